@@ -1,0 +1,78 @@
+"""The contract of an environment written in JAX.
+
+An environment is a frozen dataclass of Python numbers (hashable, so that it can be a static argument) with two
+pure functions of one copy; `hamlet.envs.copies` runs many copies and resets those that ended.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import equinox as eqx
+from jaxtyping import Array, Bool, Float
+
+from hamlet.spaces import Space
+from hamlet.types import Key
+
+
+@dataclass(frozen=True)
+class Group:
+    """Agents of equal spaces, by their PettingZoo names."""
+
+    names: tuple[str, ...]
+    observation: Space
+    action: Space
+
+
+class View(eqx.Module):
+    """What is seen of one copy at one time. Agents stand in the order of the groups.
+
+    Attributes:
+        observation: For every group, the observations ``[N, …]`` of its agents.
+        state: What a centralised critic sees, ``[S]``.
+        available: For every group, which discrete choices are allowed, ``[N, A]``; None where all are, always.
+        alive: Which agents act from here, ``[n]``; None where all do, always.
+    """
+
+    observation: tuple[Array, ...]
+    state: Float[Array, " S"]
+    available: tuple[Bool[Array, "N A"] | None, ...]
+    alive: Bool[Array, " n"] | None
+
+
+class Outcome(eqx.Module):
+    """What one step brought.
+
+    Attributes:
+        reward: Each agent's own reward, ``[n]``.
+        terminated: The episode ended for good: nothing follows, and nothing is bootstrapped.
+        truncated: The episode was cut by a limit of time: learners bootstrap from the final view.
+    """
+
+    reward: Float[Array, " n"]
+    terminated: Bool[Array, ""]
+    truncated: Bool[Array, ""]
+
+
+class Environment(Protocol):
+    """A game of one copy. Every leaf of a state is strongly typed; `hamlet.testing.check_env` holds all of this."""
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The agents, in groups of equal spaces."""
+        ...
+
+    @property
+    def state_width(self) -> int:
+        """S, the width of the critic's state."""
+        ...
+
+    def reset(self, key: Key) -> tuple[Any, View]:
+        """A fresh episode: the environment's own state, and what is seen of it."""
+        ...
+
+    def step(self, key: Key, state: Any, actions: tuple[Array, ...]) -> tuple[Any, View, Outcome]:
+        """One step. ``actions`` holds for every group the actions ``[N, …]`` of its agents.
+
+        The view is that of the state arrived at, also when the episode ends there: it is the final view.
+        """
+        ...

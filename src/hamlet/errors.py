@@ -1,0 +1,28 @@
+"""The two ways in which a request can end other than well.
+
+Both carry one line that a person can act on. The command line prints that line and maps the class to the
+exit status: 2 where the request itself is wrong, 1 where a correct request failed while running.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class RequestError(ValueError):
+    """The request is wrong: refused before any work, exit status 2."""
+
+
+class RunError(RuntimeError):
+    """A run failed after it began: exit status 1; what was saved before stays intact."""
+
+
+def unknown(kind: str, name: str, choices: Iterable[str]) -> RequestError:
+    """The refusal of a name that is not among the choices, with the nearest one that is.
+
+    >>> str(unknown("algorithm", "hapo", ["happo", "mappo"]))
+    "there is no algorithm 'hapo'; the nearest is 'happo' (of happo, mappo)"
+    """
+    names = sorted(choices)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.0)
+    nearest = f"; the nearest is {near[0]!r}" if near else ""
+    return RequestError(f"there is no {kind} {name!r}{nearest} (of {', '.join(names)})")

@@ -1,0 +1,1 @@
+"""Returns, advantages, critics and running moments."""

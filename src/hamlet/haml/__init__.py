@@ -1,0 +1,1 @@
+"""Heterogeneous-agent mirror learning: the triple, and the one update."""

@@ -1,0 +1,1 @@
+"""Networks and the heads that turn spaces into distributions."""
