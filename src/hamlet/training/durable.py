@@ -1,0 +1,44 @@
+"""Files that are either wholly there or not at all, whenever the process or the machine stops."""
+
+import os
+from pathlib import Path
+
+
+def sync(path: Path) -> None:
+    """Waits until the contents of a file, or the entries of a directory, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write(path: Path, text: str) -> None:
+    """Puts ``text`` at ``path``: readers see the old file or the new one, never a part of either.
+
+    Raises:
+        OSError: The disk is full, or the directory cannot be written; the old file is untouched.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with aside.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+    sync(path.parent)
+
+
+def one_line(error: BaseException, limit: int = 200) -> str:
+    r"""What an exception says, on one line of at most ``limit`` characters.
+
+    >>> one_line(ValueError("no room:\n   disk is full"))
+    'no room: disk is full'
+    """
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= limit else text[: limit - 1] + "…"
