@@ -4,23 +4,15 @@ An environment is a frozen dataclass of Python numbers (hashable, so that it can
 pure functions of one copy; `hamlet.envs.copies` runs many copies and resets those that ended.
 """
 
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import equinox as eqx
 from jaxtyping import Array, Bool, Float
 
-from hamlet.spaces import Space
+from hamlet.roster import Group
 from hamlet.types import Key
 
-
-@dataclass(frozen=True)
-class Group:
-    """Agents of equal spaces, by their PettingZoo names."""
-
-    names: tuple[str, ...]
-    observation: Space
-    action: Space
+__all__ = ["Environment", "Group", "Outcome", "View"]
 
 
 class View(eqx.Module):

@@ -1,0 +1,140 @@
+"""Distributions over actions. Leading axes are a batch; every method is elementwise over it.
+
+Own classes rather than a library: the known ones bring TensorFlow Probability's nightly for these few lines.
+"""
+
+from typing import Self, TypeAlias
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from hamlet.types import Key
+
+# A choice that is not available: finite, so that 0 · log 0 stays 0, and so low that exp gives exactly 0.
+_FORBIDDEN = -1e9
+
+
+class Categorical(eqx.Module):
+    """One of A choices, of which some may be unavailable.
+
+    Attributes:
+        log_probs: Normalised log-probabilities, ``[*B, A]``, in nats.
+    """
+
+    log_probs: Float[Array, "*B A"]
+
+    @classmethod
+    def from_logits(cls, logits: Float[Array, "*B A"], available: Bool[Array, "*B A"] | None = None) -> Self:
+        """Normalise logits over the available choices."""
+        if available is not None:
+            logits = jnp.where(available, logits, _FORBIDDEN)
+        return cls(jax.nn.log_softmax(logits))
+
+    def log_prob(self, action: Int[Array, "*B"]) -> Float[Array, "*B"]:
+        """log π(a), nats."""
+        chosen = jax.nn.one_hot(action, self.log_probs.shape[-1], dtype=bool)
+        return jnp.where(chosen, self.log_probs, 0.0).sum(-1)
+
+    def sample(self, key: Key) -> Int[Array, "*B"]:
+        """One action each."""
+        return jax.random.categorical(key, self.log_probs).astype(jnp.int32)
+
+    def mode(self) -> Int[Array, "*B"]:
+        """The likeliest action; the lowest index among equals."""
+        return jnp.argmax(self.log_probs, axis=-1).astype(jnp.int32)
+
+    def entropy(self) -> Float[Array, "*B"]:
+        """H = −Σₐ π(a) log π(a), nats."""
+        return -(jnp.exp(self.log_probs) * self.log_probs).sum(-1)
+
+    def kl(self, other: "Categorical") -> Float[Array, "*B"]:
+        """KL(self‖other) = Σₐ π(a) (log π(a) − log π′(a)), nats; exact."""
+        return (jnp.exp(self.log_probs) * (self.log_probs - other.log_probs)).sum(-1)
+
+    def fisher(self, tangent: "Categorical") -> "Categorical":
+        """Fisher information applied to a tangent of the log-probabilities: π(a) · d log π(a)."""
+        return Categorical(jnp.exp(self.log_probs) * tangent.log_probs)
+
+
+class MultiCategorical(eqx.Module):
+    """Independent choices; an action holds one index for each, ``[*B, M]``."""
+
+    parts: tuple[Categorical, ...]
+
+    @classmethod
+    def from_logits(
+        cls, logits: Float[Array, "*B A"], sizes: tuple[int, ...], available: Bool[Array, "*B A"] | None = None
+    ) -> Self:
+        """Logits of all choices side by side, cut by ``sizes``."""
+        cuts = np.cumsum(sizes)[:-1]
+        pieces = jnp.split(logits, cuts, axis=-1)
+        masks = [None] * len(sizes) if available is None else jnp.split(available, cuts, axis=-1)
+        return cls(tuple(Categorical.from_logits(p, m) for p, m in zip(pieces, masks, strict=True)))
+
+    def log_prob(self, action: Int[Array, "*B M"]) -> Float[Array, "*B"]:
+        """log π(a) = Σₖ log πₖ(aₖ), nats."""
+        return sum((p.log_prob(action[..., k]) for k, p in enumerate(self.parts[1:], 1)), self._first(action))
+
+    def _first(self, action: Int[Array, "*B M"]) -> Float[Array, "*B"]:
+        return self.parts[0].log_prob(action[..., 0])
+
+    def sample(self, key: Key) -> Int[Array, "*B M"]:
+        """One action each."""
+        keys = jax.random.split(key, len(self.parts))
+        return jnp.stack([p.sample(k) for p, k in zip(self.parts, keys, strict=True)], axis=-1)
+
+    def mode(self) -> Int[Array, "*B M"]:
+        """The likeliest action."""
+        return jnp.stack([p.mode() for p in self.parts], axis=-1)
+
+    def entropy(self) -> Float[Array, "*B"]:
+        """Sum of the entropies of the choices, nats."""
+        return jnp.stack([p.entropy() for p in self.parts]).sum(0)
+
+    def kl(self, other: "MultiCategorical") -> Float[Array, "*B"]:
+        """KL(self‖other): the sum over the choices, nats; exact."""
+        return jnp.stack([p.kl(q) for p, q in zip(self.parts, other.parts, strict=True)]).sum(0)
+
+    def fisher(self, tangent: "MultiCategorical") -> "MultiCategorical":
+        """Fisher information applied to a tangent, choice by choice."""
+        return MultiCategorical(tuple(p.fisher(t) for p, t in zip(self.parts, tangent.parts, strict=True)))
+
+
+class DiagonalNormal(eqx.Module):
+    """Independent normals; an action is ``[*B, D]``, unbounded: the environment clips it."""
+
+    mean: Float[Array, "*B D"]
+    std: Float[Array, "*B D"]
+
+    def log_prob(self, action: Float[Array, "*B D"]) -> Float[Array, "*B"]:
+        """log π(a) = −½ Σ_d ( z_d² + log 2π ) − Σ_d log σ_d with z = (a − μ)/σ; nats."""
+        z = (action - self.mean) / self.std
+        return (-0.5 * (z**2 + jnp.log(2 * jnp.pi)) - jnp.log(self.std)).sum(-1)
+
+    def sample(self, key: Key) -> Float[Array, "*B D"]:
+        """μ + σ ε, one action each."""
+        return self.mean + self.std * jax.random.normal(key, self.mean.shape)
+
+    def mode(self) -> Float[Array, "*B D"]:
+        """μ."""
+        return self.mean
+
+    def entropy(self) -> Float[Array, "*B"]:
+        """Σ_d ( ½ log 2πe + log σ_d ), nats."""
+        return (0.5 * jnp.log(2 * jnp.pi * jnp.e) + jnp.log(self.std) + jnp.zeros_like(self.mean)).sum(-1)
+
+    def kl(self, other: "DiagonalNormal") -> Float[Array, "*B"]:
+        """KL(self‖other) = Σ_d [ log(σ′/σ) + (σ² + (μ − μ′)²) / (2σ′²) − ½ ], nats; exact."""
+        ratio = self.std / other.std
+        distance = (self.mean - other.mean) / other.std
+        return (0.5 * (ratio**2 + distance**2 - 1.0) - jnp.log(ratio)).sum(-1)
+
+    def fisher(self, tangent: "DiagonalNormal") -> "DiagonalNormal":
+        """Fisher information applied to a tangent: dμ/σ² and 2 dσ/σ²."""
+        return DiagonalNormal(tangent.mean / self.std**2, 2.0 * tangent.std / self.std**2)
+
+
+Distribution: TypeAlias = Categorical | MultiCategorical | DiagonalNormal

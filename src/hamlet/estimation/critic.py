@@ -1,0 +1,252 @@
+"""State-value critics: what they see, whose reward they foretell, and how they are fitted."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Bool, Float
+
+from hamlet.estimation.fitting import adam, passes
+from hamlet.estimation.moments import Moments
+from hamlet.estimation.returns import mean
+from hamlet.estimation.trajectory import Trajectory, from_sequences, sequences, whole
+from hamlet.envs.base import View
+from hamlet.networks.heads import Value, encode
+from hamlet.networks.torso import Body, blank
+from hamlet.roster import Group, Roster
+from hamlet.spaces import Box, Discrete
+from hamlet.types import Info, Key, Scalar
+
+
+class Targets(eqx.Module):
+    """What one value network is fitted to: B sequences of L steps."""
+
+    inputs: Float[Array, "B L I"]
+    start: Bool[Array, "B L"]
+    memory: Float[Array, "B H"] | None
+    before: Float[Array, "B L"]
+    target: Float[Array, "B L"]
+    alive: Bool[Array, "B L"] | None
+
+    @property
+    def size(self) -> int:
+        """B."""
+        return self.target.shape[0]
+
+    def take(self, index: Array) -> "Targets":
+        """Some of the sequences."""
+        return jax.tree.map(lambda leaf: leaf[index], self)
+
+
+class CriticState(eqx.Module):
+    """Everything a critic owns, per group of value networks, stacked by unit."""
+
+    networks: tuple[Value, ...]
+    optimisers: tuple[optax.OptState, ...]
+    moments: tuple[Moments, ...]
+
+
+class Estimate(eqx.Module):
+    """Values along a rollout, for every stream; ``memory`` is per group, after every step."""
+
+    scaled: Float[Array, "C L E V"]
+    value: Float[Array, "C L E V"]
+    next_value: Float[Array, "C L E V"]
+    memory: tuple[Float[Array, "units B T H"] | None, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateValue:
+    """V: one network for the team, or one for each agent.
+
+    A *stream* is a reward with a value: the team's (the sum over agents), or one agent's own.
+
+    Attributes:
+        sees: "state" is centralised: V(s). "observation" is independent: Vⁱ(oⁱ).
+        credits: "team" foretells the sum of all agents' rewards; "own" each agent's own.
+        learning_rate: Step size of Adam.
+        epochs: Passes over the batch.
+        minibatches: Parts of a pass.
+        clip: How far a value may move from its old one in units of the running deviation, before the loss is that of
+            the clipped value if worse; 0 for no clip.
+        huber: Where the loss turns from quadratic to linear, in the same units; 0 for squares.
+        max_gradient_norm: The gradient's norm is scaled down to this.
+        normalise: Whether values are in units of a running mean and deviation of returns.
+    """
+
+    sees: Literal["state", "observation"] = "state"
+    credits: Literal["team", "own"] = "team"
+    learning_rate: float = 5e-4
+    epochs: int = 5
+    minibatches: int = 1
+    clip: float = 0.2
+    huber: float = 10.0
+    max_gradient_norm: float = 10.0
+    normalise: bool = True
+
+    def roster(self, roster: Roster, state_width: int) -> Roster:
+        """Who owns a value network: the agents, or one who stands for the team and sees the state."""
+        if self.sees == "observation":
+            return roster
+        names = ("team",) if self.credits == "team" else roster.names
+        seen = Box(-float("inf"), float("inf"), (state_width,))
+        return Roster((Group(names, seen, Discrete(1)),))
+
+    def create(self, key: Key, roster: Roster, body: Body) -> CriticState:
+        """Fresh networks for the units of ``roster`` (this critic's own, as given by `roster`)."""
+
+        def one(group: Group, key: Key) -> tuple[Value, optax.OptState, Moments]:
+            network = Value.create(key, group.observation.width, body)
+            return network, adam(self.learning_rate, self.max_gradient_norm).init(network), Moments.create()
+
+        keys = jax.random.split(key, len(roster.groups))
+        made = [
+            jax.vmap(lambda k, group=group: one(group, k))(jax.random.split(keys[g], roster.units_in(g)))
+            for g, group in enumerate(roster.groups)
+        ]
+        return CriticState(*(tuple(part) for part in zip(*made, strict=True)))
+
+    def blank(self, roster: Roster, body: Body, copies: int) -> tuple[Float[Array, "units B H"] | None, ...]:
+        """The networks' memory before a first episode."""
+        return tuple(
+            blank(body, roster.units_in(g), copies * roster.agents_per_unit(g)) for g in range(len(roster.groups))
+        )
+
+    def seen(self, roster: Roster, group: int, view: View) -> Float[Array, "C L E N I"]:
+        """What a group of value networks sees of a view."""
+        names, space = roster.groups[group].names, roster.groups[group].observation
+        if self.sees == "observation":
+            return encode(view.observation[group], space)
+        return jnp.broadcast_to(view.state[..., None, :], (*view.state.shape[:-1], len(names), space.width))
+
+    def rewards(self, trajectory: Trajectory, streams: int) -> Float[Array, "C L E V"]:
+        """Each stream's reward."""
+        if self.credits == "own":
+            return trajectory.reward
+        total = trajectory.reward.sum(-1, keepdims=True)
+        return jnp.broadcast_to(total, (*total.shape[:-1], streams))
+
+    def estimate(
+        self, state: CriticState, roster: Roster, trajectory: Trajectory, memory: tuple[Any, ...]
+    ) -> Estimate:
+        """Values before and after every step; after a truncated step, of the final view."""
+        copies = trajectory.start.shape[2]
+        parts = []
+        for g in range(len(roster.groups)):
+            now, then = (
+                sequences(roster, g, whole(self.seen(roster, g, view)))
+                for view in (trajectory.view, trajectory.arrival)
+            )
+            start = sequences(roster, g, whole(_per_agent(trajectory.start, roster, g)))
+
+            def one(unit: Any) -> tuple[Array, Array, Array, Array, Any]:
+                network, moments, now, then, start, memory = unit
+                value, memories = network(now, memory, start)
+                flat = None if memories is None else memories.reshape(-1, memories.shape[-1])
+                after, _ = network(then.reshape(-1, 1, then.shape[-1]), flat, jnp.zeros((then.shape[0] * then.shape[1], 1), bool))
+                after = after.reshape(value.shape)
+                scaled = value
+                if self.normalise:
+                    value, after = moments.unscale(value), moments.unscale(after)
+                return scaled, value, after, memories
+
+            *values, memories = jax.lax.map(one, (state.networks[g], state.moments[g], now, then, start, memory[g]))
+            shaped = [
+                from_sequences(roster, g, value, copies).reshape(*trajectory.start.shape, -1) for value in values
+            ]
+            parts.append((*shaped, memories))
+        scaled, value, after, memories = zip(*parts, strict=True)
+        return Estimate(*(jnp.concatenate(p, -1) for p in (scaled, value, after)), tuple(memories))
+
+    def fit(
+        self,
+        state: CriticState,
+        roster: Roster,
+        trajectory: Trajectory,
+        estimate: Estimate,
+        returns: Float[Array, "C L E V"],
+        memory: tuple[Any, ...],
+        key: Key,
+    ) -> tuple[CriticState, Info]:
+        """Fit every network to its stream's returns."""
+        fitted, infos = [], []
+        targets, befores = roster.split(returns), roster.split(estimate.scaled)
+        for g in range(len(roster.groups)):
+            data = Targets(
+                inputs=sequences(roster, g, self.seen(roster, g, trajectory.view)),
+                start=sequences(roster, g, _per_agent(trajectory.start, roster, g)),
+                memory=_at_chunks(memory[g], estimate.memory[g], trajectory.start.shape),
+                before=sequences(roster, g, befores[g]),
+                target=sequences(roster, g, targets[g]),
+                alive=self._alive(roster, g, trajectory),
+            )
+            keys = jax.random.split(jax.random.fold_in(key, g), roster.units_in(g))
+            unit = (state.networks[g], state.optimisers[g], state.moments[g], data, keys)
+            *made, info = jax.lax.map(lambda u: self._fit_one(*u), unit)
+            fitted.append(made)
+            infos.append(info)
+        joined = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *infos)
+        return CriticState(*(tuple(part) for part in zip(*fitted, strict=True))), joined
+
+    def _fit_one(
+        self, network: Value, optimiser: optax.OptState, moments: Moments, data: Targets, key: Key
+    ) -> tuple[Value, optax.OptState, Moments, Info]:
+        spread = jnp.sqrt(mean((data.target - mean(data.target, data.alive)) ** 2, data.alive))
+        if self.normalise:
+            moments = moments.update(mean(data.target, data.alive), mean(data.target**2, data.alive), beta=0.99999)
+            data = eqx.tree_at(lambda d: d.target, data, moments.scale(data.target))
+        descent = adam(self.learning_rate, self.max_gradient_norm)
+
+        def step(at: tuple[Value, optax.OptState], part: Targets) -> tuple[tuple[Value, optax.OptState], Info]:
+            network, optimiser = at
+            loss, gradient = jax.value_and_grad(self.loss)(network, part)
+            updates, optimiser = descent.update(gradient, optimiser, network)
+            info = {"loss": loss, "gradient_norm": optax.global_norm(gradient)}
+            return (optax.apply_updates(network, updates), optimiser), info
+
+        (network, optimiser), info = passes(
+            step, (network, optimiser), data, epochs=self.epochs, minibatches=self.minibatches, key=key
+        )
+        return network, optimiser, moments, info | {"return_deviation": spread}
+
+    def _alive(self, roster: Roster, group: int, trajectory: Trajectory) -> Bool[Array, "units B L"] | None:
+        alive = trajectory.view.alive
+        if alive is None or self.credits == "team":
+            return None
+        return sequences(roster, group, roster.split(alive)[group])
+
+    def loss(self, network: Value, part: Targets) -> Scalar:
+        """The worse of the plain and the clipped Huber loss, averaged over living steps.
+
+        ℓ = max( h(R̂ − v), h(R̂ − v_old − clip(v − v_old, ±c)) ), everything in units of the running deviation.
+
+        Reference: Schulman et al., 2017, arXiv:1707.06347 (code); Yu et al., 2022, arXiv:2103.01955.
+        """
+        value, _ = network(part.inputs, part.memory, part.start)
+        loss = self._distance(part.target - value)
+        if self.clip:
+            held = part.before + jnp.clip(value - part.before, -self.clip, self.clip)
+            loss = jnp.maximum(loss, self._distance(part.target - held))
+        return mean(loss, part.alive)
+
+    def _distance(self, error: Array) -> Array:
+        return optax.losses.huber_loss(error, delta=self.huber) if self.huber else 0.5 * error**2
+
+
+def _per_agent(flags: Bool[Array, "C L E"], roster: Roster, group: int) -> Bool[Array, "C L E N"]:
+    return jnp.broadcast_to(flags[..., None], (*flags.shape, len(roster.groups[group].names)))
+
+
+def _at_chunks(before: Array | None, after: Array | None, shape: tuple[int, ...]) -> Array | None:
+    """Memory before each chunk, ``[units, B, H]``: from that before the rollout and those after every step of it."""
+    if before is None or after is None:
+        return None
+    chunks, length, copies = shape
+    ends = after[:, :, length - 1 : -1 : length]
+    at = jnp.concatenate([before[:, :, None], ends], axis=2)
+    units, rows, _, width = at.shape
+    at = at.reshape(units, copies, rows // copies, chunks, width).swapaxes(2, 3)
+    return at.reshape(units, -1, width)

@@ -1,0 +1,32 @@
+"""First-order fitting: Adam, and passes over minibatches; what actors and critics have in common."""
+
+from typing import Any
+
+import jax
+import optax
+
+from hamlet.types import Info, Key
+
+
+def adam(learning_rate: float, max_gradient_norm: float) -> optax.GradientTransformation:
+    """Adam with ε = 10⁻⁵ (the papers' "optim eps") after a clip of the gradient's norm; 0 for no clip."""
+    clip = optax.clip_by_global_norm(max_gradient_norm) if max_gradient_norm else optax.identity()
+    return optax.chain(clip, optax.adam(learning_rate, eps=1e-5))
+
+
+def passes(step: Any, at: Any, data: Any, *, epochs: int, minibatches: int, key: Key) -> tuple[Any, Info]:
+    """Run ``step(at, part) -> at, info`` over shuffled minibatches of ``data``, ``epochs`` times.
+
+    ``data`` has ``size`` and ``take``. The infos are averaged over the last pass. One minibatch is the whole
+    batch, unshuffled and uncopied.
+    """
+
+    def one_pass(at: Any, key: Key) -> tuple[Any, Info]:
+        if minibatches == 1:
+            return step(at, data)
+        parts = jax.random.permutation(key, data.size).reshape(minibatches, -1)
+        at, infos = jax.lax.scan(lambda at, part: step(at, data.take(part)), at, parts)
+        return at, jax.tree.map(lambda leaf: leaf.mean(0), infos)
+
+    at, infos = jax.lax.scan(one_pass, at, jax.random.split(key, epochs))
+    return at, jax.tree.map(lambda leaf: leaf[-1], infos)

@@ -1,0 +1,54 @@
+"""What a rollout brings home, and its cut into sequences for training."""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from hamlet.envs.base import View
+from hamlet.roster import Roster
+
+
+class Trajectory(eqx.Module):
+    """T steps of E copies, cut into C = T / L chunks of L steps; group by group, agents in the order of the groups.
+
+    Attributes:
+        view: What was seen before each step, leaves ``[C, L, E, …]``.
+        start: True where an episode begins, ``[C, L, E]``.
+        action: For every group ``[C, L, E, N, …]``.
+        reward: Each agent's own, ``[C, L, E, n]``.
+        terminated: The episode ended for good at this step, ``[C, L, E]``.
+        truncated: The episode was cut at this step, ``[C, L, E]``.
+        arrival: The view arrived at, before any restart, leaves ``[C, L, E, …]``.
+        memory: For every group the actors' memory before each chunk, ``[C, E, N, H]``, or None.
+    """
+
+    view: View
+    start: Bool[Array, "C L E"]
+    action: tuple[Array, ...]
+    reward: Float[Array, "C L E n"]
+    terminated: Bool[Array, "C L E"]
+    truncated: Bool[Array, "C L E"]
+    arrival: View
+    memory: tuple[Float[Array, "C E N H"] | None, ...]
+
+
+def sequences(roster: Roster, group: int, array: Array) -> Array:
+    """A group's ``[C, L, E, N, …]`` as each unit's sequences ``[units, E·C·K, L, …]``.
+
+    Copies come first, so that a shard of copies is a run of rows.
+    """
+    array = roster.by_unit(group, jnp.moveaxis(array, 2, 0), 3)
+    array = jnp.moveaxis(array, 4, 3)
+    return array.reshape(array.shape[0], -1, *array.shape[4:])
+
+
+def from_sequences(roster: Roster, group: int, array: Array, copies: int) -> Array:
+    """The inverse: ``[units, E·C·K, L]`` as ``[C, L, E, N]``."""
+    units, agents = roster.units_in(group), roster.agents_per_unit(group)
+    array = array.reshape(units, copies, -1, agents, array.shape[-1])
+    return array.transpose(2, 4, 1, 0, 3).reshape(array.shape[2], array.shape[4], copies, units * agents)
+
+
+def whole(array: Array) -> Array:
+    """Chunks joined: ``[C, L, …]`` as one chunk ``[1, T, …]``."""
+    return array.reshape(1, -1, *array.shape[2:])

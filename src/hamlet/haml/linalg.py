@@ -1,0 +1,55 @@
+"""Linear algebra of the natural gradient: on flat vectors, in the precision of the parameters."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+Vector = Float[Array, " P"]
+
+
+def conjugate_gradient(
+    product: Callable[[Vector], Vector], target: Vector, *, iterations: int, tolerance: float = 1e-10
+) -> Vector:
+    """An approximate solution x of F x = b for a symmetric positive definite F, from x = 0.
+
+    Once ‖b − F x‖² falls to ``tolerance`` further iterations leave x as it is, so the cost is always the same.
+
+    Reference: Hestenes and Stiefel, 1952; its use for policies in Schulman et al., 2015, arXiv:1502.05477, appendix C.
+    """
+
+    def step(state: tuple[Vector, Vector, Vector, Array], _: None) -> tuple[tuple[Vector, Vector, Vector, Array], None]:
+        x, residual, direction, square = state
+        image = product(direction)
+        curvature = direction @ image
+        going = (square > tolerance) & (curvature > 0)
+        length = jnp.where(going, square / jnp.where(going, curvature, 1.0), 0.0)
+        x, residual = x + length * direction, residual - length * image
+        after = residual @ residual
+        direction = jnp.where(going, residual + after / jnp.where(going, square, 1.0) * direction, direction)
+        return (x, residual, direction, jnp.where(going, after, square)), None
+
+    start = (jnp.zeros_like(target), target, target, target @ target)
+    return jax.lax.scan(step, start, None, length=iterations)[0][0]
+
+
+def backtrack(
+    acceptable: Callable[[Array], Array], *, first: Array, shrink: float, tries: int
+) -> tuple[Float[Array, ""], Array]:
+    """The first of ``first``, ``first·shrink``, ``first·shrink²``, … that is acceptable, and how many were tried.
+
+    Returns 0 where none of ``tries`` is. No more than needed are evaluated.
+    """
+
+    def going(state: tuple[Array, Array, Array]) -> Array:
+        _, count, found = state
+        return ~found & (count < tries)
+
+    def attempt(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        length, count, _ = state
+        found = acceptable(length)
+        return jnp.where(found, length, length * shrink), count + 1, found
+
+    length, count, found = jax.lax.while_loop(going, attempt, (first, jnp.zeros((), jnp.int32), jnp.zeros((), bool)))
+    return jnp.where(found, length, 0.0), count

@@ -1,0 +1,177 @@
+"""Neighbourhood operators 𝒰: where the new policy may lie, and how the best one there is sought."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array
+
+from hamlet.estimation.fitting import adam, passes
+from hamlet.haml.linalg import Vector, backtrack, conjugate_gradient
+from hamlet.haml.objective import Objective
+from hamlet.networks.heads import Actor
+from hamlet.types import Info, Key
+
+
+class Neighbourhood(Protocol):
+    """Improves one unit's actor within its neighbourhood."""
+
+    def init(self, actor: Actor) -> Any:
+        """What it remembers of one unit between updates."""
+        ...
+
+    def improve(self, objective: Objective, actor: Actor, state: Any, key: Key) -> tuple[Actor, Any, Info]:
+        """The better actor, the state, and scalars to record."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Whole:
+    """The whole policy space: first-order ascent by Adam, for some passes over the batch.
+
+    Attributes:
+        learning_rate: Step size of Adam.
+        epochs: Passes over the batch.
+        minibatches: Parts of a pass; drawn anew for each.
+        entropy: Weight of the mean entropy added to the objective, per nat.
+        max_gradient_norm: The gradient's norm is scaled down to this; 0 leaves it alone.
+    """
+
+    learning_rate: float = 5e-4
+    epochs: int = 5
+    minibatches: int = 1
+    entropy: float = 0.01
+    max_gradient_norm: float = 10.0
+
+    def init(self, actor: Actor) -> optax.OptState:
+        """Adam's moments."""
+        return self._optimiser.init(eqx.filter(actor, eqx.is_inexact_array))
+
+    def improve(
+        self, objective: Objective, actor: Actor, state: optax.OptState, key: Key
+    ) -> tuple[Actor, optax.OptState, Info]:
+        """``epochs × minibatches`` ascent steps; the info is that of the last pass."""
+
+        def step(at: tuple[Actor, optax.OptState], part: Objective) -> tuple[tuple[Actor, optax.OptState], Info]:
+            actor, state = at
+
+            def loss(actor: Actor) -> tuple[Array, Info]:
+                terms = part(actor)
+                info = {
+                    "gain": terms.gain,
+                    "entropy": terms.entropy,
+                    "divergence": terms.divergence,
+                    "outside": terms.outside,
+                }
+                return -(terms.gain + self.entropy * terms.entropy), info
+
+            (_, info), gradient = jax.value_and_grad(loss, has_aux=True)(actor)
+            updates, state = self._optimiser.update(gradient, state, actor)
+            info["gradient_norm"] = optax.global_norm(gradient)
+            return (optax.apply_updates(actor, updates), state), info
+
+        at, infos = passes(
+            step, (actor, state), objective, epochs=self.epochs, minibatches=self.minibatches, key=key
+        )
+        return *at, infos
+
+    @property
+    def _optimiser(self) -> optax.GradientTransformation:
+        return adam(self.learning_rate, self.max_gradient_norm)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KlBall:
+    """The ball E[KL(π‖π̄)] ≤ δ: natural gradient and backtracking line search. It is never left.
+
+        s = F⁻¹ g by conjugate gradient,   θ̄ = θ + βʲ √(2δ / sᵀF s) s,
+
+    with the least j for which the exact mean divergence is at most δ and the gain at least ``accept`` times the
+    linear prediction. Where no j is found, the old policy stays, and that is recorded as rejected.
+
+    Reference: Schulman et al., 2015, arXiv:1502.05477; Kuba et al., 2022, arXiv:2109.11251, algorithm 2.
+    The reference code's divergence of discrete policies is not the Kullback–Leibler divergence (5 to 18 times too
+    large); this one is exact, for every distribution.
+
+    Attributes:
+        radius: δ, nats.
+        iterations: Of the conjugate gradient.
+        damping: Added to F's diagonal.
+        tries: Of the line search.
+        shrink: β, the factor from one try to the next.
+        accept: Least share of the predicted gain.
+        fisher_samples: Sequences, drawn anew each time, from which F is taken; 0 for the whole batch.
+    """
+
+    radius: float = 0.005
+    iterations: int = 10
+    damping: float = 0.1
+    tries: int = 10
+    shrink: float = 0.8
+    accept: float = 0.5
+    fisher_samples: int = 0
+
+    def init(self, actor: Actor) -> tuple[()]:
+        """Nothing is remembered."""
+        return ()
+
+    def improve(self, objective: Objective, actor: Actor, state: tuple[()], key: Key) -> tuple[Actor, tuple[()], Info]:
+        """One natural-gradient step, or none."""
+        flat, unravel = ravel_pytree(actor)
+        before, gradient = jax.value_and_grad(lambda at: objective(unravel(at)).gain)(flat)
+        sample = self._fisher_sample(objective, key)
+        fisher = fisher_product(sample, unravel, flat, self.damping)
+        direction = conjugate_gradient(fisher, gradient, iterations=self.iterations)
+        curvature = direction @ fisher(direction)
+        slope = gradient @ direction
+        possible = (curvature > 0) & (slope > 0) & jnp.isfinite(curvature)
+        full = jnp.where(possible, jnp.sqrt(2 * self.radius / jnp.where(possible, curvature, 1.0)), 0.0)
+
+        def acceptable(length: Array) -> Array:
+            candidate = unravel(flat + length * direction)
+            terms, divergence = objective(candidate), objective.kl(candidate)
+            gained = terms.gain - before
+            return possible & (divergence <= self.radius) & (gained > 0) & (gained >= self.accept * length * slope)
+
+        length, tries = backtrack(acceptable, first=full, shrink=self.shrink, tries=self.tries)
+        moved = unravel(flat + length * direction)
+        terms = objective(moved)
+        info = {
+            "gain": terms.gain,
+            "entropy": terms.entropy,
+            "kl": objective.kl(moved),
+            "outside": terms.outside,
+            "rejected": (length == 0).astype(jnp.float32),
+            "tries": tries.astype(jnp.float32),
+            "gradient_norm": jnp.sqrt(gradient @ gradient),
+        }
+        return moved, state, info
+
+    def _fisher_sample(self, objective: Objective, key: Key) -> Objective:
+        if not 0 < self.fisher_samples < objective.size:
+            return objective
+        return objective.take(jax.random.choice(key, objective.size, (self.fisher_samples,), replace=False))
+
+
+def fisher_product(objective: Objective, unravel: Any, at: Vector, damping: float) -> Any:
+    """v ↦ (F + damping) v, with F = E[ Jᵀ F_π J ] the mean Fisher information at the old policy.
+
+    J is the derivative of the distributions' parameters by those of the network, taken once; F_π is known in
+    closed form for each distribution. At the old policy this is the Hessian of the mean exact divergence.
+    """
+    alive = objective.experience.alive
+    count = objective.corrected.size if alive is None else jnp.maximum(alive.sum(), 1)
+    policy, forward = jax.linearize(lambda flat: objective.experience.policy(unravel(flat)), at)
+    backward = jax.linear_transpose(forward, at)
+
+    def product(vector: Vector) -> Vector:
+        tangent = policy.fisher(forward(vector))
+        if alive is not None:
+            tangent = jax.tree.map(lambda leaf: jnp.where(alive[..., None], leaf, 0.0), tangent)
+        return backward(tangent)[0] / count + damping * vector
+
+    return product

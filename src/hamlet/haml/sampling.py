@@ -1,0 +1,44 @@
+"""Sampling distributions β: which data the learner receives."""
+
+from dataclasses import dataclass
+
+from hamlet.errors import RequestError
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnPolicy:
+    """Fresh rollouts of the current joint policy.
+
+    Attributes:
+        copies: E, environment copies stepped together.
+        steps: T, steps of each copy in one rollout.
+        chunk: L, steps of one training sequence; used where the actors have memory, else sequences are single steps.
+    """
+
+    copies: int = 20
+    steps: int = 200
+    chunk: int = 10
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be sampled."""
+        for name in ("copies", "steps", "chunk"):
+            if getattr(self, name) < 1:
+                raise RequestError(f"--{name} must be at least 1, not {getattr(self, name)}")
+
+    @property
+    def batch(self) -> int:
+        """Environment steps of one rollout."""
+        return self.copies * self.steps
+
+    def length(self, *, memory: int) -> int:
+        """L for actors with a memory of this width.
+
+        Raises:
+            RequestError: If chunks do not divide the rollout.
+        """
+        if not memory:
+            return 1
+        if self.steps % self.chunk:
+            near = max(d for d in range(1, self.chunk + 1) if self.steps % d == 0)
+            raise RequestError(f"--chunk {self.chunk} does not divide --steps-per-rollout {self.steps}; try {near}")
+        return self.chunk

@@ -1,0 +1,55 @@
+"""Surrogates: how the expectation over the earlier agents' new policies is estimated."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from hamlet.haml.drift import Drift
+from hamlet.haml.objective import Experience, Objective
+from hamlet.networks.heads import Actor
+
+
+class Surrogate(Protocol):
+    """Carries from one unit to the next what the later ones must know of the earlier ones' moves."""
+
+    def start(self, sequences: int, length: int) -> Any:
+        """The carry before anyone moved."""
+        ...
+
+    def objective(self, carry: Any, actor: Actor, experience: Experience, drift: Drift) -> Objective:
+        """What a unit maximises, given the carry and its own policy before the update."""
+        ...
+
+    def advance(self, carry: Any, objective: Objective, actor: Actor) -> Any:
+        """The carry after a unit moved from its objective's old policy to ``actor``."""
+        ...
+
+
+@dataclass(frozen=True)
+class Importance:
+    """M = ∏ π̄ʲ(aʲ|oʲ) / πʲ(aʲ|oʲ) over the agents j that moved, sample by sample; ``[copies · chunks, L]``.
+
+    E over the earlier agents' new policies of Âⁱ equals E over the old joint policy of (r − 1)·M·Â
+    (Kuba et al., 2022, arXiv:2109.11251, proposition 9); the −1 has no gradient. M is neither clipped nor
+    normalised, and an absent agent's factor is 1. Old log-probabilities are evaluated anew before each update.
+    """
+
+    def start(self, sequences: int, length: int) -> Float[Array, "B L"]:
+        """Ones."""
+        return jnp.ones((sequences, length))
+
+    def objective(
+        self, carry: Float[Array, "B L"], actor: Actor, experience: Experience, drift: Drift
+    ) -> Objective:
+        """M Â, and the unit's policy as it stands."""
+        factor = jnp.repeat(carry, experience.agents, axis=0) if experience.agents > 1 else carry
+        old = jax.lax.stop_gradient(experience.policy(actor))
+        return Objective(experience, factor * experience.advantage, old, drift)
+
+    def advance(self, carry: Float[Array, "B L"], objective: Objective, actor: Actor) -> Float[Array, "B L"]:
+        """M times the ratios of the unit's agents."""
+        ratio = objective.ratio(objective.experience.policy(actor))
+        return carry * ratio.reshape(-1, objective.experience.agents, ratio.shape[-1]).prod(axis=1)

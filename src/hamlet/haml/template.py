@@ -1,0 +1,144 @@
+"""The template: an algorithm is a triple, and what it takes to estimate it; there is one `update`.
+
+    π_new = for each unit i, in the scheme's order:  argmax over 𝒰(π_old) of  E_β[ r·M Â − 𝔇(π̄‖π_old) ].
+
+Reference: Kuba et al., 2022, arXiv:2208.01682 (HAML, algorithm 3); Zhong et al., 2024, arXiv:2304.09870.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from hamlet.estimation.advantage import Gae
+from hamlet.estimation.critic import StateValue
+from hamlet.estimation.returns import standardise
+from hamlet.estimation.trajectory import Trajectory, sequences
+from hamlet.haml.drift import Drift
+from hamlet.haml.neighbourhood import Neighbourhood
+from hamlet.haml.objective import Experience
+from hamlet.haml.sampling import OnPolicy
+from hamlet.haml.scheme import Scheme
+from hamlet.haml.surrogate import Surrogate
+from hamlet.networks.heads import Actor, encode
+from hamlet.networks.torso import Body
+from hamlet.roster import Roster, Sharing
+from hamlet.types import Info, Key
+
+
+@dataclass(frozen=True, kw_only=True)
+class Haml:
+    """One algorithm, declared.
+
+    Attributes:
+        drift: 𝔇, what leaving the old policy costs.
+        neighbourhood: 𝒰, where the new policy is sought, and how.
+        sampling: β, which data are used.
+        surrogate: How the earlier units' moves enter the later ones' objective.
+        scheme: The order of moves.
+        advantage: From rewards and values to Â.
+        critic: What foretells returns.
+        body: The shape of actors and critics.
+        sharing: Whether agents of equal spaces share parameters.
+    """
+
+    drift: Drift
+    neighbourhood: Neighbourhood
+    sampling: OnPolicy
+    surrogate: Surrogate
+    scheme: Scheme
+    advantage: Gae
+    critic: StateValue
+    body: Body = Body()
+    sharing: Sharing = "none"
+
+
+class Team(eqx.Module):
+    """Every unit's actor, and what its neighbourhood operator remembers; per group, stacked by unit."""
+
+    actors: tuple[Actor, ...]
+    states: tuple[Any, ...]
+
+
+def create(algorithm: Haml, roster: Roster, key: Key) -> Team:
+    """Fresh actors, each from its own key."""
+
+    def one(group: int, key: Key) -> tuple[Actor, Any]:
+        spaces = roster.groups[group]
+        actor = Actor.create(key, spaces.observation, spaces.action, algorithm.body)
+        return actor, algorithm.neighbourhood.init(actor)
+
+    keys = jax.random.split(key, len(roster.groups))
+    made = [jax.vmap(partial(one, g))(jax.random.split(keys[g], roster.units_in(g))) for g in range(len(keys))]
+    actors, states = zip(*made, strict=True)
+    return Team(actors, states)
+
+
+def experience(
+    roster: Roster, group: int, trajectory: Trajectory, advantage: Float[Array, "C L E n"]
+) -> Experience:
+    """A group's experience, stacked by unit, with each unit's advantage standardised over its living steps."""
+    cut = partial(sequences, roster, group)
+    view = trajectory.view
+    alive = None if view.alive is None else cut(roster.split(view.alive)[group])
+    agents = len(roster.groups[group].names)
+    start = jnp.broadcast_to(trajectory.start[..., None], (*trajectory.start.shape, agents))
+    memory = trajectory.memory[group]
+    available = view.available[group]
+    return Experience(
+        observation=cut(encode(view.observation[group], roster.groups[group].observation)),
+        action=cut(trajectory.action[group]),
+        available=None if available is None else cut(available),
+        alive=alive,
+        start=cut(start),
+        memory=None if memory is None else cut(memory[:, None])[:, :, 0],
+        advantage=jax.vmap(standardise)(cut(roster.split(advantage)[group]), alive),
+        agents=roster.agents_per_unit(group),
+    )
+
+
+def update(
+    algorithm: Haml,
+    roster: Roster,
+    team: Team,
+    trajectory: Trajectory,
+    advantage: Float[Array, "C L E n"],
+    key: Key,
+) -> tuple[Team, Info]:
+    """Every unit moves once, as the scheme orders. Infos are stacked by unit."""
+    chunks, length, copies = trajectory.start.shape
+    shares = [experience(roster, g, trajectory, advantage) for g in range(len(roster.groups))]
+    branches = [partial(_move, algorithm, g, share) for g, share in enumerate(shares)]
+    group_of, slot_of = jnp.asarray(roster.group_of), jnp.asarray(roster.slot_of)
+
+    def visit(unit: Int[Array, ""], team: Team, carry: Any, key: Key) -> tuple[Team, Any, Info]:
+        arguments = (slot_of[unit], team, carry, key)
+        if len(branches) == 1:
+            return branches[0](*arguments)
+        return jax.lax.switch(group_of[unit], branches, *arguments)
+
+    carry = algorithm.surrogate.start(copies * chunks, length)
+    return algorithm.scheme.sweep(visit, team, carry, len(roster.group_of), key)
+
+
+def _move(
+    algorithm: Haml, group: int, share: Experience, slot: Int[Array, ""], team: Team, carry: Any, key: Key
+) -> tuple[Team, Any, Info]:
+    """One unit of a group moves: objective, improvement, carry."""
+    own = jax.tree.map(lambda leaf: leaf[slot], (share, team.actors[group], team.states[group]))
+    mine, actor, state = own
+    objective = algorithm.surrogate.objective(carry, actor, mine, algorithm.drift)
+    better, state, info = algorithm.neighbourhood.improve(objective, actor, state, key)
+    carry = algorithm.surrogate.advance(carry, objective, better)
+    return _write(team, group, slot, better, state), carry, info
+
+
+def _write(team: Team, group: int, slot: Int[Array, ""], actor: Actor, state: Any) -> Team:
+    put: Callable[[Array, Array], Array] = lambda stack, one: stack.at[slot].set(one)  # noqa: E731
+    stacks = jax.tree.map(put, (team.actors[group], team.states[group]), (actor, state))
+    return eqx.tree_at(lambda t: (t.actors[group], t.states[group]), team, stacks)

@@ -1,0 +1,53 @@
+"""The HAML learner: pure ``init`` and ``step``."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from hamlet.estimation.critic import CriticState
+from hamlet.estimation.trajectory import Trajectory
+from hamlet.haml.template import Haml, Team, create, update
+from hamlet.roster import Roster
+from hamlet.types import Info, Key
+
+
+class Learner(eqx.Module):
+    """Everything that is learnt, with its optimisers and normalisers; ``memory`` is the critic's, between rollouts."""
+
+    team: Team
+    critic: CriticState
+    memory: tuple[Any, ...]
+
+
+def init(algorithm: Haml, roster: Roster, state_width: int, key: Key) -> Learner:
+    """A learner that has seen nothing."""
+    team_key, critic_key = jax.random.split(key)
+    seen_by = algorithm.critic.roster(roster, state_width)
+    return Learner(
+        create(algorithm, roster, team_key),
+        algorithm.critic.create(critic_key, seen_by, algorithm.body),
+        algorithm.critic.blank(seen_by, algorithm.body, algorithm.sampling.copies),
+    )
+
+
+def step(
+    algorithm: Haml, roster: Roster, state_width: int, learner: Learner, trajectory: Trajectory, key: Key
+) -> tuple[Learner, Info, Info]:
+    """Estimate, sweep, fit.
+
+    Returns:
+        The learner, the actors' infos stacked by unit, and the critic's by network.
+    """
+    actor_key, critic_key = jax.random.split(key)
+    critic, seen_by = algorithm.critic, algorithm.critic.roster(roster, state_width)
+    estimate = critic.estimate(learner.critic, seen_by, trajectory, learner.memory)
+    advantage, returns = algorithm.advantage(trajectory, estimate, critic)
+    credit = jnp.broadcast_to(advantage, (*advantage.shape[:-1], len(roster.names)))
+    team, actor_info = update(algorithm, roster, learner.team, trajectory, credit, actor_key)
+    state, critic_info = critic.fit(
+        learner.critic, seen_by, trajectory, estimate, returns, learner.memory, critic_key
+    )
+    memory = tuple(None if after is None else after[:, :, -1] for after in estimate.memory)
+    return Learner(team, state, memory), actor_info, critic_info

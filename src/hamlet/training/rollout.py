@@ -1,0 +1,109 @@
+"""Rollouts: the joint policy plays E copies for T steps, compiled."""
+
+from functools import partial
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from hamlet.envs import copies as vector
+from hamlet.envs.base import Environment, View
+from hamlet.envs.copies import Copies
+from hamlet.estimation.trajectory import Trajectory
+from hamlet.networks.heads import Actor, encode
+from hamlet.networks.torso import Body, blank
+from hamlet.roster import Roster
+from hamlet.types import Key
+
+
+class Play(eqx.Module):
+    """A game under way in E copies.
+
+    Attributes:
+        copies: The environment's.
+        start: True where an episode begins now, ``[E]``.
+        memory: For every group the actors' memory, ``[E, N, H]``, or None.
+        total: The team's return of the episode so far, ``[E]``.
+    """
+
+    copies: Copies
+    start: Bool[Array, " E"]
+    memory: tuple[Float[Array, "E N H"] | None, ...]
+    total: Float[Array, " E"]
+
+
+class Episodes(eqx.Module):
+    """Episodes that ended within a rollout: how many, and the sum of their team returns."""
+
+    count: Float[Array, ""]
+    total: Float[Array, ""]
+
+
+def begin(env: Environment, body: Body, count: int, key: Key) -> Play:
+    """``count`` copies at the start of their first episodes."""
+    memory = tuple(blank(body, count, len(group.names)) for group in env.groups)
+    return Play(vector.reset(env, key, count), jnp.ones(count, bool), memory, jnp.zeros(count))
+
+
+def act(
+    roster: Roster,
+    actors: tuple[Actor, ...],
+    view: View,
+    start: Bool[Array, " E"],
+    memory: tuple[Any, ...],
+    key: Key | None,
+) -> tuple[tuple[Array, ...], tuple[Any, ...]]:
+    """Every agent's action ``[E, N, …]`` per group: sampled, or without a key the mode; and the memory after it."""
+    actions, memories = [], []
+    for g, group in enumerate(roster.groups):
+        cut = partial(roster.by_unit, g, axis=1)
+        agents, copies = roster.agents_per_unit(g), start.shape[0]
+
+        def one(actor: Actor, observation: Array, available: Any, memory: Any, copies: int = copies) -> Any:
+            rows = lambda x: None if x is None else x.reshape(-1, 1, *x.shape[2:])  # noqa: E731
+            fresh = jnp.repeat(start, agents)[:, None]
+            held = None if memory is None else memory.reshape(-1, memory.shape[-1])
+            policy, after = actor(rows(observation), held, fresh, rows(available))
+            policy = jax.tree.map(lambda leaf: leaf.reshape(copies, -1, *leaf.shape[2:]), policy)
+            return policy, None if after is None else after.reshape(copies, -1, after.shape[-1])
+
+        parts = (
+            cut(encode(view.observation[g], group.observation)),
+            None if view.available[g] is None else cut(view.available[g]),
+            None if memory[g] is None else cut(memory[g]),
+        )
+        policy, after = jax.vmap(one)(actors[g], *parts)
+        policy = jax.tree.map(lambda leaf: roster.from_unit(leaf, 1), policy)
+        actions.append(policy.mode() if key is None else policy.sample(jax.random.fold_in(key, g)))
+        memories.append(None if after is None else roster.from_unit(after, 1))
+    return tuple(actions), tuple(memories)
+
+
+def rollout(
+    env: Environment, roster: Roster, actors: tuple[Actor, ...], play: Play, *, steps: int, length: int, key: Key
+) -> tuple[Play, Trajectory, Episodes]:
+    """``steps`` steps of every copy, in chunks of ``length``."""
+
+    def step(play: Play, key: Key) -> tuple[Play, tuple[Any, ...]]:
+        act_key, env_key = jax.random.split(key)
+        view = play.copies.view
+        actions, memory = act(roster, actors, view, play.start, play.memory, act_key)
+        copies, arrival, outcome = vector.step(env, env_key, play.copies, actions)
+        ended = outcome.terminated | outcome.truncated
+        total = play.total + outcome.reward.sum(-1)
+        done = Episodes(ended.sum().astype(jnp.float32), jnp.where(ended, total, 0.0).sum())
+        after = Play(copies, ended, memory, jnp.where(ended, 0.0, total))
+        return after, (view, play.start, actions, outcome, arrival, done)
+
+    def chunk(play: Play, keys: Key) -> tuple[Play, tuple[Any, ...]]:
+        after, record = jax.lax.scan(step, play, keys)
+        return after, (*record, play.memory)
+
+    keys = jax.random.split(key, (steps // length, length))
+    play, (view, start, actions, outcome, arrival, done, memory) = jax.lax.scan(chunk, play, keys)
+    trajectory = Trajectory(
+        view, start, actions, outcome.reward, outcome.terminated, outcome.truncated, arrival, memory
+    )
+    return play, trajectory, jax.tree.map(jnp.sum, done)
