@@ -1,0 +1,178 @@
+"""The directory of a run: what stands where, who may write there.
+
+    config.json   what was asked for, fully resolved       metrics.sqlite     what was measured while training
+    checkpoints/  training states                          evaluation.json    what the evaluations gave
+    lock          held by the process that trains
+
+The lock belongs to the process (`flock`): it is gone when the process is, however it ended.
+"""
+
+import contextlib
+import difflib
+import fcntl
+import itertools
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from hamlet.errors import RequestError, RunError
+from hamlet.training import durable
+
+CONFIGURATION = "config.json"
+LOCK = "lock"
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """A directory that holds a run; made by `create` or `open`."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: str | Path, config: dict[str, Any]) -> Self:
+        """Begins a run at ``path``, of which at most an empty directory may exist.
+
+        Raises:
+            RequestError: There is a run already, or something else.
+            RunError: It cannot be written.
+        """
+        run = cls(Path(path))
+        _refuse_taken(run.path)
+        try:
+            run.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"the directory {run.path} cannot be made: {durable.one_line(error)}") from error
+        with run.lock():
+            _refuse_taken(run.path)  # by a process that came between
+            run.write_json(CONFIGURATION, config)
+        return run
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """The run at ``path``.
+
+        Raises:
+            RequestError: No run is there; names the nearest one.
+        """
+        path = Path(path)
+        if not _holds_run(path):
+            what = "is no run" if path.exists() else "does not exist"
+            raise RequestError(f"{path} {what}{_nearest_run(path)}")
+        return cls(path)
+
+    @property
+    def checkpoints(self) -> Path:
+        """The directory of the checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def metrics(self) -> Path:
+        """The file of the metrics."""
+        return self.path / "metrics.sqlite"
+
+    @property
+    def evaluation(self) -> Path:
+        """The file of the evaluations."""
+        return self.path / "evaluation.json"
+
+    def config(self) -> dict[str, Any]:
+        """What `create` was given.
+
+        Raises:
+            RunError: The file cannot be read.
+        """
+        path = self.path / CONFIGURATION
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path} cannot be read: {durable.one_line(error)}") from error
+
+    def write_json(self, name: str, data: Any) -> None:
+        """Replaces a file of the run: a reader, or a kill at any moment, finds the old one or the new one.
+
+        Raises:
+            RunError: It cannot be written, as on a full disk; the old file is intact.
+        """
+        text = json.dumps(data, indent=2) + "\n"
+        try:
+            durable.write(self.path / name, text)
+        except OSError as error:
+            raise RunError(f"{self.path / name} cannot be written: {durable.one_line(error)}") from error
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keeps every other process from writing this run.
+
+        Raises:
+            RequestError: Another holds it; names its process.
+        """
+        path = self.path / LOCK
+        try:
+            # Not inherited by what this process starts: a worker that outlives it must not keep the run locked.
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise RunError(f"{path} cannot be opened: {durable.one_line(error)}") from error
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "of another machine"
+                raise RequestError(
+                    f"the run {self.path} is in use by process {holder}: wait until it ends, or stop it"
+                ) from None
+            except OSError as error:
+                raise RunError(f"{path} cannot be locked: {durable.one_line(error)}") from error
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def _holds_run(path: Path) -> bool:
+    return (path / CONFIGURATION).is_file()
+
+
+def _refuse_taken(path: Path) -> None:
+    free = _next_free(path)
+    if _holds_run(path):
+        raise RequestError(f"{path} already holds a run: go on with `hamlet resume {path}`, or choose --out {free}")
+    if path.exists() and not path.is_dir():
+        raise RequestError(f"{path} is a file, not a directory for a run: choose --out {free}")
+    if path.is_dir() and any(not _own(entry.name) for entry in path.iterdir()):
+        raise RequestError(f"{path} is not empty and holds no run: choose --out {free}")
+
+
+def _own(name: str) -> bool:
+    """Whether a file is what a process killed within `create` may leave."""
+    return name == LOCK or name.startswith(f".{CONFIGURATION}.")
+
+
+def _next_free(path: Path) -> Path:
+    """``runs/a`` gives ``runs/a-2``, and ``runs/a-2`` gives ``runs/a-3`` where there is a ``runs/a``."""
+    if path.name in ("", ".."):
+        path = Path("runs/run")
+    match = re.fullmatch(r"(.+)-[0-9]+", path.name)
+    stem = match[1] if match and path.with_name(match[1]).exists() else path.name
+    candidates = (path.with_name(f"{stem}-{number}") for number in itertools.count(2))
+    return next(candidate for candidate in candidates if not candidate.exists())
+
+
+def _nearest_run(path: Path) -> str:
+    """The run that was probably meant: one inside, one around, or one beside of a like name."""
+    try:
+        inside = sorted(found.parent for depth in ("*", "*/*") for found in path.glob(f"{depth}/{CONFIGURATION}"))
+        around = [parent for parent in path.parents if _holds_run(parent)]
+        beside = sorted(found.parent for found in path.parent.glob(f"*/{CONFIGURATION}"))
+    except OSError:
+        return ""
+    if inside:
+        return f"; there is one inside: {inside[0]}" + (f" (and {len(inside) - 1} more)" if inside[1:] else "")
+    if around:
+        return f"; it is a part of the run {around[0]}"
+    near = difflib.get_close_matches(str(path), [str(found) for found in beside], n=1, cutoff=0.0)
+    return f"; the nearest run is {near[0]}" if near else ""

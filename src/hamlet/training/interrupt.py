@@ -1,0 +1,44 @@
+"""A request to stop that waits for a safe place."""
+
+import signal
+import threading
+from types import FrameType
+from typing import Any, Self
+
+
+class Interrupt:
+    """Within it, SIGINT and SIGTERM only set a flag, which a loop polls; a further SIGINT stops at once.
+
+    Outside the main thread, where Python delivers no signals, it does nothing and ``requested`` stays False.
+
+    >>> with Interrupt() as interrupt:
+    ...     signal.raise_signal(signal.SIGTERM)
+    ...     interrupt.requested
+    True
+    """
+
+    def __init__(self) -> None:
+        self.received: signal.Signals | None = None
+        self._handlers: dict[signal.Signals, Any] = {}
+
+    @property
+    def requested(self) -> bool:
+        """Whether the loop is to stop at its next safe place."""
+        return self.received is not None
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._handlers[number] = signal.signal(number, self._receive)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._handlers.items():
+            # None stands for a handler that was not installed from Python, which cannot be put back.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        self._handlers.clear()
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if self.requested and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.received = signal.Signals(number)

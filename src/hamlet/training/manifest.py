@@ -1,0 +1,91 @@
+"""What a run was made with: versions, source revision, hardware, in words, without a path or the name of a person."""
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import jax
+
+import hamlet
+
+PACKAGES = {
+    "jax": "jax",
+    "jaxlib": "jaxlib",
+    "equinox": "equinox",
+    "optax": "optax",
+    "orbax": "orbax-checkpoint",
+    "numpy": "numpy",
+}
+
+
+def describe() -> dict[str, Any]:
+    """Versions, revision and hardware of this process, as JSON.
+
+    >>> sorted(describe())
+    ['hardware', 'platform', 'revision', 'versions']
+    """
+    versions = {"hamlet": hamlet.__version__, "python": platform.python_version()}
+    return {
+        "versions": versions | {key: _version(name) for key, name in PACKAGES.items()},
+        "revision": revision(),
+        "hardware": {"cpu": _processor(), "cores": _cores(), "memory": _memory(), "devices": _devices()},
+        "platform": f"{platform.system()} {platform.release()} {platform.machine()}",
+    }
+
+
+def revision(source: Path | None = None) -> str | None:
+    """The git commit of a file's source tree, by default Hamlet's own, with ``+changes`` where files differ from it.
+
+    None without git, and for an installed package, whose files no repository tracks.
+    """
+    source = source or Path(__file__)
+    if _git(source, "ls-files", "--error-unmatch", source.name) is None:
+        return None
+    commit = _git(source, "rev-parse", "HEAD")
+    changes = _git(source, "status", "--porcelain", "--untracked-files=no")
+    return commit and commit + ("+changes" if changes else "")
+
+
+def _git(source: Path, *arguments: str) -> str | None:
+    command = ["git", "-C", str(source.parent), *arguments]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or platform.machine()
+
+
+def _cores() -> int:
+    """Cores this process may use, which in a container or a batch job are fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _memory() -> str | None:
+    try:
+        size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return None
+    return f"{size / 2**30:.1f} GiB"
+
+
+def _devices() -> list[str]:
+    kinds = [device.device_kind for device in jax.devices()]
+    return [f"{kinds.count(kind)} x {kind}" for kind in dict.fromkeys(kinds)]
