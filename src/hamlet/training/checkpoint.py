@@ -80,7 +80,7 @@ def save(directory: Path, state: Any, *, step: int, extra: Mapping[str, Any] | N
         target = _install(aside, directory / _name(step))
         _prune(directory, step, keep)
     except Exception as error:
-        reason = f"the checkpoint of step {step} could not be written: {durable.one_line(error)}"
+        reason = f"the checkpoint of step {step} could not be written: {_cause(error)}"
         raise RunError(f"{reason}; {_intact(directory)}") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
@@ -103,17 +103,20 @@ def restore(directory: Path, like: Any) -> Restored:
     tried: set[int] = set()
     while untried := [step for step in steps(directory) if step not in tried]:
         step = untried[-1]
-        tried.add(step)
         path = _path(directory, step)
+        before, damage = _identity(path), None
         try:
             document = _verified(path)
             leaves.compare(sought, document["leaves"], path)
             state = leaves.rebuild(like, _read(path / ARRAYS, sought))
-        except _Damaged as damage:
-            if path.exists():  # otherwise a running process replaced it by a newer one, which is tried next
-                warnings.warn(f"the checkpoint {path} is damaged and passed over: {damage}", stacklevel=2)
-            continue
-        return Restored(state, document["step"], document["extra"], path)
+        except _Damaged as error:
+            document, state, damage = {}, None, error
+        if before is None or before != _identity(path):
+            continue  # a running process replaced or removed it meanwhile
+        if damage is None:
+            return Restored(state, document["step"], document["extra"], path)
+        tried.add(step)
+        warnings.warn(f"the checkpoint {path} is damaged and passed over: {damage}", stacklevel=2)
     found = f"all of {', '.join(_name(step) for step in sorted(tried))} are damaged" if tried else "it holds none"
     raise RunError(f"no good checkpoint in {directory}: {found}")
 
@@ -122,7 +125,7 @@ def steps(directory: Path) -> list[int]:
     """The steps at which a checkpoint stands in ``directory``, ascending; not verified."""
     if not directory.is_dir():
         return []
-    matches = [_STANDING.fullmatch(path.name) for path in directory.iterdir()]
+    matches = [_STANDING.fullmatch(path.name) for path in directory.iterdir() if path.is_dir()]
     return sorted({int(match[1] or match[2]) for match in matches if match})
 
 
@@ -140,6 +143,14 @@ def _path(directory: Path, step: int) -> Path:
     path = directory / _name(step)
     replaced = directory / f".{path.name}{_REPLACED}"
     return replaced if replaced.exists() and not path.exists() else path
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_mtime_ns
 
 
 def _write(aside: Path, arrays: Mapping[str, np.ndarray], document: dict[str, Any]) -> None:
@@ -189,6 +200,12 @@ def _clear(directory: Path) -> None:
     for path in directory.iterdir():
         if _ASIDE.fullmatch(path.name):
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _cause(error: Exception) -> str:
+    """What the system said, which tensorstore puts at the end of a long line of paths."""
+    code = re.search(r"os_error_code='?(\d+)", str(error))
+    return os.strerror(int(code[1])) if code else durable.one_line(error)
 
 
 def _intact(directory: Path) -> str:
