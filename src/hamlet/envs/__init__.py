@@ -1,1 +1,5 @@
 """Environments."""
+
+from hamlet.envs.registry import ENVIRONMENTS, make
+
+__all__ = ["ENVIRONMENTS", "make"]

@@ -27,9 +27,7 @@ def reset(env: Environment, key: Key, count: int) -> Copies:
     return Copies(*jax.vmap(env.reset)(jax.random.split(key, count)))
 
 
-def step(
-    env: Environment, key: Key, copies: Copies, actions: tuple[Array, ...]
-) -> tuple[Copies, View, Outcome]:
+def step(env: Environment, key: Key, copies: Copies, actions: tuple[Array, ...]) -> tuple[Copies, View, Outcome]:
     """One step of every copy.
 
     Returns:
