@@ -221,7 +221,7 @@ def test_every_single_byte_of_the_manifest_counts(two_checkpoints, tmp_path):
 
 
 def test_where_none_is_good_the_failure_says_so(two_checkpoints, tmp_path):
-    with pytest.raises(RunError, match="no good checkpoint in .*it holds none"):
+    with pytest.raises(RunError, match=r"no good checkpoint in .*it holds none"):
         checkpoint.restore(tmp_path / "absent", small(0))
     copy = tmp_path / "copy"
     shutil.copytree(two_checkpoints, copy)

@@ -128,7 +128,11 @@ class RunDirectory:
                 raise RunError(f"{path} cannot be locked: {durable.one_line(error)}") from error
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-            yield
+            try:
+                yield
+            finally:
+                # Closing alone is not enough: a child on its way to exec still has the descriptor for an instant.
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
         finally:
             os.close(descriptor)
 
