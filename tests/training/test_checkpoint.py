@@ -1,3 +1,4 @@
+import contextlib
 import itertools
 import json
 import logging
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import time
 import warnings
+from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -146,6 +148,23 @@ def test_saving_a_step_again_replaces_it(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["000000000010"]
 
 
+@pytest.mark.parametrize("renames", range(3))
+def test_a_replacement_stopped_at_any_rename_leaves_the_old_one_or_the_new(tmp_path, monkeypatch, renames):
+    checkpoint.save(tmp_path, small(1), step=10)
+    rename, left = Path.rename, itertools.count(renames, -1)
+
+    def stops(self, target):
+        if next(left) == 0:
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", stops)
+    with contextlib.suppress(KeyboardInterrupt):
+        checkpoint.save(tmp_path, small(2), step=10)
+    monkeypatch.undo()
+    assert_same_bits(checkpoint.restore(tmp_path, small(0)).state, small(2 if renames == 2 else 1))
+
+
 def test_a_checkpoint_moved_away_by_a_killed_replacement_is_still_found(tmp_path):
     checkpoint.save(tmp_path, small(1), step=10)
     (tmp_path / "000000000010").rename(tmp_path / ".000000000010.replaced")
@@ -258,6 +277,32 @@ def test_saving_and_restoring_say_nothing_and_leave_the_log_level_alone(tmp_path
 def test_orbax_is_imported_by_the_first_save_only():
     program = "import sys, hamlet.training.checkpoint; sys.exit('orbax' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+ON_TWO_DEVICES = """
+import pathlib, sys
+import jax, jax.numpy as jnp
+from hamlet.training import checkpoint
+directory = pathlib.Path(sys.argv[1])
+halves = jax.NamedSharding(jax.make_mesh((2,), ("copies",)), jax.P("copies"))
+state = {
+    "halves": jax.device_put(jnp.arange(4.0), halves),
+    "keys": jax.device_put(jax.random.split(jax.random.key(0), 4), halves),
+    "second": jax.device_put(jnp.ones(2), jax.devices()[1]),
+    "free": jnp.zeros(3),
+}
+shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), state)
+checkpoint.save(directory, state, step=1)
+for like in (state, shapes):
+    for name, leaf in checkpoint.restore(directory, like).state.items():
+        assert leaf.sharding == state[name].sharding, (name, leaf.sharding)
+        assert (leaf == state[name]).all(), name
+"""
+
+
+def test_arrays_come_back_to_the_devices_they_were_on(tmp_path):
+    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu"}
+    subprocess.run([sys.executable, "-c", ON_TWO_DEVICES, tmp_path], env=environment, check=True)
 
 
 SAVES_FOREVER = """

@@ -1,3 +1,5 @@
+import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -103,6 +105,15 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
     assert sorted(os.listdir(tmp_path)) == ["config.json", "evaluation.json", "lock"]
 
 
+def test_a_reader_who_opened_a_file_before_reads_the_old_one_to_its_end(tmp_path):
+    run = RunDirectory.create(tmp_path, {})
+    run.write_json("evaluation.json", [1])
+    with run.evaluation.open() as reader:
+        run.write_json("evaluation.json", [2])
+        assert json.load(reader) == [1]
+    assert json.loads(run.evaluation.read_text()) == [2]
+
+
 HOLDS = """
 import subprocess, sys, time
 from hamlet.training.directory import RunDirectory
@@ -154,13 +165,20 @@ def test_the_lock_of_a_killed_process_is_free_also_while_its_workers_live_on(tmp
         os.kill(worker, signal.SIGKILL)
 
 
-def test_a_child_started_at_the_last_moment_does_not_keep_the_lock(tmp_path):
+def test_a_copy_of_its_descriptor_as_a_child_has_before_exec_does_not_keep_the_lock(tmp_path):
     run = RunDirectory.create(tmp_path, {})
-    for _ in range(20):
-        with run.lock():
-            child = subprocess.Popen(["sleep", "0.01"], close_fds=False)
-        with run.lock():
-            child.wait()
+    copies = []
+    with run.lock():
+        for descriptor in range(1000):
+            with contextlib.suppress(OSError):
+                if os.path.samestat(os.fstat(descriptor), os.stat(tmp_path / "lock")):
+                    copies.append(os.dup(descriptor))
+                    break
+    assert copies
+    with run.lock():
+        pass
+    for copy in copies:
+        os.close(copy)
 
 
 def test_the_manifest_names_versions_and_hardware_but_no_path_and_no_person():
@@ -186,6 +204,8 @@ def test_the_revision_is_that_of_a_tracked_file_only(tmp_path, monkeypatch):
     git("commit", "-m", "first")
     commit = manifest.revision(source)
     assert commit and len(commit) == 40
+    (tmp_path / "installed.py").write_text("")
+    assert manifest.revision(tmp_path / "installed.py") is None
     source.write_text("changed")
     assert manifest.revision(source) == f"{commit}+changes"
     monkeypatch.setenv("PATH", "")

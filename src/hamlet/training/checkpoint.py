@@ -101,6 +101,7 @@ def restore(directory: Path, like: Any) -> Restored:
     """
     sought = leaves.outline(like)
     tried: set[int] = set()
+    patience = 100
     while untried := [step for step in steps(directory) if step not in tried]:
         step = untried[-1]
         path = _path(directory, step)
@@ -111,8 +112,11 @@ def restore(directory: Path, like: Any) -> Restored:
             state = leaves.rebuild(like, _read(path / ARRAYS, sought))
         except _Damaged as error:
             document, state, damage = {}, None, error
-        if before is None or before != _identity(path):
-            continue  # a running process replaced or removed it meanwhile
+        if before is None or before != _identity(path):  # a running process replaced or removed it meanwhile
+            patience -= 1
+            if patience > 0:
+                continue
+            damage = _Damaged("it changes whenever it is read")
         if damage is None:
             return Restored(state, document["step"], document["extra"], path)
         tried.add(step)
