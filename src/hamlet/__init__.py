@@ -1,3 +1,53 @@
-"""Heterogeneous-agent mirror learning in JAX."""
+"""Hamlet: heterogeneous-agent mirror learning in JAX.
+
+>>> import hamlet
+>>> hamlet.algorithms.happo(clip=0.1).drift
+ClipDrift(epsilon=0.1)
+>>> hamlet.envs.make("mpe/simple_spread", continuous=False).groups[0].names
+('agent_0', 'agent_1', 'agent_2')
+"""
 
 __version__ = "0.1.0"
+
+from dataclasses import replace
+from pathlib import Path
+
+from hamlet import algorithms, envs, presets, testing
+from hamlet.errors import RequestError, RunError
+from hamlet.policy import Policy, load_policy
+from hamlet.training.evaluate import Evaluation
+from hamlet.training.run import Run, resume, train
+
+__all__ = [
+    "Evaluation",
+    "Policy",
+    "RequestError",
+    "Run",
+    "RunError",
+    "__version__",
+    "algorithms",
+    "envs",
+    "evaluate",
+    "load_policy",
+    "presets",
+    "replace",
+    "resume",
+    "testing",
+    "train",
+]
+
+
+def evaluate(run: str | Path, *, episodes: int = 100, seed: int = 1, deterministic: bool = True) -> Evaluation:
+    """Play whole episodes with a run's newest good checkpoint.
+
+    Args:
+        run: The directory of a run.
+        episodes: How many.
+        seed: From which they are drawn.
+        deterministic: The likeliest actions rather than samples.
+
+    Raises:
+        RequestError: If there is no run.
+        RunError: If it has no good checkpoint.
+    """
+    return Run(Path(run)).evaluate(episodes, seed, "deterministic" if deterministic else "stochastic")

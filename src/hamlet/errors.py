@@ -26,3 +26,13 @@ def unknown(kind: str, name: str, choices: Iterable[str]) -> RequestError:
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.0)
     nearest = f"; the nearest is {near[0]!r}" if near else ""
     return RequestError(f"there is no {kind} {name!r}{nearest} (of {', '.join(names)})")
+
+
+def require(condition: bool, message: str) -> None:
+    """Refuse a request unless the condition holds.
+
+    Raises:
+        RequestError: With the message.
+    """
+    if not condition:
+        raise RequestError(message)

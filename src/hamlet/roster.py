@@ -64,8 +64,10 @@ class Roster:
         """What a unit is called in messages and metrics: its agent, or its agents joined."""
         if self.sharing == "none":
             return self.names
-        return tuple("+".join(group.names) if len(group.names) < 4 else
-                     f"{group.names[0]}..{group.names[-1]}" for group in self.groups)
+        return tuple(
+            "+".join(group.names) if len(group.names) < 4 else f"{group.names[0]}..{group.names[-1]}"
+            for group in self.groups
+        )
 
     def split(self, per_agent: Array) -> tuple[Array, ...]:
         """Cut the last axis ``[…, n]`` into groups ``[…, N]``."""
@@ -75,10 +77,10 @@ class Roster:
     def by_unit(self, group: int, array: Array, axis: int) -> Array:
         """Cut the agents' axis ``N`` of a group's array into ``units × K`` and put the units first."""
         units, agents = self.units_in(group), self.agents_per_unit(group)
-        shape = array.shape[:axis] + (units, agents) + array.shape[axis + 1 :]
+        shape = (*array.shape[:axis], units, agents, *array.shape[axis + 1 :])
         return jnp.moveaxis(array.reshape(shape), axis, 0)
 
     def from_unit(self, array: Array, axis: int) -> Array:
         """The inverse of ``by_unit``: ``axis`` counts without the leading axis of units."""
         array = jnp.moveaxis(array, 0, axis)
-        return array.reshape(array.shape[:axis] + (-1,) + array.shape[axis + 2 :])
+        return array.reshape(*array.shape[:axis], -1, *array.shape[axis + 2 :])

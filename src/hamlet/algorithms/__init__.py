@@ -1,1 +1,39 @@
-"""The algorithms, as declarations."""
+"""The algorithms, as declarations: a name, a factory, and a registry that third parties can enter."""
+
+import inspect
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from typing import Any
+
+from hamlet.algorithms.haa2c import haa2c
+from hamlet.algorithms.happo import happo
+from hamlet.algorithms.hatrpo import hatrpo
+from hamlet.algorithms.ippo import ippo
+from hamlet.algorithms.maa2c import maa2c
+from hamlet.algorithms.mappo import mappo
+from hamlet.errors import unknown
+from hamlet.haml.template import Haml
+
+__all__ = ["ALGORITHMS", "haa2c", "happo", "hatrpo", "ippo", "maa2c", "make", "mappo"]
+
+ALGORITHMS: dict[str, Callable[..., Haml]] = {
+    factory.__name__: factory for factory in (happo, hatrpo, haa2c, mappo, ippo, maa2c)
+} | {point.name: point.load() for point in entry_points(group="hamlet.algorithms")}
+
+
+def make(name: str, **hyperparameters: Any) -> Haml:
+    """The algorithm of a name.
+
+    Raises:
+        RequestError: If there is none of that name, or it has no such hyperparameter.
+
+    >>> make("happo", clip=0.1).drift
+    ClipDrift(epsilon=0.1)
+    """
+    if name not in ALGORITHMS:
+        raise unknown("algorithm", name, ALGORITHMS)
+    known = inspect.signature(ALGORITHMS[name]).parameters
+    for given in hyperparameters:
+        if given not in known:
+            raise unknown(f"hyperparameter of {name}", given, known)
+    return ALGORITHMS[name](**hyperparameters)

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from hamlet.errors import require
 from hamlet.estimation.critic import Estimate, StateValue
 from hamlet.estimation.returns import gae
 from hamlet.estimation.trajectory import Trajectory, whole
@@ -22,6 +23,11 @@ class Gae:
 
     discount: float = 0.99
     lambda_: float = 0.95
+
+    def __post_init__(self) -> None:
+        """Refuse what is no weight."""
+        require(0 <= self.discount <= 1, f"--discount must lie in [0, 1], not at {self.discount}")
+        require(0 <= self.lambda_ <= 1, f"--gae-lambda must lie in [0, 1], not at {self.lambda_}")
 
     def __call__(
         self, trajectory: Trajectory, estimate: Estimate, critic: StateValue

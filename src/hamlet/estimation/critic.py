@@ -9,11 +9,12 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float
 
+from hamlet.envs.base import View
+from hamlet.errors import require
 from hamlet.estimation.fitting import adam, passes
 from hamlet.estimation.moments import Moments
 from hamlet.estimation.returns import mean
 from hamlet.estimation.trajectory import Trajectory, from_sequences, sequences, whole
-from hamlet.envs.base import View
 from hamlet.networks.heads import Value, encode
 from hamlet.networks.torso import Body, blank
 from hamlet.roster import Group, Roster
@@ -87,6 +88,12 @@ class StateValue:
     max_gradient_norm: float = 10.0
     normalise: bool = True
 
+    def __post_init__(self) -> None:
+        """Refuse settings under which nothing, or nothing sensible, happens."""
+        require(self.learning_rate >= 0, f"--critic-learning-rate must not be negative: {self.learning_rate}")
+        require(self.epochs >= 1, f"--critic-epochs must be at least 1, not {self.epochs}")
+        require(self.minibatches >= 1, f"--critic-minibatches must be at least 1, not {self.minibatches}")
+
     def roster(self, roster: Roster, state_width: int) -> Roster:
         """Who owns a value network: the agents, or one who stands for the team and sees the state."""
         if self.sees == "observation":
@@ -129,9 +136,7 @@ class StateValue:
         total = trajectory.reward.sum(-1, keepdims=True)
         return jnp.broadcast_to(total, (*total.shape[:-1], streams))
 
-    def estimate(
-        self, state: CriticState, roster: Roster, trajectory: Trajectory, memory: tuple[Any, ...]
-    ) -> Estimate:
+    def estimate(self, state: CriticState, roster: Roster, trajectory: Trajectory, memory: tuple[Any, ...]) -> Estimate:
         """Values before and after every step; after a truncated step, of the final view."""
         copies = trajectory.start.shape[2]
         parts = []
@@ -146,7 +151,9 @@ class StateValue:
                 network, moments, now, then, start, memory = unit
                 value, memories = network(now, memory, start)
                 flat = None if memories is None else memories.reshape(-1, memories.shape[-1])
-                after, _ = network(then.reshape(-1, 1, then.shape[-1]), flat, jnp.zeros((then.shape[0] * then.shape[1], 1), bool))
+                after, _ = network(
+                    then.reshape(-1, 1, then.shape[-1]), flat, jnp.zeros((then.shape[0] * then.shape[1], 1), bool)
+                )
                 after = after.reshape(value.shape)
                 scaled = value
                 if self.normalise:
@@ -154,9 +161,7 @@ class StateValue:
                 return scaled, value, after, memories
 
             *values, memories = jax.lax.map(one, (state.networks[g], state.moments[g], now, then, start, memory[g]))
-            shaped = [
-                from_sequences(roster, g, value, copies).reshape(*trajectory.start.shape, -1) for value in values
-            ]
+            shaped = [from_sequences(roster, g, value, copies).reshape(*trajectory.start.shape, -1) for value in values]
             parts.append((*shaped, memories))
         scaled, value, after, memories = zip(*parts, strict=True)
         return Estimate(*(jnp.concatenate(p, -1) for p in (scaled, value, after)), tuple(memories))

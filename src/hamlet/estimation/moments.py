@@ -29,9 +29,7 @@ class Moments(eqx.Module):
     def update(self, mean: Scalar, mean_square: Scalar, *, beta: float) -> "Moments":
         """Take in the moments of a batch."""
         new = 1.0 - beta
-        return Moments(
-            beta * self.first + new * mean, beta * self.second + new * mean_square, beta * self.weight + new
-        )
+        return Moments(beta * self.first + new * mean, beta * self.second + new * mean_square, beta * self.weight + new)
 
     @property
     def mean(self) -> Scalar:

@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from hamlet.errors import require
+
 
 class Drift(Protocol):
     """One term for each sample, averaged over the batch by the objective that it is subtracted from."""
@@ -52,6 +54,10 @@ class ClipDrift:
 
     epsilon: float = 0.2
 
+    def __post_init__(self) -> None:
+        """Refuse an empty band."""
+        require(self.epsilon > 0, f"--clip must be above 0, not {self.epsilon}; the papers use 0.2")
+
     def __call__(
         self, ratio: Float[Array, "*B"], corrected: Float[Array, "*B"], old: Any, new: Any
     ) -> Float[Array, "*B"]:
@@ -68,6 +74,10 @@ class KlDrift:
     """
 
     weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse a reward for drifting."""
+        require(self.weight >= 0, f"the weight of a drift must not be negative: {self.weight}")
 
     def __call__(
         self, ratio: Float[Array, "*B"], corrected: Float[Array, "*B"], old: Any, new: Any

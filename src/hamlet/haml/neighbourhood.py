@@ -10,6 +10,7 @@ import optax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
 
+from hamlet.errors import require
 from hamlet.estimation.fitting import adam, passes
 from hamlet.haml.linalg import Vector, backtrack, conjugate_gradient
 from hamlet.haml.objective import Objective
@@ -47,6 +48,12 @@ class Whole:
     entropy: float = 0.01
     max_gradient_norm: float = 10.0
 
+    def __post_init__(self) -> None:
+        """Refuse settings under which nothing, or nothing sensible, happens."""
+        require(self.learning_rate >= 0, f"--learning-rate must not be negative: {self.learning_rate}")
+        require(self.epochs >= 1, f"--epochs must be at least 1, not {self.epochs}")
+        require(self.minibatches >= 1, f"--minibatches must be at least 1, not {self.minibatches}")
+
     def init(self, actor: Actor) -> optax.OptState:
         """Adam's moments."""
         return self._optimiser.init(eqx.filter(actor, eqx.is_inexact_array))
@@ -74,9 +81,7 @@ class Whole:
             info["gradient_norm"] = optax.global_norm(gradient)
             return (optax.apply_updates(actor, updates), state), info
 
-        at, infos = passes(
-            step, (actor, state), objective, epochs=self.epochs, minibatches=self.minibatches, key=key
-        )
+        at, infos = passes(step, (actor, state), objective, epochs=self.epochs, minibatches=self.minibatches, key=key)
         return *at, infos
 
     @property
@@ -114,6 +119,15 @@ class KlBall:
     shrink: float = 0.8
     accept: float = 0.5
     fisher_samples: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse an empty ball and a search that cannot end."""
+        require(self.radius > 0, f"--radius must be above 0, not {self.radius}; the papers use 0.005")
+        require(self.iterations >= 1, f"--iterations must be at least 1, not {self.iterations}")
+        require(self.tries >= 1, f"--tries must be at least 1, not {self.tries}")
+        require(0 < self.shrink < 1, f"--shrink must lie between 0 and 1, not at {self.shrink}")
+        require(0 <= self.accept <= 1, f"--accept must lie in [0, 1], not at {self.accept}")
+        require(self.damping >= 0, f"--damping must not be negative: {self.damping}")
 
     def init(self, actor: Actor) -> tuple[()]:
         """Nothing is remembered."""
@@ -158,7 +172,7 @@ class KlBall:
 
 
 def fisher_product(objective: Objective, unravel: Any, at: Vector, damping: float) -> Any:
-    """v ↦ (F + damping) v, with F = E[ Jᵀ F_π J ] the mean Fisher information at the old policy.
+    """V ↦ (F + damping) v, with F = E[ Jᵀ F_π J ] the mean Fisher information at the old policy.
 
     J is the derivative of the distributions' parameters by those of the network, taken once; F_π is known in
     closed form for each distribution. At the old policy this is the Hessian of the mean exact divergence.

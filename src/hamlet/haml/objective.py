@@ -76,7 +76,7 @@ class Objective(eqx.Module):
         return jax.tree.map(lambda leaf: leaf[index], self)
 
     def ratio(self, new: Distribution) -> Float[Array, "B L"]:
-        """r = π̄(a|o)/π(a|o); 1 for an absent agent."""
+        """R = π̄(a|o)/π(a|o); 1 for an absent agent."""
         action = self.experience.action
         ratio = jnp.exp(new.log_prob(action) - self.old.log_prob(action))
         return ratio if self.experience.alive is None else jnp.where(self.experience.alive, ratio, 1.0)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hamlet.errors import RequestError
+from hamlet.errors import RequestError, require
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,9 +21,8 @@ class OnPolicy:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be sampled."""
-        for name in ("copies", "steps", "chunk"):
-            if getattr(self, name) < 1:
-                raise RequestError(f"--{name} must be at least 1, not {getattr(self, name)}")
+        for name, flag in (("copies", "copies"), ("steps", "steps-per-rollout"), ("chunk", "chunk")):
+            require(getattr(self, name) >= 1, f"--{flag} must be at least 1, not {getattr(self, name)}")
 
     @property
     def batch(self) -> int:

@@ -41,9 +41,7 @@ class Importance:
         """Ones."""
         return jnp.ones((sequences, length))
 
-    def objective(
-        self, carry: Float[Array, "B L"], actor: Actor, experience: Experience, drift: Drift
-    ) -> Objective:
+    def objective(self, carry: Float[Array, "B L"], actor: Actor, experience: Experience, drift: Drift) -> Objective:
         """M Â, and the unit's policy as it stands."""
         factor = jnp.repeat(carry, experience.agents, axis=0) if experience.agents > 1 else carry
         old = jax.lax.stop_gradient(experience.policy(actor))

@@ -6,9 +6,9 @@ Reference: Kuba et al., 2022, arXiv:2208.01682 (HAML, algorithm 3); Zhong et al.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import equinox as eqx
 import jax
@@ -23,12 +23,14 @@ from hamlet.haml.drift import Drift
 from hamlet.haml.neighbourhood import Neighbourhood
 from hamlet.haml.objective import Experience
 from hamlet.haml.sampling import OnPolicy
-from hamlet.haml.scheme import Scheme
+from hamlet.haml.scheme import Scheme, Sequential
 from hamlet.haml.surrogate import Surrogate
 from hamlet.networks.heads import Actor, encode
 from hamlet.networks.torso import Body
 from hamlet.roster import Roster, Sharing
 from hamlet.types import Info, Key
+
+ActionKind: TypeAlias = Literal["Discrete", "MultiDiscrete", "Box"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,7 @@ class Haml:
         critic: What foretells returns.
         body: The shape of actors and critics.
         sharing: Whether agents of equal spaces share parameters.
+        actions: The kinds of action spaces it can act in.
     """
 
     drift: Drift
@@ -54,8 +57,16 @@ class Haml:
     scheme: Scheme
     advantage: Gae
     critic: StateValue
-    body: Body = Body()
+    body: Body = field(default_factory=Body)
     sharing: Sharing = "none"
+    actions: tuple[ActionKind, ...] = ("Discrete", "MultiDiscrete", "Box")
+
+    @property
+    def leaves_theory(self) -> str | None:
+        """Why the guarantees of mirror learning do not cover this declaration; None where they do."""
+        if self.sharing == "group" and isinstance(self.scheme, Sequential):
+            return "agents that share parameters move together, so a sequential sweep is no longer one agent at a time"
+        return None
 
 
 class Team(eqx.Module):
@@ -79,9 +90,7 @@ def create(algorithm: Haml, roster: Roster, key: Key) -> Team:
     return Team(actors, states)
 
 
-def experience(
-    roster: Roster, group: int, trajectory: Trajectory, advantage: Float[Array, "C L E n"]
-) -> Experience:
+def experience(roster: Roster, group: int, trajectory: Trajectory, advantage: Float[Array, "C L E n"]) -> Experience:
     """A group's experience, stacked by unit, with each unit's advantage standardised over its living steps."""
     cut = partial(sequences, roster, group)
     view = trajectory.view

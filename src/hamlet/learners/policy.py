@@ -46,8 +46,6 @@ def step(
     advantage, returns = algorithm.advantage(trajectory, estimate, critic)
     credit = jnp.broadcast_to(advantage, (*advantage.shape[:-1], len(roster.names)))
     team, actor_info = update(algorithm, roster, learner.team, trajectory, credit, actor_key)
-    state, critic_info = critic.fit(
-        learner.critic, seen_by, trajectory, estimate, returns, learner.memory, critic_key
-    )
+    state, critic_info = critic.fit(learner.critic, seen_by, trajectory, estimate, returns, learner.memory, critic_key)
     memory = tuple(None if after is None else after[:, :, -1] for after in estimate.memory)
     return Learner(team, state, memory), actor_info, critic_info

@@ -1,5 +1,7 @@
 """Heads: from features to a distribution over a space's actions, or to a value; and the networks they complete."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -7,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from hamlet.distributions import Categorical, DiagonalNormal, Distribution, MultiCategorical
-from hamlet.networks.torso import Body, Linear, Torso
+from hamlet.networks.torso import Body, Layer, Torso
 from hamlet.spaces import Box, Discrete, MultiDiscrete, Space
 from hamlet.types import Key
 
@@ -29,10 +31,10 @@ class NormalScale(eqx.Module):
 
 
 class Actor(eqx.Module):
-    """One unit's policy: torso, linear head, and a scale where actions are continuous."""
+    """One unit's policy: torso, head, and a scale where actions are continuous."""
 
     torso: Torso
-    head: Linear
+    head: Layer
     scale: NormalScale | None
     space: Space = eqx.field(static=True)
 
@@ -44,7 +46,7 @@ class Actor(eqx.Module):
         scale = NormalScale(jnp.ones(action.width)) if isinstance(action, Box) else None
         return cls(
             Torso.create(torso_key, width(observation), body),
-            Linear.create(head_key, features, action.width, gain=_GAIN),
+            Layer.create(head_key, features, action.width, gain=_GAIN),
             scale,
             action,
         )
@@ -70,17 +72,17 @@ class Actor(eqx.Module):
 
 
 class Value(eqx.Module):
-    """A value network: torso and one linear output."""
+    """A value network: torso and one output."""
 
     torso: Torso
-    head: Linear
+    head: Layer
 
     @classmethod
     def create(cls, key: Key, inputs: int, body: Body) -> "Value":
         """Fresh weights."""
         torso_key, head_key = jax.random.split(key)
         features = body.memory or (body.hidden[-1] if body.hidden else inputs)
-        return cls(Torso.create(torso_key, inputs, body), Linear.create(head_key, features, 1, gain=1.0))
+        return cls(Torso.create(torso_key, inputs, body), Layer.create(head_key, features, 1, gain=1.0))
 
     def __call__(
         self, inputs: Float[Array, "B L I"], memory: Float[Array, "B H"] | None, start: Bool[Array, "B L"]
@@ -108,6 +110,6 @@ def encode(observation: Array, space: Space) -> Array:
             return jnp.concatenate(cuts, axis=-1)
 
 
-def parameter_count(network: eqx.Module) -> int:
-    """How many numbers a network (or a stack of them) has to learn."""
-    return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(eqx.filter(network, eqx.is_inexact_array)))
+def parameter_count(networks: Any) -> int:
+    """How many numbers some networks, or stacks of them, have to learn."""
+    return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(networks))

@@ -3,9 +3,10 @@
 Every torso is evaluated over sequences ``[B, L, …]``, so recurrence is no second code path: a feed-forward
 torso has no memory and is used with L = 1.
 
-    x̂ = LayerNorm(x);  h ← LayerNorm(relu(W h + b)) for every layer;  with memory h ← LayerNorm(GRU(h, m)).
+    h ← relu(Layer(h)) for every layer, with Layer = linear after LayerNorm;  with memory h ← GRU(normalise(h), m).
 
-That is the reference implementation's body ("feature normalisation", orthogonal weights of gain √2, zero bias).
+A head is one more Layer, so the body is the reference implementation's ("feature normalisation", a LayerNorm after
+every layer, orthogonal weights of gain √2, zero bias).
 """
 
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from hamlet.errors import require
 from hamlet.networks.init import orthogonal
 from hamlet.types import Key
 
@@ -31,50 +33,51 @@ class Body:
     hidden: tuple[int, ...] = (128, 128)
     memory: int = 0
 
+    def __post_init__(self) -> None:
+        """Refuse widths that are none."""
+        require(all(w >= 1 for w in self.hidden), f"--hidden takes widths of at least 1, not {self.hidden}")
+        require(self.memory >= 0, f"--memory must not be negative: {self.memory}")
 
-class Linear(eqx.Module):
-    """x W + b."""
 
+class Layer(eqx.Module):
+    """LayerNorm, then linear: ((x − mean) / √(variance + 10⁻⁵) · scale + shift) W + b.
+
+    Computed as x̂ (scale ⊙ W) + (b + shift W), which is the same function with the same gradients at two passes over
+    the batch less in each direction: on the CPU that is a sixth of an update. Ba et al., 2016, arXiv:1607.06450.
+    """
+
+    scale: Float[Array, " I"]
+    shift: Float[Array, " I"]
     weight: Float[Array, "I O"]
     bias: Float[Array, " O"]
 
     @classmethod
-    def create(cls, key: Key, inputs: int, outputs: int, *, gain: float) -> "Linear":
-        """Orthogonal weights, zero bias."""
-        return cls(orthogonal(key, inputs, outputs, gain=gain), jnp.zeros(outputs))
+    def create(cls, key: Key, inputs: int, outputs: int, *, gain: float) -> "Layer":
+        """Scale 1, shift 0, orthogonal weights, zero bias."""
+        return cls(jnp.ones(inputs), jnp.zeros(inputs), orthogonal(key, inputs, outputs, gain=gain), jnp.zeros(outputs))
 
     def __call__(self, x: Float[Array, "*B I"]) -> Float[Array, "*B O"]:
-        """Apply to the last axis."""
-        return x @ self.weight + jnp.broadcast_to(self.bias, (*x.shape[:-1], self.bias.shape[-1]))
+        """Apply to the last axis.
+
+        As rows: on the CPU a gradient through ``[B, 1, I]`` takes three times as long as through ``[B, I]``.
+        """
+        rows = normalise(x.reshape(-1, x.shape[-1]))
+        bias = self.bias + self.shift @ self.weight
+        out = rows @ (self.scale[:, None] * self.weight) + jnp.broadcast_to(bias, (rows.shape[0], bias.shape[0]))
+        return out.reshape(*x.shape[:-1], -1)
 
 
-class LayerNorm(eqx.Module):
-    """(x − mean) / √(variance + 10⁻⁵) over the last axis, times scale plus shift. Ba et al., 2016, arXiv:1607.06450."""
-
-    scale: Float[Array, " F"]
-    shift: Float[Array, " F"]
-
-    @classmethod
-    def create(cls, width: int) -> "LayerNorm":
-        """Scale 1, shift 0."""
-        return cls(jnp.ones(width), jnp.zeros(width))
-
-    def __call__(self, x: Float[Array, "*B F"]) -> Float[Array, "*B F"]:
-        """Normalise the last axis."""
-        mean = x.mean(-1, keepdims=True)
-        centred = x - mean
-        variance = (centred**2).mean(-1, keepdims=True)
-        scale, shift = (jnp.broadcast_to(v, x.shape) for v in (self.scale, self.shift))
-        return centred * jax.lax.rsqrt(variance + 1e-5) * scale + shift
+def normalise(x: Float[Array, "*B F"]) -> Float[Array, "*B F"]:
+    """(x − mean) / √(variance + 10⁻⁵) over the last axis."""
+    centred = x - x.mean(-1, keepdims=True)
+    return centred * jax.lax.rsqrt((centred**2).mean(-1, keepdims=True) + 1e-5)
 
 
 class Torso(eqx.Module):
-    """Layers, and a recurrent cell where there is memory."""
+    """Layers, and a recurrent cell where there is memory. Its features are normalised by the layer that follows."""
 
-    normalise: LayerNorm
-    layers: tuple[tuple[Linear, LayerNorm], ...]
+    layers: tuple[Layer, ...]
     cell: eqx.nn.GRUCell | None
-    settle: LayerNorm | None
 
     @classmethod
     def create(cls, key: Key, inputs: int, body: Body) -> "Torso":
@@ -82,11 +85,10 @@ class Torso(eqx.Module):
         *layer_keys, cell_key = jax.random.split(key, len(body.hidden) + 1)
         widths = (inputs, *body.hidden)
         layers = tuple(
-            (Linear.create(k, i, o, gain=2**0.5), LayerNorm.create(o))
-            for k, i, o in zip(layer_keys, widths[:-1], widths[1:], strict=True)
+            Layer.create(k, i, o, gain=2**0.5) for k, i, o in zip(layer_keys, widths[:-1], widths[1:], strict=True)
         )
         cell = eqx.nn.GRUCell(widths[-1], body.memory, key=cell_key) if body.memory else None
-        return cls(LayerNorm.create(inputs), layers, cell, LayerNorm.create(body.memory) if body.memory else None)
+        return cls(layers, cell)
 
     def __call__(
         self,
@@ -101,20 +103,21 @@ class Torso(eqx.Module):
             memory: The memory before the first step; None without recurrence.
             start: True where an episode begins: the memory is cleared before that step.
         """
-        h = self.normalise(inputs)
-        for linear, norm in self.layers:
-            h = norm(jax.nn.relu(linear(h)))
-        if self.cell is None or self.settle is None:
+        h = inputs
+        for layer in self.layers:
+            h = jax.nn.relu(layer(h))
+        if self.cell is None:
             return h, None
+        seen = normalise(h)
 
         def step(m: Array, x: tuple[Array, Array]) -> tuple[Array, Array]:
-            seen, fresh = x
-            m = jax.vmap(self.cell)(seen, jnp.where(fresh[:, None], 0.0, m))  # pyright: ignore[reportArgumentType]
+            now, fresh = x
+            m = jax.vmap(self.cell)(now, jnp.where(fresh[:, None], 0.0, m))  # pyright: ignore[reportArgumentType]
             return m, m
 
-        _, memories = jax.lax.scan(step, memory, (h.swapaxes(0, 1), start.swapaxes(0, 1)))
+        _, memories = jax.lax.scan(step, memory, (seen.swapaxes(0, 1), start.swapaxes(0, 1)))
         memories = memories.swapaxes(0, 1)
-        return self.settle(memories), memories
+        return memories, memories
 
 
 def blank(body: Body, *shape: int) -> Float[Array, "*shape H"] | None:

@@ -1,12 +1,11 @@
 """Training on environments written in JAX: rollout, estimation and update in one compiled call, many at a time."""
 
 from functools import partial
-from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from hamlet.envs.base import Environment
 from hamlet.haml.template import Haml
@@ -68,10 +67,10 @@ def iterate(algorithm: Haml, env: Environment, training: Training) -> tuple[Trai
     info = {f"actor/{name}": value for name, value in actor_info.items()}
     info |= {f"critic/{name}": value for name, value in critic_info.items()}
     info |= {"episodes": episodes.count, "return": episodes.total / episodes.count}
+    info["constant_sum"] = _constant_sum(algorithm, trajectory.reward)
     return Training(learner, play, training.iteration + 1, training.key), info
 
 
-@partial(jax.jit, static_argnames=("algorithm", "env", "capacity"), donate_argnames="training")
 def iterate_many(
     algorithm: Haml, env: Environment, training: Training, count: Int[Array, ""], *, capacity: int
 ) -> tuple[Training, Info]:
@@ -84,3 +83,12 @@ def iterate_many(
         return training, jax.tree.map(lambda all_, now: all_.at[done].set(now), at[1], info)
 
     return jax.lax.fori_loop(0, count, one, (training, infos))
+
+
+def _constant_sum(algorithm: Haml, reward: Float[Array, "C L E n"]) -> Bool[Array, ""]:
+    """Whether a team is to be trained on rewards that only change hands."""
+    if algorithm.critic.credits != "team" or reward.shape[-1] == 1:
+        return jnp.zeros((), bool)
+    total = reward.sum(-1)
+    spread, own = total.max() - total.min(), reward.max() - reward.min()
+    return (own > 0) & (spread <= 1e-6 * own)

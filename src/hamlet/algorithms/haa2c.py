@@ -1,0 +1,74 @@
+"""Heterogeneous-agent advantage actor-critic (HAA2C).
+
+The template with no drift and the whole policy space as neighbourhood: agent i_m ascends E[ r·M Â ], with M the
+ratios of those that moved before. With one agent, one epoch and one minibatch it is A2C.
+
+References: Zhong et al., 2024 (HARL), arXiv:2304.09870, section 4.3 and appendix G; Mnih et al., 2016,
+arXiv:1602.01783.
+
+Differences from the reference code: those of HAPPO. Like it, several epochs use the unclipped ratio (the paper's
+"a2c epoch" is 5), so that only the first of them is the plain policy gradient.
+"""
+
+from hamlet.estimation.advantage import Gae
+from hamlet.estimation.critic import StateValue
+from hamlet.haml.drift import ZeroDrift
+from hamlet.haml.neighbourhood import Whole
+from hamlet.haml.sampling import OnPolicy
+from hamlet.haml.scheme import Order, Sequential
+from hamlet.haml.surrogate import Importance
+from hamlet.haml.template import Haml
+from hamlet.networks.torso import Body
+from hamlet.roster import Sharing
+
+
+def haa2c(
+    *,
+    learning_rate: float = 5e-4,
+    epochs: int = 5,
+    minibatches: int = 1,
+    entropy: float = 0.01,
+    critic_learning_rate: float = 5e-4,
+    critic_epochs: int = 5,
+    critic_minibatches: int = 1,
+    discount: float = 0.99,
+    gae_lambda: float = 0.95,
+    hidden: tuple[int, ...] = (128, 128),
+    memory: int = 0,
+    chunk: int = 10,
+    copies: int = 20,
+    steps_per_rollout: int = 200,
+    order: Order = "random",
+    sharing: Sharing = "none",
+) -> Haml:
+    """HAA2C: unclipped ratios, agents one after another.
+
+    Args:
+        learning_rate: Of the actors, by Adam.
+        epochs: Passes over the batch for each agent.
+        minibatches: Parts of a pass; they must divide the sequences of a batch.
+        entropy: Weight of the mean entropy, per nat.
+        critic_learning_rate: Of the critic, by Adam.
+        critic_epochs: Passes over the batch for the critic.
+        critic_minibatches: Parts of a pass for the critic.
+        discount: γ in [0, 1].
+        gae_lambda: λ in [0, 1] of the advantage estimates.
+        hidden: Widths of the hidden layers.
+        memory: Width of a recurrent unit after them; 0 for none.
+        chunk: Steps of a training sequence, with memory.
+        copies: Environment copies stepped together.
+        steps_per_rollout: Steps of each copy between two updates.
+        order: "random", anew each time, or "fixed".
+        sharing: "none", or "group": one set of parameters for agents of equal spaces, which leaves the theory.
+    """
+    return Haml(
+        drift=ZeroDrift(),
+        neighbourhood=Whole(learning_rate=learning_rate, epochs=epochs, minibatches=minibatches, entropy=entropy),
+        sampling=OnPolicy(copies=copies, steps=steps_per_rollout, chunk=chunk),
+        surrogate=Importance(),
+        scheme=Sequential(order),
+        advantage=Gae(discount=discount, lambda_=gae_lambda),
+        critic=StateValue(learning_rate=critic_learning_rate, epochs=critic_epochs, minibatches=critic_minibatches),
+        body=Body(hidden=hidden, memory=memory),
+        sharing=sharing,
+    )

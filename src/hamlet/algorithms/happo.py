@@ -1,0 +1,82 @@
+"""Heterogeneous-agent proximal policy optimisation (HAPPO).
+
+Agents move one after another in a fresh random order i₁, …, i_n. Agent i_m ascends
+
+    E[ r·M Â − 𝔇 ],   r = π̄(a|o)/π(a|o),   M = ∏_{j<m} π_new(aʲ|oʲ)/π_old(aʲ|oʲ),
+    𝔇 = max(0, (r − clip(r, 1 − ε, 1 + ε))·M Â),
+
+which leaves PPO's clipped objective min(r·M Â, clip(r)·M Â). With one agent it is PPO.
+
+References: Kuba et al., 2022 (HATRPO, HAPPO), arXiv:2109.11251; Kuba et al., 2022 (HAML), arXiv:2208.01682;
+Zhong et al., 2024 (HARL), arXiv:2304.09870, appendix C.
+
+Differences from the reference code: (1) a truncated step bootstraps from the final observation, where the
+reference drops its reward; (2) the entropy bonus is a mean over the batch, which in the reference was a sum over it
+for continuous actions until October 2024; (3) nothing is padded; (4) the normaliser of values is updated once an
+iteration.
+"""
+
+from hamlet.estimation.advantage import Gae
+from hamlet.estimation.critic import StateValue
+from hamlet.haml.drift import ClipDrift
+from hamlet.haml.neighbourhood import Whole
+from hamlet.haml.sampling import OnPolicy
+from hamlet.haml.scheme import Order, Sequential
+from hamlet.haml.surrogate import Importance
+from hamlet.haml.template import Haml
+from hamlet.networks.torso import Body
+from hamlet.roster import Sharing
+
+
+def happo(
+    *,
+    clip: float = 0.2,
+    learning_rate: float = 5e-4,
+    epochs: int = 5,
+    minibatches: int = 1,
+    entropy: float = 0.01,
+    critic_learning_rate: float = 5e-4,
+    critic_epochs: int = 5,
+    critic_minibatches: int = 1,
+    discount: float = 0.99,
+    gae_lambda: float = 0.95,
+    hidden: tuple[int, ...] = (128, 128),
+    memory: int = 0,
+    chunk: int = 10,
+    copies: int = 20,
+    steps_per_rollout: int = 200,
+    order: Order = "random",
+    sharing: Sharing = "none",
+) -> Haml:
+    """HAPPO: clipped ratios, agents one after another.
+
+    Args:
+        clip: ε > 0, half the width of the band that the ratio may move in freely.
+        learning_rate: Of the actors, by Adam.
+        epochs: Passes over the batch for each agent.
+        minibatches: Parts of a pass; they must divide the sequences of a batch.
+        entropy: Weight of the mean entropy, per nat.
+        critic_learning_rate: Of the critic, by Adam.
+        critic_epochs: Passes over the batch for the critic.
+        critic_minibatches: Parts of a pass for the critic.
+        discount: γ in [0, 1].
+        gae_lambda: λ in [0, 1] of the advantage estimates.
+        hidden: Widths of the hidden layers.
+        memory: Width of a recurrent unit after them; 0 for none.
+        chunk: Steps of a training sequence, with memory.
+        copies: Environment copies stepped together.
+        steps_per_rollout: Steps of each copy between two updates.
+        order: "random", anew each time, or "fixed".
+        sharing: "none", or "group": one set of parameters for agents of equal spaces, which leaves the theory.
+    """
+    return Haml(
+        drift=ClipDrift(clip),
+        neighbourhood=Whole(learning_rate=learning_rate, epochs=epochs, minibatches=minibatches, entropy=entropy),
+        sampling=OnPolicy(copies=copies, steps=steps_per_rollout, chunk=chunk),
+        surrogate=Importance(),
+        scheme=Sequential(order),
+        advantage=Gae(discount=discount, lambda_=gae_lambda),
+        critic=StateValue(learning_rate=critic_learning_rate, epochs=critic_epochs, minibatches=critic_minibatches),
+        body=Body(hidden=hidden, memory=memory),
+        sharing=sharing,
+    )

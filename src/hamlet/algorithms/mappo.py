@@ -1,0 +1,73 @@
+"""Multi-agent proximal policy optimisation (MAPPO).
+
+HAPPO with `Simultaneous` in place of `Sequential`: everyone ascends min(r Â, clip(r) Â) against the others' old
+policies, M = 1, with a critic that sees the state. The joint move has no guarantee of improvement.
+
+Reference: Yu et al., 2022, arXiv:2103.01955. As published, agents of equal spaces share parameters
+(`sharing="group"`, one minibatch over all their steps); the default here shares nothing, like everything else.
+
+Differences from the reference code: those of HAPPO; the state is that of the environment, without agents' features.
+"""
+
+from hamlet.estimation.advantage import Gae
+from hamlet.estimation.critic import StateValue
+from hamlet.haml.drift import ClipDrift
+from hamlet.haml.neighbourhood import Whole
+from hamlet.haml.sampling import OnPolicy
+from hamlet.haml.scheme import Simultaneous
+from hamlet.haml.surrogate import Importance
+from hamlet.haml.template import Haml
+from hamlet.networks.torso import Body
+from hamlet.roster import Sharing
+
+
+def mappo(
+    *,
+    clip: float = 0.2,
+    learning_rate: float = 5e-4,
+    epochs: int = 5,
+    minibatches: int = 1,
+    entropy: float = 0.01,
+    critic_learning_rate: float = 5e-4,
+    critic_epochs: int = 5,
+    critic_minibatches: int = 1,
+    discount: float = 0.99,
+    gae_lambda: float = 0.95,
+    hidden: tuple[int, ...] = (128, 128),
+    memory: int = 0,
+    chunk: int = 10,
+    copies: int = 20,
+    steps_per_rollout: int = 200,
+    sharing: Sharing = "none",
+) -> Haml:
+    """MAPPO: clipped ratios, everyone at once, a critic of the state.
+
+    Args:
+        clip: ε > 0, half the width of the band that the ratio may move in freely.
+        learning_rate: Of the actors, by Adam.
+        epochs: Passes over the batch for each agent.
+        minibatches: Parts of a pass; they must divide the sequences of a batch.
+        entropy: Weight of the mean entropy, per nat.
+        critic_learning_rate: Of the critic, by Adam.
+        critic_epochs: Passes over the batch for the critic.
+        critic_minibatches: Parts of a pass for the critic.
+        discount: γ in [0, 1].
+        gae_lambda: λ in [0, 1] of the advantage estimates.
+        hidden: Widths of the hidden layers.
+        memory: Width of a recurrent unit after them; 0 for none.
+        chunk: Steps of a training sequence, with memory.
+        copies: Environment copies stepped together.
+        steps_per_rollout: Steps of each copy between two updates.
+        sharing: "none", or "group": one set of parameters for agents of equal spaces.
+    """
+    return Haml(
+        drift=ClipDrift(clip),
+        neighbourhood=Whole(learning_rate=learning_rate, epochs=epochs, minibatches=minibatches, entropy=entropy),
+        sampling=OnPolicy(copies=copies, steps=steps_per_rollout, chunk=chunk),
+        surrogate=Importance(),
+        scheme=Simultaneous(),
+        advantage=Gae(discount=discount, lambda_=gae_lambda),
+        critic=StateValue(learning_rate=critic_learning_rate, epochs=critic_epochs, minibatches=critic_minibatches),
+        body=Body(hidden=hidden, memory=memory),
+        sharing=sharing,
+    )

@@ -1,0 +1,120 @@
+"""A trained joint policy outside of training: numpy in, numpy out, agents by their PettingZoo names."""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from hamlet.envs.base import View
+from hamlet.errors import RequestError, unknown
+from hamlet.networks.heads import Actor
+from hamlet.networks.torso import Body, blank
+from hamlet.roster import Roster
+from hamlet.spaces import Box
+from hamlet.training.compiled import roster_of
+from hamlet.training.rollout import act
+from hamlet.training.run import Run
+
+
+class Policy:
+    """Every agent's policy; the memory of an episode is kept inside, and `reset` begins the next.
+
+    Actions are as the agents' PettingZoo spaces want them: an int for Discrete, an array for the others, a Box's
+    within its bounds.
+    """
+
+    def __init__(self, roster: Roster, actors: tuple[Actor, ...], body: Body, seed: int = 0) -> None:
+        self.roster = roster
+        self.agents = roster.names
+        self._actors, self._body = actors, body
+        self._key, self._count = jax.random.key(seed), 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin an episode: memory is cleared."""
+        self._memory = tuple(blank(self._body, 1, len(group.names)) for group in self.roster.groups)
+        self._start = True
+
+    def act(
+        self,
+        observations: Mapping[str, Any],
+        *,
+        available: Mapping[str, Any] | None = None,
+        deterministic: bool = True,
+    ) -> dict[str, Any]:
+        """The actions of the agents that observe something.
+
+        Args:
+            observations: By agent; an absent agent is left out of the answer.
+            available: By agent, which discrete choices are allowed; None for all.
+            deterministic: The likeliest action (of a continuous one the mean) rather than a sample.
+
+        Raises:
+            RequestError: If an agent is unknown, or an observation has another shape than it was trained on.
+        """
+        arrays = [self._gather(group.names, group.observation, observations) for group in self.roster.groups]
+        masks = [
+            None
+            if available is None or group.names[0] not in available
+            else np.stack([np.asarray(available[name], bool) for name in group.names])[None]
+            for group in self.roster.groups
+        ]
+        for name in observations:
+            if name not in self.agents:
+                raise unknown("agent", name, self.agents)
+        key = None if deterministic else jax.random.fold_in(self._key, self._count)
+        actions, self._memory = _act(
+            self.roster, self._actors, tuple(arrays), tuple(masks), np.array([self._start]), self._memory, key
+        )
+        self._start, self._count = False, self._count + 1
+        answer: dict[str, Any] = {}
+        for group, values in zip(self.roster.groups, actions, strict=True):
+            rows = np.asarray(values)[0]
+            if isinstance(group.action, Box):
+                rows = np.clip(rows.reshape(-1, *group.action.shape), *group.action.bounds)
+            answer |= {n: int(r) if r.ndim == 0 else r for n, r in zip(group.names, rows, strict=True)}
+        return {name: answer[name] for name in observations}
+
+    def _gather(self, names: tuple[str, ...], space: Any, observations: Mapping[str, Any]) -> np.ndarray:
+        rows = []
+        for name in names:
+            row = np.zeros(space.shape, np.float32) if name not in observations else np.asarray(observations[name])
+            if row.shape != space.shape:
+                raise RequestError(f"the observation of {name} has shape {row.shape}; it was trained on {space.shape}")
+            rows.append(row)
+        return np.stack(rows)[None]
+
+
+@partial(jax.jit, static_argnames="roster")
+def _act(
+    roster: Roster,
+    actors: tuple[Actor, ...],
+    observations: tuple[Array, ...],
+    available: tuple[Any, ...],
+    start: Array,
+    memory: tuple[Any, ...],
+    key: Any,
+) -> tuple[tuple[Array, ...], tuple[Any, ...]]:
+    view = View(observations, jnp.zeros((1, 0)), available, None)
+    return act(roster, actors, view, start, memory, key)
+
+
+def load_policy(run: str | Path, *, seed: int = 0) -> Policy:
+    """The joint policy of a run's newest good checkpoint.
+
+    Args:
+        run: The directory of a run.
+        seed: From which stochastic actions are drawn.
+
+    Raises:
+        RequestError: If there is no run.
+        RunError: If it has no good checkpoint.
+    """
+    found = Run(Path(run))
+    algorithm, env = found.algorithm, found.environment
+    return Policy(roster_of(algorithm, env), found.training().learner.team.actors, algorithm.body, seed)

@@ -1,0 +1,109 @@
+"""MPE: tables 4 and 6 of Zhong et al., 2024, arXiv:2304.09870 (appendix K), as typed factories.
+
+Table 4, for all environments: value normalisation, feature normalisation, orthogonal weights with gain 0.01 on the
+head, σ coefficients 1 and 0.5, λ 0.95, Huber 10, gradient norm 10, Adam's ε 10⁻⁵, ten tries of the line search with
+acceptance 0.5, chunks of 10. What no signature names is how `hamlet.networks` and `hamlet.estimation` do it.
+Table 6, for MPE: below. MAPPO shares parameters as published; on speaker-listener no two agents are alike, so that
+sharing by groups shares nothing there, as published too. IPPO and MAA2C are not in the tables and take their numbers.
+"""
+
+from functools import partial
+
+from hamlet.algorithms import haa2c, happo, hatrpo, ippo, maa2c, mappo
+
+PAPER = {
+    "happo": partial(
+        happo,
+        clip=0.2,
+        learning_rate=5e-4,
+        epochs=5,
+        minibatches=1,
+        entropy=0.01,
+        critic_learning_rate=5e-4,
+        critic_epochs=5,
+        critic_minibatches=1,
+        discount=0.99,
+        gae_lambda=0.95,
+        hidden=(128, 128),
+        copies=20,
+        steps_per_rollout=200,
+    ),
+    "hatrpo": partial(
+        hatrpo,
+        radius=0.005,
+        tries=10,
+        shrink=0.8,
+        accept=0.5,
+        critic_learning_rate=5e-4,
+        critic_epochs=5,
+        critic_minibatches=1,
+        discount=0.99,
+        gae_lambda=0.95,
+        hidden=(128, 128),
+        copies=20,
+        steps_per_rollout=200,
+    ),
+    "haa2c": partial(
+        haa2c,
+        learning_rate=5e-4,
+        epochs=5,
+        minibatches=1,
+        entropy=0.01,
+        critic_learning_rate=5e-4,
+        critic_epochs=5,
+        critic_minibatches=1,
+        discount=0.99,
+        gae_lambda=0.95,
+        hidden=(128, 128),
+        copies=20,
+        steps_per_rollout=200,
+    ),
+    "mappo": partial(
+        mappo,
+        clip=0.2,
+        learning_rate=5e-4,
+        epochs=5,
+        minibatches=1,
+        entropy=0.01,
+        critic_learning_rate=5e-4,
+        critic_epochs=5,
+        critic_minibatches=1,
+        discount=0.99,
+        gae_lambda=0.95,
+        hidden=(128, 128),
+        copies=20,
+        steps_per_rollout=200,
+        sharing="group",
+    ),
+    "ippo": partial(
+        ippo,
+        clip=0.2,
+        learning_rate=5e-4,
+        epochs=5,
+        minibatches=1,
+        entropy=0.01,
+        critic_learning_rate=5e-4,
+        critic_epochs=5,
+        critic_minibatches=1,
+        discount=0.99,
+        gae_lambda=0.95,
+        hidden=(128, 128),
+        copies=20,
+        steps_per_rollout=200,
+    ),
+    "maa2c": partial(
+        maa2c,
+        learning_rate=5e-4,
+        epochs=5,
+        minibatches=1,
+        entropy=0.01,
+        critic_learning_rate=5e-4,
+        critic_epochs=5,
+        critic_minibatches=1,
+        discount=0.99,
+        gae_lambda=0.95,
+        hidden=(128, 128),
+        copies=20,
+        steps_per_rollout=200,
+    ),
+}

@@ -1,0 +1,38 @@
+"""What is refused before work begins: pairings of an algorithm, an environment and a budget that cannot be run."""
+
+from hamlet.envs.base import Environment
+from hamlet.errors import RequestError, require
+from hamlet.haml.neighbourhood import Whole
+from hamlet.haml.template import Haml
+from hamlet.roster import Roster
+from hamlet.training.compiled import roster_of
+
+
+def check(algorithm: Haml, env: Environment, *, steps: int) -> None:
+    """Refuse what cannot be run.
+
+    Raises:
+        RequestError: With what, why, and the nearest that can.
+    """
+    require(steps >= 1, f"--steps must be at least 1, not {steps}")
+    roster, sampling = roster_of(algorithm, env), algorithm.sampling
+    for group in roster.groups:
+        kind = type(group.action).__name__
+        require(
+            kind in algorithm.actions,
+            f"{group.names[0]} acts in a {kind} space, and the algorithm in {' or '.join(algorithm.actions)} only",
+        )
+    length = sampling.length(memory=algorithm.body.memory)
+    sequences = sampling.batch // length
+    if isinstance(algorithm.neighbourhood, Whole):
+        _divides("--minibatches", algorithm.neighbourhood.minibatches, sequences, roster)
+    critics = algorithm.critic.roster(roster, env.state_width)
+    _divides("--critic-minibatches", algorithm.critic.minibatches, sequences, critics)
+
+
+def _divides(flag: str, parts: int, sequences: int, roster: Roster) -> None:
+    for group in range(len(roster.groups)):
+        count = sequences * roster.agents_per_unit(group)
+        if count % parts:
+            near = min((d for d in range(1, count + 1) if count % d == 0), key=lambda d: abs(d - parts))
+            raise RequestError(f"{flag} {parts} does not divide a batch of {count} sequences; the nearest is {near}")

@@ -1,0 +1,190 @@
+"""The loop around the compiled iterations: record, check, save, and stop when asked."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hamlet.envs.base import Environment
+from hamlet.errors import RequestError, RunError
+from hamlet.haml.template import Haml
+from hamlet.training import checkpoint
+from hamlet.training.compiled import Training, iterate_many, roster_of
+from hamlet.training.devices import shardings
+from hamlet.training.directory import RunDirectory
+from hamlet.training.interrupt import Interrupt
+from hamlet.training.metrics import Metrics, Sink
+from hamlet.training.progress import Progress
+
+# Iterations in one compiled call at most; their metrics wait on the device until it ends.
+CAPACITY = 64
+# How long a compiled call should take: short enough for Ctrl-C, long enough that Python's part does not count.
+_CALL_SECONDS = 1.0
+# A checkpoint at least this often, in seconds and as a share of the run.
+_SAVE_SECONDS, _SAVE_SHARE = 120.0, 0.05
+
+
+class Interrupted(RunError):
+    """A run was asked to stop, and did, with a checkpoint."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """The compiled iterations of one algorithm on one environment, and what they need."""
+
+    algorithm: Haml
+    env: Environment
+    placement: Any
+    call: Callable[..., tuple[Training, dict[str, jax.Array]]]
+    bytes_needed: int
+    compile_seconds: float
+
+    def place(self, training: Training) -> Training:
+        """The state on its devices, in buffers of its own: a call consumes them."""
+        return jax.tree.map(lambda leaf, where: jax.device_put(leaf, where, may_alias=False), training, self.placement)
+
+
+def compile_program(algorithm: Haml, env: Environment, like: Training, devices: Sequence[jax.Device]) -> Program:
+    """Compile for the shapes of ``like``, shared over the devices."""
+    placement = shardings(like, list(devices), algorithm.sampling.copies)
+    start = time.perf_counter()
+    program = jax.jit(
+        lambda training, count: iterate_many(algorithm, env, training, count, capacity=CAPACITY),
+        in_shardings=(placement, None),
+        out_shardings=(placement, None),
+        donate_argnums=0,
+    )
+    compiled = program.lower(like, jax.ShapeDtypeStruct((), jnp.int32)).compile()
+    sizes = compiled.memory_analysis()
+    needed = 0 if sizes is None else sizes.temp_size_in_bytes + sizes.argument_size_in_bytes
+    return Program(algorithm, env, placement, compiled, int(needed), time.perf_counter() - start)
+
+
+@dataclass
+class Loop:
+    """One run's loop.
+
+    Attributes:
+        program: What it calls.
+        directory: Where it records; locked by the caller.
+        total: Iterations of the whole run.
+        save_every: Iterations between checkpoints; None for the default of 5 % of the run or two minutes.
+        sinks: Who else hears the metrics.
+        progress: What a person sees.
+    """
+
+    program: Program
+    directory: RunDirectory
+    total: int
+    save_every: int | None
+    progress: Progress
+    sinks: Sequence[Sink] = ()
+    _saved: int = 0
+    _saved_at: float = field(default_factory=time.monotonic)
+
+    def run(self, training: Training) -> Training:
+        """Iterate to the end.
+
+        Raises:
+            Interrupted: On SIGINT or SIGTERM, after a checkpoint.
+            RunError: Where something is not finite, or cannot be written.
+        """
+        self._saved = int(training.iteration)
+        training = self.program.place(training)
+        metrics = Metrics(self.directory.metrics)
+        try:
+            with Interrupt() as interrupt:
+                count = 1
+                while (done := int(training.iteration)) < self.total:
+                    count = min(count, self.total - done, self._until_save(done))
+                    began = time.perf_counter()
+                    training, infos = self.program.call(training, jnp.int32(count))
+                    jax.block_until_ready(training)
+                    seconds = (time.perf_counter() - began) / count
+                    self._record(training, infos, done, count, seconds, metrics)
+                    if self._due(done + count) or interrupt.requested:
+                        self.save(training)
+                    if interrupt.requested:
+                        raise Interrupted(f"stopped as asked at {self._steps(done + count)} steps{self._last_good()}")
+                    count = max(1, min(CAPACITY, 2 * count, int(_CALL_SECONDS / seconds)))
+        finally:
+            metrics.close()
+            self.progress.close()
+        return training
+
+    def save(self, training: Training) -> None:
+        """Write a checkpoint, unless this state has one."""
+        done = int(training.iteration)
+        if self._steps(done) not in checkpoint.steps(self.directory.checkpoints):
+            checkpoint.save(self.directory.checkpoints, training, step=self._steps(done))
+        self._saved, self._saved_at = done, time.monotonic()
+
+    def _until_save(self, done: int) -> int:
+        every = self.save_every or max(1, math.ceil(self.total * _SAVE_SHARE))
+        return max(1, self._saved + every - done)
+
+    def _due(self, done: int) -> bool:
+        late = self.save_every is None and time.monotonic() - self._saved_at >= _SAVE_SECONDS
+        return late or done >= self.total or (self._until_save(done) <= 1 and done > self._saved)
+
+    def _steps(self, iterations: int) -> int:
+        return iterations * self.program.algorithm.sampling.batch
+
+    def _last_good(self) -> str:
+        steps = checkpoint.steps(self.directory.checkpoints)
+        if not steps:
+            return "; there is no checkpoint yet"
+        return f"; the last good checkpoint is that of step {steps[-1]} in {self.directory.checkpoints}"
+
+    def _record(
+        self, training: Training, infos: dict[str, Any], done: int, count: int, seconds: float, metrics: Metrics
+    ) -> None:
+        """Metrics of ``count`` iterations after ``done``; stops the run where one is not finite."""
+        host = {name: np.asarray(value)[:count] for name, value in infos.items()}
+        algorithm, env = self.program.algorithm, self.program.env
+        units = roster_of(algorithm, env)
+        owners = {
+            "actor": units.unit_names,
+            "critic": algorithm.critic.roster(units, env.state_width).unit_names,
+        }
+        if done == 0 and host["constant_sum"][0]:
+            raise RequestError("the agents' rewards sum to a constant: there is no team to train; use matrl or ippo")
+        rate = algorithm.sampling.batch / seconds
+        rows = [
+            (self._steps(done + k + 1), _named(host, owners, k) | {"env_steps_per_second": rate}) for k in range(count)
+        ]
+        bad = [(k, name) for k, (_, row) in enumerate(rows) for name, value in row.items() if not math.isfinite(value)]
+        good = rows[: bad[0][0]] if bad else rows
+        metrics.write(good)
+        for sink in self.sinks:
+            for step, row in good:
+                sink.write(step, row)
+        if bad:
+            self._stop(training, done + bad[0][0] + 1, bad[0][1])
+        self.progress.update(self._steps(done + count), rows[-1][1].get("return"))
+
+    def _stop(self, training: Training, iteration: int, name: str) -> None:
+        _, quantity, owner = name.split("/") if name.count("/") == 2 else ("", name, "the team")
+        leaves = jax.tree_util.tree_leaves_with_path(training.learner)
+        broken = [jax.tree_util.keystr(path) for path, leaf in leaves if not np.isfinite(np.asarray(leaf)).all()]
+        tensor = f", first in tensor learner{broken[0]}" if broken else ""
+        raise RunError(f"{quantity} of {owner} is not finite at iteration {iteration}{tensor}{self._last_good()}")
+
+
+def _named(host: dict[str, np.ndarray], owners: dict[str, tuple[str, ...]], k: int) -> dict[str, float]:
+    """One iteration's metrics by name: ``actor/entropy/agent_0``, ``return``."""
+    row: dict[str, float] = {}
+    for name, values in host.items():
+        owner = owners.get(name.split("/")[0])
+        if owner is not None:
+            row |= {f"{name}/{who}": float(value) for who, value in zip(owner, values[k], strict=True)}
+        elif name == "return" and not host["episodes"][k]:
+            continue  # no episode ended in this rollout
+        elif name != "constant_sum":
+            row[name] = float(values[k])
+    return row

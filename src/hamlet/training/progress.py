@@ -1,0 +1,60 @@
+"""What a person sees while a run trains: where it stands, how fast it goes, how long it will take."""
+
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TextIO
+
+_PLAIN_EVERY = 10.0
+
+
+@dataclass
+class Progress:
+    """One line, rewritten in a terminal and repeated every ten seconds elsewhere; counted in environment steps."""
+
+    total: int
+    done: int = 0
+    stream: TextIO = field(default_factory=lambda: sys.stderr)
+    quiet: bool = False
+    _began: float = field(default_factory=time.perf_counter)
+    _first: int = -1
+    _shown: float = -1e9
+
+    def update(self, done: int, score: float | None) -> None:
+        """Show that ``done`` steps are behind, and the latest mean return of finished episodes."""
+        now = time.perf_counter()
+        if self._first < 0:
+            # The first report only starts the clock: what came before it was compilation.
+            self._first, self._began = done, now
+        self.done = done
+        terminal = self.stream.isatty()
+        due = terminal or now - self._shown >= _PLAIN_EVERY or done >= self.total
+        if self.quiet or not due:
+            return
+        self._shown = now
+        line = self.line(now, score)
+        self.stream.write(f"\r\x1b[K{line}" if terminal else f"{line}\n")
+        self.stream.flush()
+
+    def line(self, now: float, score: float | None) -> str:
+        """The line itself."""
+        rate = (self.done - self._first) / max(now - self._began, 1e-9)
+        parts = [f"{_short(self.done)}/{_short(self.total)} steps"]
+        if rate > 0:
+            left = (self.total - self.done) / rate
+            parts += [f"{rate:,.0f} env steps/s", f"{int(left // 60)}:{int(left % 60):02d} left"]
+        if score is not None:
+            parts.insert(1, f"return {score:.2f}")
+        return " · ".join(parts)
+
+    def close(self) -> None:
+        """Leave the line standing."""
+        if not self.quiet and self.stream.isatty() and self._shown > 0:
+            self.stream.write("\n")
+
+
+def _short(count: int) -> str:
+    for unit, size in (("M", 1_000_000), ("k", 1_000)):
+        if count >= size:
+            return f"{count / size:.4g}{unit}"
+    return str(count)

@@ -1,0 +1,292 @@
+"""Runs: begin one, go on with one, judge one."""
+
+import math
+import os
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from hamlet import algorithms, envs, presets
+from hamlet.envs.base import Environment
+from hamlet.errors import RequestError
+from hamlet.haml.template import Haml
+from hamlet.networks.heads import parameter_count
+from hamlet.training import checkpoint, configuration, devices, manifest
+from hamlet.training.check import check
+from hamlet.training.compiled import Training, begin_training, roster_of
+from hamlet.training.directory import RunDirectory
+from hamlet.training.evaluate import Evaluation, Mode
+from hamlet.training.evaluate import evaluate as play
+from hamlet.training.loop import Loop, Program, compile_program
+from hamlet.training.metrics import Sink
+from hamlet.training.progress import Progress
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that stands in a directory."""
+
+    path: Path
+
+    @property
+    def directory(self) -> RunDirectory:
+        """Its files."""
+        return RunDirectory.open(self.path)
+
+    @property
+    def algorithm(self) -> Haml:
+        """What it trains with."""
+        return configuration.decode(self.directory.config()["algorithm"])
+
+    @property
+    def environment(self) -> Environment:
+        """What it trains on."""
+        return configuration.decode(self.directory.config()["environment"])
+
+    def training(self) -> Training:
+        """The newest good checkpoint.
+
+        Raises:
+            RunError: If there is none.
+        """
+        return checkpoint.restore(self.directory.checkpoints, _outline(self.algorithm, self.environment)).state
+
+    def evaluate(self, episodes: int = 100, seed: int = 1, mode: Mode = "deterministic") -> Evaluation:
+        """Play whole episodes with the newest checkpoint."""
+        algorithm, env = self.algorithm, self.environment
+        actors = self.training().learner.team.actors
+        return play(env, roster_of(algorithm, env), actors, algorithm.body, episodes=episodes, seed=seed, mode=mode)
+
+
+def train(
+    algorithm: Haml | str,
+    environment: Environment | str,
+    *,
+    steps: int,
+    seed: int = 0,
+    out: str | Path | None = None,
+    preset: str | None = None,
+    checkpoint_every: int | None = None,
+    init_from: str | Path | None = None,
+    device: str | None = None,
+    sinks: Sequence[Callable[[Path], Sink]] = (),
+    quiet: bool = False,
+) -> Run:
+    """Train a team.
+
+    Args:
+        algorithm: A declaration, or a name: then with the values of ``preset``, or those usual for the environment.
+        environment: An environment, or a name: then with its default options.
+        steps: Environment steps (of all copies together); rounded up to whole rollouts.
+        seed: From which everything is drawn; the same seed gives the same bits on the same machine.
+        out: The directory of the run, which must not hold one; None for ``runs/ALGORITHM-ENVIRONMENT-SEED``.
+        preset: A name from `hamlet.presets.PRESETS`.
+        checkpoint_every: Environment steps between checkpoints; None for 5 % of the run or two minutes.
+        init_from: A run whose networks (not its optimisers, games or counters) to begin with.
+        device: "cpu", "gpu" or "tpu"; None for what JAX prefers.
+        sinks: Makers of further sinks for the metrics, from the directory of the run.
+        quiet: Print nothing.
+
+    Raises:
+        RequestError: If the request cannot be run; nothing was begun.
+        RunError: If it failed or was stopped while running; the last checkpoint is intact.
+    """
+    name, env_name = _label(algorithm), _label(environment)
+    env = envs.make(environment) if isinstance(environment, str) else environment
+    algorithm = _declared(algorithm, preset, env_name) if isinstance(algorithm, str) else algorithm
+    out = Path(out) if out is not None else Path("runs") / f"{name}-{env_name.replace('/', '-')}-seed-{seed}"
+    return train_seeds(
+        algorithm,
+        env,
+        seeds={seed: out},
+        steps=steps,
+        labels={"algorithm_name": name, "environment_name": env_name, "preset": preset},
+        checkpoint_every=checkpoint_every,
+        init_from=init_from,
+        device=device,
+        sinks=sinks,
+        quiet=quiet,
+    )[0]
+
+
+def train_seeds(
+    algorithm: Haml,
+    env: Environment,
+    *,
+    seeds: dict[int, Path],
+    steps: int,
+    labels: dict[str, Any],
+    checkpoint_every: int | None = None,
+    init_from: str | Path | None = None,
+    device: str | None = None,
+    sinks: Sequence[Callable[[Path], Sink]] = (),
+    quiet: bool = False,
+) -> list[Run]:
+    """One run for each seed, one after another through the same compiled program.
+
+    Each is bit for bit the run that its seed gives alone. See `train` for the arguments.
+    """
+    say = _say(quiet)
+    check(algorithm, env, steps=steps)
+    _check_cadence(checkpoint_every)
+    used = devices.select(device)
+    weights = None if init_from is None else _weights(init_from, algorithm, env)
+    config = {
+        "algorithm": configuration.encode(algorithm),
+        "environment": configuration.encode(env),
+        "steps": steps,
+        "checkpoint_every": checkpoint_every,
+        "init_from": None if init_from is None else str(init_from),
+        **labels,
+        **manifest.describe(),
+    }
+    devices.shardings(_outline(algorithm, env), list(used), algorithm.sampling.copies)
+    directories = {seed: RunDirectory.create(path, config | {"seed": seed}) for seed, path in seeds.items()}
+    try:
+        _describe(algorithm, env, used, say)
+        program = compile_program(algorithm, env, _outline(algorithm, env), used)
+        say(f"compiled in {program.compile_seconds:.1f} s; needs {program.bytes_needed / 1e6:,.0f} MB")
+        for seed, directory in directories.items():
+            say(f"seed {seed} in {directory.path}")
+            training = begin_training(algorithm, env, seed)
+            if weights is not None:
+                training = _with_weights(training, weights)
+            _go(program, directory, training, steps, checkpoint_every, sinks, quiet)
+    except RequestError:
+        # What the first rollout showed to be the wrong request leaves nothing behind.
+        for directory in directories.values():
+            if not checkpoint.steps(directory.checkpoints):
+                shutil.rmtree(directory.path, ignore_errors=True)
+        raise
+    return [Run(directory.path) for directory in directories.values()]
+
+
+def resume(
+    path: str | Path,
+    *,
+    steps: int | None = None,
+    device: str | None = None,
+    sinks: Sequence[Callable[[Path], Sink]] = (),
+    quiet: bool = False,
+) -> Run:
+    """Go on with a run from its newest good checkpoint, to its own end or to ``steps``.
+
+    The final state is bit for bit that of a run which was never interrupted. A run that was stopped before its first
+    checkpoint begins anew.
+
+    Raises:
+        RequestError: If there is no run, it is in use, or it already has that many steps.
+        RunError: As for `train`.
+    """
+    say, directory = _say(quiet), RunDirectory.open(path)
+    config = directory.config()
+    run, total = Run(directory.path), steps or config["steps"]
+    algorithm, env = run.algorithm, run.environment
+    check(algorithm, env, steps=total)
+    used = devices.select(device)
+    with directory.lock():
+        if checkpoint.steps(directory.checkpoints):
+            found = checkpoint.restore(directory.checkpoints, _outline(algorithm, env))
+            training, done = found.state, found.step
+        else:
+            training, done = begin_training(algorithm, env, config["seed"]), 0
+            if config["init_from"] is not None:
+                training = _with_weights(training, _weights(config["init_from"], algorithm, env))
+        if done >= total:
+            raise RequestError(f"{path} already has {done} steps; ask for more with --steps {2 * done}")
+        if total != config["steps"]:
+            directory.write_json("config.json", config | {"steps": total})
+    say(f"resuming {path} at {done} of {total} steps")
+    _describe(algorithm, env, used, say)
+    program = compile_program(algorithm, env, _outline(algorithm, env), used)
+    _go(program, directory, training, total, config["checkpoint_every"], sinks, quiet)
+    return run
+
+
+def _go(
+    program: Program,
+    directory: RunDirectory,
+    training: Training,
+    steps: int,
+    checkpoint_every: int | None,
+    sinks: Sequence[Callable[[Path], Sink]],
+    quiet: bool,
+) -> None:
+    batch = program.algorithm.sampling.batch
+    total = math.ceil(steps / batch)
+    every = None if checkpoint_every is None else max(1, checkpoint_every // batch)
+    heard = [make(directory.path) for make in sinks]
+    with directory.lock():
+        if directory.metrics.exists():
+            from hamlet.training.metrics import Metrics
+
+            metrics = Metrics(directory.metrics)
+            metrics.truncate(int(training.iteration) * batch)
+            metrics.close()
+        try:
+            Loop(program, directory, total, every, Progress(total * batch, quiet=quiet), heard).run(training)
+        finally:
+            for sink in heard:
+                sink.close()
+
+
+def _outline(algorithm: Haml, env: Environment) -> Training:
+    return jax.eval_shape(lambda: begin_training(algorithm, env, 0))
+
+
+def _weights(path: str | Path, algorithm: Haml, env: Environment) -> Any:
+    """The networks of another run, which must have the same shapes."""
+    run = Run(RunDirectory.open(path).path)
+    learner = run.training().learner
+    theirs, ours = (learner.team.actors, learner.critic.networks), _outline(algorithm, env).learner
+    shapes = lambda tree: [leaf.shape for leaf in jax.tree.leaves(tree)]  # noqa: E731
+    if shapes(theirs) != shapes((ours.team.actors, ours.critic.networks)):
+        raise RequestError(f"the networks of {path} have other shapes than this run's; use its algorithm and --hidden")
+    return theirs
+
+
+def _with_weights(training: Training, weights: Any) -> Training:
+    import equinox as eqx
+
+    where = lambda t: (t.learner.team.actors, t.learner.critic.networks)  # noqa: E731
+    return eqx.tree_at(where, training, weights)
+
+
+def _declared(name: str, preset: str | None, env_name: str) -> Haml:
+    preset = preset or presets.default(env_name, name)
+    return algorithms.make(name) if preset is None else presets.find(preset, name)()
+
+
+def _label(thing: Any) -> str:
+    return thing if isinstance(thing, str) else type(thing).__name__
+
+
+def _check_cadence(checkpoint_every: int | None) -> None:
+    if checkpoint_every is not None and checkpoint_every < 1:
+        raise RequestError(f"--checkpoint-every must be at least 1, not {checkpoint_every}")
+
+
+def _say(quiet: bool) -> Say:
+    return (lambda line: None) if quiet else (lambda line: print(line, file=sys.stderr, flush=True))
+
+
+def _describe(algorithm: Haml, env: Environment, used: Sequence[jax.Device], say: Say) -> None:
+    """What a person should know before minutes are spent."""
+    outline = _outline(algorithm, env)
+    actors, critics = (parameter_count(n) for n in (outline.learner.team.actors, outline.learner.critic.networks))
+    kind = f"{len(used)} × {used[0].device_kind}" if len(used) > 1 else used[0].device_kind
+    say(f"device {kind} ({used[0].platform}), {len(os.sched_getaffinity(0))} threads")
+    if line := devices.overlooked_gpu():
+        say(line)
+    say(f"{actors:,} parameters in actors, {critics:,} in critics")
+    if algorithm.critic.credits == "team":
+        say("every agent is trained on the team's reward: the sum over agents")
+    if reason := algorithm.leaves_theory:
+        say(f"this leaves the theory: {reason}")
