@@ -233,3 +233,19 @@ def test_agents_at_one_point_stay_finite_and_apart_from_their_actions():
     )
     assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves((state, view, outcome)))
     assert (state.velocity == 0).all()
+
+
+def test_a_step_is_the_same_alone_under_vmap_and_under_two():
+    """The rule that puts the copies on the last axis changes where numbers lie, not what they are."""
+    env, (state, actions), _, _ = record(SPREAD, {}, True, steps=300, factor=0.3)
+    key = jax.random.key(0)
+    stepped = jax.jit(jax.vmap(env.step, (None, 0, 0)))(key, state, actions)
+    squares = jax.tree.map(lambda leaf: leaf.reshape(12, 25, *leaf.shape[1:]), (state, actions))
+    twice = jax.jit(jax.vmap(jax.vmap(env.step, (None, 0, 0)), (None, 0, 0)))(key, *squares)
+    _, alone = jax.jit(lambda all: jax.lax.scan(lambda c, x: (c, env.step(key, *x)), 0, all))((state, actions))
+    shared = jax.jit(jax.vmap(env.step, (None, None, 0)))(key, jax.tree.map(lambda leaf: leaf[7], state), actions)
+    for a, b, c in zip(*(jax.tree.leaves(tree) for tree in (stepped, twice, alone)), strict=True):
+        np.testing.assert_allclose(a, b.reshape(a.shape), rtol=0, atol=2e-6)
+        np.testing.assert_allclose(a, c, rtol=0, atol=2e-6)
+    for a, d in zip(jax.tree.leaves(stepped), jax.tree.leaves(shared), strict=True):
+        np.testing.assert_allclose(a[7], d[7], rtol=0, atol=2e-6)

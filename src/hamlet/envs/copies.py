@@ -34,13 +34,14 @@ def step(env: Environment, key: Key, copies: Copies, actions: tuple[Array, ...])
         The copies with those that ended started anew, the view arrived at before that, and the outcome.
     """
     count = jax.tree.leaves(copies.state)[0].shape[0]
-    step_key, reset_key = jax.random.split(key)
+    step_key = jax.random.split(key)[0]
     state, final, outcome = jax.vmap(env.step)(jax.random.split(step_key, count), copies.state, actions)
     ended = outcome.terminated | outcome.truncated
     after = Copies(state, final)
 
     def renew(after: Copies) -> Copies:
-        fresh = reset(env, reset_key, count)
+        # Split again here: most steps need no second key, and few environments draw in a step.
+        fresh = reset(env, jax.random.split(key)[1], count)
         return jax.tree.map(lambda new, old: jnp.where(_over(ended, new), new, old), fresh, after)
 
     return jax.lax.cond(ended.any(), renew, lambda after: after, after), final, outcome

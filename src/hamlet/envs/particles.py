@@ -7,8 +7,12 @@ Reference: Lowe et al., 2017, arXiv:1706.02275. The numbers and their order are 
 tests hold every task. A departure: two bodies at one point push each other not at all, where mpe2 divides by zero.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+from jax.custom_batching import custom_vmap
 from jaxtyping import Array, Float, Int
 
 from hamlet.errors import RequestError
@@ -44,36 +48,65 @@ def refuse_unless(holds: bool, message: str) -> None:
         raise RequestError(message)
 
 
-def pushed(strength: Float[Array, "N 5"]) -> Float[Array, "N 2"]:
+def pushed(strength: Float[Array, "N 5 *E"]) -> Float[Array, "N 2 *E"]:
     """The force of continuous moves, which are clipped to [0, 1]."""
     strength = jnp.clip(strength, 0.0, 1.0)
     return SENSITIVITY * (strength[:, 2::2] - strength[:, 1::2])
 
 
-def chosen(move: Int[Array, " N"]) -> Float[Array, "N 2"]:
+def chosen(move: Int[Array, " N *E"]) -> Float[Array, "N 2 *E"]:
     """The force of discrete moves."""
-    axis = jnp.arange(2)
-    up = move[:, None] == 2 * axis + 2
-    down = move[:, None] == 2 * axis + 1
-    return SENSITIVITY * (up.astype(jnp.float32) - down.astype(jnp.float32))
+    across = (move == 2).astype(jnp.float32) - (move == 1).astype(jnp.float32)
+    along = (move == 4).astype(jnp.float32) - (move == 3).astype(jnp.float32)
+    return SENSITIVITY * jnp.stack((across, along), 1)
 
 
-def contact(position: Float[Array, "N 2"], radius: float) -> Float[Array, "N 2"]:
-    """The force on every body from touching the others of its radius.
+def copies_last(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let ``vmap`` put the copies on the last axis, so that a CPU's inner loop runs over them, not over a few agents.
+
+    At 1,024 copies of three agents this makes a step of spread about four times as fast.
+
+    Args:
+        function: Takes and gives arrays of any number of trailing axes ``*E``, over which it works element by element.
+    """
+    batched = custom_vmap(function)
+
+    @batched.def_vmap
+    def rule(axis_size: int, is_batched: list[bool], *arrays: Array) -> tuple[Any, Any]:
+        last = (
+            jnp.moveaxis(array, 0, -1) if moves else jnp.broadcast_to(array[..., None], (*array.shape, axis_size))
+            for array, moves in zip(arrays, is_batched, strict=True)
+        )
+        results = jax.tree.map(lambda array: jnp.moveaxis(array, -1, 0), batched(*last))
+        return results, jax.tree.map(lambda _: True, results)
+
+    return batched
+
+
+def squared_distances(here: Float[Array, "N 2 *E"], there: Float[Array, "M 2 *E"]) -> Float[Array, "N M *E"]:
+    """The squared distance from each of some points to each of others."""
+    return jnp.square(here[:, None, 0] - there[None, :, 0]) + jnp.square(here[:, None, 1] - there[None, :, 1])
+
+
+def contact(position: Float[Array, "N 2 *E"], radius: float) -> Float[Array, "N 2 *E"]:
+    """The force on every body from touching the others, all of one radius.
 
     fᵢ = c Σⱼ (xᵢ − xⱼ) / d · k log(1 + exp((2 r − d) / k)),      d = |xᵢ − xⱼ|.
     """
-    offset = position[:, None] - position[None]
-    squared = jnp.square(offset).sum(-1)
+    across = position[:, None, 0] - position[None, :, 0]
+    along = position[:, None, 1] - position[None, :, 1]
+    squared = jnp.square(across) + jnp.square(along)
     # The floor makes a body's force on itself zero without a mask, and that of bodies at one point finite.
     inverse = jax.lax.rsqrt(jnp.maximum(squared, 1e-30))
     depth = (2 * radius - squared * inverse) / CONTACT_MARGIN
     softened = jnp.maximum(depth, 0.0) + jnp.log(1.0 + jnp.exp(-jnp.abs(depth)))
-    return ((CONTACT_FORCE * CONTACT_MARGIN) * (inverse * softened)[..., None] * offset).sum(1)
+    strength = (CONTACT_FORCE * CONTACT_MARGIN) * inverse * softened
+    # The two coordinates apart: one sum over both is compiled into a loop five times as slow at 1,024 copies.
+    return jnp.stack(((strength * across).sum(1), (strength * along).sum(1)), 1)
 
 
 def moved(
-    position: Float[Array, "N 2"], velocity: Float[Array, "N 2"], force: Float[Array, "N 2"]
-) -> tuple[Float[Array, "N 2"], Float[Array, "N 2"]]:
+    position: Float[Array, "N 2 *E"], velocity: Float[Array, "N 2 *E"], force: Float[Array, "N 2 *E"]
+) -> tuple[Float[Array, "N 2 *E"], Float[Array, "N 2 *E"]]:
     """Position and velocity one interval later."""
     return position + velocity * INTERVAL, velocity * (1 - DAMPING) + force * INTERVAL

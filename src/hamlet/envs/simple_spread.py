@@ -75,19 +75,30 @@ class SimpleSpread:
     def step(self, key: Key, state: SpreadState, actions: tuple[Array, ...]) -> tuple[SpreadState, View, Outcome]:
         """One step of 0.1 seconds."""
         del key
-        push = particles.pushed(actions[0]) if self.continuous else particles.chosen(actions[0])
-        force = push + particles.contact(state.position, RADIUS)
-        position, velocity = particles.moved(state.position, state.velocity, force)
+        advance = particles.copies_last(self._advance)
+        position, velocity, reward = advance(state.position, state.velocity, state.landmark, actions[0])
         state = SpreadState(position, velocity, state.landmark, state.time + 1)
-        outcome = Outcome(self._reward(state), jnp.zeros((), bool), state.time >= self.max_steps)
+        outcome = Outcome(reward, jnp.zeros((), bool), state.time >= self.max_steps)
         return state, self._view(state), outcome
 
-    def _reward(self, state: SpreadState) -> Float[Array, " N"]:
-        apart = jnp.square(state.position[:, None] - state.position[None]).sum(-1)
+    def _advance(
+        self,
+        position: Float[Array, "N 2 *E"],
+        velocity: Float[Array, "N 2 *E"],
+        landmark: Float[Array, "N 2 *E"],
+        action: Array,
+    ) -> tuple[Float[Array, "N 2 *E"], Float[Array, "N 2 *E"], Float[Array, " N *E"]]:
+        push = particles.pushed(action) if self.continuous else particles.chosen(action)
+        force = push + particles.contact(position, RADIUS)
+        position, velocity = particles.moved(position, velocity, force)
+        return position, velocity, self._reward(position, landmark)
+
+    def _reward(self, position: Float[Array, "N 2 *E"], landmark: Float[Array, "N 2 *E"]) -> Float[Array, " N *E"]:
+        apart = particles.squared_distances(position, position)
         # Every agent touches itself.
-        touched = (apart < (2 * RADIUS) ** 2).sum(-1).astype(jnp.float32) - 1.0
-        reach = jnp.square(state.position[:, None] - state.landmark[None]).sum(-1).min(0)
-        return -(1 - self.local_ratio) * jnp.sqrt(reach).sum() - self.local_ratio * touched
+        touched = (apart < (2 * RADIUS) ** 2).sum(1).astype(jnp.float32) - 1.0
+        uncovered = jnp.sqrt(particles.squared_distances(position, landmark).min(0)).sum(0)
+        return -(1 - self.local_ratio) * uncovered[None] - self.local_ratio * touched
 
     def _view(self, state: SpreadState) -> View:
         position, count = state.position, self.agents

@@ -1,0 +1,99 @@
+"""Environment steps per second under uniformly random actions.
+
+    python benchmarks/environments.py --name mpe/simple_spread --copies 20 1024
+
+One call is a scan of ``steps`` steps of all copies, sampling of the actions included. Observations and critic states
+stand in the carry, so every step writes them. The compilation is timed apart; two calls warm up and are not counted.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from hamlet.envs import copies, make
+from hamlet.envs.base import Environment
+from hamlet.spaces import Discrete
+from hamlet.types import Key
+
+TASKS = (
+    ("mpe/simple_spread", {"continuous": True}),
+    ("mpe/simple_spread", {"continuous": False}),
+    ("mpe/simple_reference", {"continuous": True}),
+    ("mpe/simple_reference", {"continuous": False}),
+    ("mpe/simple_speaker_listener", {"continuous": True}),
+    ("mpe/simple_speaker_listener", {"continuous": False}),
+)
+
+
+def random_actions(env: Environment, key: Key, count: int) -> tuple[jax.Array, ...]:
+    """Uniform actions of every agent of every copy: one draw for each group."""
+    actions = []
+    for group, group_key in zip(env.groups, jax.random.split(key, len(env.groups)), strict=True):
+        shape = (count, len(group.names), *group.action.shape)
+        if isinstance(group.action, Discrete):
+            actions.append(jax.random.randint(group_key, shape, 0, group.action.n))
+        else:
+            actions.append(jax.random.uniform(group_key, shape))
+    return tuple(actions)
+
+
+def measure(name: str, copies_count: int, steps: int = 100, repeats: int = 7, **options: Any) -> dict[str, Any]:
+    """Seconds of compilation, and environment steps per second: the median and the best of the repeats."""
+    env = make(name, **options)
+
+    def run(batch: copies.Copies, key: Key) -> tuple[copies.Copies, jax.Array]:
+        def advance(batch: copies.Copies, key: Key) -> tuple[copies.Copies, jax.Array]:
+            act_key, step_key = jax.random.split(key)
+            batch, _, outcome = copies.step(env, step_key, batch, random_actions(env, act_key, copies_count))
+            return batch, outcome.reward.sum()
+
+        return jax.lax.scan(advance, batch, jax.random.split(key, steps))
+
+    batch = jax.jit(lambda key: copies.reset(env, key, copies_count))(jax.random.key(0))
+    began = time.perf_counter()
+    compiled = jax.jit(run).lower(batch, jax.random.key(0)).compile()
+    compile_seconds = time.perf_counter() - began
+    seconds = []
+    for number in range(repeats + 2):
+        key = jax.random.key(number)
+        jax.block_until_ready(key)
+        began = time.perf_counter()
+        batch, reward = jax.block_until_ready(compiled(batch, key))
+        seconds.append(time.perf_counter() - began)
+    assert bool(jnp.isfinite(reward).all())
+    done = copies_count * steps
+    return {
+        "name": name,
+        **options,
+        "copies": copies_count,
+        "steps_per_second": round(done / statistics.median(seconds[2:])),
+        "best_steps_per_second": round(done / min(seconds[2:])),
+        "compile_seconds": round(compile_seconds, 2),
+    }
+
+
+def main() -> None:
+    """Print one line of JSON for every task and number of copies."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--name", help="only this environment")
+    parser.add_argument("--copies", type=int, nargs="+", default=[20, 1024])
+    parser.add_argument("--steps", type=int, default=100, help="steps of one call")
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--agents", type=int, help="agents of simple_spread")
+    arguments = parser.parse_args()
+    for name, options in TASKS:
+        if arguments.name not in (None, name):
+            continue
+        if arguments.agents and name == "mpe/simple_spread":
+            options = {**options, "agents": arguments.agents}
+        for count in arguments.copies:
+            print(json.dumps(measure(name, count, arguments.steps, arguments.repeats, **options)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
