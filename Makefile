@@ -1,0 +1,66 @@
+# make demo   train HAPPO on simple spread, judge it against random play, draw its learning curve
+# make test   what every change must pass;  make test-slow  the full matrices besides
+# make check  format, lint and types alone;  make docs  the pages made from docstrings
+# make pin    the exact versions of requirements/pinned.txt anew;  make clean  remove the environment
+#
+# All of it runs in a virtual environment of its own, .venv, and needs Python 3.11 or newer, pip and make only.
+
+PYTHON ?= python3
+DEMO_STEPS ?= 4M
+DEMO_RUN ?= runs/demo
+
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+EXTRAS := dev,mpe,plots
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-slow check format docs pin clean
+
+help:
+	@sed -n 's/^# //p' Makefile | head -4
+
+install: $(INSTALLED)
+
+# The build backend comes from the same list: nothing that is installed is left to the day of the installation.
+$(INSTALLED): pyproject.toml requirements/pinned.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Hamlet needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
+	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet -c requirements/pinned.txt hatchling editables
+	$(BIN)/pip install --quiet --no-build-isolation -c requirements/pinned.txt -e '.[$(EXTRAS)]'
+	@touch $@
+
+demo: $(INSTALLED)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" DEMO_STEPS="$(DEMO_STEPS)" sh examples/demo.sh "$(DEMO_RUN)"
+
+# One process: every worker of pytest-xdist would compile the same programs again, and XLA uses all cores by itself.
+test: check
+	$(BIN)/pytest
+
+test-slow: $(INSTALLED)
+	$(BIN)/pytest -m slow
+
+check: $(INSTALLED)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+docs: $(INSTALLED)
+	$(BIN)/python docs/generate.py
+
+# The newest versions that pyproject.toml allows, as a fresh environment gets them; commit what `make test` then accepts.
+pin:
+	rm -rf .venv-pin
+	$(PYTHON) -m venv .venv-pin
+	.venv-pin/bin/pip install --quiet hatchling editables
+	.venv-pin/bin/pip install --quiet --no-build-isolation -e '.[$(EXTRAS)]'
+	@echo '# Exact versions of everything that `make install` installs. Written by `make pin`; do not edit.' > requirements/pinned.txt
+	.venv-pin/bin/pip freeze --exclude-editable >> requirements/pinned.txt
+	rm -rf .venv-pin
+
+clean:
+	rm -rf .venv .venv-pin .pytest_cache .ruff_cache

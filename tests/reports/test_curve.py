@@ -1,0 +1,100 @@
+"""The learning curve of a run, drawn from its record alone."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from hamlet.errors import RequestError
+from hamlet.reports import curve
+from hamlet.training.directory import RunDirectory
+from hamlet.training.metrics import Metrics
+
+CONFIG = {"algorithm_name": "happo", "environment_name": "mpe/simple_spread", "seed": 0}
+POINTS = [
+    {"mode": "deterministic", "mean": -60.0, "standard_error": 2.0, "step": 4_000},
+    {"mode": "random", "mean": -150.0, "standard_error": 3.0, "step": 4_000},
+    {"mode": "deterministic", "mean": -40.0, "standard_error": 1.0, "step": 8_000},
+]
+
+
+@pytest.fixture
+def run(tmp_path):
+    directory = RunDirectory.create(tmp_path / "a", CONFIG)
+    rng = np.random.default_rng(0)
+    with Metrics(directory.metrics) as metrics:
+        steps = range(4_000, 404_000, 4_000)
+        metrics.write((s, {"return": -40.0 - 100.0 * np.exp(-s / 1e5) + rng.normal(0, 5)}) for s in steps)
+    return directory
+
+
+def test_a_picture_is_written_into_the_run_by_default(run):
+    assert curve.draw(run.path) == run.path / "curve.png"
+    assert (run.path / "curve.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_the_picture_says_what_it_shows_and_draws_the_last_level_of_every_mode(run, tmp_path):
+    run.write_json("evaluation.json", {"points": POINTS})
+    text = _texts(curve.draw(run.path, tmp_path / "b" / "curve.svg"))
+    assert "HAPPO on mpe/simple_spread, seed 0" in text
+    assert "environment steps" in text and "team return" in text
+    assert "−40.0 ± 1.0" in text.replace("-", "−") and "−150.0 ± 3.0" in text.replace("-", "−")
+    assert "60.0" not in text
+
+
+def test_levels_too_near_for_their_labels_do_not_overlap(run, tmp_path):
+    points = [POINTS[0], POINTS[1] | {"mean": POINTS[0]["mean"] - 0.5}]
+    run.write_json("evaluation.json", {"points": points})
+    assert "-60.5 ± 3.0" in _texts(curve.draw(run.path, tmp_path / "curve.svg")).replace("−", "-")
+    places = curve.spread([-60.0, -60.5, -40.0], apart=10.0)
+    assert np.diff(np.sort(places)).min() >= 10.0 - 1e-9
+    assert places[0] > places[1] and places[2] > places[0]
+
+
+def test_smoothing_keeps_a_constant_and_the_number_of_values():
+    assert curve.smooth(np.full(10, 3.0), 5).tolist() == [3.0] * 10
+    assert curve.smooth(np.array([1.0]), 5).tolist() == [1.0]
+
+
+def test_what_cannot_be_drawn_is_refused_in_one_line(run, tmp_path):
+    empty = RunDirectory.create(tmp_path / "empty", CONFIG)
+    with pytest.raises(RequestError, match="measured nothing yet"):
+        curve.draw(empty.path)
+    with Metrics(empty.metrics) as metrics:
+        metrics.write([(10, {"episodes": 0.0})])
+    with pytest.raises(RequestError, match="no episode"):
+        curve.draw(empty.path)
+    with pytest.raises(RequestError, match=r"use \.png"):
+        curve.draw(run.path, tmp_path / "curve.nonsense")
+
+
+def test_without_matplotlib_the_line_names_what_to_install(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(RequestError, match=r'pip install "hamlet\[plots\]"'):
+        curve.draw(run.path)
+
+
+def test_from_the_shell_it_draws_and_refuses_with_status_2(run, tmp_path, capsys):
+    assert curve.main([str(run.path), "--out", str(tmp_path / "c.png")]) == 0
+    assert curve.main([str(tmp_path / "nothing")]) == 2
+    output = capsys.readouterr()
+    assert output.out == f"wrote {tmp_path / 'c.png'}\n"
+    assert output.err.count("\n") == 1 and "does not exist" in output.err
+
+
+def test_importing_it_does_not_import_matplotlib():
+    code = "import sys, hamlet.reports.curve; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def _texts(path):
+    """The picture's words: matplotlib keeps each as a comment in an SVG."""
+    return " ".join(line.strip() for line in path.read_text().splitlines() if line.strip().startswith("<!--"))
+
+
+def test_an_evaluation_is_read_whether_a_list_or_a_document(run):
+    run.write_json("evaluation.json", POINTS)
+    assert [p["mean"] for p in curve._latest(curve._points(run))] == [-40.0, -150.0]
+    assert json.loads(run.evaluation.read_text()) == POINTS
