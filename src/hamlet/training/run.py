@@ -100,7 +100,7 @@ def train(
     """
     name, env_name = _label(algorithm), _label(environment)
     env = envs.make(environment) if isinstance(environment, str) else environment
-    algorithm = _declared(algorithm, preset, env_name) if isinstance(algorithm, str) else algorithm
+    algorithm = _declared(algorithm, preset, env_name, env) if isinstance(algorithm, str) else algorithm
     out = Path(out) if out is not None else Path("runs") / f"{name}-{env_name.replace('/', '-')}-seed-{seed}"
     return train_seeds(
         algorithm,
@@ -148,8 +148,10 @@ def train_seeds(
         **manifest.describe(),
     }
     devices.shardings(_outline(algorithm, env), list(used), algorithm.sampling.copies)
-    directories = {seed: RunDirectory.create(path, config | {"seed": seed}) for seed, path in seeds.items()}
+    directories: dict[int, RunDirectory] = {}
     try:
+        for seed, path in seeds.items():
+            directories[seed] = RunDirectory.create(path, config | {"seed": seed})
         _describe(algorithm, env, used, say)
         program = compile_program(algorithm, env, _outline(algorithm, env), used)
         say(f"compiled in {program.compile_seconds:.1f} s; needs {program.bytes_needed / 1e6:,.0f} MB")
@@ -259,9 +261,9 @@ def _with_weights(training: Training, weights: Any) -> Training:
     return eqx.tree_at(where, training, weights)
 
 
-def _declared(name: str, preset: str | None, env_name: str) -> Haml:
+def _declared(name: str, preset: str | None, env_name: str, env: Environment) -> Haml:
     preset = preset or presets.default(env_name, name)
-    return algorithms.make(name) if preset is None else presets.find(preset, name)()
+    return algorithms.make(name) if preset is None else presets.find(preset, name, env)()
 
 
 def _label(thing: Any) -> str:

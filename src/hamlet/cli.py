@@ -1,0 +1,169 @@
+"""The command line: ``hamlet COMMAND …``.
+
+Exit status: 0 done; 2 the request is wrong; 1 it failed while running, or was stopped. An error is one line on stderr.
+"""
+
+import contextlib
+import difflib
+import os
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+# XLA reports on stderr about every executable that it takes from the cache; it reads this when it first speaks.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import hamlet
+from hamlet.errors import RequestError, RunError
+
+COMMANDS = {
+    "train": ("hamlet.commands.train", "train a team"),
+    "resume": ("hamlet.commands.resume", "go on with a run, to its end or further"),
+    "evaluate": ("hamlet.commands.evaluate", "what a run's policy earns, beside random play"),
+    "list": ("hamlet.commands.catalogue", "the algorithms, environments and presets"),
+    "bench": ("hamlet.bench", "measure the speed on this machine"),
+}
+_COMPILING = ("train", "resume", "evaluate", "bench")
+# Seconds of compilation above which a program is kept for the next start.
+_CACHED_ABOVE = 0.5
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do what the words ask for.
+
+    Args:
+        argv: The words after ``hamlet``; None for those of this process.
+
+    Returns:
+        The exit status.
+    """
+    with warnings.catch_warnings(), _terminable():
+        warnings.showwarning = _show_warning
+        try:
+            status = _dispatch(list(sys.argv[1:] if argv is None else argv))
+            sys.stdout.flush()
+            return status
+        except RequestError as error:
+            return _fail(error, 2)
+        except RunError as error:
+            return _fail(error, 1)
+        except KeyboardInterrupt:
+            return _fail("stopped as asked", 1)
+        except BrokenPipeError:
+            # The reader, such as `head`, has seen enough; Python would complain once more when it closes stdout.
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
+        except SystemExit as end:
+            return end.code if isinstance(end.code, int) else 0
+        except Exception as error:
+            if type(error).__name__ not in ("JaxRuntimeError", "XlaRuntimeError"):
+                raise
+            return _fail(_device_failure(error), 1)
+
+
+def _dispatch(argv: list[str]) -> int:
+    if not argv:
+        raise RequestError("a command is missing; the nearest is hamlet train (see hamlet --help)")
+    name, rest = argv[0], argv[1:]
+    if name in ("-h", "--help", "help"):
+        print(_help())
+        return 0
+    if name == "--version":
+        print(f"hamlet {hamlet.__version__}")
+        return 0
+    if name not in COMMANDS:
+        near = difflib.get_close_matches(name, COMMANDS, n=1, cutoff=0.0)[0]
+        raise RequestError(f"there is no command {name!r}; the nearest is 'hamlet {near}' (of {', '.join(COMMANDS)})")
+    module = COMMANDS[name][0]
+    if name == "bench" and not _exists(module):
+        raise RequestError("this installation has no benchmarks; the nearest is hamlet train, which prints env steps/s")
+    if name in _COMPILING:
+        _keep_programs()
+    return import_module(module).main(rest) or 0
+
+
+def _help() -> str:
+    lines = [f"  {name:10}{text}" for name, (module, text) in COMMANDS.items() if name != "bench" or _exists(module)]
+    return "\n".join(
+        [
+            "usage: hamlet COMMAND …",
+            "",
+            "Multi-agent reinforcement learning: heterogeneous-agent mirror learning in JAX.",
+            "",
+            *lines,
+            "",
+            "examples:",
+            "  hamlet train happo mpe/simple_spread --steps 2M --out runs/a",
+            "  hamlet evaluate runs/a",
+            "",
+            "hamlet COMMAND --help says more. Compiled programs are kept in ~/.cache/hamlet,",
+            "or in $HAMLET_CACHE (empty: nowhere). Exit status: 0 done, 1 failed, 2 wrong request.",
+        ]
+    )
+
+
+def _exists(module: str) -> bool:
+    from importlib.util import find_spec
+
+    return find_spec(module) is not None
+
+
+def _keep_programs() -> None:
+    """Keep compiled programs on the disk, so that the next start is quick."""
+    import jax
+
+    place = os.environ.get("HAMLET_CACHE", "~/.cache/hamlet")
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ or not place:
+        return
+    path = Path(place).expanduser() / "jax"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return
+    if os.access(path, os.W_OK):
+        jax.config.update("jax_compilation_cache_dir", str(path))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", _CACHED_ABOVE)
+
+
+def _fail(error: object, status: int) -> int:
+    sys.stdout.flush()
+    print("hamlet: " + " ".join(str(error).split()), file=sys.stderr, flush=True)
+    return status
+
+
+def _device_failure(error: Exception) -> str:
+    text = " ".join(str(error).split())[:300]
+    advice = "; fewer --copies or a smaller --hidden need less" if "RESOURCE_EXHAUSTED" in text else ""
+    return f"the device failed: {text}{advice}"
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+    print("warning: " + " ".join(str(message).split()), file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM ends a command as Ctrl-C does, also where no training loop listens for it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

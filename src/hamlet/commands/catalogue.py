@@ -1,0 +1,86 @@
+"""What there is, by name, and ``hamlet list``, which prints it."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib.metadata import entry_points
+from typing import Any
+
+from hamlet.algorithms import ALGORITHMS
+from hamlet.commands.options import Command, Group
+from hamlet.envs.registry import ENTRY_POINTS, ENVIRONMENTS
+from hamlet.errors import RequestError, RunError, unknown
+from hamlet.presets import PRESETS
+from hamlet.training.durable import one_line
+
+_TOPICS = ("algorithms", "envs", "presets")
+COMMAND = Command(
+    "hamlet list",
+    ("[algorithms|envs|presets]",),
+    (),
+    "What there is to train with, to train on, and the papers' hyperparameters.\n\nexample: hamlet list envs",
+)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Print the algorithms, environments or presets; without a topic, all of them."""
+    if any(word in ("-h", "--help") for word in argv):
+        COMMAND.show_help()
+    if len(argv) > 1:
+        raise RequestError(f"{argv[1]!r} is left over: hamlet list takes one of {', '.join(_TOPICS)}, or nothing")
+    if argv and argv[0] not in _TOPICS:
+        raise unknown("list of", argv[0], _TOPICS)
+    for number, topic in enumerate(argv or _TOPICS):
+        if not argv:
+            print(("\n" if number else "") + topic)
+        rows = {"algorithms": _algorithms, "envs": _environments, "presets": _presets}[topic]()
+        width = max(len(name) for name, _ in rows)
+        for name, text in rows:
+            print(f"{'' if argv else '  '}{name:{width}}  {text}")
+    return 0
+
+
+def environments() -> dict[str, Callable[[], Callable[..., Any]]]:
+    """The loader of every environment's factory, by name; those of others through their entry points."""
+    own = {name: partial(_itself, factory) for name, factory in ENVIRONMENTS.items()}
+    return {entry.name: partial(_load, entry) for entry in entry_points(group=ENTRY_POINTS)} | own
+
+
+def _itself(factory: Callable[..., Any]) -> Callable[..., Any]:
+    return factory
+
+
+def _load(entry: Any) -> Callable[..., Any]:
+    try:
+        return entry.load()
+    except Exception as error:
+        raise RunError(f"the environment {entry.name} of {entry.value} cannot be loaded: {one_line(error)}") from error
+
+
+def _first_line(target: Any) -> str:
+    return (inspect.getdoc(target) or "").split("\n")[0]
+
+
+def _algorithms() -> list[tuple[str, str]]:
+    return [(name, _first_line(factory)) for name, factory in ALGORITHMS.items()]
+
+
+def _environments() -> list[tuple[str, str]]:
+    rows = []
+    for name, load in sorted(environments().items()):
+        factory = load()
+        options = " ".join(
+            _spelt(option.flags, option.default) for option in Group("env", factory, prefixed=True).options
+        )
+        rows.append((name, f"{_first_line(factory)}  {options}"))
+    return rows
+
+
+def _spelt(flags: tuple[str, ...], default: Any) -> str:
+    if len(flags) == 2:
+        return flags[0 if default else 1]
+    return f"{flags[0]} {default}"
+
+
+def _presets() -> list[tuple[str, str]]:
+    return [(name, f"for {', '.join(table)}") for name, table in PRESETS.items()]

@@ -1,0 +1,118 @@
+"""``hamlet evaluate``: what a run's newest checkpoint gives, beside random play."""
+
+import json
+import sys
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hamlet.commands.options import Command, Group
+from hamlet.errors import RequestError, RunError
+from hamlet.training import judge
+from hamlet.training.directory import RunDirectory
+from hamlet.training.run import Run
+
+# Seeds beyond give the same keys as seeds within.
+_MOST_SEEDS = 2**32
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions:
+    """Options of ``hamlet evaluate``.
+
+    Attributes:
+        episodes: Whole episodes to play.
+        seed: From which they are drawn.
+        stochastic: Sample actions instead of taking the likeliest.
+        json: Print one JSON object, with the return of every episode.
+    """
+
+    episodes: int = 100
+    seed: int = 1
+    stochastic: bool = False
+    json: bool = False
+
+
+COMMAND = Command(
+    "hamlet evaluate",
+    ("RUN",),
+    (Group("evaluation", EvaluateOptions, pairs=False),),
+    "Play whole episodes with the newest checkpoint of the run in the directory RUN.\n"
+    "Prints the mean team return ± its standard error beside that of random play,\n"
+    "and adds the point to RUN/evaluation.json.\n\nexample: hamlet evaluate runs/a --episodes 320",
+)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Evaluate a run."""
+    (path,), parsed = COMMAND.parse(argv)
+    options = EvaluateOptions(**parsed.values["evaluation"])
+    if options.episodes < 1:
+        raise RequestError(f"--episodes must be at least 1, not {options.episodes}")
+    check_seed(options.seed)
+    run = find_run(path)
+    mode = "stochastic" if options.stochastic else "deterministic"
+    judgement = judge.judge(run, episodes=options.episodes, seed=options.seed, mode=mode)
+    if options.json:
+        print(json.dumps(_as_json(path, judgement)))
+    else:
+        print(comparison(judgement))
+    keep(run, judgement)
+    return 0
+
+
+def find_run(path: str) -> Run:
+    """The run in a directory.
+
+    Raises:
+        RequestError: If there is none; names those of a directory of several seeds.
+    """
+    seeds = sorted(found.parent for found in Path(path).glob("seed-*/config.json"))
+    if seeds and not (Path(path) / "config.json").exists():
+        names = ", ".join(seed.name for seed in seeds[:8]) + (", …" if seeds[8:] else "")
+        raise RequestError(f"{path} holds the runs of {len(seeds)} seeds ({names}): name one, as in {seeds[0]}")
+    return Run(RunDirectory.open(path).path)
+
+
+def check_seed(seed: int, count: int = 1) -> None:
+    """Refuse a seed that would give the numbers of another.
+
+    Raises:
+        RequestError: With the nearest that does not.
+    """
+    if not 0 <= seed <= _MOST_SEEDS - count:
+        near = min(max(seed, 0), _MOST_SEEDS - count)
+        raise RequestError(f"--seed must lie between 0 and {_MOST_SEEDS - count}, not at {seed}; the nearest is {near}")
+
+
+def comparison(judgement: judge.Judgement) -> str:
+    """Two lines: the policy, and random play."""
+    evaluation, random = judgement.evaluation, judgement.random
+    numbers = [f"{one.mean:.2f} ± {one.standard_error:.2f}" for one in (evaluation, random)]
+    width = max(map(len, numbers))
+    episodes = f"{len(evaluation.returns)} episode" + ("s" if len(evaluation.returns) > 1 else "")
+    return (
+        f"{numbers[0]:>{width}}  mean team return ± standard error at step {judgement.step:,}\n"
+        f"{'':{width}}  ({episodes}, {evaluation.mode} policy, seed {evaluation.seed})\n"
+        f"{numbers[1]:>{width}}  random play, same first states"
+    )
+
+
+def keep(run: Run, judgement: judge.Judgement) -> None:
+    """Record both in the run, or warn: what was printed stays good where the directory cannot be written."""
+    try:
+        judge.record(run.directory, judgement.evaluation, judgement.step, judgement.agents)
+        judge.record(run.directory, judgement.random, 0, judgement.agents)
+    except RunError as error:
+        sys.stdout.flush()
+        warnings.warn(f"the evaluation is not recorded: {error}", stacklevel=2)
+
+
+def _as_json(path: str, judgement: judge.Judgement) -> dict[str, object]:
+    random = judgement.random
+    return {
+        "run": path,
+        **judge.describe(judgement.evaluation, judgement.step, judgement.agents),
+        "random": {"mean": random.mean, "standard_error": random.standard_error},
+    }

@@ -1,0 +1,56 @@
+"""``hamlet resume``: go on with a run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from hamlet.commands import sinks
+from hamlet.commands.evaluate import find_run
+from hamlet.commands.options import Command, Group
+from hamlet.commands.train import finish, stoppable
+from hamlet.commands.values import Steps
+from hamlet.errors import RequestError
+from hamlet.training.run import resume
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResumeOptions:
+    """Options of ``hamlet resume``.
+
+    Attributes:
+        steps: Environment steps of the whole run, those behind it included. Without it, the run's own.
+        device: Where to compute. Without it, where JAX prefers.
+        tensorboard: Write event files for TensorBoard into RUN/tensorboard.
+        wandb: Send the metrics to Weights & Biases.
+        quiet: Print nothing but errors.
+    """
+
+    steps: Steps | None = None
+    device: Literal["cpu", "gpu", "tpu"] | None = None
+    tensorboard: bool = False
+    wandb: bool = False
+    quiet: bool = False
+
+
+COMMAND = Command(
+    "hamlet resume",
+    ("RUN",),
+    (Group("run", ResumeOptions, pairs=False),),
+    "Go on with the run in the directory RUN from its newest checkpoint, to its own end or\n"
+    "to --steps. The result is bit for bit that of a run which was never interrupted.\n\n"
+    "example: hamlet resume runs/a --steps 20M",
+)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Go on with a run, then judge it."""
+    (path,), parsed = COMMAND.parse(argv)
+    options = ResumeOptions(**parsed.values["run"])
+    if options.steps is not None and options.steps < 1:
+        raise RequestError(f"--steps must be at least 1, not {options.steps}")
+    run = find_run(path)
+    heard = sinks.wanted(tensorboard=options.tensorboard, wandb=options.wandb)
+    with stoppable([run.path]):
+        run = resume(run.path, steps=options.steps, device=options.device, sinks=heard, quiet=options.quiet)
+    finish([run], options.quiet)
+    return 0

@@ -1,0 +1,129 @@
+"""The kinds of values that options take: how many words each has, how it is read, and how it is spoken of."""
+
+import difflib
+import inspect
+import math
+import types
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
+
+from tyro.constructors import PrimitiveConstructorSpec
+
+_UNITS = {"k": 1_000, "m": 1_000_000, "b": 1_000_000_000, "g": 1_000_000_000}
+# Of a run's steps. An iteration has at least one step, and iterations are counted in 32 bits.
+_MOST_STEPS = 10**12
+_PLAIN = (bool, int, float, str, Path)
+_SPOKEN = {int: "a whole number", float: "a number", str: "a name", Path: "a path"}
+
+
+def parse_steps(text: str) -> int:
+    """A count of environment steps as people write it.
+
+    Raises:
+        ValueError: If it is no whole number, or beyond 10¹² steps.
+
+    >>> [parse_steps(text) for text in ("10M", "2.5M", "500k", "1e6", "10_000_000")]
+    [10000000, 2500000, 500000, 1000000, 10000000]
+    """
+    digits, unit = (text[:-1], _UNITS[text[-1].lower()]) if text[-1:].lower() in _UNITS else (text, 1)
+    try:
+        number = Decimal(digits) * unit
+    except InvalidOperation:
+        raise ValueError(f"{text!r} is no number of steps") from None
+    if not number.is_finite() or abs(number) > _MOST_STEPS or number != int(number):
+        raise ValueError(f"{text!r} is no whole number of steps up to 1e12")
+    return int(number)
+
+
+def format_steps(steps: int) -> str:
+    """The shortest form that `parse_steps` reads back.
+
+    >>> [format_steps(steps) for steps in (10_000_000, 2_500_000, 4_000, 4_321)]
+    ['10M', '2.5M', '4k', '4321']
+    """
+    for unit, size in (("M", 1_000_000), ("k", 1_000)):
+        short = f"{steps / size:.6g}{unit}"
+        if steps >= size and len(short) < len(str(steps)) and parse_steps(short) == steps:
+            return short
+    return str(steps)
+
+
+Steps: TypeAlias = Annotated[
+    int,
+    PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="STEPS",
+        instance_from_str=lambda words: parse_steps(words[0]),
+        is_instance=lambda value: isinstance(value, int),
+        str_from_instance=lambda value: [format_steps(value)],
+    ),
+]
+
+
+def bare(annotation: Any) -> Any:
+    """A type without its annotations, and without None where it is optional."""
+    if get_origin(annotation) is Annotated:
+        return bare(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, types.UnionType):
+        others = [other for other in get_args(annotation) if other is not type(None)]
+        return bare(others[0]) if len(others) == 1 else annotation
+    return annotation
+
+
+def supported(annotation: Any) -> bool:
+    """Whether values of a type can be written as words."""
+    kind = bare(annotation)
+    if get_origin(kind) is tuple:
+        return all(item is Ellipsis or supported(item) for item in get_args(kind))
+    return kind in _PLAIN or get_origin(kind) is Literal
+
+
+def arity(annotation: Any) -> int | None:
+    """How many words a value has: none for a switch; None for any number."""
+    kind = bare(annotation)
+    if get_origin(kind) is tuple:
+        return None if Ellipsis in get_args(kind) else len(get_args(kind))
+    return 0 if kind is bool else 1
+
+
+def spoken(annotation: Any, default: Any) -> str:
+    """What an option takes, in words."""
+    kind = bare(annotation)
+    if any(isinstance(part, PrimitiveConstructorSpec) for part in _metadata(annotation)):
+        return "a number of steps, such as 10M, 2.5M, 500k or 1e6"
+    if get_origin(kind) is Literal:
+        return " or ".join(str(choice) for choice in get_args(kind))
+    if get_origin(kind) is tuple:
+        example = f", such as {' '.join(map(str, default))}" if isinstance(default, tuple) and default else ""
+        return f"{_SPOKEN.get(bare(get_args(kind)[0]), 'a value').removeprefix('a ')}s{example}"
+    return _SPOKEN.get(kind, "a value")
+
+
+def nearest(annotation: Any, text: str) -> str | None:
+    """The valid value that was probably meant, as it would be written."""
+    kind = bare(annotation)
+    if get_origin(kind) is Literal:
+        choices = [str(choice) for choice in get_args(kind)]
+        return difflib.get_close_matches(text, choices, n=1, cutoff=0.0)[0]
+    try:
+        number = float(text.replace(",", ".", 1))
+    except ValueError:
+        return None
+    if kind is float and not math.isnan(number):
+        return repr(number)
+    return str(round(number)) if kind is int and math.isfinite(number) else None
+
+
+def required(default: Any) -> bool:
+    """Whether an option has no default."""
+    return default is inspect.Parameter.empty
+
+
+def _metadata(annotation: Any) -> tuple[Any, ...]:
+    """The annotations of a type, also inside an optional one."""
+    if get_origin(annotation) is Annotated:
+        return get_args(annotation)[1:]
+    if get_origin(annotation) in (Union, types.UnionType):
+        return tuple(part for other in get_args(annotation) for part in _metadata(other))
+    return ()
