@@ -3,7 +3,7 @@
 Own classes rather than a library: the known ones bring TensorFlow Probability's nightly for these few lines.
 """
 
-from typing import Self, TypeAlias
+from typing import Any, Protocol, Self
 
 import equinox as eqx
 import jax
@@ -34,7 +34,7 @@ class Categorical(eqx.Module):
         return cls(jax.nn.log_softmax(logits))
 
     def log_prob(self, action: Int[Array, "*B"]) -> Float[Array, "*B"]:
-        """log π(a), nats."""
+        """Logarithm log π(a), nats."""
         chosen = jax.nn.one_hot(action, self.log_probs.shape[-1], dtype=bool)
         return jnp.where(chosen, self.log_probs, 0.0).sum(-1)
 
@@ -75,7 +75,7 @@ class MultiCategorical(eqx.Module):
         return cls(tuple(Categorical.from_logits(p, m) for p, m in zip(pieces, masks, strict=True)))
 
     def log_prob(self, action: Int[Array, "*B M"]) -> Float[Array, "*B"]:
-        """log π(a) = Σₖ log πₖ(aₖ), nats."""
+        """Logarithm log π(a) = Σₖ log πₖ(aₖ), nats."""
         return sum((p.log_prob(action[..., k]) for k, p in enumerate(self.parts[1:], 1)), self._first(action))
 
     def _first(self, action: Int[Array, "*B M"]) -> Float[Array, "*B"]:
@@ -110,7 +110,7 @@ class DiagonalNormal(eqx.Module):
     std: Float[Array, "*B D"]
 
     def log_prob(self, action: Float[Array, "*B D"]) -> Float[Array, "*B"]:
-        """log π(a) = −½ Σ_d ( z_d² + log 2π ) − Σ_d log σ_d with z = (a − μ)/σ; nats."""
+        """Logarithm log π(a) = −½ Σ_d ( z_d² + log 2π ) − Σ_d log σ_d with z = (a − μ)/σ; nats."""
         z = (action - self.mean) / self.std
         return (-0.5 * (z**2 + jnp.log(2 * jnp.pi)) - jnp.log(self.std)).sum(-1)
 
@@ -137,4 +137,29 @@ class DiagonalNormal(eqx.Module):
         return DiagonalNormal(tangent.mean / self.std**2, 2.0 * tangent.std / self.std**2)
 
 
-Distribution: TypeAlias = Categorical | MultiCategorical | DiagonalNormal
+class Distribution(Protocol):
+    """What a policy's output must offer; two distributions compared are of the same kind."""
+
+    def log_prob(self, action: Any) -> Float[Array, "*B"]:
+        """Logarithm of the probability or density, nats."""
+        ...
+
+    def sample(self, key: Key) -> Any:
+        """One action each."""
+        ...
+
+    def mode(self) -> Any:
+        """The likeliest action."""
+        ...
+
+    def entropy(self) -> Float[Array, "*B"]:
+        """Nats."""
+        ...
+
+    def kl(self, other: Any) -> Float[Array, "*B"]:
+        """KL(self‖other), nats; exact."""
+        ...
+
+    def fisher(self, tangent: Any) -> Any:
+        """Fisher information of the distribution's own numbers applied to a tangent of them."""
+        ...

@@ -137,7 +137,7 @@ def to_gymnasium(space: Space) -> gymnasium.Space[Any]:
         case Discrete(n):
             return gymnasium.spaces.Discrete(n)
         case MultiDiscrete(sizes):
-            return gymnasium.spaces.MultiDiscrete(sizes)
+            return gymnasium.spaces.MultiDiscrete(list(sizes))
         case Box():
             low, high = space.bounds
             return gymnasium.spaces.Box(low, high, dtype=np.float32)

@@ -8,11 +8,13 @@
 Storage order is ``T E N …``, group by group. Agents are numbered group by group.
 """
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 Key: TypeAlias = PRNGKeyArray
 Scalar: TypeAlias = Float[Array, ""]
+# `jax.Device` itself is a variable to a type checker.
+Device: TypeAlias = Any
 Info: TypeAlias = dict[str, jax.Array]

@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float
 
 from hamlet.envs.base import View
 from hamlet.errors import require
-from hamlet.estimation.fitting import adam, passes
+from hamlet.estimation.fitting import adam, begin, descend, passes
 from hamlet.estimation.moments import Moments
 from hamlet.estimation.returns import mean
 from hamlet.estimation.trajectory import Trajectory, from_sequences, sequences, whole
@@ -23,14 +23,14 @@ from hamlet.types import Info, Key, Scalar
 
 
 class Targets(eqx.Module):
-    """What one value network is fitted to: B sequences of L steps."""
+    """What one value network is fitted to: B sequences of L steps; or several, stacked by unit."""
 
-    inputs: Float[Array, "B L I"]
-    start: Bool[Array, "B L"]
-    memory: Float[Array, "B H"] | None
-    before: Float[Array, "B L"]
-    target: Float[Array, "B L"]
-    alive: Bool[Array, "B L"] | None
+    inputs: Float[Array, "*units B L I"]
+    start: Bool[Array, "*units B L"]
+    memory: Float[Array, "*units B H"] | None
+    before: Float[Array, "*units B L"]
+    target: Float[Array, "*units B L"]
+    alive: Bool[Array, "*units B L"] | None
 
     @property
     def size(self) -> int:
@@ -56,7 +56,7 @@ class Estimate(eqx.Module):
     scaled: Float[Array, "C L E V"]
     value: Float[Array, "C L E V"]
     next_value: Float[Array, "C L E V"]
-    memory: tuple[Float[Array, "units B T H"] | None, ...]
+    memory: tuple[Float[Array, "_units _B T H"] | None, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +107,7 @@ class StateValue:
 
         def one(group: Group, key: Key) -> tuple[Value, optax.OptState, Moments]:
             network = Value.create(key, group.observation.width, body)
-            return network, adam(self.learning_rate, self.max_gradient_norm).init(network), Moments.create()
+            return network, begin(adam(self.learning_rate, self.max_gradient_norm), network), Moments.create()
 
         keys = jax.random.split(key, len(roster.groups))
         made = [
@@ -116,7 +116,7 @@ class StateValue:
         ]
         return CriticState(*(tuple(part) for part in zip(*made, strict=True)))
 
-    def blank(self, roster: Roster, body: Body, copies: int) -> tuple[Float[Array, "units B H"] | None, ...]:
+    def blank(self, roster: Roster, body: Body, copies: int) -> tuple[Float[Array, "_units _B H"] | None, ...]:
         """The networks' memory before a first episode."""
         return tuple(
             blank(body, roster.units_in(g), copies * roster.agents_per_unit(g)) for g in range(len(roster.groups))
@@ -147,7 +147,7 @@ class StateValue:
             )
             start = sequences(roster, g, whole(_per_agent(trajectory.start, roster, g)))
 
-            def one(unit: Any) -> tuple[Array, Array, Array, Array, Any]:
+            def one(unit: Any) -> tuple[Array, Array, Array, Any]:
                 network, moments, now, then, start, memory = unit
                 value, memories = network(now, memory, start)
                 flat = None if memories is None else memories.reshape(-1, memories.shape[-1])
@@ -164,7 +164,9 @@ class StateValue:
             shaped = [from_sequences(roster, g, value, copies).reshape(*trajectory.start.shape, -1) for value in values]
             parts.append((*shaped, memories))
         scaled, value, after, memories = zip(*parts, strict=True)
-        return Estimate(*(jnp.concatenate(p, -1) for p in (scaled, value, after)), tuple(memories))
+        return Estimate(
+            jnp.concatenate(scaled, -1), jnp.concatenate(value, -1), jnp.concatenate(after, -1), tuple(memories)
+        )
 
     def fit(
         self,
@@ -208,9 +210,8 @@ class StateValue:
         def step(at: tuple[Value, optax.OptState], part: Targets) -> tuple[tuple[Value, optax.OptState], Info]:
             network, optimiser = at
             loss, gradient = jax.value_and_grad(self.loss)(network, part)
-            updates, optimiser = descent.update(gradient, optimiser, network)
             info = {"loss": loss, "gradient_norm": optax.global_norm(gradient)}
-            return (optax.apply_updates(network, updates), optimiser), info
+            return descend(descent, gradient, optimiser, network), info
 
         (network, optimiser), info = passes(
             step, (network, optimiser), data, epochs=self.epochs, minibatches=self.minibatches, key=key

@@ -1,17 +1,33 @@
 """First-order fitting: Adam, and passes over minibatches; what actors and critics have in common."""
 
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import jax
 import optax
 
 from hamlet.types import Info, Key
 
+Parameters = TypeVar("Parameters")
+
 
 def adam(learning_rate: float, max_gradient_norm: float) -> optax.GradientTransformation:
     """Adam with ε = 10⁻⁵ (the papers' "optim eps") after a clip of the gradient's norm; 0 for no clip."""
     clip = optax.clip_by_global_norm(max_gradient_norm) if max_gradient_norm else optax.identity()
     return optax.chain(clip, optax.adam(learning_rate, eps=1e-5))
+
+
+def begin(optimiser: optax.GradientTransformation, parameters: Any) -> optax.OptState:
+    """The optimiser's state before its first step."""
+    return optimiser.init(parameters)
+
+
+def descend(
+    optimiser: optax.GradientTransformation, gradient: Parameters, state: optax.OptState, parameters: Parameters
+) -> tuple[Parameters, optax.OptState]:
+    """One step down the gradient."""
+    # optax's own types know arrays and containers only; modules are trees like any other.
+    updates, state = optimiser.update(cast(Any, gradient), state, cast(Any, parameters))
+    return cast(Any, optax.apply_updates(cast(Any, parameters), updates)), state
 
 
 def passes(step: Any, at: Any, data: Any, *, epochs: int, minibatches: int, key: Key) -> tuple[Any, Info]:

@@ -29,7 +29,7 @@ class Trajectory(eqx.Module):
     terminated: Bool[Array, "C L E"]
     truncated: Bool[Array, "C L E"]
     arrival: View
-    memory: tuple[Float[Array, "C E N H"] | None, ...]
+    memory: tuple[Float[Array, "C E _N H"] | None, ...]
 
 
 def sequences(roster: Roster, group: int, array: Array) -> Array:

@@ -11,8 +11,8 @@ Vector = Float[Array, " P"]
 
 def conjugate_gradient(
     product: Callable[[Vector], Vector], target: Vector, *, iterations: int, tolerance: float = 1e-10
-) -> Vector:
-    """An approximate solution x of F x = b for a symmetric positive definite F, from x = 0.
+) -> tuple[Vector, Vector]:
+    """An approximate solution x of F x = b for a symmetric positive definite F, from x = 0, and b − F x.
 
     Once ‖b − F x‖² falls to ``tolerance`` further iterations leave x as it is, so the cost is always the same.
 
@@ -31,7 +31,8 @@ def conjugate_gradient(
         return (x, residual, direction, jnp.where(going, after, square)), None
 
     start = (jnp.zeros_like(target), target, target, target @ target)
-    return jax.lax.scan(step, start, None, length=iterations)[0][0]
+    x, residual, _, _ = jax.lax.scan(step, start, None, length=iterations)[0]
+    return x, residual
 
 
 def backtrack(

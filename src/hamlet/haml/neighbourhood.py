@@ -1,9 +1,8 @@
 """Neighbourhood operators 𝒰: where the new policy may lie, and how the best one there is sought."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
@@ -11,7 +10,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
 
 from hamlet.errors import require
-from hamlet.estimation.fitting import adam, passes
+from hamlet.estimation.fitting import adam, begin, descend, passes
 from hamlet.haml.linalg import Vector, backtrack, conjugate_gradient
 from hamlet.haml.objective import Objective
 from hamlet.networks.heads import Actor
@@ -56,7 +55,7 @@ class Whole:
 
     def init(self, actor: Actor) -> optax.OptState:
         """Adam's moments."""
-        return self._optimiser.init(eqx.filter(actor, eqx.is_inexact_array))
+        return begin(self._optimiser, actor)
 
     def improve(
         self, objective: Objective, actor: Actor, state: optax.OptState, key: Key
@@ -77,9 +76,8 @@ class Whole:
                 return -(terms.gain + self.entropy * terms.entropy), info
 
             (_, info), gradient = jax.value_and_grad(loss, has_aux=True)(actor)
-            updates, state = self._optimiser.update(gradient, state, actor)
             info["gradient_norm"] = optax.global_norm(gradient)
-            return (optax.apply_updates(actor, updates), state), info
+            return descend(self._optimiser, gradient, state, actor), info
 
         at, infos = passes(step, (actor, state), objective, epochs=self.epochs, minibatches=self.minibatches, key=key)
         return *at, infos
@@ -139,10 +137,12 @@ class KlBall:
         before, gradient = jax.value_and_grad(lambda at: objective(unravel(at)).gain)(flat)
         sample = self._fisher_sample(objective, key)
         fisher = fisher_product(sample, unravel, flat, self.damping)
-        direction = conjugate_gradient(fisher, gradient, iterations=self.iterations)
-        curvature = direction @ fisher(direction)
+        direction, residual = conjugate_gradient(fisher, gradient, iterations=self.iterations)
+        # sᵀF s = sᵀ(g − residual): one product fewer.
+        curvature = direction @ (gradient - residual)
         slope = gradient @ direction
         possible = (curvature > 0) & (slope > 0) & jnp.isfinite(curvature)
+        direction = jnp.where(possible, direction, 0.0)
         full = jnp.where(possible, jnp.sqrt(2 * self.radius / jnp.where(possible, curvature, 1.0)), 0.0)
 
         def acceptable(length: Array) -> Array:
@@ -172,7 +172,7 @@ class KlBall:
 
 
 def fisher_product(objective: Objective, unravel: Any, at: Vector, damping: float) -> Any:
-    """V ↦ (F + damping) v, with F = E[ Jᵀ F_π J ] the mean Fisher information at the old policy.
+    """The map v ↦ (F + damping) v, with F = E[ Jᵀ F_π J ] the mean Fisher information at the old policy.
 
     J is the derivative of the distributions' parameters by those of the network, taken once; F_π is known in
     closed form for each distribution. At the old policy this is the Hessian of the mean exact divergence.
@@ -180,7 +180,7 @@ def fisher_product(objective: Objective, unravel: Any, at: Vector, damping: floa
     alive = objective.experience.alive
     count = objective.corrected.size if alive is None else jnp.maximum(alive.sum(), 1)
     policy, forward = jax.linearize(lambda flat: objective.experience.policy(unravel(flat)), at)
-    backward = jax.linear_transpose(forward, at)
+    backward = cast(Any, jax.linear_transpose(forward, at))
 
     def product(vector: Vector) -> Vector:
         tangent = policy.fisher(forward(vector))

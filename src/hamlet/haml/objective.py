@@ -17,6 +17,8 @@ from hamlet.types import Scalar
 class Experience(eqx.Module):
     """One unit's share of a batch: B sequences of L steps (its K agents one after another within each copy's chunk).
 
+    A group's experience is stacked by unit; what follows is of one.
+
     Attributes:
         observation: ``[B, L, O]``.
         action: ``[B, L, …]``.
@@ -28,13 +30,13 @@ class Experience(eqx.Module):
         agents: K.
     """
 
-    observation: Float[Array, "B L O"]
+    observation: Float[Array, "*units B L O"]
     action: Array
-    available: Bool[Array, "B L A"] | None
-    alive: Bool[Array, "B L"] | None
-    start: Bool[Array, "B L"]
-    memory: Float[Array, "B H"] | None
-    advantage: Float[Array, "B L"]
+    available: Bool[Array, "*units B L A"] | None
+    alive: Bool[Array, "*units B L"] | None
+    start: Bool[Array, "*units B L"]
+    memory: Float[Array, "*units B H"] | None
+    advantage: Float[Array, "*units B L"]
     agents: int = eqx.field(static=True)
 
     def policy(self, actor: Actor) -> Distribution:

@@ -106,13 +106,14 @@ class Torso(eqx.Module):
         h = inputs
         for layer in self.layers:
             h = jax.nn.relu(layer(h))
-        if self.cell is None:
+        cell = self.cell
+        if cell is None or memory is None:
             return h, None
         seen = normalise(h)
 
         def step(m: Array, x: tuple[Array, Array]) -> tuple[Array, Array]:
             now, fresh = x
-            m = jax.vmap(self.cell)(now, jnp.where(fresh[:, None], 0.0, m))  # pyright: ignore[reportArgumentType]
+            m = jax.vmap(cell)(now, jnp.where(fresh[:, None], 0.0, m))
             return m, m
 
         _, memories = jax.lax.scan(step, memory, (seen.swapaxes(0, 1), start.swapaxes(0, 1)))

@@ -3,25 +3,32 @@
 from collections.abc import Mapping
 from functools import partial
 
+from hamlet.envs.base import Environment
 from hamlet.errors import RequestError, unknown
 from hamlet.haml.template import Haml
 from hamlet.presets import mpe
+from hamlet.spaces import Box
 
 __all__ = ["PRESETS", "default", "find"]
 
 PRESETS: Mapping[str, Mapping[str, "partial[Haml]"]] = {"paper/mpe": mpe.PAPER}
+# What a preset says where every agent acts in a Box, if that differs.
+_CONTINUOUS: Mapping[str, Mapping[str, "partial[Haml]"]] = {"paper/mpe": mpe.PAPER_CONTINUOUS}
 # Which preset a family of environments is trained with where none is named.
 _DEFAULTS = {"mpe": "paper/mpe"}
 
 
-def find(preset: str, algorithm: str) -> "partial[Haml]":
-    """The factory of an algorithm with a preset's values.
+def find(preset: str, algorithm: str, environment: Environment | None = None) -> "partial[Haml]":
+    """The factory of an algorithm with a preset's values, those for continuous actions where the environment's are.
 
     Raises:
         RequestError: If there is no such preset, or it does not speak of the algorithm.
 
     >>> find("paper/mpe", "happo").keywords["clip"]
     0.2
+    >>> import hamlet
+    >>> find("paper/mpe", "happo", hamlet.envs.make("mpe/simple_spread", continuous=True)).keywords["entropy"]
+    40.0
     """
     if preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
@@ -29,7 +36,8 @@ def find(preset: str, algorithm: str) -> "partial[Haml]":
         raise RequestError(
             f"preset {preset} has no values for {algorithm}; it has them for {', '.join(PRESETS[preset])}"
         )
-    return PRESETS[preset][algorithm]
+    continuous = environment is not None and all(isinstance(group.action, Box) for group in environment.groups)
+    return (_CONTINUOUS if continuous and preset in _CONTINUOUS else PRESETS)[preset][algorithm]
 
 
 def default(environment: str, algorithm: str) -> str | None:

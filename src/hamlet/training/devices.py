@@ -9,9 +9,10 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from hamlet.errors import RequestError
 from hamlet.training.compiled import Training
+from hamlet.types import Device
 
 
-def select(platform: str | None) -> list[jax.Device]:
+def select(platform: str | None) -> list[Device]:
     """The devices of a platform ("cpu", "gpu", "tpu"), or those JAX prefers.
 
     Raises:
@@ -32,7 +33,7 @@ def overlooked_gpu() -> str | None:
     return 'JAX runs on the CPU although this machine has a GPU; pip install "hamlet[cuda]" uses it'
 
 
-def shardings(training: Any, devices: list[jax.Device], copies: int) -> Any:
+def shardings(training: Any, devices: list[Device], copies: int) -> Any:
     """For every leaf of a training state, where its parts lie.
 
     Raises:

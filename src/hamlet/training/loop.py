@@ -20,6 +20,7 @@ from hamlet.training.directory import RunDirectory
 from hamlet.training.interrupt import Interrupt
 from hamlet.training.metrics import Metrics, Sink
 from hamlet.training.progress import Progress
+from hamlet.types import Device
 
 # Iterations in one compiled call at most; their metrics wait on the device until it ends.
 CAPACITY = 64
@@ -49,7 +50,7 @@ class Program:
         return jax.tree.map(lambda leaf, where: jax.device_put(leaf, where, may_alias=False), training, self.placement)
 
 
-def compile_program(algorithm: Haml, env: Environment, like: Training, devices: Sequence[jax.Device]) -> Program:
+def compile_program(algorithm: Haml, env: Environment, like: Training, devices: Sequence[Device]) -> Program:
     """Compile for the shapes of ``like``, shared over the devices."""
     placement = shardings(like, list(devices), algorithm.sampling.copies)
     start = time.perf_counter()

@@ -1,13 +1,14 @@
 """Rollouts: the joint policy plays E copies for T steps, compiled."""
 
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from hamlet.distributions import Distribution
 from hamlet.envs import copies as vector
 from hamlet.envs.base import Environment, View
 from hamlet.envs.copies import Copies
@@ -30,7 +31,7 @@ class Play(eqx.Module):
 
     copies: Copies
     start: Bool[Array, " E"]
-    memory: tuple[Float[Array, "E N H"] | None, ...]
+    memory: tuple[Float[Array, "E _N H"] | None, ...]
     total: Float[Array, " E"]
 
 
@@ -58,27 +59,27 @@ def act(
     """Every agent's action ``[E, N, …]`` per group: sampled, or without a key the mode; and the memory after it."""
     actions, memories = [], []
     for g, group in enumerate(roster.groups):
-        cut = partial(roster.by_unit, g, axis=1)
-        agents, copies = roster.agents_per_unit(g), start.shape[0]
-
-        def one(actor: Actor, observation: Array, available: Any, memory: Any, copies: int = copies) -> Any:
-            rows = lambda x: None if x is None else x.reshape(-1, 1, *x.shape[2:])  # noqa: E731
-            fresh = jnp.repeat(start, agents)[:, None]
-            held = None if memory is None else memory.reshape(-1, memory.shape[-1])
-            policy, after = actor(rows(observation), held, fresh, rows(available))
-            policy = jax.tree.map(lambda leaf: leaf.reshape(copies, -1, *leaf.shape[2:]), policy)
-            return policy, None if after is None else after.reshape(copies, -1, after.shape[-1])
-
-        parts = (
-            cut(encode(view.observation[g], group.observation)),
-            None if view.available[g] is None else cut(view.available[g]),
-            None if memory[g] is None else cut(memory[g]),
-        )
-        policy, after = jax.vmap(one)(actors[g], *parts)
-        policy = jax.tree.map(lambda leaf: roster.from_unit(leaf, 1), policy)
+        seen = (encode(view.observation[g], group.observation), view.available[g], memory[g])
+        parts = [None if x is None else roster.by_unit(g, x, 1) for x in seen]
+        policy, after = jax.vmap(partial(_distribution, start))(actors[g], *parts)
+        policy: Distribution = jax.tree.map(lambda leaf: roster.from_unit(leaf, 1), policy)
         actions.append(policy.mode() if key is None else policy.sample(jax.random.fold_in(key, g)))
         memories.append(None if after is None else roster.from_unit(after, 1))
     return tuple(actions), tuple(memories)
+
+
+def _distribution(
+    start: Bool[Array, " E"], actor: Actor, observation: Any, available: Any, memory: Any
+) -> tuple[Distribution, Any]:
+    """One unit's policy at one step, ``[E, K, …]``, and the memory after it: as ``E·K`` sequences of length 1."""
+    copies, agents = observation.shape[:2]
+    fresh = jnp.repeat(start, agents)[:, None]
+    rows, masks, held = (
+        None if x is None else x.reshape(copies * agents, *x.shape[2:]) for x in (observation, available, memory)
+    )
+    policy, after = actor(cast(Array, rows)[:, None], held, fresh, None if masks is None else masks[:, None])
+    policy = jax.tree.map(lambda leaf: leaf.reshape(copies, agents, *leaf.shape[2:]), policy)
+    return policy, None if after is None else after.reshape(copies, agents, after.shape[-1])
 
 
 def rollout(
@@ -97,7 +98,7 @@ def rollout(
         after = Play(copies, ended, memory, jnp.where(ended, 0.0, total))
         return after, (view, play.start, actions, outcome, arrival, done)
 
-    def chunk(play: Play, keys: Key) -> tuple[Play, tuple[Any, ...]]:
+    def chunk(play: Play, keys: Array) -> tuple[Play, tuple[Any, ...]]:
         after, record = jax.lax.scan(step, play, keys)
         return after, (*record, play.memory)
 

@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from hamlet.training.evaluate import evaluate as play
 from hamlet.training.loop import Loop, Program, compile_program
 from hamlet.training.metrics import Sink
 from hamlet.training.progress import Progress
+from hamlet.types import Device
 
 Say = Callable[[str], None]
 
@@ -157,7 +159,7 @@ def train_seeds(
         say(f"compiled in {program.compile_seconds:.1f} s; needs {program.bytes_needed / 1e6:,.0f} MB")
         for seed, directory in directories.items():
             say(f"seed {seed} in {directory.path}")
-            training = begin_training(algorithm, env, seed)
+            training = _fresh(algorithm, env, seed)
             if weights is not None:
                 training = _with_weights(training, weights)
             _go(program, directory, training, steps, checkpoint_every, sinks, quiet)
@@ -198,7 +200,7 @@ def resume(
             found = checkpoint.restore(directory.checkpoints, _outline(algorithm, env))
             training, done = found.state, found.step
         else:
-            training, done = begin_training(algorithm, env, config["seed"]), 0
+            training, done = _fresh(algorithm, env, config["seed"]), 0
             if config["init_from"] is not None:
                 training = _with_weights(training, _weights(config["init_from"], algorithm, env))
         if done >= total:
@@ -237,6 +239,12 @@ def _go(
         finally:
             for sink in heard:
                 sink.close()
+
+
+@partial(jax.jit, static_argnames=("algorithm", "env", "seed"))
+def _fresh(algorithm: Haml, env: Environment, seed: int) -> Training:
+    """The state before the first iteration, as one program: a hundred small ones take seconds at every start."""
+    return begin_training(algorithm, env, seed)
 
 
 def _outline(algorithm: Haml, env: Environment) -> Training:
@@ -279,7 +287,7 @@ def _say(quiet: bool) -> Say:
     return (lambda line: None) if quiet else (lambda line: print(line, file=sys.stderr, flush=True))
 
 
-def _describe(algorithm: Haml, env: Environment, used: Sequence[jax.Device], say: Say) -> None:
+def _describe(algorithm: Haml, env: Environment, used: Sequence[Device], say: Say) -> None:
     """What a person should know before minutes are spent."""
     outline = _outline(algorithm, env)
     actors, critics = (parameter_count(n) for n in (outline.learner.team.actors, outline.learner.critic.networks))

@@ -1,13 +1,9 @@
-"""Environment steps per second under uniformly random actions.
-
-    python benchmarks/environments.py --name mpe/simple_spread --copies 20 1024
+"""Environments alone: steps per second under uniformly random actions.
 
 One call is a scan of ``steps`` steps of all copies, sampling of the actions included. Observations and critic states
 stand in the carry, so every step writes them. The compilation is timed apart; two calls warm up and are not counted.
 """
 
-import argparse
-import json
 import statistics
 import time
 from typing import Any
@@ -58,7 +54,7 @@ def measure(name: str, copies_count: int, steps: int = 100, repeats: int = 7, **
     began = time.perf_counter()
     compiled = jax.jit(run).lower(batch, jax.random.key(0)).compile()
     compile_seconds = time.perf_counter() - began
-    seconds = []
+    seconds, reward = [], jnp.zeros(())
     for number in range(repeats + 2):
         key = jax.random.key(number)
         jax.block_until_ready(key)
@@ -77,23 +73,6 @@ def measure(name: str, copies_count: int, steps: int = 100, repeats: int = 7, **
     }
 
 
-def main() -> None:
-    """Print one line of JSON for every task and number of copies."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--name", help="only this environment")
-    parser.add_argument("--copies", type=int, nargs="+", default=[20, 1024])
-    parser.add_argument("--steps", type=int, default=100, help="steps of one call")
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--agents", type=int, help="agents of simple_spread")
-    arguments = parser.parse_args()
-    for name, options in TASKS:
-        if arguments.name not in (None, name):
-            continue
-        if arguments.agents and name == "mpe/simple_spread":
-            options = {**options, "agents": arguments.agents}
-        for count in arguments.copies:
-            print(json.dumps(measure(name, count, arguments.steps, arguments.repeats, **options)), flush=True)
-
-
-if __name__ == "__main__":
-    main()
+def measure_all(copies_counts: tuple[int, ...] = (20, 1024)) -> list[dict[str, Any]]:
+    """Every task, with both kinds of actions, at each number of copies."""
+    return [measure(name, count, **options) for name, options in TASKS for count in copies_counts]

@@ -1,0 +1,73 @@
+"""Measurements of speed, scaling and learning: ``hamlet bench``."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hamlet.errors import RequestError, unknown
+
+_USAGE = """usage: hamlet bench [speed [ALGORITHM] | scaling | environments | records [NAME ...]]
+
+  speed [ALGORITHM]   train ALGORITHM (happo) on continuous spread with the paper's settings: env steps per second, the
+                      share of the machine's matrix rate, compile time, peak memory
+  scaling             the same update from 3 to 48 agents
+  environments        environments alone, random actions
+  records             list the records in benchmarks/records: which exist, which are missing, what each would cost
+  records NAME ...    make records (or go on with those that were interrupted); 'missing' stands for all that are
+"""
+_RECORDS, _WORK = Path("benchmarks/records"), Path("runs/bench")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one benchmark and print its figures.
+
+    Raises:
+        RequestError: If there is none of that name.
+    """
+    from hamlet.bench import records
+
+    match list(argv):
+        case [] | ["-h"] | ["--help"]:
+            print(_USAGE, end="")
+        case ["speed", *rest]:
+            _speed(rest[0] if rest else "happo")
+        case ["scaling"]:
+            from hamlet.bench import scaling
+
+            _print(scaling.measure())
+        case ["environments"]:
+            from hamlet.bench import environments
+
+            _print(environments.measure_all())
+        case ["records"]:
+            print("\n".join(records.table(_RECORDS)))
+        case ["records", *names]:
+            if names == ["missing"]:
+                names = [name for name in records.RECORDS if not (_RECORDS / f"{name}.json").exists()]
+            for name in names:
+                if name not in records.RECORDS:
+                    raise unknown("record", name, records.RECORDS)
+            for name in names:
+                record = records.make(name, _RECORDS, _WORK)
+                print(f"{name}: {record['seconds']:.0f} s, written to {_RECORDS / f'{name}.json'}")
+        case [name, *_]:
+            if name in ("scaling", "environments"):
+                raise RequestError(f"hamlet bench {name} takes no arguments")
+            raise unknown("benchmark", name, ("speed", "scaling", "environments", "records"))
+    return 0
+
+
+def _speed(algorithm: str) -> None:
+    from hamlet import presets
+    from hamlet.bench import speed
+    from hamlet.envs.simple_spread import SimpleSpread
+
+    result = speed.measure(presets.find("paper/mpe", algorithm)(), SimpleSpread())
+    raw = result.pop("seconds_per_iteration")
+    print(f"seconds per iteration: {', '.join(f'{value:.4f}' for value in raw)}")
+    _print(result)
+
+
+def _print(result: Any) -> None:
+    print(json.dumps(result, indent=1))

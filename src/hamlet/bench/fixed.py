@@ -1,0 +1,53 @@
+"""A task whose widths do not grow with the team, for measuring how the cost of training grows with the agents."""
+
+from dataclasses import dataclass
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from hamlet.envs.base import Group, Outcome, View
+from hamlet.spaces import Box
+from hamlet.types import Key
+
+_WIDTH = 16
+
+
+class Signals(eqx.Module):
+    """What every agent is to imitate, and how many steps were taken."""
+
+    target: Float[Array, "N O"]
+    clock: Int[Array, ""]
+
+
+@dataclass(frozen=True)
+class Imitation:
+    """Each of N agents sees sixteen numbers and is rewarded for repeating the first five; 25 steps."""
+
+    agents: int = 3
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """One group."""
+        names = tuple(f"agent_{i}" for i in range(self.agents))
+        return (Group(names, Box(-float("inf"), float("inf"), (_WIDTH,)), Box(0.0, 1.0, (5,))),)
+
+    @property
+    def state_width(self) -> int:
+        """The first agent's sixteen numbers."""
+        return _WIDTH
+
+    def reset(self, key: Key) -> tuple[Signals, View]:
+        """Fresh numbers."""
+        state = Signals(jax.random.uniform(key, (self.agents, _WIDTH)), jnp.zeros((), jnp.int32))
+        return state, self._view(state)
+
+    def step(self, key: Key, state: Signals, actions: tuple[Array, ...]) -> tuple[Signals, View, Outcome]:
+        """The numbers drift by one place; the reward is the negative squared error."""
+        reward = -((actions[0] - state.target[:, :5]) ** 2).sum(-1)
+        state = Signals(jnp.roll(state.target, 1, axis=1), state.clock + 1)
+        return state, self._view(state), Outcome(reward, jnp.zeros((), bool), state.clock >= 25)
+
+    def _view(self, state: Signals) -> View:
+        return View((state.target,), state.target[0], (None,), None)

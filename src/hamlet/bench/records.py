@@ -1,0 +1,135 @@
+"""The records behind the project's claims: which exist, which are missing, what each would cost, and making them.
+
+A record is a JSON file that holds its command, versions, hardware in words, seeds, and raw numbers; nothing in it is
+rounded or left out because it does not flatter.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hamlet import presets
+from hamlet.bench import learning, scaling, speed
+from hamlet.envs.simple_spread import SimpleSpread
+from hamlet.errors import unknown
+from hamlet.training import manifest
+from hamlet.training.durable import write
+
+Make = Callable[[Path], Any]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One claim's evidence.
+
+    Attributes:
+        says: What is measured.
+        minutes: What it costs on two cores, about.
+        make: Measures it; gets a directory in which long work can be kept and gone on with.
+    """
+
+    says: str
+    minutes: float
+    make: Make
+
+
+def _speed(algorithm: str, **changes: Any) -> Make:
+    return lambda work: speed.measure(presets.find("paper/mpe", algorithm)(**changes), SimpleSpread())
+
+
+def _environments(work: Path) -> Any:
+    from hamlet.bench import environments
+
+    return environments.measure_all()
+
+
+def _sequential(work: Path) -> Any:
+    """HAPPO and MAPPO without sharing, turn by turn, so that a drift of the machine meets both."""
+    pairs = []
+    for _ in range(3):
+        rows = [
+            speed.measure(presets.find("paper/mpe", name)(sharing="none"), SimpleSpread(), calls=5)
+            for name in ("happo", "mappo")
+        ]
+        seconds = [sorted(row["seconds_per_iteration"])[len(row["seconds_per_iteration"]) // 2] for row in rows]
+        pairs.append({"happo_seconds": seconds[0], "mappo_seconds": seconds[1], "ratio": seconds[0] / seconds[1]})
+    return {"pairs": pairs, "ratio": sorted(pair["ratio"] for pair in pairs)[1]}
+
+
+def _learning(
+    algorithm: str, task: str, kind: str, steps: int, seeds: tuple[int, ...] = (0,), **changes: Any
+) -> Record:
+    environment, continuous = f"mpe/simple_{task}", kind == "continuous"
+
+    def make(work: Path) -> Any:
+        return [
+            learning.measure(
+                algorithm,
+                environment,
+                continuous=continuous,
+                steps=steps,
+                seed=seed,
+                directory=work / f"seed-{seed}",
+                **changes,
+            )
+            for seed in seeds
+        ]
+
+    shared = f" {changes}" if changes else ""
+    says = f"{algorithm}{shared} on {environment} ({kind}), {steps / 1e6:g} M steps, 200 episodes played in mpe2"
+    return Record(says, len(seeds) * steps / 2e6, make)
+
+
+RECORDS: dict[str, Record] = {
+    "speed-happo": Record("HAPPO, continuous spread, the paper's settings", 0.6, _speed("happo")),
+    "speed-hatrpo": Record("HATRPO, likewise, with its four claims asserted", 0.8, _speed("hatrpo")),
+    "speed-sequential": Record("HAPPO's time over MAPPO's without sharing", 1.5, _sequential),
+    "speed-environments": Record("environments alone, random actions", 1.0, _environments),
+    "scaling": Record("3 to 48 agents", 6.0, lambda work: scaling.measure()),
+    "learning-spread-continuous": _learning("happo", "spread", "continuous", 10_000_000),
+    "learning-spread-discrete": _learning("happo", "spread", "discrete", 10_000_000),
+    "learning-speaker-listener-continuous": _learning("happo", "speaker_listener", "continuous", 10_000_000),
+    "learning-speaker-listener-discrete": _learning("happo", "speaker_listener", "discrete", 10_000_000),
+    "learning-reference-continuous": _learning("happo", "reference", "continuous", 10_000_000),
+    "learning-reference-discrete": _learning("happo", "reference", "discrete", 10_000_000),
+    "learning-spread-hatrpo": _learning("hatrpo", "spread", "continuous", 4_000_000),
+    "learning-spread-mappo-shared": _learning("mappo", "spread", "continuous", 4_000_000),
+    "learning-spread-mappo-unshared": _learning("mappo", "spread", "continuous", 4_000_000, sharing="none"),
+}
+
+
+def table(directory: Path) -> list[str]:
+    """One line a record: whether it is there, when it was made, what it would cost, what it says."""
+    lines = []
+    for name, record in RECORDS.items():
+        path = directory / f"{name}.json"
+        made = json.loads(path.read_text())["made"] if path.exists() else f"missing (about {record.minutes:g} min)"
+        lines.append(f"{name:38s} {made:24s} {record.says}")
+    return lines
+
+
+def make(name: str, directory: Path, work: Path) -> dict[str, Any]:
+    """Measure a record and write it; long trainings are kept under ``work`` and gone on with.
+
+    Raises:
+        RequestError: If there is none of that name.
+    """
+    if name not in RECORDS:
+        raise unknown("record", name, RECORDS)
+    began = time.perf_counter()
+    result = RECORDS[name].make(work / name)
+    record = {
+        "record": name,
+        "says": RECORDS[name].says,
+        "command": f"hamlet bench records {name}",
+        "made": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+        "seconds": time.perf_counter() - began,
+        **manifest.describe(),
+        "result": result,
+    }
+    directory.mkdir(parents=True, exist_ok=True)
+    write(directory / f"{name}.json", json.dumps(record, indent=1) + "\n")
+    return record

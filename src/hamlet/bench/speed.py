@@ -1,0 +1,125 @@
+"""How fast a preset trains here: environment steps per second, and the share of the machine's matrix rate."""
+
+import resource
+import statistics
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hamlet.bench.flops import count
+from hamlet.bench.matrix import matrix_rate
+from hamlet.envs.base import Environment
+from hamlet.errors import RunError
+from hamlet.haml.neighbourhood import KlBall
+from hamlet.haml.template import Haml, experience
+from hamlet.learners import policy
+from hamlet.training import devices
+from hamlet.training.compiled import begin_training, roster_of
+from hamlet.training.loop import compile_program
+from hamlet.training.rollout import rollout
+
+
+def measure(algorithm: Haml, env: Environment, *, calls: int = 10, seconds: float = 1.0) -> dict[str, Any]:
+    """Time compiled calls of about ``seconds`` each, after two that are not counted.
+
+    Returns:
+        Raw seconds per iteration and what follows from their median: steps per second, operations per second, and
+        their share of the matrix rate measured just before and just after.
+    """
+    rates = [matrix_rate(algorithm.sampling.batch, algorithm.body.hidden[0])]
+    start = begin_training(algorithm, env, 0)
+    program = compile_program(algorithm, env, jax.eval_shape(lambda: start), devices.select(None))
+    training = program.place(start)
+    infos: dict[str, jax.Array] = {}
+    iterations, raw = 1, []
+    for call in range(calls + 2):
+        began = time.perf_counter()
+        training, infos = program.call(training, jnp.int32(iterations))
+        jax.block_until_ready(training)
+        spent = (time.perf_counter() - began) / iterations
+        if call >= 2:
+            raw.append(spent)
+        else:
+            iterations = max(1, min(64, round(seconds / spent)))
+    rates.append(matrix_rate(algorithm.sampling.batch, algorithm.body.hidden[0]))
+    seen = {name: np.asarray(value)[:iterations] for name, value in infos.items()}
+    tries = float(seen["actor/tries"].mean()) if "actor/tries" in seen else 1.0
+    flops, best = count(algorithm, env, tries=tries), max(rate.best for rate in rates)
+    middle = statistics.median(raw)
+    achieved = flops.total * algorithm.sampling.batch / middle
+    result = {
+        "env_steps_per_second": algorithm.sampling.batch / middle,
+        "seconds_per_iteration": raw,
+        "env_steps_per_iteration": algorithm.sampling.batch,
+        "mflop_per_env_step": flops.total / 1e6,
+        "achieved_gflops": achieved / 1e9,
+        "matrix_gflops_numpy": max(rate.numpy for rate in rates) / 1e9,
+        "matrix_gflops_jax": max(rate.jax for rate in rates) / 1e9,
+        "fraction_of_matrix_rate": achieved / best,
+        "compile_seconds": program.compile_seconds,
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+    if isinstance(algorithm.neighbourhood, KlBall):
+        result |= _assert_trust_region(algorithm, env, seen)
+    return result
+
+
+def _assert_trust_region(algorithm: Haml, env: Environment, infos: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Hold that what was timed is the method: full-batch Fisher, ten products, exact divergence, line search.
+
+    Raises:
+        RunError: If one is not.
+    """
+    ball = algorithm.neighbourhood
+    assert isinstance(ball, KlBall)
+    divergence, recorded = _divergence(algorithm, env)
+    claims = {
+        "full_batch_fisher": ball.fisher_samples == 0,
+        "ten_conjugate_gradient_steps": ball.iterations == 10,
+        "exact_kl": bool(np.allclose(divergence, recorded, rtol=1e-3)),
+        "line_search": bool((infos["actor/tries"] >= 1).all() and (infos["actor/kl"] <= ball.radius).all()),
+    }
+    if failed := [name for name, holds in claims.items() if not holds]:
+        raise RunError(f"what was timed is not the method: {', '.join(failed)} does not hold")
+    return claims | {"tries": float(infos["actor/tries"].mean()), "rejected": float(infos["actor/rejected"].mean())}
+
+
+def _divergence(algorithm: Haml, env: Environment) -> tuple[np.ndarray, np.ndarray]:
+    """Each unit's mean divergence of one update: in float64 from the two policies' own numbers, and as recorded."""
+    roster, training = roster_of(algorithm, env), begin_training(algorithm, env, 0)
+
+    @jax.jit
+    def once(training: Any) -> Any:
+        _, trajectory, _ = rollout(
+            env,
+            roster,
+            training.learner.team.actors,
+            training.play,
+            steps=algorithm.sampling.steps,
+            length=algorithm.sampling.length(memory=algorithm.body.memory),
+            key=jax.random.key(1),
+        )
+        after, info, _ = policy.step(
+            algorithm, roster, env.state_width, training.learner, trajectory, jax.random.key(2)
+        )
+        pairs = []
+        for g in range(len(roster.groups)):
+            share = experience(roster, g, trajectory, jnp.zeros_like(trajectory.reward))
+            evaluate = jax.vmap(lambda actor, share: share.policy(actor))
+            pairs.append((evaluate(training.learner.team.actors[g], share), evaluate(after.team.actors[g], share)))
+        return pairs, info["kl"]
+
+    pairs, recorded = once(training)
+    return np.concatenate([_kl64(*pair) for pair in pairs]), np.asarray(recorded)
+
+
+def _kl64(old: Any, new: Any) -> np.ndarray:
+    if hasattr(old, "log_probs"):
+        p, q = (np.asarray(d.log_probs, np.float64) for d in (old, new))
+        return (np.exp(p) * (p - q)).sum(-1).mean((1, 2))
+    mean, std, mean_, std_ = (np.asarray(x, np.float64) for x in (old.mean, old.std, new.mean, new.std))
+    each = np.log(std_ / std) + (std**2 + (mean - mean_) ** 2) / (2 * std_**2) - 0.5
+    return each.sum(-1).mean((1, 2))
