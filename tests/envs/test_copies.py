@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -29,12 +30,7 @@ def draw(env, key):
 
 def at_times(batch, times):
     """The copies with their episodes at other steps."""
-    return copies.Copies(_with_time(batch.state, times), batch.view)
-
-
-def _with_time(state, times):
-    fields = {name: getattr(state, name) for name in state.__dataclass_fields__}
-    return type(state)(**{**fields, "time": jnp.asarray(times, jnp.int32)})
+    return eqx.tree_at(lambda batch: batch.state.time, batch, jnp.asarray(times, jnp.int32))
 
 
 def rows(tree, mask):

@@ -42,20 +42,20 @@ def host(name, continuous, **options):
 
 
 def translate(name, raw):
-    """The state of mpe2 as ours, in NumPy."""
+    """The state of mpe2 as ours."""
     world = raw.world
     number = {id(landmark): index for index, landmark in enumerate(world.landmarks)}
     bodies = [agent for agent in world.agents if agent.movable]
-    position = np.asarray([body.state.p_pos for body in bodies], np.float32)
-    velocity = np.asarray([body.state.p_vel for body in bodies], np.float32)
-    landmark = np.asarray([landmark.state.p_pos for landmark in world.landmarks], np.float32)
-    time = np.int32(raw.steps)
+    position = jnp.asarray(np.asarray([body.state.p_pos for body in bodies], np.float32))
+    velocity = jnp.asarray(np.asarray([body.state.p_vel for body in bodies], np.float32))
+    landmark = jnp.asarray(np.asarray([landmark.state.p_pos for landmark in world.landmarks], np.float32))
+    time = jnp.int32(raw.steps)
     if name == SPREAD:
         return SpreadState(position, velocity, landmark, time)
     if name == REFERENCE:
-        goal = np.asarray([number[id(agent.goal_b)] for agent in world.agents], np.int32)
+        goal = jnp.asarray([number[id(agent.goal_b)] for agent in world.agents], jnp.int32)
         return ReferenceState(position, velocity, landmark, goal, time)
-    return SpeakerListenerState(position, velocity, landmark, np.int32(number[id(world.agents[0].goal_b)]), time)
+    return SpeakerListenerState(position, velocity, landmark, jnp.int32(number[id(world.agents[0].goal_b)]), time)
 
 
 def squeeze(world, factor):

@@ -83,7 +83,7 @@ class SimpleReference:
             words = jnp.clip(actions[0][:, particles.MOVES :], 0.0, 1.0)
         else:
             force = particles.chosen(actions[0] % particles.MOVES)
-            words = (actions[0][:, None] // particles.MOVES == jnp.arange(WORDS)).astype(jnp.float32)
+            words = (actions[0][:, None] // particles.MOVES == jnp.arange(WORDS)[None]).astype(jnp.float32)
         position, velocity = particles.moved(state.position, state.velocity, force)
         state = ReferenceState(position, velocity, state.landmark, state.goal, state.time + 1)
         outcome = Outcome(self._reward(state), jnp.zeros((), bool), state.time >= self.max_steps)
@@ -97,7 +97,7 @@ class SimpleReference:
 
 
 def _is_goal(state: ReferenceState) -> Array:
-    return state.goal[:, None] == jnp.arange(LANDMARKS)
+    return state.goal[:, None] == jnp.arange(LANDMARKS)[None]
 
 
 def _view(state: ReferenceState, words: Float[Array, "2 10"]) -> View:
