@@ -6,7 +6,6 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +158,7 @@ def train_seeds(
         say(f"compiled in {program.compile_seconds:.1f} s; needs {program.bytes_needed / 1e6:,.0f} MB")
         for seed, directory in directories.items():
             say(f"seed {seed} in {directory.path}")
-            training = _fresh(algorithm, env, seed)
+            training = begin_training(algorithm, env, seed)
             if weights is not None:
                 training = _with_weights(training, weights)
             _go(program, directory, training, steps, checkpoint_every, sinks, quiet)
@@ -200,7 +199,7 @@ def resume(
             found = checkpoint.restore(directory.checkpoints, _outline(algorithm, env))
             training, done = found.state, found.step
         else:
-            training, done = _fresh(algorithm, env, config["seed"]), 0
+            training, done = begin_training(algorithm, env, config["seed"]), 0
             if config["init_from"] is not None:
                 training = _with_weights(training, _weights(config["init_from"], algorithm, env))
         if done >= total:
@@ -239,12 +238,6 @@ def _go(
         finally:
             for sink in heard:
                 sink.close()
-
-
-@partial(jax.jit, static_argnames=("algorithm", "env", "seed"))
-def _fresh(algorithm: Haml, env: Environment, seed: int) -> Training:
-    """The state before the first iteration, as one program: a hundred small ones take seconds at every start."""
-    return begin_training(algorithm, env, seed)
 
 
 def _outline(algorithm: Haml, env: Environment) -> Training:
