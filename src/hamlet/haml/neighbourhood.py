@@ -179,13 +179,14 @@ def fisher_product(objective: Objective, unravel: Any, at: Vector, damping: floa
     """
     alive = objective.experience.alive
     count = objective.corrected.size if alive is None else jnp.maximum(alive.sum(), 1)
+    living = None if alive is None else alive[..., None].astype(at.dtype)
     policy, forward = jax.linearize(lambda flat: objective.experience.policy(unravel(flat)), at)
     backward = cast(Any, jax.linear_transpose(forward, at))
 
     def product(vector: Vector) -> Vector:
         tangent = policy.fisher(forward(vector))
-        if alive is not None:
-            tangent = jax.tree.map(lambda leaf: jnp.where(alive[..., None], leaf, 0.0), tangent)
+        if living is not None:
+            tangent = jax.tree.map(lambda leaf: living * leaf, tangent)
         return backward(tangent)[0] / count + damping * vector
 
     return product
