@@ -1,0 +1,171 @@
+"""Small games for tests, written as a user would write one."""
+
+from dataclasses import dataclass
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from hamlet.envs.base import Group, Outcome, View
+from hamlet.spaces import Box, Discrete
+from hamlet.types import Key
+
+INF = float("inf")
+
+
+class MaskedState(eqx.Module):
+    """Steps so far, what is hidden, when the mortal agent dies, how the episode ends."""
+
+    time: Int[Array, ""]
+    secret: Int[Array, ""]
+    noise: Float[Array, " 4"]
+    death: Int[Array, ""]
+    terminates: Bool[Array, ""]
+
+
+@dataclass(frozen=True)
+class MaskedRecurrent:
+    """Two kinds of agents that must remember: what counts is shown in the first step of an episode only.
+
+    ``chooser_0`` and ``chooser_1`` pick one of three, of which one or two are available; ``mover_0`` acts in two
+    dimensions. ``chooser_1`` dies in the middle. Half of the episodes terminate, the others are truncated.
+    """
+
+    terminated_after: int = 4
+    truncated_after: int = 6
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        choosers = Group(("chooser_0", "chooser_1"), Box(-INF, INF, (6,)), Discrete(3))
+        return choosers, Group(("mover_0",), Box(-INF, INF, (5,)), Box(-1.0, 1.0, (2,)))
+
+    @property
+    def state_width(self) -> int:
+        return 11
+
+    def reset(self, key: Key) -> tuple[MaskedState, View]:
+        keys = jax.random.split(key, 4)
+        state = MaskedState(
+            jnp.zeros((), jnp.int32),
+            jax.random.randint(keys[0], (), 0, 3),
+            jax.random.normal(keys[1], (4,)),
+            jax.random.randint(keys[2], (), 1, 4),
+            jax.random.bernoulli(keys[3]),
+        )
+        return state, self._view(state)
+
+    def step(self, key: Key, state: MaskedState, actions: tuple[Array, ...]) -> tuple[MaskedState, View, Outcome]:
+        choice, move = actions
+        living = self._alive(state)
+        right = (choice == state.secret).astype(jnp.float32)
+        far = jnp.square(jnp.clip(move[0], -1.0, 1.0) - state.noise[:2] / 2).sum()
+        reward = jnp.where(living, jnp.concatenate((right, -far[None])), 0.0)
+        after = MaskedState(
+            state.time + 1, state.secret, jax.random.normal(key, (4,)), state.death, state.terminates
+        )
+        terminated = after.terminates & (after.time >= self.terminated_after)
+        truncated = ~after.terminates & (after.time >= self.truncated_after)
+        return after, self._view(after), Outcome(reward, terminated, truncated)
+
+    def _alive(self, state: MaskedState) -> Bool[Array, " 3"]:
+        return jnp.stack((jnp.ones((), bool), state.time < state.death, jnp.ones((), bool)))
+
+    def _view(self, state: MaskedState) -> View:
+        shown = jnp.where(state.time == 0, jax.nn.one_hot(state.secret, 3), 0.0)
+        clock = state.time[None] / 6.0
+        first = jnp.concatenate((shown, state.noise[:2], clock))
+        second = jnp.where(self._alive(state)[1], jnp.concatenate((shown, state.noise[2:], clock)), 0.0)
+        mover = jnp.concatenate((state.noise, clock))
+        forbidden = jnp.stack(((state.secret + 1 + state.time % 2) % 3, (state.secret + 2 - state.time % 2) % 3))
+        available = jnp.arange(3)[None] != forbidden[:, None]
+        whole = jnp.concatenate((mover, shown, state.death[None] / 3.0, clock, state.terminates[None].astype(float)))
+        return View((jnp.stack((first, second)), mover[None]), whole, (available, None), self._alive(state))
+
+
+class BitState(eqx.Module):
+    """A bit for each agent, and the steps so far."""
+
+    bits: Int[Array, " 2"]
+    time: Int[Array, ""]
+
+
+@dataclass(frozen=True)
+class MatchBits:
+    """Each of two unlike agents sees a bit; the team gets 1 where both answer with their own.
+
+    ``caller_0`` answers 0 or 1; ``pointer_0`` points above or below 0, from a wider observation. Best return: ``steps``.
+    """
+
+    steps: int = 5
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        caller = Group(("caller_0",), Box(-INF, INF, (2,)), Discrete(2))
+        return caller, Group(("pointer_0",), Box(-INF, INF, (3,)), Box(-1.0, 1.0, (1,)))
+
+    @property
+    def state_width(self) -> int:
+        return 2
+
+    def reset(self, key: Key) -> tuple[BitState, View]:
+        state = BitState(jax.random.randint(key, (2,), 0, 2), jnp.zeros((), jnp.int32))
+        return state, self._view(state)
+
+    def step(self, key: Key, state: BitState, actions: tuple[Array, ...]) -> tuple[BitState, View, Outcome]:
+        called = actions[0][0] == state.bits[0]
+        pointed = (actions[1][0, 0] > 0) == (state.bits[1] == 1)
+        reward = (called & pointed).astype(jnp.float32)
+        after = BitState(jax.random.randint(key, (2,), 0, 2), state.time + 1)
+        return after, self._view(after), Outcome(jnp.stack((reward, 0 * reward)), jnp.zeros((), bool), after.time >= self.steps)
+
+    def _view(self, state: BitState) -> View:
+        bits = state.bits.astype(jnp.float32)
+        caller = jax.nn.one_hot(state.bits[0], 2)
+        pointer = jnp.concatenate((jax.nn.one_hot(state.bits[1], 2), jnp.ones(1)))
+        return View((caller[None], pointer[None]), bits, (None, None), None)
+
+
+class PotState(eqx.Module):
+    """What is in the pot, and the steps so far."""
+
+    seen: Float[Array, " 2"]
+    time: Int[Array, ""]
+
+
+@dataclass(frozen=True)
+class Pot:
+    """Two equal agents and a number; small, and with faults on demand.
+
+    Attributes:
+        constant_sum: Whether the one's gain is the other's loss.
+        broken_after: The step of an episode from which rewards are not a number; 0 for never.
+        steps: Of an episode.
+    """
+
+    constant_sum: bool = False
+    broken_after: int = 0
+    steps: int = 4
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        return (Group(("left", "right"), Box(-INF, INF, (2,)), Discrete(2)),)
+
+    @property
+    def state_width(self) -> int:
+        return 2
+
+    def reset(self, key: Key) -> tuple[PotState, View]:
+        state = PotState(jax.random.normal(key, (2,)), jnp.zeros((), jnp.int32))
+        return state, self._view(state)
+
+    def step(self, key: Key, state: PotState, actions: tuple[Array, ...]) -> tuple[PotState, View, Outcome]:
+        gain = (actions[0] * 2 - 1) * state.seen
+        reward = jnp.stack((gain[0] - gain[1], gain[1] - gain[0])) if self.constant_sum else gain
+        after = PotState(jax.random.normal(key, (2,)), state.time + 1)
+        if self.broken_after:
+            reward = jnp.where(after.time > self.broken_after, jnp.nan, reward)
+        return after, self._view(after), Outcome(reward, jnp.zeros((), bool), after.time >= self.steps)
+
+    def _view(self, state: PotState) -> View:
+        return View((jnp.broadcast_to(state.seen[None], (2, 2)),), state.seen, (None,), None)
