@@ -1,16 +1,19 @@
 #!/bin/sh
-# HAPPO learns simple spread: train (or go on), judge against random play, draw.   sh examples/demo.sh [RUN]
+# HAPPO learns simple spread: train, or go on; judge against random play; draw.   sh examples/demo.sh [RUN]
 set -eu
 run=${1:-runs/demo}
 
 if [ ! -f "$run/config.json" ]; then
     hamlet train happo mpe/simple_spread --steps "${DEMO_STEPS:-4M}" --out "$run"
-elif hamlet resume "$run"; then
-    :
-elif [ $? -eq 2 ]; then # refused, with a line that says why: it is finished, or another process trains it
-    echo "to start anew: rm -r $run, then the same command" >&2
 else
-    exit 1
+    status=0
+    hamlet resume "$run" || status=$?
+    # 2: refused, with a line that says why. It is finished, or another process trains it.
+    if [ "$status" -eq 2 ]; then
+        echo "to start anew: rm -r $run" >&2
+        hamlet evaluate "$run"
+    elif [ "$status" -ne 0 ]; then
+        exit "$status"
+    fi
 fi
-hamlet evaluate "$run"
 python -m hamlet.reports.curve "$run"

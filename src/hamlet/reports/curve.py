@@ -45,8 +45,9 @@ def draw(run_directory: str | Path, out: str | Path | None = None) -> Path:
     figure = _figure()
     axes = figure.subplots()
     _curve(axes, steps, returns)
-    _levels(axes, _latest(_points(run)))
-    _dress(axes, run.config(), len(steps))
+    points = _latest(_points(run))
+    _levels(axes, points)
+    _dress(axes, run.config(), len(steps), levels=bool(points))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(out, facecolor="white")
@@ -123,7 +124,7 @@ def _levels(axes: Any, points: list[dict[str, Any]]) -> None:
     for point, place in zip(points, places, strict=True):
         what = "random play" if point["mode"] == "random" else f"evaluation, {point['mode']}"
         axes.annotate(
-            f"{what}\n{point['mean']:,.1f} ± {point['standard_error']:,.1f}",
+            f"{what}\n{point['mean']:,.1f} ± {point['standard_error']:,.1f}".replace("-", "−"),
             xy=(1.0, place),
             xycoords=("axes fraction", "data"),
             xytext=(8, 0),
@@ -157,12 +158,13 @@ def spread(values: Sequence[float], *, apart: float) -> list[float]:
     return [places[index] for index in range(len(values))]
 
 
-def _dress(axes: Any, config: dict[str, Any], rollouts: int) -> None:
+def _dress(axes: Any, config: dict[str, Any], rollouts: int, *, levels: bool) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     name = f"{config['algorithm_name'].upper()} on {config['environment_name']}, seed {config['seed']}"
     axes.set_title(name, loc="left", fontsize=15, fontweight="bold", pad=24)
     note = f"episodes that ended in each rollout; line: moving mean of {_window(rollouts)} rollouts"
+    note += "; ± one standard error" if levels else ""
     axes.text(0, 1.02, note, transform=axes.transAxes, fontsize=10, color="#444444", va="bottom")
     axes.set_xlabel("environment steps, all copies together", fontsize=12)
     axes.set_ylabel("team return of an episode\n(rewards summed over agents and steps)", fontsize=12)

@@ -1,0 +1,48 @@
+"""A trained team plays in the original environments.
+
+    python examples/play_in_mpe2.py RUN [--episodes 10]
+
+RUN is a run on one of the three tasks of MPE. Needs the extra ``mpe``.
+"""
+
+import argparse
+
+from mpe2 import simple_reference_v3, simple_speaker_listener_v4, simple_spread_v3
+
+import hamlet
+from hamlet.training.run import Run
+
+TASKS = {
+    "SimpleSpread": simple_spread_v3,
+    "SimpleReference": simple_reference_v3,
+    "SimpleSpeakerListener": simple_speaker_listener_v4,
+}
+
+
+def play(policy: hamlet.Policy, env, seed: int) -> float:
+    """One episode; the sum of all agents' rewards."""
+    total = 0.0
+    observations, _ = env.reset(seed=seed)
+    policy.reset()
+    while env.agents:
+        observations, rewards, *_ = env.step(policy.act(observations))
+        total += sum(rewards.values())
+    return total
+
+
+def main() -> None:
+    """Load, play, print."""
+    parser = argparse.ArgumentParser(description="Play with a run's policy in mpe2.")
+    parser.add_argument("run", help="the directory of a run")
+    parser.add_argument("--episodes", type=int, default=10, help="how many to play")
+    given = parser.parse_args()
+
+    trained_on = Run(given.run).environment
+    env = TASKS[type(trained_on).__name__].parallel_env(continuous_actions=trained_on.continuous)
+    policy = hamlet.load_policy(given.run)
+    returns = [play(policy, env, seed) for seed in range(given.episodes)]
+    print(f"mean team return of {len(returns)} episodes: {sum(returns) / len(returns):.2f}")
+
+
+if __name__ == "__main__":
+    main()

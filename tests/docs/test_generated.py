@@ -1,0 +1,24 @@
+"""Pages made from docstrings are those of today's docstrings."""
+
+import runpy
+
+from documents import ROOT
+
+GENERATED = runpy.run_path(str(ROOT / "docs" / "generate.py"))
+
+
+def test_the_pages_of_the_algorithms_are_those_that_make_docs_would_write():
+    pages = GENERATED["pages"]()
+    assert set(pages) == set((ROOT / "docs" / "algorithms").glob("*.md"))
+    for path, text in pages.items():
+        assert path.read_text(encoding="utf-8") == text, f"{path.name} is not of today: make docs"
+
+
+def test_the_table_of_the_readme_is_that_of_the_declarations():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert GENERATED["table"]("docs/algorithms/") in readme
+
+
+def test_every_hyperparameter_has_its_meaning_on_its_page():
+    for path, text in GENERATED["pages"]().items():
+        assert "|  |" not in text, path

@@ -1,0 +1,70 @@
+"""What the README says is so."""
+
+import json
+import re
+import shlex
+import sys
+
+import pytest
+
+from documents import ROOT, blocks
+from hamlet.commands import catalogue, evaluate, resume, train
+
+READERS = {
+    "train": train.read,
+    "evaluate": evaluate.COMMAND.parse,
+    "resume": resume.COMMAND.parse,
+    "list": catalogue.main,
+}
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", *(str(p.relative_to(ROOT)) for p in sorted((ROOT / "docs").rglob("*.md")))]
+
+
+def shell_lines():
+    """Every line of a document that begins with ``hamlet``, in a block or as code within the text."""
+    for name in DOCUMENTS:
+        text = (ROOT / name).read_text(encoding="utf-8")
+        indented = re.findall(r"^(?: {4})?(hamlet \w.*)$", text, re.MULTILINE)
+        inline = re.findall(r"`(hamlet (?:train|evaluate|resume|list)\b[^`]*)`", text)
+        for line in indented + inline:
+            words = shlex.split(line, comments=True)
+            if len(words) > 1 and "…" not in line and not line.endswith(" MODULE"):
+                yield pytest.param(words[1:], id=f"{name}: {' '.join(words)}")
+
+
+@pytest.mark.parametrize("words", list(shell_lines()))
+def test_every_command_in_the_documents_is_understood(words, tmp_path, monkeypatch):
+    command, *rest = words
+    if len(rest) < 1 and command != "list":
+        return  # the command's name within a sentence
+    monkeypatch.chdir(tmp_path)
+    if "--from" in rest:
+        assert rest[rest.index("--from") + 1].endswith("config.json")
+        return
+    try:
+        READERS[command](rest)
+    except SystemExit as end:
+        assert "--help" in rest and not end.code
+
+
+def test_the_blocks_of_the_readme_run_one_after_another(execute, tiny):
+    pytest.importorskip("mpe2")
+    execute("README.md")
+    assert json.loads((tiny / "runs/b/config.json").read_text())["algorithm"]["drift"]["epsilon"] == 0.1
+    drift = json.loads((tiny / "runs/chi-square/config.json").read_text())["algorithm"]["drift"]
+    assert drift == {"type": "chi_square:ChiSquareDrift", "weight": 2.0}
+    assert "chi_square" in sys.modules
+
+
+def test_the_recipes_of_contributing_run(execute, tiny):
+    execute("CONTRIBUTING.md")
+    assert {p.name for p in (tiny / "runs").iterdir()} == {"total-variation", "matching", "happo-kl"}
+
+
+@pytest.mark.parametrize("name", [*DOCUMENTS, "CHANGELOG.md"])
+def test_links_lead_to_files_that_are_there(name):
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", (ROOT / name).read_text(encoding="utf-8")):
+        assert ((ROOT / name).parent / target).exists(), target
+
+
+def test_every_block_says_its_language():
+    assert all(blocks(name, "") == [] for name in DOCUMENTS)
