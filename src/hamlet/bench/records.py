@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hamlet import presets
-from hamlet.bench import learning, scaling, speed
+from hamlet.bench import environments, learning, scaling, seeds, speed
 from hamlet.envs.simple_spread import SimpleSpread
 from hamlet.errors import unknown
 from hamlet.training import manifest
@@ -41,8 +41,6 @@ def _speed(algorithm: str, **changes: Any) -> Make:
 
 
 def _environments(work: Path) -> Any:
-    from hamlet.bench import environments
-
     return environments.measure_all()
 
 
@@ -88,6 +86,7 @@ RECORDS: dict[str, Record] = {
     "speed-hatrpo": Record("HATRPO, likewise, with its four claims asserted", 0.8, _speed("hatrpo")),
     "speed-sequential": Record("HAPPO's time over MAPPO's without sharing", 1.5, _sequential),
     "speed-environments": Record("environments alone, random actions", 1.0, _environments),
+    "speed-seeds": Record("two seeds one after another, and at once in two processes", 3.0, seeds.measure),
     "scaling": Record("3 to 48 agents", 6.0, lambda work: scaling.measure()),
     "learning-spread-continuous": _learning("happo", "spread", "continuous", 10_000_000),
     "learning-spread-discrete": _learning("happo", "spread", "discrete", 10_000_000),

@@ -46,7 +46,7 @@ class Outcome(eqx.Module):
 
 
 class Environment(Protocol):
-    """A game of one copy. Every leaf of a state is strongly typed; `hamlet.testing.check_env` holds all of this."""
+    """A game of one copy. Every leaf of a state is strongly typed: a weakly typed one makes a step compile twice."""
 
     @property
     def groups(self) -> tuple[Group, ...]:

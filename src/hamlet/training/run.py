@@ -280,6 +280,12 @@ def _say(quiet: bool) -> Say:
     return (lambda line: None) if quiet else (lambda line: print(line, file=sys.stderr, flush=True))
 
 
+def _rollout_bytes(outline: Training, algorithm: Haml) -> int:
+    """What a rollout's observations and states take: before every step, and arrived at."""
+    views = jax.tree.leaves(outline.play.copies.view)
+    return 2 * algorithm.sampling.steps * sum(view.size * view.dtype.itemsize for view in views)
+
+
 def _describe(algorithm: Haml, env: Environment, used: Sequence[Device], say: Say) -> None:
     """What a person should know before minutes are spent."""
     outline = _outline(algorithm, env)
@@ -288,7 +294,9 @@ def _describe(algorithm: Haml, env: Environment, used: Sequence[Device], say: Sa
     say(f"device {kind} ({used[0].platform}), {len(os.sched_getaffinity(0))} threads")
     if line := devices.overlooked_gpu():
         say(line)
-    say(f"{actors:,} parameters in actors, {critics:,} in critics")
+    say(
+        f"{actors:,} parameters in actors, {critics:,} in critics; a rollout takes {_rollout_bytes(outline, algorithm) / 1e6:,.0f} MB"
+    )
     if algorithm.critic.credits == "team":
         say("every agent is trained on the team's reward: the sum over agents")
     if reason := algorithm.leaves_theory:
