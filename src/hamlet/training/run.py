@@ -294,9 +294,8 @@ def _describe(algorithm: Haml, env: Environment, used: Sequence[Device], say: Sa
     say(f"device {kind} ({used[0].platform}), {len(os.sched_getaffinity(0))} threads")
     if line := devices.overlooked_gpu():
         say(line)
-    say(
-        f"{actors:,} parameters in actors, {critics:,} in critics; a rollout takes {_rollout_bytes(outline, algorithm) / 1e6:,.0f} MB"
-    )
+    megabytes = _rollout_bytes(outline, algorithm) / 1e6
+    say(f"{actors:,} parameters in actors, {critics:,} in critics; a rollout takes {megabytes:,.0f} MB")
     if algorithm.critic.credits == "team":
         say("every agent is trained on the team's reward: the sum over agents")
     if reason := algorithm.leaves_theory:
