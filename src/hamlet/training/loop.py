@@ -102,7 +102,7 @@ class Loop:
             with Interrupt() as interrupt:
                 count = 1
                 while (done := int(training.iteration)) < self.total:
-                    count = min(count, self.total - done, self._until_save(done))
+                    count = min(count, self.total - done, self._saved + self._every - done)
                     began = time.perf_counter()
                     training, infos = self.program.call(training, jnp.int32(count))
                     jax.block_until_ready(training)
@@ -119,19 +119,24 @@ class Loop:
         return training
 
     def save(self, training: Training) -> None:
-        """Write a checkpoint, unless this state has one."""
+        """Write a checkpoint, of what is finite only.
+
+        Raises:
+            RunError: If it cannot be written, or a tensor of the learner is not finite.
+        """
         done = int(training.iteration)
-        if self._steps(done) not in checkpoint.steps(self.directory.checkpoints):
-            checkpoint.save(self.directory.checkpoints, training, step=self._steps(done))
+        if broken := _broken(training):
+            raise RunError(f"{broken} is not finite after iteration {done}{self._last_good()}")
+        checkpoint.save(self.directory.checkpoints, training, step=self._steps(done))
         self._saved, self._saved_at = done, time.monotonic()
 
-    def _until_save(self, done: int) -> int:
-        every = self.save_every or max(1, math.ceil(self.total * _SAVE_SHARE))
-        return max(1, self._saved + every - done)
+    @property
+    def _every(self) -> int:
+        return self.save_every or max(1, math.ceil(self.total * _SAVE_SHARE))
 
     def _due(self, done: int) -> bool:
         late = self.save_every is None and time.monotonic() - self._saved_at >= _SAVE_SECONDS
-        return late or done >= self.total or (self._until_save(done) <= 1 and done > self._saved)
+        return late or done >= min(self.total, self._saved + self._every)
 
     def _steps(self, iterations: int) -> int:
         return iterations * self.program.algorithm.sampling.batch
@@ -171,10 +176,16 @@ class Loop:
 
     def _stop(self, training: Training, iteration: int, name: str) -> None:
         _, quantity, owner = name.split("/") if name.count("/") == 2 else ("", name, "the team")
-        leaves = jax.tree_util.tree_leaves_with_path(training.learner)
-        broken = [jax.tree_util.keystr(path) for path, leaf in leaves if not np.isfinite(np.asarray(leaf)).all()]
-        tensor = f", first in tensor learner{broken[0]}" if broken else ""
+        broken = _broken(training)
+        tensor = f", first in {broken}" if broken else ""
         raise RunError(f"{quantity} of {owner} is not finite at iteration {iteration}{tensor}{self._last_good()}")
+
+
+def _broken(training: Training) -> str | None:
+    """The first tensor of the learner that is not finite."""
+    leaves = jax.tree_util.tree_leaves_with_path(training.learner)
+    names = (jax.tree_util.keystr(path) for path, leaf in leaves if not np.isfinite(np.asarray(leaf)).all())
+    return next((f"tensor learner{name}" for name in names), None)
 
 
 def _named(host: dict[str, np.ndarray], owners: dict[str, tuple[str, ...]], k: int) -> dict[str, float]:
