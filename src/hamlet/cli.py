@@ -145,7 +145,8 @@ def _device_failure(error: Exception) -> str:
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-    print("warning: " + " ".join(str(message).split()), file=sys.stderr, flush=True)
+    if not issubclass(category, DeprecationWarning | PendingDeprecationWarning | FutureWarning):  # for developers
+        print("warning: " + " ".join(str(message).split()), file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ import io
 import math
 import re
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, NamedTuple
@@ -145,6 +145,11 @@ class Command:
     groups: tuple[Group, ...]
     description: str
 
+    @property
+    def prog(self) -> str:
+        """As typed, with the names of its words."""
+        return " ".join((self.usage, *self.words))
+
     @cached_property
     def flags(self) -> dict[str, Option]:
         """Every flag.
@@ -196,7 +201,7 @@ class Command:
             raise self._left_over(words[len(self.words)])
         if len(words) < len(self.words):
             missing = self.words[len(words)]
-            raise RequestError(f"{missing} is missing: {self.usage} {' '.join(self.words)} (see {self.usage} --help)")
+            raise RequestError(f"{missing} is missing: {self.prog} (see {self.usage} --help)")
         latest = {one.option.flag: one for one in given if one.option is not None}
         for option in self.flags.values():
             if values.required(option.default) and option.flag not in latest:
@@ -206,7 +211,7 @@ class Command:
     def unknown(self, flag: str) -> RequestError:
         """The refusal of an option that does not exist."""
         near = difflib.get_close_matches(flag.replace("_", "-"), self.flags, n=1, cutoff=0.0)
-        return RequestError(f"{self.usage} has no option {flag}; the nearest is {near[0]} (see {self.usage} --help)")
+        return RequestError(f"there is no option {flag}; the nearest is {near[0]} (see {self.prog} --help)")
 
     def show_help(self) -> typing.NoReturn:
         """Print what there is.
@@ -215,8 +220,13 @@ class Command:
             SystemExit: With status 0.
         """
         # A required option must not be asked for while help is shown, which tyro sees to.
-        prog = " ".join((self.usage, *self.words))
-        tyro.cli(_structure(self.groups), args=["--help"], prog=prog, description=self.description, config=_CONFIG)
+        structure = _structure(self.groups)
+        text = io.StringIO()
+        with contextlib.suppress(SystemExit), contextlib.redirect_stdout(text):
+            tyro.cli(structure, args=["--help"], prog=self.prog, description=self.description, config=_CONFIG)
+        # tyro names every option of a small command in one line, however long.
+        usage = f"usage: {self.prog}" + (" [OPTIONS]" if self.groups else "")
+        print(re.sub(r"usage: .*", lambda _: usage, text.getvalue(), count=1), end="")
         raise SystemExit(0)
 
     def _options(self, latest: Mapping[str, Given]) -> list[Option]:
@@ -238,7 +248,7 @@ class Command:
                 raise RequestError(f"{option.flag} takes a number, not 'nan'")
         return found
 
-    def _refusal(self, given: typing.Iterable[Given]) -> RequestError:
+    def _refusal(self, given: Iterable[Given]) -> RequestError:
         """What is wrong with the first option whose value tyro refuses."""
         for one in given:
             assert one.option is not None
@@ -248,9 +258,8 @@ class Command:
         return RequestError(f"the options cannot be read together (see {self.usage} --help)")
 
     def _left_over(self, word: Word) -> RequestError:
-        takes = f"{self.usage} takes {' and '.join(self.words)}" if self.words else f"{self.usage} takes options only"
         if word.after is None or word.after.option is None:
-            return RequestError(f"{word.text!r} is left over: {takes}")
+            return RequestError(f"{word.text!r} is left over: only options follow {self.prog}")
         option = word.after.option
         if values.arity(option.annotation) == 0:
             return _bad_value(Given(option, word.after.flag, [word.text]))
@@ -300,7 +309,7 @@ def _tyro(structure: type, words: Sequence[str]) -> Any:
         return None
 
 
-def _fits(given: typing.Iterable[Given]) -> bool:
+def _fits(given: Iterable[Given]) -> bool:
     """Whether every option has as many words as it takes."""
     counts = [(len(one.words), values.arity(one.option.annotation)) for one in given if one.option is not None]
     return all(most is None or count == most for count, most in counts)

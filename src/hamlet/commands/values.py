@@ -93,7 +93,8 @@ def spoken(annotation: Any, default: Any) -> str:
     if any(isinstance(part, PrimitiveConstructorSpec) for part in _metadata(annotation)):
         return "a number of steps, such as 10M, 2.5M, 500k or 1e6"
     if get_origin(kind) is Literal:
-        return " or ".join(str(choice) for choice in get_args(kind))
+        *others, last = (str(choice) for choice in get_args(kind))
+        return f"{', '.join(others)} or {last}" if others else last
     if get_origin(kind) is tuple:
         example = f", such as {' '.join(map(str, default))}" if isinstance(default, tuple) and default else ""
         return f"{_SPOKEN.get(bare(get_args(kind)[0]), 'a value').removeprefix('a ')}s{example}"

@@ -1,0 +1,204 @@
+"""What ``hamlet train`` is asked for: its options, those of the environment, and the hyperparameters."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from hamlet import presets
+from hamlet.algorithms import ALGORITHMS
+from hamlet.commands.catalogue import environments
+from hamlet.commands.options import HELP, Command, Group, Parsed
+from hamlet.commands.values import Steps
+from hamlet.envs.base import Environment
+from hamlet.errors import RequestError, unknown
+from hamlet.haml.template import Haml
+from hamlet.training import configuration
+from hamlet.training.directory import CONFIGURATION
+from hamlet.training.durable import one_line
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """Options of ``hamlet train`` that are neither the environment's nor hyperparameters.
+
+    Attributes:
+        steps: Environment steps of all copies together, rounded up to whole rollouts.
+        seed: From which everything is drawn: the same seed gives the same bits.
+        seeds: Train this many runs, with the seeds SEED, SEED + 1, …, into OUT/seed-0, OUT/seed-1, …
+        out: The directory of the run. Without it, runs/ALGORITHM-ENV-seed-SEED, or the next free one.
+        preset: A table of hyperparameters, or "none" for the algorithm's own defaults; `hamlet list presets`.
+        from_: Repeat the run that has this config.json, instead of ALGORITHM and ENV.
+        checkpoint_every: Environment steps between checkpoints. Without it, 5 % of the run or two minutes.
+        init_from: A run whose networks, of the same shapes, to begin with.
+        device: Where to compute. Without it, where JAX prefers.
+        tensorboard: Write event files for TensorBoard into the run's directory.
+        wandb: Send the metrics to Weights & Biases.
+        quiet: Print nothing but errors.
+    """
+
+    steps: Steps = 10_000_000
+    seed: int = 0
+    seeds: int | None = None
+    out: Path | None = None
+    preset: str | None = None
+    from_: Path | None = None
+    checkpoint_every: Steps | None = None
+    init_from: Path | None = None
+    device: Literal["cpu", "gpu", "tpu"] | None = None
+    tensorboard: bool = False
+    wandb: bool = False
+    quiet: bool = False
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be trained, resolved."""
+
+    algorithm: Haml
+    environment: Environment
+    labels: dict[str, Any]
+    options: TrainOptions
+
+
+USAGE = "hamlet train"
+BARE = Command(
+    USAGE,
+    ("ALGORITHM", "ENV"),
+    (Group("run", TrainOptions, pairs=False),),
+    "Train a team, then print what it earns beside random play.\n\n"
+    "examples:\n"
+    "  hamlet train happo mpe/simple_spread --steps 2M --out runs/a\n"
+    "  hamlet train happo mpe/simple_spread --help    its hyperparameters and env options\n"
+    "  hamlet train --from runs/a/config.json         the same run once more",
+)
+
+
+def read(argv: Sequence[str]) -> Request:
+    """What the words ask for.
+
+    Raises:
+        RequestError: If they ask for something that is not there.
+        SystemExit: With status 0, after help was printed.
+    """
+    words, given = BARE.split(argv)
+    chosen = {one.option.name: " ".join(one.words) for one in given if one.option is not None}
+    if "from_" in chosen:
+        return _repeat(argv)
+    asks_help = any(word in HELP for word in argv)
+    names = [word.text for word in words[:2]]
+    if not names:
+        if asks_help:
+            BARE.show_help()
+        raise RequestError(f"ALGORITHM and ENV are missing: put them first, as in {USAGE} happo mpe/simple_spread")
+    if names[0] not in ALGORITHMS:
+        if names[0] in environments() and names[1:] and names[1] in ALGORITHMS:
+            raise RequestError(f"the algorithm comes before the environment: {USAGE} {names[1]} {names[0]}")
+        raise unknown("algorithm", names[0], ALGORITHMS)
+    if len(names) < 2 and not asks_help:
+        raise RequestError(f"ENV is missing: put it after the algorithm, as in {USAGE} {names[0]} mpe/simple_spread")
+    return _declare(names[0], names[1] if names[1:] else None, chosen.get("preset"), argv)
+
+
+def _declare(name: str, environment: str | None, preset: str | None, argv: Sequence[str]) -> Request:
+    """The request for an algorithm and an environment by name; the environment is absent only where help is asked."""
+    known = environments()
+    if environment is not None and environment not in known:
+        raise unknown("environment", environment, known)
+    preset = preset or (presets.default(environment, name) if environment is not None else None) or "none"
+    table = _table(preset, name, None)
+    run = Group("run", TrainOptions, {"preset": preset}, pairs=False)
+    words = (name, environment or "ENV")
+    if environment is None:
+        Command(
+            USAGE, words, (run, Group("hyperparameter", table.func, table.keywords)), _about(table.func)
+        ).show_help()
+    make = known[environment]()
+    options = Group("env", make, prefixed=True)
+    draft = Command(USAGE, words, (run, options, Group("hyperparameter", table.func)), _about(table.func, make))
+    _refuse_strange(draft, name, argv)
+    rest = [word for word in argv if word not in HELP]
+    asks_help = len(rest) < len(argv)
+    try:
+        env = _built(make, draft.parse(rest)[1].values["env"])
+    except RequestError:
+        if not asks_help:
+            raise
+        env = None
+    table = _table(preset, name, env)  # which may depend on the environment's options
+    hyperparameters = Group("hyperparameter", table.func, table.keywords)
+    command = Command(USAGE, words, (run, options, hyperparameters), draft.description)
+    if asks_help or env is None:
+        command.show_help()
+    parsed = command.parse(rest)[1]
+    algorithm = _built(table, parsed.values["hyperparameter"])
+    labels = {"algorithm_name": name, "environment_name": environment, "preset": None if preset == "none" else preset}
+    return Request(algorithm, env, labels, TrainOptions(**parsed.values["run"]))
+
+
+def _table(preset: str, name: str, env: Environment | None) -> "partial[Haml]":
+    """An algorithm's factory with a preset's values, or with none."""
+    return partial(ALGORITHMS[name]) if preset == "none" else presets.find(preset, name, env)
+
+
+def _repeat(argv: Sequence[str]) -> Request:
+    """The request that a config.json holds, with another seed, budget or directory where asked."""
+    command = Command(f"{USAGE} --from CONFIG", (), BARE.groups, "Repeat the run that has this config.json.")
+    for one in command.split(argv)[1]:
+        if one.option is None and one.flag not in HELP:
+            near = "it repeats a run with its own hyperparameters and env options"
+            raise RequestError(f"{one.flag} cannot be given with --from: {near} (see {USAGE} --help)")
+    _, parsed = command.parse(argv)
+    if "preset" in _names(command, parsed):
+        raise RequestError("--preset cannot be given with --from: it repeats a run with its own hyperparameters")
+    path = parsed.values["run"]["from_"]
+    path = path / CONFIGURATION if path.is_dir() else path
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        algorithm, env = configuration.decode(config["algorithm"]), configuration.decode(config["environment"])
+        own = {name: config[name] for name in ("steps", "seed", "checkpoint_every", "init_from")}
+        labels = {name: config.get(name) for name in ("algorithm_name", "environment_name", "preset")}
+    except OSError as error:
+        raise RequestError(f"--from {path} cannot be read: {one_line(error)}; give a run's config.json") from error
+    except RequestError as error:
+        raise RequestError(f"--from {path}: {error}") from error
+    except (ValueError, LookupError, TypeError) as error:
+        raise RequestError(f"--from {path} is no config.json of a run: {one_line(error)}") from error
+    asked = {name: parsed.values["run"][name] for name in _names(command, parsed)}
+    own["init_from"] = None if own["init_from"] is None else Path(own["init_from"])
+    return Request(algorithm, env, labels, TrainOptions(**(parsed.values["run"] | own | asked)))
+
+
+def _names(command: Command, parsed: Parsed) -> set[str]:
+    return {command.flags[flag].name for flag in parsed.given}
+
+
+def _refuse_strange(command: Command, name: str, argv: Sequence[str]) -> None:
+    """Name the algorithms that an option belongs to where this one has it not."""
+    for one in command.split(argv)[1]:
+        if one.option is not None or one.flag in HELP:
+            continue
+        wanted = one.flag.replace("_", "-")
+        factories = {other: Group("", factory).options for other, factory in ALGORITHMS.items()}
+        owners = [other for other, found in factories.items() if wanted in [option.flag for option in found]]
+        error = command.unknown(one.flag)
+        if owners:
+            raise RequestError(
+                f"{name} has no {one.flag}, which is of {', '.join(owners)}; {str(error).split('; ')[1]}"
+            )
+        raise error
+
+
+def _about(*targets: Callable[..., Any]) -> str:
+    """The first lines of docstrings."""
+    return "\n\n".join((target.__doc__ or "").strip().split("\n")[0] for target in targets)
+
+
+def _built(factory: Callable[..., Any], given: Mapping[str, Any]) -> Any:
+    """What a factory makes; what a third party's refuses is a wrong request."""
+    try:
+        return factory(**given)
+    except (ValueError, TypeError) as error:
+        raise error if isinstance(error, RequestError) else RequestError(one_line(error)) from error
