@@ -79,9 +79,10 @@ class Objective(eqx.Module):
 
     def ratio(self, new: Distribution) -> Float[Array, "B L"]:
         """R = π̄(a|o)/π(a|o); 1 for an absent agent."""
-        action = self.experience.action
-        ratio = jnp.exp(new.log_prob(action) - self.old.log_prob(action))
-        return ratio if self.experience.alive is None else jnp.where(self.experience.alive, ratio, 1.0)
+        action, alive = self.experience.action, self.experience.alive
+        change = new.log_prob(action) - self.old.log_prob(action)
+        # Masked before the exponential: where an absent agent's action is junk, an overflow would make the gradient NaN.
+        return jnp.exp(change if alive is None else jnp.where(alive, change, 0.0))
 
     def __call__(self, actor: Actor) -> Terms:
         """All terms, from one evaluation of the policy."""

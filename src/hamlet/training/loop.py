@@ -132,7 +132,7 @@ class Loop:
 
     @property
     def _every(self) -> int:
-        return self.save_every or max(1, math.ceil(self.total * _SAVE_SHARE))
+        return self.save_every or max(1, int(self.total * _SAVE_SHARE))
 
     def _due(self, done: int) -> bool:
         late = self.save_every is None and time.monotonic() - self._saved_at >= _SAVE_SECONDS

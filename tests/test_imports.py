@@ -1,0 +1,99 @@
+"""The house: who may import whom, and how large a room may be."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "hamlet"
+FILES = sorted(SOURCE.rglob("*.py"))
+
+_CORE = {"types", "errors", "spaces"}
+_DISTRIBUTIONS = _CORE | {"roster", "distributions"}
+_NETWORKS = _DISTRIBUTIONS | {"networks"}
+_ESTIMATION = _NETWORKS | {"envs.base", "estimation"}  # envs.base: the contract, View above all
+_HAML = _ESTIMATION | {"haml"}
+_TRAINING = _HAML | {"learners", "algorithms", "presets", "envs", "training", "__version__"}
+# What each part may import, itself included.
+ALLOWED = {
+    "types": {"types"},
+    "errors": {"errors"},
+    "spaces": _CORE,
+    "roster": _CORE | {"roster"},
+    "distributions": _DISTRIBUTIONS,
+    "networks": _NETWORKS,
+    "estimation": _ESTIMATION,
+    "haml": _HAML,
+    "testing": _HAML | {"testing", "envs"},
+    "learners": _HAML | {"learners"},
+    "algorithms": _HAML | {"algorithms"},
+    "presets": _HAML | {"algorithms", "presets"},
+    "envs": _DISTRIBUTIONS | {"envs"},
+    "training": _TRAINING,
+    "policy": _TRAINING | {"policy"},
+}
+# Above everything: they may import what they like, and nothing imports them.
+TOP = {"cli", "commands", "reports", "bench", "__init__", "export"}
+
+
+def part(path):
+    """The part of the house that a file belongs to."""
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def imports(text, package=()):
+    """Every hamlet module that a source imports, without the leading ``hamlet.``."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            yield from (name.name.removeprefix("hamlet.") for name in node.names if name.name.startswith("hamlet."))
+            if any(name.name == "hamlet" for name in node.names):
+                yield "__version__"  # the package itself: for its version
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            module = node.module or ""
+            if module == "hamlet":
+                yield from (name.name for name in node.names)
+            elif module.startswith("hamlet."):
+                yield module.removeprefix("hamlet.")
+
+
+def permitted(owner, module):
+    """Whether a part of the house may import a module."""
+    if owner in TOP:
+        return True
+    return any(module == name or module.startswith(name + ".") for name in ALLOWED[owner])
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(SOURCE).as_posix())
+def test_imports_point_one_way(path):
+    owner = part(path)
+    assert owner in TOP or owner in ALLOWED, f"{owner} is a new part: say in this test what it may import"
+    wrong = [module for module in imports(path.read_text(encoding="utf-8")) if not permitted(owner, module)]
+    assert not wrong, f"{owner} must not import {', '.join(wrong)}"
+
+
+def test_an_import_against_the_direction_is_seen():
+    for owner, line in [
+        ("networks", "from hamlet.haml import drift"),
+        ("haml", "import hamlet.algorithms.happo"),
+        ("envs", "def f():\n    from hamlet import training"),
+        ("estimation", "from hamlet.envs.copies import step"),
+    ]:
+        assert not all(permitted(owner, module) for module in imports(line))
+    assert all(permitted("estimation", module) for module in imports("from hamlet.envs.base import View"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(SOURCE).as_posix())
+def test_files_and_functions_are_short_and_named_for_what_they_hold(path):
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 400
+    assert path.stem not in {"utils", "util", "common", "helpers", "misc"}
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert code_lines(node) <= 60, f"{node.name} has {code_lines(node)} lines of code"
+
+
+def code_lines(function):
+    """Lines from the body's first statement that is no docstring to the last."""
+    body = function.body[1:] if ast.get_docstring(function) is not None else function.body
+    return body[-1].end_lineno - body[0].lineno + 1 if body else 0
