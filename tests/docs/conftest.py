@@ -1,43 +1,35 @@
-"""Documents are run as they stand, with training cut short."""
+"""Documents and examples are run in processes of their own, as by their readers."""
 
-import re
+import os
+import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-import hamlet
-from documents import ROOT, blocks, shrunk
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory):
+    """Where what one process compiled is found by the next."""
+    return tmp_path_factory.mktemp("programs")
 
 
 @pytest.fixture
-def tiny(tmp_path, monkeypatch):
-    """``hamlet.train`` for two rollouts, here and now; few trials; imports from an empty working directory."""
-    train, check_drift, modules = hamlet.train, hamlet.testing.check_drift, set(sys.modules)
+def run(tmp_path, programs):
+    """Runs a Python program in an empty directory; what it printed is the answer."""
 
-    def short(algorithm, environment, *, steps, **options):
-        return train(shrunk(algorithm), environment, steps=40, quiet=True, **options)
-
-    monkeypatch.setattr(hamlet, "train", short)
-    monkeypatch.setattr(hamlet.testing, "check_drift", lambda drift: check_drift(drift, trials=3))
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    yield tmp_path
-    for name in set(sys.modules) - modules:
-        if Path(getattr(sys.modules[name], "__file__", None) or ROOT).is_relative_to(tmp_path):
-            del sys.modules[name]
-
-
-@pytest.fixture
-def execute(tiny):
-    """Runs a document's Python blocks one after another; one that begins with ``# NAME.py`` becomes that file."""
-
-    def run(name):
-        names = {}
-        for code in blocks(name, "python"):
-            if file := re.match(r"# (\w+\.py)\n", code):
-                (tiny / file[1]).write_text(code, encoding="utf-8")
-            else:
-                exec(compile(code, name, "exec"), names)
+    def run(*words):
+        # Compiled in a hurry: these programs run for moments.
+        environment = os.environ | {
+            "JAX_PLATFORMS": "cpu",
+            "JAX_DISABLE_MOST_OPTIMIZATIONS": "true",
+            "JAX_COMPILATION_CACHE_DIR": str(programs),
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+        }
+        found = subprocess.run(
+            [sys.executable, *map(str, words)], cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+        assert found.returncode == 0, found.stderr
+        return found.stdout
 
     return run

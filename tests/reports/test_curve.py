@@ -1,6 +1,5 @@
 """The learning curve of a run, drawn from its record alone."""
 
-import json
 import subprocess
 import sys
 
@@ -36,7 +35,7 @@ def test_a_picture_is_written_into_the_run_by_default(run):
 
 
 def test_the_picture_says_what_it_shows_and_draws_the_last_level_of_every_mode(run, tmp_path):
-    run.write_json("evaluation.json", {"points": POINTS})
+    run.write_json("evaluation.json", POINTS)
     text = _texts(curve.draw(run.path, tmp_path / "b" / "curve.svg"))
     assert "HAPPO on mpe/simple_spread, seed 0" in text
     assert "environment steps" in text and "team return" in text
@@ -46,7 +45,7 @@ def test_the_picture_says_what_it_shows_and_draws_the_last_level_of_every_mode(r
 
 def test_levels_too_near_for_their_labels_do_not_overlap(run, tmp_path):
     points = [POINTS[0], POINTS[1] | {"mean": POINTS[0]["mean"] - 0.5}]
-    run.write_json("evaluation.json", {"points": points})
+    run.write_json("evaluation.json", points)
     assert "−60.5 ± 3.0" in _texts(curve.draw(run.path, tmp_path / "curve.svg"))
     places = curve.spread([-60.0, -60.5, -40.0], apart=10.0)
     assert np.diff(np.sort(places)).min() >= 10.0 - 1e-9
@@ -92,9 +91,3 @@ def test_importing_it_does_not_import_matplotlib():
 def _texts(path):
     """The picture's words: matplotlib keeps each as a comment in an SVG."""
     return " ".join(line.strip() for line in path.read_text().splitlines() if line.strip().startswith("<!--"))
-
-
-def test_an_evaluation_is_read_whether_a_list_or_a_document(run):
-    run.write_json("evaluation.json", POINTS)
-    assert [p["mean"] for p in curve._latest(curve._points(run))] == [-40.0, -150.0]
-    assert json.loads(run.evaluation.read_text()) == POINTS

@@ -5,7 +5,6 @@ evaluated, the levels of its policy and of random play are drawn as labelled lin
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from hamlet.errors import RequestError, RunError
+from hamlet.training import judge
 from hamlet.training.directory import RunDirectory
 from hamlet.training.metrics import Metrics
 
@@ -45,7 +45,7 @@ def draw(run_directory: str | Path, out: str | Path | None = None) -> Path:
     figure = _figure()
     axes = figure.subplots()
     _curve(axes, steps, returns)
-    points = _latest(_points(run))
+    points = _latest(judge.points(run))
     _levels(axes, points)
     _dress(axes, run.config(), len(steps), levels=bool(points))
     try:
@@ -76,16 +76,6 @@ def _returns(run: RunDirectory) -> tuple[np.ndarray, np.ndarray]:
     if not len(steps):
         raise RequestError(f"no episode of {run.path} has ended yet: go on with `hamlet resume {run.path}`")
     return steps, returns
-
-
-def _points(run: RunDirectory) -> list[dict[str, Any]]:
-    if not run.evaluation.exists():
-        return []
-    try:
-        document = json.loads(run.evaluation.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(f"{run.evaluation} cannot be read: {str(error).splitlines()[0]}") from error
-    return document["points"] if isinstance(document, dict) else document
 
 
 def _latest(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
