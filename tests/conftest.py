@@ -1,5 +1,6 @@
 """Every test runs with shapes checked and without silent broadcasts of ranks."""
 
+import os
 import sys
 import typing
 from pathlib import Path
@@ -13,3 +14,8 @@ typing.Protocol._is_runtime_protocol = True  # type: ignore[attr-defined]
 # Before anything imports hamlet: every annotated array is then checked at every call.
 install_import_hook("hamlet", "shapes.checked")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# Programs compiled by an earlier run of the tests, or by a process that a test starts, are not compiled again.
+_CACHE = Path(__file__).parents[1] / ".pytest_cache" / "xla"
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
+jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)

@@ -61,9 +61,7 @@ class MaskedRecurrent:
         right = (choice == state.secret).astype(jnp.float32)
         far = jnp.square(jnp.clip(move[0], -1.0, 1.0) - state.noise[:2] / 2).sum()
         reward = jnp.where(living, jnp.concatenate((right, -far[None])), 0.0)
-        after = MaskedState(
-            state.time + 1, state.secret, jax.random.normal(key, (4,)), state.death, state.terminates
-        )
+        after = MaskedState(state.time + 1, state.secret, jax.random.normal(key, (4,)), state.death, state.terminates)
         terminated = after.terminates & (after.time >= self.terminated_after)
         truncated = ~after.terminates & (after.time >= self.truncated_after)
         return after, self._view(after), Outcome(reward, terminated, truncated)
@@ -92,9 +90,10 @@ class BitState(eqx.Module):
 
 @dataclass(frozen=True)
 class MatchBits:
-    """Each of two unlike agents sees a bit; the team gets 1 where both answer with their own.
+    """Each of two unlike agents sees a bit; the team gets 1, half each, where both answer with their own.
 
-    ``caller_0`` answers 0 or 1; ``pointer_0`` points above or below 0, from a wider observation. Best return: ``steps``.
+    ``caller_0`` answers 0 or 1; ``pointer_0`` points above or below 0, from a wider observation. The best return is
+    ``steps``.
     """
 
     steps: int = 5
@@ -117,7 +116,8 @@ class MatchBits:
         pointed = (actions[1][0, 0] > 0) == (state.bits[1] == 1)
         reward = (called & pointed).astype(jnp.float32)
         after = BitState(jax.random.randint(key, (2,), 0, 2), state.time + 1)
-        return after, self._view(after), Outcome(jnp.stack((reward, 0 * reward)), jnp.zeros((), bool), after.time >= self.steps)
+        over = after.time >= self.steps
+        return after, self._view(after), Outcome(jnp.stack((reward, reward)) / 2, jnp.zeros((), bool), over)
 
     def _view(self, state: BitState) -> View:
         bits = state.bits.astype(jnp.float32)
@@ -139,12 +139,12 @@ class Pot:
 
     Attributes:
         constant_sum: Whether the one's gain is the other's loss.
-        broken_after: The step of an episode from which rewards are not a number; 0 for never.
+        broken_above: A number seen that is larger than this makes rewards no number; 0 for never.
         steps: Of an episode.
     """
 
     constant_sum: bool = False
-    broken_after: int = 0
+    broken_above: float = 0.0
     steps: int = 4
 
     @property
@@ -163,8 +163,8 @@ class Pot:
         gain = (actions[0] * 2 - 1) * state.seen
         reward = jnp.stack((gain[0] - gain[1], gain[1] - gain[0])) if self.constant_sum else gain
         after = PotState(jax.random.normal(key, (2,)), state.time + 1)
-        if self.broken_after:
-            reward = jnp.where(after.time > self.broken_after, jnp.nan, reward)
+        if self.broken_above:
+            reward = jnp.where(jnp.abs(state.seen).max() > self.broken_above, jnp.nan, reward)
         return after, self._view(after), Outcome(reward, jnp.zeros((), bool), after.time >= self.steps)
 
     def _view(self, state: PotState) -> View:

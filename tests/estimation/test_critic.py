@@ -1,0 +1,116 @@
+"""Critics: whose reward, seen from where, and how they are fitted."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from games import MaskedRecurrent
+from hamlet.estimation.critic import StateValue, Targets
+from hamlet.networks.heads import Value
+from hamlet.networks.torso import Body
+from hamlet.roster import Roster
+from pieces import masked_play
+
+
+def constant(value):
+    """A network whose value is the same everywhere."""
+    network = Value.create(jax.random.key(0), 2, Body(hidden=()))
+    return eqx.tree_at(lambda n: (n.head.weight, n.head.bias), network, (jnp.zeros((2, 1)), jnp.full(1, value)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "alive", "expected"),
+    [
+        ({"clip": 0.2, "huber": 1.0}, None, (2.3 + 0.125 + 1.3) / 3),
+        ({"clip": 0.2, "huber": 1.0}, [True, True, False], (2.3 + 0.125) / 2),
+        ({"clip": 0.2, "huber": 0.0}, None, (0.5 * 2.8**2 + 0.125 + 0.5 * 1.8**2) / 3),
+        ({"clip": 0.0, "huber": 1.0}, None, (1.5 + 0.125 + 0.5) / 3),
+        ({"clip": 0.0, "huber": 10.0}, None, (2.0 + 0.125 + 0.5) / 3),
+    ],
+)
+def test_the_loss_is_the_worse_of_the_plain_and_the_clipped_one(settings, alive, expected):
+    # Everywhere 1, where it was 0, 1 and 2 before, and 3, 1.5 and 0 are to be foretold.
+    column = lambda *x: jnp.array(x)[:, None]  # noqa: E731
+    part = Targets(
+        inputs=jnp.ones((3, 1, 2)),
+        start=jnp.zeros((3, 1), bool),
+        memory=None,
+        before=column(0.0, 1.0, 2.0),
+        target=column(3.0, 1.5, 0.0),
+        alive=None if alive is None else column(*alive),
+    )
+    np.testing.assert_allclose(StateValue(**settings).loss(constant(1.0), part), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("sees", "credits", "sharing", "networks", "streams"),
+    [
+        ("state", "team", "none", [1], 1),
+        ("state", "own", "none", [3], 3),
+        ("observation", "team", "none", [2, 1], 3),
+        ("observation", "own", "none", [2, 1], 3),
+        ("observation", "own", "group", [1, 1], 3),
+        ("state", "team", "group", [1], 1),
+    ],
+)
+def test_what_is_seen_and_credited_gives_the_networks_and_streams(sees, credits, sharing, networks, streams):
+    at, env = masked_play(), MaskedRecurrent()
+    critic, body = StateValue(sees=sees, credits=credits), Body(hidden=(4,), memory=3)
+    roster = critic.roster(Roster(env.groups, sharing), env.state_width)
+
+    def shapes():
+        state = critic.create(jax.random.key(0), roster, body)
+        return state, critic.estimate(state, roster, at.played, critic.blank(roster, body, 4))
+
+    state, estimate = jax.eval_shape(shapes)
+    assert [network.head.bias.shape[0] for network in state.networks] == networks
+    for values in (estimate.value, estimate.next_value, estimate.scaled):
+        assert values.shape == (4, 5, 4, streams)
+    reward = critic.rewards(at.played, streams)
+    own = np.asarray(at.played.reward)
+    expected = own if credits == "own" else np.repeat(own.sum(-1, keepdims=True), streams, -1)
+    np.testing.assert_allclose(reward, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("sees", ["state", "observation"])
+def test_the_estimate_of_a_recurrent_critic_is_that_of_a_step_by_step_unroll_with_resets(sees):
+    at = masked_play()
+    critic, body = StateValue(sees=sees, credits="own", normalise=False), Body(hidden=(8,), memory=6)
+    roster = critic.roster(at.roster, at.env.state_width)
+
+    @jax.jit
+    def both():
+        state = critic.create(jax.random.key(3), roster, body)
+        rows = jax.tree.map(lambda m: 0.5 + m, critic.blank(roster, body, 4))
+        found = critic.estimate(state, roster, at.played, rows)
+        stream, results = 0, []
+        for g, group in enumerate(roster.groups):
+            for slot in range(len(group.names)):
+                network = jax.tree.map(lambda leaf, slot=slot: leaf[slot], state.networks[g])
+                seen, arrived = (
+                    view.observation[g][..., slot, :] if sees == "observation" else view.state
+                    for view in (at.played.view, at.played.arrival)
+                )
+                results.append(unroll(network, seen, arrived, rows[g][slot], at.played.start))
+                stream += 1
+        return found, jnp.stack([value for value, _ in results], -1), jnp.stack([after for _, after in results], -1)
+
+    def unroll(network, seen, arrived, memory, start):
+        flat = lambda x: x.reshape(20, 4, *x.shape[3:])  # noqa: E731
+        never = jnp.zeros((4, 1), bool)
+
+        def step(memory, now):
+            seen, arrived, start = now
+            memory = jnp.where(start[:, None], 0.0, memory)
+            value, after = network(seen[:, None], memory, never)
+            following, _ = network(arrived[:, None], after[:, 0], never)
+            return after[:, 0], (value[:, 0], following[:, 0])
+
+        return jax.lax.scan(step, memory, (flat(seen), flat(arrived), flat(start)))[1]
+
+    found, value, following = both()
+    assert at.played.start.any() and not at.played.start[0, 0].all()
+    np.testing.assert_allclose(found.value.reshape(20, 4, 3), value, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found.next_value.reshape(20, 4, 3), following, rtol=1e-4, atol=1e-5)
