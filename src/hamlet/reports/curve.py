@@ -100,7 +100,8 @@ def _curve(axes: Any, steps: np.ndarray, returns: np.ndarray) -> None:
 
 
 def _window(count: int) -> int:
-    return max(1, round(_SMOOTHING * count)) | 1
+    """Odd, so that it is centred; at least 5, where there are so many."""
+    return min(max(5, round(_SMOOTHING * count) | 1), count)
 
 
 def _levels(axes: Any, points: list[dict[str, Any]]) -> None:
