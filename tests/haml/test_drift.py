@@ -14,10 +14,10 @@ from hamlet.testing import check_drift
 
 
 @pytest.mark.parametrize("drift", [ZeroDrift(), ClipDrift(0.2), ClipDrift(0.05), KlDrift(0.5), KlDrift(20.0)], ids=repr)
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=2, deadline=None)
 @given(seed=st.integers(0, 2**31 - 1))
 def test_a_drift_is_non_negative_and_vanishes_with_its_slope_at_the_old_policy(drift, seed):
-    check_drift(drift, trials=4, seed=seed)
+    check_drift(drift, trials=3, seed=seed)
 
 
 floats = st.floats(-50, 50, width=32)
@@ -72,7 +72,7 @@ class Slope:
 
 
 def test_a_smooth_drift_of_a_user_is_accepted():
-    check_drift(SquaredTotalVariation(), trials=20)
+    check_drift(SquaredTotalVariation(), trials=5)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_a_smooth_drift_of_a_user_is_accepted():
 )
 def test_what_is_no_drift_is_refused_with_the_property_it_lacks(drift, said):
     with pytest.raises(AssertionError, match=said):
-        check_drift(drift, trials=20)
+        check_drift(drift, trials=10)
 
 
 def test_an_empty_band_and_a_reward_for_drifting_are_refused():

@@ -1,6 +1,7 @@
 """How the moves of earlier agents enter the objective of later ones."""
 
 import dataclasses
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -19,18 +20,26 @@ def ratio(data, before, after):
     return np.where(True if data.alive is None else np.asarray(data.alive), np.exp(new - old), 1.0)
 
 
+@partial(jax.jit, static_argnames="kind")
+def turn(seed, carry, kind):
+    """One agent's move: what it met, its log-probabilities before and after, and the carry it leaves."""
+    before = actor(seed, kind)
+    data, after = experience(10 + seed, kind, before), moved(before, 20 + seed, 0.1)
+    aim = Importance().objective(carry, before, data, ZeroDrift())
+    old, new = (data.policy(a).log_prob(data.action) for a in (before, after))
+    return data.alive, data.advantage, old, new, aim.corrected, Importance().advance(carry, aim, after)
+
+
 @pytest.mark.parametrize("kind", ["discrete", "continuous", "masked", "recurrent"])
 def test_the_carry_is_the_product_of_the_ratios_of_the_agents_that_moved(kind):
-    surrogate, sequences = Importance(), 24
     length = 5 if kind == "recurrent" else 1
-    carry, expected = surrogate.start(sequences, length), np.ones((sequences, length))
+    carry, expected = Importance().start(24, length), np.ones((24, length))
     np.testing.assert_array_equal(carry, expected)
-    for agent in range(3):
-        before = actor(agent, kind)
-        data, after = experience(10 + agent, kind, before), moved(before, 20 + agent, 0.1)
-        aim = surrogate.objective(carry, before, data, ZeroDrift())
-        np.testing.assert_allclose(aim.corrected, expected * np.asarray(data.advantage), rtol=1e-4, atol=1e-5)
-        carry, expected = surrogate.advance(carry, aim, after), expected * ratio(data, before, after)
+    for seed in range(3):
+        alive, advantage, old, new, corrected, carry = turn(seed, carry, kind)
+        np.testing.assert_allclose(corrected, expected * np.asarray(advantage), rtol=1e-4, atol=1e-5)
+        ratios = np.exp(np.asarray(new, np.float64) - np.asarray(old))
+        expected = expected * (ratios if alive is None else np.where(alive, ratios, 1.0))
         np.testing.assert_allclose(carry, expected, rtol=1e-4)
     assert np.abs(expected - 1).max() > 0.1
 

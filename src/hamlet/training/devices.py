@@ -3,6 +3,7 @@
 import shutil
 from typing import Any
 
+import equinox as eqx
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
@@ -51,9 +52,4 @@ def shardings(training: Any, devices: list[Device], copies: int) -> Any:
     placed = jax.tree.map(lambda _: repeated, training)
     play = jax.tree.map(lambda _: first, training.play)
     memory = jax.tree.map(lambda _: second, training.learner.memory)
-    return _with(placed, play, memory)
-
-
-def _with(placed: Training, play: Any, memory: Any) -> Training:
-    learner = type(placed.learner)(placed.learner.team, placed.learner.critic, memory)
-    return Training(learner, play, placed.iteration, placed.key)
+    return eqx.tree_at(lambda t: (t.play, t.learner.memory), placed, (play, memory))
