@@ -22,7 +22,7 @@ from hamlet.commands.values import format_steps, parse_steps
 from hamlet.training import checkpoint
 
 TASK = ["happo", "mpe/simple_spread"]
-SMALL = ["--hidden", "16", "16", "--copies", "4", "--steps-per-rollout", "25", "--epochs", "1", "--critic-epochs", "1"]
+SMALL = ["--hidden", "16", "--copies", "4", "--steps-per-rollout", "25", "--epochs", "1", "--critic-epochs", "1"]
 
 
 @pytest.fixture(scope="module")
@@ -277,12 +277,12 @@ def test_a_run_is_trained_judged_resumed_and_repeated_bit_for_bit(capsys):
     ]
     assert len(recorded[0]["returns"]) == 100 and set(recorded[0]["agent_returns"]) == {f"agent_{i}" for i in range(3)}
 
-    assert main(["evaluate", "a", "--json", "--episodes", "3", "--seed", "5"]) == 0
+    assert main(["evaluate", "a", "--json", "--seed", "5"]) == 0
     result = json.loads(capsys.readouterr().out)
-    assert (result["step"], result["episodes"], result["seed"]) == (200, 3, 5)
+    assert (result["step"], result["episodes"], result["seed"]) == (200, 100, 5)
     assert result["mean"] == pytest.approx(np.mean(result["returns"])) and "mean" in result["random"]
     assert len(json.loads(Path("a/evaluation.json").read_text())) == 4
-    assert main(["evaluate", "a", "--json", "--episodes", "3", "--seed", "5"]) == 0
+    assert main(["evaluate", "a", "--json", "--seed", "5"]) == 0
     assert json.loads(capsys.readouterr().out) == result
     assert len(json.loads(Path("a/evaluation.json").read_text())) == 4
 
@@ -307,7 +307,7 @@ def test_a_directory_that_cannot_be_written_costs_the_record_but_not_the_result(
 
     assert main(train(*SMALL, "--steps", "100", "--out", "a", "--quiet")) == 0
     monkeypatch.setattr(judge, "record", refuse)
-    assert main(["evaluate", "a", "--episodes", "2"]) == 0
+    assert main(["evaluate", "a"]) == 0
     out, err = capsys.readouterr()
     assert "random play" in out
     assert err == "warning: the evaluation is not recorded: the disk is full\n"

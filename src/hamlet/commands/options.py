@@ -223,10 +223,13 @@ class Command:
         structure = _structure(self.groups)
         text = io.StringIO()
         with contextlib.suppress(SystemExit), contextlib.redirect_stdout(text):
-            tyro.cli(structure, args=["--help"], prog=self.prog, description=self.description, config=_CONFIG)
-        # tyro names every option of a small command in one line, however long.
+            tyro.cli(structure, args=["--help"], prog=self.prog, description="", config=_CONFIG)
+        # tyro names every option of a small command in one usage line, joins the lines of a description, and begins
+        # with a box for -h alone.
+        lines = [line.rstrip() for line in text.getvalue().splitlines()]
+        first = next((i + 1 for i, line in enumerate(lines) if "show this help message" in line), 0)
         usage = f"usage: {self.prog}" + (" [OPTIONS]" if self.groups else "")
-        print(re.sub(r"usage: .*", lambda _: usage, text.getvalue(), count=1), end="")
+        print("\n".join([usage, "", self.description, *lines[first:]]).rstrip())
         raise SystemExit(0)
 
     def _options(self, latest: Mapping[str, Given]) -> list[Option]:
