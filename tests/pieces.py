@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from games import MaskedRecurrent
 from hamlet.algorithms import happo
@@ -83,8 +84,9 @@ def same(one, other):
     """Whether two trees have the same bits."""
     ours, theirs = jax.tree.leaves(one), jax.tree.leaves(other)
     words = lambda x: jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x  # noqa: E731
+    bits = lambda x: np.asarray(words(x)).tobytes()  # noqa: E731
     assert len(ours) == len(theirs)
-    return all(bool((words(a) == words(b)).all()) for a, b in zip(ours, theirs, strict=True))
+    return all(bits(a) == bits(b) for a, b in zip(ours, theirs, strict=True))
 
 
 def views(observation, state, alive=None):

@@ -1,0 +1,104 @@
+"""What every algorithm owes on every kind of game."""
+
+import inspect
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from games import MaskedRecurrent
+from hamlet import envs
+from hamlet.algorithms import ALGORITHMS
+from hamlet.training import checkpoint
+from hamlet.training.compiled import begin_training, iterate
+from hamlet.training.loop import compile_program
+from pieces import same
+
+GAMES = {
+    "spread": envs.make("mpe/simple_spread", continuous=False, agents=2),
+    "speaker_listener": envs.make("mpe/simple_speaker_listener"),
+    "masked_recurrent": MaskedRecurrent(),
+}
+SMALL = {"epochs": 2, "critic_epochs": 2, "iterations": 3, "tries": 3, "hidden": (16,), "copies": 4, "chunk": 5}
+# A program takes seconds to compile: the first game stands for the six, the others for the two neighbourhoods.
+QUICK = {(name, "masked_recurrent") for name in ALGORITHMS} | {("happo", "spread"), ("hatrpo", "speaker_listener")}
+PAIRS = [
+    pytest.param((name, game), id=f"{name}-{game}", marks=() if (name, game) in QUICK else pytest.mark.slow)
+    for name in ALGORITHMS
+    for game in GAMES
+]
+
+
+class Made:
+    """One algorithm on one game, compiled once."""
+
+    def __init__(self, name, game):
+        factory, self.env = ALGORITHMS[name], GAMES[game]
+        known = inspect.signature(factory).parameters
+        settings = {key: value for key, value in SMALL.items() if key in known}
+        memory = 8 if game == "masked_recurrent" else 0
+        self.algorithm = factory(**settings, memory=memory, steps_per_rollout=10)
+        self.program = compile_program(self.algorithm, self.env, self.outline, jax.devices()[:1])
+
+    @property
+    def outline(self):
+        return jax.eval_shape(lambda: begin_training(self.algorithm, self.env, 0))
+
+    def begin(self, seed=0):
+        return begin_training(self.algorithm, self.env, seed)
+
+    def run(self, training, *counts):
+        """So many iterations in each of some calls; leaves its argument as it is."""
+        infos = []
+        training = self.program.place(training)
+        for count in counts:
+            training, info = self.program.call(training, jnp.int32(count))
+            infos += [jax.tree.map(lambda leaf, k=k: leaf[k], info) for k in range(count)]
+        return training, infos
+
+
+@pytest.fixture(scope="module", params=PAIRS)
+def made(request):
+    made = Made(*request.param)
+    made.start = made.begin()
+    made.end, made.infos = made.run(made.start, 1, 1, 1)
+    return made
+
+
+def test_iterations_are_finite_and_counted(made):
+    assert int(made.end.iteration) == 3
+    assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(made.end.learner))
+    for info in made.infos:
+        finite = {name: bool(jnp.isfinite(v).all()) for name, v in info.items() if name != "return" or info["episodes"]}
+        assert all(finite.values()), finite
+    actors = (made.start.learner.team.actors, made.end.learner.team.actors)
+    assert not same(*actors)
+    assert not same(made.start.learner.critic.networks, made.end.learner.critic.networks)
+
+
+def test_how_many_iterations_run_in_one_call_changes_no_bit(made):
+    together, infos = made.run(made.start, 3)
+    assert same(together, made.end) and same(infos, made.infos)
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_does_not(made):
+    assert same(made.run(made.begin(), 1, 2)[0], made.end)
+    other, _ = made.run(made.begin(1), 3)
+    assert not same(other.learner.team, made.end.learner.team) and not same(other.play, made.end.play)
+
+
+def test_an_iteration_maps_its_state_to_one_of_the_same_types_so_that_nothing_compiles_twice(made):
+    def types(tree):
+        return [(leaf.shape, leaf.dtype, leaf.weak_type) for leaf in jax.tree.leaves(tree)]
+
+    after = jax.eval_shape(lambda training: iterate(made.algorithm, made.env, training)[0], made.outline)
+    assert types(after) == types(made.outline)
+    assert not any(weak for *_, weak in types(made.outline))
+
+
+def test_a_restored_checkpoint_goes_on_to_the_same_bits(made, tmp_path):
+    middle, _ = made.run(made.start, 2)
+    checkpoint.save(tmp_path, middle, step=2)
+    restored = checkpoint.restore(tmp_path, made.outline).state
+    assert same(restored, middle)
+    assert same(made.run(restored, 1)[0], made.end)

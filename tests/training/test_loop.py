@@ -1,0 +1,173 @@
+"""The loop around the compiled iterations: what stops it, what it keeps, how it goes on."""
+
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import hamlet
+from games import Pot
+from hamlet.algorithms import ALGORITHMS
+from hamlet.training import checkpoint
+from hamlet.training.run import Run
+from pieces import same
+
+COPIES, STEPS = 4, 8
+BATCH = COPIES * STEPS
+
+
+def declared(name, **settings):
+    size = {"hidden": (16,), "copies": COPIES, "steps_per_rollout": STEPS}
+    return hamlet.algorithms.make(name, **size, **settings)
+
+
+def finite(run):
+    return all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves(run.training().learner))
+
+
+def test_rewards_that_are_no_number_stop_the_run_with_what_who_when_where_and_what_is_left(tmp_path):
+    with pytest.raises(hamlet.RunError) as stopped:
+        hamlet.train(
+            declared("happo"),
+            Pot(broken_above=3.2),
+            steps=100 * BATCH,
+            out=tmp_path / "a",
+            checkpoint_every=BATCH,
+            quiet=True,
+        )
+    line = str(stopped.value)
+    said = re.fullmatch(
+        r"(\w+) of (left|right|team|the team) is not finite at iteration (\d+), first in tensor learner(\.\S+); "
+        r"the last good checkpoint is that of step (\d+) in (\S+)",
+        line,
+    )
+    assert said, line
+    assert int(said[3]) > 1 and int(said[5]) == (int(said[3]) - 1) * BATCH
+    assert Path(said[6]) == tmp_path / "a" / "checkpoints"
+    run = Run(tmp_path / "a")
+    assert int(run.training().iteration) == int(said[3]) - 1 and finite(run)
+
+
+def test_parameters_that_overflow_in_the_last_step_of_an_iteration_are_never_saved(tmp_path):
+    """The metrics are those of before that step, and finite."""
+    wild = declared("maa2c", learning_rate=1e39, epochs=1, entropy=0.0)
+    with pytest.raises(
+        hamlet.RunError, match=r"tensor learner\.team\.actors.* is not finite after iteration 1.*no checkpoint yet"
+    ):
+        hamlet.train(wild, Pot(), steps=10 * BATCH, out=tmp_path / "a", checkpoint_every=BATCH, quiet=True)
+    assert checkpoint.steps(tmp_path / "a" / "checkpoints") == []
+
+
+def test_a_team_is_not_trained_on_rewards_that_only_change_hands_and_ippo_is(tmp_path):
+    game = Pot(constant_sum=True)
+    with pytest.raises(hamlet.RequestError, match=r"sum to a constant.*use matrl or ippo"):
+        hamlet.train(declared("happo"), game, steps=2 * BATCH, out=tmp_path / "a", quiet=True)
+    assert not (tmp_path / "a").exists()
+    run = hamlet.train(declared("ippo"), game, steps=2 * BATCH, out=tmp_path / "b", quiet=True)
+    assert int(run.training().iteration) == 2
+
+
+@pytest.mark.parametrize(("total", "every"), [(60, None), (30, None), (10, None), (12, 4 * BATCH)])
+def test_a_checkpoint_stands_at_least_every_twentieth_of_a_run_or_as_asked_and_two_are_kept(
+    tmp_path, monkeypatch, total, every
+):
+    saved, save = [], checkpoint.save
+    monkeypatch.setattr(
+        checkpoint, "save", lambda *a, step, **k: (saved.append(step // BATCH), save(*a, step=step, **k))[1]
+    )
+    hamlet.train(declared("mappo"), Pot(), steps=total * BATCH, out=tmp_path / "a", checkpoint_every=every, quiet=True)
+    longest = max(1, total // 20) if every is None else every // BATCH
+    gaps = np.diff([0, *saved])
+    assert saved[-1] == total and gaps.max() <= longest
+    if every is not None:
+        np.testing.assert_array_equal(gaps, longest)
+    assert checkpoint.steps(tmp_path / "a" / "checkpoints") == [step * BATCH for step in saved[-2:]]
+
+
+def test_minibatches_that_do_not_divide_a_batch_are_refused_with_the_nearest(tmp_path):
+    for settings, flag in (({"minibatches": 7}, "--minibatches"), ({"critic_minibatches": 7}, "--critic-minibatches")):
+        with pytest.raises(
+            hamlet.RequestError, match=f"{flag} 7 does not divide a batch of 32 sequences; the nearest is 8"
+        ):
+            hamlet.train(declared("happo", **settings), Pot(), steps=BATCH, out=tmp_path / "a", quiet=True)
+    with pytest.raises(hamlet.RequestError, match="--chunk 5 does not divide --steps-per-rollout 8; try 4"):
+        hamlet.train(declared("happo", memory=8, chunk=5), Pot(), steps=BATCH, out=tmp_path / "a", quiet=True)
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_run_begun_from_another_has_its_weights_and_nothing_else(tmp_path):
+    first = hamlet.train(declared("mappo"), Pot(), steps=2 * BATCH, out=tmp_path / "a", quiet=True)
+    still = declared("mappo", learning_rate=0.0, critic_learning_rate=0.0)
+    second = hamlet.train(still, Pot(), steps=BATCH, out=tmp_path / "b", seed=5, init_from=tmp_path / "a", quiet=True)
+    old, new = first.training().learner, second.training().learner
+    assert same(old.team.actors, new.team.actors) and same(old.critic.networks, new.critic.networks)
+    counts = [leaf for leaf in jax.tree.leaves(new.team.states) if jnp.issubdtype(leaf.dtype, jnp.integer)]
+    assert counts and all((count == 5).all() for count in counts)  # the five epochs of its one iteration
+    assert int(second.training().iteration) == 1
+    with pytest.raises(hamlet.RequestError, match="have other shapes"):
+        wide = hamlet.algorithms.mappo(hidden=(8,), copies=COPIES, steps_per_rollout=STEPS)
+        hamlet.train(wide, Pot(), steps=BATCH, out=tmp_path / "c", init_from=tmp_path / "a", quiet=True)
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+import hamlet
+from games import Pot
+name, path, steps = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+if (path / "config.json").exists():
+    hamlet.resume(path, quiet=True)
+else:
+    algorithm = hamlet.algorithms.make(name, hidden=(16,), copies=4, steps_per_rollout=8)
+    hamlet.train(algorithm, Pot(), steps=steps, seed=3, out=path, checkpoint_every=10 * 32, quiet=True)
+"""
+
+
+def begin(name, path, steps):
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1]), "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-c", SCRIPT, name, str(path), str(steps)]
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def killed_and_resumed(name, path, steps, kills, seed):
+    """Starts the run again until it is done; the first ``kills`` times it is killed soon after a new checkpoint."""
+    draw, done = random.Random(seed), 0
+    while True:
+        process = begin(name, path, steps)
+        before = checkpoint.steps(path / "checkpoints")[-1:]
+        while done < kills and process.poll() is None:
+            if checkpoint.steps(path / "checkpoints")[-1:] != before:
+                time.sleep(draw.uniform(0.0, 0.15))
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+                done += 1
+            time.sleep(0.002)
+        said = process.communicate()[1]
+        if process.returncode == -signal.SIGKILL:
+            continue
+        assert process.returncode == 0, said
+        assert done == kills, "the run was done before it could be killed that often"
+        return
+
+
+@pytest.mark.parametrize(
+    ("name", "kills"),
+    [("happo", 2), *(pytest.param(name, 20, marks=pytest.mark.slow) for name in ALGORITHMS)],
+)
+def test_a_run_killed_at_any_moment_and_resumed_ends_in_the_bits_of_one_that_never_was(tmp_path, name, kills):
+    steps = (60 if kills == 2 else 600) * BATCH
+    algorithm = declared(name)
+    whole = hamlet.train(
+        algorithm, Pot(), steps=steps, seed=3, out=tmp_path / "a", checkpoint_every=10 * BATCH, quiet=True
+    )
+    killed_and_resumed(name, tmp_path / "b", steps, kills, seed=1)
+    assert same(whole.training(), Run(tmp_path / "b").training())
