@@ -5,7 +5,7 @@ from functools import partial
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, UInt
 
 from hamlet.envs.base import Environment
 from hamlet.haml.template import Haml
@@ -37,7 +37,7 @@ def roster_of(algorithm: Haml, env: Environment) -> Roster:
     return Roster(env.groups, algorithm.sharing)
 
 
-def begin_training(algorithm: Haml, env: Environment, seed: int) -> Training:
+def begin_training(algorithm: Haml, env: Environment, seed: int | UInt[Array, ""]) -> Training:
     """The state before the first iteration."""
     learner_key, play_key, key = jax.random.split(jax.random.key(seed), 3)
     return Training(

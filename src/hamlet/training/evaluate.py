@@ -18,6 +18,8 @@ from hamlet.roster import Roster
 from hamlet.training.rollout import Play, act, begin
 from hamlet.types import Key
 
+# Episodes played together; more wait their turn, so that memory does not grow with them.
+_AT_ONCE = 1000
 Mode: TypeAlias = Literal["deterministic", "stochastic", "random"]
 
 
@@ -61,15 +63,19 @@ class Evaluation:
 def evaluate(
     env: Environment, roster: Roster, actors: tuple[Actor, ...], body: Body, *, episodes: int, seed: int, mode: Mode
 ) -> Evaluation:
-    """Play ``episodes`` whole episodes, all at once.
+    """Play ``episodes`` whole episodes, a thousand at a time.
 
     Raises:
         RequestError: If there are to be none.
     """
     if episodes < 1:
         raise RequestError(f"--episodes must be at least 1, not {episodes}")
-    own, lengths = _play(env, roster, actors, body, jax.random.key(seed), episodes, mode)
-    own, lengths = np.asarray(own), np.asarray(lengths)
+    sizes = [min(_AT_ONCE, episodes - before) for before in range(0, episodes, _AT_ONCE)]
+    parts = [
+        _play(env, roster, actors, body, jax.random.fold_in(jax.random.key(seed), number), size, mode)
+        for number, size in enumerate(sizes)
+    ]
+    own, lengths = (np.concatenate([np.asarray(part) for part in column]) for column in zip(*parts, strict=True))
     return Evaluation(own.sum(-1), own, lengths, mode, seed)
 
 

@@ -47,7 +47,7 @@ class Program:
 
     def place(self, training: Training) -> Training:
         """The state on its devices, in buffers of its own: a call consumes them."""
-        return jax.tree.map(lambda leaf, where: jax.device_put(leaf, where, may_alias=False), training, self.placement)
+        return jax.tree.map(lambda leaf, where: jax.device_put(leaf.copy(), where), training, self.placement)
 
 
 def compile_program(algorithm: Haml, env: Environment, like: Training, devices: Sequence[Device]) -> Program:

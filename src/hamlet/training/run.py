@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax
+import jax.numpy as jnp
 
 from hamlet import algorithms, envs, presets
 from hamlet.envs.base import Environment
@@ -23,7 +25,7 @@ from hamlet.training.directory import RunDirectory
 from hamlet.training.evaluate import Evaluation, Mode
 from hamlet.training.evaluate import evaluate as play
 from hamlet.training.loop import Loop, Program, compile_program
-from hamlet.training.metrics import Sink
+from hamlet.training.metrics import Metrics, Sink
 from hamlet.training.progress import Progress
 from hamlet.types import Device
 
@@ -101,7 +103,9 @@ def train(
     """
     name, env_name = _label(algorithm), _label(environment)
     env = envs.make(environment) if isinstance(environment, str) else environment
-    algorithm = _declared(algorithm, preset, env_name, env) if isinstance(algorithm, str) else algorithm
+    if isinstance(algorithm, str):
+        preset = preset or presets.default(env_name, name)
+        algorithm = algorithms.make(name) if preset is None else presets.find(preset, name, env)()
     out = Path(out) if out is not None else Path("runs") / f"{name}-{env_name.replace('/', '-')}-seed-{seed}"
     return train_seeds(
         algorithm,
@@ -154,14 +158,12 @@ def train_seeds(
         for seed, path in seeds.items():
             directories[seed] = RunDirectory.create(path, config | {"seed": seed})
         _describe(algorithm, env, used, say)
-        program = compile_program(algorithm, env, _outline(algorithm, env), used)
-        say(f"compiled in {program.compile_seconds:.1f} s; needs {program.bytes_needed / 1e6:,.0f} MB")
+        program, begin = _compile(algorithm, env, used, say), _beginning(algorithm, env)
         for seed, directory in directories.items():
             say(f"seed {seed} in {directory.path}")
-            training = begin_training(algorithm, env, seed)
-            if weights is not None:
-                training = _with_weights(training, weights)
-            _go(program, directory, training, steps, checkpoint_every, sinks, quiet)
+            with directory.lock():
+                training = _with_weights(begin(seed), weights)
+                _go(program, directory, training, steps, checkpoint_every, sinks, quiet)
     except RequestError:
         # What the first rollout showed to be the wrong request leaves nothing behind.
         for directory in directories.values():
@@ -199,18 +201,38 @@ def resume(
             found = checkpoint.restore(directory.checkpoints, _outline(algorithm, env))
             training, done = found.state, found.step
         else:
-            training, done = begin_training(algorithm, env, config["seed"]), 0
-            if config["init_from"] is not None:
-                training = _with_weights(training, _weights(config["init_from"], algorithm, env))
+            source = config["init_from"]
+            weights = None if source is None else _weights(source, algorithm, env)
+            training, done = _with_weights(_beginning(algorithm, env)(config["seed"]), weights), 0
         if done >= total:
             raise RequestError(f"{path} already has {done} steps; ask for more with --steps {2 * done}")
         if total != config["steps"]:
             directory.write_json("config.json", config | {"steps": total})
-    say(f"resuming {path} at {done} of {total} steps")
-    _describe(algorithm, env, used, say)
-    program = compile_program(algorithm, env, _outline(algorithm, env), used)
-    _go(program, directory, training, total, config["checkpoint_every"], sinks, quiet)
+        say(f"resuming {path} at {done} of {total} steps")
+        _describe(algorithm, env, used, say)
+        program = _compile(algorithm, env, used, say)
+        _go(program, directory, training, total, config["checkpoint_every"], sinks, quiet)
     return run
+
+
+def _compile(algorithm: Haml, env: Environment, used: Sequence[Device], say: Say) -> Program:
+    """The compiled iterations, unless they need more memory than there is."""
+    program = compile_program(algorithm, env, _outline(algorithm, env), used)
+    say(f"compiled in {program.compile_seconds:.1f} s; needs {program.bytes_needed / 1e6:,.0f} MB")
+    present = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if used[0].platform == "cpu" and program.bytes_needed > present:
+        fits = max(1, int(algorithm.sampling.copies * present / program.bytes_needed / 2))
+        raise RequestError(
+            f"training needs {program.bytes_needed / 1e9:,.1f} GB and the machine has {present / 1e9:,.1f}; "
+            f"try --copies {fits}, or fewer --steps-per-rollout"
+        )
+    return program
+
+
+def _beginning(algorithm: Haml, env: Environment) -> Callable[[int], Training]:
+    """The state before the first iteration, by seed: one compiled program for all seeds."""
+    begin = jax.jit(lambda seed: begin_training(algorithm, env, seed))
+    return lambda seed: begin(jnp.uint32(seed))
 
 
 def _go(
@@ -225,19 +247,14 @@ def _go(
     batch = program.algorithm.sampling.batch
     total = math.ceil(steps / batch)
     every = None if checkpoint_every is None else max(1, checkpoint_every // batch)
+    with Metrics(directory.metrics) as metrics:
+        metrics.truncate(int(training.iteration) * batch)
     heard = [make(directory.path) for make in sinks]
-    with directory.lock():
-        if directory.metrics.exists():
-            from hamlet.training.metrics import Metrics
-
-            metrics = Metrics(directory.metrics)
-            metrics.truncate(int(training.iteration) * batch)
-            metrics.close()
-        try:
-            Loop(program, directory, total, every, Progress(total * batch, quiet=quiet), heard).run(training)
-        finally:
-            for sink in heard:
-                sink.close()
+    try:
+        Loop(program, directory, total, every, Progress(total * batch, quiet=quiet), heard).run(training)
+    finally:
+        for sink in heard:
+            sink.close()
 
 
 def _outline(algorithm: Haml, env: Environment) -> Training:
@@ -256,15 +273,10 @@ def _weights(path: str | Path, algorithm: Haml, env: Environment) -> Any:
 
 
 def _with_weights(training: Training, weights: Any) -> Training:
-    import equinox as eqx
-
+    if weights is None:
+        return training
     where = lambda t: (t.learner.team.actors, t.learner.critic.networks)  # noqa: E731
     return eqx.tree_at(where, training, weights)
-
-
-def _declared(name: str, preset: str | None, env_name: str, env: Environment) -> Haml:
-    preset = preset or presets.default(env_name, name)
-    return algorithms.make(name) if preset is None else presets.find(preset, name, env)()
 
 
 def _label(thing: Any) -> str:
