@@ -1,7 +1,7 @@
 """Drift functionals 𝔇: what a policy pays for leaving the old one.
 
 A drift is non-negative, and zero with zero slope at the old policy; that is all the theory asks
-(Kuba et al., 2022, arXiv:2208.01682, definition 10). `hamlet.testing.check_drift` checks it for a new one.
+(Zhong et al., 2024, arXiv:2304.09870, definition 10). `hamlet.testing.check_drift` checks it for a new one.
 """
 
 from dataclasses import dataclass

@@ -78,10 +78,10 @@ class Objective(eqx.Module):
         return jax.tree.map(lambda leaf: leaf[index], self)
 
     def ratio(self, new: Distribution) -> Float[Array, "B L"]:
-        """R = π̄(a|o)/π(a|o); 1 for an absent agent."""
+        """The ratio r = π̄(a|o)/π(a|o); 1 for an absent agent."""
         action, alive = self.experience.action, self.experience.alive
         change = new.log_prob(action) - self.old.log_prob(action)
-        # Masked before the exponential: where an absent agent's action is junk, an overflow would make the gradient NaN.
+        # Masked before the exponential: an absent agent's action is junk, and an overflow would make the gradient NaN.
         return jnp.exp(change if alive is None else jnp.where(alive, change, 0.0))
 
     def __call__(self, actor: Actor) -> Terms:
