@@ -59,29 +59,27 @@ def test_the_ball_is_never_left_and_the_gain_never_falls(kind):
 def test_a_rejected_step_returns_the_old_actor_bit_for_bit(kind):
     actor, aim = objective(1, kind)
     still = dataclasses.replace(aim, corrected=jnp.zeros_like(aim.corrected))
-    moved, _, info = KlBall().improve(still, actor, (), jax.random.key(0))
+    moved, _, info = jax.jit(KlBall().improve)(still, actor, (), jax.random.key(0))
     assert info["rejected"] == 1 and same(moved, actor)
     # One try, of a step far longer than the linear prediction holds for, is not enough either.
     impatient = KlBall(radius=50.0, tries=1, accept=1.0)
-    moved, _, info = impatient.improve(aim, actor, (), jax.random.key(0))
+    moved, _, info = jax.jit(impatient.improve)(aim, actor, (), jax.random.key(0))
     assert info["rejected"] == 1 and info["tries"] == 1 and same(moved, actor)
 
 
 def test_an_advantage_that_is_no_number_moves_nothing():
     actor, aim = objective(2, "discrete")
     broken = dataclasses.replace(aim, corrected=aim.corrected.at[0].set(jnp.nan))
-    moved, _, info = KlBall().improve(broken, actor, (), jax.random.key(0))
+    moved, _, info = jax.jit(KlBall().improve)(broken, actor, (), jax.random.key(0))
     assert info["rejected"] == 1 and same(moved, actor)
 
 
 def test_the_fisher_information_of_a_sample_serves_as_well():
     actor, aim = objective(3, "masked", sequences=64)
-    steps = [
-        jax.jit(partial(KlBall(fisher_samples=n).improve, aim, actor, ()))(jax.random.key(0)) for n in (0, 16, 64, 100)
-    ]
+    steps = [jax.jit(partial(KlBall(fisher_samples=n).improve, aim, actor, ()))(jax.random.key(0)) for n in (0, 16, 64)]
     for moved, _, info in steps:
         assert info["rejected"] == 0 and aim.kl(moved) <= 0.005
-    assert same(steps[0][0], steps[2][0]) and same(steps[0][0], steps[3][0]) and not same(steps[0][0], steps[1][0])
+    assert same(steps[0][0], steps[2][0]) and not same(steps[0][0], steps[1][0])
 
 
 @pytest.mark.parametrize("minibatches", [1, 3])
