@@ -19,11 +19,19 @@ _MODULES = {
 
 
 def measure(
-    algorithm: str, environment: str, *, continuous: bool, steps: int, seed: int, directory: Path, **changes: Any
+    algorithm: str,
+    environment: str,
+    *,
+    continuous: bool,
+    steps: int,
+    seed: int,
+    directory: Path,
+    preset: str = "paper/mpe",
+    **changes: Any,
 ) -> dict[str, Any]:
     """Train (or go on with) one run in ``directory``, then play 200 episodes in ``mpe2``."""
     env = envs.make(environment, continuous=continuous)
-    declared = presets.find("paper/mpe", algorithm, env)(**changes)
+    declared = presets.find(preset, algorithm, env)(**changes)
     if not (directory / "config.json").exists():
         run = train(declared, env, steps=steps, seed=seed, out=directory)
     elif (checkpoint.steps(directory / "checkpoints") or [0])[-1] < steps:

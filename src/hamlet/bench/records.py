@@ -90,6 +90,7 @@ RECORDS: dict[str, Record] = {
     "scaling": Record("3 to 48 agents", 6.0, lambda work: scaling.measure()),
     "learning-spread-continuous": _learning("happo", "spread", "continuous", 10_000_000),
     "learning-spread-discrete": _learning("happo", "spread", "discrete", 10_000_000),
+    "learning-spread-discrete-tuned": _learning("happo", "spread", "discrete", 10_000_000, preset="tuned/mpe"),
     "learning-speaker-listener-continuous": _learning("happo", "speaker_listener", "continuous", 10_000_000),
     "learning-speaker-listener-discrete": _learning("happo", "speaker_listener", "discrete", 10_000_000),
     "learning-reference-continuous": _learning("happo", "reference", "continuous", 10_000_000),

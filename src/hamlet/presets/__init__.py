@@ -11,9 +11,12 @@ from hamlet.spaces import Box
 
 __all__ = ["PRESETS", "default", "find"]
 
-PRESETS: Mapping[str, Mapping[str, "partial[Haml]"]] = {"paper/mpe": mpe.PAPER}
+PRESETS: Mapping[str, Mapping[str, "partial[Haml]"]] = {"paper/mpe": mpe.PAPER, "tuned/mpe": mpe.TUNED}
 # What a preset says where every agent acts in a Box, if that differs.
-_CONTINUOUS: Mapping[str, Mapping[str, "partial[Haml]"]] = {"paper/mpe": mpe.PAPER_CONTINUOUS}
+_CONTINUOUS: Mapping[str, Mapping[str, "partial[Haml]"]] = {
+    "paper/mpe": mpe.PAPER_CONTINUOUS,
+    "tuned/mpe": mpe.PAPER_CONTINUOUS,
+}
 # Which preset a family of environments is trained with where none is named.
 _DEFAULTS = {"mpe": "paper/mpe"}
 
