@@ -118,5 +118,5 @@ _FIRST_ORDER = ("happo", "haa2c", "mappo", "ippo", "maa2c")
 
 PAPER_CONTINUOUS = PAPER | {name: partial(PAPER[name], entropy=0.01 * 4000) for name in _FIRST_ORDER}
 
-# Ours, for discrete actions: with 0.01 one agent of spread soon flees from the others' collisions and does not come back.
+# Ours, for discrete actions: with 0.01 one agent of spread soon flees from collisions, and does not come back.
 TUNED = PAPER | {name: partial(PAPER[name], entropy=0.1) for name in _FIRST_ORDER}
