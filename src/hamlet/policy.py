@@ -1,20 +1,16 @@
 """A trained joint policy outside of training: numpy in, numpy out, agents by their PettingZoo names."""
 
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
 
-from hamlet.envs.base import View
 from hamlet.errors import RequestError, unknown
 from hamlet.networks.heads import Actor
 from hamlet.networks.torso import Body, blank
-from hamlet.roster import Roster
+from hamlet.roster import Group, Roster
 from hamlet.spaces import Box
 from hamlet.training.compiled import roster_of
 from hamlet.training.rollout import act
@@ -57,20 +53,14 @@ class Policy:
         Raises:
             RequestError: If an agent is unknown, or an observation has another shape than it was trained on.
         """
-        arrays = [self._gather(group.names, group.observation, observations) for group in self.roster.groups]
-        masks = [
-            None
-            if available is None or group.names[0] not in available
-            else np.stack([np.asarray(available[name], bool) for name in group.names])[None]
-            for group in self.roster.groups
-        ]
         for name in observations:
             if name not in self.agents:
                 raise unknown("agent", name, self.agents)
+        arrays = tuple(self._gather(group.names, group.observation, observations) for group in self.roster.groups)
+        masks = tuple(self._masks(group, available) for group in self.roster.groups)
         key = None if deterministic else jax.random.fold_in(self._key, self._count)
-        actions, self._memory = _act(
-            self.roster, self._actors, tuple(arrays), tuple(masks), np.array([self._start]), self._memory, key
-        )
+        start = np.array([self._start])
+        actions, self._memory = _act(self.roster, self._actors, arrays, masks, start, self._memory, key)
         self._start, self._count = False, self._count + 1
         answer: dict[str, Any] = {}
         for group, values in zip(self.roster.groups, actions, strict=True):
@@ -79,6 +69,13 @@ class Policy:
                 rows = np.clip(rows.reshape(-1, *group.action.shape), *group.action.bounds)
             answer |= {n: int(r) if r.ndim == 0 else r for n, r in zip(group.names, rows, strict=True)}
         return {name: answer[name] for name in observations}
+
+    def _masks(self, group: Group, available: Mapping[str, Any] | None) -> np.ndarray | None:
+        """Which choices a group's agents have; all of them for an agent that is not named."""
+        if available is None or not any(name in available for name in group.names):
+            return None
+        rows = [np.asarray(available.get(name, True), bool) for name in group.names]
+        return np.stack([np.broadcast_to(row, (group.action.width,)) for row in rows])[None]
 
     def _gather(self, names: tuple[str, ...], space: Any, observations: Mapping[str, Any]) -> np.ndarray:
         rows = []
@@ -90,18 +87,7 @@ class Policy:
         return np.stack(rows)[None]
 
 
-@partial(jax.jit, static_argnames="roster")
-def _act(
-    roster: Roster,
-    actors: tuple[Actor, ...],
-    observations: tuple[Array, ...],
-    available: tuple[Any, ...],
-    start: Array,
-    memory: tuple[Any, ...],
-    key: Any,
-) -> tuple[tuple[Array, ...], tuple[Any, ...]]:
-    view = View(observations, jnp.zeros((1, 0)), available, None)
-    return act(roster, actors, view, start, memory, key)
+_act = jax.jit(act, static_argnames="roster")
 
 
 def load_policy(run: str | Path, *, seed: int = 0) -> Policy:

@@ -78,7 +78,9 @@ def test_one_step_at_a_time_the_policy_takes_the_actions_of_the_rollout_with_the
     def replay(memory):
         def step(memory, now):
             view, start, key = now
-            actions, after = act(at.roster, at.actors, view, start, memory, jax.random.split(key)[0])
+            actions, after = act(
+                at.roster, at.actors, view.observation, view.available, start, memory, jax.random.split(key)[0]
+            )
             return after, (actions, memory)
 
         return jax.lax.scan(step, memory, (view, jnp.asarray(flat(at.played.start)), keys))

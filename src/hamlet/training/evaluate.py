@@ -98,7 +98,8 @@ def _play(
             actions, memory = _random(roster, episodes, act_key), play.memory
         else:
             key = act_key if mode == "stochastic" else None
-            actions, memory = act(roster, actors, play.copies.view, play.start, play.memory, key)
+            view = play.copies.view
+            actions, memory = act(roster, actors, view.observation, view.available, play.start, play.memory, key)
         copies, _, outcome = vector.step(env, env_key, play.copies, actions)
         ended = outcome.terminated | outcome.truncated
         own = own + jnp.where(over[:, None], 0.0, outcome.reward)

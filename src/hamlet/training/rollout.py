@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float
 
 from hamlet.distributions import Distribution
 from hamlet.envs import copies as vector
-from hamlet.envs.base import Environment, View
+from hamlet.envs.base import Environment
 from hamlet.envs.copies import Copies
 from hamlet.estimation.trajectory import Trajectory
 from hamlet.networks.heads import Actor, encode
@@ -51,7 +51,8 @@ def begin(env: Environment, body: Body, count: int, key: Key) -> Play:
 def act(
     roster: Roster,
     actors: tuple[Actor, ...],
-    view: View,
+    observation: tuple[Array, ...],
+    available: tuple[Any, ...],
     start: Bool[Array, " E"],
     memory: tuple[Any, ...],
     key: Key | None,
@@ -59,7 +60,7 @@ def act(
     """Every agent's action ``[E, N, …]`` per group: sampled, or without a key the mode; and the memory after it."""
     actions, memories = [], []
     for g, group in enumerate(roster.groups):
-        seen = (encode(view.observation[g], group.observation), view.available[g], memory[g])
+        seen = (encode(observation[g], group.observation), available[g], memory[g])
         parts = [None if x is None else roster.by_unit(g, x, 1) for x in seen]
         policy, after = jax.vmap(partial(_distribution, start))(actors[g], *parts)
         policy: Distribution = jax.tree.map(lambda leaf: roster.from_unit(leaf, 1), policy)
@@ -90,7 +91,7 @@ def rollout(
     def step(play: Play, key: Key) -> tuple[Play, tuple[Any, ...]]:
         act_key, env_key = jax.random.split(key)
         view = play.copies.view
-        actions, memory = act(roster, actors, view, play.start, play.memory, act_key)
+        actions, memory = act(roster, actors, view.observation, view.available, play.start, play.memory, act_key)
         copies, arrival, outcome = vector.step(env, env_key, play.copies, actions)
         ended = outcome.terminated | outcome.truncated
         total = play.total + outcome.reward.sum(-1)
