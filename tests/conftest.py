@@ -14,6 +14,10 @@ typing.Protocol._is_runtime_protocol = True  # type: ignore[attr-defined]
 # Before anything imports hamlet: every annotated array is then checked at every call.
 install_import_hook("hamlet", "shapes.checked")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# Tests compile much and compute little: half of their time would go into optimising what runs for milliseconds.
+os.environ["XLA_FLAGS"] = (
+    f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+)
 # Programs compiled by an earlier run of the tests, or by a process that a test starts, are not compiled again.
 _CACHE = Path(__file__).parents[1] / ".pytest_cache" / "xla"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))

@@ -2,8 +2,11 @@
 
 from typing import Any, Self
 
-from beartype import beartype
+from beartype import BeartypeConf, beartype
 from beartype.roar import BeartypeDecorHintException
+
+# An int is a float to a type checker (PEP 484), and so it is here.
+_checker = beartype(conf=BeartypeConf(is_pep484_tower=True))
 
 
 def checked(thing: Any) -> Any:
@@ -12,6 +15,6 @@ def checked(thing: Any) -> Any:
     if not isinstance(thing, type) and Self in annotations.values():
         thing.__annotations__ = {name: Any if hint is Self else hint for name, hint in annotations.items()}
     try:
-        return beartype(thing)
+        return _checker(thing)
     except BeartypeDecorHintException:
         return thing

@@ -149,7 +149,7 @@ def test_the_wandb_sink_leaves_the_mode_to_the_environment(tmp_path, monkeypatch
     recorder = Recorder()
     monkeypatch.setitem(sys.modules, "wandb", types.SimpleNamespace(init=recorder.init))
     sink: Sink = WandbSink(tmp_path, project="p", identity="abc")
-    sink.write(30, {"return": np.float32(1.5)})
+    sink.write(30, {"return": 1.5})
     sink.close()
     (_, _, options), *rest = recorder.calls
     assert "mode" not in options and options["id"] == "abc" and options["resume"] == "allow"
