@@ -42,8 +42,8 @@ class Body:
 class Layer(eqx.Module):
     """LayerNorm, then linear: ((x − mean) / √(variance + 10⁻⁵) · scale + shift) W + b.
 
-    Computed as x̂ (scale ⊙ W) + (b + shift W), which is the same function with the same gradients at two passes over
-    the batch less in each direction: on the CPU that is a sixth of an update. Ba et al., 2016, arXiv:1607.06450.
+    Computed as x̂ (scale ⊙ W) + (b + shift W), which is the same function with the same gradients at fewer passes over
+    the batch. Ba et al., 2016, arXiv:1607.06450.
     """
 
     scale: Float[Array, " I"]
