@@ -22,7 +22,7 @@ def metrics(tmp_path):
 
 def test_values_are_read_in_the_order_of_their_steps(metrics):
     metrics.write([(20, {"return": 2.0, "entropy": 0.5}), (10, {"return": 1.0})])
-    metrics.write([(30, {"return": np.float32(0.1)})])
+    metrics.write([(30, {"return": float(np.float32(0.1))})])
     steps, values = metrics.read("return")
     assert steps.tolist() == [10, 20, 30] and values.tolist() == [1.0, 2.0, float(np.float32(0.1))]
     assert (steps.dtype, values.dtype) == (np.int64, np.float64)
