@@ -89,6 +89,7 @@ RECORDS: dict[str, Record] = {
     "speed-seeds": Record("two seeds one after another, and at once in two processes", 3.0, seeds.measure),
     "scaling": Record("3 to 48 agents", 6.0, lambda work: scaling.measure()),
     "learning-spread-continuous": _learning("happo", "spread", "continuous", 10_000_000),
+    "learning-spread-continuous-as-written": _learning("happo", "spread", "continuous", 10_000_000, entropy=0.01),
     "learning-spread-discrete": _learning("happo", "spread", "discrete", 10_000_000),
     "learning-spread-discrete-tuned": _learning("happo", "spread", "discrete", 10_000_000, preset="tuned/mpe"),
     "learning-speaker-listener-continuous": _learning("happo", "speaker_listener", "continuous", 10_000_000),

@@ -8,9 +8,9 @@ sharing by groups shares nothing there, as published too. IPPO and MAA2C are not
 
 The entropy bonus of continuous actions. The table says 0.01. The code that drew the paper's curves summed the entropy
 over the batch where it meant to average it (repaired in October 2024), so that for a Box the coefficient acted as
-0.01 × 4000 = 40: σ rises to its bound of 0.5 as fast as Adam goes. With 0.01 meant as written, HAPPO stays well below
-the published return on continuous spread, so ``PAPER_CONTINUOUS`` says what was run, 40, and ``PAPER`` what was
-written. HATRPO has no such bonus.
+0.01 × 4000 = 40: σ rises to its bound of 0.5 as fast as Adam goes. With 0.01 meant as written, HAPPO stood below the
+published return on continuous spread where it was tried, so ``PAPER_CONTINUOUS`` says what was run, 40, and ``PAPER``
+what was written. HATRPO has no such bonus.
 """
 
 from functools import partial
@@ -118,5 +118,5 @@ _FIRST_ORDER = ("happo", "haa2c", "mappo", "ippo", "maa2c")
 
 PAPER_CONTINUOUS = PAPER | {name: partial(PAPER[name], entropy=0.01 * 4000) for name in _FIRST_ORDER}
 
-# Ours, for discrete actions: with 0.01 one agent of spread soon flees from collisions, and does not come back.
+# Ours, for discrete actions: with 0.01 one agent of spread tended to flee from collisions for good.
 TUNED = PAPER | {name: partial(PAPER[name], entropy=0.1) for name in _FIRST_ORDER}
