@@ -10,6 +10,7 @@ import numpy as np
 
 from games import MaskedRecurrent
 from hamlet.algorithms import happo
+from hamlet.distributions import noise
 from hamlet.envs.base import View
 from hamlet.estimation.trajectory import Trajectory
 from hamlet.haml.drift import ZeroDrift
@@ -61,7 +62,7 @@ def experience(seed, kind, policy, *, sequences=24, agents=1, scale=1.0):
     distribution, _ = policy(observation, memory, start, available)
     return Experience(
         observation=observation,
-        action=distribution.sample(keys[5]),
+        action=distribution.sample(noise(policy.space, keys[5], *shape)),
         available=available,
         alive=alive,
         start=start,

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hamlet.distributions import Categorical, DiagonalNormal, MultiCategorical
+from hamlet.distributions import Categorical, DiagonalNormal, MultiCategorical, noise
+from hamlet.spaces import Box, Discrete, MultiDiscrete
 
 MASK = jnp.array([[True, False, True, True], [True, True, False, False], [False, True, False, False]])
 
@@ -46,7 +47,7 @@ def test_a_multi_categorical_is_the_product_of_its_choices():
     np.testing.assert_allclose(policy.entropy(), sum(p.entropy() for p, _ in parts), rtol=1e-6)
     np.testing.assert_allclose(policy.kl(other), sum(p.kl(q) for p, q in parts), rtol=1e-5)
     np.testing.assert_array_equal(policy.mode(), jnp.stack([p.mode() for p, _ in parts], -1))
-    assert policy.sample(jax.random.key(0)).shape == (5, 2)
+    assert policy.sample(logits(4, 5, 7)).shape == (5, 2)
 
 
 def test_a_diagonal_normal_is_that_of_the_closed_forms():
@@ -62,9 +63,23 @@ def test_a_diagonal_normal_is_that_of_the_closed_forms():
     expected = np.log(other_std / std) + (std**2 + (mean - other_mean) ** 2) / (2 * other_std**2) - 0.5
     np.testing.assert_allclose(policy.kl(other), expected.sum(-1), rtol=1e-4)
     np.testing.assert_allclose(policy.mode(), mean, rtol=1e-6)
-    drawn = jax.vmap(policy.sample)(jax.random.split(jax.random.key(7), 4000))
+    drawn = jax.vmap(policy.sample)(noise(Box(0.0, 1.0, (2,)), jax.random.key(7), 4000, 6))
     np.testing.assert_allclose((drawn.mean(0) - mean) / std, 0.0, atol=5 / 63)
     np.testing.assert_allclose(drawn.std(0), std, rtol=0.06)
+
+
+def test_choices_are_drawn_as_often_as_they_are_likely():
+    x = logits(17, 7)
+    for policy, space in (
+        (Categorical.from_logits(x), Discrete(7)),
+        (MultiCategorical.from_logits(x, (3, 4)), MultiDiscrete((3, 4))),
+    ):
+        drawn = jax.vmap(policy.sample)(noise(space, jax.random.key(18), 20_000))
+        parts = getattr(policy, "parts", (policy,))
+        for k, part in enumerate(parts):
+            chosen = np.asarray(drawn).reshape(20_000, -1)[:, k]
+            shares = np.bincount(chosen, minlength=part.log_probs.size) / 20_000
+            np.testing.assert_allclose(shares, np.exp(part.log_probs), atol=4 * 0.5 / 20_000**0.5)
 
 
 CASES = {
@@ -89,7 +104,7 @@ def test_an_unavailable_choice_has_probability_zero_exactly_and_is_never_drawn()
     for scale in (1.0, 1e4):
         policy = Categorical.from_logits(scale * logits(10, 3, 4), MASK)
         assert (jnp.exp(policy.log_probs)[~MASK] == 0).all()
-        drawn = jax.vmap(policy.sample)(jax.random.split(jax.random.key(11), 2000))
+        drawn = jax.vmap(policy.sample)(noise(Discrete(4), jax.random.key(11), 2000, 3))
         assert MASK[jnp.arange(3)[None].repeat(2000, 0), drawn].all()
         assert MASK[jnp.arange(3), policy.mode()].all()
     sums = jnp.exp(Categorical.from_logits(logits(12, 3, 4), MASK).log_probs).sum(-1)

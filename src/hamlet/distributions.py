@@ -11,10 +11,25 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from hamlet.spaces import Box, Space
 from hamlet.types import Key
 
 # A choice that is not available: finite, so that 0 · log 0 stays 0, and so low that exp gives exactly 0.
 _FORBIDDEN = -1e9
+
+
+def noise(space: Space, key: Key, *lead: int) -> Float[Array, "*lead W"]:
+    """What a sample is made of: standard Gumbel numbers for choices, standard normal ones for a Box.
+
+    It depends on no policy, so that a rollout draws it for all of its steps at once.
+    """
+    shape = (*lead, space.width)
+    return jax.random.normal(key, shape) if isinstance(space, Box) else jax.random.gumbel(key, shape)
+
+
+def _total(terms: Float[Array, "*B A"]) -> Float[Array, "*B"]:
+    """The sum over the last axis, as a product: a CPU is slow at sums over few neighbours."""
+    return jnp.dot(terms, jnp.ones(terms.shape[-1], terms.dtype), precision="highest")
 
 
 class Categorical(eqx.Module):
@@ -36,11 +51,11 @@ class Categorical(eqx.Module):
     def log_prob(self, action: Int[Array, "*B"]) -> Float[Array, "*B"]:
         """Logarithm log π(a), nats."""
         chosen = jax.nn.one_hot(action, self.log_probs.shape[-1], dtype=bool)
-        return jnp.where(chosen, self.log_probs, 0.0).sum(-1)
+        return _total(jnp.where(chosen, self.log_probs, 0.0))
 
-    def sample(self, key: Key) -> Int[Array, "*B"]:
-        """One action each."""
-        return jax.random.categorical(key, self.log_probs).astype(jnp.int32)
+    def sample(self, noise: Float[Array, "*B A"]) -> Int[Array, "*B"]:
+        """One action each: argmax of log π(a) + Gumbel noise."""
+        return jnp.argmax(self.log_probs + noise, axis=-1).astype(jnp.int32)
 
     def mode(self) -> Int[Array, "*B"]:
         """The likeliest action; the lowest index among equals."""
@@ -48,11 +63,11 @@ class Categorical(eqx.Module):
 
     def entropy(self) -> Float[Array, "*B"]:
         """H = −Σₐ π(a) log π(a), nats."""
-        return -(jnp.exp(self.log_probs) * self.log_probs).sum(-1)
+        return -_total(jnp.exp(self.log_probs) * self.log_probs)
 
     def kl(self, other: "Categorical") -> Float[Array, "*B"]:
         """KL(self‖other) = Σₐ π(a) (log π(a) − log π′(a)), nats; exact."""
-        return (jnp.exp(self.log_probs) * (self.log_probs - other.log_probs)).sum(-1)
+        return _total(jnp.exp(self.log_probs) * (self.log_probs - other.log_probs))
 
     def fisher(self, tangent: "Categorical") -> "Categorical":
         """Fisher information applied to a tangent of the log-probabilities: π(a) · d log π(a)."""
@@ -81,10 +96,11 @@ class MultiCategorical(eqx.Module):
     def _first(self, action: Int[Array, "*B M"]) -> Float[Array, "*B"]:
         return self.parts[0].log_prob(action[..., 0])
 
-    def sample(self, key: Key) -> Int[Array, "*B M"]:
-        """One action each."""
-        keys = jax.random.split(key, len(self.parts))
-        return jnp.stack([p.sample(k) for p, k in zip(self.parts, keys, strict=True)], axis=-1)
+    def sample(self, noise: Float[Array, "*B A"]) -> Int[Array, "*B M"]:
+        """One action each, from Gumbel noise for all choices side by side."""
+        cuts = np.cumsum([part.log_probs.shape[-1] for part in self.parts])[:-1]
+        pieces = jnp.split(noise, cuts, axis=-1)
+        return jnp.stack([p.sample(x) for p, x in zip(self.parts, pieces, strict=True)], axis=-1)
 
     def mode(self) -> Int[Array, "*B M"]:
         """The likeliest action."""
@@ -112,11 +128,11 @@ class DiagonalNormal(eqx.Module):
     def log_prob(self, action: Float[Array, "*B D"]) -> Float[Array, "*B"]:
         """Logarithm log π(a) = −½ Σ_d ( z_d² + log 2π ) − Σ_d log σ_d with z = (a − μ)/σ; nats."""
         z = (action - self.mean) / self.std
-        return (-0.5 * (z**2 + jnp.log(2 * jnp.pi)) - jnp.log(self.std)).sum(-1)
+        return _total(-0.5 * (z**2 + jnp.log(2 * jnp.pi)) - jnp.log(self.std))
 
-    def sample(self, key: Key) -> Float[Array, "*B D"]:
-        """μ + σ ε, one action each."""
-        return self.mean + self.std * jax.random.normal(key, self.mean.shape)
+    def sample(self, noise: Float[Array, "*B D"]) -> Float[Array, "*B D"]:
+        """μ + σ ε, one action each, from standard normal noise."""
+        return self.mean + self.std * noise
 
     def mode(self) -> Float[Array, "*B D"]:
         """μ."""
@@ -124,13 +140,13 @@ class DiagonalNormal(eqx.Module):
 
     def entropy(self) -> Float[Array, "*B"]:
         """Σ_d ( ½ log 2πe + log σ_d ), nats."""
-        return (0.5 * jnp.log(2 * jnp.pi * jnp.e) + jnp.log(self.std) + jnp.zeros_like(self.mean)).sum(-1)
+        return _total(0.5 * jnp.log(2 * jnp.pi * jnp.e) + jnp.log(self.std) + jnp.zeros_like(self.mean))
 
     def kl(self, other: "DiagonalNormal") -> Float[Array, "*B"]:
         """KL(self‖other) = Σ_d [ log(σ′/σ) + (σ² + (μ − μ′)²) / (2σ′²) − ½ ], nats; exact."""
         ratio = self.std / other.std
         distance = (self.mean - other.mean) / other.std
-        return (0.5 * (ratio**2 + distance**2 - 1.0) - jnp.log(ratio)).sum(-1)
+        return _total(0.5 * (ratio**2 + distance**2 - 1.0) - jnp.log(ratio))
 
     def fisher(self, tangent: "DiagonalNormal") -> "DiagonalNormal":
         """Fisher information applied to a tangent: dμ/σ² and 2 dσ/σ²."""
@@ -144,8 +160,8 @@ class Distribution(Protocol):
         """Logarithm of the probability or density, nats."""
         ...
 
-    def sample(self, key: Key) -> Any:
-        """One action each."""
+    def sample(self, noise: Float[Array, "*B W"]) -> Any:
+        """One action each, a function of the noise that `noise` draws."""
         ...
 
     def mode(self) -> Any:

@@ -13,7 +13,7 @@ from hamlet.networks.torso import Body, blank
 from hamlet.roster import Group, Roster
 from hamlet.spaces import Box
 from hamlet.training.compiled import roster_of
-from hamlet.training.rollout import act
+from hamlet.training.rollout import act, draw
 from hamlet.training.run import Run
 
 
@@ -58,9 +58,9 @@ class Policy:
                 raise unknown("agent", name, self.agents)
         arrays = tuple(self._gather(group.names, group.observation, observations) for group in self.roster.groups)
         masks = tuple(self._masks(group, available) for group in self.roster.groups)
-        key = None if deterministic else jax.random.fold_in(self._key, self._count)
+        noises = None if deterministic else draw(self.roster, jax.random.fold_in(self._key, self._count), 1)
         start = np.array([self._start])
-        actions, self._memory = _act(self.roster, self._actors, arrays, masks, start, self._memory, key)
+        actions, self._memory = _act(self.roster, self._actors, arrays, masks, start, self._memory, noises)
         self._start, self._count = False, self._count + 1
         answer: dict[str, Any] = {}
         for group, values in zip(self.roster.groups, actions, strict=True):

@@ -17,7 +17,7 @@ from pieces import masked_play
 def constant(value):
     """A network whose value is the same everywhere."""
     network = Value.create(jax.random.key(0), 2, Body(hidden=()))
-    return eqx.tree_at(lambda n: (n.head.weight, n.head.bias), network, (jnp.zeros((2, 1)), jnp.full(1, value)))
+    return eqx.tree_at(lambda n: (n.head.weight, n.head.bias), network, (jnp.zeros((1, 2)), jnp.full(1, value)))
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from hamlet.haml.drift import ClipDrift
 from hamlet.haml.surrogate import Importance
 from hamlet.haml.template import create, experience, update
 from hamlet.networks.heads import parameter_count
-from hamlet.training.rollout import act
+from hamlet.training.rollout import act, draw
 from pieces import masked_play, moved, same
 
 T, E = 20, 4
@@ -71,19 +71,17 @@ def test_unavailable_actions_are_never_taken(at):
 
 
 def test_one_step_at_a_time_the_policy_takes_the_actions_of_the_rollout_with_the_memory_stored(at):
-    keys = jax.random.split(at.key, (4, 5)).reshape(T)
+    noises = jax.tree.map(lambda x: x.reshape(T, *x.shape[2:]), draw(at.roster, jax.random.split(at.key)[0], 4, 5, E))
     view = jax.tree.map(lambda x: x.reshape(T, *x.shape[2:]), at.played.view)
 
     @jax.jit
     def replay(memory):
         def step(memory, now):
-            view, start, key = now
-            actions, after = act(
-                at.roster, at.actors, view.observation, view.available, start, memory, jax.random.split(key)[0]
-            )
+            view, start, noise = now
+            actions, after = act(at.roster, at.actors, view.observation, view.available, start, memory, noise)
             return after, (actions, memory)
 
-        return jax.lax.scan(step, memory, (view, jnp.asarray(flat(at.played.start)), keys))
+        return jax.lax.scan(step, memory, (view, jnp.asarray(flat(at.played.start)), noises))
 
     last, (actions, memories) = replay(at.first.memory)
     for g in range(2):

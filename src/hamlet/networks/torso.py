@@ -40,30 +40,31 @@ class Body:
 
 
 class Layer(eqx.Module):
-    """LayerNorm, then linear: ((x − mean) / √(variance + 10⁻⁵) · scale + shift) W + b.
+    """LayerNorm, then linear: W (x̂ ⊙ scale + shift) + b with x̂ = (x − mean) / √(variance + 10⁻⁵).
 
-    Computed as x̂ (scale ⊙ W) + (b + shift W), which is the same function with the same gradients at fewer passes over
-    the batch. Ba et al., 2016, arXiv:1607.06450.
+    Computed as x̂ (W ⊙ scale)ᵀ + 1 (b + W shift)ᵀ, which is the same function with the same gradients at fewer passes
+    over the batch. Ba et al., 2016, arXiv:1607.06450.
     """
 
     scale: Float[Array, " I"]
     shift: Float[Array, " I"]
-    weight: Float[Array, "I O"]
+    weight: Float[Array, "O I"]
     bias: Float[Array, " O"]
 
     @classmethod
     def create(cls, key: Key, inputs: int, outputs: int, *, gain: float) -> "Layer":
         """Scale 1, shift 0, orthogonal weights, zero bias."""
-        return cls(jnp.ones(inputs), jnp.zeros(inputs), orthogonal(key, inputs, outputs, gain=gain), jnp.zeros(outputs))
+        return cls(jnp.ones(inputs), jnp.zeros(inputs), orthogonal(key, outputs, inputs, gain=gain), jnp.zeros(outputs))
 
     def __call__(self, x: Float[Array, "*B I"]) -> Float[Array, "*B O"]:
         """Apply to the last axis.
 
-        As rows: on the CPU a gradient through ``[B, 1, I]`` is slower than through ``[B, I]``.
+        As rows: on the CPU a gradient through ``[B, 1, I]`` is slower than through ``[B, I]``. Weights are stored
+        outputs first and the bias enters as a product, because the gradients of narrow layers are slow otherwise.
         """
         rows = normalise(x.reshape(-1, x.shape[-1]))
-        bias = self.bias + self.shift @ self.weight
-        out = rows @ (self.scale[:, None] * self.weight) + jnp.broadcast_to(bias, (rows.shape[0], bias.shape[0]))
+        bias = self.bias + self.weight @ self.shift
+        out = rows @ (self.weight * self.scale[None]).T + jnp.ones((rows.shape[0], 1)) @ bias[None]
         return out.reshape(*x.shape[:-1], -1)
 
 

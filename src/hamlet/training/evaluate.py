@@ -15,7 +15,7 @@ from hamlet.errors import RequestError
 from hamlet.networks.heads import Actor
 from hamlet.networks.torso import Body
 from hamlet.roster import Roster
-from hamlet.training.rollout import Play, act, begin
+from hamlet.training.rollout import Play, act, begin, draw
 from hamlet.types import Key
 
 # Episodes played together; more wait their turn, so that memory does not grow with them.
@@ -97,9 +97,9 @@ def _play(
         if mode == "random":
             actions, memory = _random(roster, episodes, act_key), play.memory
         else:
-            key = act_key if mode == "stochastic" else None
+            noises = draw(roster, act_key, episodes) if mode == "stochastic" else None
             view = play.copies.view
-            actions, memory = act(roster, actors, view.observation, view.available, play.start, play.memory, key)
+            actions, memory = act(roster, actors, view.observation, view.available, play.start, play.memory, noises)
         copies, _, outcome = vector.step(env, env_key, play.copies, actions)
         ended = outcome.terminated | outcome.truncated
         own = own + jnp.where(over[:, None], 0.0, outcome.reward)

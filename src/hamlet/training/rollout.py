@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from hamlet.distributions import Distribution
+from hamlet.distributions import Distribution, noise
 from hamlet.envs import copies as vector
 from hamlet.envs.base import Environment
 from hamlet.envs.copies import Copies
@@ -55,18 +55,24 @@ def act(
     available: tuple[Any, ...],
     start: Bool[Array, " E"],
     memory: tuple[Any, ...],
-    key: Key | None,
+    noise: tuple[Array, ...] | None,
 ) -> tuple[tuple[Array, ...], tuple[Any, ...]]:
-    """Every agent's action ``[E, N, …]`` per group: sampled, or without a key the mode; and the memory after it."""
+    """Every agent's action ``[E, N, …]`` per group: sampled, or without noise the mode; and the memory after it."""
     actions, memories = [], []
     for g, group in enumerate(roster.groups):
         seen = (encode(observation[g], group.observation), available[g], memory[g])
         parts = [None if x is None else roster.by_unit(g, x, 1) for x in seen]
         policy, after = jax.vmap(partial(_distribution, start))(actors[g], *parts)
         policy: Distribution = jax.tree.map(lambda leaf: roster.from_unit(leaf, 1), policy)
-        actions.append(policy.mode() if key is None else policy.sample(jax.random.fold_in(key, g)))
+        actions.append(policy.mode() if noise is None else policy.sample(noise[g]))
         memories.append(None if after is None else roster.from_unit(after, 1))
     return tuple(actions), tuple(memories)
+
+
+def draw(roster: Roster, key: Key, *lead: int) -> tuple[Float[Array, "*lead _N _W"], ...]:
+    """For every group, the noise of its agents' actions."""
+    keys = jax.random.split(key, len(roster.groups))
+    return tuple(noise(group.action, k, *lead, len(group.names)) for group, k in zip(roster.groups, keys, strict=True))
 
 
 def _distribution(
@@ -86,12 +92,15 @@ def _distribution(
 def rollout(
     env: Environment, roster: Roster, actors: tuple[Actor, ...], play: Play, *, steps: int, length: int, key: Key
 ) -> tuple[Play, Trajectory, Episodes]:
-    """``steps`` steps of every copy, in chunks of ``length``."""
+    """``steps`` steps of every copy, in chunks of ``length``.
 
-    def step(play: Play, key: Key) -> tuple[Play, tuple[Any, ...]]:
-        act_key, env_key = jax.random.split(key)
+    All random numbers of the policies are drawn beforehand: a generator within the loop costs more than the networks.
+    """
+
+    def step(play: Play, chance: tuple[Any, Key]) -> tuple[Play, tuple[Any, ...]]:
+        noises, env_key = chance
         view = play.copies.view
-        actions, memory = act(roster, actors, view.observation, view.available, play.start, play.memory, act_key)
+        actions, memory = act(roster, actors, view.observation, view.available, play.start, play.memory, noises)
         copies, arrival, outcome = vector.step(env, env_key, play.copies, actions)
         ended = outcome.terminated | outcome.truncated
         total = play.total + outcome.reward.sum(-1)
@@ -99,12 +108,14 @@ def rollout(
         after = Play(copies, ended, memory, jnp.where(ended, 0.0, total))
         return after, (view, play.start, actions, outcome, arrival, done)
 
-    def chunk(play: Play, keys: Array) -> tuple[Play, tuple[Any, ...]]:
-        after, record = jax.lax.scan(step, play, keys)
+    def chunk(play: Play, chances: tuple[Any, Array]) -> tuple[Play, tuple[Any, ...]]:
+        after, record = jax.lax.scan(step, play, chances)
         return after, (*record, play.memory)
 
-    keys = jax.random.split(key, (steps // length, length))
-    play, (view, start, actions, outcome, arrival, done, memory) = jax.lax.scan(chunk, play, keys)
+    act_key, env_key = jax.random.split(key)
+    lead = (steps // length, length)
+    chances = draw(roster, act_key, *lead, play.start.shape[0]), jax.random.split(env_key, lead)
+    play, (view, start, actions, outcome, arrival, done, memory) = jax.lax.scan(chunk, play, chances)
     trajectory = Trajectory(
         view, start, actions, outcome.reward, outcome.terminated, outcome.truncated, arrival, memory
     )
