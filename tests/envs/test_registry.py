@@ -8,6 +8,8 @@ from hamlet.envs.simple_speaker_listener import SimpleSpeakerListener
 from hamlet.envs.simple_spread import SimpleSpread
 from hamlet.errors import RequestError
 
+MPE = sorted(name for name in ENVIRONMENTS if name.startswith("mpe/"))
+
 
 class Entry:
     """A stand-in for an installed entry point."""
@@ -23,10 +25,10 @@ def test_the_three_tasks_are_made_by_name_with_their_options():
     assert make("mpe/simple_spread", agents=5, local_ratio=0.25) == SimpleSpread(agents=5, local_ratio=0.25)
     assert make("mpe/simple_reference", continuous=False) == SimpleReference(continuous=False)
     assert make("mpe/simple_speaker_listener", max_steps=7) == SimpleSpeakerListener(max_steps=7)
-    assert sorted(ENVIRONMENTS) == ["mpe/simple_reference", "mpe/simple_speaker_listener", "mpe/simple_spread"]
+    assert MPE == ["mpe/simple_reference", "mpe/simple_speaker_listener", "mpe/simple_spread"]
 
 
-@pytest.mark.parametrize("name", sorted(ENVIRONMENTS))
+@pytest.mark.parametrize("name", MPE)
 def test_an_environment_is_hashable_and_cannot_be_changed(name):
     env = make(name)
     assert hash(env) == hash(make(name)) and env == make(name) and env != make(name, max_steps=3)

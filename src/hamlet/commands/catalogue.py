@@ -8,6 +8,7 @@ from typing import Any
 
 from hamlet.algorithms import ALGORITHMS
 from hamlet.commands.options import Command, Group
+from hamlet.commands.values import required
 from hamlet.envs.registry import ENTRY_POINTS, ENVIRONMENTS
 from hamlet.errors import RequestError, RunError, unknown
 from hamlet.presets import PRESETS
@@ -79,7 +80,7 @@ def _environments() -> list[tuple[str, str]]:
 def _spelt(flags: tuple[str, ...], default: Any) -> str:
     if len(flags) == 2:
         return flags[0 if default else 1]
-    return f"{flags[0]} {default}"
+    return f"{flags[0]} {'…' if required(default) else default}"
 
 
 def _presets() -> list[tuple[str, str]]:

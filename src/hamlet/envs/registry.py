@@ -10,6 +10,7 @@ from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import Any
 
+from hamlet.envs import matrix, matrix_games, small_games
 from hamlet.envs.base import Environment
 from hamlet.envs.simple_reference import SimpleReference
 from hamlet.envs.simple_speaker_listener import SimpleSpeakerListener
@@ -19,6 +20,18 @@ from hamlet.errors import RequestError, unknown
 ENTRY_POINTS = "hamlet.envs"
 
 ENVIRONMENTS: dict[str, Callable[..., Environment]] = {
+    "game/product": small_games.Product,
+    "game/product_discrete": small_games.ProductDiscrete,
+    "game/two_state": small_games.TwoStateGame,
+    "matrix/chicken": matrix_games.chicken,
+    "matrix/climbing": matrix_games.climbing,
+    "matrix/example_1": matrix_games.example_1,
+    "matrix/example_2": small_games.Halves,
+    "matrix/file": matrix.file,
+    "matrix/matching_pennies": matrix_games.matching_pennies,
+    "matrix/penalty": matrix_games.penalty,
+    "matrix/prisoners_dilemma": matrix_games.prisoners_dilemma,
+    "matrix/stag_hunt": matrix_games.stag_hunt,
     "mpe/simple_reference": SimpleReference,
     "mpe/simple_speaker_listener": SimpleSpeakerListener,
     "mpe/simple_spread": SimpleSpread,

@@ -1,0 +1,226 @@
+"""Small common-reward games that are given by a rule. Each agent gets an equal share of the team's reward.
+
+References: Zhong et al., 2024, arXiv:2304.09870, example 2 and figure 1; the two-state game is that of Wang et al.,
+2021, arXiv:2008.01062.
+"""
+
+from dataclasses import dataclass
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from hamlet.envs.base import Group, Outcome, View
+from hamlet.envs.matrix import SIGHT, RoundState, after, begin, group
+from hamlet.errors import require
+from hamlet.spaces import Box, Discrete
+from hamlet.types import Key
+
+PAIR = ("agent_0", "agent_1")
+
+
+@dataclass(frozen=True)
+class Halves:
+    """Example 2 of HARL: 1 where one half of the agents, the first or the second, plays 0 and the other 1.
+
+        r(0ⁿᐟ², 1ⁿᐟ²) = r(1ⁿᐟ², 0ⁿᐟ²) = 1,  and 0 for all other joint actions.
+
+    A policy that all agents share, with θ the probability of 0, earns 2 θⁿᐟ² (1 − θ)ⁿᐟ² ≤ 2/2ⁿ.
+
+    Attributes:
+        agents: How many agents, n; even.
+        rounds: Rounds of an episode; at least 1.
+    """
+
+    agents: int = 4
+    rounds: int = 1
+
+    def __post_init__(self):
+        near = max(2, self.agents + self.agents % 2)
+        require(
+            self.agents >= 2 and self.agents % 2 == 0,
+            f"agents must be even and at least 2, not {self.agents}; the nearest is {near}",
+        )
+        require(self.rounds >= 1, f"rounds must be at least 1, not {self.rounds}")
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """One group of all agents."""
+        return (group(tuple(f"agent_{i}" for i in range(self.agents)), Discrete(2)),)
+
+    @property
+    def state_width(self) -> int:
+        """Of the constant that is seen."""
+        return len(SIGHT)
+
+    @property
+    def payoffs(self) -> np.ndarray:
+        """``[n, 2, …, 2]``, of n·2ⁿ numbers."""
+        table = np.zeros((self.agents, *(2,) * self.agents))
+        half = self.agents // 2
+        for first in (0, 1):
+            table[(slice(None), *(first,) * half, *(1 - first,) * half)] = 1 / self.agents
+        return table
+
+    def reset(self, key: Key) -> tuple[RoundState, View]:
+        """The same for every key."""
+        del key
+        return begin(self.groups)
+
+    def step(self, key: Key, state: RoundState, actions: tuple[Array, ...]) -> tuple[RoundState, View, Outcome]:
+        """One round."""
+        del key
+        first = actions[0][0]
+        wanted = jnp.where(jnp.arange(self.agents) < self.agents // 2, first, 1 - first)
+        reward = (actions[0] == wanted).all().astype(jnp.float32) / self.agents
+        return after(self.groups, state, jnp.broadcast_to(reward[None], (self.agents,)), self.rounds)
+
+
+@dataclass(frozen=True)
+class Product:
+    """The product of two actions in [−bound, bound]: r = a₁·a₂. Figure 1 of HARL.
+
+    Actions are clipped to the bounds.
+
+    Attributes:
+        bound: Of both actions; above 0.
+        rounds: Rounds of an episode; at least 1.
+    """
+
+    bound: float = 10.0
+    rounds: int = 1
+
+    def __post_init__(self):
+        require(0 < self.bound < float("inf"), f"bound must be a number above 0, not {self.bound}")
+        require(self.rounds >= 1, f"rounds must be at least 1, not {self.rounds}")
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """Both agents."""
+        return (group(PAIR, Box(-self.bound, self.bound, (1,))),)
+
+    @property
+    def state_width(self) -> int:
+        """Of the constant that is seen."""
+        return len(SIGHT)
+
+    def reset(self, key: Key) -> tuple[RoundState, View]:
+        """The same for every key."""
+        del key
+        return begin(self.groups)
+
+    def step(self, key: Key, state: RoundState, actions: tuple[Array, ...]) -> tuple[RoundState, View, Outcome]:
+        """One round."""
+        del key
+        return after(self.groups, state, _halved(jnp.clip(actions[0][:, 0], -self.bound, self.bound)), self.rounds)
+
+
+@dataclass(frozen=True)
+class ProductDiscrete:
+    """The product of two whole numbers in −bound … bound: r = a₁·a₂.
+
+    Choice c stands for the number c − bound.
+
+    Attributes:
+        bound: Of both numbers; at least 1.
+        rounds: Rounds of an episode; at least 1.
+    """
+
+    bound: int = 10
+    rounds: int = 1
+
+    def __post_init__(self):
+        require(self.bound >= 1, f"bound must be at least 1, not {self.bound}")
+        require(self.rounds >= 1, f"rounds must be at least 1, not {self.rounds}")
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """Both agents."""
+        return (group(PAIR, Discrete(2 * self.bound + 1)),)
+
+    @property
+    def state_width(self) -> int:
+        """Of the constant that is seen."""
+        return len(SIGHT)
+
+    @property
+    def payoffs(self) -> np.ndarray:
+        """``[2, choices, choices]``."""
+        number = np.arange(-self.bound, self.bound + 1)
+        return np.broadcast_to(np.outer(number, number) / 2, (2, number.size, number.size))
+
+    def reset(self, key: Key) -> tuple[RoundState, View]:
+        """The same for every key."""
+        del key
+        return begin(self.groups)
+
+    def step(self, key: Key, state: RoundState, actions: tuple[Array, ...]) -> tuple[RoundState, View, Outcome]:
+        """One round."""
+        del key
+        number = (actions[0] - self.bound).astype(jnp.float32)
+        return after(self.groups, state, _halved(number), self.rounds)
+
+
+def _halved(number: Float[Array, " 2"]) -> Float[Array, " 2"]:
+    """Half of the product for each."""
+    return jnp.broadcast_to((number[0] * number[1] / 2)[None], (2,))
+
+
+class TwoState(eqx.Module):
+    """Whether the rewarding state was left, and the steps so far."""
+
+    left: Int[Array, ""]
+    time: Int[Array, ""]
+
+
+@dataclass(frozen=True)
+class TwoStateGame:
+    """Two states: in the first both playing 0 earns ``reward`` and stays, both playing 1 leaves for good.
+
+    All other joint actions earn nothing and stay; in the second state nothing is earned. Both agents see the state.
+    The episode is truncated after ``horizon`` steps and never terminates.
+
+    Attributes:
+        reward: Of the team, a step.
+        horizon: Steps of an episode; at least 1.
+    """
+
+    reward: float = 1000.0
+    horizon: int = 50
+
+    def __post_init__(self):
+        require(bool(np.isfinite(self.reward)), f"reward must be finite, not {self.reward}")
+        require(self.horizon >= 1, f"horizon must be at least 1, not {self.horizon}")
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """Both agents."""
+        return (Group(PAIR, Box(0.0, 1.0, (2,)), Discrete(2)),)
+
+    @property
+    def state_width(self) -> int:
+        """One number for each state."""
+        return 2
+
+    def reset(self, key: Key) -> tuple[TwoState, View]:
+        """In the first state, for every key."""
+        del key
+        state = TwoState(jnp.int32(0), jnp.int32(0))
+        return state, _seen(state)
+
+    def step(self, key: Key, state: TwoState, actions: tuple[Array, ...]) -> tuple[TwoState, View, Outcome]:
+        """One step."""
+        del key
+        earned = (state.left == 0) & (actions[0] == 0).all()
+        leaves = (actions[0] == 1).all().astype(jnp.int32)
+        reward = jnp.where(earned, jnp.float32(self.reward / 2), 0.0)
+        state = TwoState(jnp.maximum(state.left, leaves), state.time + 1)
+        outcome = Outcome(jnp.broadcast_to(reward[None], (2,)), jnp.zeros((), bool), state.time >= self.horizon)
+        return state, _seen(state), outcome
+
+
+def _seen(state: TwoState) -> View:
+    sight = jax.nn.one_hot(state.left, 2)
+    return View((jnp.broadcast_to(sight[None], (2, 2)),), sight, (None,), None)

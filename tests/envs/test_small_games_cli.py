@@ -1,0 +1,70 @@
+"""Small games on the command line: listed, refused in one line, and plain about what is trained."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hamlet.cli import main
+from hamlet.envs import ENVIRONMENTS, make
+from hamlet.training.run import Run
+
+SMALL = ["--hidden", "8", "--copies", "16", "--steps-per-rollout", "4", "--epochs", "1", "--critic-epochs", "1"]
+TEAM = "every agent is trained on the team's reward: the sum over agents"
+
+
+@pytest.fixture(autouse=True)
+def _own_place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_list_has_one_line_for_each_with_what_it_is_and_its_options(capsys):
+    assert main(["list", "envs"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for name in ENVIRONMENTS:
+        (line,) = (line for line in lines if line.split()[0] == name)
+        assert ".  --env." in line and "class" not in line
+    assert any(line.startswith("matrix/file") and "--env.path …" in line for line in lines)
+    assert any(line.startswith("matrix/penalty") and "--env.k -100.0" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["matrix/climbin"], "'matrix/climbing'"),
+        (["matrix/file"], "--env.path is missing: it takes a path"),
+        (["matrix/file", "--env.path", "gone.json"], "gone.json cannot be read"),
+        (["matrix/penalty", "--env.kk", "3"], "nearest is --env.k "),
+        (["matrix/example_2", "--env.agents", "5"], "the nearest is 6"),
+    ],
+)
+def test_a_wrong_request_is_one_line(capsys, argv, said):
+    assert main(["train", "happo", *argv]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and said in err
+
+
+def test_a_cooperative_algorithm_trains_on_the_sum_of_a_general_sum_game_and_says_so(capsys):
+    Path("dilemma.json").write_text(json.dumps([[[-1, -3], [0, -2]], [[-1, 0], [-3, -2]]]))
+    argv = ["train", "happo", "matrix/file", "--env.path", "dilemma.json", "--steps", "128", "--out", "a"]
+    assert main([*argv, *SMALL]) == 0
+    assert TEAM in capsys.readouterr().err
+    assert json.loads(Path("a/config.json").read_text())["environment"]["payoffs"] == [
+        [[-1, -3], [0, -2]],
+        [[-1, 0], [-3, -2]],
+    ]
+    Path("dilemma.json").unlink()  # the run holds the numbers
+    np.testing.assert_array_equal(Run(Path("a")).environment.payoffs, make("matrix/prisoners_dilemma").payoffs)
+
+
+def test_a_constant_sum_is_refused_by_an_algorithm_for_teams_and_taken_by_one_that_keeps_rewards_apart(capsys):
+    argv = ["matrix/matching_pennies", "--steps", "128", *SMALL, "--out"]
+    assert main(["train", "happo", *argv, "a"]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert (
+        error == ("hamlet: the agents' rewards sum to a constant: there is no team to train; use matrl or ippo")
+        and not Path("a").exists()
+    )
+    assert main(["train", "ippo", *argv, "b"]) == 0
+    assert TEAM not in capsys.readouterr().err
