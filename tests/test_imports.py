@@ -27,6 +27,7 @@ ALLOWED = {
     "testing": _HAML | {"testing", "envs"},
     "learners": _HAML | {"learners"},
     "algorithms": _HAML | {"algorithms"},
+    "tabular": _HAML | {"tabular"},
     "presets": _HAML | {"algorithms", "presets"},
     "envs": _DISTRIBUTIONS | {"envs"},
     "training": _TRAINING,

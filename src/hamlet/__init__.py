@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 from dataclasses import replace
 from pathlib import Path
 
-from hamlet import algorithms, envs, presets, testing
+from hamlet import algorithms, envs, presets, tabular, testing
 from hamlet.errors import RequestError, RunError
 from hamlet.policy import Policy, load_policy
 from hamlet.training.evaluate import Evaluation
@@ -32,6 +32,7 @@ __all__ = [
     "presets",
     "replace",
     "resume",
+    "tabular",
     "testing",
     "train",
 ]

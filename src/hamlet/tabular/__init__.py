@@ -1,0 +1,29 @@
+"""Finite Markov games, exactly: what the theory says of an algorithm can be checked here, on the algorithm itself.
+
+>>> from hamlet import tabular
+>>> game = tabular.random_game(0, states=3, actions=(2, 2))
+>>> tabular.evaluate(game, game.uniform()).occupancy.sum().round(6)
+np.float64(10.0)
+"""
+
+from hamlet.tabular.exact import (
+    Evaluation,
+    evaluate,
+    evaluate_many,
+    joint_policy,
+    multi_agent_advantage,
+    nash_gap,
+)
+from hamlet.tabular.markov_game import MarkovGame, random_game, random_policies
+
+__all__ = [
+    "Evaluation",
+    "MarkovGame",
+    "evaluate",
+    "evaluate_many",
+    "joint_policy",
+    "multi_agent_advantage",
+    "nash_gap",
+    "random_game",
+    "random_policies",
+]

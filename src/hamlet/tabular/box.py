@@ -1,0 +1,96 @@
+"""Games of unlike sizes in one box, so that one compiled program solves them all, and each as if it were alone.
+
+What fills a game up is exact, not approximate: an extra action is not available; an extra state is absorbing, pays
+nothing and is never met; an absent agent has a single action. Every agent's axis has one length, so that agents can
+be visited in any order by one program.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import Float
+
+from hamlet.errors import require
+from hamlet.tabular.markov_game import MarkovGame, Policies, checked_policies, require_room
+
+
+class Box(eqx.Module):
+    """One game in the box, or many with a leading axis; in NumPy, or in JAX within a program.
+
+    Attributes:
+        team: What cooperative algorithms train on, ``[S, A, …, A]``.
+        reward: A common one, ``[1, S, A, …, A]``, or every agent's own, ``[n, S, A, …, A]``.
+        transition: ``[S, A, …, A, S]``.
+        initial: ``[S]``.
+        discount: γ, ``[]``.
+        available: Which actions exist, ``[n, A]``.
+    """
+
+    team: Any
+    reward: Any
+    transition: Any
+    initial: Any
+    discount: Any
+    available: Any
+
+
+def lay(games: Sequence[MarkovGame]) -> Box:
+    """All games in the smallest box, with a leading axis.
+
+    Raises:
+        RequestError: If there is none, or all together would not fit the memory.
+    """
+    require(len(games) > 0, "there is no game; give at least one")
+    count, (states, agents, width) = len(games), extent(games)
+    cube = (width,) * agents
+    require_room(states, cube, count)
+    rewards = 1 if all(game.common for game in games) else agents
+    box = Box(
+        team=np.zeros((count, states, *cube)),
+        reward=np.zeros((count, rewards, states, *cube)),
+        transition=np.zeros((count, states, *cube, states)),
+        initial=np.zeros((count, states)),
+        discount=np.array([game.discount for game in games]),
+        available=np.zeros((count, agents, width), bool),
+    )
+    box.transition[:] = np.eye(states).reshape(states, *(1,) * agents, states)
+    for number, game in enumerate(games):
+        # An absent agent plays its only action.
+        joint = (slice(game.states), *(slice(a) for a in game.actions), *(0,) * (agents - game.agents))
+        box.team[(number, *joint)] = game.team_reward
+        own = np.broadcast_to(game.rewards, (game.agents, *game.rewards.shape[1:])) if rewards > 1 else game.rewards
+        box.reward[(number, slice(len(own)), *joint)] = own
+        box.transition[(number, *joint)] = 0.0
+        box.transition[(number, *joint, slice(game.states))] = game.transition
+        box.initial[number, : game.states] = game.initial
+        for agent in range(agents):
+            box.available[number, agent, : game.actions[agent] if agent < game.agents else 1] = True
+    return box
+
+
+def lay_policies(games: Sequence[MarkovGame], policies: Sequence[Policies]) -> Float[np.ndarray, "G n S A"]:
+    """The policies in the same box, ``[G, n, S, A]``; in extra states, and of absent agents, the first action.
+
+    Raises:
+        RequestError: If a policy does not fit its game, or is none.
+    """
+    require(len(games) == len(policies), f"{len(games)} games need as many tuples of policies, not {len(policies)}")
+    states, agents, width = extent(games)
+    laid = np.zeros((len(games), agents, states, width))
+    laid[..., 0] = 1.0
+    for number, (game, each) in enumerate(zip(games, policies, strict=True)):
+        for agent, policy in enumerate(checked_policies(game, each)):
+            laid[number, agent, : game.states] = 0.0
+            laid[number, agent, : game.states, : policy.shape[1]] = policy
+    return laid
+
+
+def extent(games: Sequence[MarkovGame]) -> tuple[int, int, int]:
+    """The most states, agents and actions of one agent."""
+    return (
+        max(game.states for game in games),
+        max(game.agents for game in games),
+        max(max(game.actions) for game in games),
+    )

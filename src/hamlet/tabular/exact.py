@@ -1,0 +1,282 @@
+"""Everything about a product policy in a finite Markov game, exactly.
+
+With π(a|s) = ∏ᵢ πⁱ(aⁱ|s), P_π(s, s′) = Σₐ π(a|s) P(s′|s, a) and r_π(s) = Σₐ π(a|s) r(s, a):
+
+    V = (I − γ P_π)⁻¹ r_π            the value of every state
+    Q(s, a) = r(s, a) + γ Σ P V      that of every joint action
+    A = Q − V                        the advantage of every joint action
+    ρ = (I − γ P_πᵀ)⁻¹ d₀            how often a state is met, discounted and unnormalised: Σ ρ = 1/(1 − γ)
+    J = d₀ · V = ρ · r_π             the return
+
+For a subset S of the agents, Q^S(s, a^S) is Q averaged over the others' actions, and the advantage of the agents T
+once S have chosen is A^T(s, a^S, a^T) = Q^{S∪T} − Q^S.
+
+Reference: Zhong et al., 2024, arXiv:2304.09870, section 2 and definition 1.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from hamlet.errors import require
+from hamlet.tabular.box import Box, lay, lay_policies
+from hamlet.tabular.markov_game import MarkovGame, Policies, Table, checked_policies
+from hamlet.tabular.precision import exactly
+
+# Best responses are found by policy iteration, which ends of itself; an action is changed for a gain above this share
+# of the largest value, so that rounding does not turn ties into a cycle.
+_STRICTLY = 1e-13
+_ROUNDS = 1000
+
+
+class Solution(eqx.Module):
+    """What `solve` finds, in JAX or NumPy; R is 1 for a common reward, and else the number of agents.
+
+    Attributes:
+        v: ``[R, S]``.
+        q: ``[R, S, A1, …, An]``.
+        advantage: ``[R, S, A1, …, An]``.
+        occupancy: ``[S]``.
+        value: ``[R]``.
+    """
+
+    v: Any
+    q: Any
+    advantage: Any
+    occupancy: Any
+    value: Any
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A product policy's exact values, NumPy float64; with a reward for each agent, ``[n]`` leads all but occupancy.
+
+    Attributes:
+        v: V, ``[S]``.
+        q: Q, ``[S, A1, …, An]``.
+        advantage: A, ``[S, A1, …, An]``.
+        occupancy: ρ, discounted and unnormalised, ``[S]``.
+        value: J, a float; ``[n]`` with a reward for each agent.
+    """
+
+    v: Table
+    q: Table
+    advantage: Table
+    occupancy: Table
+    value: Any
+
+
+def evaluate(game: MarkovGame, policies: Policies) -> Evaluation:
+    """V, Q, A, ρ and J of a product policy.
+
+    Args:
+        game: The game.
+        policies: πⁱ(a|s) of every agent, ``[S, A_i]``.
+
+    Raises:
+        RequestError: If a policy does not fit the game, or is none.
+
+    >>> from hamlet.tabular.markov_game import MarkovGame
+    >>> game = MarkovGame(np.array([[[1.0, 0.0], [0.0, 2.0]]]), np.ones((1, 2, 2, 1)), np.ones(1), 0.5)
+    >>> round(evaluate(game, game.uniform()).value, 6)
+    1.5
+    """
+    made = checked_policies(game, policies)
+    solution = exactly(_solve, game.rewards, game.transition, game.initial, game.discount, made)
+    return _evaluation(game, solution)
+
+
+def evaluate_many(games: Sequence[MarkovGame], policies: Sequence[Policies]) -> list[Evaluation]:
+    """`evaluate` of many games, of like or unlike sizes, in one compiled program.
+
+    Raises:
+        RequestError: If a policy does not fit its game, or all of them together do not fit the memory.
+    """
+    box, laid = lay(games), lay_policies(games, policies)
+    solution = exactly(_solve_boxes, box, laid)
+    return [_unbox(game, solution, number) for number, game in enumerate(games)]
+
+
+def multi_agent_advantage(
+    game: MarkovGame, policies: Policies, first: Sequence[int], then: Sequence[int]
+) -> Float[np.ndarray, "..."]:
+    """A^T(s, a^S, a^T) = Q^{S∪T}(s, a^S, a^T) − Q^S(s, a^S): what the agents T add once S have chosen.
+
+    Args:
+        game: With a common reward.
+        policies: πⁱ(a|s), ``[S, A_i]``.
+        first: S, indices of agents, in the order in which their actions are to be laid.
+        then: T, likewise, and disjoint from S.
+
+    Returns:
+        ``[S, A_first…, A_then…]``; with a reward for each agent, ``[n, S, A_first…, A_then…]``.
+
+    Raises:
+        RequestError: If an agent does not exist or is named twice.
+    """
+    named = (*first, *then)
+    require(
+        len(set(named)) == len(named) and set(named) <= set(range(game.agents)),
+        f"{first} and {then} name agents twice, or agents that are not among 0 … {game.agents - 1}",
+    )
+    made = checked_policies(game, policies)
+    q = evaluate(game, made).q
+    tables = [q] if game.common else list(q)
+    found = np.stack([_ordered(x, made, named) - _ordered(x, made, tuple(first), len(then)) for x in tables])
+    return found[0] if game.common else found
+
+
+def nash_gap(game: MarkovGame, policies: Policies) -> Float[np.ndarray, " agents"]:
+    """What each agent could gain in J by deviating alone: max over π̄ⁱ of Jⁱ(π̄ⁱ, π⁻ⁱ) − Jⁱ(π).
+
+    All are 0 at a Nash equilibrium. The others fixed, the game is a Markov decision process: solved exactly, by policy
+    iteration.
+
+    Raises:
+        RequestError: If a policy does not fit the game, or is none.
+
+    >>> from hamlet.tabular.markov_game import MarkovGame
+    >>> game = MarkovGame(np.array([[[1.0, 0.0], [0.0, 2.0]]]), np.ones((1, 2, 2, 1)), np.ones(1), 0.0)
+    >>> nash_gap(game, game.uniform()).round(6)
+    array([0.25, 0.25])
+    """
+    box, laid = lay([game]), lay_policies([game], [policies])
+    return exactly(_gap_boxes, box, laid)[0]
+
+
+def joint_policy(policies: Sequence[Any]) -> Any:
+    """π(a|s) = ∏ᵢ πⁱ(aⁱ|s), ``[S, A1, …, An]``, of arrays of NumPy or of JAX."""
+    joint = policies[0]
+    for policy in policies[1:]:
+        joint = joint[..., None] * policy.reshape(policy.shape[0], *(1,) * (joint.ndim - 1), policy.shape[1])
+    return joint
+
+
+def average(table: Any, policies: Sequence[Any], over: Iterable[int]) -> Any:
+    """The mean of ``[S, A1, …, An]`` over the actions of some agents, whose axes vanish."""
+    for agent in sorted(over, reverse=True):
+        axis = agent + 1
+        policy = policies[agent]
+        shape = [policy.shape[0]] + [1] * (table.ndim - 1)
+        shape[axis] = policy.shape[1]
+        table = (table * policy.reshape(shape)).sum(axis)
+    return table
+
+
+def solve(reward: Array, transition: Array, initial: Array, discount: Array, policies: Sequence[Array]) -> Solution:
+    """The equations of this module's head, for rewards ``[R, S, A1, …, An]``; pure, to be compiled in 64 bits."""
+    joint = joint_policy(policies)
+    actions = tuple(range(1, joint.ndim))
+    states = initial.shape[0]
+    met = (joint[..., None] * transition).sum(actions)
+    resolvent = jnp.eye(states) - discount * met
+    earned = (joint[None] * reward).sum(tuple(axis + 1 for axis in actions))
+    v = jnp.linalg.solve(resolvent, earned.T).T
+    occupancy = jnp.linalg.solve(resolvent.T, initial)
+    following = jax.vmap(lambda one: (transition * one.reshape((1,) * joint.ndim + (states,))).sum(-1))(v)
+    q = reward + discount * following
+    advantage = q - v.reshape(*v.shape, *(1,) * len(actions))
+    return Solution(v, q, advantage, occupancy, (v * initial[None]).sum(-1))
+
+
+def gaps(box: Box, policies: Float[Array, "n S A"]) -> Float[Array, " n"]:
+    """`nash_gap` of one game laid in a box; pure, to be compiled in 64 bits."""
+    agents = range(policies.shape[0])
+    rows = tuple(policies)
+    others = [[j for j in agents if j != i] for i in agents]
+    own = [box.reward[min(i, box.reward.shape[0] - 1)] for i in agents]
+    reward = jnp.stack([average(own[i], rows, others[i]) for i in agents])
+    transition = jnp.stack([average(box.transition, rows, others[i]) for i in agents])
+    best = jax.vmap(partial(_best_response, discount=box.discount))(reward, transition, policies, box.available)
+    held = jax.vmap(partial(_values, discount=box.discount))(reward, transition, policies)
+    return ((best - held) * box.initial[None]).sum(-1)
+
+
+def _best_response(
+    reward: Float[Array, "S A"],
+    transition: Float[Array, "S A S"],
+    policy: Float[Array, "S A"],
+    available: Bool[Array, " A"],
+    discount: Float[Array, ""],
+) -> Float[Array, " S"]:
+    """The optimal values of a Markov decision process, by policy iteration from a policy."""
+
+    def better(state: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
+        policy, v, _, count = state
+        q = reward + discount * (transition * v[None, None]).sum(-1)
+        q = jnp.where(available[None], q, -jnp.inf)
+        gain = q.max(-1) - v
+        changing = gain > _STRICTLY * (1.0 + jnp.abs(v).max())
+        greedy = jax.nn.one_hot(q.argmax(-1), q.shape[-1], dtype=q.dtype)
+        policy = jnp.where(changing[:, None], greedy, policy)
+        return policy, _values(reward, transition, policy, discount), changing.any(), count + 1
+
+    start = (policy, _values(reward, transition, policy, discount), jnp.bool_(True), jnp.int32(0))
+    going = lambda state: state[2] & (state[3] < _ROUNDS)  # noqa: E731
+    return jax.lax.while_loop(going, better, start)[1]
+
+
+def _values(
+    reward: Float[Array, "S A"], transition: Float[Array, "S A S"], policy: Float[Array, "S A"], discount: Array
+) -> Float[Array, " S"]:
+    """V of one agent's policy in its Markov decision process."""
+    met = (policy[..., None] * transition).sum(1)
+    return jnp.linalg.solve(jnp.eye(met.shape[0]) - discount * met, (policy * reward).sum(1))
+
+
+def _ordered(q: Table, policies: Sequence[Table], kept: tuple[int, ...], trailing: int = 0) -> Table:
+    """Q^S, its axes in the order given, with some axes of length one after them."""
+    left = average(q, policies, set(range(len(policies))) - set(kept))
+    ranks = [sorted(kept).index(agent) + 1 for agent in kept]
+    ordered = left.transpose(0, *ranks)
+    return ordered.reshape(*ordered.shape, *(1,) * trailing)
+
+
+_solve = jax.jit(solve)
+
+
+@jax.jit
+def _solve_boxes(box: Box, policies: Float[Array, "G n S A"]) -> Solution:
+    return jax.vmap(lambda b, p: solve(b.reward, b.transition, b.initial, b.discount, tuple(p)))(box, policies)
+
+
+@jax.jit
+def _gap_boxes(box: Box, policies: Float[Array, "G n S A"]) -> Float[Array, "G n"]:
+    return jax.vmap(gaps)(box, policies)
+
+
+def _evaluation(game: MarkovGame, solution: Solution) -> Evaluation:
+    if game.common:
+        value = float(solution.value[0])
+        return Evaluation(solution.v[0], solution.q[0], solution.advantage[0], solution.occupancy, value)
+    return Evaluation(solution.v, solution.q, solution.advantage, solution.occupancy, solution.value)
+
+
+def _unbox(game: MarkovGame, solutions: Solution, number: int) -> Evaluation:
+    """One game's own part of its box."""
+    solution = jax.tree.map(lambda leaf: leaf[number], solutions)
+    rewards = len(game.rewards)
+    absent = solution.q.ndim - 2 - game.agents
+    joint = (slice(rewards), slice(game.states), *(slice(count) for count in game.actions), *(0,) * absent)
+
+    def cut(table: Table) -> Table:
+        # An absent agent has but one action.
+        return table[joint].reshape(rewards, game.states, *game.actions)
+
+    return _evaluation(
+        game,
+        Solution(
+            solution.v[:rewards, : game.states],
+            cut(solution.q),
+            cut(solution.advantage),
+            solution.occupancy[: game.states],
+            solution.value[:rewards],
+        ),
+    )

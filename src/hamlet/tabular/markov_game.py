@@ -1,0 +1,245 @@
+"""Finite Markov games: what they are made of, checked once, in float64.
+
+A cooperative Markov game is ⟨N, S, {Aⁱ}, P, r, γ⟩ with a first state drawn from d₀ (Zhong et al., 2024,
+arXiv:2304.09870, section 2). With a reward of its own for each agent it is a general-sum one.
+"""
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from hamlet.errors import RequestError, require
+from hamlet.types import Key
+
+# A distribution's numbers must sum to one this closely: rows written with six digits pass, a forgotten entry does not.
+TOLERANCE = 1e-6
+# Solving a game holds about this many arrays of the size of its transition.
+_COPIES = 3
+_SHARE = 0.5
+
+Table: TypeAlias = Float[np.ndarray, "..."]
+Policies: TypeAlias = Sequence[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class MarkovGame:
+    """A finite Markov game, complete: everything about it can be computed.
+
+    Attributes:
+        reward: Common, r(s, a), ``[S, A1, …, An]``; or one for each agent, rⁱ(s, a), ``[n, S, A1, …, An]``.
+        transition: P(s′|s, a), ``[S, A1, …, An, S]``.
+        initial: d₀, ``[S]``.
+        discount: γ in [0, 1).
+
+    Raises:
+        RequestError: If shapes do not fit, a number is not finite, a distribution does not sum to one or is negative,
+            the discount lies outside [0, 1), or the game is too large for this machine's memory.
+
+    >>> game = MarkovGame(np.eye(2)[None], np.ones((1, 2, 2, 1)), np.ones(1), 0.0)
+    >>> game.states, game.actions, game.common
+    (1, (2, 2), True)
+    """
+
+    reward: Table
+    transition: Table
+    initial: Table
+    discount: float
+
+    def __post_init__(self) -> None:
+        """Convert to float64, and refuse what is no game."""
+        # Shapes first: a game that is too large must not be copied before it is refused.
+        shapes: Any = [np.shape(x) for x in (self.transition, self.initial, self.reward)]
+        transition, initial, reward = shapes
+        require(
+            len(transition) >= 3 and transition[0] == transition[-1] and math.prod(transition) > 0,
+            f"a transition has the shape [S, A1, …, An, S], not {list(transition)}",
+        )
+        states, actions = transition[0], transition[1:-1]
+        require(initial == (states,), f"the initial distribution of {states} states is [{states}], not {list(initial)}")
+        joint = transition[:-1]
+        require(
+            reward in (joint, (len(actions), *joint)),
+            f"the reward is {list(joint)}, or {[len(actions), *joint]} with one for each agent, not {list(reward)}",
+        )
+        require_room(states, actions)
+        for name in ("reward", "transition", "initial"):
+            table = np.array(getattr(self, name), np.float64)
+            require(bool(np.isfinite(table).all()), f"the {name} has a number that is not finite at {_first(table)}")
+            table.flags.writeable = False
+            object.__setattr__(self, name, table)
+        require_distribution(self.transition, "a transition", "state and joint action")
+        require_distribution(self.initial, "the initial distribution", "")
+        object.__setattr__(self, "discount", float(self.discount))
+        require(0 <= self.discount < 1, f"the discount lies in [0, 1), not at {self.discount}; try 0.99")
+
+    @property
+    def agents(self) -> int:
+        """The number n of agents."""
+        return len(self.actions)
+
+    @property
+    def states(self) -> int:
+        """The number S of states."""
+        return self.initial.shape[0]
+
+    @property
+    def actions(self) -> tuple[int, ...]:
+        """How many actions each agent has."""
+        return self.transition.shape[1:-1]
+
+    @property
+    def common(self) -> bool:
+        """Whether all agents have one reward."""
+        return self.reward.ndim == len(self.actions) + 1
+
+    @property
+    def rewards(self) -> Table:
+        """One reward, ``[1, S, A1, …, An]``, or each agent's own, ``[n, S, A1, …, An]``."""
+        return self.reward[None] if self.common else self.reward
+
+    @property
+    def team_reward(self) -> Table:
+        """What a cooperative algorithm trains on: the common reward, or the sum of the agents' own."""
+        return self.rewards.sum(0)
+
+    def uniform(self) -> tuple[Table, ...]:
+        """Every agent choosing uniformly in every state, a tuple of ``[S, A_i]``."""
+        return tuple(np.full((self.states, count), 1.0 / count) for count in self.actions)
+
+
+def random_game(
+    key: Key | int,
+    states: int,
+    actions: Sequence[int] = (2, 3),
+    discount: float = 0.9,
+    common: bool = True,
+) -> MarkovGame:
+    """A game drawn at random: standard normal rewards, distributions uniform over the simplex.
+
+    Args:
+        key: A JAX key, or a seed.
+        states: S.
+        actions: How many each agent has.
+        discount: γ in [0, 1).
+        common: One reward for all agents, or one for each.
+
+    >>> random_game(0, states=2, actions=(2, 2)).transition.shape
+    (2, 2, 2, 2)
+    """
+    require(states >= 1 and len(actions) >= 1 and min(actions) >= 1, "a game has states, agents and actions")
+    require_room(states, actions)
+    draw = generator(key)
+    joint = (states, *actions)
+    reward = draw.standard_normal(joint if common else (len(actions), *joint))
+    return MarkovGame(
+        reward=reward,
+        transition=_simplex(draw.standard_exponential((*joint, states))),
+        initial=_simplex(draw.standard_exponential(states)),
+        discount=discount,
+    )
+
+
+def random_policies(key: Key | int, game: MarkovGame) -> tuple[Table, ...]:
+    """A policy for each agent, every row uniform over the simplex.
+
+    >>> [p.shape for p in random_policies(0, random_game(0, states=2, actions=(2, 3)))]
+    [(2, 2), (2, 3)]
+    """
+    draw = generator(key)
+    return tuple(_simplex(draw.standard_exponential((game.states, count))) for count in game.actions)
+
+
+def as_key(key: Key | int) -> Key:
+    """The key, or the key of a seed."""
+    return jax.random.key(key) if isinstance(key, int | np.integer) else key
+
+
+def generator(key: Key | int) -> np.random.Generator:
+    """NumPy's generator from a key: games of many shapes are drawn without compiling a program for each."""
+    return np.random.default_rng(np.asarray(jax.random.key_data(as_key(key))).tolist())
+
+
+def checked_policies(game: MarkovGame, policies: Policies) -> tuple[Table, ...]:
+    """The policies in float64.
+
+    Raises:
+        RequestError: If there is not one for each agent, of the shape ``[S, A_i]``, each row a distribution.
+    """
+    require(
+        isinstance(policies, Sequence) and len(policies) == game.agents,
+        f"policies are a tuple of {game.agents} arrays, one for each agent",
+    )
+    made = []
+    for agent, (policy, count) in enumerate(zip(policies, game.actions, strict=True)):
+        table = np.asarray(policy, np.float64)
+        wanted = (game.states, count)
+        require(
+            table.shape == wanted, f"the policy of agent {agent} has the shape {list(wanted)}, not {list(table.shape)}"
+        )
+        require_distribution(table, f"the policy of agent {agent}", "state")
+        made.append(table)
+    return tuple(made)
+
+
+def require_distribution(table: Table, what: str, index: str) -> None:
+    """Refuse numbers whose last axis is no distribution.
+
+    Raises:
+        RequestError: Where they are negative, or do not sum to one.
+    """
+    at = f" at ({index})" if index else ""
+    wrong = ~(table >= 0).all(-1)
+    require(not wrong.any(), f"{what} is negative, or not a number,{at} {_where(wrong)}: {_row(table, wrong)}")
+    wrong = ~(np.abs(table.sum(-1) - 1.0) <= TOLERANCE)
+    require(not wrong.any(), f"{what} does not sum to one{at} {_where(wrong)}: {_row(table.sum(-1)[..., None], wrong)}")
+
+
+def require_room(states: int, actions: Sequence[int], games: int = 1) -> None:
+    """Refuse games whose solution would not fit in half of this machine's memory; nothing is allocated before.
+
+    Raises:
+        RequestError: With both sizes.
+    """
+    need = 8 * states * states * math.prod(actions) * _COPIES * games
+    have = memory()
+    if need > _SHARE * have:
+        many = f"{games} games" if games > 1 else "a game"
+        raise RequestError(
+            f"{many} of {states} states and {'×'.join(map(str, actions))} joint actions would take "
+            f"{_readable(need)} to solve, and this machine has {_readable(have)}; take fewer states, agents or actions"
+        )
+
+
+def memory() -> int:
+    """Bytes of this machine's memory."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _simplex(positive: Table) -> Table:
+    return positive / positive.sum(-1, keepdims=True)
+
+
+def _first(table: Table) -> str:
+    return _where(~np.isfinite(table))
+
+
+def _where(wrong: Any) -> str:
+    return str(np.argwhere(wrong)[0].tolist()) if np.any(wrong) and np.ndim(wrong) else ""
+
+
+def _row(table: Table, wrong: Any) -> str:
+    return str(table[tuple(np.argwhere(wrong)[0])].tolist()) if np.any(wrong) else ""
+
+
+def _readable(count: float) -> str:
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if count < 1000:
+            return f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} PB"
