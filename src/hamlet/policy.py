@@ -66,7 +66,7 @@ class Policy:
         for group, values in zip(self.roster.groups, actions, strict=True):
             rows = np.asarray(values)[0]
             if isinstance(group.action, Box):
-                rows = np.clip(rows.reshape(-1, *group.action.shape), *group.action.bounds)
+                rows = np.clip(rows, *group.action.bounds)
             answer |= {n: int(r) if r.ndim == 0 else r for n, r in zip(group.names, rows, strict=True)}
         return {name: answer[name] for name in observations}
 

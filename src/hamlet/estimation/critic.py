@@ -210,7 +210,7 @@ class StateValue:
         def step(at: tuple[Value, optax.OptState], part: Targets) -> tuple[tuple[Value, optax.OptState], Info]:
             network, optimiser = at
             loss, gradient = jax.value_and_grad(self.loss)(network, part)
-            info = {"loss": loss, "gradient_norm": optax.global_norm(gradient)}
+            info = {"loss": loss, "gradient_norm": optax.tree.norm(gradient)}
             return descend(descent, gradient, optimiser, network), info
 
         (network, optimiser), info = passes(

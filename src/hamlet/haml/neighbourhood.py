@@ -76,7 +76,7 @@ class Whole:
                 return -(terms.gain + self.entropy * terms.entropy), info
 
             (_, info), gradient = jax.value_and_grad(loss, has_aux=True)(actor)
-            info["gradient_norm"] = optax.global_norm(gradient)
+            info["gradient_norm"] = optax.tree.norm(gradient)
             return descend(self._optimiser, gradient, state, actor), info
 
         at, infos = passes(step, (actor, state), objective, epochs=self.epochs, minibatches=self.minibatches, key=key)

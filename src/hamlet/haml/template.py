@@ -28,6 +28,7 @@ from hamlet.haml.surrogate import Surrogate
 from hamlet.networks.heads import Actor, encode
 from hamlet.networks.torso import Body
 from hamlet.roster import Roster, Sharing
+from hamlet.spaces import Box, Space
 from hamlet.types import Info, Key
 
 ActionKind: TypeAlias = Literal["Discrete", "MultiDiscrete", "Box"]
@@ -101,7 +102,7 @@ def experience(roster: Roster, group: int, trajectory: Trajectory, advantage: Fl
     available = view.available[group]
     return Experience(
         observation=cut(encode(view.observation[group], roster.groups[group].observation)),
-        action=cut(trajectory.action[group]),
+        action=cut(_flat(trajectory.action[group], roster.groups[group].action)),
         available=None if available is None else cut(available),
         alive=alive,
         start=cut(start),
@@ -109,6 +110,13 @@ def experience(roster: Roster, group: int, trajectory: Trajectory, advantage: Fl
         advantage=jax.vmap(standardise)(cut(roster.split(advantage)[group]), alive),
         agents=roster.agents_per_unit(group),
     )
+
+
+def _flat(action: Array, space: Space) -> Array:
+    """A Box's actions with all their entries on one axis, as distributions have them; choices as they are."""
+    if not isinstance(space, Box):
+        return action
+    return action.reshape(*action.shape[: action.ndim - len(space.shape)], -1)
 
 
 def update(

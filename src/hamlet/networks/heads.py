@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from hamlet.distributions import Categorical, DiagonalNormal, Distribution, MultiCategorical
-from hamlet.networks.torso import Body, Layer, Torso
+from hamlet.networks.torso import Body, Layer, Torso, repeated
 from hamlet.spaces import Box, Discrete, MultiDiscrete, Space
 from hamlet.types import Key
 
@@ -68,7 +68,8 @@ class Actor(eqx.Module):
                 return MultiCategorical.from_logits(out, sizes, available), memories
             case Box():
                 assert self.scale is not None
-                return DiagonalNormal(out, jnp.broadcast_to(self.scale(), out.shape)), memories
+                scale = repeated(self.scale(), out.shape[0] * out.shape[1])
+                return DiagonalNormal(out, scale.reshape(out.shape)), memories
 
 
 class Value(eqx.Module):

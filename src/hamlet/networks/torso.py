@@ -59,13 +59,18 @@ class Layer(eqx.Module):
     def __call__(self, x: Float[Array, "*B I"]) -> Float[Array, "*B O"]:
         """Apply to the last axis.
 
-        As rows: on the CPU a gradient through ``[B, 1, I]`` is slower than through ``[B, I]``. Weights are stored
-        outputs first and the bias enters as a product, because the gradients of narrow layers are slow otherwise.
+        As rows: on the CPU a gradient through ``[B, 1, I]`` is slower than through ``[B, I]``; and with the outputs
+        first in the weights, as otherwise the gradient of a narrow layer is slow.
         """
         rows = normalise(x.reshape(-1, x.shape[-1]))
-        bias = self.bias + self.weight @ self.shift
-        out = rows @ (self.weight * self.scale[None]).T + jnp.ones((rows.shape[0], 1)) @ bias[None]
+        out = rows @ (self.weight * self.scale[None]).T
+        out = out + repeated(self.bias + self.weight @ self.shift, out.shape[0])
         return out.reshape(*x.shape[:-1], -1)
+
+
+def repeated(vector: Float[Array, " F"], rows: int) -> Float[Array, "rows F"]:
+    """A vector as every row, by a product: its gradient, a sum over rows, is then one too, which a CPU does faster."""
+    return jnp.dot(jnp.ones((rows, 1)), vector[None], precision="highest")
 
 
 def normalise(x: Float[Array, "*B F"]) -> Float[Array, "*B F"]:

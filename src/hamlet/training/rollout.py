@@ -64,7 +64,8 @@ def act(
         parts = [None if x is None else roster.by_unit(g, x, 1) for x in seen]
         policy, after = jax.vmap(partial(_distribution, start))(actors[g], *parts)
         policy: Distribution = jax.tree.map(lambda leaf: roster.from_unit(leaf, 1), policy)
-        actions.append(policy.mode() if noise is None else policy.sample(noise[g]))
+        action = policy.mode() if noise is None else policy.sample(noise[g])
+        actions.append(action.reshape(*action.shape[:2], *group.action.shape))
         memories.append(None if after is None else roster.from_unit(after, 1))
     return tuple(actions), tuple(memories)
 
