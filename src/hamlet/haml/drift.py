@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from hamlet.distributions import Categorical
 from hamlet.errors import require
 
 
@@ -84,3 +85,27 @@ class KlDrift:
     ) -> Float[Array, "*B"]:
         """β times the divergence."""
         return self.weight * old.kl(new)
+
+
+@dataclass(frozen=True)
+class SquaredTvDrift:
+    """𝔇 = c TV(π, π̄)², exact for each observation; the total variation itself has a slope at π, and is no drift.
+
+    It reads the probabilities of all actions, so these are discrete.
+
+    Attributes:
+        weight: c ≥ 0.
+    """
+
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse a reward for drifting."""
+        require(self.weight >= 0, f"the weight of a drift must not be negative: {self.weight}")
+
+    def __call__(
+        self, ratio: Float[Array, "*B"], corrected: Float[Array, "*B"], old: Any, new: Any
+    ) -> Float[Array, "*B"]:
+        """The square of half the sum of |π − π̄|, times c."""
+        require(isinstance(old, Categorical), "the squared total variation is a drift of discrete actions; try KlDrift")
+        return self.weight * (0.5 * jnp.abs(jnp.exp(new.log_probs) - jnp.exp(old.log_probs)).sum(-1)) ** 2

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array
+from jaxtyping import Array, Bool, Float
 
 from hamlet.errors import require
 from hamlet.estimation.fitting import adam, begin, descend, passes
@@ -26,6 +26,16 @@ class Neighbourhood(Protocol):
 
     def improve(self, objective: Objective, actor: Actor, state: Any, key: Key) -> tuple[Actor, Any, Info]:
         """The better actor, the state, and scalars to record."""
+        ...
+
+    def contains(self, old: Any, new: Any, weight: Float[Array, " S"]) -> Bool[Array, ""]:
+        """Whether a policy lies in the neighbourhood of another; for exact games and for checks.
+
+        Args:
+            old: π, its distributions in every state.
+            new: π̄, likewise.
+            weight: β, how much each state counts; it sums to 1.
+        """
         ...
 
 
@@ -81,6 +91,10 @@ class Whole:
 
         at, infos = passes(step, (actor, state), objective, epochs=self.epochs, minibatches=self.minibatches, key=key)
         return *at, infos
+
+    def contains(self, old: Any, new: Any, weight: Float[Array, " S"]) -> Bool[Array, ""]:
+        """Every policy."""
+        return jnp.ones((), bool)
 
     @property
     def _optimiser(self) -> optax.GradientTransformation:
@@ -164,6 +178,10 @@ class KlBall:
             "gradient_norm": jnp.sqrt(gradient @ gradient),
         }
         return moved, state, info
+
+    def contains(self, old: Any, new: Any, weight: Float[Array, " S"]) -> Bool[Array, ""]:
+        """Σ_s β(s) KL(π(·|s)‖π̄(·|s)) ≤ δ."""
+        return (weight * old.kl(new)).sum() <= self.radius
 
     def _fisher_sample(self, objective: Objective, key: Key) -> Objective:
         if not 0 < self.fisher_samples < objective.size:

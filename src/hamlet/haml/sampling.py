@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from jaxtyping import Array, Float
+
 from hamlet.errors import RequestError, require
 
 
@@ -28,6 +30,13 @@ class OnPolicy:
     def batch(self) -> int:
         """Environment steps of one rollout."""
         return self.copies * self.steps
+
+    def weight(self, occupancy: Float[Array, " S"]) -> Float[Array, " S"]:
+        """β over the states of a finite game, from ρ, how often each is met: on-policy it is ρ made to sum to 1.
+
+        It counts where a neighbourhood ties states together; what is best in one state depends on no other's weight.
+        """
+        return occupancy / occupancy.sum()
 
     def length(self, *, memory: int) -> int:
         """L for actors with a memory of this width.

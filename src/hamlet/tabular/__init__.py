@@ -15,12 +15,18 @@ from hamlet.tabular.exact import (
     nash_gap,
 )
 from hamlet.tabular.markov_game import MarkovGame, random_game, random_policies
+from hamlet.tabular.mirror import History, haml, haml_many, hatrl, hatrl_many
 
 __all__ = [
     "Evaluation",
+    "History",
     "MarkovGame",
     "evaluate",
     "evaluate_many",
+    "haml",
+    "haml_many",
+    "hatrl",
+    "hatrl_many",
     "joint_policy",
     "multi_agent_advantage",
     "nash_gap",

@@ -206,13 +206,21 @@ def require_room(states: int, actions: Sequence[int], games: int = 1) -> None:
     Raises:
         RequestError: With both sizes.
     """
-    need = 8 * states * states * math.prod(actions) * _COPIES * games
+    what = f"{games} games" if games > 1 else "a game"
+    what = f"solving {what} of {states} states and {'×'.join(map(str, actions))} joint actions"
+    require_bytes(8 * states * states * math.prod(actions) * _COPIES * games, what, "states, agents or actions")
+
+
+def require_bytes(need: int, what: str, fewer: str) -> None:
+    """Refuse what would take more than half of this machine's memory.
+
+    Raises:
+        RequestError: With both sizes.
+    """
     have = memory()
     if need > _SHARE * have:
-        many = f"{games} games" if games > 1 else "a game"
         raise RequestError(
-            f"{many} of {states} states and {'×'.join(map(str, actions))} joint actions would take "
-            f"{_readable(need)} to solve, and this machine has {_readable(have)}; take fewer states, agents or actions"
+            f"{what} would take {_readable(need)}, and this machine has {_readable(have)}; fewer {fewer}"
         )
 
 

@@ -1,0 +1,315 @@
+"""Mirror learning solved exactly: algorithm 1 (HATRL) and the template (HAML), on finite games in 64 bits.
+
+Every sweep evaluates the joint policy exactly, and then lets the agents move as the scheme orders, each to the exact
+maximiser of its objective. On games with a common reward the theory promises that J never falls; for HAML, that no
+state's value falls (Zhong et al., 2024, arXiv:2304.09870, theorems 7 and 14, lemma 13).
+
+`haml` takes the declaration that `hamlet.train` takes. Its drift, neighbourhood, scheme and sampling are used as they
+are; what belongs to estimating and approximating (critic, advantage estimator, learning rates, epochs, entropy, network)
+has no part here, where nothing is estimated. With a reward for each agent the algorithms train on the team's sum.
+
+Where an action's old probability is 0 it is in no sample of the drift, but its advantage still counts: an agent may
+return to it. All sweeps of all games are one compiled program; game number g of many draws its orders from
+``fold_in(key, g)``, and has the history that it has alone with that key.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any, Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from hamlet.errors import require
+from hamlet.haml.template import Haml
+from hamlet.tabular import radius
+from hamlet.tabular.box import Box, extent, lay, lay_policies
+from hamlet.tabular.exact import average, gaps, joint_policy, solve
+from hamlet.tabular.inner import Choice
+from hamlet.tabular.markov_game import MarkovGame, Policies, Table, as_key, require_bytes
+from hamlet.tabular.precision import exactly
+from hamlet.tabular.within import improve
+from hamlet.types import Key
+
+Kept = Literal["all", "last"]
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """What happened on one game in K sweeps; NumPy float64.
+
+    Attributes:
+        game: The game.
+        value: J before each sweep and after the last, ``[K+1]``; of the team's reward.
+        state_value: V of every state, ``[K+1, S]``.
+        gap: What each agent could gain by deviating alone, ``[K+1, n]``; all but the last NaN where only that was asked.
+        optimality_gap: A bound on how far an inner maximisation of a sweep is from its optimum, ``[K]``: 0 for closed
+            forms, that of Frank and Wolfe for the solver, which holds where the objective is concave.
+        boxed: The policies as computed, ``[K+1, n, S, A]``.
+    """
+
+    game: MarkovGame
+    value: Table
+    state_value: Table
+    gap: Table
+    optimality_gap: Table
+    boxed: Table
+
+    @cached_property
+    def policies(self) -> tuple[tuple[Table, ...], ...]:
+        """For each of the K+1 moments a tuple of ``[S, A_i]``."""
+        return tuple(self._at(moment) for moment in range(len(self.boxed)))
+
+    @property
+    def final(self) -> tuple[Table, ...]:
+        """The policies after the last sweep."""
+        return self._at(-1)
+
+    def _at(self, moment: int) -> tuple[Table, ...]:
+        states = self.game.states
+        return tuple(self.boxed[moment, agent, :states, :count] for agent, count in enumerate(self.game.actions))
+
+
+class _Record(eqx.Module):
+    """Of one game, or of all with a leading axis."""
+
+    value: Any
+    state_value: Any
+    gap: Any
+    optimality_gap: Any
+    policies: Any
+
+
+def haml(
+    game: MarkovGame, policies: Policies, algorithm: Haml, iterations: int, key: Key | int, *, gap: Kept = "all"
+) -> History:
+    """The template of mirror learning, exactly.
+
+    Args:
+        game: The game.
+        policies: Where to begin: πⁱ(a|s) of every agent, ``[S, A_i]``.
+        algorithm: A declaration, such as ``hamlet.algorithms.happo()``.
+        iterations: K, the number of sweeps.
+        key: For the orders of moves; a JAX key, or a seed.
+        gap: "last" for the Nash gap after the last sweep only.
+
+    Raises:
+        RequestError: If policies do not fit, or the declaration cannot be solved here.
+
+    >>> from hamlet import algorithms, tabular
+    >>> game = tabular.random_game(0, states=2, actions=(2, 2))
+    >>> history = haml(game, game.uniform(), algorithms.haa2c(), 5, 0)
+    >>> bool((np.diff(history.value) >= 0).all()), float(history.gap[-1].max().round(9))
+    (True, 0.0)
+    """
+    return _haml([game], [policies], algorithm, iterations, _single(key), gap)[0]
+
+
+def haml_many(
+    games: Sequence[MarkovGame],
+    policies: Sequence[Policies],
+    algorithm: Haml,
+    iterations: int,
+    key: Key | int,
+    *,
+    gap: Kept = "all",
+) -> list[History]:
+    """`haml` of many games at once, of like or unlike sizes.
+
+    Raises:
+        RequestError: If policies do not fit, or the declaration cannot be solved here.
+    """
+    return _haml(games, policies, algorithm, iterations, _folded(key, len(games)), gap)
+
+
+def hatrl(
+    game: MarkovGame,
+    policies: Policies,
+    iterations: int,
+    key: Key | int,
+    *,
+    first_order: Sequence[int] | None = None,
+    gap: Kept = "all",
+) -> History:
+    """Algorithm 1: heterogeneous-agent trust region learning with its own constant, exactly.
+
+    In a random order, each agent maximises Σ_s ρ(s) Σₐ π̄(a|s) Aⁱ(s, a) − C max_s KL(π‖π̄), where Aⁱ is its advantage
+    once the earlier agents have moved, and C = 4 γ max|A| / (1 − γ)². C is so large that steps are tiny: that J rises
+    is claimed, not that it rises fast.
+
+    Args:
+        game: The game.
+        policies: Where to begin: πⁱ(a|s) of every agent, ``[S, A_i]``.
+        iterations: K, the number of sweeps.
+        key: For the orders of moves; a JAX key, or a seed.
+        first_order: The order of the first sweep; random like the others without it.
+        gap: "last" for the Nash gap after the last sweep only.
+
+    Reference: Zhong et al., 2024, arXiv:2304.09870, algorithm 1 and theorem 7.
+    """
+    return _hatrl([game], [policies], iterations, _single(key), first_order, gap)[0]
+
+
+def hatrl_many(
+    games: Sequence[MarkovGame],
+    policies: Sequence[Policies],
+    iterations: int,
+    key: Key | int,
+    *,
+    first_order: Sequence[int] | None = None,
+    gap: Kept = "all",
+) -> list[History]:
+    """`hatrl` of many games at once, of like or unlike sizes."""
+    return _hatrl(games, policies, iterations, _folded(key, len(games)), first_order, gap)
+
+
+@dataclass(frozen=True)
+class _Template:
+    """The sweep of `haml`."""
+
+    drift: Any
+    neighbourhood: Any
+    sampling: Any
+    scheme: Any
+
+    def sweep(self, box: Box, solution: Any, policies: Array, key: Key, number: Array) -> tuple[Array, Array]:
+        """The policies after it, and the largest optimality gap in it."""
+        advantage = solution.advantage[0]
+        weight = self.sampling.weight(solution.occupancy)
+
+        def visit(unit: Array, team: Array, carry: Array, key: Key) -> tuple[Array, Array, dict[str, Array]]:
+            best = improve(
+                self.neighbourhood, self.drift, _choices(advantage, policies, carry, box.available, unit), weight
+            )
+            return team.at[unit].set(best.policy), carry.at[unit].set(best.policy), {"gap": best.gap.max()}
+
+        moved, info = self.scheme.sweep(visit, policies, policies, policies.shape[0], key)
+        return moved, info["gap"].max()
+
+
+@dataclass(frozen=True)
+class _TrustRegion:
+    """The sweep of `hatrl`."""
+
+    first_order: tuple[int, ...] | None
+
+    def sweep(self, box: Box, solution: Any, policies: Array, key: Key, number: Array) -> tuple[Array, Array]:
+        """The policies after it, and 0: every step is exact."""
+        advantage = solution.advantage[0]
+        exists = joint_policy(tuple(box.available[:, None].astype(advantage.dtype))) > 0
+        largest = jnp.where(exists, jnp.abs(advantage), 0.0).max()
+        constant = 4.0 * box.discount * largest / (1.0 - box.discount) ** 2
+        order = jax.random.permutation(key, policies.shape[0])
+        if self.first_order is not None:
+            order = jnp.where(number == 0, jnp.asarray(self.first_order), order)
+
+        def move(policies: Array, unit: Array) -> tuple[Array, None]:
+            mean = _means(advantage, policies)[unit]
+            old = policies[unit]
+            centred = mean - (old * mean).sum(-1, keepdims=True)
+            moved, _, _ = radius.step(old, centred, box.available[unit], solution.occupancy, constant)
+            return policies.at[unit].set(moved), None
+
+        return jax.lax.scan(move, policies, order)[0], jnp.zeros((), advantage.dtype)
+
+
+def _means(table: Array, policies: Float[Array, "n S A"]) -> Float[Array, "n S A"]:
+    """For every agent the mean of ``[S, A, …, A]`` over the others' actions."""
+    agents = range(policies.shape[0])
+    return jnp.stack([average(table, tuple(policies), [j for j in agents if j != i]) for i in agents])
+
+
+def _choices(advantage: Array, start: Array, carry: Array, available: Array, unit: Array) -> Choice:
+    """An agent's choice in every state, given everyone's policies before the sweep, and those that it knows of."""
+    agents, states, width = start.shape
+    mean, gain = (_means(table, carry)[unit] for table in (advantage, jnp.maximum(advantage, 0.0)))
+    ratio = jnp.where(start > 0, carry / jnp.where(start > 0, start, 1.0), 1.0)
+    products, weights, tables = [], [], []
+    for agent in range(agents):
+        others = [j for j in range(agents) if j != agent]
+        flat = lambda table: table.reshape(states, -1)  # noqa: E731
+        # Alone in the game, an agent has others with a single joint action: none.
+        products.append(flat(joint_policy([ratio[j] for j in others] or [jnp.ones((states, 1))])))
+        weights.append(flat(joint_policy([start[j] for j in others] or [jnp.ones((states, 1))])))
+        tables.append(jnp.moveaxis(advantage, agent + 1, 1).reshape(states, width, -1))
+    return Choice(
+        old=carry[unit],
+        available=jnp.broadcast_to(available[unit][None], (states, width)),
+        advantage=mean,
+        gain=gain,
+        loss=jnp.minimum(mean - gain, 0.0),
+        corrected=jnp.stack(tables)[unit] * jnp.stack(products)[unit][:, None],
+        weight=jnp.stack(weights)[unit],
+    )
+
+
+@partial(jax.jit, static_argnames=("rule", "iterations", "kept"))
+def _program(box: Box, policies: Array, keys: Array, *, rule: Any, iterations: int, kept: Kept) -> _Record:
+    return jax.vmap(partial(_sweeps, rule, iterations, kept))(box, policies, keys)
+
+
+def _sweeps(rule: Any, iterations: int, kept: Kept, box: Box, policies: Array, key: Key) -> _Record:
+    """One game's history. The last step of the scan only evaluates; its sweep is thrown away."""
+
+    def sweep(policies: Array, number: Array) -> tuple[Array, _Record]:
+        solution = solve(box.team[None], box.transition, box.initial, box.discount, tuple(policies))
+        moved, distance = rule.sweep(box, solution, policies, jax.random.fold_in(key, number), number)
+        return moved, _Record(solution.value[0], solution.v[0], None, distance, policies)
+
+    _, record = jax.lax.scan(sweep, policies, jnp.arange(iterations + 1))
+    asked = record.policies if kept == "all" else record.policies[-1:]
+    gap = jax.lax.map(partial(gaps, box), asked)
+    return _Record(record.value, record.state_value, gap, record.optimality_gap, record.policies)
+
+
+def _run(games: Any, policies: Any, rule: Any, iterations: int, keys: Any, kept: Kept) -> list[History]:
+    require(iterations >= 1, f"the number of iterations is at least 1, not {iterations}")
+    require(kept in ("all", "last"), f'gap is "all" or "last", not {kept!r}')
+    states, agents, width = extent(games) if games else (0, 0, 0)
+    need = 8 * len(games) * (iterations + 1) * agents * states * width * 3
+    require_bytes(need, f"{iterations} sweeps of {len(games)} games", "sweeps or games")
+    box, laid = lay(games), lay_policies(games, policies)
+    program = partial(_program, rule=rule, iterations=iterations, kept=kept)
+    record = exactly(program, box, laid, keys)
+    return [_history(game, record, number) for number, game in enumerate(games)]
+
+
+def _history(game: MarkovGame, record: _Record, number: int) -> History:
+    own = jax.tree.map(lambda leaf: leaf[number], record)
+    gap = np.full((len(own.value), game.agents), np.nan)
+    gap[-len(own.gap) :] = own.gap[:, : game.agents]
+    return History(game, own.value, own.state_value[:, : game.states], gap, own.optimality_gap[:-1], own.policies)
+
+
+def _haml(games: Any, policies: Any, algorithm: Haml, iterations: int, keys: Any, gap: Kept) -> list[History]:
+    require(
+        algorithm.sharing == "none",
+        "in a finite game every agent has a policy of its own: sharing='group' is not solved here; try sharing='none'",
+    )
+    require(
+        algorithm.critic.credits == "team" or all(game.common for game in games),
+        "an algorithm that trains each agent on its own reward is solved here on a common reward only; try happo",
+    )
+    rule = _Template(algorithm.drift, algorithm.neighbourhood, algorithm.sampling, algorithm.scheme)
+    return _run(games, policies, rule, iterations, keys, gap)
+
+
+def _hatrl(games: Any, policies: Any, iterations: int, keys: Any, first: Any, gap: Kept) -> list[History]:
+    agents = extent(games)[1] if games else 0
+    require(
+        first is None or sorted(first) == list(range(agents)),
+        f"the first order names every agent once: {list(range(agents))} in some order, not {first}",
+    )
+    return _run(games, policies, _TrustRegion(None if first is None else tuple(first)), iterations, keys, gap)
+
+
+def _single(key: Key | int) -> Any:
+    return as_key(key)[None]
+
+
+def _folded(key: Key | int, count: int) -> Any:
+    return jax.vmap(lambda number: jax.random.fold_in(as_key(key), number))(jnp.arange(count))

@@ -1,0 +1,107 @@
+"""The best policy of one agent within a neighbourhood, all states together.
+
+Without a neighbourhood (`Whole`) every state is a problem of its own; what `Whole` says of learning rates, epochs and
+entropy belongs to the approximate solver and has no part here. A ball of divergences ties the states together:
+
+    max over π̄ of  Σ_s β(s) f_s(π̄)   with  Σ_s β(s) KL(π(·|s)‖π̄(·|s)) ≤ δ.
+
+As β weighs both, one multiplier λ makes every state a problem of its own again, f_s − λ KL, and λ is found by
+bisection. A state of weight 0 has the same λ. Of a neighbourhood that is not known here the unconstrained maximiser is
+drawn back along the segment to the old policy until the neighbourhood contains it: an improvement, though in general
+not the best there is; the gap reported is that to the best policy of all.
+
+`improve` is dispatched on the neighbourhood's class: register another with ``improve.register(YourNeighbourhood)``.
+"""
+
+from functools import partial, singledispatch
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from hamlet.haml.neighbourhood import KlBall, Whole
+from hamlet.tabular.inner import Best, Choice, distribution, maximise, objective, shortfall
+
+_BISECTIONS = 60
+
+
+@singledispatch
+def improve(neighbourhood: Any, drift: Any, choices: Choice, weight: Float[Array, " S"]) -> Best:
+    """The new policy of one agent in every state.
+
+    Args:
+        neighbourhood: 𝒰; it offers ``contains(old, new, weight)``.
+        drift: 𝔇.
+        choices: The agent's choice in every state.
+        weight: β, summing to 1.
+    """
+    best = jax.vmap(partial(maximise, drift))(choices)
+    policy = drawn_back(neighbourhood, choices, best.policy, weight)
+    value = jax.vmap(partial(objective, drift))
+    policy = jnp.where((value(choices, policy) >= value(choices, choices.old))[:, None], policy, choices.old)
+    policy = jnp.where(_contains(neighbourhood, choices, policy, weight), policy, choices.old)
+    gap = jax.vmap(partial(shortfall, drift))(choices, policy)
+    return Best(policy, jnp.maximum(gap, 0.0))
+
+
+@improve.register(Whole)
+def _(neighbourhood: Whole, drift: Any, choices: Choice, weight: Float[Array, " S"]) -> Best:
+    return jax.vmap(partial(maximise, drift))(choices)
+
+
+@improve.register(KlBall)
+def _(neighbourhood: KlBall, drift: Any, choices: Choice, weight: Float[Array, " S"]) -> Best:
+    free = jax.vmap(partial(maximise, drift))(choices)
+    spread = jnp.where(choices.available, choices.advantage, -jnp.inf).max() - jnp.where(
+        choices.available, choices.advantage, jnp.inf
+    ).min(initial=jnp.inf)
+    spread = jnp.maximum(spread, 1e-300)
+
+    def penalised(penalty: Float[Array, ""]) -> Best:
+        each = jnp.broadcast_to(penalty, weight.shape)
+        priced = eqx.tree_at(lambda c: c.penalty, choices, each, is_leaf=lambda leaf: leaf is None)
+        return jax.vmap(partial(maximise, drift))(priced)
+
+    def halve(_: Array, bracket: tuple[Array, Array]) -> tuple[Array, Array]:
+        low, high = bracket
+        middle = 0.5 * (low + high)
+        inside = _contains(neighbourhood, choices, penalised(jnp.exp(middle)).policy, weight)
+        return jnp.where(inside, low, middle), jnp.where(inside, middle, high)
+
+    # KL(π‖π̄) ≤ log(1 + spread/λ) ≤ spread/λ for the maximiser at λ: it lies within the ball at spread/δ.
+    bracket = jnp.log(spread * 1e-9), jnp.log(spread / neighbourhood.radius)
+    _, high = jax.lax.fori_loop(0, _BISECTIONS, halve, bracket)
+    penalty = jnp.exp(high)
+    bound = penalised(penalty)
+    policy = drawn_back(neighbourhood, choices, bound.policy, weight)
+    met = distribution(choices.old, choices.available).kl(distribution(policy, choices.available))
+    slack = penalty * jnp.maximum(neighbourhood.radius - (weight * met).sum(), 0.0)
+    inside = _contains(neighbourhood, choices, free.policy, weight)
+    return Best(jnp.where(inside, free.policy, policy), jnp.where(inside, free.gap, bound.gap + slack))
+
+
+def drawn_back(
+    neighbourhood: Any, choices: Choice, policy: Float[Array, "S A"], weight: Float[Array, " S"]
+) -> Float[Array, "S A"]:
+    """The farthest point of the segment from the old policy to another that the neighbourhood contains, by bisection."""
+    contains = partial(_contains, neighbourhood, choices, weight=weight)
+
+    def at(share: Array) -> Array:
+        return choices.old + share * (policy - choices.old)
+
+    def halve(_: Array, bracket: tuple[Array, Array]) -> tuple[Array, Array]:
+        low, high = bracket
+        middle = 0.5 * (low + high)
+        inside = contains(at(middle))
+        return jnp.where(inside, middle, low), jnp.where(inside, high, middle)
+
+    zero, one = jnp.zeros((), policy.dtype), jnp.ones((), policy.dtype)
+    share, _ = jax.lax.fori_loop(0, _BISECTIONS, halve, (zero, one))
+    return jnp.where(contains(policy), policy, at(share))
+
+
+def _contains(neighbourhood: Any, choices: Choice, policy: Float[Array, "S A"], weight: Float[Array, " S"]) -> Array:
+    old, new = distribution(choices.old, choices.available), distribution(policy, choices.available)
+    return neighbourhood.contains(old, new, weight)
