@@ -34,7 +34,8 @@ def example_2(agents):
 
 
 def climbing():
-    return matrix([[11.0, -30.0, 0.0], [-30.0, 7.0, 6.0], [0.0, 0.0, 5.0]])
+    """Both choose the first for 8; who does so alone costs the team 12; all else is worth 0."""
+    return matrix([[8.0, -12.0, -12.0], [-12.0, 0.0, 0.0], [-12.0, 0.0, 0.0]])
 
 
 def sizes(seed):

@@ -219,9 +219,8 @@ def require_bytes(need: int, what: str, fewer: str) -> None:
     """
     have = memory()
     if need > _SHARE * have:
-        raise RequestError(
-            f"{what} would take {_readable(need)}, and this machine has {_readable(have)}; fewer {fewer}"
-        )
+        sizes = f"{_readable(need)}, and this machine has {_readable(have)}"
+        raise RequestError(f"{what} would take {sizes}; take fewer {fewer}")
 
 
 def memory() -> int:

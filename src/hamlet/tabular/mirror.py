@@ -5,8 +5,9 @@ maximiser of its objective. On games with a common reward the theory promises th
 state's value falls (Zhong et al., 2024, arXiv:2304.09870, theorems 7 and 14, lemma 13).
 
 `haml` takes the declaration that `hamlet.train` takes. Its drift, neighbourhood, scheme and sampling are used as they
-are; what belongs to estimating and approximating (critic, advantage estimator, learning rates, epochs, entropy, network)
-has no part here, where nothing is estimated. With a reward for each agent the algorithms train on the team's sum.
+are; what belongs to estimating and approximating (critic, advantage estimator, learning rates, epochs, entropy,
+networks) has no part here, where nothing is estimated. With a reward for each agent the algorithms train on the team's
+sum.
 
 Where an action's old probability is 0 it is in no sample of the drift, but its advantage still counts: an agent may
 return to it. All sweeps of all games are one compiled program; game number g of many draws its orders from
@@ -46,7 +47,7 @@ class History:
         game: The game.
         value: J before each sweep and after the last, ``[K+1]``; of the team's reward.
         state_value: V of every state, ``[K+1, S]``.
-        gap: What each agent could gain by deviating alone, ``[K+1, n]``; all but the last NaN where only that was asked.
+        gap: What each agent could gain by deviating alone, ``[K+1, n]``; where only the last was asked, NaN before it.
         optimality_gap: A bound on how far an inner maximisation of a sweep is from its optimum, ``[K]``: 0 for closed
             forms, that of Frank and Wolfe for the solver, which holds where the objective is concave.
         boxed: The policies as computed, ``[K+1, n, S, A]``.

@@ -85,7 +85,7 @@ def _(neighbourhood: KlBall, drift: Any, choices: Choice, weight: Float[Array, "
 def drawn_back(
     neighbourhood: Any, choices: Choice, policy: Float[Array, "S A"], weight: Float[Array, " S"]
 ) -> Float[Array, "S A"]:
-    """The farthest point of the segment from the old policy to another that the neighbourhood contains, by bisection."""
+    """The farthest point of the segment to a policy that the neighbourhood still contains, by bisection."""
     contains = partial(_contains, neighbourhood, choices, weight=weight)
 
     def at(share: Array) -> Array:
