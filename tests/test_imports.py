@@ -24,7 +24,7 @@ ALLOWED = {
     "networks": _NETWORKS,
     "estimation": _ESTIMATION,
     "haml": _HAML,
-    "testing": _HAML | {"testing", "envs"},
+    "testing": _HAML | {"tabular", "testing", "envs"},
     "learners": _HAML | {"learners"},
     "algorithms": _HAML | {"algorithms"},
     "tabular": _HAML | {"tabular"},

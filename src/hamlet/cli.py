@@ -27,9 +27,10 @@ COMMANDS = {
     "resume": ("hamlet.commands.resume", "go on with a run, to its end or further"),
     "evaluate": ("hamlet.commands.evaluate", "what a run's policy earns, beside random play"),
     "list": ("hamlet.commands.catalogue", "the algorithms, environments and presets"),
+    "certify": ("hamlet.commands.certify", "what the theory promises, held against an algorithm on random games"),
     "bench": ("hamlet.bench", "measure the speed on this machine"),
 }
-_COMPILING = ("train", "resume", "evaluate", "bench")
+_COMPILING = ("train", "resume", "evaluate", "certify", "bench")
 # Starting a run compiles a hundred small programs besides the large ones: all are kept, under a megabyte each.
 _CACHED_ABOVE = 0.0
 

@@ -9,10 +9,20 @@ import numpy as np
 from jaxtyping import Array
 
 from hamlet.distributions import Categorical
-from hamlet.haml.drift import Drift
+from hamlet.haml.drift import Drift, ZeroDrift
+from hamlet.haml.neighbourhood import Neighbourhood
+from hamlet.haml.objective import Experience
+from hamlet.haml.surrogate import Importance
+from hamlet.haml.template import Haml
+from hamlet.networks.heads import Actor
+from hamlet.networks.torso import Body
+from hamlet.spaces import Box, Discrete
+from hamlet.tabular.certificate import NO_FALL, certify
 
-__all__ = ["check_drift"]
+__all__ = ["check_algorithm", "check_drift", "check_neighbourhood"]
 
+# Shares of another policy that are mixed into the old one: a ball, however small, holds the last of them.
+_SHARES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 # Numbers of actions that are tried, and how far along a line of logits; 0 is the old policy, the last two are close.
 _ACTIONS = (2, 3, 6)
 _STEPS = (0.0, 3.0, 1.0, 0.1, 0.01)
@@ -46,6 +56,94 @@ def check_drift(drift: Drift, *, trials: int = 200, seed: int = 0, tolerance: fl
         rows = (np.asarray(x) for x in (*profile(old, direction, corrected), old, direction))
         for values, slope, logits, towards in zip(*rows, strict=True):
             _judge(name, values, float(slope), logits, towards, tolerance)
+
+
+def check_neighbourhood(neighbourhood: Neighbourhood, *, trials: int = 50, seed: int = 0) -> None:
+    """Check the definition of a neighbourhood operator on random policies over five states and three actions.
+
+    1. 𝒰(π) holds π;   2. it holds a ball around π: every policy near enough in every state;   3. `improve` stays in it.
+
+    Reference: Zhong et al., 2024, arXiv:2304.09870, definition 11.
+
+    Args:
+        neighbourhood: What to check.
+        trials: Random pairs of policies.
+        seed: From which they are drawn.
+
+    Raises:
+        AssertionError: Names the property, and by how much it fails.
+    """
+    name = type(neighbourhood).__name__
+    shape = (trials, 5, 3)
+    keys = jax.random.split(jax.random.key(seed), 4)
+    old, other = (jax.random.normal(key, shape) for key in keys[:2])
+    weight = jax.random.dirichlet(keys[2], jnp.ones(5), (trials,))
+
+    @jax.jit
+    @partial(jax.vmap, in_axes=(0, 0, 0, None))
+    def held(old: Array, other: Array, weight: Array, share: Array) -> Array:
+        mixed = (1 - share) * jax.nn.softmax(old) + share * jax.nn.softmax(other)
+        return neighbourhood.contains(Categorical.from_logits(old), Categorical.from_logits(jnp.log(mixed)), weight)
+
+    if not held(old, other, weight, 0.0).all():
+        raise AssertionError(f"{name} does not hold the old policy itself, and a neighbourhood does")
+    lost = [float(1 - held(old, other, weight, share).mean()) for share in _SHARES]
+    if lost[-1] > 0:
+        raise AssertionError(
+            f"{name} holds no ball around the old policy: {100 * lost[-1]:.0f} % of the policies that differ from it "
+            f"by a share of {_SHARES[-1]:g} lie outside"
+        )
+    _stays(neighbourhood, name, keys[3])
+
+
+def check_algorithm(algorithm: Haml, *, games: int = 20, sweeps: int = 30, seed: int = 0) -> None:
+    """Check a declaration's drift and neighbourhood, and then itself, solved exactly on random cooperative games.
+
+    On each, neither J nor any state's value may fall in any sweep (Zhong et al., 2024, arXiv:2304.09870, theorem 14).
+
+    Args:
+        algorithm: The declaration.
+        games: How many games.
+        sweeps: Updates of the whole team in each.
+        seed: From which games, first policies and orders are drawn.
+
+    Raises:
+        AssertionError: Names the property, and the game in which it fails.
+        RequestError: If the declaration cannot be solved exactly: `hamlet.tabular.haml` says why.
+    """
+    check_drift(algorithm.drift, seed=seed)
+    check_neighbourhood(algorithm.neighbourhood, seed=seed)
+    certificate = certify(algorithm, games=games, sweeps=sweeps, seed=seed)
+    number = certificate.counter_example
+    if number is None:
+        return
+    fell, worst = ("J", certificate.fall) if certificate.fall[number] > NO_FALL else ("V", certificate.state_fall)
+    raise AssertionError(
+        f"{fell} fell by {worst[number]:.3g} in one sweep of game {number} (seed {seed}); it fell in "
+        f"{(worst > NO_FALL).sum()} of {games} games, and mirror learning never lets it fall"
+    )
+
+
+def _stays(neighbourhood: Neighbourhood, name: str, key: Array) -> None:
+    """Whether what `improve` finds for a small network lies within."""
+    keys = jax.random.split(key, 5)
+    actor = Actor.create(keys[0], Box(-1.0, 1.0, (4,)), Discrete(3), Body(hidden=(16,)))
+    rows = (64, 1)
+    share = Experience(
+        observation=jax.random.normal(keys[1], (*rows, 4)),
+        action=jax.random.randint(keys[2], rows, 0, 3),
+        available=None,
+        alive=None,
+        start=jnp.ones(rows, bool),
+        memory=None,
+        advantage=jax.random.normal(keys[3], rows),
+        agents=1,
+    )
+    objective = Importance().objective(jnp.ones(rows), actor, share, ZeroDrift())
+    better, _, _ = neighbourhood.improve(objective, actor, neighbourhood.init(actor), keys[4])
+    flat = lambda policy: jax.tree.map(lambda leaf: leaf[:, 0], policy)  # noqa: E731
+    if not neighbourhood.contains(flat(objective.old), flat(share.policy(better)), jnp.full(64, 1 / 64)):
+        raise AssertionError(f"improve of {name} leaves the neighbourhood that its contains describes")
 
 
 def expected_drift(drift: Drift, old: Array, new: Array, corrected: Array) -> Array:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hamlet import presets
-from hamlet.bench import environments, learning, scaling, seeds, speed
+from hamlet.bench import discount, environments, learning, scaling, seeds, speed
 from hamlet.envs.simple_spread import SimpleSpread
 from hamlet.errors import unknown
 from hamlet.training import manifest
@@ -88,10 +88,14 @@ RECORDS: dict[str, Record] = {
     "speed-environments": Record("environments alone, random actions", 1.0, _environments),
     "speed-seeds": Record("two seeds one after another, and at once in two processes", 3.0, seeds.measure),
     "scaling": Record("3 to 48 agents", 6.0, lambda work: scaling.measure()),
+    "learning-spread-discount": Record(
+        "HAPPO on discrete spread by discount: six seeds, 0.5 M steps", 5.0, lambda work: discount.measure()
+    ),
     "learning-spread-continuous": _learning("happo", "spread", "continuous", 10_000_000),
     "learning-spread-continuous-as-written": _learning("happo", "spread", "continuous", 10_000_000, entropy=0.01),
     "learning-spread-discrete": _learning("happo", "spread", "discrete", 10_000_000),
     "learning-spread-discrete-tuned": _learning("happo", "spread", "discrete", 10_000_000, preset="tuned/mpe"),
+    "learning-spread-continuous-tuned": _learning("happo", "spread", "continuous", 10_000_000, preset="tuned/mpe"),
     "learning-speaker-listener-continuous": _learning("happo", "speaker_listener", "continuous", 10_000_000),
     "learning-speaker-listener-discrete": _learning("happo", "speaker_listener", "discrete", 10_000_000),
     "learning-reference-continuous": _learning("happo", "reference", "continuous", 10_000_000),

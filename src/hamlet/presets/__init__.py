@@ -15,7 +15,7 @@ PRESETS: Mapping[str, Mapping[str, "partial[Haml]"]] = {"paper/mpe": mpe.PAPER, 
 # What a preset says where every agent acts in a Box, if that differs.
 _CONTINUOUS: Mapping[str, Mapping[str, "partial[Haml]"]] = {
     "paper/mpe": mpe.PAPER_CONTINUOUS,
-    "tuned/mpe": mpe.PAPER_CONTINUOUS,
+    "tuned/mpe": mpe.TUNED_CONTINUOUS,
 }
 # Which preset a family of environments is trained with where none is named.
 _DEFAULTS = {"mpe": "paper/mpe"}

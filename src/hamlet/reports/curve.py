@@ -42,7 +42,7 @@ def draw(run_directory: str | Path, out: str | Path | None = None) -> Path:
     run = RunDirectory.open(run_directory)
     out = Path(out) if out is not None else run.path / "curve.png"
     steps, returns = _returns(run)
-    figure = _figure()
+    figure = blank_figure(9.0, 5.4)
     axes = figure.subplots()
     _curve(axes, steps, returns)
     points = _latest(judge.points(run))
@@ -83,13 +83,18 @@ def _latest(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return list({point["mode"]: point for point in points}.values())
 
 
-def _figure() -> Any:
+def blank_figure(width: float, height: float) -> Any:
+    """An empty figure of a size in inches.
+
+    Raises:
+        RequestError: If matplotlib is missing.
+    """
     try:
         # Not pyplot: it looks for a screen and keeps figures alive.
         from matplotlib.figure import Figure
     except ImportError as error:
         raise RequestError('a picture needs matplotlib: run pip install "hamlet[plots]"') from error
-    return Figure(figsize=(9.0, 5.4), dpi=150, layout="constrained")
+    return Figure(figsize=(width, height), dpi=150, layout="constrained")
 
 
 def _curve(axes: Any, steps: np.ndarray, returns: np.ndarray) -> None:

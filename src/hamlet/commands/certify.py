@@ -1,0 +1,141 @@
+"""``hamlet certify``: does an algorithm do what mirror learning promises? Found out on random games, solved exactly."""
+
+import inspect
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hamlet import algorithms
+from hamlet.commands.options import HELP, Command, Group
+from hamlet.errors import RequestError, RunError, require, unknown
+from hamlet.haml.template import Haml
+from hamlet.tabular import certificate
+from hamlet.tabular.certificate import AT_REST, NO_FALL, Certificate
+from hamlet.testing import check_drift
+from hamlet.training.durable import one_line, write
+
+
+@dataclass(frozen=True, kw_only=True)
+class CertifyOptions:
+    """Options of ``hamlet certify``.
+
+    Attributes:
+        games: Random cooperative games: 2 or 3 agents, 2 to 4 actions, 2 to 5 states, discount 0.9.
+        sweeps: Updates of the whole team in each.
+        seed: From which games, first policies and orders are drawn.
+        out: A directory for the picture, the table as JSON, and counter-examples.
+    """
+
+    games: int = 200
+    sweeps: int = 100
+    seed: int = 0
+    out: str = "certificates"
+
+
+COMMAND = Command(
+    "hamlet certify",
+    ("[ALGORITHM | MODULE:DRIFT]",),
+    (Group("certificate", CertifyOptions, pairs=False),),
+    "Solve an algorithm exactly on many random cooperative games, and look whether it does what mirror\n"
+    "learning promises: J never falls, no state's value falls, the Nash gap vanishes. ALGORITHM is one of\n"
+    "`hamlet list algorithms`; without one, all are tried. MODULE:DRIFT is a drift of yours, put in the place of\n"
+    "HAPPO's; it is refused where it is no drift. Status 1 where a fall was found: the game is saved.\n\n"
+    "example: hamlet certify happo --games 500",
+)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Certify, print a table, draw a picture, save counter-examples."""
+    if any(word in HELP for word in argv):
+        COMMAND.show_help()
+    words, _ = COMMAND.split(argv)
+    _, parsed = COMMAND.parse(argv if words else ["", *argv])
+    options = CertifyOptions(**parsed.values["certificate"])
+    require(options.games >= 1, f"--games must be at least 1, not {options.games}")
+    require(options.sweeps >= 1, f"--sweeps must be at least 1, not {options.sweeps}")
+    targets = _targets(words[0].text if words else None)
+    out = Path(options.out)
+    found: dict[str, Certificate] = {}
+    print(_HEADINGS)
+    for name, algorithm in targets.items():
+        found[name] = certificate.certify(algorithm, games=options.games, sweeps=options.sweeps, seed=options.seed)
+        print(_row(name, found[name]), flush=True)
+    _keep(found, out, options)
+    return 0 if all(one.holds for one in found.values()) else 1
+
+
+def _targets(word: str | None) -> dict[str, Haml]:
+    if word is None:
+        return {name: make() for name, make in algorithms.ALGORITHMS.items()}
+    if ":" not in word:
+        if word not in algorithms.ALGORITHMS:
+            raise unknown("algorithm", word, algorithms.ALGORITHMS)
+        return {word: algorithms.make(word)}
+    return {word: replace(algorithms.happo(), drift=_drift(word))}
+
+
+def _drift(word: str) -> Any:
+    """The drift MODULE:NAME, an object or a class that needs no arguments, if it is one.
+
+    Raises:
+        RequestError: If there is none, or it breaks the definition: where, and how.
+    """
+    module, _, name = word.partition(":")
+    sys.path.insert(0, "")
+    try:
+        found = getattr(import_module(module), name)
+        drift: Any = found() if inspect.isclass(found) else found
+    except Exception as error:
+        raise RequestError(f"{word} cannot be had: {one_line(error)}; write MODULE:DRIFT, from here") from error
+    finally:
+        sys.path.remove("")
+    require(callable(drift), f"{word} is no drift: it cannot be called with (ratio, corrected, old, new)")
+    try:
+        check_drift(drift)
+    except AssertionError as error:
+        raise RequestError(f"{word} is no drift: {error}") from None
+    return drift
+
+
+_HEADINGS = f"{'':24}{'games':>7}{'J fell':>8}{'V fell':>8}{'worst fall':>12}{'at rest':>9}{'gap':>10}{'of J*':>8}"
+
+
+def _row(name: str, found: Certificate) -> str:
+    """Games; falls of J and of a state's value; the worst; games at a Nash point; the median gap and reach."""
+    falls = found.fall, found.state_fall
+    counts = "".join(f"{(fall > NO_FALL).sum():>8}" for fall in falls)
+    worst = max(fall.max() for fall in falls)
+    share = f"{100 * (found.gap <= AT_REST).mean():.0f} %"
+    reach = f"{100 * np.median(found.reached):.0f} %"
+    return f"{name:24}{len(found.games):>7}{counts}{worst:>12.1e}{share:>9}{np.median(found.gap):>10.1e}{reach:>8}"
+
+
+def _keep(found: dict[str, Certificate], out: Path, options: CertifyOptions) -> None:
+    from hamlet.reports.certificate import draw
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, one in found.items():
+            if (number := one.counter_example) is not None:
+                path = out / f"counter-example-{name.replace(':', '-')}.json"
+                write(path, json.dumps(certificate.as_document(one, number)) + "\n")
+                print(
+                    f"{name}: in game {number} it fell by {max(one.fall[number], one.state_fall[number]):.3g}: {path}"
+                )
+    except OSError as error:
+        raise RunError(f"{out} cannot be written: {error.strerror}") from error
+    print(
+        f"J and V: the return and the values of states; at rest: no agent gains more than {AT_REST:g} of the range of "
+        f"payoffs by deviating alone after {options.sweeps} sweeps; gap: that gain, the median; of J*: how far of the "
+        "way from the first return to the best one, the median (the theory promises none of it)"
+    )
+    try:
+        print(f"wrote {draw(found, out / 'certificate.png')}")
+    except RequestError as error:
+        print(f"no picture: {error}")
