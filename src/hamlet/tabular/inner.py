@@ -14,7 +14,7 @@ as in the theory; it is in no sample of the drift.
 References: Kuba et al., 2022, arXiv:2208.01682 (HAML); Zhong et al., 2024, arXiv:2304.09870, definition 12.
 """
 
-from functools import singledispatch
+from functools import partial, singledispatch
 from typing import Any
 
 import equinox as eqx
@@ -29,7 +29,7 @@ from hamlet.haml.drift import ClipDrift, KlDrift, SquaredTvDrift, ZeroDrift
 TIE = 1e-13
 # exp of its logarithm is still itself, so that gradients pass through the logarithm of a probability of zero.
 _TINY = 1e-300
-_ROUNDS = 400
+_ROUNDS = 300
 _NEWTON = 30
 
 
@@ -202,48 +202,51 @@ def shortfall(drift: Any, choice: Choice, policy: Float[Array, " A"]) -> Float[A
 def ascend(drift: Any, choice: Choice) -> Best:
     """The maximiser for any drift, by ascent from the old policy and from halfway to the greedy one.
 
-    Steps alternate between Euclidean ones projected on the simplex, which reach its faces, and multiplicative ones,
-    which follow the metric of divergences; each has its own length, doubled where the objective rises and else
-    quartered. The better of both ends is taken, and only if it is not below the old policy.
+    Three kinds of steps are tried at once, and the best is taken: a Euclidean one projected on the simplex, which
+    reaches its faces; a multiplicative one, which follows the metric of divergences; and an exchange between the best
+    pair of actions, which climbs along kinks, where a gradient misleads. Each kind has a length of its own, doubled
+    where the objective rises and else quartered. The end is taken only if it is above the old policy.
     """
-    evaluate = jax.value_and_grad(lambda at: objective(drift, choice, at))
+    value = partial(objective, drift, choice)
     halfway = 0.5 * (choice.old + greedy(choice))
-    ends, values = jax.vmap(lambda start: _climb(evaluate, start, choice.available))(jnp.stack([choice.old, halfway]))
+    starts = jnp.stack([choice.old, halfway])
+    ends, values = jax.vmap(lambda start: _climb(value, start, choice.available))(starts)
     values = jnp.where(jnp.isnan(values), -jnp.inf, values)
     found = ends[values.argmax()]
-    policy = jnp.where(values.max() > evaluate(choice.old)[0], found, choice.old)
+    policy = jnp.where(values.max() > value(choice.old), found, choice.old)
     return Best(policy, jnp.maximum(shortfall(drift, choice, policy), 0.0))
 
 
-def _climb(evaluate: Any, start: Float[Array, " A"], available: Bool[Array, " A"]) -> tuple[Array, Array]:
-    value, slope = evaluate(start)
-    reach = 1.0 / (jnp.abs(slope).max() + _TINY)
+def _climb(value: Any, start: Float[Array, " A"], available: Bool[Array, " A"]) -> tuple[Array, Array]:
+    slope = jax.grad(value)
+    reach = 1.0 / (jnp.abs(slope(start)).max() + _TINY)
+    pairs = jnp.eye(start.shape[0])[None] - jnp.eye(start.shape[0])[:, None]  # from, to, action
 
     def going(state: Any) -> Array:
-        policy, value, slope, lengths, count = state
-        room = _room(slope, policy, available)
-        return (count < _ROUNDS) & (room > 1e-12 * (1.0 + jnp.abs(value))) & (lengths.max() > 1e-18 * reach)
+        _, here, lengths, room, count = state
+        return (count < _ROUNDS) & (room > 1e-12 * (1.0 + jnp.abs(here))) & (lengths.max() > 1e-15 * reach)
 
     def step(state: Any) -> Any:
-        policy, value, slope, lengths, count = state
-        kind = count % 2
-        length = lengths[kind]
-        centred = slope - (policy * slope).sum()
-        multiplied = policy * jnp.exp(jnp.clip(length * centred, -50.0, 50.0))
-        moved = jnp.where(
-            kind == 0,
-            project(jnp.where(available, policy + length * centred, -jnp.inf)),
-            multiplied / multiplied.sum(),
-        )
-        reached, steeper = evaluate(moved)
-        rising = reached > value
-        keep = lambda new, old: jnp.where(rising, new, old)  # noqa: E731
-        lengths = lengths.at[kind].multiply(jnp.where(rising, 2.0, 0.25))
-        return keep(moved, policy), keep(reached, value), keep(steeper, slope), lengths, count + 1
+        policy, here, lengths, _, count = state
+        steep = slope(policy)
+        centred = steep - (policy * steep).sum()
+        projected = project(jnp.where(available, policy + lengths[0] * centred, -jnp.inf))
+        multiplied = policy * jnp.exp(jnp.clip(lengths[1] * centred, -50.0, 50.0))
+        multiplied = multiplied / multiplied.sum()
+        given = jnp.where(available[None], jnp.minimum(lengths[2], policy)[:, None], 0.0)
+        exchanged = (policy[None, None] + given[..., None] * pairs).reshape(-1, policy.shape[0])
+        tried = jnp.concatenate([jnp.stack([projected, multiplied]), exchanged])
+        reached = jax.vmap(value)(tried)
+        reached = jnp.where(jnp.isnan(reached), -jnp.inf, reached)
+        kinds = jnp.stack([reached[0], reached[1], reached[2:].max()])
+        lengths = lengths * jnp.where(kinds > here, 2.0, 0.25)
+        rising = reached.max() > here
+        policy = jnp.where(rising, tried[reached.argmax()], policy)
+        return policy, jnp.maximum(here, reached.max()), lengths, _room(steep, policy, available), count + 1
 
-    state = (start, value, slope, jnp.stack([reach, reach]), jnp.int32(0))
-    policy, value, *_ = jax.lax.while_loop(going, step, state)
-    return policy, value
+    state = (start, value(start), jnp.stack([reach, reach, jnp.full_like(reach, 0.1)]), jnp.inf, jnp.int32(0))
+    policy, here, *_ = jax.lax.while_loop(going, step, state)
+    return policy, here
 
 
 def project(point: Float[Array, " A"]) -> Float[Array, " A"]:
