@@ -1,6 +1,6 @@
 # make demo   train HAPPO on simple spread, judge it against random play, draw its learning curve
 # make test   what every change must pass;  make test-slow  the full matrices besides
-# make check  format, lint and types alone;  make docs  the pages made from docstrings
+# make check  format, lint and types alone;  make docs  the pages made from docstrings;  make pictures  those of docs/theory.md
 # make pin    the exact versions of requirements/pinned.txt anew;  make clean  remove the environment
 #
 # All of it runs in a virtual environment of its own, .venv, and needs Python 3.11 or newer, pip and make only.
@@ -14,7 +14,7 @@ INSTALLED := .venv/.installed
 EXTRAS := dev,mpe,plots
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow check format docs pin clean
+.PHONY: help install demo test test-slow check format docs pictures pin clean
 
 help:
 	@sed -n 's/^# //p' Makefile | head -4
@@ -51,6 +51,9 @@ format: $(INSTALLED)
 
 docs: $(INSTALLED)
 	$(BIN)/python docs/generate.py
+
+pictures: $(INSTALLED)
+	$(BIN)/python docs/pictures.py
 
 # The newest versions that pyproject.toml allows, as a fresh environment gets them; commit what `make test` then accepts.
 pin:

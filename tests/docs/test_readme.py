@@ -7,13 +7,14 @@ import shlex
 import pytest
 
 from documents import ROOT, blocks
-from hamlet.commands import catalogue, evaluate, request, resume
+from hamlet.commands import catalogue, certify, evaluate, request, resume
 
 READERS = {
     "train": request.read,
     "evaluate": evaluate.COMMAND.parse,
     "resume": resume.COMMAND.parse,
     "list": catalogue.main,
+    "certify": certify.read,
 }
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", *(str(p.relative_to(ROOT)) for p in sorted((ROOT / "docs").rglob("*.md")))]
 
@@ -23,7 +24,7 @@ def shell_lines():
     for name in DOCUMENTS:
         text = (ROOT / name).read_text(encoding="utf-8")
         indented = re.findall(r"^(?: {4})?(hamlet \w.*)$", text, re.MULTILINE)
-        inline = re.findall(r"`(hamlet (?:train|evaluate|resume|list)\b[^`]*)`", text)
+        inline = re.findall(r"`(hamlet (?:train|evaluate|resume|list|certify)\b[^`]*)`", text)
         for line in indented + inline:
             words = shlex.split(line, comments=True)
             if len(words) > 1 and words[1] in READERS and "…" not in line:
@@ -51,6 +52,27 @@ def test_the_blocks_of_the_readme_run_one_after_another(run, tmp_path):
     assert json.loads((tmp_path / "runs/b/config.json").read_text())["algorithm"]["drift"]["epsilon"] == 0.1
     drift = json.loads((tmp_path / "runs/chi-square/config.json").read_text())["algorithm"]["drift"]
     assert drift == {"type": "chi_square:ChiSquareDrift", "weight": 2.0}
+
+
+def test_the_blocks_of_the_theory_run_one_after_another(run):
+    run(ROOT / "tests/documents.py", "docs/theory.md")
+
+
+def python_files(path):
+    """The file, or all files in the folder."""
+    return path.rglob("*.py") if path.is_dir() else [path]
+
+
+def test_the_tests_that_the_theory_names_are_there():
+    lines = re.findall(r"^    pytest (.*)$", (ROOT / "docs/theory.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(lines) > 5
+    for words in map(shlex.split, lines):
+        files, _, terms = " ".join(words).partition(" -k ")
+        texts = [path.read_text(encoding="utf-8") for name in files.split() for path in python_files(ROOT / name)]
+        names = re.findall(r"^def (test_\w+)", "\n".join(texts), re.MULTILINE)
+        assert names, files
+        for term in terms.split(" or ") if terms else ():
+            assert any(term in name for name in names), term
 
 
 def test_the_recipes_of_contributing_run(run, tmp_path):

@@ -52,15 +52,8 @@ COMMAND = Command(
 
 def main(argv: Sequence[str]) -> int:
     """Certify, print a table, draw a picture, save counter-examples."""
-    if any(word in HELP for word in argv):
-        COMMAND.show_help()
-    words, _ = COMMAND.split(argv)
-    _, parsed = COMMAND.parse(argv if words else ["", *argv])
-    options = CertifyOptions(**parsed.values["certificate"])
-    require(options.games >= 1, f"--games must be at least 1, not {options.games}")
-    require(options.sweeps >= 1, f"--sweeps must be at least 1, not {options.sweeps}")
-    targets = _targets(words[0].text if words else None)
-    out = Path(options.out)
+    word, options = read(argv)
+    targets, out = _targets(word), Path(options.out)
     found: dict[str, Certificate] = {}
     print(_HEADINGS)
     for name, algorithm in targets.items():
@@ -68,6 +61,22 @@ def main(argv: Sequence[str]) -> int:
         print(_row(name, found[name]), flush=True)
     _keep(found, out, options)
     return 0 if all(one.holds for one in found.values()) else 1
+
+
+def read(argv: Sequence[str]) -> tuple[str | None, CertifyOptions]:
+    """The word, if there is one, and the options.
+
+    Raises:
+        RequestError: If something is unknown or of the wrong kind.
+    """
+    if any(word in HELP for word in argv):
+        COMMAND.show_help()
+    words, _ = COMMAND.split(argv)
+    _, parsed = COMMAND.parse(argv if words else ["", *argv])
+    options = CertifyOptions(**parsed.values["certificate"])
+    require(options.games >= 1, f"--games must be at least 1, not {options.games}")
+    require(options.sweeps >= 1, f"--sweeps must be at least 1, not {options.sweeps}")
+    return (words[0].text if words else None), options
 
 
 def _targets(word: str | None) -> dict[str, Haml]:
