@@ -38,7 +38,7 @@ test: check
 	$(BIN)/pytest -n 2
 
 test-slow: $(INSTALLED)
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -n 2 -m slow --record benchmarks/records/slow-tests.json
 
 check: $(INSTALLED)
 	$(BIN)/ruff check

@@ -1,7 +1,9 @@
 """Every test runs with shapes checked and without silent broadcasts of ranks."""
 
+import json
 import os
 import sys
+import time
 import typing
 from pathlib import Path
 
@@ -23,3 +25,33 @@ _CACHE = Path(__file__).parents[1] / ".pytest_cache" / "xla"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
 jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+_BEGAN = time.time()
+_OUTCOMES: dict[str, str] = {}
+
+
+def pytest_addoption(parser):
+    parser.addoption("--record", metavar="JSON", help="keep every test's outcome, with versions and hardware")
+
+
+def pytest_runtest_logreport(report):
+    """A test's outcome is that of its call, or of the setup that kept it from one."""
+    if report.when == "call" or report.outcome != "passed":
+        _OUTCOMES[report.nodeid] = report.outcome
+
+
+def pytest_sessionfinish(session):
+    path = session.config.getoption("--record")
+    if not path or hasattr(session.config, "workerinput"):
+        return
+    from hamlet.training import manifest
+
+    outcomes = sorted(_OUTCOMES.values())
+    document = {
+        "command": "make test-slow",
+        "made": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+        "seconds": time.time() - _BEGAN,
+        **manifest.describe(),
+        "counts": {outcome: outcomes.count(outcome) for outcome in set(outcomes)},
+        "outcomes": dict(sorted(_OUTCOMES.items())),
+    }
+    Path(path).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
