@@ -64,6 +64,8 @@ def test_the_command_prints_a_row_draws_a_picture_and_saves_the_game_that_refute
     assert cli.main(["certify", "haa2c", *words]) == 0
     assert "haa2c" in capsys.readouterr().out
     assert (tmp_path / "certificate.png").stat().st_size > 10_000
+    kept = json.loads((tmp_path / "certificate.json").read_text())
+    assert kept["games"] == 40 and len(kept["algorithms"]["haa2c"]["gap"]) == 40
     assert cli.main(["certify", "maa2c", *words]) == 1
     assert "counter-example-maa2c.json" in capsys.readouterr().out
     assert json.loads((tmp_path / "counter-example-maa2c.json").read_text())["fall"] > 1e-3

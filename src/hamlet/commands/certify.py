@@ -130,6 +130,9 @@ def _keep(found: dict[str, Certificate], out: Path, options: CertifyOptions) -> 
 
     try:
         out.mkdir(parents=True, exist_ok=True)
+        tables = {name: certificate.as_table(one) for name, one in found.items()}
+        asked = {"games": options.games, "sweeps": options.sweeps, "seed": options.seed}
+        write(out / "certificate.json", json.dumps(asked | {"algorithms": tables}) + "\n")
         for name, one in found.items():
             if (number := one.counter_example) is not None:
                 path = out / f"counter-example-{name.replace(':', '-')}.json"

@@ -120,6 +120,18 @@ def best_value(game: MarkovGame) -> float:
         choice = better
 
 
+def as_table(certificate: Certificate) -> dict[str, list[float]]:
+    """What was found in each game, as JSON: one entry a game."""
+    return {
+        "first_value": certificate.value[:, 0].tolist(),
+        "last_value": certificate.value[:, -1].tolist(),
+        "best_value": certificate.best.tolist(),
+        "fall": certificate.fall.tolist(),
+        "state_fall": certificate.state_fall.tolist(),
+        "gap": certificate.gap.tolist(),
+    }
+
+
 def as_document(certificate: Certificate, number: int) -> dict[str, object]:
     """A counter-example as JSON: the game, the first policies, and J and every state's value after each sweep."""
     game, history = certificate.games[number], certificate.histories[number]
