@@ -10,12 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from hamlet.distributions import Categorical, DiagonalNormal
+from hamlet.errors import RequestError
 from hamlet.haml.drift import ClipDrift, KlDrift, SquaredTvDrift, ZeroDrift
 from hamlet.haml.neighbourhood import KlBall, Whole
 from hamlet.tabular import radius
 from hamlet.tabular.inner import Choice, ascend, maximise, objective
 from hamlet.tabular.precision import exactly
 from hamlet.tabular.within import improve
+from hamlet.testing import check_drift
 
 DRIFTS = [ZeroDrift(), KlDrift(0.5), KlDrift(0.02), ClipDrift(0.2), ClipDrift(0.9), SquaredTvDrift(1.0)]
 STATES = 24
@@ -110,8 +113,23 @@ def test_the_solver_for_any_drift_finds_what_the_closed_forms_find_and_its_gap_i
 @pytest.mark.parametrize("drift", DRIFTS, ids=repr)
 def test_an_agent_to_which_all_actions_are_equal_stays_where_it_is(drift):
     choice = made(5, flat=True)
-    best, *_ = exactly(solved, drift, choice, grid(3, 2))
-    np.testing.assert_allclose(best.policy, choice.old, atol=1e-12)
+    # Nor is rounding a preference.
+    noise = np.random.default_rng(0).normal(size=choice.advantage.shape) * 1e-16
+    noisy = eqx.tree_at(lambda c: (c.advantage, c.gain, c.loss), choice, (noise, np.maximum(noise, 0), 0 * noise))
+    for each in (choice, noisy):
+        best, *_ = exactly(solved, drift, each, grid(3, 2))
+        np.testing.assert_allclose(best.policy, choice.old, atol=1e-12)
+
+
+def test_the_squared_total_variation_is_a_drift_of_discrete_actions_and_no_reward():
+    check_drift(SquaredTvDrift(2.0), trials=6)
+    with pytest.raises(RequestError, match="must not be negative"):
+        SquaredTvDrift(-1.0)
+    normal = DiagonalNormal(jnp.zeros((4, 2)), jnp.ones((4, 2)))
+    with pytest.raises(RequestError, match="a drift of discrete actions; try KlDrift"):
+        SquaredTvDrift()(jnp.ones(4), jnp.ones(4), normal, normal)
+    one, other = Categorical(jnp.log(jnp.array([[0.5, 0.5]]))), Categorical(jnp.log(jnp.array([[0.9, 0.1]])))
+    np.testing.assert_allclose(SquaredTvDrift(2.0)(jnp.ones(1), jnp.ones(1), one, other), 2.0 * 0.4**2, rtol=1e-6)
 
 
 @jax.jit
