@@ -4,7 +4,7 @@ set -eu
 run=${1:-runs/demo}
 
 if [ ! -f "$run/config.json" ]; then
-    hamlet train happo mpe/simple_spread --steps "${DEMO_STEPS:-4M}" --out "$run"
+    hamlet train happo mpe/simple_spread --preset tuned/mpe --steps "${DEMO_STEPS:-4M}" --out "$run"
 else
     status=0
     hamlet resume "$run" || status=$?
