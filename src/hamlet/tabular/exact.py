@@ -259,24 +259,19 @@ def _evaluation(game: MarkovGame, solution: Solution) -> Evaluation:
     return Evaluation(solution.v, solution.q, solution.advantage, solution.occupancy, solution.value)
 
 
-def _unbox(game: MarkovGame, solutions: Solution, number: int) -> Evaluation:
+def _unbox(game: MarkovGame, solution: Solution, number: int) -> Evaluation:
     """One game's own part of its box."""
-    solution = jax.tree.map(lambda leaf: leaf[number], solutions)
-    rewards = len(game.rewards)
-    absent = solution.q.ndim - 2 - game.agents
-    joint = (slice(rewards), slice(game.states), *(slice(count) for count in game.actions), *(0,) * absent)
-
-    def cut(table: Table) -> Table:
-        # An absent agent has but one action.
-        return table[joint].reshape(rewards, game.states, *game.actions)
-
+    rewards, states, actions = len(game.rewards), game.states, game.actions
+    # An absent agent has but one action.
+    absent = solution.q.ndim - 3 - len(actions)
+    joint = (number, slice(rewards), slice(states), *(slice(count) for count in actions), *(0,) * absent)
     return _evaluation(
         game,
         Solution(
-            solution.v[:rewards, : game.states],
-            cut(solution.q),
-            cut(solution.advantage),
-            solution.occupancy[: game.states],
-            solution.value[:rewards],
+            solution.v[number, :rewards, :states],
+            solution.q[joint],
+            solution.advantage[joint],
+            solution.occupancy[number, :states],
+            solution.value[number, :rewards],
         ),
     )
