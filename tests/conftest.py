@@ -47,7 +47,7 @@ def pytest_sessionfinish(session):
 
     outcomes = sorted(_OUTCOMES.values())
     document = {
-        "command": "make test-slow",
+        "command": " ".join(["pytest", *session.config.invocation_params.args]),
         "made": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         "seconds": time.time() - _BEGAN,
         **manifest.describe(),
