@@ -1,0 +1,388 @@
+"""What algorithms learn in small games, beside what is found without learning.
+
+As a program, ``python tests/gate.py``, it measures every algorithm of the registry and writes docs/learning.md.
+"""
+
+import inspect
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import cache, partial
+from pathlib import Path
+from types import MappingProxyType
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from games import MatchBits
+from hamlet.algorithms import ALGORITHMS
+from hamlet.envs import make
+from hamlet.envs.matrix import Matrix, common_reward, equilibria
+from hamlet.training.compiled import begin_training, iterate, roster_of
+from hamlet.training.evaluate import evaluate
+from hamlet.training.rollout import act, begin, rollout
+from switches import Switches, ordered, switched, turned
+
+# An algorithm takes of these what its factory knows. One network of 16, and a batch of 256 or 512 one-step episodes.
+SIZE = {"hidden": (16,), "copies": 64, "steps_per_rollout": 4, "critic_learning_rate": 0.01, "discount": 0.9}
+SMALL_STEPS = {"learning_rate": 0.02, "epochs": 5, "clip": 0.2, "radius": 0.02, "entropy": 0.0}
+# Nearly to the best response: p(0) goes from ½ beyond 0.9 in one move.
+LARGE_STEPS = {"learning_rate": 0.1, "epochs": 20, "clip": 0.9, "radius": 0.5, "entropy": 0.0}
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one seed found: the mean return of sampled actions, the joint mode, and what it earns in one step."""
+
+    sampled: float
+    greedy: tuple
+    payoff: float
+
+
+def declared(name, **settings):
+    """An algorithm with those of the settings that it knows."""
+    known = inspect.signature(ALGORITHMS[name]).parameters
+    return ALGORITHMS[name](**{key: value for key, value in (SIZE | settings).items() if key in known})
+
+
+def find(algorithm, env, *, iterations, seed, start=None, **off):
+    """Train and see what was found. All seeds, switches and numbers of iterations share one compiled program.
+
+    ``start`` is the mean of each agent's first policy in a continuous game.
+    """
+    program = compiled(switched(algorithm), env, start)
+    sampled, greedy, payoff = program(jnp.uint32(seed), jnp.int32(iterations), Switches.create(**off))
+    joint = tuple(action for part in greedy for action in np.asarray(part).tolist())
+    return Found(float(sampled), joint, float(payoff))
+
+
+@cache
+def compiled(algorithm, env, start):
+    return jax.jit(partial(_found, algorithm, env, start))
+
+
+def _found(algorithm, env, start, seed, iterations, switches):
+    training = turned(begin_training(algorithm, env, seed), switches)
+    if start is not None:
+        mean = jnp.asarray(start, jnp.float32)[:, None]
+        training = eqx.tree_at(lambda t: t.learner.team.actors[0].head.bias, training, mean)
+    training = jax.lax.fori_loop(0, iterations, lambda _, at: iterate(algorithm, env, at)[0], training)
+    actors = training.learner.team.actors
+    return _sampled(algorithm, env, actors, training.key), *_greedy(algorithm, env, actors)
+
+
+def _sampled(algorithm, env, actors, key):
+    """The mean return of the episodes of a fresh rollout."""
+    sampling, roster = algorithm.sampling, roster_of(algorithm, env)
+    begin_key, play_key = jax.random.split(jax.random.fold_in(key, 2**32 - 1))
+    play = begin(env, algorithm.body, sampling.copies, begin_key)
+    length = sampling.length(memory=algorithm.body.memory)
+    _, _, episodes = rollout(env, roster, actors, play, steps=sampling.steps, length=length, key=play_key)
+    return episodes.total / episodes.count
+
+
+def _greedy(algorithm, env, actors):
+    """The joint mode in a first view, and the team's reward for it."""
+    key = jax.random.key(0)
+    play = begin(env, algorithm.body, 1, key)
+    view = play.copies.view
+    modes, _ = act(roster_of(algorithm, env), actors, view.observation, view.available, play.start, play.memory, None)
+    joint = tuple(mode[0] for mode in modes)
+    _, _, outcome = env.step(key, jax.tree.map(lambda leaf: leaf[0], play.copies.state), joint)
+    return joint, outcome.reward.sum()
+
+
+# --- the gate ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Task:
+    """A game with a known optimum, and how it is learnt.
+
+    Attributes:
+        env: The game.
+        optimum: Its best return.
+        threshold: What the mean return of sampled actions must exceed, and no control may.
+        iterations: Of an algorithm whose agents move at once, and of one whose agents move one after another.
+        settings: Likewise.
+        seeds: So many runs, from 0.
+        crosses: Whether order and M matter in it.
+    """
+
+    env: object
+    optimum: float
+    threshold: float
+    iterations: tuple
+    settings: tuple
+    seeds: int
+    crosses: bool
+
+
+# Rows 0 1 / 2 −2. From uniform policies and in large steps: who moves first prefers 0, and whoever comes second answers
+# with 1: the first agent first gives 1, the second first gives 2, both at once go round between 0 and −2. In small
+# steps both at once reach 2: the second agent has more to gain, and is ahead.
+TASKS = {
+    "crossing": Task(
+        env=Matrix(common_reward([[0, 1], [2, -2]])),
+        optimum=2.0,
+        threshold=1.25,
+        iterations=(40, 8),
+        settings=(SMALL_STEPS, LARGE_STEPS),
+        seeds=10,
+        crosses=True,
+    ),
+    # Two unlike agents, one with choices and one continuous, who must look before they answer.
+    "match bits": Task(
+        env=MatchBits(),
+        optimum=5.0,
+        threshold=4.0,
+        iterations=(60, 60),
+        settings=({"learning_rate": 0.01, "radius": 0.05, "entropy": 0.0, "discount": 0.5, "steps_per_rollout": 10},)
+        * 2,
+        seeds=2,
+        crosses=False,
+    ),
+}
+CONTROLS = {
+    "untrained": {},
+    "learning rate 0": {"moves": False},
+    "order ignored": {"shuffles": False},
+    "M dropped": {"informed": False},
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One algorithm in one game: mean returns over seeds, None where a control does not apply."""
+
+    algorithm: str
+    game: str
+    controls: dict
+    threshold: float
+    trained: float
+    optimum: float
+
+    @property
+    def passes(self):
+        """Whether it learnt what nothing else explains."""
+        without = [value for value in self.controls.values() if value is not None]
+        return max(without) < self.threshold < self.trained
+
+
+def measure(name, game):
+    """The row of one algorithm in one game."""
+    task = TASKS[game]
+    sequential = ordered(declared(name))
+    algorithm = declared(name, **task.settings[sequential])
+    count = task.iterations[sequential]
+
+    def mean(iterations, **off):
+        runs = [find(algorithm, task.env, iterations=iterations, seed=seed, **off) for seed in range(task.seeds)]
+        return float(np.mean([run.sampled for run in runs]))
+
+    controls = {"random": random_return(game)}
+    for control, off in CONTROLS.items():
+        applies = not off.keys() & {"shuffles", "informed"} or (sequential and task.crosses)
+        controls[control] = mean(count if off else 0, **off) if applies else None
+    return Row(name, game, controls, task.threshold, mean(count), task.optimum)
+
+
+@cache
+def random_return(game):
+    """The mean return of uniform actions over 1,000 episodes."""
+    env, algorithm = TASKS[game].env, declared("happo")
+    actors = begin_training(algorithm, env, 0).learner.team.actors
+    roster = roster_of(algorithm, env)
+    return evaluate(env, roster, actors, algorithm.body, episodes=1000, seed=0, mode="random").mean
+
+
+def table(rows):
+    """Rows in Markdown."""
+    head = ["algorithm", "game", *rows[0].controls, "threshold", "trained", "optimum"]
+    lines = [[row.algorithm, row.game, *row.controls.values(), row.threshold, row.trained, row.optimum] for row in rows]
+    return markdown(head, lines)
+
+
+# --- equilibria ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Known:
+    """A common-reward game, how it is learnt, and the returns that its greedy joint policies may have."""
+
+    env: object
+    returns: frozenset
+    settings: MappingProxyType = field(default_factory=lambda: MappingProxyType({}))
+    start: tuple | None = None
+
+
+NASH_SETTINGS = {**SMALL_STEPS, "entropy": 0.01, "steps_per_rollout": 8}
+NASH_ITERATIONS = 100
+NASH = {
+    "matrix/climbing": Known(make("matrix/climbing"), frozenset({0.0, 8.0})),
+    "matrix/penalty": Known(make("matrix/penalty"), frozenset({2.0, 10.0})),
+    "matrix/example_1": Known(make("matrix/example_1"), frozenset({2.0})),
+    **{f"matrix/example_2, n = {n}": Known(make("matrix/example_2", agents=n), frozenset({1.0})) for n in (2, 4, 6)},
+    # 9 and 10 earn nearly the same: a policy that is sure too early stays at 9.
+    "game/product_discrete": Known(
+        make("game/product_discrete"),
+        frozenset({100.0}),
+        MappingProxyType({"learning_rate": 0.01, "entropy": 0.2}),
+    ),
+    # From (1, −1), where the actions' product is negative; the mean has ten units to go, so steps are larger.
+    "game/product": Known(
+        make("game/product"),
+        frozenset({100.0}),
+        MappingProxyType({"learning_rate": 0.1, "radius": 0.5}),
+        (1.0, -1.0),
+    ),
+}
+# Measured for the page alone: what the settings of the other games give.
+MISSED = {"game/product_discrete, as the others": Known(make("game/product_discrete"), frozenset({100.0}))}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Where some seeds of one algorithm ended in one game."""
+
+    algorithm: str
+    game: str
+    seeds: int
+    nash: int
+    payoffs: Counter
+
+
+def limits(name, game, seeds=10):
+    """Train so many seeds through one program, and count equilibria and returns."""
+    known = (NASH | MISSED)[game]
+    algorithm = declared(name, **(NASH_SETTINGS | dict(known.settings)))
+    runs = [
+        find(algorithm, known.env, iterations=NASH_ITERATIONS, seed=seed, start=known.start) for seed in range(seeds)
+    ]
+    return Limits(
+        name,
+        game,
+        seeds,
+        sum(is_equilibrium(known.env, run) for run in runs),
+        Counter(round(run.payoff, 2) for run in runs),
+    )
+
+
+def is_equilibrium(env, run):
+    """Whether no agent gains by changing its greedy action alone."""
+    if hasattr(env, "payoffs"):
+        return run.greedy in equilibria(env.payoffs)
+    first, second = (float(np.clip(action[0], -env.bound, env.bound)) for action in run.greedy)
+    gain = env.bound * max(abs(first), abs(second)) - first * second
+    return gain <= 1e-3 * env.bound**2
+
+
+SHARED_RATES = (0.005, 0.02)
+
+
+def shared_return(name, agents, learning_rate, seeds=10):
+    """The mean return of sampled actions in example 2 where all agents share parameters, without entropy bonus."""
+    settings = NASH_SETTINGS | {"entropy": 0.0, "sharing": "group", "learning_rate": learning_rate}
+    algorithm, env = declared(name, **settings), make("matrix/example_2", agents=agents)
+    runs = [find(algorithm, env, iterations=NASH_ITERATIONS, seed=seed) for seed in range(seeds)]
+    return float(np.mean([run.sampled for run in runs]))
+
+
+# --- the page ------------------------------------------------------------------------------------------------------
+
+
+def markdown(head, lines):
+    rows = [head, ["---"] * len(head), *[[_shown(cell) for cell in line] for line in lines]]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
+
+
+def _shown(cell):
+    if cell is None:
+        return "—"
+    return cell if isinstance(cell, str) else f"{cell:.2f}".rstrip("0").rstrip(".")
+
+
+def limits_table(rows):
+    lines = [
+        [
+            row.game,
+            row.algorithm,
+            f"{row.nash} of {row.seeds}",
+            ", ".join(f"{_shown(payoff)} ({count})" for payoff, count in sorted(row.payoffs.items())),
+        ]
+        for row in rows
+    ]
+    return markdown(["game", "algorithm", "equilibria", "returns (seeds)"], lines)
+
+
+def shared_table(rows):
+    lines = [[f"{n}", name, *(f"{value:.4f}" for value in values), f"{2 / 2**n:.4f}"] for name, n, values in rows]
+    rates = [f"learning rate {rate}" for rate in SHARED_RATES]
+    return markdown(["n", "algorithm", *rates, "2/2ⁿ"], lines)
+
+
+PAGE = """# What is learnt in small games
+
+<!-- Written by `python tests/gate.py`; do not edit. The tests in tests/learning hold what it says. -->
+
+## The gate
+
+Mean returns of sampled actions, over {seeds}.
+An algorithm passes where it exceeds the threshold and nothing else does: uniform actions, its first policy, the same
+run with no policy ever taken (learning rate 0), with the agents' order that of the roster, with M = 1. The controls are
+the same compiled program with a switch turned.
+
+*Crossing* is the common-reward game 0 1 / 2 −2. From uniform policies and in steps that go nearly to the best response,
+whoever moves first prefers 0 and whoever comes second answers with 1. So the first agent first earns 1, the second
+first 2, and both at once go round between 0 and −2. A random order earns more than a fixed one only because about half
+of its runs begin with the better agent: that is about this game, not about orders. Algorithms whose agents move at once
+have no order and no M (—), and learn it in small steps. In *match bits* (`tests/games.py`) two unlike agents must each
+look before they answer; there steps are small, order and M make no difference, and are not asked (—).
+
+{gate}
+## Limits
+
+The greedy joint policy after {iterations} rollouts of 512 one-step episodes, networks of 16, seeds 0 to 9; counted are
+pure Nash equilibria (`hamlet.envs.matrix.equilibria`) and the team's returns. `game/product` begins at the means
+(1, −1) with larger steps, and an equilibrium there is one to 0.1 % of 100. An equilibrium need not be the optimum:
+climbing ends mostly at 0 where 8 was possible. `game/product_discrete` has an entropy bonus of 0.2 rather than 0.01 and
+half the learning rate of the others (0.02): with theirs, in the last rows, the algorithms without clip or ball become
+sure of 9 before they know 10. HATRPO has neither setting.
+
+{limits}
+## Shared parameters
+
+In example 2 a policy that all agents share cannot earn more than 2/2ⁿ (arXiv:2304.09870, appendix A). With
+`sharing="group"`, mean returns of sampled actions over 10 seeds of {samples} episodes:
+
+{shared}
+In the larger steps, which HATRPO has not, HAA2C and MAA2C, without clip or ball, leave θ = ½, and then rarely see a
+reward.
+"""
+
+
+def page():
+    gate = [measure(name, game) for game in TASKS for name in ALGORITHMS]
+    found = [limits(name, game) for game in NASH | MISSED for name in ALGORITHMS]
+    shared = [
+        (name, n, [shared_return(name, n, rate) for rate in SHARED_RATES]) for n in (2, 4, 6) for name in ALGORITHMS
+    ]
+    seeds = " and ".join(f"{task.seeds} seeds of *{name}*" for name, task in TASKS.items())
+    return PAGE.format(
+        seeds=seeds,
+        iterations=NASH_ITERATIONS,
+        samples=SIZE["copies"] * NASH_SETTINGS["steps_per_rollout"],
+        gate=table(gate),
+        limits=limits_table(found),
+        shared=shared_table(shared),
+    )
+
+
+if __name__ == "__main__":
+    # Compiled in a hurry, as in the tests: read when the first program is compiled.
+    os.environ["XLA_FLAGS"] = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+    text = page()
+    (Path(__file__).parents[1] / "docs" / "learning.md").write_text(text, encoding="utf-8")
+    print(text)
