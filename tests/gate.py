@@ -193,7 +193,9 @@ def measure(name, game):
 def random_return(game):
     """The mean return of uniform actions over 1,000 episodes."""
     env, algorithm = TASKS[game].env, declared("happo")
-    actors = begin_training(algorithm, env, 0).learner.team.actors
+    # Nobody asks the policies.
+    like = jax.eval_shape(lambda: begin_training(algorithm, env, 0).learner.team.actors)
+    actors = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), like)
     roster = roster_of(algorithm, env)
     return evaluate(env, roster, actors, algorithm.body, episodes=1000, seed=0, mode="random").mean
 

@@ -51,6 +51,9 @@ class SwitchedNeighbourhood:
         actor = jax.tree.map(lambda new, old: jnp.where(switches.moves, new, old), better, actor)
         return actor, (inner, switches), info
 
+    def contains(self, old, new, weight):
+        return self.inner.contains(old, new, weight)
+
 
 @dataclass(frozen=True)
 class SwitchedScheme:
