@@ -68,7 +68,8 @@ def sharing():
     figure = blank_figure(7.0, 4.2)
     axes = figure.subplots()
     axes.plot(teams, [best_value(game) for game in games], "-o", color=BLUE, label="each agent its own policy")
-    axes.plot(teams, [best_shared(game) for game in games], "-o", color=ORANGE, label="one policy for all, the best there is")
+    shared = [best_shared(game) for game in games]
+    axes.plot(teams, shared, "-o", color=ORANGE, label="one policy for all, the best there is")
     axes.plot(teams, [2.0 / 2**n for n in teams], "+", color=GREY, markersize=12, label="2 / 2ⁿ")
     axes.set(yscale="log", xlabel="agents", ylabel="return", xticks=teams)
     axes.grid(color="#dddddd", linewidth=0.8)
