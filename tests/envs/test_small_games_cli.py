@@ -58,6 +58,7 @@ def test_a_cooperative_algorithm_trains_on_the_sum_of_a_general_sum_game_and_say
     np.testing.assert_array_equal(Run(Path("a")).environment.payoffs, make("matrix/prisoners_dilemma").payoffs)
 
 
+@pytest.mark.slow  # test_loop holds the rule itself
 def test_a_constant_sum_is_refused_by_an_algorithm_for_teams_and_taken_by_one_that_keeps_rewards_apart(capsys):
     argv = ["matrix/matching_pennies", "--steps", "128", *SMALL, "--out"]
     assert main(["train", "happo", *argv, "a"]) == 2

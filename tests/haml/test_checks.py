@@ -11,7 +11,7 @@ from hamlet.haml.neighbourhood import KlBall, Whole
 from hamlet.testing import check_algorithm, check_neighbourhood
 
 
-@pytest.mark.parametrize("neighbourhood", [Whole(), KlBall(), KlBall(radius=1e-4)])
+@pytest.mark.parametrize("neighbourhood", [Whole(), KlBall(radius=1e-3)])
 def test_neighbourhoods_of_the_papers_are_neighbourhoods(neighbourhood):
     check_neighbourhood(neighbourhood)
 

@@ -13,7 +13,7 @@ from hamlet.training.compiled import begin_training, iterate
 from switches import switched
 
 # In the default tests with three seeds; a program takes seconds to compile.
-QUICK = {("happo", "matrix/climbing"), ("hatrpo", "matrix/example_2, n = 4")}
+QUICK = {("happo", "matrix/climbing")}
 PAIRS = [
     pytest.param(name, game, 3 if quick else 10, marks=() if quick else pytest.mark.slow)
     for quick in (True, False)
