@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hamlet import presets
-from hamlet.bench import discount, environments, learning, scaling, seeds, speed
+from hamlet.bench import discount, environments, learning, scaling, seeds, speed, theory
 from hamlet.envs.simple_spread import SimpleSpread
 from hamlet.errors import unknown
 from hamlet.training import manifest
@@ -88,6 +88,9 @@ RECORDS: dict[str, Record] = {
     "speed-environments": Record("environments alone, random actions", 1.0, _environments),
     "speed-seeds": Record("two seeds one after another, and at once in two processes", 3.0, seeds.measure),
     "scaling": Record("3 to 48 agents", 6.0, lambda work: scaling.measure()),
+    "theory": Record(
+        "HATRL, and HAML with four drifts, on a thousand random games", 1.5, lambda work: theory.measure()
+    ),
     "learning-spread-discount": Record(
         "HAPPO on discrete spread by discount: six seeds, 0.5 M steps", 5.0, lambda work: discount.measure()
     ),
