@@ -159,7 +159,7 @@ FACTORIES = {
 }
 
 
-@pytest.fixture(scope="module", params=FACTORIES)
+@pytest.fixture(scope="module", params=["happo", "hatrpo", pytest.param("ippo", marks=pytest.mark.slow)])
 def program(request, at):
     """One compiled update, and the critic's fit after it."""
     algorithm = FACTORIES[request.param](hidden=(16,), memory=8, chunk=5, copies=E, steps_per_rollout=T)

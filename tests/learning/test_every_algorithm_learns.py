@@ -7,9 +7,8 @@ from gate import TASKS, measure, table
 from hamlet.algorithms import ALGORITHMS
 
 ROWS = []
-# A program takes seconds to compile: of those that are known, one looks before it answers in the default tests; one
-# that is new is judged in both games.
-SLOW = {(name, "match bits") for name in ("haa2c", "happo", "hatrpo", "mappo", "maa2c")}
+# A program takes seconds to compile: in the default tests those that are known play one game, one that is new both.
+SLOW = {(name, "match bits") for name in ("haa2c", "happo", "hatrpo", "ippo", "mappo", "maa2c")}
 PAIRS = [
     pytest.param(name, game, id=f"{name}-{game}", marks=pytest.mark.slow if (name, game) in SLOW else ())
     for name in ALGORITHMS
