@@ -1,6 +1,7 @@
 # make demo   train HAPPO on simple spread, judge it against random play, draw its learning curve
 # make test   what every change must pass;  make test-slow  the full matrices besides
-# make check  format, lint and types alone;  make docs  the pages made from docstrings;  make pictures  those of docs/theory.md
+# make check  format, lint and types alone
+# make docs   the pages made from docstrings;  make pictures  those of docs/theory.md
 # make pin    the exact versions of requirements/pinned.txt anew;  make clean  remove the environment
 #
 # All of it runs in a virtual environment of its own, .venv, and needs Python 3.11 or newer, pip and make only.
@@ -17,7 +18,7 @@ EXTRAS := dev,mpe,plots
 .PHONY: help install demo test test-slow check format docs pictures pin clean
 
 help:
-	@sed -n 's/^# //p' Makefile | head -4
+	@sed -n 's/^# //p' Makefile | head -5
 
 install: $(INSTALLED)
 

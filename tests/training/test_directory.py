@@ -195,15 +195,19 @@ def test_the_revision_is_that_of_a_tracked_file_only(tmp_path, monkeypatch):
         settings = ["-c", "user.name=a", "-c", "user.email=a@b"]
         subprocess.run(["git", "-C", tmp_path, *settings, *arguments], check=True, capture_output=True)
 
-    source = tmp_path / "source.py"
+    source, record = tmp_path / "package" / "source.py", tmp_path / "record.json"
+    source.parent.mkdir()
     source.write_text("")
+    record.write_text("")
     assert manifest.revision(source) is None
     git("init")
     assert manifest.revision(source) is None
-    git("add", "source.py")
+    git("add", "package/source.py", "record.json")
     git("commit", "-m", "first")
     commit = manifest.revision(source)
     assert commit and len(commit) == 40
+    record.write_text("made just now")
+    assert manifest.revision(source) == commit
     (tmp_path / "installed.py").write_text("")
     assert manifest.revision(tmp_path / "installed.py") is None
     source.write_text("changed")

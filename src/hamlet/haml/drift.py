@@ -71,14 +71,14 @@ class KlDrift:
     """𝔇 = β KL(π‖π̄), exact for each observation.
 
     Attributes:
-        weight: β > 0, per nat.
+        weight: β ≥ 0, per nat.
     """
 
     weight: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse a reward for drifting."""
-        require(self.weight >= 0, f"the weight of a drift must not be negative: {self.weight}")
+        _refuse_reward(self.weight)
 
     def __call__(
         self, ratio: Float[Array, "*B"], corrected: Float[Array, "*B"], old: Any, new: Any
@@ -101,7 +101,7 @@ class SquaredTvDrift:
 
     def __post_init__(self) -> None:
         """Refuse a reward for drifting."""
-        require(self.weight >= 0, f"the weight of a drift must not be negative: {self.weight}")
+        _refuse_reward(self.weight)
 
     def __call__(
         self, ratio: Float[Array, "*B"], corrected: Float[Array, "*B"], old: Any, new: Any
@@ -109,3 +109,7 @@ class SquaredTvDrift:
         """The square of half the sum of |π − π̄|, times c."""
         require(isinstance(old, Categorical), "the squared total variation is a drift of discrete actions; try KlDrift")
         return self.weight * (0.5 * jnp.abs(jnp.exp(new.log_probs) - jnp.exp(old.log_probs)).sum(-1)) ** 2
+
+
+def _refuse_reward(weight: float) -> None:
+    require(weight >= 0, f"the weight of a drift must not be negative: {weight}")

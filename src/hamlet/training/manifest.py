@@ -37,15 +37,16 @@ def describe() -> dict[str, Any]:
 
 
 def revision(source: Path | None = None) -> str | None:
-    """The git commit of a file's source tree, by default Hamlet's own, with ``+changes`` where files differ from it.
+    """The git commit of a file, by default of Hamlet itself, with ``+changes`` where files in its folder differ from it.
 
-    None without git, and for an installed package, whose files no repository tracks.
+    What differs elsewhere, such as a benchmark's record just made, changes no result. None without git, and for an
+    installed package, whose files no repository tracks.
     """
-    source = source or Path(__file__)
+    source = source or Path(hamlet.__file__)
     if _git(source, "ls-files", "--error-unmatch", source.name) is None:
         return None
     commit = _git(source, "rev-parse", "HEAD")
-    changes = _git(source, "status", "--porcelain", "--untracked-files=no")
+    changes = _git(source, "status", "--porcelain", "--untracked-files=no", "--", ".")
     return commit and commit + ("+changes" if changes else "")
 
 
