@@ -37,7 +37,7 @@ def describe() -> dict[str, Any]:
 
 
 def revision(source: Path | None = None) -> str | None:
-    """The git commit of a file, by default of Hamlet itself, with ``+changes`` where files in its folder differ from it.
+    """The git commit of a file, by default of Hamlet itself, and ``+changes`` where files in its folder differ from it.
 
     What differs elsewhere, such as a benchmark's record just made, changes no result. None without git, and for an
     installed package, whose files no repository tracks.
