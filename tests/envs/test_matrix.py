@@ -176,7 +176,7 @@ def test_the_page_of_environments_says_what_the_enumeration_finds():
     for name in KNOWN:
         payoffs = np.asarray(make(name).payoffs)
         row = next(line for line in text.splitlines() if line.startswith(f"| `{name}`"))
-        assert row.split("|")[-3].strip() == f"{payoffs.sum(0).max():g}"
+        assert row.split("|")[-3].strip().replace("−", "-") == f"{payoffs.sum(0).max():g}"
         found = [tuple(map(int, pair)) for pair in re.findall(r"\((\d), (\d)\)", row.split("|")[-2])]
         assert found == equilibria(payoffs)
 
