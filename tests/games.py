@@ -41,8 +41,8 @@ class MaskedRecurrent:
         return choosers, Group(("mover_0",), Box(-INF, INF, (5,)), Box(-1.0, 1.0, (2,)))
 
     @property
-    def state_width(self) -> int:
-        return 11
+    def state_shape(self) -> tuple[int, ...]:
+        return (11,)
 
     def reset(self, key: Key) -> tuple[MaskedState, View]:
         keys = jax.random.split(key, 4)
@@ -104,8 +104,8 @@ class MatchBits:
         return caller, Group(("pointer_0",), Box(-INF, INF, (3,)), Box(-1.0, 1.0, (1,)))
 
     @property
-    def state_width(self) -> int:
-        return 2
+    def state_shape(self) -> tuple[int, ...]:
+        return (2,)
 
     def reset(self, key: Key) -> tuple[BitState, View]:
         state = BitState(jax.random.randint(key, (2,), 0, 2), jnp.zeros((), jnp.int32))
@@ -152,8 +152,8 @@ class Pot:
         return (Group(("left", "right"), Box(-INF, INF, (2,)), Discrete(2)),)
 
     @property
-    def state_width(self) -> int:
-        return 2
+    def state_shape(self) -> tuple[int, ...]:
+        return (2,)
 
     def reset(self, key: Key) -> tuple[PotState, View]:
         state = PotState(jax.random.normal(key, (2,)), jnp.zeros((), jnp.int32))

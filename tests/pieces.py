@@ -96,7 +96,7 @@ def views(observation, state, alive=None):
     return jax.vmap(jax.vmap(jax.vmap(make)))(observation, state, alive)
 
 
-def trajectory(seed, groups, state_width, *, steps=8, copies=4):
+def trajectory(seed, groups, state_shape, *, steps=8, copies=4):
     """Steps of some copies in which everything is random, in chunks of one step; and an advantage for every agent."""
     keys = iter(jax.random.split(jax.random.key(seed), 20))
     shape = (steps, 1, copies)
@@ -104,7 +104,7 @@ def trajectory(seed, groups, state_width, *, steps=8, copies=4):
     flag = lambda p: jax.random.bernoulli(next(keys), p, shape)  # noqa: E731
 
     def view():
-        return views(tuple(normal(len(g.names), *g.observation.shape) for g in groups), normal(state_width))
+        return views(tuple(normal(len(g.names), *g.observation.shape) for g in groups), normal(*state_shape))
 
     def act(group):
         draw = jax.vmap(group.action.sample)

@@ -180,7 +180,7 @@ def test_agents_and_spaces_are_those_of_mpe2(name, continuous):
             assert to_gymnasium(group.observation) == theirs.observation_space(agent)
             space = theirs.action_space(agent)
             assert to_gymnasium(group.action) == space
-    assert env.state_width == theirs.state_space.shape[0]
+    assert env.state_shape == theirs.state_space.shape
 
 
 @pytest.mark.parametrize("name", [SPREAD, REFERENCE, SPEAKER])
@@ -199,7 +199,7 @@ def test_a_reset_is_seen_and_spread_as_that_of_mpe2(name):
     if hasattr(fresh, "goal"):
         shares = np.bincount(np.asarray(fresh.goal).ravel(), minlength=3) / fresh.goal.size
         np.testing.assert_allclose(shares, 1 / 3, atol=0.03)
-    assert view.state.shape == (4096, env.state_width)
+    assert view.state.shape == (4096, *env.state_shape)
 
 
 @pytest.mark.parametrize("name", [SPREAD, REFERENCE, SPEAKER])

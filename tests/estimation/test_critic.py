@@ -58,7 +58,7 @@ def test_the_loss_is_the_worse_of_the_plain_and_the_clipped_one(settings, alive,
 def test_what_is_seen_and_credited_gives_the_networks_and_streams(sees, credits, sharing, networks, streams):
     at, env = masked_play(), MaskedRecurrent()
     critic, body = StateValue(sees=sees, credits=credits), Body(hidden=(4,), memory=3)
-    roster = critic.roster(Roster(env.groups, sharing), env.state_width)
+    roster = critic.roster(Roster(env.groups, sharing), env.state_shape)
 
     def shapes():
         state = critic.create(jax.random.key(0), roster, body)
@@ -78,7 +78,7 @@ def test_what_is_seen_and_credited_gives_the_networks_and_streams(sees, credits,
 def test_the_estimate_of_a_recurrent_critic_is_that_of_a_step_by_step_unroll_with_resets(sees):
     at = masked_play()
     critic, body = StateValue(sees=sees, credits="own", normalise=False), Body(hidden=(8,), memory=6)
-    roster = critic.roster(at.roster, at.env.state_width)
+    roster = critic.roster(at.roster, at.env.state_shape)
 
     @jax.jit
     def both():

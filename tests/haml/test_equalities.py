@@ -39,7 +39,7 @@ def run(algorithm, roster, played, advantage, seed=0):
 def solo(kind):
     """One agent, its data flattened, and the actor's own log-probabilities of it."""
     group = Group(("solo",), OBSERVATION, SPACES[kind])
-    played, advantage = trajectory(1, (group,), 3)
+    played, advantage = trajectory(1, (group,), (3,))
     observation = jnp.moveaxis(played.view.observation[0], 2, 0).reshape(-1, 1, 4)
     action = jnp.moveaxis(played.action[0], 2, 0).reshape(-1, 1, *group.action.shape)
     credit = np.moveaxis(np.asarray(advantage), 2, 0).reshape(-1)
@@ -69,7 +69,7 @@ def test_declarations_differ_by_what_sets_the_algorithms_apart():
 def test_mappo_is_happo_at_once_and_happo_second_agent_knows_of_the_first():
     group = Group(("first", "second"), OBSERVATION, Discrete(3))
     roster = Roster((group,))
-    played, advantage = trajectory(0, roster.groups, 3)
+    played, advantage = trajectory(0, roster.groups, (3,))
     settings = {"hidden": (16,), "learning_rate": 0.03, "epochs": 4}
     _, at_once, _ = run(mappo(**settings), roster, played, advantage)
     _, replaced, _ = run(hamlet.replace(happo(**settings), scheme=Simultaneous()), roster, played, advantage)
@@ -145,7 +145,7 @@ def test_haa2c_with_one_agent_and_one_pass_is_a_step_up_the_policy_gradient(kind
 def test_sharing_is_one_agent_update_over_everyone_data(factory):
     names, (steps, copies, agents) = ("a", "b", "c"), (6, 4, 3)
     group = Group(names, OBSERVATION, Discrete(3))
-    played, advantage = trajectory(2, (group,), 3, steps=steps, copies=copies)
+    played, advantage = trajectory(2, (group,), (3,), steps=steps, copies=copies)
     algorithm = factory(hidden=(16,), sharing="group", **({"learning_rate": 0.01} if factory is mappo else {}))
     before, together, _ = run(algorithm, Roster((group,), "group"), played, advantage)
 
@@ -175,7 +175,7 @@ def test_sharing_is_one_agent_update_over_everyone_data(factory):
 def test_the_factor_multiplies_what_a_later_unit_ascends():
     """The second of two agents, alone, on the advantage times the first's ratio: HAPPO's own second move."""
     groups = (Group(("first",), OBSERVATION, Discrete(3)), Group(("second",), OBSERVATION, Box(-1.0, 1.0, (2,))))
-    played, advantage = trajectory(3, groups, 3)
+    played, advantage = trajectory(3, groups, (3,))
     algorithm = haa2c(hidden=(16,), learning_rate=0.02, epochs=2, entropy=0.0, order="fixed")
     before, after, _ = run(algorithm, Roster(groups), played, advantage)
     flat = lambda x: jnp.moveaxis(x[..., 0, :] if x.ndim == 5 else x[..., 0], 2, 0).reshape(-1, 1, *x.shape[4:])  # noqa: E731

@@ -163,7 +163,7 @@ FACTORIES = {
 def program(request, at):
     """One compiled update, and the critic's fit after it."""
     algorithm = FACTORIES[request.param](hidden=(16,), memory=8, chunk=5, copies=E, steps_per_rollout=T)
-    critic, seen_by = algorithm.critic, algorithm.critic.roster(at.roster, at.env.state_width)
+    critic, seen_by = algorithm.critic, algorithm.critic.roster(at.roster, at.env.state_shape)
 
     @jax.jit
     def go(played, advantage):

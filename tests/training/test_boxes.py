@@ -22,8 +22,8 @@ class Plates:
         return (Group(("left", "right"), Box(-1.0, 1.0, (2,)), Box(-1.0, 1.0, (2, 3))),)
 
     @property
-    def state_width(self):
-        return 2
+    def state_shape(self):
+        return (2,)
 
     def reset(self, key):
         observation = jnp.ones((2, 2))

@@ -34,9 +34,9 @@ class Imitation:
         return (Group(names, Box(-float("inf"), float("inf"), (_WIDTH,)), Box(0.0, 1.0, (5,))),)
 
     @property
-    def state_width(self) -> int:
+    def state_shape(self) -> tuple[int, ...]:
         """The first agent's sixteen numbers."""
-        return _WIDTH
+        return (_WIDTH,)
 
     def reset(self, key: Key) -> tuple[Signals, View]:
         """Fresh numbers."""

@@ -36,7 +36,7 @@ def _one(algorithm: Haml, env: Environment, agents: int, repeats: int) -> dict[s
         return rollout(env, roster, actors, training.play, steps=sampling.steps, length=1, key=key)[1]
 
     def learn(training: Any, trajectory: Any) -> Any:
-        return policy.step(algorithm, roster, env.state_width, training.learner, trajectory, jax.random.key(2))
+        return policy.step(algorithm, roster, env.state_shape, training.learner, trajectory, jax.random.key(2))
 
     began = time.perf_counter()
     play_program = jax.jit(play).lower(training).compile()

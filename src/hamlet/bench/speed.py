@@ -103,7 +103,7 @@ def _divergence(algorithm: Haml, env: Environment) -> tuple[np.ndarray, np.ndarr
             key=jax.random.key(1),
         )
         after, info, _ = policy.step(
-            algorithm, roster, env.state_width, training.learner, trajectory, jax.random.key(2)
+            algorithm, roster, env.state_shape, training.learner, trajectory, jax.random.key(2)
         )
         pairs = []
         for g in range(len(roster.groups)):

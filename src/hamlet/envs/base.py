@@ -16,33 +16,36 @@ __all__ = ["Environment", "Group", "Outcome", "View"]
 
 
 class View(eqx.Module):
-    """What is seen of one copy at one time. Agents stand in the order of the groups.
+    """What is seen of one copy at one time, or of several: then with a leading axis. Agents stand in the groups' order.
 
     Attributes:
         observation: For every group, the observations ``[N, …]`` of its agents.
-        state: What a centralised critic sees, ``[S]``.
+        state: What a centralised critic sees, ``[S]``, or an image.
         available: For every group, which discrete choices are allowed, ``[N, A]``; None where all are, always.
         alive: Which agents act from here, ``[n]``; None where all do, always.
     """
 
-    observation: tuple[Array, ...]
-    state: Float[Array, " S"]
-    available: tuple[Bool[Array, "N A"] | None, ...]
-    alive: Bool[Array, " n"] | None
+    observation: tuple[Any, ...]
+    state: Any
+    available: tuple[Bool[Any, "*E N A"] | None, ...]
+    alive: Bool[Any, "*E n"] | None
 
 
 class Outcome(eqx.Module):
-    """What one step brought.
+    """What one step brought, in one copy or in several.
 
     Attributes:
         reward: Each agent's own reward, ``[n]``.
         terminated: The episode ended for good: nothing follows, and nothing is bootstrapped.
         truncated: The episode was cut by a limit of time: learners bootstrap from the final view.
+        cut: Agents that were truncated while others play on, ``[n]``: their own value bootstraps from the final view.
+            An agent that is no longer alive and was not cut has terminated. None where no agent is ever cut alone.
     """
 
-    reward: Float[Array, " n"]
-    terminated: Bool[Array, ""]
-    truncated: Bool[Array, ""]
+    reward: Float[Any, "*E n"]
+    terminated: Bool[Any, "*E"]
+    truncated: Bool[Any, "*E"]
+    cut: Bool[Any, "*E n"] | None = None
 
 
 class Environment(Protocol):
@@ -54,8 +57,8 @@ class Environment(Protocol):
         ...
 
     @property
-    def state_width(self) -> int:
-        """S, the width of the critic's state."""
+    def state_shape(self) -> tuple[int, ...]:
+        """Shape of the critic's state: ``(S,)``, or that of an image."""
         ...
 
     def reset(self, key: Key) -> tuple[Any, View]:

@@ -85,9 +85,9 @@ class Matrix:
         )
 
     @property
-    def state_width(self) -> int:
+    def state_shape(self) -> tuple[int, ...]:
         """Of the constant that is seen."""
-        return len(SIGHT)
+        return (len(SIGHT),)
 
     def reset(self, key: Key) -> tuple[RoundState, View]:
         """The same for every key."""

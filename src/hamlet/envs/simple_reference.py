@@ -61,9 +61,9 @@ class SimpleReference:
         return (Group(("agent_0", "agent_1"), particles.unbounded(WIDTH), action),)
 
     @property
-    def state_width(self) -> int:
+    def state_shape(self) -> tuple[int, ...]:
         """Width of both observations side by side."""
-        return AGENTS * WIDTH
+        return (AGENTS * WIDTH,)
 
     def reset(self, key: Key) -> tuple[ReferenceState, View]:
         """Agents at rest and landmarks, uniformly in the square [−1, 1]², and goals, uniformly."""

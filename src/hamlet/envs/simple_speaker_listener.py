@@ -57,9 +57,9 @@ class SimpleSpeakerListener:
         return speaker, Group(("listener_0",), particles.unbounded(SEEN), moves)
 
     @property
-    def state_width(self) -> int:
+    def state_shape(self) -> tuple[int, ...]:
         """Width of both observations side by side."""
-        return 3 + SEEN
+        return (3 + SEEN,)
 
     def reset(self, key: Key) -> tuple[SpeakerListenerState, View]:
         """The listener at rest and landmarks, uniformly in the square [−1, 1]², and the goal, uniformly."""

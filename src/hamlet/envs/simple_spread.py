@@ -62,9 +62,9 @@ class SimpleSpread:
         return (Group(names, particles.unbounded(6 * self.agents), action),)
 
     @property
-    def state_width(self) -> int:
+    def state_shape(self) -> tuple[int, ...]:
         """Width of all observations side by side."""
-        return 6 * self.agents * self.agents
+        return (6 * self.agents * self.agents,)
 
     def reset(self, key: Key) -> tuple[SpreadState, View]:
         """Agents at rest and landmarks, uniformly in the square [−1, 1]²."""

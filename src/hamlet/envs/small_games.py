@@ -51,9 +51,9 @@ class Halves:
         return (group(tuple(f"agent_{i}" for i in range(self.agents)), Discrete(2)),)
 
     @property
-    def state_width(self) -> int:
+    def state_shape(self) -> tuple[int, ...]:
         """Of the constant that is seen."""
-        return len(SIGHT)
+        return (len(SIGHT),)
 
     @property
     def payoffs(self) -> np.ndarray:
@@ -102,9 +102,9 @@ class Product:
         return (group(PAIR, Box(-self.bound, self.bound, (1,))),)
 
     @property
-    def state_width(self) -> int:
+    def state_shape(self) -> tuple[int, ...]:
         """Of the constant that is seen."""
-        return len(SIGHT)
+        return (len(SIGHT),)
 
     def reset(self, key: Key) -> tuple[RoundState, View]:
         """The same for every key."""
@@ -141,9 +141,9 @@ class ProductDiscrete:
         return (group(PAIR, Discrete(2 * self.bound + 1)),)
 
     @property
-    def state_width(self) -> int:
+    def state_shape(self) -> tuple[int, ...]:
         """Of the constant that is seen."""
-        return len(SIGHT)
+        return (len(SIGHT),)
 
     @property
     def payoffs(self) -> np.ndarray:
@@ -200,9 +200,9 @@ class TwoStateGame:
         return (Group(PAIR, Box(0.0, 1.0, (2,)), Discrete(2)),)
 
     @property
-    def state_width(self) -> int:
+    def state_shape(self) -> tuple[int, ...]:
         """One number for each state."""
-        return 2
+        return (2,)
 
     def reset(self, key: Key) -> tuple[TwoState, View]:
         """In the first state, for every key."""

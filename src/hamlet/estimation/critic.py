@@ -94,12 +94,12 @@ class StateValue:
         require(self.epochs >= 1, f"--critic-epochs must be at least 1, not {self.epochs}")
         require(self.minibatches >= 1, f"--critic-minibatches must be at least 1, not {self.minibatches}")
 
-    def roster(self, roster: Roster, state_width: int) -> Roster:
+    def roster(self, roster: Roster, state_shape: tuple[int, ...]) -> Roster:
         """Who owns a value network: the agents, or one who stands for the team and sees the state."""
         if self.sees == "observation":
             return roster
         names = ("team",) if self.credits == "team" else roster.names
-        seen = Box(-float("inf"), float("inf"), (state_width,))
+        seen = Box(-float("inf"), float("inf"), state_shape)
         return Roster((Group(names, seen, Discrete(1)),))
 
     def create(self, key: Key, roster: Roster, body: Body) -> CriticState:
@@ -127,7 +127,8 @@ class StateValue:
         names, space = roster.groups[group].names, roster.groups[group].observation
         if self.sees == "observation":
             return encode(view.observation[group], space)
-        return jnp.broadcast_to(view.state[..., None, :], (*view.state.shape[:-1], len(names), space.width))
+        state = encode(view.state, space)
+        return jnp.broadcast_to(state[..., None, :], (*state.shape[:-1], len(names), space.width))
 
     def rewards(self, trajectory: Trajectory, streams: int) -> Float[Array, "C L E V"]:
         """Each stream's reward."""

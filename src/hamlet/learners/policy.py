@@ -21,10 +21,10 @@ class Learner(eqx.Module):
     memory: tuple[Any, ...]
 
 
-def init(algorithm: Haml, roster: Roster, state_width: int, key: Key) -> Learner:
+def init(algorithm: Haml, roster: Roster, state_shape: tuple[int, ...], key: Key) -> Learner:
     """A learner that has seen nothing."""
     team_key, critic_key = jax.random.split(key)
-    seen_by = algorithm.critic.roster(roster, state_width)
+    seen_by = algorithm.critic.roster(roster, state_shape)
     return Learner(
         create(algorithm, roster, team_key),
         algorithm.critic.create(critic_key, seen_by, algorithm.body),
@@ -33,7 +33,7 @@ def init(algorithm: Haml, roster: Roster, state_width: int, key: Key) -> Learner
 
 
 def step(
-    algorithm: Haml, roster: Roster, state_width: int, learner: Learner, trajectory: Trajectory, key: Key
+    algorithm: Haml, roster: Roster, state_shape: tuple[int, ...], learner: Learner, trajectory: Trajectory, key: Key
 ) -> tuple[Learner, Info, Info]:
     """Estimate, sweep, fit.
 
@@ -41,7 +41,7 @@ def step(
         The learner, the actors' infos stacked by unit, and the critic's by network.
     """
     actor_key, critic_key = jax.random.split(key)
-    critic, seen_by = algorithm.critic, algorithm.critic.roster(roster, state_width)
+    critic, seen_by = algorithm.critic, algorithm.critic.roster(roster, state_shape)
     estimate = critic.estimate(learner.critic, seen_by, trajectory, learner.memory)
     advantage, returns = algorithm.advantage(trajectory, estimate, critic)
     credit = jnp.broadcast_to(advantage, (*advantage.shape[:-1], len(roster.names)))

@@ -26,7 +26,7 @@ def check(algorithm: Haml, env: Environment, *, steps: int) -> None:
     sequences = sampling.batch // length
     if isinstance(algorithm.neighbourhood, Whole):
         _divides("--minibatches", algorithm.neighbourhood.minibatches, sequences, roster)
-    critics = algorithm.critic.roster(roster, env.state_width)
+    critics = algorithm.critic.roster(roster, env.state_shape)
     _divides("--critic-minibatches", algorithm.critic.minibatches, sequences, critics)
 
 

@@ -41,7 +41,7 @@ def begin_training(algorithm: Haml, env: Environment, seed: int | UInt[Array, ""
     """The state before the first iteration."""
     learner_key, play_key, key = jax.random.split(jax.random.key(seed), 3)
     return Training(
-        policy.init(algorithm, roster_of(algorithm, env), env.state_width, learner_key),
+        policy.init(algorithm, roster_of(algorithm, env), env.state_shape, learner_key),
         begin(env, algorithm.body, algorithm.sampling.copies, play_key),
         jnp.zeros((), jnp.int32),
         key,
@@ -62,7 +62,7 @@ def iterate(algorithm: Haml, env: Environment, training: Training) -> tuple[Trai
         key=rollout_key,
     )
     learner, actor_info, critic_info = policy.step(
-        algorithm, roster, env.state_width, training.learner, trajectory, update_key
+        algorithm, roster, env.state_shape, training.learner, trajectory, update_key
     )
     info = {f"actor/{name}": value for name, value in actor_info.items()}
     info |= {f"critic/{name}": value for name, value in critic_info.items()}

@@ -156,7 +156,7 @@ class Loop:
         units = roster_of(algorithm, env)
         owners = {
             "actor": units.unit_names,
-            "critic": algorithm.critic.roster(units, env.state_width).unit_names,
+            "critic": algorithm.critic.roster(units, env.state_shape).unit_names,
         }
         if done == 0 and host["constant_sum"][0]:
             raise RequestError("the agents' rewards sum to a constant: there is no team to train; use matrl or ippo")
