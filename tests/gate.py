@@ -7,7 +7,7 @@ import inspect
 import os
 from collections import Counter
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -58,7 +58,8 @@ def find(algorithm, env, *, iterations, seed, start=None, **off):
     return Found(float(sampled), joint, float(payoff))
 
 
-@cache
+# Few at a time: each is asked for all its seeds and switches before the next, and a process cannot hold them all.
+@lru_cache(maxsize=4)
 def compiled(algorithm, env, start):
     return jax.jit(partial(_found, algorithm, env, start))
 

@@ -28,14 +28,6 @@ SHARED = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def _forgotten():
-    """A process that keeps the programs of all these tests dies when it compiles the next one."""
-    yield
-    gate.compiled.cache_clear()
-    jax.clear_caches()
-
-
 @pytest.mark.parametrize(("name", "game", "seeds"), PAIRS)
 def test_the_greedy_joint_policy_is_a_pure_equilibrium_with_a_known_return(name, game, seeds):
     found = limits(name, game, seeds)

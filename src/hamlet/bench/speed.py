@@ -23,13 +23,14 @@ from hamlet.training.rollout import rollout
 
 
 def measure(algorithm: Haml, env: Environment, *, calls: int = 10, seconds: float = 1.0) -> dict[str, Any]:
-    """Time compiled calls of about ``seconds`` each, after two that are not counted.
+    """Time compiled calls of about ``seconds`` each, after two that are not counted, and the matrix rate beside each.
 
     Returns:
-        Raw seconds per iteration and what follows from their median: steps per second, operations per second, and
-        their share of the matrix rate measured just before and just after.
+        Raw seconds per iteration and what follows from their median: steps per second and operations per second. Their
+        share of the matrix rate is the median of each call's share of the rate measured right after it, so that a
+        machine whose speed wanders meets both alike.
     """
-    rates = [matrix_rate(algorithm.sampling.batch, algorithm.body.hidden[0])]
+    rates = []
     start = begin_training(algorithm, env, 0)
     program = compile_program(algorithm, env, jax.eval_shape(lambda: start), devices.select(None))
     training = program.place(start)
@@ -42,12 +43,12 @@ def measure(algorithm: Haml, env: Environment, *, calls: int = 10, seconds: floa
         spent = (time.perf_counter() - began) / iterations
         if call >= 2:
             raw.append(spent)
+            rates.append(matrix_rate(algorithm.sampling.batch, algorithm.body.hidden[0], repeats=100))
         else:
             iterations = max(1, min(64, round(seconds / spent)))
-    rates.append(matrix_rate(algorithm.sampling.batch, algorithm.body.hidden[0]))
     seen = {name: np.asarray(value)[:iterations] for name, value in infos.items()}
     tries = float(seen["actor/tries"].mean()) if "actor/tries" in seen else 1.0
-    flops, best = count(algorithm, env, tries=tries), max(rate.best for rate in rates)
+    flops = count(algorithm, env, tries=tries)
     middle = statistics.median(raw)
     achieved = flops.total * algorithm.sampling.batch / middle
     result = {
@@ -56,9 +57,12 @@ def measure(algorithm: Haml, env: Environment, *, calls: int = 10, seconds: floa
         "env_steps_per_iteration": algorithm.sampling.batch,
         "mflop_per_env_step": flops.total / 1e6,
         "achieved_gflops": achieved / 1e9,
-        "matrix_gflops_numpy": max(rate.numpy for rate in rates) / 1e9,
-        "matrix_gflops_jax": max(rate.jax for rate in rates) / 1e9,
-        "fraction_of_matrix_rate": achieved / best,
+        "matrix_gflops_numpy": statistics.median(rate.numpy for rate in rates) / 1e9,
+        "matrix_gflops_jax": statistics.median(rate.jax for rate in rates) / 1e9,
+        "matrix_gflops": [rate.best / 1e9 for rate in rates],
+        "fraction_of_matrix_rate": statistics.median(
+            flops.total * algorithm.sampling.batch / spent / rate.best for spent, rate in zip(raw, rates, strict=True)
+        ),
         "compile_seconds": program.compile_seconds,
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
