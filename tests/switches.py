@@ -43,11 +43,11 @@ class SwitchedNeighbourhood:
     def init(self, actor):
         return self.inner.init(actor), Switches.create()
 
-    def improve(self, objective, actor, state, key):
+    def improve(self, objective, actor, state, key, remaining=1.0):
         inner, switches = state
         known = jnp.where(switches.informed, objective.corrected, objective.experience.advantage)
         objective = eqx.tree_at(lambda o: o.corrected, objective, known)
-        better, inner, info = self.inner.improve(objective, actor, inner, key)
+        better, inner, info = self.inner.improve(objective, actor, inner, key, remaining)
         actor = jax.tree.map(lambda new, old: jnp.where(switches.moves, new, old), better, actor)
         return actor, (inner, switches), info
 

@@ -53,7 +53,7 @@ class Made:
         infos = []
         training = self.program.place(training)
         for count in counts:
-            training, info = self.program.call(training, jnp.int32(count))
+            training, info = self.program.call(training, jnp.int32(count), jnp.int32(8))
             infos += [jax.tree.map(lambda leaf, k=k: leaf[k], info) for k in range(count)]
         return training, infos
 

@@ -362,7 +362,7 @@ def test_using_exact_games_changes_no_bit_of_training():
     env, algorithm = Pot(), algorithms.happo(hidden=(8,), copies=2, steps_per_rollout=4, epochs=1, critic_epochs=1)
 
     def trained():
-        program = jax.jit(lambda t: iterate_many(algorithm, env, t, jnp.int32(2), capacity=2)[0])
+        program = jax.jit(lambda t: iterate_many(algorithm, env, t, jnp.int32(2), jnp.int32(2), capacity=2)[0])
         return program(begin_training(algorithm, env, 0))
 
     before = trained()

@@ -24,7 +24,7 @@ start = begin_training(algorithm, env, 0)
 
 def run(devices):
     program = compile_program(algorithm, env, outline, devices)
-    first, again = (program.call(program.place(start), jnp.int32(1))[0] for _ in range(2))
+    first, again = (program.call(program.place(start), jnp.int32(1), jnp.int32(1))[0] for _ in range(2))
     learnt = lambda t: [np.asarray(leaf) for leaf in jax.tree.leaves(t.learner)]
     equal = all((a == b).all() for a, b in zip(learnt(first), learnt(again)))
     return first, learnt(first), equal

@@ -18,6 +18,7 @@ iteration.
 
 from hamlet.estimation.advantage import Gae
 from hamlet.estimation.critic import StateValue
+from hamlet.estimation.fitting import Decay
 from hamlet.haml.drift import ClipDrift
 from hamlet.haml.neighbourhood import Whole
 from hamlet.haml.sampling import OnPolicy
@@ -38,6 +39,7 @@ def happo(
     critic_learning_rate: float = 5e-4,
     critic_epochs: int = 5,
     critic_minibatches: int = 1,
+    learning_rate_decay: Decay = "none",
     discount: float = 0.99,
     gae_lambda: float = 0.95,
     hidden: tuple[int, ...] = (128, 128),
@@ -59,6 +61,7 @@ def happo(
         critic_learning_rate: Of the critic, by Adam.
         critic_epochs: Passes over the batch for the critic.
         critic_minibatches: Parts of a pass for the critic.
+        learning_rate_decay: "none", or "linear": all learning rates fall to 0 over the run.
         discount: γ in [0, 1].
         gae_lambda: λ in [0, 1] of the advantage estimates.
         hidden: Widths of the hidden layers.
@@ -71,12 +74,23 @@ def happo(
     """
     return Haml(
         drift=ClipDrift(clip),
-        neighbourhood=Whole(learning_rate=learning_rate, epochs=epochs, minibatches=minibatches, entropy=entropy),
+        neighbourhood=Whole(
+            learning_rate=learning_rate,
+            epochs=epochs,
+            minibatches=minibatches,
+            entropy=entropy,
+            decay=learning_rate_decay,
+        ),
         sampling=OnPolicy(copies=copies, steps=steps_per_rollout, chunk=chunk),
         surrogate=Importance(),
         scheme=Sequential(order),
         advantage=Gae(discount=discount, lambda_=gae_lambda),
-        critic=StateValue(learning_rate=critic_learning_rate, epochs=critic_epochs, minibatches=critic_minibatches),
+        critic=StateValue(
+            learning_rate=critic_learning_rate,
+            epochs=critic_epochs,
+            minibatches=critic_minibatches,
+            decay=learning_rate_decay,
+        ),
         body=Body(hidden=hidden, memory=memory),
         sharing=sharing,
     )

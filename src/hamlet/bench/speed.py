@@ -38,7 +38,7 @@ def measure(algorithm: Haml, env: Environment, *, calls: int = 10, seconds: floa
     iterations, raw = 1, []
     for call in range(calls + 2):
         began = time.perf_counter()
-        training, infos = program.call(training, jnp.int32(iterations))
+        training, infos = program.call(training, jnp.int32(iterations), jnp.int32(1_000_000))
         jax.block_until_ready(training)
         spent = (time.perf_counter() - began) / iterations
         if call >= 2:

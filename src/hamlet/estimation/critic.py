@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float
 
 from hamlet.envs.base import View
 from hamlet.errors import require
-from hamlet.estimation.fitting import adam, begin, descend, passes
+from hamlet.estimation.fitting import Decay, adam, begin, descend, passes, shrunk
 from hamlet.estimation.moments import Moments
 from hamlet.estimation.returns import mean
 from hamlet.estimation.trajectory import Trajectory, from_sequences, sequences, whole
@@ -76,6 +76,7 @@ class StateValue:
         huber: Where the loss turns from quadratic to linear, in the same units; 0 for squares.
         max_gradient_norm: The gradient's norm is scaled down to this.
         normalise: Whether values are in units of a running mean and deviation of returns.
+        decay: Whether the step size falls to 0 over the run.
     """
 
     sees: Literal["state", "observation"] = "state"
@@ -87,6 +88,7 @@ class StateValue:
     huber: float = 10.0
     max_gradient_norm: float = 10.0
     normalise: bool = True
+    decay: Decay = "none"
 
     def __post_init__(self) -> None:
         """Refuse settings under which nothing, or nothing sensible, happens."""
@@ -178,8 +180,10 @@ class StateValue:
         returns: Float[Array, "C L E V"],
         memory: tuple[Any, ...],
         key: Key,
+        remaining: Scalar | float = 1.0,
     ) -> tuple[CriticState, Info]:
-        """Fit every network to its stream's returns."""
+        """Fit every network to its stream's returns; ``remaining`` is the share of the run that is left."""
+        factor = shrunk(self.decay, remaining)
         fitted, infos = [], []
         targets, befores = roster.split(returns), roster.split(estimate.scaled)
         for g in range(len(roster.groups)):
@@ -193,14 +197,21 @@ class StateValue:
             )
             keys = jax.random.split(jax.random.fold_in(key, g), roster.units_in(g))
             unit = (state.networks[g], state.optimisers[g], state.moments[g], data, keys)
-            *made, info = jax.lax.map(lambda u: self._fit_one(*u), unit)
+            *made, info = jax.lax.map(lambda u: self._fit_one(*u, factor=factor), unit)
             fitted.append(made)
             infos.append(info)
         joined = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *infos)
         return CriticState(*(tuple(part) for part in zip(*fitted, strict=True))), joined
 
     def _fit_one(
-        self, network: Value, optimiser: optax.OptState, moments: Moments, data: Targets, key: Key
+        self,
+        network: Value,
+        optimiser: optax.OptState,
+        moments: Moments,
+        data: Targets,
+        key: Key,
+        *,
+        factor: Scalar | None,
     ) -> tuple[Value, optax.OptState, Moments, Info]:
         spread = jnp.sqrt(mean((data.target - mean(data.target, data.alive)) ** 2, data.alive))
         if self.normalise:
@@ -212,7 +223,7 @@ class StateValue:
             network, optimiser = at
             loss, gradient = jax.value_and_grad(self.loss)(network, part)
             info = {"loss": loss, "gradient_norm": optax.tree.norm(gradient)}
-            return descend(descent, gradient, optimiser, network), info
+            return descend(descent, gradient, optimiser, network, factor), info
 
         (network, optimiser), info = passes(
             step, (network, optimiser), data, epochs=self.epochs, minibatches=self.minibatches, key=key

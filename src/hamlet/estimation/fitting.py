@@ -1,13 +1,16 @@
 """First-order fitting: Adam, and passes over minibatches; what actors and critics have in common."""
 
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 import jax
+import jax.numpy as jnp
 import optax
 
-from hamlet.types import Info, Key
+from hamlet.types import Info, Key, Scalar
 
 Parameters = TypeVar("Parameters")
+# How a learning rate falls over a run: not at all, or linearly to 0.
+Decay: TypeAlias = Literal["none", "linear"]
 
 
 def adam(learning_rate: float, max_gradient_norm: float) -> optax.GradientTransformation:
@@ -21,12 +24,23 @@ def begin(optimiser: optax.GradientTransformation, parameters: Any) -> optax.Opt
     return optimiser.init(parameters)
 
 
+def shrunk(decay: Decay, remaining: Scalar | float) -> Scalar | None:
+    """What steps are multiplied by when so much of the run remains, from 1 to 0; None where they are left alone."""
+    return None if decay == "none" else jnp.asarray(remaining, jnp.float32)
+
+
 def descend(
-    optimiser: optax.GradientTransformation, gradient: Parameters, state: optax.OptState, parameters: Parameters
+    optimiser: optax.GradientTransformation,
+    gradient: Parameters,
+    state: optax.OptState,
+    parameters: Parameters,
+    factor: Scalar | None = None,
 ) -> tuple[Parameters, optax.OptState]:
-    """One step down the gradient."""
+    """One step down the gradient, times ``factor``."""
     # optax's own types know arrays and containers only; modules are trees like any other.
     updates, state = optimiser.update(cast(Any, gradient), state, cast(Any, parameters))
+    if factor is not None:
+        updates = jax.tree.map(lambda leaf: factor * leaf, updates)
     return cast(Any, optax.apply_updates(cast(Any, parameters), updates)), state
 
 

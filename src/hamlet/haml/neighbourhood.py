@@ -10,11 +10,11 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float
 
 from hamlet.errors import require
-from hamlet.estimation.fitting import adam, begin, descend, passes
+from hamlet.estimation.fitting import Decay, adam, begin, descend, passes, shrunk
 from hamlet.haml.linalg import Vector, backtrack, conjugate_gradient
 from hamlet.haml.objective import Objective
 from hamlet.networks.heads import Actor
-from hamlet.types import Info, Key
+from hamlet.types import Info, Key, Scalar
 
 
 class Neighbourhood(Protocol):
@@ -24,8 +24,18 @@ class Neighbourhood(Protocol):
         """What it remembers of one unit between updates."""
         ...
 
-    def improve(self, objective: Objective, actor: Actor, state: Any, key: Key) -> tuple[Actor, Any, Info]:
-        """The better actor, the state, and scalars to record."""
+    def improve(
+        self, objective: Objective, actor: Actor, state: Any, key: Key, remaining: Scalar | float = 1.0
+    ) -> tuple[Actor, Any, Info]:
+        """The better actor, the state, and scalars to record.
+
+        Args:
+            objective: What is maximised.
+            actor: The policy before.
+            state: What was remembered of this unit.
+            key: For what is drawn.
+            remaining: The share of the run that is left, from 1 to 0, by which learning rates fall.
+        """
         ...
 
     def contains(self, old: Any, new: Any, weight: Float[Array, " S"]) -> Bool[Array, ""]:
@@ -49,6 +59,7 @@ class Whole:
         minibatches: Parts of a pass; drawn anew for each.
         entropy: Weight of the mean entropy added to the objective, per nat.
         max_gradient_norm: The gradient's norm is scaled down to this; 0 leaves it alone.
+        decay: Whether the step size falls to 0 over the run.
     """
 
     learning_rate: float = 5e-4
@@ -56,6 +67,7 @@ class Whole:
     minibatches: int = 1
     entropy: float = 0.01
     max_gradient_norm: float = 10.0
+    decay: Decay = "none"
 
     def __post_init__(self) -> None:
         """Refuse settings under which nothing, or nothing sensible, happens."""
@@ -68,9 +80,10 @@ class Whole:
         return begin(self._optimiser, actor)
 
     def improve(
-        self, objective: Objective, actor: Actor, state: optax.OptState, key: Key
+        self, objective: Objective, actor: Actor, state: optax.OptState, key: Key, remaining: Scalar | float = 1.0
     ) -> tuple[Actor, optax.OptState, Info]:
         """``epochs × minibatches`` ascent steps; the info is that of the last pass."""
+        factor = shrunk(self.decay, remaining)
 
         def step(at: tuple[Actor, optax.OptState], part: Objective) -> tuple[tuple[Actor, optax.OptState], Info]:
             actor, state = at
@@ -87,7 +100,7 @@ class Whole:
 
             (_, info), gradient = jax.value_and_grad(loss, has_aux=True)(actor)
             info["gradient_norm"] = optax.tree.norm(gradient)
-            return descend(self._optimiser, gradient, state, actor), info
+            return descend(self._optimiser, gradient, state, actor, factor), info
 
         at, infos = passes(step, (actor, state), objective, epochs=self.epochs, minibatches=self.minibatches, key=key)
         return *at, infos
@@ -145,8 +158,10 @@ class KlBall:
         """Nothing is remembered."""
         return ()
 
-    def improve(self, objective: Objective, actor: Actor, state: tuple[()], key: Key) -> tuple[Actor, tuple[()], Info]:
-        """One natural-gradient step, or none."""
+    def improve(
+        self, objective: Objective, actor: Actor, state: tuple[()], key: Key, remaining: Scalar | float = 1.0
+    ) -> tuple[Actor, tuple[()], Info]:
+        """One natural-gradient step, or none; it has no learning rate, and asks the ball alone how long it may be."""
         flat, unravel = ravel_pytree(actor)
         before, gradient = jax.value_and_grad(lambda at: objective(unravel(at)).gain)(flat)
         sample = self._fisher_sample(objective, key)

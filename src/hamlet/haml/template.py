@@ -29,7 +29,7 @@ from hamlet.networks.heads import Actor, encode
 from hamlet.networks.torso import Body
 from hamlet.roster import Roster, Sharing
 from hamlet.spaces import Box, Space
-from hamlet.types import Info, Key
+from hamlet.types import Info, Key, Scalar
 
 ActionKind: TypeAlias = Literal["Discrete", "MultiDiscrete", "Box"]
 
@@ -126,11 +126,15 @@ def update(
     trajectory: Trajectory,
     advantage: Float[Array, "C L E n"],
     key: Key,
+    remaining: Scalar | float = 1.0,
 ) -> tuple[Team, Info]:
-    """Every unit moves once, as the scheme orders. Infos are stacked by unit."""
+    """Every unit moves once, as the scheme orders. Infos are stacked by unit.
+
+    ``remaining`` is the share of the run that is left, by which learning rates fall.
+    """
     chunks, length, copies = trajectory.start.shape
     shares = [experience(roster, g, trajectory, advantage) for g in range(len(roster.groups))]
-    branches = [partial(_move, algorithm, g, share) for g, share in enumerate(shares)]
+    branches = [partial(_move, algorithm, g, share, remaining) for g, share in enumerate(shares)]
     group_of, slot_of = jnp.asarray(roster.group_of), jnp.asarray(roster.slot_of)
 
     def visit(unit: Int[Array, ""], team: Team, carry: Any, key: Key) -> tuple[Team, Any, Info]:
@@ -144,13 +148,20 @@ def update(
 
 
 def _move(
-    algorithm: Haml, group: int, share: Experience, slot: Int[Array, ""], team: Team, carry: Any, key: Key
+    algorithm: Haml,
+    group: int,
+    share: Experience,
+    remaining: Scalar | float,
+    slot: Int[Array, ""],
+    team: Team,
+    carry: Any,
+    key: Key,
 ) -> tuple[Team, Any, Info]:
     """One unit of a group moves: objective, improvement, carry."""
     own = jax.tree.map(lambda leaf: leaf[slot], (share, team.actors[group], team.states[group]))
     mine, actor, state = own
     objective = algorithm.surrogate.objective(carry, actor, mine, algorithm.drift)
-    better, state, info = algorithm.neighbourhood.improve(objective, actor, state, key)
+    better, state, info = algorithm.neighbourhood.improve(objective, actor, state, key, remaining)
     carry = algorithm.surrogate.advance(carry, objective, better)
     return _write(team, group, slot, better, state), carry, info
 

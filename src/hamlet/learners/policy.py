@@ -10,7 +10,7 @@ from hamlet.estimation.critic import CriticState
 from hamlet.estimation.trajectory import Trajectory
 from hamlet.haml.template import Haml, Team, create, update
 from hamlet.roster import Roster
-from hamlet.types import Info, Key
+from hamlet.types import Info, Key, Scalar
 
 
 class Learner(eqx.Module):
@@ -33,9 +33,24 @@ def init(algorithm: Haml, roster: Roster, state_shape: tuple[int, ...], key: Key
 
 
 def step(
-    algorithm: Haml, roster: Roster, state_shape: tuple[int, ...], learner: Learner, trajectory: Trajectory, key: Key
+    algorithm: Haml,
+    roster: Roster,
+    state_shape: tuple[int, ...],
+    learner: Learner,
+    trajectory: Trajectory,
+    key: Key,
+    remaining: Scalar | float = 1.0,
 ) -> tuple[Learner, Info, Info]:
     """Estimate, sweep, fit.
+
+    Args:
+        algorithm: What is learnt by.
+        roster: Who learns.
+        state_shape: Of what a centralised critic sees.
+        learner: What was learnt so far.
+        trajectory: A rollout of its policies.
+        key: For what is drawn.
+        remaining: The share of the run that is left, from 1 to 0, by which learning rates fall where they are to.
 
     Returns:
         The learner, the actors' infos stacked by unit, and the critic's by network.
@@ -45,7 +60,9 @@ def step(
     estimate = critic.estimate(learner.critic, seen_by, trajectory, learner.memory)
     advantage, returns = algorithm.advantage(trajectory, estimate, critic)
     credit = jnp.broadcast_to(advantage, (*advantage.shape[:-1], len(roster.names)))
-    team, actor_info = update(algorithm, roster, learner.team, trajectory, credit, actor_key)
-    state, critic_info = critic.fit(learner.critic, seen_by, trajectory, estimate, returns, learner.memory, critic_key)
+    team, actor_info = update(algorithm, roster, learner.team, trajectory, credit, actor_key, remaining)
+    state, critic_info = critic.fit(
+        learner.critic, seen_by, trajectory, estimate, returns, learner.memory, critic_key, remaining
+    )
     memory = tuple(None if after is None else after[:, :, -1] for after in estimate.memory)
     return Learner(team, state, memory), actor_info, critic_info

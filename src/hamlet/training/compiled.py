@@ -13,7 +13,7 @@ from hamlet.learners import policy
 from hamlet.learners.policy import Learner
 from hamlet.roster import Roster
 from hamlet.training.rollout import Play, begin, rollout
-from hamlet.types import Info, Key
+from hamlet.types import Info, Key, Scalar
 
 
 class Training(eqx.Module):
@@ -48,8 +48,10 @@ def begin_training(algorithm: Haml, env: Environment, seed: int | UInt[Array, ""
     )
 
 
-def iterate(algorithm: Haml, env: Environment, training: Training) -> tuple[Training, Info]:
-    """One rollout and one update."""
+def iterate(
+    algorithm: Haml, env: Environment, training: Training, remaining: Scalar | float = 1.0
+) -> tuple[Training, Info]:
+    """One rollout and one update; ``remaining`` is the share of the run that is left, by which learning rates fall."""
     roster, sampling = roster_of(algorithm, env), algorithm.sampling
     rollout_key, update_key = jax.random.split(jax.random.fold_in(training.key, training.iteration))
     play, trajectory, episodes = rollout(
@@ -62,7 +64,7 @@ def iterate(algorithm: Haml, env: Environment, training: Training) -> tuple[Trai
         key=rollout_key,
     )
     learner, actor_info, critic_info = policy.step(
-        algorithm, roster, env.state_shape, training.learner, trajectory, update_key
+        algorithm, roster, env.state_shape, training.learner, trajectory, update_key, remaining
     )
     info = {f"actor/{name}": value for name, value in actor_info.items()}
     info |= {f"critic/{name}": value for name, value in critic_info.items()}
@@ -72,17 +74,31 @@ def iterate(algorithm: Haml, env: Environment, training: Training) -> tuple[Trai
 
 
 def iterate_many(
-    algorithm: Haml, env: Environment, training: Training, count: Int[Array, ""], *, capacity: int
+    algorithm: Haml,
+    env: Environment,
+    training: Training,
+    count: Int[Array, ""],
+    total: Int[Array, ""],
+    *,
+    capacity: int,
 ) -> tuple[Training, Info]:
-    """``count`` iterations, at most ``capacity``; how many are run in one call never changes what they compute."""
+    """``count`` iterations, at most ``capacity``; how many are run in one call never changes what they compute.
+
+    ``total`` is how many the whole run has: an argument of the program, so that a run can be lengthened.
+    """
     shapes = jax.eval_shape(partial(iterate, algorithm, env), training)[1]
     infos = jax.tree.map(lambda s: jnp.zeros((capacity, *s.shape), s.dtype), shapes)
 
     def one(done: Array, at: tuple[Training, Info]) -> tuple[Training, Info]:
-        training, info = iterate(algorithm, env, at[0])
+        training, info = iterate(algorithm, env, at[0], left(at[0].iteration, total))
         return training, jax.tree.map(lambda all_, now: all_.at[done].set(now), at[1], info)
 
     return jax.lax.fori_loop(0, count, one, (training, infos))
+
+
+def left(done: Int[Array, ""], total: Int[Array, ""]) -> Scalar:
+    """The share of a run that is left after so many iterations: 1 for the first, 1/total for the last."""
+    return 1.0 - done.astype(jnp.float32) / total.astype(jnp.float32)
 
 
 def _constant_sum(algorithm: Haml, reward: Float[Array, "C L E n"]) -> Bool[Array, ""]:

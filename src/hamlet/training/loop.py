@@ -53,14 +53,14 @@ class Program:
 def compile_program(algorithm: Haml, env: Environment, like: Training, devices: Sequence[Device]) -> Program:
     """Compile for the shapes of ``like``, shared over the devices."""
     placement = shardings(like, list(devices), algorithm.sampling.copies)
-    start = time.perf_counter()
+    start, number = time.perf_counter(), jax.ShapeDtypeStruct((), jnp.int32)
     program = jax.jit(
-        lambda training, count: iterate_many(algorithm, env, training, count, capacity=CAPACITY),
-        in_shardings=(placement, None),
+        lambda training, count, total: iterate_many(algorithm, env, training, count, total, capacity=CAPACITY),
+        in_shardings=(placement, None, None),
         out_shardings=(placement, None),
         donate_argnums=0,
     )
-    compiled = program.lower(like, jax.ShapeDtypeStruct((), jnp.int32)).compile()
+    compiled = program.lower(like, number, number).compile()
     sizes = compiled.memory_analysis()
     needed = 0 if sizes is None else sizes.temp_size_in_bytes + sizes.argument_size_in_bytes
     return Program(algorithm, env, placement, compiled, int(needed), time.perf_counter() - start)
@@ -104,7 +104,7 @@ class Loop:
                 while (done := int(training.iteration)) < self.total:
                     count = min(count, self.total - done, self._saved + self._every - done)
                     began = time.perf_counter()
-                    training, infos = self.program.call(training, jnp.int32(count))
+                    training, infos = self.program.call(training, jnp.int32(count), jnp.int32(self.total))
                     jax.block_until_ready(training)
                     seconds = (time.perf_counter() - began) / count
                     self._record(training, infos, done, count, seconds, metrics)
