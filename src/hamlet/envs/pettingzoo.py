@@ -1,0 +1,246 @@
+"""Any PettingZoo environment, parallel or agent by agent, as a `hamlet.envs.host.HostEnvironment`.
+
+It is named by a function of a module that makes one copy; every copy lives in a worker process. Agents of equal spaces
+form a group and nothing is padded; float64 becomes float32, and uint8 stays what it is.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from types import ModuleType
+from typing import Any, Literal
+
+import numpy as np
+
+from hamlet.envs.block import Array, Plan, Seats
+from hamlet.envs.description import Agent, Description, Kind
+from hamlet.envs.host import Snapshot
+from hamlet.envs.joint import joined_shape
+from hamlet.envs.pettingzoo_copies import PettingZooCopies, Terms, probe
+from hamlet.errors import RequestError, require
+from hamlet.roster import Group
+from hamlet.spaces import Box, Discrete, MultiDiscrete, Space
+
+__all__ = ["PettingZoo", "from_pettingzoo"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PettingZoo:
+    """A PettingZoo environment, as `from_pettingzoo` declares it.
+
+    Attributes:
+        factory: What makes one copy, ``package.module:function``.
+        options: Keyword arguments for it, as pairs.
+        copies: How many copies are trained on where the algorithm is given by its name.
+        processes: Worker processes of as many copies as are opened at once; None for one a core.
+        timeout: Seconds after which a worker that has not answered is taken to hang.
+        on_failure: Whether a copy that raises, hangs or dies begins its next episode, or stops the run.
+        state: What the critic sees: what ``state()`` gives, the observations joined, or by itself the first that works.
+        description: What the environment was found to be.
+    """
+
+    factory: str
+    options: tuple[tuple[str, Any], ...] = ()
+    copies: int = 16
+    processes: int | None = None
+    timeout: float = 60.0
+    on_failure: Literal["restart", "stop"] = "restart"
+    state: Literal["auto", "own", "observations"] = "auto"
+    description: Description
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that are none, and a critic that would not be joint."""
+        require(self.copies >= 1, f"--copies must be at least 1, not {self.copies}")
+        require(self.processes is None or self.processes >= 1, f"processes must be at least 1, not {self.processes}")
+        require(self.timeout > 0, f"timeout must be more than 0 seconds, not {self.timeout}")
+        require(self.on_failure in ("restart", "stop"), f"on_failure is 'restart' or 'stop', not {self.on_failure!r}")
+        require(
+            self.state in ("auto", "own", "observations"),
+            f"state is 'auto', 'own' or 'observations', not {self.state!r}",
+        )
+        if self.state == "own" and self.description.state is None:
+            why = self.description.complaint or "there is none"
+            raise RequestError(f"the critic cannot see state() of {self.factory}: {why}; use state='observations'")
+        _ = self.state_shape
+
+    @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """The agents, in groups of equal spaces, in the environment's order."""
+        return tuple(
+            Group(tuple(agent.name for agent in agents), _space(agents[0].observation), _space(agents[0].action))
+            for agents in self._grouped
+        )
+
+    @cached_property
+    def state_shape(self) -> tuple[int, ...]:
+        """Shape of the critic's state."""
+        own = self._own_state
+        return joined_shape(self.groups) if own is None else own.shape
+
+    @property
+    def restorable(self) -> bool:
+        """It is not: PettingZoo has no way to put an environment back into an old episode."""
+        return False
+
+    @cached_property
+    def remarks(self) -> tuple[str, ...]:
+        """Where the critic's state comes from, and whether agents act in turns."""
+        shape = " x ".join(map(str, self.state_shape))
+        if self._own_state is not None:
+            lines = [f"the critic sees the environment's own state(), {shape}"]
+        else:
+            why = "as asked" if self.state == "observations" else self.description.complaint or "there is no state()"
+            lines = [f"the critic sees the observations of all agents joined, {shape}: {why}"]
+        if self.description.turns:
+            lines.append("agents act in turns: one that waits has a single choice, from which it learns nothing")
+        return tuple(lines)
+
+    @cached_property
+    def plan(self) -> Plan:
+        """What copies exchange with the one who acts."""
+        return Plan(tuple(_seats(agents) for agents in self._grouped), self._own_state, self.description.turns)
+
+    def blank(self, count: int) -> Snapshot:
+        """A snapshot of ``count`` copies with zeros in it."""
+        return {"episode": np.zeros(count, np.int32)}
+
+    def open(self, seed: int, numbers: range) -> PettingZooCopies:
+        """The copies of these numbers, ready to begin.
+
+        Raises:
+            RequestError: The environment cannot be made, or is another by now.
+        """
+        terms = Terms(
+            self.factory,
+            self.options,
+            self.description,
+            self.groups,
+            self.plan,
+            self.processes or len(os.sched_getaffinity(0)),
+            self.timeout,
+            self.on_failure == "restart",
+        )
+        return PettingZooCopies(terms, seed, numbers)
+
+    @cached_property
+    def _grouped(self) -> tuple[tuple[Agent, ...], ...]:
+        found: dict[Any, list[Agent]] = {}
+        for agent in self.description.agents:
+            found.setdefault((agent.observation, agent.action, agent.masked), []).append(agent)
+        return tuple(map(tuple, found.values()))
+
+    @property
+    def _own_state(self) -> Array | None:
+        own = self.description.state
+        return None if own is None or self.state == "observations" else Array(*own)
+
+
+def from_pettingzoo(
+    factory: Callable[..., Any] | str,
+    *,
+    copies: int = 16,
+    processes: int | None = None,
+    timeout: float = 60.0,
+    on_failure: Literal["restart", "stop"] = "restart",
+    state: Literal["auto", "own", "observations"] = "auto",
+    **options: Any,
+) -> PettingZoo:
+    """A PettingZoo environment to train on.
+
+    One copy is made in a process of its own, to find out what its agents are.
+
+    Args:
+        factory: A function of a module, or its place ``"package.module:function"``; it makes a ParallelEnv or AECEnv.
+        copies: How many copies are trained on where the algorithm is given by its name.
+        processes: Worker processes of as many copies as are opened at once; None for one a core. It changes no result.
+        timeout: Seconds after which a worker that has not answered is taken to hang.
+        on_failure: ``"restart"``: a copy that raises, hangs or dies begins its next episode, and the run says so;
+            ``"stop"``: it stops the run.
+        state: What the critic sees: ``"own"``, what ``state()`` gives; ``"observations"``, those of all agents joined;
+            ``"auto"``, the first that works.
+        options: Keyword arguments for the factory.
+
+    Raises:
+        RequestError: The factory cannot be found by another process, or what it makes is not supported.
+    """
+    place = place_of(factory)
+    pairs = tuple(options.items())
+    description = probe(place, pairs, timeout)
+    return PettingZoo(
+        factory=place,
+        options=pairs,
+        copies=copies,
+        processes=processes,
+        timeout=timeout,
+        on_failure=on_failure,
+        state=state,
+        description=description,
+    )
+
+
+def place_of(factory: Callable[..., Any] | str) -> str:
+    """Where another process finds a factory: ``package.module:function``.
+
+    Raises:
+        RequestError: It finds it nowhere.
+
+    >>> import fractions
+    >>> place_of(fractions.Fraction)
+    'fractions:Fraction'
+    """
+    if isinstance(factory, str):
+        module, colon, name = factory.partition(":")
+        if not (colon and all(part.isidentifier() for part in [*module.split("."), *name.split(".")])):
+            raise RequestError(
+                f"{factory!r} names no environment: write MODULE:FACTORY, as in mpe2.simple_spread_v3:parallel_env"
+            )
+        return factory
+    if not callable(factory):
+        raise RequestError(
+            f"the factory is a {type(factory).__name__}, which makes no environments; give the function that makes one"
+        )
+    module, name = (getattr(factory, key, "") or "" for key in ("__module__", "__qualname__"))
+    if module != "__main__" and _at(module, name) is factory:
+        return f"{module}:{name}"
+    # PettingZoo's own parallel_env are made within functions: only the modules that hold them can name them.
+    for module, holder in sorted(sys.modules.items(), key=lambda item: (len(item[0]), item[0])):
+        names = vars(holder).items() if module != "__main__" and isinstance(holder, ModuleType) else ()
+        for name, value in list(names):
+            if value is factory and name.isidentifier():
+                return f"{module}:{name}"
+    what = getattr(factory, "__qualname__", "") or type(factory).__name__
+    raise RequestError(
+        f"the factory {what} cannot be sent to another process: put it in a module, at its top level, and give its "
+        "options as keywords"
+    )
+
+
+def _at(module: str, name: str) -> Any:
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found
+
+
+def _space(kind: Kind) -> Space:
+    match kind.name:
+        case "Discrete":
+            return Discrete(*kind.sizes)
+        case "MultiDiscrete":
+            return MultiDiscrete(kind.sizes)
+        case _:
+            return Box(kind.low, kind.high, kind.shape)
+
+
+def _seats(agents: tuple[Agent, ...]) -> Seats:
+    agent = agents[0]
+    seen, action = agent.observation, agent.action
+    kept = seen.name == "Box" and seen.dtype != "uint8"
+    return Seats(
+        tuple(agent.name for agent in agents),
+        Array(seen.shape, "float32" if kept else seen.dtype),
+        Array(action.shape, "float32" if action.name == "Box" else "int32"),
+        action.sizes if agent.masked else (),
+    )

@@ -1,0 +1,345 @@
+"""Copies of a PettingZoo environment, spread over worker processes that write whole batches into shared memory."""
+
+import os
+import pickle
+from collections.abc import Iterable
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+
+from hamlet.envs import block, worker
+from hamlet.envs.base import Outcome, View
+from hamlet.envs.block import Plan
+from hamlet.envs.description import Description
+from hamlet.envs.host import Snapshot, Step
+from hamlet.envs.joint import joined
+from hamlet.envs.player import seed_of
+from hamlet.envs.processes import Lifeline, Lost, Process, farewell
+from hamlet.envs.worker import PATIENCE, Incident, Setup
+from hamlet.errors import RequestError, RunError
+from hamlet.roster import Group
+from hamlet.spaces import Box
+
+# The least time that a worker has to make its environments, in seconds.
+_START = 60.0
+# An episode's step at which a copy stood when it failed in between episodes.
+_RESET = 0
+
+
+class Terms(NamedTuple):
+    """What is played, and how.
+
+    Attributes:
+        factory: ``package.module:function``.
+        options: Keyword arguments for it.
+        description: What the environment was when it was declared.
+        groups: Its agents.
+        plan: What the copies exchange.
+        processes: How many workers.
+        timeout: Seconds after which a worker that has not answered is given up.
+        restart: Whether a copy that fails begins its next episode; else the failure ends the run.
+    """
+
+    factory: str
+    options: tuple[tuple[str, object], ...]
+    description: Description
+    groups: tuple[Group, ...]
+    plan: Plan
+    processes: int
+    timeout: float
+    restart: bool
+
+
+def probe(factory: str, options: tuple[tuple[str, object], ...], timeout: float) -> Description:
+    """What an environment is, found out by a worker that makes one copy.
+
+    Raises:
+        RequestError: It cannot be made, or is not supported.
+    """
+    lifeline, memory = Lifeline(), block.allocate(1)
+    process = Process(Setup(factory, options, 0, (0,), (0,), None, False), lifeline, memory)
+    try:
+        return _described(process, factory, timeout)
+    finally:
+        farewell([process], lifeline)
+        os.close(memory)
+
+
+def _described(process: Process, factory: str, timeout: float) -> Description:
+    return Description.of(_made(process, factory, timeout))
+
+
+def _made(process: Process, factory: str, timeout: float) -> Any:
+    """What a worker answers while it makes its environments."""
+    try:
+        incident, found = pickle.loads(process.answer(max(timeout, _START)))
+    except Lost as lost:
+        raise _noted(RequestError(f"{factory} cannot be made: its process {lost}"), lost.trace) from None
+    if incident is not None:
+        incident = Incident(*incident)
+        raise _noted(RequestError(f"{factory} cannot be used: {incident.text}"), incident.trace)
+    return found
+
+
+class PettingZooCopies:
+    """Some copies, stepped together: `hamlet.envs.host.HostCopies`."""
+
+    def __init__(self, terms: Terms, seed: int, numbers: range) -> None:
+        self._terms, self._seed, self._numbers = terms, seed, tuple(numbers)
+        wanted = block.arrays(terms.plan, len(numbers))
+        self._memory = block.allocate(block.size(wanted))
+        self._arrays = block.attach(self._memory, wanted)
+        self._lifeline = Lifeline()
+        self._bounds = [group.action.bounds if isinstance(group.action, Box) else None for group in terms.groups]
+        self._episode, self._steps, self._failed = (np.zeros(len(numbers), np.int64) for _ in range(3))
+        self._view: View | None = None
+        self._lines: list[str] = []
+        self._waiting = self._closed = False
+        self._workers: list[Process] = []
+        shares = np.array_split(np.arange(len(numbers)), min(terms.processes, len(numbers)))
+        self._setups = [self._setup(tuple(int(row) for row in share)) for share in shares]
+        try:
+            for setup in self._setups:
+                self._workers.append(Process(setup, self._lifeline, self._memory))
+            for process in self._workers:
+                self._admit(process)
+        except BaseException:
+            self.close()
+            raise
+
+    def _setup(self, share: tuple[int, ...]) -> Setup:
+        terms = self._terms
+        return Setup(terms.factory, terms.options, self._seed, self._numbers, share, terms.plan, terms.restart)
+
+    def _admit(self, process: Process) -> None:
+        """Wait until a worker has made its copies, and see that they are what was declared."""
+        terms, declared = self._terms, self._terms.description
+        found = _described(process, terms.factory, terms.timeout)
+        if (found.agents, found.turns) != (declared.agents, declared.turns):
+            raise RequestError(
+                f"{terms.factory} has other agents or spaces than it had when it was declared: declare it anew"
+            )
+        _made(process, terms.factory, terms.timeout)
+
+    def begin(self, episode: np.ndarray) -> View:
+        """Begin, in every copy, the episode of the number given."""
+        if self._waiting:  # nobody wants that step any more
+            self._collect()
+        self._arrays["episode"][:] = self._episode[:] = episode
+        self._steps[:], self._failed[:] = _RESET, 0
+        for process in self._workers:
+            process.ask(worker.BEGIN)
+        self._collect()
+        self._episode[:] = self._arrays["episode"]
+        self._view = self._look("fresh")
+        self._check(self._view, None)
+        return self._view
+
+    def send(self, actions: tuple[np.ndarray, ...]) -> None:
+        """Let every copy step."""
+        assert self._view is not None, "begin comes before the first step"
+        for g, (action, bounds) in enumerate(zip(actions, self._bounds, strict=True)):
+            into = self._arrays[f"action/{g}"]
+            if bounds is None:
+                into[...] = action
+            else:
+                np.clip(np.asarray(action), *bounds, out=into)
+        self._steps += 1
+        for process in self._workers:
+            process.ask(worker.STEP)
+        self._waiting = True
+
+    def receive(self) -> Step:
+        """Wait for that step.
+
+        Raises:
+            RunError: A copy cannot go on.
+        """
+        assert self._waiting and self._view is not None, "send comes before receive"
+        failed, last = self._collect(), self._view
+        arrival = self._look("arrival")
+        outcome = Outcome(*(self._arrays[name].copy() for name in ("reward", "terminated", "truncated", "cut")))
+        for row in failed:  # the step is cut, as if a limit of time had come before it
+            _copy_row(last, arrival, row)
+            outcome.reward[row] = 0.0
+            outcome.terminated[row], outcome.truncated[row] = False, True
+            assert outcome.cut is not None and last.alive is not None
+            outcome.cut[row] = last.alive[row]
+        self._check(arrival, outcome.reward)
+        view, ended = arrival, np.flatnonzero(outcome.terminated | outcome.truncated).tolist()
+        if ended:
+            self._episode[:] = self._arrays["episode"]
+            self._steps[ended] = _RESET
+            view, fresh = _copied(arrival), self._look("fresh")
+            for row in ended:
+                _copy_row(fresh, view, row)
+            self._check(view, None)
+        self._view = view
+        return Step(arrival, outcome, view)
+
+    def snapshot(self) -> Snapshot:
+        """The number of every copy's episode."""
+        return {"episode": self._episode.astype(np.int32)}
+
+    def restore(self, snapshot: Snapshot) -> NoReturn:
+        """Refused: a PettingZoo environment cannot be put back into an old episode."""
+        raise RequestError("a PettingZoo environment cannot be put back into an old episode; begin the one after it")
+
+    def failures(self) -> tuple[str, ...]:
+        """Lines about copies that failed and were begun anew since the last call."""
+        lines, self._lines = tuple(self._lines), []
+        return lines
+
+    def close(self) -> None:
+        """End every process, and free all shared memory."""
+        if not self._closed:
+            self._closed = True
+            farewell(self._workers, self._lifeline)
+            os.close(self._memory)
+
+    def _look(self, time: str) -> View:
+        """The views in the block, as arrays of their own."""
+        groups = range(len(self._terms.groups))
+        observation = tuple(self._arrays[f"{time}/observation/{g}"].copy() for g in groups)
+        masks = (self._arrays.get(f"{time}/available/{g}") for g in groups)
+        if self._terms.plan.state is None:
+            state = joined(self._terms.groups, observation)
+        else:
+            state = self._arrays[f"{time}/state"].copy()
+        available = tuple(None if mask is None else mask.copy() for mask in masks)
+        return View(observation, state, available, self._arrays[f"{time}/alive"].copy())
+
+    def _collect(self) -> list[int]:
+        """Wait for all workers; the rows of copies whose step failed.
+
+        Raises:
+            RunError: Something failed and is not to be begun anew, or cannot be.
+        """
+        self._waiting = False
+        answers: list[Lost | list[Incident]] = []
+        for process in self._workers:
+            try:
+                answers.append(self._heard(process))
+            except Lost as lost:
+                answers.append(lost)
+        failed: list[int] = []
+        for index, answer in enumerate(answers):
+            share = self._setups[index].share
+            if isinstance(answer, Lost):
+                now = list(share)
+            else:
+                now = list({incident.row for incident in answer if incident.steps > _RESET})
+            self._failed[[row for row in share if row not in now]] = 0
+            if isinstance(answer, Lost):
+                self._replace(index, answer)
+            else:
+                self._account(answer)
+            failed += now
+        return failed if self._view is not None else []
+
+    def _account(self, incidents: Iterable[Incident]) -> None:
+        """Count what failed, and stop where that is asked for or where it leads nowhere."""
+        for incident in incidents:
+            line = self._line(incident.row, incident.episode, incident.steps, incident.text)
+            self._failed[incident.row] += 1
+            hopeless = self._failed[incident.row] >= PATIENCE
+            if incident.broken or hopeless or not self._terms.restart:
+                again = f"failed {PATIENCE} times in a row, the last time so: " if hopeless else ""
+                raise _noted(RunError(again + line), incident.trace)
+            self._lines.append(f"{line}; it begins its next episode")
+
+    def _replace(self, index: int, lost: Lost) -> None:
+        """Another worker in the place of one that gives no answer; its copies begin their next episodes."""
+        share = list(self._setups[index].share)
+        while True:
+            busy = [row for row in share if self._arrays["busy"][row]] or share[:1]
+            between = self._arrays["episode"][busy[0]] != self._episode[busy[0]]
+            episode, steps = int(self._arrays["episode"][busy[0]]), _RESET if between else int(self._steps[busy[0]])
+            line = self._line(busy[0], episode, steps, f"its process {lost}")
+            self._failed[share] += 1
+            hopeless = self._failed[share].max() >= PATIENCE
+            if hopeless or not self._terms.restart:
+                again = f"failed {PATIENCE} times in a row, the last time so: " if hopeless else ""
+                raise _noted(RunError(again + line), lost.trace)
+            numbers = f"copy {self._numbers[share[0]]}" + (f" to {self._numbers[share[-1]]}" if len(share) > 1 else "")
+            self._lines.append(f"{line}; {numbers} begin anew with their next episodes")
+            self._episode[share] += 1
+            self._arrays["episode"][share] = self._episode[share]
+            self._arrays["busy"][share] = False
+            self._steps[share] = _RESET
+            try:
+                return self._begin_anew(index)
+            except Lost as again:
+                lost = again
+
+    def _begin_anew(self, index: int) -> None:
+        process = self._workers[index] = self._workers[index].succeeded(self._setups[index])
+        try:
+            self._admit(process)
+        except RequestError as error:
+            raise RunError(str(error)) from error
+        process.ask(worker.BEGIN)
+        self._account(self._heard(process))
+
+    def _heard(self, process: Process) -> list[Incident]:
+        """What went wrong while a worker did what it was asked."""
+        message = process.answer(self._terms.timeout)
+        return [] if message == worker.DONE else [Incident(*plain) for plain in pickle.loads(message)]
+
+    def _line(self, row: int, episode: int, steps: int, text: str) -> str:
+        when = f"at step {steps}" if steps > _RESET else "at the reset"
+        seed = seed_of(self._seed, self._numbers[row], episode)
+        return f"copy {self._numbers[row]} {when} of episode {episode} (seed {seed}): {text}"
+
+    def _check(self, view: View, reward: np.ndarray | None) -> None:
+        """Refuse what cannot be trained on: numbers that are not finite, and masks that leave no choice."""
+        groups, names = self._terms.groups, self._terms.plan.names
+        if reward is not None and not np.isfinite(reward).all():
+            row, k = np.argwhere(~np.isfinite(reward))[0]
+            raise self._wrong(row, f"the reward of agent {names[k]!r} is {reward[row, k]}")
+        for g, group in enumerate(groups):
+            seen = view.observation[g]
+            if seen.dtype.kind == "f" and not np.isfinite(seen).all():
+                row, slot, *at = np.argwhere(~np.isfinite(seen))[0]
+                place = f"{[int(i) for i in at]}" if at else ""
+                value = seen[(row, slot, *at)]
+                raise self._wrong(row, f"the observation{place} of agent {group.names[slot]!r} is {value}")
+            self._check_choices(view, g)
+        if view.state.dtype.kind == "f" and not np.isfinite(view.state).all():
+            row, *at = np.argwhere(~np.isfinite(view.state))[0]
+            raise self._wrong(row, f"state(){[int(i) for i in at]} is {view.state[(row, *at)]}")
+
+    def _check_choices(self, view: View, g: int) -> None:
+        seats, mask = self._terms.plan.groups[g], view.available[g]
+        if mask is None:
+            return
+        cuts = np.cumsum((0, *seats.choices[:-1]))
+        left = np.logical_or.reduceat(mask, cuts, axis=-1).all(-1)
+        if not left.all():
+            row, slot = np.argwhere(~left)[0]
+            raise self._wrong(row, f"the action_mask of agent {seats.names[slot]!r} leaves no choice")
+
+    def _wrong(self, row: int, text: str) -> RunError:
+        return RunError(self._line(row, int(self._episode[row]), int(self._steps[row]), text))
+
+
+def _leaves(view: View) -> list[np.ndarray]:
+    return [x for x in (*view.observation, view.state, *view.available, view.alive) if x is not None]
+
+
+def _copied(view: View) -> View:
+    available = tuple(None if mask is None else mask.copy() for mask in view.available)
+    alive = None if view.alive is None else view.alive.copy()
+    return View(tuple(seen.copy() for seen in view.observation), view.state.copy(), available, alive)
+
+
+def _copy_row(source: View, into: View, row: int) -> None:
+    for before, after in zip(_leaves(source), _leaves(into), strict=True):
+        after[row] = before[row]
+
+
+def _noted(error: Exception, trace: str) -> Exception:
+    """The error, with the whole traceback below its line where it is shown as Python shows it."""
+    if trace:
+        error.add_note(trace)
+    return error

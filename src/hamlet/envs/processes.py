@@ -1,0 +1,168 @@
+"""Worker processes as seen from the one who has them step: started, asked, waited for, ended."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import weakref
+from collections.abc import Sequence
+from multiprocessing.connection import Pipe
+from pathlib import Path
+
+from hamlet.envs import block, worker
+from hamlet.envs.worker import Setup
+
+# Seconds that workers have to close their environments before they are killed.
+_FAREWELL = 2.0
+# Workers share the cores: one that computes with all of them slows the others down. And JAX, where an environment uses
+# it, must not take the accelerator from the learner.
+_ENVIRONMENT = {
+    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"),
+    "JAX_PLATFORMS": "cpu",
+    "PYGAME_HIDE_SUPPORT_PROMPT": "1",
+}
+
+
+class Lost(Exception):
+    """A worker that gives no answer; the line says why, the trace where it was."""
+
+    def __init__(self, text: str, trace: str = "") -> None:
+        super().__init__(text)
+        self.trace = trace
+
+
+class Lifeline:
+    """A pipe that workers watch: when its end here is closed, by whatever end of this process, the kernel ends them."""
+
+    def __init__(self) -> None:
+        self.reading, self._writing = os.pipe()
+        self._end = weakref.finalize(self, _close_both, self.reading, self._writing)
+
+    def close(self) -> None:
+        """Let go."""
+        self._end()
+
+
+def _close_both(*descriptors: int) -> None:
+    for descriptor in descriptors:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+
+
+class Process:
+    """One worker."""
+
+    def __init__(self, setup: Setup, lifeline: Lifeline, memory: int) -> None:
+        self._shared = lifeline, memory
+        self._connection, theirs = Pipe()
+        self._dump = block.allocate(0)
+        self._asked = time.monotonic()
+        package = str(Path(worker.__file__).parents[1])
+        descriptors = (theirs.fileno(), lifeline.reading, self._dump, memory)
+        path = list(dict.fromkeys([os.getcwd(), *(place or os.getcwd() for place in sys.path)]))
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", worker.BOOT, json.dumps(path), package, *map(str, descriptors)],
+            stdin=subprocess.DEVNULL,
+            stdout=2,  # what an environment prints must not mix with what a command prints as JSON
+            env={**os.environ, **_ENVIRONMENT},
+            pass_fds=descriptors,
+            process_group=0,  # with what an environment starts, and out of reach of Ctrl-C
+        )
+        theirs.close()
+        self._tell(setup)
+
+    def _tell(self, setup: Setup) -> None:
+        with contextlib.suppress(BrokenPipeError):  # it died at once: the next answer says so
+            self._connection.send(setup)
+
+    def ask(self, message: bytes) -> None:
+        """Send one of the worker's messages."""
+        self._asked = time.monotonic()
+        with contextlib.suppress(BrokenPipeError):
+            self._connection.send_bytes(message)
+
+    def answer(self, timeout: float) -> bytes:
+        """The answer to what was asked last, at most so many seconds after that.
+
+        Raises:
+            Lost: There is none.
+        """
+        left = max(0.0, self._asked + timeout - time.monotonic())
+        if not self._connection.poll(left):
+            trace = self._where()
+            self.kill()
+            raise Lost(f"gave no answer for {timeout:g} s" + _innermost(trace), trace)
+        try:
+            return self._connection.recv_bytes()
+        except (EOFError, ConnectionResetError):
+            self.kill()
+            code = self._process.returncode
+            trace = self._read()
+            how = f"was ended by {_signal(-code)}" if code < 0 else f"ended with status {code}"
+            raise Lost(how + _innermost(trace), trace) from None
+
+    def close(self, deadline: float) -> None:
+        """Wait for its end until then, and enforce it."""
+        with contextlib.suppress(EOFError, OSError):
+            while self._connection.poll(max(0.0, deadline - time.monotonic())):
+                self._connection.recv_bytes()
+        self.kill()
+        self._connection.close()
+        os.close(self._dump)
+
+    def succeeded(self, setup: Setup) -> "Process":
+        """Another process in the place of this one, which is ended."""
+        self.close(time.monotonic())
+        return Process(setup, *self._shared)
+
+    def kill(self) -> None:
+        """End it, and what its environments have started."""
+        # Before it is waited for: afterwards its number may be another's. A process that ended keeps its own status.
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    def _where(self) -> str:
+        """Where a worker that hangs is, as far as it can tell within a moment."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._process.pid, signal.SIGUSR1)
+        for _ in range(20):
+            time.sleep(0.01)
+            if text := self._read():
+                return text
+        return ""
+
+    def _read(self) -> str:
+        return os.pread(self._dump, 10_000, 0).decode(errors="replace")
+
+
+def farewell(processes: Sequence[Process], lifeline: Lifeline) -> None:
+    """End all of them: those that are well by themselves, within seconds."""
+    for process in processes:
+        process.ask(worker.CLOSE)
+    deadline = time.monotonic() + _FAREWELL
+    for process in processes:
+        process.close(deadline)
+    lifeline.close()
+
+
+def _signal(number: int) -> str:
+    with contextlib.suppress(ValueError):
+        return signal.Signals(number).name
+    return f"signal {number}"
+
+
+def _innermost(trace: str) -> str:
+    """The frames of a dump by faulthandler, the innermost last, as those of an exception are told."""
+    frames = []
+    for line in trace.splitlines():
+        if line.strip().startswith('File "'):
+            file, _, rest = line.strip().removeprefix('File "').partition('", line ')
+            number, _, name = rest.partition(" in ")
+            if Path(file).parent != Path(worker.__file__).parent and file != "<string>":
+                frames.append(f"{Path(file).name}:{number} in {name}")
+    return f" [{' > '.join(frames[:4][::-1])}]" if frames else ""

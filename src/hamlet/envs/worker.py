@@ -1,0 +1,242 @@
+"""A worker: a process of its own in which some copies of a PettingZoo environment are stepped.
+
+It imports neither JAX nor the rest of the library, unless the environment does: it is begun by `BOOT`, which finds this
+file and those it needs without running the packages around them. So it starts in the time that the environment takes.
+"""
+
+import contextlib
+import faulthandler
+import fcntl
+import importlib
+import os
+import select
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any, NamedTuple
+
+from hamlet.envs import block
+from hamlet.envs.block import Plan
+from hamlet.envs.description import describe
+from hamlet.envs.player import Broken, Player, parallel, seed_of
+
+# Run by `python -c` with where to import from, the package's directory, and file descriptors.
+BOOT = """
+import json, sys, types
+sys.path[:] = json.loads(sys.argv[1])
+for name in ("hamlet", "hamlet.envs"):
+    sys.modules[name] = types.ModuleType(name)
+    sys.modules[name].__path__ = ["/".join((sys.argv[2], *name.split(".")[1:]))]
+from hamlet.envs.worker import main
+main(*map(int, sys.argv[3:]))
+"""
+# Messages of one byte: let every copy step; begin the episodes named in the block; end.
+STEP, BEGIN, CLOSE, DONE = b"s", b"b", b"c", b"."
+# How often in a row a copy may fail before it has made a step.
+PATIENCE = 5
+
+
+class Setup(NamedTuple):
+    """What a worker is told first.
+
+    Attributes:
+        factory: ``package.module:function``.
+        options: Keyword arguments for it.
+        seed: The run's.
+        numbers: Those of all copies in the block.
+        share: The rows of the block that are this worker's.
+        plan: What the copies exchange; None to be told what the environment is.
+        restart: Whether a copy that raises begins anew.
+    """
+
+    factory: str
+    options: tuple[tuple[str, Any], ...]
+    seed: int
+    numbers: tuple[int, ...]
+    share: tuple[int, ...]
+    plan: Plan | None
+    restart: bool
+
+
+class Incident(NamedTuple):
+    """A copy that failed.
+
+    Attributes:
+        row: Its row in the block; −1 where no copy was at fault.
+        episode: The number of the episode.
+        steps: The step of the episode at which it failed; 0 for its reset.
+        text: What happened, in one line.
+        trace: The whole traceback, if any.
+        broken: Whether the environment gave what it must not, so that another try is no use.
+    """
+
+    row: int
+    episode: int
+    steps: int
+    text: str
+    trace: str
+    broken: bool
+
+
+def find(place: str) -> Callable[..., Any]:
+    """The factory at ``package.module:function``."""
+    module, _, names = place.partition(":")
+    found: Any = importlib.import_module(module)
+    for name in names.split("."):
+        found = getattr(found, name)
+    return found
+
+
+def main(connection: int, life: int, dump: int, memory: int) -> None:
+    """Serve until told to end, or until the one who asked is gone."""
+    _end_with_parent(life)
+    for descriptor in (connection, life, dump, memory):
+        os.set_inheritable(descriptor, False)
+    for number in (signal.SIGINT, signal.SIGTERM):  # the parent decides when its workers end
+        signal.signal(number, signal.SIG_IGN)
+    faulthandler.enable(file=dump, all_threads=False)
+    faulthandler.register(signal.SIGUSR1, file=dump, all_threads=False)
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        Worker(Connection(connection), memory).serve()
+
+
+def _forget_packages() -> None:
+    """An environment that imports the library shall find the whole of it."""
+    for name in ("hamlet", "hamlet.envs"):
+        del sys.modules[name]
+
+
+def _end_with_parent(life: int) -> None:
+    """Have the kernel end this process and all that it starts once nobody holds the other end of a pipe.
+
+    It does so also while an environment hangs in compiled code. PR_SET_PDEATHSIG would watch the thread that started
+    this process instead of the process.
+    """
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    fcntl.fcntl(life, fcntl.F_SETOWN, -os.getpgrp())
+    fcntl.fcntl(life, fcntl.F_SETFL, fcntl.fcntl(life, fcntl.F_GETFL) | os.O_ASYNC | os.O_NONBLOCK)
+    poll = select.poll()
+    poll.register(life, select.POLLHUP)
+    if poll.poll(0):
+        os._exit(1)
+
+
+class Worker:
+    """Some copies, and the connection to the one who has them stepped."""
+
+    def __init__(self, connection: Connection, memory: int) -> None:
+        self._connection = connection
+        self._setup: Setup = connection.recv()
+        _forget_packages()
+        self._memory = memory
+        self._players: list[Player] = []
+        self._incidents: list[Incident] = []
+
+    def serve(self) -> None:
+        """Make the environments, and answer every message."""
+        setup = self._setup
+        try:
+            make = find(setup.factory)
+            self._make = lambda: parallel(make(**dict(setup.options)))
+            first = self._make()
+            self._reply(None, describe(first, seed_of(setup.seed, 0, 0)).plain())
+        except BaseException as error:
+            self._reply(_incident(-1, 0, 0, error))
+            return
+        if setup.plan is None:
+            self._connection.recv_bytes()
+        else:
+            self._play(first, setup.plan)
+        _close(first)
+
+    def _play(self, first: Any, plan: Plan) -> None:
+        setup = self._setup
+        wanted = block.arrays(plan, len(setup.numbers))
+        self._arrays = block.attach(self._memory, wanted)
+        try:
+            for row in setup.share:
+                env = first if not self._players else self._make()
+                rows = {name: array[row, ...] for name, array in self._arrays.items()}
+                self._players.append(Player(env, plan, rows))
+        except BaseException as error:
+            self._reply(_incident(-1, 0, 0, error))
+            return
+        self._reply(None)
+        busy = self._arrays["busy"]
+        while (message := self._connection.recv_bytes()) != CLOSE:
+            self._incidents = []
+            each = self._begin if message == BEGIN else self._step
+            for index, row in enumerate(setup.share):
+                busy[row] = True
+                on = each(index)
+                busy[row] = False
+                if not on:
+                    break
+            if self._incidents:
+                self._connection.send([tuple(incident) for incident in self._incidents])
+            else:
+                self._connection.send_bytes(DONE)
+        for player in self._players[1:]:
+            _close(player.env)
+
+    def _reply(self, incident: Incident | None, found: Any = None) -> None:
+        """As plain tuples: to pickle an object of the library would import the whole of it."""
+        self._connection.send((incident and tuple(incident), found))
+
+    def _step(self, index: int) -> bool:
+        """Let one copy step, and begin its next episode where this one ended; whether all can go on."""
+        row, player = self._setup.share[index], self._players[index]
+        try:
+            if not player.step():
+                return True
+        except Exception as error:
+            return self._renew(index, error)
+        self._arrays["episode"][row] += 1
+        return self._begin(index)
+
+    def _begin(self, index: int) -> bool:
+        row = self._setup.share[index]
+        try:
+            self._players[index].begin(seed_of(self._setup.seed, self._setup.numbers[row], self._episode(row)))
+        except Exception as error:
+            return self._renew(index, error)
+        return True
+
+    def _renew(self, index: int, error: Exception) -> bool:
+        """Make a copy anew and begin its next episode, unless that is not wanted or no use."""
+        row, player = self._setup.share[index], self._players[index]
+        incident = _incident(row, self._episode(row), player.steps, error)
+        self._incidents.append(incident)
+        failed = sum(other.row == row for other in self._incidents)
+        if incident.broken or not self._setup.restart or failed >= PATIENCE:
+            return False
+        _close(player.env)
+        self._arrays["episode"][row] += 1
+        try:
+            player.env = self._make()
+        except Exception as another:
+            return self._renew(index, another)
+        return self._begin(index)
+
+    def _episode(self, row: int) -> int:
+        return int(self._arrays["episode"][row])
+
+
+def _close(env: Any) -> None:
+    with contextlib.suppress(Exception):
+        env.close()
+
+
+def _incident(row: int, episode: int, steps: int, error: BaseException) -> Incident:
+    broken = isinstance(error, Broken)
+    frames = traceback.extract_tb(error.__traceback__)
+    own = os.path.dirname(__file__)
+    places = [
+        f"{os.path.basename(f.filename)}:{f.lineno} in {f.name}" for f in frames if os.path.dirname(f.filename) != own
+    ]
+    text = " ".join(str(error).split())
+    if not broken:
+        text = f"raised {type(error).__name__}: {text}" + (f" [{' > '.join(places[-4:])}]" if places else "")
+    return Incident(row, episode, steps, text, "" if broken else "".join(traceback.format_exception(error)), broken)

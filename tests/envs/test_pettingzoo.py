@@ -1,0 +1,288 @@
+"""PettingZoo environments as batches of arrays: what goes in, what comes out, and what is refused."""
+
+import contextlib
+import functools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import doubles
+from hamlet.envs import from_pettingzoo
+from hamlet.envs.player import seed_of
+from hamlet.errors import RequestError
+from hamlet.spaces import Box, Discrete, MultiDiscrete
+from hamlet.training.configuration import decode, encode
+
+
+@contextlib.contextmanager
+def opened(env, count=2, seed=0, first=0):
+    copies = env.open(seed, range(first, first + count))
+    try:
+        yield copies
+    finally:
+        copies.close()
+
+
+def chosen(env, view, rng):
+    """Random actions that the masks allow."""
+    actions = []
+    for g, group in enumerate(env.groups):
+        shape = view.observation[g].shape[:2]
+        match group.action:
+            case Box() as box:
+                actions.append(rng.normal(size=(*shape, *box.shape)).astype(np.float32))
+            case Discrete(n):
+                mask = np.ones((*shape, n)) if view.available[g] is None else view.available[g]
+                actions.append(np.argmax(mask * rng.uniform(0.1, 1, mask.shape), -1).astype(np.int32))
+            case MultiDiscrete(sizes):
+                actions.append(rng.integers(0, sizes, (*shape, len(sizes)), np.int32))
+    return tuple(actions)
+
+
+def played(env, steps, count=3, seed=0, first=0):
+    """The first view, and the steps of random play that every copy draws for itself."""
+    rngs = [np.random.default_rng(number) for number in range(first, first + count)]
+    with opened(env, count, seed, first) as copies:
+        views, found = [copies.begin(np.zeros(count, np.int64))], []
+        for _ in range(steps):
+            rows = [chosen(env, row_of(views[-1], e), rng) for e, rng in enumerate(rngs)]
+            copies.send(tuple(np.concatenate(parts) for parts in zip(*rows, strict=True)))
+            found.append(copies.receive())
+            views.append(found[-1].view)
+        return views[0], found
+
+
+def row_of(view, e):
+    cut = lambda x: None if x is None else x[e : e + 1]  # noqa: E731
+    return type(view)(
+        tuple(map(cut, view.observation)), cut(view.state), tuple(map(cut, view.available)), cut(view.alive)
+    )
+
+
+def flat(first, found):
+    """Every array of a play, by the order in which they came."""
+    views = [first, *(view for step in found for view in (step.arrival, step.view))]
+    yield from (x for v in views for x in (*v.observation, v.state, *v.available, v.alive) if x is not None)
+    for step in found:
+        yield from (step.outcome.reward, step.outcome.terminated, step.outcome.truncated, step.outcome.cut)
+
+
+def test_a_declaration_is_read_back_from_its_json():
+    for env in (from_pettingzoo(doubles.Walk, agents=3, copies=4), from_pettingzoo(doubles.Motley, timeout=5.0)):
+        assert decode(encode(env)) == env
+        assert hash(decode(encode(env))) == hash(env)
+
+
+def test_steps_are_those_of_the_environment_played_by_hand():
+    env = from_pettingzoo(doubles.Own, steps=3)
+    first, found = played(env, 7, count=2, seed=5)
+    for e in range(2):
+        rng = np.random.default_rng(e)
+        own, episode = doubles.Own(steps=3), 0
+        seen, _ = own.reset(seed=seed_of(5, e, 0))
+        assert (first.observation[0][e] == np.stack(list(seen.values()))).all()
+        view = row_of(first, e)
+        for step in found:
+            actions = chosen(env, view, rng)[0][0]
+            seen, rewards, _, cuts, _ = own.step(dict(zip(own.possible_agents, actions.tolist(), strict=True)))
+            assert (step.arrival.observation[0][e] == np.stack(list(seen.values()))).all()
+            assert (step.arrival.state[e] == own.state().astype(np.float32)).all()
+            assert (step.outcome.reward[e] == np.float32(list(rewards.values()))).all()
+            assert step.outcome.truncated[e] == all(cuts.values()) and not step.outcome.terminated[e]
+            if all(cuts.values()):
+                episode += 1
+                seen, _ = own.reset(seed=seed_of(5, e, episode))
+            assert (step.view.observation[0][e] == np.stack(list(seen.values()))).all()
+            assert (step.view.state[e] == own.state().astype(np.float32)).all()
+            view = row_of(step.view, e)
+
+
+@pytest.mark.parametrize("factory", [doubles.Motley, doubles.Mortal], ids=lambda factory: factory.__name__)
+def test_the_number_of_processes_changes_nothing(factory):
+    plays = [list(flat(*played(from_pettingzoo(factory, processes=n), 9))) for n in (1, 2, 3)]
+    for other in plays[1:]:
+        assert all((a == b).all() and a.dtype == b.dtype for a, b in zip(plays[0], other, strict=True))
+
+
+def test_a_copy_plays_the_same_in_any_company():
+    env = from_pettingzoo(doubles.Walk, processes=1)
+    _, alone = played(env, 6, count=1, first=2)
+    _, among = played(env, 6, count=3)
+    for a, b in zip(alone, among, strict=True):
+        assert (a.view.observation[0][0] == b.view.observation[0][2]).all()
+        assert (a.outcome.reward[0] == b.outcome.reward[2]).all()
+
+
+def test_episodes_are_begun_by_their_number():
+    env = from_pettingzoo(doubles.Walk, processes=1, steps=2)
+    _, found = played(env, 4, count=2)
+    with opened(env) as copies:
+        again = copies.begin(np.array([2, 1]))
+        assert (again.observation[0][0] == found[3].view.observation[0][0]).all()
+        assert (again.observation[0][1] == found[1].view.observation[0][1]).all()
+        assert copies.snapshot()["episode"].tolist() == [2, 1]
+        copies.send(chosen(env, again, np.random.default_rng(0)))
+        copies.receive()
+        copies.send(chosen(env, again, np.random.default_rng(0)))
+        copies.receive()
+        snapshot = copies.snapshot()
+        assert snapshot["episode"].tolist() == [3, 2]
+        blank = env.blank(2)
+        assert {k: (v.shape, v.dtype) for k, v in blank.items()} == {k: (v.shape, v.dtype) for k, v in snapshot.items()}
+        # A step that is under way when an episode is begun is forgotten.
+        copies.send(chosen(env, again, np.random.default_rng(0)))
+        assert (copies.begin(np.array([2, 1])).observation[0] == again.observation[0]).all()
+
+
+def test_agents_die_are_cut_alone_and_come_back():
+    env = from_pettingzoo(doubles.Mortal, processes=1)
+    first, found = played(env, 5, count=1)
+    assert first.alive.tolist() == [[True, True, True]]
+    # 1 dies at step 2, 0 is cut alone at step 3, 2 dies at step 4: of those that remained to the end, all terminated.
+    arrived = [step.arrival.alive[0].tolist() for step in found]
+    assert arrived == [[True] * 3, [True, False, True], [False, False, True], [False] * 3, [True] * 3]
+    assert [step.outcome.cut[0].tolist() for step in found] == [[False] * 3] * 2 + [[True, False, False]] + [
+        [False] * 3
+    ] * 2
+    assert [bool(step.outcome.terminated[0]) for step in found] == [False, False, False, True, False]
+    assert not any(step.outcome.truncated[0] for step in found)
+    assert found[3].view.alive.tolist() == [[True] * 3]
+    # The last observation of one that leaves is shown as it leaves, and then zeros.
+    assert found[1].arrival.observation[0][0, 1, 1] == 2 and found[2].arrival.observation[0][0, 0, 1] == 3
+    assert (found[2].arrival.observation[0][0, 1] == 0).all() and (found[3].arrival.observation[0][0, :2] == 0).all()
+    assert found[1].outcome.reward[0, 1] >= 0.5 and (found[2].outcome.reward[0, 1] == 0.0)
+
+
+def test_at_a_limit_of_time_agents_would_act_on():
+    env = from_pettingzoo(doubles.Walk, processes=1, steps=2)
+    _, found = played(env, 2, count=1)
+    assert found[1].outcome.truncated.tolist() == [True] and found[1].outcome.terminated.tolist() == [False]
+    assert found[1].arrival.alive.tolist() == [[True, True]] and found[1].outcome.cut.tolist() == [[True, True]]
+    assert (found[1].arrival.observation[0][0, :, 1] == 2).all() and (found[1].view.observation[0][0, :, 1] == 0).all()
+
+
+def test_unlike_agents_are_grouped_and_none_is_padded():
+    env = from_pettingzoo(doubles.Motley, processes=2)
+    assert [group.names for group in env.groups] == [
+        ("walker_0",), ("walker_1",), ("walker_2",), ("walker_3", "walker_4")
+    ]  # fmt: skip
+    assert [type(group.action) for group in env.groups] == [Discrete, MultiDiscrete, Box, Discrete]
+    assert env.groups[2].observation == Discrete(7) and env.groups[2].action == Box(-1.0, (2.0, 3.0), (2,))
+    first, found = played(env, 6)
+    assert [seen.dtype for seen in first.observation] == [np.float32, np.float32, np.int32, np.uint8]
+    assert [seen.shape for seen in first.observation] == [(3, 1, 3), (3, 1, 5), (3, 1), (3, 2, 2, 2)]
+    # Joined for the critic: 3 + 5 + one of 7 + twice 4 numbers.
+    assert env.state_shape == (23,) and "joined" in env.remarks[0] and "no state()" in env.remarks[0]
+    step = found[1]
+    joined = np.concatenate([step.view.observation[0][0, 0], step.view.observation[1][0, 0],
+                             np.eye(7)[2], np.full(8, 202.0)])  # fmt: skip
+    assert (step.view.state[0] == joined.astype(np.float32)).all()
+
+
+def test_actions_are_handed_over_as_the_spaces_have_them():
+    env = from_pettingzoo(doubles.Motley, processes=1)
+    with opened(env, 1) as copies:
+        copies.begin(np.zeros(1, int))
+        # Discrete from −1: the middle choice is 0. Of a Box beyond its bounds (2, 3): cut to them.
+        copies.send((np.ones((1, 1), np.int32), np.array([[[1, 3]]]), np.array([[[9.0, -9.0]]]), np.zeros((1, 2), int)))
+        reward = copies.receive().outcome.reward[0]
+    assert reward.tolist() == [0.0, 4.5, 2.0 - 1.0 + 1.0, 1.5, 2.0]
+
+
+def test_masks_come_from_observations_and_from_infos():
+    env = from_pettingzoo(doubles.Masked, processes=1)
+    assert [group.names for group in env.groups] == [("walker_0", "walker_1")]
+    first, found = played(env, 12, count=2)  # the double refuses an action that is not allowed
+    assert first.available[0].tolist() == [[[False, True, True]] * 2] * 2
+    assert all(step.view.available[0].sum(-1).tolist() == [[2, 2]] * 2 for step in found)
+
+
+def test_who_waits_for_its_turn_has_one_choice():
+    env = from_pettingzoo(doubles.Turns, processes=1)
+    assert "turns" in env.remarks[1]
+    with opened(env, 1) as copies:
+        view, rewards = copies.begin(np.zeros(1, int)), []
+        for step in range(6):
+            turns = [[[True] * 3, [True, False, False]], [[True, False, False], [True] * 3]]
+            assert view.available[0][0].tolist() == turns[step % 2] and view.alive.all()
+            copies.send((np.array([[1, 2]]),))
+            one = copies.receive()
+            rewards.append(one.outcome.reward[0].tolist())
+            view = one.view
+        assert rewards == [[s, s] for s in (1.0, 3.0, 4.0, 6.0, 7.0, 9.0)] and one.outcome.terminated.all()
+
+
+def test_images_stay_bytes_and_are_joined_by_channel():
+    env = from_pettingzoo(doubles.Images, processes=1, agents=3)
+    assert env.state_shape == (8, 8, 5)
+    first, _ = played(env, 1, count=2)
+    assert {x.dtype for x in (*first.observation, first.state)} == {np.dtype(np.uint8)}
+    base = int(first.observation[0][0, 0, 0, 0, 0])
+    assert first.state[0, 3, 4].tolist() == [base] * 3 + [(base + 1) % 256, (base + 2) % 256]
+    assert first.observation[1].shape == (2, 2, 8, 8, 1)
+
+
+def test_a_state_is_used_or_the_line_says_why_not():
+    own, joined = from_pettingzoo(doubles.Own), from_pettingzoo(doubles.Own, state="observations")
+    assert own.state_shape == (4,) and "own state()" in own.remarks[0]
+    assert joined.state_shape == (6,) and "as asked" in joined.remarks[0]
+    broken = from_pettingzoo(doubles.Faulty, fault="state raises")
+    assert broken.state_shape == (6,) and "raises KeyError: 'nobody'" in broken.remarks[0]
+    with pytest.raises(RequestError, match="state\\(\\) raises KeyError: 'nobody'; use state='observations'"):
+        from_pettingzoo(doubles.Faulty, fault="state raises", state="own")
+    with pytest.raises(RequestError, match="cannot be joined, so the critic would not see all agents"):
+        from_pettingzoo(doubles.Sizes)
+
+
+def mine():
+    """As a script's own function looks: of ``__main__``, and held by no other module."""
+    made = type("Mine", (doubles.Walk,), {})
+    made.__module__ = "__main__"
+    return made
+
+
+REFUSED = [
+    (lambda: doubles.Walk(), "put it in a module"),
+    (functools.partial(doubles.Walk, steps=3), "options as keywords"),
+    (mine(), "Mine cannot be sent"),
+    ("doubles.Walk", "write MODULE:FACTORY"),
+    ("doublets:Walk", "No module named 'doublets'"),
+    ("doubles:Wlak", "no attribute 'Wlak'"),
+    (doubles.Quiet, "no PettingZoo environment"),
+    (doubles.broken_factory, "OSError: the game is not installed"),
+]
+
+
+@pytest.mark.parametrize(("factory", "said"), REFUSED, ids=[said for _, said in REFUSED])
+def test_what_cannot_be_played_is_refused_in_a_line(factory, said):
+    with pytest.raises(RequestError, match=said) as refusal:
+        from_pettingzoo(factory)
+    assert "\n" not in str(refusal.value)
+
+
+def test_options_that_the_factory_does_not_take_and_numbers_that_are_none_are_refused():
+    with pytest.raises(RequestError, match="unexpected keyword argument 'stpes'"):
+        from_pettingzoo(doubles.Walk, stpes=3)
+    env = from_pettingzoo(doubles.Walk)
+    for wrong in ({"copies": 0}, {"processes": 0}, {"timeout": 0.0}):
+        with pytest.raises(RequestError, match=next(iter(wrong))):
+            replace(env, **wrong)
+
+
+def test_an_environment_that_changed_since_it_was_declared_is_refused(monkeypatch):
+    env = from_pettingzoo(doubles.Walk)
+    changed = decode(encode(env) | {"options": [["agents", 3]]})
+    with pytest.raises(RequestError, match="other agents or spaces"):
+        changed.open(0, range(1))
+
+
+def test_a_function_is_found_where_a_module_holds_it():
+    from mpe2 import simple_spread_v3
+
+    assert from_pettingzoo(simple_spread_v3.parallel_env).factory == "mpe2.simple_spread_v3:parallel_env"
+
+
+def test_workers_do_without_jax():
+    """What they have imported is told in the names of the agents."""
+    assert [group.names for group in from_pettingzoo(doubles.imports).groups] == [("numpy",)]
