@@ -1,7 +1,8 @@
 """Environments by name.
 
 Others register theirs through the entry-point group ``hamlet.envs``: the entry's name is the environment's, its value a
-callable that takes the options by keyword and gives an `hamlet.envs.base.Environment`.
+callable that takes the options by keyword and gives an `hamlet.envs.base.Environment` or an
+`hamlet.envs.host.HostEnvironment`.
 """
 
 import difflib
@@ -10,8 +11,7 @@ from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import Any
 
-from hamlet.envs import matrix, matrix_games, small_games
-from hamlet.envs.base import Environment
+from hamlet.envs import mamujoco, matrix, matrix_games, small_games
 from hamlet.envs.simple_reference import SimpleReference
 from hamlet.envs.simple_speaker_listener import SimpleSpeakerListener
 from hamlet.envs.simple_spread import SimpleSpread
@@ -19,7 +19,7 @@ from hamlet.errors import RequestError, unknown
 
 ENTRY_POINTS = "hamlet.envs"
 
-ENVIRONMENTS: dict[str, Callable[..., Environment]] = {
+ENVIRONMENTS: dict[str, Callable[..., Any]] = {
     "game/product": small_games.Product,
     "game/product_discrete": small_games.ProductDiscrete,
     "game/two_state": small_games.TwoStateGame,
@@ -36,9 +36,10 @@ ENVIRONMENTS: dict[str, Callable[..., Environment]] = {
     "mpe/simple_speaker_listener": SimpleSpeakerListener,
     "mpe/simple_spread": SimpleSpread,
 }
+ENVIRONMENTS |= {name: mamujoco.task(name) for name in mamujoco.NAMES}
 
 
-def make(name: str, **options: Any) -> Environment:
+def make(name: str, **options: Any) -> Any:
     """The environment of a name, with its options.
 
     Raises:
@@ -52,16 +53,18 @@ def make(name: str, **options: Any) -> Environment:
     return factory(**options)
 
 
-def _factory(name: str) -> Callable[..., Environment]:
+def _factory(name: str) -> Callable[..., Any]:
     if name in ENVIRONMENTS:
         return ENVIRONMENTS[name]
+    if name.startswith("mamujoco/ManySegment"):
+        return mamujoco.task(name)
     registered = {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
     if name not in registered:
         raise unknown("environment", name, ENVIRONMENTS.keys() | registered.keys())
     return registered[name].load()
 
 
-def _refuse_unknown_options(name: str, factory: Callable[..., Environment], options: dict[str, Any]) -> None:
+def _refuse_unknown_options(name: str, factory: Callable[..., Any], options: dict[str, Any]) -> None:
     parameters = inspect.signature(factory).parameters
     if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
         return

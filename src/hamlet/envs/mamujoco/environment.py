@@ -1,0 +1,162 @@
+"""The declaration of a task, and tasks by name."""
+
+import dataclasses
+import inspect
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hamlet.envs.host import HostCopies, Snapshot
+from hamlet.envs.mamujoco.rules import Rules
+from hamlet.envs.mamujoco.scenarios import NAMES, SCENARIOS, refuse_unless_known
+from hamlet.errors import require, unknown
+from hamlet.roster import Group
+from hamlet.spaces import Box
+
+if TYPE_CHECKING:
+    from hamlet.envs.mamujoco.layout import Layout
+
+__all__ = ["MultiAgentMujoco", "Task", "task"]
+
+
+@dataclasses.dataclass(frozen=True)
+class MultiAgentMujoco:
+    """A body whose joints are moved by several agents.
+
+    Attributes:
+        scenario: Which body: a key of `SCENARIOS`.
+        partition: How its joints are dealt out.
+        rules: What is earned, and when an episode terminates.
+        obsk: To how many joints' distance an agent sees positions; at least 0.
+        max_steps: After which an episode is truncated; at least 1.
+        threads: That step the copies; 0 for as many as there are cores. Results do not depend on it.
+    """
+
+    scenario: str
+    partition: str
+    rules: Rules
+    obsk: int = 1
+    max_steps: int = 1000
+    threads: int = 0
+
+    def __post_init__(self):
+        refuse_unless_known(self.scenario, self.partition)
+        require(self.obsk >= 0, f"obsk must be at least 0, not {self.obsk}")
+        require(self.max_steps >= 1, f"max_steps must be at least 1, not {self.max_steps}")
+        require(self.threads >= 0, f"threads must be at least 0, not {self.threads}")
+        own = type(SCENARIOS[self.scenario].rules)
+        require(isinstance(self.rules, own), f"{self.scenario} takes the rules {own.__name__}, not {self.rules}")
+        for field in dataclasses.fields(self.rules):
+            value = getattr(self.rules, field.name)
+            numbers = value if isinstance(value, tuple) else (value,)
+            require(not any(math.isnan(number) for number in numbers), f"{field.name} must be a number, not {value}")
+
+    @property
+    def name(self) -> str:
+        """As `hamlet.envs.make` takes it."""
+        return f"mamujoco/{self.scenario}-{self.partition}"
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """Agents that see equally many numbers and move equally many joints."""
+        layout = self._layout()
+        return tuple(
+            Group(
+                names,
+                Box(-math.inf, math.inf, (observation.shape[1],)),
+                Box(*layout.bounds, (actuator.shape[1],)),
+            )
+            for names, observation, actuator in zip(layout.names, layout.observation, layout.actuator, strict=True)
+        )
+
+    @property
+    def state_shape(self) -> tuple[int, ...]:
+        """Width of what Gymnasium's single agent would see."""
+        return (len(self._layout().state),)
+
+    @property
+    def restorable(self) -> bool:
+        """An episode under way goes on where it was, bit for bit."""
+        return True
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Where the critic's state comes from."""
+        return (f"the critic sees the environment's own state(), {self.state_shape[0]} numbers",)
+
+    def blank(self, count: int) -> Snapshot:
+        """A snapshot of ``count`` copies with zeros in it."""
+        from hamlet.envs.mamujoco.physics import state_size
+
+        layout = self._layout()
+        return {
+            "episode": np.zeros(count, np.int32),
+            "step": np.zeros(count, np.int32),
+            "physics": np.zeros((count, state_size(layout))),
+            "row": np.zeros((count, layout.width)),
+        }
+
+    def open(self, seed: int, numbers: range) -> HostCopies:
+        """The copies of these numbers, ready to begin."""
+        from hamlet.envs.mamujoco.copies import MujocoCopies
+
+        return MujocoCopies(self, self._layout(), seed, numbers)
+
+    def _layout(self) -> "Layout":
+        # MuJoCo is an extra, and slow to import: only for a task that is used.
+        from hamlet.envs.mamujoco.layout import layout_of
+
+        return layout_of(self.scenario, self.partition, self.obsk)
+
+
+class Task:
+    """The factory of a task: its options are those of the rules, with the scenario's defaults, and the task's own."""
+
+    def __init__(self, scenario: str, partition: str):
+        refuse_unless_known(scenario, partition)
+        self._scenario, self._partition = scenario, partition
+        rules = SCENARIOS[scenario].rules
+        options = [(field, getattr(rules, field.name)) for field in dataclasses.fields(rules)]
+        shared = [field for field in dataclasses.fields(MultiAgentMujoco) if field.name in _SHARED]
+        options = [(field, field.default) for field in shared] + options
+        kind = inspect.Parameter.KEYWORD_ONLY
+        # As `inspect.signature` and the command line read them.
+        self.__signature__ = inspect.Signature(
+            [inspect.Parameter(field.name, kind, default=default, annotation=field.type) for field, default in options]
+        )
+        self.__annotations__ = {field.name: field.type for field, _ in options}
+        texts = {**_documented(type(rules)), **_documented(MultiAgentMujoco)}
+        lines = [f"    {field.name}: {texts[field.name]}" for field, _ in options]
+        self.__doc__ = "\n".join([f"{SCENARIOS[scenario].says}, {partition}", "", "Args:", *lines])
+
+    def __call__(self, **options: Any) -> MultiAgentMujoco:
+        """The task with these options."""
+        shared = {name: options.pop(name) for name in _SHARED if name in options}
+        rules = dataclasses.replace(SCENARIOS[self._scenario].rules, **options)
+        return MultiAgentMujoco(self._scenario, self._partition, rules, **shared)
+
+
+_SHARED = ("obsk", "max_steps", "threads")
+
+
+def task(name: str) -> Task:
+    """The factory of a task by its whole name.
+
+    Raises:
+        RequestError: If there is none, with the nearest.
+
+    >>> task("mamujoco/HalfCheetah-2x3")(ctrl_cost_weight=0.2).rules
+    Runner(forward_reward_weight=1.0, ctrl_cost_weight=0.2, reset_noise_scale=0.1)
+    """
+    scenario, _, partition = name.removeprefix("mamujoco/").partition("-")
+    if scenario not in SCENARIOS:
+        raise unknown("environment", name, NAMES)
+    return Task(scenario, partition)
+
+
+def _documented(kind: type) -> dict[str, str]:
+    """What the Attributes of a class's docstring say, by name."""
+    lines = inspect.cleandoc(kind.__doc__ or "").splitlines()
+    entries = [line.strip().partition(": ") for line in lines if line.startswith("    ")]
+    return {name: text for name, colon, text in entries if colon}

@@ -1,0 +1,252 @@
+"""What every agent sees of the simulation, as arrays of indices, found out from gymnasium-robotics itself.
+
+An observation there is put together joint by joint, in Python, from quantities of the simulation, some of them clipped.
+As each number in it is one quantity, clipped or not, three questions to the original tell which, and between which
+bounds: what it makes of quantities that are all different, all huge, and all huge and negative. Random quantities then
+show that nothing else happens to them.
+"""
+
+import contextlib
+import io
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from hamlet.envs.mamujoco.scenarios import SCENARIOS, partition_of
+from hamlet.errors import RequestError
+
+__all__ = ["QUANTITIES", "Layout", "layout_of", "original"]
+
+# What can be read of a simulation, flat: positions, velocities, the torso's place, the bodies' places, inertias and
+# velocities, forces of the actuators, external forces on the bodies.
+QUANTITIES: Mapping[str, Callable[[Any], np.ndarray]] = {
+    "qpos": lambda data: data.qpos,
+    "qvel": lambda data: data.qvel,
+    "torso": lambda data: data.xpos[1],
+    "xipos": lambda data: data.xipos.reshape(-1),
+    "cinert": lambda data: data.cinert.reshape(-1),
+    "cvel": lambda data: data.cvel.reshape(-1),
+    "qfrc_actuator": lambda data: data.qfrc_actuator,
+    "cfrc_ext": lambda data: data.cfrc_ext.reshape(-1),
+}
+_SEEN = ("qpos", "qvel", "cinert", "cvel", "qfrc_actuator", "cfrc_ext")
+_PLACES = {"slide": "qpos", "torso": "torso", "mass": "xipos"}
+_HUGE = 1e9
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """A task's simulation, and where in its quantities everything stands.
+
+    Attributes:
+        model: MuJoCo's, with all that is constant.
+        frame_skip: Steps of the simulation in one of the environment.
+        quantities: Which are read after a step, in the order in which they stand in a row.
+        slices: Where each of them stands.
+        column: The columns of a row that anyone sees, ``[F]``.
+        low: The bounds to which each is clipped, ``[F]``.
+        high: Likewise.
+        observation: For every group, where among those an agent's observation stands, ``[N, O]``.
+        state: Likewise the critic's state, ``[S]``.
+        actuator: For every group, which actuators an agent's action moves, ``[N, D]``.
+        names: For every group, its agents' names.
+        bounds: Of every action.
+    """
+
+    model: Any
+    frame_skip: int
+    quantities: tuple[str, ...]
+    slices: Mapping[str, slice]
+    column: Int[np.ndarray, " F"]
+    low: Float[np.ndarray, " F"]
+    high: Float[np.ndarray, " F"]
+    observation: tuple[Int[np.ndarray, "_ _"], ...]
+    state: Int[np.ndarray, " S"]
+    actuator: tuple[Int[np.ndarray, "_ _"], ...]
+    names: tuple[tuple[str, ...], ...]
+    bounds: tuple[float, float]
+
+    @property
+    def width(self) -> int:
+        """How many numbers are read of a simulation."""
+        return max(part.stop for part in self.slices.values())
+
+
+@lru_cache(maxsize=16)
+def layout_of(scenario: str, partition: str, obsk: int) -> Layout:
+    """The layout of a task.
+
+    Raises:
+        RequestError: gymnasium-robotics is not installed, or observes otherwise than by selection.
+    """
+    source = original(scenario, partition, obsk)
+    data = source.single_agent_env.unwrapped.data
+    agents = range(len(source.possible_agents))
+    views = [_traced(partial(_seen, source, agent), data) for agent in (*agents, None)]
+    seen = np.unique(np.concatenate(views), axis=0)
+    where = [np.array([np.flatnonzero((seen == entry).all(1))[0] for entry in view], int) for view in views]
+    read, slices, moved = _row(data, seen[:, 0].astype(int), _also(scenario))
+    actuators = [np.array([node.act_ids for node in part], int) for part in source.agent_action_partitions]
+    kinds: dict[tuple[int, int], list[int]] = {}
+    for agent in agents:
+        kinds.setdefault((len(where[agent]), len(actuators[agent])), []).append(agent)
+    space = source.single_agent_env.action_space
+    return Layout(
+        model=source.single_agent_env.unwrapped.model,
+        frame_skip=source.single_agent_env.unwrapped.frame_skip,
+        quantities=read,
+        slices=slices,
+        column=moved,
+        low=seen[:, 1],
+        high=seen[:, 2],
+        observation=tuple(np.stack([where[agent] for agent in members]) for members in kinds.values()),
+        state=where[-1],
+        actuator=tuple(np.stack([actuators[agent] for agent in members]) for members in kinds.values()),
+        names=tuple(tuple(source.possible_agents[agent] for agent in members) for members in kinds.values()),
+        bounds=(float(space.low[0]), float(space.high[0])),
+    )
+
+
+def original(scenario: str, partition: str, obsk: int, **options: Any) -> Any:
+    """The environment of gymnasium-robotics that defines a task.
+
+    Args:
+        scenario: One of `SCENARIOS`.
+        partition: How its joints are dealt out.
+        obsk: To how many joints' distance an agent sees.
+        options: For Gymnasium's environment.
+
+    Raises:
+        RequestError: If gymnasium-robotics is not installed.
+    """
+    package = _package(scenario, partition)
+    with _silence(package.mujoco):
+        if SCENARIOS[scenario].segments:
+            agents, segments = (int(number) for number in partition.split("x"))
+            # The package writes the model among its own files, where processes overwrite one another's.
+            with tempfile.TemporaryDirectory() as folder:
+                path = str(Path(folder) / "segments.xml")
+                package.generate[scenario](n_segs=agents * segments, asset_path=path)
+                body = package.make(SCENARIOS[scenario].gymnasium, xml_file=path, **options)
+            return package.environment(scenario, partition, obsk, gym_env=body)
+        labels = partition_of(scenario, partition)
+        if labels is None:
+            return package.environment(scenario, partition, obsk, **options)
+        parts, edges, whole = package.graph(scenario, None)
+        nodes = {node.label: node for part in parts for node in part}
+        dealt = {"partition": [tuple(nodes[label] for label in agent) for agent in labels]}
+        dealt |= {"edges": edges, "globals": whole}
+        return package.environment(scenario, partition, obsk, agent_factorization=dealt, **options)
+
+
+def _package(scenario: str, partition: str) -> Any:
+    """What is needed of gymnasium-robotics and MuJoCo, imported without the notice about hands that comes with it."""
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):
+            import gymnasium
+            import mujoco
+            from gymnasium_robotics.envs.multiagent_mujoco import many_segment_ant, many_segment_swimmer
+            from gymnasium_robotics.envs.multiagent_mujoco.mujoco_multi import MultiAgentMujocoEnv
+            from gymnasium_robotics.envs.multiagent_mujoco.obsk import get_parts_and_edges
+    except ImportError as error:
+        raise RequestError(
+            f'mamujoco/{scenario}-{partition} needs gymnasium-robotics: run pip install "hamlet[mamujoco]"'
+        ) from error
+    generate = {"ManySegmentAnt": many_segment_ant.gen_asset, "ManySegmentSwimmer": many_segment_swimmer.gen_asset}
+    return SimpleNamespace(
+        make=gymnasium.make,
+        mujoco=mujoco,
+        environment=MultiAgentMujocoEnv,
+        graph=get_parts_and_edges,
+        generate=generate,
+    )
+
+
+@contextlib.contextmanager
+def _silence(mujoco: Any) -> Iterator[None]:
+    """Without MuJoCo's warning about an old word in Gymnasium's files, and without the log file that it would write."""
+    handler = mujoco.get_mju_user_warning()
+    mujoco.set_mju_user_warning(lambda text: None)
+    try:
+        yield
+    finally:
+        mujoco.set_mju_user_warning(handler)
+
+
+def _also(scenario: str) -> tuple[str, ...]:
+    """What the rules read beside positions and velocities."""
+    forces = ("cfrc_ext",) if hasattr(SCENARIOS[scenario].rules, "contact_cost_weight") else ()
+    forces = ("cfrc_ext",) if hasattr(SCENARIOS[scenario].rules, "impact_cost_weight") else forces
+    return ("qpos", "qvel", _PLACES[SCENARIOS[scenario].place], *forces)
+
+
+def _seen(source: Any, agent: int | None, fake: Any) -> np.ndarray:
+    """What an agent observes of these quantities, or without an agent the state."""
+    body = source.single_agent_env.unwrapped
+    true, body.data = body.data, fake
+    try:
+        return source.state() if agent is None else source._get_obs_agent(agent)
+    finally:
+        body.data = true
+
+
+def _traced(observe: Callable[[Any], np.ndarray], data: Any) -> Float[np.ndarray, "O 3"]:
+    """For every number of an observation: which quantity of `_SEEN` it is, and its bounds.
+
+    Raises:
+        RequestError: If it is not one.
+    """
+    size = sum(QUANTITIES[name](data).size for name in _SEEN)
+    # All below one and exact in binary, so that no clipping touches them.
+    grain = 2.0 ** -(size.bit_length() + 1)
+    column = np.asarray(observe(_fake(data, grain * np.arange(1, size + 1)))) / grain - 1
+    low, high = (np.asarray(observe(_fake(data, np.full(size, value)))) for value in (-_HUGE, _HUGE))
+    low, high = np.where(low == -_HUGE, -np.inf, low), np.where(high == _HUGE, np.inf, high)
+    values = np.random.default_rng(0).normal(scale=20.0, size=size)
+    known = (column == np.round(column)).all() and (column >= 0).all() and (column < size).all()
+    if not known or not np.array_equal(
+        np.clip(values[column.astype(int)], low, high), np.asarray(observe(_fake(data, values)))
+    ):
+        raise RequestError(
+            "this version of gymnasium-robotics observes what Hamlet cannot read: "
+            'run pip install "hamlet[mamujoco]" for one that it can'
+        )
+    return np.stack([column, low, high], axis=-1)
+
+
+def _fake(data: Any, values: np.ndarray) -> Any:
+    """What looks like a simulation's data, with these numbers for `_SEEN`."""
+    fields, start = {}, 0
+    for name in _SEEN:
+        shape = getattr(data, name).shape
+        fields[name] = values[start : start + int(np.prod(shape))].reshape(shape).copy()
+        start += fields[name].size
+    return SimpleNamespace(**fields)
+
+
+def _row(
+    data: Any, column: np.ndarray, also: Sequence[str]
+) -> tuple[tuple[str, ...], dict[str, slice], Int[np.ndarray, " F"]]:
+    """Which quantities make a row, where each stands, and the columns among `_SEEN` as columns of the row."""
+    starts, start = {}, 0
+    for name in _SEEN:
+        starts[name] = (start, start + QUANTITIES[name](data).size)
+        start = starts[name][1]
+    seen = [name for name in _SEEN if ((starts[name][0] <= column) & (column < starts[name][1])).any()]
+    read = tuple(name for name in QUANTITIES if name in seen or name in also)
+    slices, moved, start = {}, column.copy(), 0
+    for name in read:
+        size = QUANTITIES[name](data).size
+        slices[name] = slice(start, start + size)
+        if name in starts:
+            inside = (starts[name][0] <= column) & (column < starts[name][1])
+            moved[inside] = column[inside] - starts[name][0] + start
+        start += size
+    return read, slices, moved

@@ -1,0 +1,116 @@
+"""Many simulations of one model, stepped by threads: MuJoCo lets go of Python's lock while it steps.
+
+Every copy has its own data of MuJoCo's; the model is shared and never written. Threads take copies one by one from
+where the last was taken, so that none waits for another's slow copy, and which thread steps a copy changes nothing.
+"""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import mujoco as _mujoco
+import numpy as np
+from jaxtyping import Float
+
+from hamlet.envs.mamujoco.layout import QUANTITIES, Layout
+
+__all__ = ["STATE", "Physics", "cores", "state_size"]
+
+# Its functions are compiled, and declared to no type checker.
+mujoco: Any = _mujoco
+# All that the next step depends on, the solver's first guess included.
+STATE = mujoco.mjtState.mjSTATE_INTEGRATION
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def state_size(layout: Layout) -> int:
+    """How many numbers the state of one copy has."""
+    return mujoco.mj_stateSize(layout.model, STATE)
+
+
+class Physics:
+    """The simulations of E copies.
+
+    Attributes:
+        rows: What was read of each after its last step, in the layout's order, ``[E, Q]``; overwritten by the next.
+        times: The seconds simulated since each began, ``[E]``.
+    """
+
+    def __init__(self, layout: Layout, count: int, threads: int):
+        self._layout = layout
+        self._model = layout.model
+        self._data = [mujoco.MjData(layout.model) for _ in range(count)]
+        self.rows: Float[np.ndarray, "E Q"] = np.zeros((count, layout.width))
+        self.times: Float[np.ndarray, " E"] = np.zeros(count)
+        self._controls: Float[np.ndarray, "E D"] = np.zeros((count, layout.model.nu))
+        # MuJoCo computes forces on bodies only where they are asked for.
+        self._forces = "cfrc_ext" in layout.quantities
+        self._pairs = [
+            [(self.rows[copy, layout.slices[name]], QUANTITIES[name](data)) for name in layout.quantities]
+            for copy, data in enumerate(self._data)
+        ]
+        self._ways = [
+            (data, self._controls[copy], data.ctrl, self._pairs[copy]) for copy, data in enumerate(self._data)
+        ]
+        self._threads = max(1, min(threads, count))
+        self._pool = ThreadPoolExecutor(self._threads, "mujoco")
+        self._steps: list[Future[None]] = []
+
+    def start(self, controls: Float[np.ndarray, "E D"]) -> None:
+        """Let every copy take a step of the environment, with these controls."""
+        self._controls[:] = controls
+        copies = iter(range(len(self._data)))
+        self._steps = [self._pool.submit(self._work, copies) for _ in range(self._threads)]
+
+    def wait(self) -> None:
+        """Until all have."""
+        steps, self._steps = self._steps, []
+        for step in steps:
+            step.result()
+
+    def _work(self, copies: Iterator[int]) -> None:
+        model, skip, forces, times = self._model, self._layout.frame_skip, self._forces, self.times
+        for copy in copies:
+            data, given, control, pairs = self._ways[copy]
+            control[:] = given
+            mujoco.mj_step(model, data, skip)
+            if forces:
+                mujoco.mj_rnePostConstraint(model, data)
+            for kept, read in pairs:
+                kept[:] = read
+            times[copy] = data.time
+
+    def reset(self, copy: int, position: Float[np.ndarray, " P"], velocity: Float[np.ndarray, " V"]) -> None:
+        """Begin anew from these positions and velocities."""
+        data = self._data[copy]
+        mujoco.mj_resetData(self._model, data)
+        data.qpos[:] = position
+        data.qvel[:] = velocity
+        mujoco.mj_forward(self._model, data)
+        for kept, read in self._pairs[copy]:
+            kept[:] = read
+        self.times[copy] = data.time
+
+    def state(self) -> Float[np.ndarray, "E S"]:
+        """All that every copy's next step depends on."""
+        states = np.zeros((len(self._data), state_size(self._layout)))
+        for state, data in zip(states, self._data, strict=True):
+            mujoco.mj_getState(self._model, data, state, STATE)
+        return states
+
+    def set_state(self, states: Float[np.ndarray, "E S"], rows: Float[np.ndarray, "E Q"]) -> None:
+        """Stand where the states were taken, with what was read there."""
+        for copy, data in enumerate(self._data):
+            mujoco.mj_resetData(self._model, data)
+            mujoco.mj_setState(self._model, data, np.ascontiguousarray(states[copy], np.float64), STATE)
+            self.times[copy] = data.time
+        self.rows[:] = rows
+
+    def close(self) -> None:
+        """End the threads, once the step under way is done."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
