@@ -128,7 +128,7 @@ class Task:
         self.__annotations__ = {field.name: field.type for field, _ in options}
         texts = {**_documented(type(rules)), **_documented(MultiAgentMujoco)}
         lines = [f"    {field.name}: {texts[field.name]}" for field, _ in options]
-        self.__doc__ = "\n".join([f"{SCENARIOS[scenario].says}, {partition}", "", "Args:", *lines])
+        self.__doc__ = "\n".join([f"{SCENARIOS[scenario].says} ({partition}).", "", "Args:", *lines])
 
     def __call__(self, **options: Any) -> MultiAgentMujoco:
         """The task with these options."""

@@ -45,7 +45,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "Ant": Scenario(
         "Ant-v5",
         Ant(),
-        "a four-legged body runs forward",
+        "A four-legged body runs forward",
         place="torso",
         noise="normal",
         given=("2x4", "2x4d", "4x2"),
@@ -54,16 +54,16 @@ SCENARIOS: Mapping[str, Scenario] = {
     "HalfCheetah": Scenario(
         "HalfCheetah-v5",
         Runner(),
-        "a flat cheetah runs forward",
+        "A flat cheetah runs forward",
         noise="normal",
         given=("2x3", "6x1"),
         joints={"3x2": "bfoot bshin, bthigh ffoot, fshin fthigh"},
     ),
-    "Hopper": Scenario("Hopper-v5", Hopper(), "a leg hops forward", given=("3x1",)),
+    "Hopper": Scenario("Hopper-v5", Hopper(), "A leg hops forward", given=("3x1",)),
     "Humanoid": Scenario(
         "Humanoid-v5",
         Humanoid(),
-        "a human body walks forward",
+        "A human body walks forward",
         place="mass",
         given=("9|8",),
         joints={"17x1": _HUMANOID.replace(" ", ", ")},
@@ -71,7 +71,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "HumanoidStandup": Scenario(
         "HumanoidStandup-v5",
         HumanoidStandup(),
-        "a human body gets up",
+        "A human body gets up",
         place="mass",
         given=("9|8",),
         joints={"17x1": _HUMANOID.replace(" ", ", ")},
@@ -79,7 +79,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "ManySegmentAnt": Scenario(
         "Ant-v5",
         Ant(),
-        "many coupled ants run forward",
+        "Many coupled ants run forward",
         place="torso",
         noise="normal",
         given=("2x3",),
@@ -88,15 +88,15 @@ SCENARIOS: Mapping[str, Scenario] = {
     "ManySegmentSwimmer": Scenario(
         "Swimmer-v5",
         Runner(ctrl_cost_weight=1e-4),
-        "a swimmer of many segments swims forward",
+        "A swimmer of many segments swims forward",
         given=("10x2",),
         segments=True,
     ),
-    "Swimmer": Scenario("Swimmer-v5", Runner(ctrl_cost_weight=1e-4), "a swimmer swims forward", given=("2x1",)),
+    "Swimmer": Scenario("Swimmer-v5", Runner(ctrl_cost_weight=1e-4), "A swimmer swims forward", given=("2x1",)),
     "Walker2d": Scenario(
         "Walker2d-v5",
         Walker2d(),
-        "a pair of legs walks forward",
+        "A pair of legs walks forward",
         given=("2x3",),
         joints={
             "3x2": "foot_joint leg_joint, thigh_joint foot_left_joint, leg_left_joint thigh_left_joint",
