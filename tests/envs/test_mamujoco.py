@@ -5,7 +5,7 @@ import pytest
 
 from hamlet.envs import make, mamujoco
 from hamlet.envs.mamujoco.layout import original
-from hamlet.envs.seeding import seed_of
+from hamlet.envs.player import seed_of
 
 # Of each kind one: no falls and one group; forces on bodies; unlike agents, and a factorisation that the package lacks.
 FEW = ("mamujoco/HalfCheetah-2x3", "mamujoco/Ant-4x2", "mamujoco/Humanoid-17x1")

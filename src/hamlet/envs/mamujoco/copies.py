@@ -11,7 +11,7 @@ from hamlet.envs.mamujoco.layout import Layout
 from hamlet.envs.mamujoco.physics import Physics, cores
 from hamlet.envs.mamujoco.rules import Moved
 from hamlet.envs.mamujoco.scenarios import SCENARIOS
-from hamlet.envs.seeding import seed_of
+from hamlet.envs.player import seed_of
 from hamlet.errors import RunError
 
 if TYPE_CHECKING:
