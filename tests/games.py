@@ -169,3 +169,46 @@ class Pot:
 
     def _view(self, state: PotState) -> View:
         return View((jnp.broadcast_to(state.seen[None], (2, 2)),), state.seen, (None,), None)
+
+
+class LampState(eqx.Module):
+    """The quadrant that is lit for each agent."""
+
+    lit: Int[Array, " 2"]
+
+
+@dataclass(frozen=True)
+class Lamps:
+    """Each of two agents sees an image in bytes, of which one quadrant is lit, and names it; ½ for each that is right.
+
+    The place within the quadrant, the colour and the brightness are noise. The critic sees both images, channel by
+    channel. An episode is one step.
+    """
+
+    side: int = 8
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        return (Group(("left", "right"), Box(0.0, 255.0, (self.side, self.side, 3)), Discrete(4)),)
+
+    @property
+    def state_shape(self) -> tuple[int, ...]:
+        return (self.side, self.side, 6)
+
+    def reset(self, key: Key) -> tuple[LampState, View]:
+        lit_key, *keys = jax.random.split(key, 3)
+        state = LampState(jax.random.randint(lit_key, (2,), 0, 4))
+        images = jnp.stack([self._image(k, lit) for k, lit in zip(keys, state.lit, strict=True)])
+        return state, View((images,), jnp.concatenate((images[0], images[1]), -1), (None,), None)
+
+    def step(self, key: Key, state: LampState, actions: tuple[Array, ...]) -> tuple[LampState, View, Outcome]:
+        reward = (actions[0] == state.lit) / 2.0
+        return *self.reset(key), Outcome(reward, jnp.ones((), bool), jnp.zeros((), bool))
+
+    def _image(self, key: Key, lit: Array) -> Array:
+        half = self.side // 2
+        keys = jax.random.split(key, 3)
+        row, column = jax.random.randint(keys[0], (2,), 0, half - 1) + half * jnp.stack((lit // 2, lit % 2))
+        dark = jax.random.randint(keys[1], (self.side, self.side, 3), 0, 40)
+        spot = jax.random.randint(keys[2], (2, 2, 3), 120, 256)
+        return jax.lax.dynamic_update_slice(dark, spot, (row, column, 0)).astype(jnp.uint8)

@@ -11,12 +11,13 @@ from hamlet.estimation.critic import StateValue, Targets
 from hamlet.networks.heads import Value
 from hamlet.networks.torso import Body
 from hamlet.roster import Roster
+from hamlet.spaces import Box
 from pieces import masked_play
 
 
 def constant(value):
     """A network whose value is the same everywhere."""
-    network = Value.create(jax.random.key(0), 2, Body(hidden=()))
+    network = Value.create(jax.random.key(0), Box(-1.0, 1.0, (2,)), Body(hidden=()))
     return eqx.tree_at(lambda n: (n.head.weight, n.head.bias), network, (jnp.zeros((1, 2)), jnp.full(1, value)))
 
 

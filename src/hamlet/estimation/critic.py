@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Shaped
 
 from hamlet.envs.base import View
 from hamlet.errors import require
@@ -15,17 +15,20 @@ from hamlet.estimation.fitting import Decay, adam, begin, descend, passes, shrun
 from hamlet.estimation.moments import Moments
 from hamlet.estimation.returns import mean
 from hamlet.estimation.trajectory import Trajectory, from_sequences, sequences, whole
-from hamlet.networks.heads import Value, encode
-from hamlet.networks.torso import Body, blank
+from hamlet.networks.heads import Value
+from hamlet.networks.torso import Body, blank, encode
 from hamlet.roster import Group, Roster
 from hamlet.spaces import Box, Discrete
 from hamlet.types import Info, Key, Scalar
 
 
 class Targets(eqx.Module):
-    """What one value network is fitted to: B sequences of L steps; or several, stacked by unit."""
+    """What one value network is fitted to: B sequences of L steps; or several, stacked by unit.
 
-    inputs: Float[Array, "*units B L I"]
+    The inputs are ``[B, L, I]``, or images ``[B, L, H, W, C]``.
+    """
+
+    inputs: Array
     start: Bool[Array, "*units B L"]
     memory: Float[Array, "*units B H"] | None
     before: Float[Array, "*units B L"]
@@ -108,7 +111,7 @@ class StateValue:
         """Fresh networks for the units of ``roster`` (this critic's own, as given by `roster`)."""
 
         def one(group: Group, key: Key) -> tuple[Value, optax.OptState, Moments]:
-            network = Value.create(key, group.observation.width, body)
+            network = Value.create(key, group.observation, body)
             return network, begin(adam(self.learning_rate, self.max_gradient_norm), network), Moments.create()
 
         keys = jax.random.split(key, len(roster.groups))
@@ -124,13 +127,14 @@ class StateValue:
             blank(body, roster.units_in(g), copies * roster.agents_per_unit(g)) for g in range(len(roster.groups))
         )
 
-    def seen(self, roster: Roster, group: int, view: View) -> Float[Array, "C L E N I"]:
+    def seen(self, roster: Roster, group: int, view: View) -> Shaped[Array, "C L E N *I"]:
         """What a group of value networks sees of a view."""
         names, space = roster.groups[group].names, roster.groups[group].observation
         if self.sees == "observation":
             return encode(view.observation[group], space)
         state = encode(view.state, space)
-        return jnp.broadcast_to(state[..., None, :], (*state.shape[:-1], len(names), space.width))
+        lead, shape = state.shape[:3], state.shape[3:]
+        return jnp.broadcast_to(jnp.expand_dims(state, 3), (*lead, len(names), *shape))
 
     def rewards(self, trajectory: Trajectory, streams: int) -> Float[Array, "C L E V"]:
         """Each stream's reward."""
@@ -155,7 +159,7 @@ class StateValue:
                 value, memories = network(now, memory, start)
                 flat = None if memories is None else memories.reshape(-1, memories.shape[-1])
                 after, _ = network(
-                    then.reshape(-1, 1, then.shape[-1]), flat, jnp.zeros((then.shape[0] * then.shape[1], 1), bool)
+                    then.reshape(-1, 1, *then.shape[2:]), flat, jnp.zeros((then.shape[0] * then.shape[1], 1), bool)
                 )
                 after = after.reshape(value.shape)
                 scaled = value

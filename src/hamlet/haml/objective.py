@@ -20,7 +20,7 @@ class Experience(eqx.Module):
     A group's experience is stacked by unit; what follows is of one.
 
     Attributes:
-        observation: ``[B, L, O]``.
+        observation: As networks take it, ``[B, L, O]``, or images ``[B, L, H, W, C]``.
         action: ``[B, L, …]``.
         available: Which discrete choices were allowed, ``[B, L, A]``, or None.
         alive: Which steps count: an absent agent has no part in any mean, nor in M; ``[B, L]``, or None.
@@ -30,7 +30,7 @@ class Experience(eqx.Module):
         agents: K.
     """
 
-    observation: Float[Array, "*units B L O"]
+    observation: Array
     action: Array
     available: Bool[Array, "*units B L A"] | None
     alive: Bool[Array, "*units B L"] | None

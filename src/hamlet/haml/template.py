@@ -25,8 +25,8 @@ from hamlet.haml.objective import Experience
 from hamlet.haml.sampling import OnPolicy
 from hamlet.haml.scheme import Scheme, Sequential
 from hamlet.haml.surrogate import Surrogate
-from hamlet.networks.heads import Actor, encode
-from hamlet.networks.torso import Body
+from hamlet.networks.heads import Actor
+from hamlet.networks.torso import Body, encode
 from hamlet.roster import Roster, Sharing
 from hamlet.spaces import Box, Space
 from hamlet.types import Info, Key, Scalar

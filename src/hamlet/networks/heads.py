@@ -6,10 +6,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Shaped
 
 from hamlet.distributions import Categorical, DiagonalNormal, Distribution, MultiCategorical
-from hamlet.networks.torso import Body, Layer, Torso, repeated
+from hamlet.networks.torso import Body, Layer, Torso, repeated, width
 from hamlet.spaces import Box, Discrete, MultiDiscrete, Space
 from hamlet.types import Key
 
@@ -42,18 +42,17 @@ class Actor(eqx.Module):
     def create(cls, key: Key, observation: Space, action: Space, body: Body) -> "Actor":
         """A fresh policy for the spaces of one agent."""
         torso_key, head_key = jax.random.split(key)
-        features = body.memory or (body.hidden[-1] if body.hidden else width(observation))
         scale = NormalScale(jnp.ones(action.width)) if isinstance(action, Box) else None
         return cls(
-            Torso.create(torso_key, width(observation), body),
-            Layer.create(head_key, features, action.width, gain=_GAIN),
+            Torso.create(torso_key, observation, body),
+            Layer.create(head_key, _features(observation, body), action.width, gain=_GAIN),
             scale,
             action,
         )
 
     def __call__(
         self,
-        observation: Float[Array, "B L O"],
+        observation: Shaped[Array, "B L *O"],
         memory: Float[Array, "B H"] | None,
         start: Bool[Array, "B L"],
         available: Bool[Array, "B L A"] | None = None,
@@ -79,36 +78,22 @@ class Value(eqx.Module):
     head: Layer
 
     @classmethod
-    def create(cls, key: Key, inputs: int, body: Body) -> "Value":
-        """Fresh weights."""
+    def create(cls, key: Key, seen: Space, body: Body) -> "Value":
+        """Fresh weights for what is seen."""
         torso_key, head_key = jax.random.split(key)
-        features = body.memory or (body.hidden[-1] if body.hidden else inputs)
-        return cls(Torso.create(torso_key, inputs, body), Layer.create(head_key, features, 1, gain=1.0))
+        return cls(Torso.create(torso_key, seen, body), Layer.create(head_key, _features(seen, body), 1, gain=1.0))
 
     def __call__(
-        self, inputs: Float[Array, "B L I"], memory: Float[Array, "B H"] | None, start: Bool[Array, "B L"]
+        self, inputs: Shaped[Array, "B L *I"], memory: Float[Array, "B H"] | None, start: Bool[Array, "B L"]
     ) -> tuple[Float[Array, "B L"], Float[Array, "B L H"] | None]:
         """The value at every step, and the memory after it."""
         features, memories = self.torso(inputs, memory, start)
         return self.head(features)[..., 0], memories
 
 
-def width(observation: Space) -> int:
-    """How many numbers an observation is to a network."""
-    return observation.width
-
-
-def encode(observation: Array, space: Space) -> Array:
-    """Observations ``[…, *shape]`` as flat float32 features ``[…, O]``; choices become one-hot."""
-    match space:
-        case Box(shape=shape):
-            lead = observation.shape[: observation.ndim - len(shape)]
-            return observation.reshape(*lead, -1).astype(jnp.float32)
-        case Discrete(n):
-            return jax.nn.one_hot(observation, n)
-        case MultiDiscrete(sizes):
-            cuts = [jax.nn.one_hot(observation[..., k], n) for k, n in enumerate(sizes)]
-            return jnp.concatenate(cuts, axis=-1)
+def _features(seen: Space, body: Body) -> int:
+    """How many features a torso ends in."""
+    return body.memory or (body.hidden[-1] if body.hidden else width(seen))
 
 
 def parameter_count(networks: Any) -> int:

@@ -5,6 +5,8 @@ torso has no memory and is used with L = 1.
 
     h ← relu(Layer(h)) for every layer, with Layer = linear after LayerNorm;  with memory h ← GRU(normalise(h), m).
 
+Images pass through a convolution before that (`hamlet.networks.convolution`).
+
 A head is one more Layer, so the body is the reference implementation's ("feature normalisation", a LayerNorm after
 every layer, orthogonal weights of gain √2, zero bias).
 """
@@ -14,10 +16,12 @@ from dataclasses import dataclass
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Shaped
 
 from hamlet.errors import require
+from hamlet.networks.convolution import Convolution, features, is_image
 from hamlet.networks.init import orthogonal
+from hamlet.spaces import Box, Discrete, MultiDiscrete, Space
 from hamlet.types import Key
 
 
@@ -82,34 +86,38 @@ def normalise(x: Float[Array, "*B F"]) -> Float[Array, "*B F"]:
 class Torso(eqx.Module):
     """Layers, and a recurrent cell where there is memory. Its features are normalised by the layer that follows."""
 
+    convolution: Convolution | None
     layers: tuple[Layer, ...]
     cell: eqx.nn.GRUCell | None
 
     @classmethod
-    def create(cls, key: Key, inputs: int, body: Body) -> "Torso":
-        """Fresh weights for inputs of a given width."""
+    def create(cls, key: Key, seen: Space, body: Body) -> "Torso":
+        """Fresh weights for what is seen."""
         *layer_keys, cell_key = jax.random.split(key, len(body.hidden) + 1)
-        widths = (inputs, *body.hidden)
+        eye = Convolution.create(jax.random.fold_in(key, 0), seen) if is_image(seen) else None
+        widths = (width(seen), *body.hidden)
         layers = tuple(
             Layer.create(k, i, o, gain=2**0.5) for k, i, o in zip(layer_keys, widths[:-1], widths[1:], strict=True)
         )
         cell = eqx.nn.GRUCell(widths[-1], body.memory, key=cell_key) if body.memory else None
-        return cls(layers, cell)
+        return cls(eye, layers, cell)
 
     def __call__(
         self,
-        inputs: Float[Array, "B L I"],
+        inputs: Shaped[Array, "B L *I"],
         memory: Float[Array, "B H"] | None,
         start: Bool[Array, "B L"],
     ) -> tuple[Float[Array, "B L F"], Float[Array, "B L H"] | None]:
         """Features of every step, and the memory after every step.
 
         Args:
-            inputs: What is seen.
+            inputs: What is seen, as `encode` gives it.
             memory: The memory before the first step; None without recurrence.
             start: True where an episode begins: the memory is cleared before that step.
         """
         h = inputs
+        if self.convolution is not None:
+            h = self.convolution(inputs.reshape(-1, *inputs.shape[2:])).reshape(*inputs.shape[:2], -1)
         for layer in self.layers:
             h = jax.nn.relu(layer(h))
         cell = self.cell
@@ -125,6 +133,29 @@ class Torso(eqx.Module):
         _, memories = jax.lax.scan(step, memory, (seen.swapaxes(0, 1), start.swapaxes(0, 1)))
         memories = memories.swapaxes(0, 1)
         return memories, memories
+
+
+def encode(observation: Shaped[Array, "..."], space: Space) -> Shaped[Array, "..."]:
+    """Observations ``[…, *shape]`` as networks take them: images as they are, all else as a row of float32 ``[…, O]``.
+
+    Choices become one-hot. Images stay bytes where they were: a rollout of them is four times smaller.
+    """
+    match space:
+        case Box(shape=shape):
+            if is_image(space):
+                return observation
+            lead = observation.shape[: observation.ndim - len(shape)]
+            return observation.reshape(*lead, -1).astype(jnp.float32)
+        case Discrete(n):
+            return jax.nn.one_hot(observation, n)
+        case MultiDiscrete(sizes):
+            cuts = [jax.nn.one_hot(observation[..., k], n) for k, n in enumerate(sizes)]
+            return jnp.concatenate(cuts, axis=-1)
+
+
+def width(space: Space) -> int:
+    """How many numbers the first layer of a torso sees."""
+    return features(space) if is_image(space) else space.width
 
 
 def blank(body: Body, *shape: int) -> Float[Array, "*shape H"] | None:

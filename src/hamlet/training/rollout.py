@@ -13,8 +13,8 @@ from hamlet.envs import copies as vector
 from hamlet.envs.base import Environment
 from hamlet.envs.copies import Copies
 from hamlet.estimation.trajectory import Trajectory
-from hamlet.networks.heads import Actor, encode
-from hamlet.networks.torso import Body, blank
+from hamlet.networks.heads import Actor
+from hamlet.networks.torso import Body, blank, encode
 from hamlet.roster import Roster
 from hamlet.types import Key
 

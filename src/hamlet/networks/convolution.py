@@ -1,0 +1,133 @@
+"""Convolutions: from an image, or a grid with layers, to a flat row of features.
+
+    h ← relu(W ∗ h + b) for every layer, flattened;  what follows normalises it, as it does every row of features.
+
+Images of 36 × 36 and more go through the three layers of Mnih et al., 2015: 32 filters of 8 × 8 every 4 pixels, 64 of
+4 × 4 every 2, 64 of 3 × 3, without borders. Smaller ones go through 16 filters of 3 × 3 and 32 of 3 × 3 every 2, with
+borders of zeros: on a grid the edge is part of the game, and no grid is too small.
+"""
+
+from typing import NamedTuple, TypeGuard
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Shaped
+
+from hamlet.errors import require
+from hamlet.networks.init import orthogonal
+from hamlet.spaces import Box, Space
+from hamlet.types import Key
+
+
+class Kernel(NamedTuple):
+    """Filters of ``size`` × ``size`` pixels, every ``stride`` pixels; with ``border`` as if zeros lay around."""
+
+    size: int
+    filters: int
+    stride: int
+    border: bool
+
+
+_LARGE = (Kernel(8, 32, 4, False), Kernel(4, 64, 2, False), Kernel(3, 64, 1, False))
+_SMALL = (Kernel(3, 16, 1, True), Kernel(3, 32, 2, True))
+# The least side from which something is left after the large kernels.
+_LEAST = 36
+
+
+def is_image(space: Space) -> TypeGuard[Box]:
+    """Whether a space is one of images: a Box of height × width × channels."""
+    return isinstance(space, Box) and len(space.shape) == 3
+
+
+class Convolution(eqx.Module):
+    """Layers of filters, and how bright an image can be.
+
+    Attributes:
+        weights: Of every layer, ``[filters, size · size · channels]``.
+        biases: Of every layer.
+        kernels: Their geometry.
+        low: The least value of a pixel, taken from it; 0 where the space has no bounds.
+        span: What a pixel is divided by; None where the space has no bounds: 255 for whole numbers, 1 for others.
+    """
+
+    weights: tuple[Float[Array, "_F _K"], ...]
+    biases: tuple[Float[Array, " _F"], ...]
+    kernels: tuple[Kernel, ...] = eqx.field(static=True)
+    low: float = eqx.field(static=True)
+    span: float | None = eqx.field(static=True)
+
+    @classmethod
+    def create(cls, key: Key, space: Box) -> "Convolution":
+        """Orthogonal weights of gain √2, zero biases.
+
+        Raises:
+            RequestError: If the channels seem to come first.
+        """
+        first, second, last = space.shape
+        require(
+            not (first in (1, 3, 4) and second == last and last >= 8),
+            f"an image of shape {space.shape} has its channels first; Hamlet takes height × width × channels, "
+            f"{(second, last, first)}",
+        )
+        kernels, channels, weights = _kernels(space), last, []
+        for kernel, layer_key in zip(kernels, jax.random.split(key, len(kernels)), strict=True):
+            weights.append(orthogonal(layer_key, kernel.filters, kernel.size**2 * channels, gain=2**0.5))
+            channels = kernel.filters
+        low, high = (float(bound) for bound in (np.min(space.low), np.max(space.high)))
+        bounded = bool(np.isfinite(low) and np.isfinite(high) and low < high)
+        biases = tuple(jnp.zeros(kernel.filters) for kernel in kernels)
+        return cls(tuple(weights), biases, kernels, low if bounded else 0.0, high - low if bounded else None)
+
+    def __call__(self, image: Shaped[Array, "B R W C"]) -> Float[Array, "B F"]:
+        """Features of every image, flat."""
+        span = self.span or (255.0 if jnp.issubdtype(image.dtype, jnp.integer) else 1.0)
+        h = (image.astype(jnp.float32) - self.low) * (1.0 / span)
+        for kernel, weight, bias in zip(self.kernels, self.weights, self.biases, strict=True):
+            h = jax.nn.relu(_convolve(h, kernel, weight, bias))
+        return h.reshape(h.shape[0], -1)
+
+
+def features(space: Box) -> int:
+    """How many features an image becomes."""
+    (rows, columns, _), kernels = space.shape, _kernels(space)
+    for kernel in kernels:
+        rows, columns = (_steps(side, kernel) for side in (rows, columns))
+    return rows * columns * kernels[-1].filters
+
+
+def _kernels(space: Box) -> tuple[Kernel, ...]:
+    return _LARGE if min(space.shape[:2]) >= _LEAST else _SMALL
+
+
+def _steps(side: int, kernel: Kernel) -> int:
+    return -(-side // kernel.stride) if kernel.border else (side - kernel.size) // kernel.stride + 1
+
+
+def _convolve(
+    image: Float[Array, "B R W C"], kernel: Kernel, weight: Float[Array, "F K"], bias: Float[Array, " F"]
+) -> Float[Array, "B _R _W F"]:
+    """One layer, as a product of matrices: what each filter sees beside each other, times the filters.
+
+    On a CPU the gradient of large images is faster so than by the convolution that is built in (by a third), that of
+    small ones about as fast, and agents of unlike weights, when they act together, are a batch of products.
+    """
+    rows, columns = (_steps(side, kernel) for side in image.shape[1:3])
+    if kernel.border:
+        # As many zeros in front as behind, or one fewer.
+        spare = [
+            max((n - 1) * kernel.stride + kernel.size - side, 0)
+            for n, side in zip((rows, columns), image.shape[1:3], strict=True)
+        ]
+        image = jnp.pad(image, ((0, 0), *((s // 2, s - s // 2) for s in spare), (0, 0)))
+    reach = [(n - 1) * kernel.stride + 1 for n in (rows, columns)]
+    seen = [
+        image[:, i : i + reach[0] : kernel.stride, j : j + reach[1] : kernel.stride]
+        for i in range(kernel.size)
+        for j in range(kernel.size)
+    ]
+    patches = jnp.concatenate(seen, axis=-1)
+    out = patches.reshape(-1, patches.shape[-1]) @ weight.T
+    out = out + jnp.dot(jnp.ones((out.shape[0], 1)), bias[None], precision="highest")
+    return out.reshape(image.shape[0], rows, columns, -1)
