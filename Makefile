@@ -36,7 +36,7 @@ demo: $(INSTALLED)
 
 # Two workers: most of the time goes into compiling, which uses one core; what one compiled the other finds in the cache.
 test: check
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --durations 25 --durations-min 3
 
 test-slow: $(INSTALLED)
 	$(BIN)/pytest -n 2 -m slow --record benchmarks/records/slow-tests.json
