@@ -44,6 +44,12 @@ def _environments(work: Path) -> Any:
     return environments.measure_all()
 
 
+def _mamujoco(work: Path) -> Any:
+    from hamlet.bench import mamujoco  # which imports MuJoCo, an extra
+
+    return mamujoco.measure_all()
+
+
 def _sequential(work: Path) -> Any:
     """HAPPO and MAPPO without sharing, turn by turn, so that a drift of the machine meets both."""
     pairs = []
@@ -86,6 +92,7 @@ RECORDS: dict[str, Record] = {
     "speed-hatrpo": Record("HATRPO, likewise, with its four claims asserted", 0.8, _speed("hatrpo")),
     "speed-sequential": Record("HAPPO's time over MAPPO's without sharing", 1.5, _sequential),
     "speed-environments": Record("environments alone, random actions", 1.0, _environments),
+    "speed-mamujoco": Record("multi-agent MuJoCo alone, beside the maintainers' one environment", 2.0, _mamujoco),
     "speed-seeds": Record("two seeds one after another, and at once in two processes", 3.0, seeds.measure),
     "scaling": Record("3 to 48 agents", 6.0, lambda work: scaling.measure()),
     "theory": Record(

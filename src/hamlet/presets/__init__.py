@@ -6,19 +6,26 @@ from functools import partial
 from hamlet.envs.base import Environment
 from hamlet.errors import RequestError, unknown
 from hamlet.haml.template import Haml
-from hamlet.presets import mpe
+from hamlet.presets import mamujoco, mpe
 from hamlet.spaces import Box
 
 __all__ = ["PRESETS", "default", "find"]
 
-PRESETS: Mapping[str, Mapping[str, "partial[Haml]"]] = {"paper/mpe": mpe.PAPER, "tuned/mpe": mpe.TUNED}
+PRESETS: Mapping[str, Mapping[str, "partial[Haml]"]] = {
+    "paper/mpe": mpe.PAPER,
+    "tuned/mpe": mpe.TUNED,
+    **{f"paper/mamujoco/{task}": table for task, table in mamujoco.PAPER.items()},
+}
 # What a preset says where every agent acts in a Box, if that differs.
 _CONTINUOUS: Mapping[str, Mapping[str, "partial[Haml]"]] = {
     "paper/mpe": mpe.PAPER_CONTINUOUS,
     "tuned/mpe": mpe.TUNED_CONTINUOUS,
 }
-# Which preset a family of environments is trained with where none is named.
-_DEFAULTS = {"mpe": "paper/mpe"}
+# Which preset an environment, or a family of them, is trained with where none is named.
+_DEFAULTS = {
+    "mpe": "paper/mpe",
+    **{f"mamujoco/{task}": f"paper/mamujoco/{line}" for task, line in mamujoco.DEFAULTS.items()},
+}
 
 
 def find(preset: str, algorithm: str, environment: Environment | None = None) -> "partial[Haml]":
@@ -48,6 +55,8 @@ def default(environment: str, algorithm: str) -> str | None:
 
     >>> default("mpe/simple_spread", "happo")
     'paper/mpe'
+    >>> default("mamujoco/HalfCheetah-6x1", "happo")
+    'paper/mamujoco/HalfCheetah-2x3'
     """
-    preset = _DEFAULTS.get(environment.split("/")[0])
+    preset = _DEFAULTS.get(environment, _DEFAULTS.get(environment.split("/")[0]))
     return preset if preset is not None and algorithm in PRESETS[preset] else None

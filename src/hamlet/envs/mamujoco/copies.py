@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from hamlet.envs.base import Outcome, View
 from hamlet.envs.host import Snapshot, Step
 from hamlet.envs.mamujoco.layout import Layout
-from hamlet.envs.mamujoco.physics import Physics, cores
+from hamlet.envs.mamujoco.physics import Physics
 from hamlet.envs.mamujoco.rules import Moved
 from hamlet.envs.mamujoco.scenarios import SCENARIOS
 from hamlet.envs.player import seed_of
@@ -26,7 +26,7 @@ class MujocoCopies:
     def __init__(self, task: "MultiAgentMujoco", layout: Layout, seed: int, numbers: range):
         self._task, self._layout, self._seed, self._numbers = task, layout, seed, numbers
         self._scenario = SCENARIOS[task.scenario]
-        self._physics = Physics(layout, len(numbers), task.threads or cores())
+        self._physics = Physics(layout, len(numbers), task.workers)
         self._episode = np.zeros(len(numbers), np.int32)
         self._step = np.zeros(len(numbers), np.int32)
         self._low, self._high = (np.float32(bound) for bound in layout.bounds)
@@ -137,10 +137,22 @@ class MujocoCopies:
         return View(observation, seen[:, layout.state], (None,) * len(observation), None)
 
     def _refuse_what_is_no_number(self, rows: Float[np.ndarray, "E Q"]) -> None:
-        for what, values in (("action", self._actions), ("simulation", rows)):
+        for values, name in ((self._actions, self._action_name), (rows, self._quantity_name)):
             if not np.isfinite(values).all():
-                copy = int(np.flatnonzero(~np.isfinite(values).all(1))[0])
-                raise RunError(f"{self._named(copy)}: the {what} is no longer a finite number")
+                copy, column = (int(where) for where in np.argwhere(~np.isfinite(values))[0])
+                raise RunError(f"{self._named(copy)}: {name(column)} is {values[copy, column]}")
+
+    def _action_name(self, column: int) -> str:
+        layout = self._layout
+        for names, actuator in zip(layout.names, layout.actuator, strict=True):
+            for agent, moved in zip(names, actuator, strict=True):
+                if column in moved:
+                    return f"the action of {agent}"
+        raise AssertionError(f"no agent moves actuator {column}")
+
+    def _quantity_name(self, column: int) -> str:
+        (name,) = (name for name, part in self._layout.slices.items() if part.start <= column < part.stop)
+        return f"{name}[{column - self._layout.slices[name].start}] of the simulation"
 
     def _note_what_was_set_back(self) -> None:
         """MuJoCo sets a simulation that became unstable back to its first pose, its clock included, and goes on."""

@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import math
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,6 +59,12 @@ class MultiAgentMujoco:
         return f"mamujoco/{self.scenario}-{self.partition}"
 
     @property
+    def workers(self) -> int:
+        """How many threads step the copies: as many as asked for, or as there are cores for this process."""
+        count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return self.threads or count
+
+    @property
     def groups(self) -> tuple[Group, ...]:
         """Agents that see equally many numbers and move equally many joints."""
         layout = self._layout()
@@ -82,14 +89,18 @@ class MultiAgentMujoco:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """Where the critic's state comes from."""
-        return (f"the critic sees the environment's own state(), {self.state_shape[0]} numbers",)
+        """Where the critic's state comes from, and what a return is."""
+        agents = sum(len(group.names) for group in self.groups)
+        return (
+            f"the critic sees the environment's own state(), {self.state_shape[0]} numbers",
+            f"every agent gets the whole reward: a team's return is {agents} times that of the papers",
+        )
 
     def blank(self, count: int) -> Snapshot:
         """A snapshot of ``count`` copies with zeros in it."""
+        layout = self._layout()
         from hamlet.envs.mamujoco.physics import state_size
 
-        layout = self._layout()
         return {
             "episode": np.zeros(count, np.int32),
             "step": np.zeros(count, np.int32),
@@ -99,9 +110,10 @@ class MultiAgentMujoco:
 
     def open(self, seed: int, numbers: range) -> HostCopies:
         """The copies of these numbers, ready to begin."""
+        layout = self._layout()
         from hamlet.envs.mamujoco.copies import MujocoCopies
 
-        return MujocoCopies(self, self._layout(), seed, numbers)
+        return MujocoCopies(self, layout, seed, numbers)
 
     def _layout(self) -> "Layout":
         # MuJoCo is an extra, and slow to import: only for a task that is used.

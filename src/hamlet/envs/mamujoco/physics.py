@@ -4,7 +4,6 @@ Every copy has its own data of MuJoCo's; the model is shared and never written. 
 where the last was taken, so that none waits for another's slow copy, and which thread steps a copy changes nothing.
 """
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -15,17 +14,12 @@ from jaxtyping import Float
 
 from hamlet.envs.mamujoco.layout import QUANTITIES, Layout
 
-__all__ = ["STATE", "Physics", "cores", "state_size"]
+__all__ = ["STATE", "Physics", "state_size"]
 
 # Its functions are compiled, and declared to no type checker.
 mujoco: Any = _mujoco
 # All that the next step depends on, the solver's first guess included.
 STATE = mujoco.mjtState.mjSTATE_INTEGRATION
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def state_size(layout: Layout) -> int:
