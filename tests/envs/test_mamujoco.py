@@ -244,7 +244,8 @@ def test_what_is_handed_out_stays_as_it_was():
         view, kept = step, [array.copy() for array in jax.tree.leaves(step)]
 
 
-def test_a_simulation_that_mujoco_sets_back_is_told_of_and_goes_on():
+def test_a_simulation_that_mujoco_sets_back_is_told_of_and_goes_on(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)  # MuJoCo writes a log file there
     env = make("mamujoco/HalfCheetah-2x3")
     copies, random = env.open(0, range(2)), np.random.default_rng(0)
     copies.begin(np.zeros(2, np.int32))
