@@ -12,7 +12,7 @@ from hamlet.networks.heads import Actor
 from hamlet.networks.torso import Body, blank
 from hamlet.roster import Group, Roster
 from hamlet.spaces import Box
-from hamlet.training.compiled import roster_of
+from hamlet.training.learning import roster_of
 from hamlet.training.rollout import act, draw
 from hamlet.training.run import Run
 

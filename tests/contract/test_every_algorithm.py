@@ -10,8 +10,7 @@ from games import MaskedRecurrent
 from hamlet import envs
 from hamlet.algorithms import ALGORITHMS
 from hamlet.training import checkpoint
-from hamlet.training.compiled import begin_training, iterate
-from hamlet.training.loop import compile_program
+from hamlet.training.compiled import begin_training, compile_program, iterate
 from pieces import same
 
 GAMES = {

@@ -1,5 +1,6 @@
 """Advantage estimates against a slow loop and literal numbers."""
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -104,6 +105,31 @@ def test_an_own_reward_stream_stops_at_its_agent_death():
         for agent in range(2):
             expected = slow_advantage(played, guess, played.reward, agent, copy, alive)
             found = advantage.reshape(6, 2, 2)[:, copy, agent]
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_an_agent_cut_alone_bootstraps_from_its_final_view_and_the_team_plays_on(own):
+    """Copy 0: agent 0 is cut at step 0 and agent 1 terminates at step 3. Copy 1 terminates, for agent 0 by a cut."""
+    alive, cut = np.ones((6, 2, 2), bool), np.zeros((6, 2, 2), bool)
+    alive[0:2, 0, 0] = alive[3:, 0, 1] = alive[3, 1] = False
+    cut[0, 0, 0] = cut[3, 1, 0] = True
+    chunked = lambda flags: jnp.asarray(flags.reshape(2, 3, 2, 2))  # noqa: E731
+    played = eqx.tree_at(lambda t: t.cut, trajectory(chunked(alive)), chunked(cut), is_leaf=lambda x: x is None)
+    guess = estimate(3, 2 if own else 1)
+    critic = StateValue(sees="observation", credits="own") if own else StateValue()
+    advantage, _ = Gae(discount=0.9, lambda_=0.8)(played, guess, critic)
+    flat = lambda x, copy: np.asarray(x).reshape(6, 2, *x.shape[3:])[:, copy]  # noqa: E731
+    for copy in range(2):
+        terminated, truncated = flat(played.terminated, copy), flat(played.truncated, copy)
+        for stream in range(2 if own else 1):
+            ends, cuts, reward = terminated, truncated, played.reward.sum(-1, keepdims=True)
+            if own:
+                ends = (terminated | ~alive[:, copy, stream]) & ~cut[:, copy, stream]
+                cuts, reward = truncated | cut[:, copy, stream], played.reward
+            columns = [flat(x, copy)[:, stream] for x in (reward, guess.value, guess.next_value)]
+            expected = slow_gae(*columns, ends, cuts, 0.9, 0.8)
+            found = advantage.reshape(6, 2, -1)[:, copy, stream]
             np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 

@@ -14,8 +14,7 @@ import jax, jax.numpy as jnp, numpy as np
 import hamlet
 from games import MaskedRecurrent
 from hamlet.algorithms import make
-from hamlet.training.compiled import begin_training
-from hamlet.training.loop import compile_program
+from hamlet.training.compiled import begin_training, compile_program
 
 name, env = sys.argv[1], MaskedRecurrent()
 algorithm = make(name, hidden=(16,), memory=8, chunk=5, copies=4, steps_per_rollout=10)
@@ -58,7 +57,7 @@ def report(request):
     environment = os.environ | {
         "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
         "JAX_PLATFORMS": "cpu",
-        "PYTHONPATH": str(tests),
+        "PYTHONPATH": os.pathsep.join((str(tests), os.environ.get("PYTHONPATH", ""))),
     }
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, request.param], env=environment, capture_output=True, text=True

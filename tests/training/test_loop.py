@@ -128,8 +128,13 @@ else:
 """
 
 
+def _path():
+    """Where a process finds the games of the tests, and what this one was told to find."""
+    return os.pathsep.join((str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")))
+
+
 def begin(name, path, steps):
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1]), "JAX_PLATFORMS": "cpu"}
+    environment = os.environ | {"PYTHONPATH": _path(), "JAX_PLATFORMS": "cpu"}
     command = [sys.executable, "-c", SCRIPT, name, str(path), str(steps)]
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
 

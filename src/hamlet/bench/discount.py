@@ -15,7 +15,8 @@ from hamlet import presets
 from hamlet.envs import copies as vector
 from hamlet.envs.simple_spread import SimpleSpread
 from hamlet.haml.template import Haml
-from hamlet.training.compiled import Training, begin_training, iterate_many, roster_of
+from hamlet.training.compiled import begin_training, iterate_many
+from hamlet.training.learning import Training, roster_of
 from hamlet.training.rollout import act, begin
 
 DISCOUNTS = (0.99, 0.95, 0.9)

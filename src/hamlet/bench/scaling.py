@@ -12,7 +12,8 @@ from hamlet.envs.base import Environment
 from hamlet.envs.simple_spread import SimpleSpread
 from hamlet.haml.template import Haml
 from hamlet.learners import policy
-from hamlet.training.compiled import begin_training, roster_of
+from hamlet.training.compiled import begin_training
+from hamlet.training.learning import roster_of
 from hamlet.training.rollout import rollout
 
 AGENTS = (3, 6, 12, 24, 48)

@@ -17,8 +17,8 @@ from hamlet.haml.neighbourhood import KlBall
 from hamlet.haml.template import Haml, experience
 from hamlet.learners import policy
 from hamlet.training import devices
-from hamlet.training.compiled import begin_training, roster_of
-from hamlet.training.loop import compile_program
+from hamlet.training.compiled import begin_training, compile_program
+from hamlet.training.learning import roster_of
 from hamlet.training.rollout import rollout
 
 

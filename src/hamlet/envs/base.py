@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float
 from hamlet.roster import Group
 from hamlet.types import Key
 
-__all__ = ["Environment", "Group", "Outcome", "View"]
+__all__ = ["Declaration", "Environment", "Group", "Outcome", "View"]
 
 
 class View(eqx.Module):
@@ -46,6 +46,20 @@ class Outcome(eqx.Module):
     terminated: Bool[Any, "*E"]
     truncated: Bool[Any, "*E"]
     cut: Bool[Any, "*E n"] | None = None
+
+
+class Declaration(Protocol):
+    """What every environment declares, wherever it is played."""
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The agents, in groups of equal spaces."""
+        ...
+
+    @property
+    def state_shape(self) -> tuple[int, ...]:
+        """Shape of the critic's state: ``(S,)``, or that of an image."""
+        ...
 
 
 class Environment(Protocol):

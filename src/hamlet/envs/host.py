@@ -6,14 +6,14 @@ depends on the run's seed, the copy's number and the number of the episode alone
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
-from hamlet.envs.base import Outcome, View
+from hamlet.envs.base import Environment, Outcome, View
 from hamlet.roster import Group
 
-__all__ = ["HostCopies", "HostEnvironment", "Snapshot", "Step"]
+__all__ = ["AnyEnvironment", "HostCopies", "HostEnvironment", "Snapshot", "Step"]
 
 # What a checkpoint keeps of some copies: arrays of fixed shapes whose first axis is the copies. There is always
 # "episode", int32 [E], the number of the episode under way.
@@ -71,7 +71,7 @@ class HostCopies(Protocol):
         ...
 
     def close(self) -> None:
-        """End every process and thread, and free all shared memory; may be called twice."""
+        """End every process and thread, and free all shared memory; may be called twice, and while copies step."""
         ...
 
 
@@ -109,3 +109,7 @@ class HostEnvironment(Protocol):
             RequestError: The environment cannot be made, or is not one that can be trained on.
         """
         ...
+
+
+# What can be trained on.
+AnyEnvironment: TypeAlias = Environment | HostEnvironment

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from hamlet.errors import require
 from hamlet.estimation.critic import Estimate, StateValue
@@ -33,14 +33,27 @@ class Gae:
         self, trajectory: Trajectory, estimate: Estimate, critic: StateValue
     ) -> tuple[Float[Array, "C L E V"], Float[Array, "C L E V"]]:
         """Advantages, and the returns Â + v that the critic is fitted to."""
-        streams = estimate.value.shape[-1]
-        discount = jnp.where(trajectory.terminated, 0.0, self.discount)[..., None]
-        if critic.credits == "own" and trajectory.arrival.alive is not None:
-            discount = discount * trajectory.arrival.alive
-        discount = jnp.broadcast_to(discount, estimate.value.shape)
-        cut = jnp.broadcast_to((trajectory.terminated | trajectory.truncated)[..., None], estimate.value.shape)
-        reward = critic.rewards(trajectory, streams)
+        shape = estimate.value.shape
+        last, cut = (jnp.broadcast_to(x, shape) for x in _ends(trajectory, own=critic.credits == "own"))
+        discount = jnp.where(last, 0.0, self.discount)
+        reward = critic.rewards(trajectory, shape[-1])
         along = [whole(x)[0] for x in (reward, estimate.value, estimate.next_value, discount, cut)]
         one = lambda *x: gae(*x, lambda_=self.lambda_)  # noqa: E731
-        advantage = jax.vmap(jax.vmap(one, 1, 1), 1, 1)(*along).reshape(estimate.value.shape)
+        advantage = jax.vmap(jax.vmap(one, 1, 1), 1, 1)(*along).reshape(shape)
         return advantage, advantage + estimate.value
+
+
+def _ends(trajectory: Trajectory, *, own: bool) -> tuple[Bool[Array, "C L E _V"], Bool[Array, "C L E _V"]]:
+    """Where nothing follows for a stream, and where its recursion ends.
+
+    For the team both are of the episode. For an agent's own rewards: it has terminated where it is no longer alive and
+    was not cut, and where it was cut its value bootstraps from its final view, whatever became of the others.
+    """
+    terminated, cut = trajectory.terminated[..., None], (trajectory.terminated | trajectory.truncated)[..., None]
+    if not own:
+        return terminated, cut
+    if trajectory.arrival.alive is not None:
+        terminated = terminated | ~trajectory.arrival.alive
+    if trajectory.cut is not None:
+        terminated, cut = terminated & ~trajectory.cut, cut | trajectory.cut
+    return terminated, cut

@@ -1,5 +1,7 @@
 """What a rollout brings home, and its cut into sequences for training."""
 
+from typing import Any
+
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
@@ -20,16 +22,18 @@ class Trajectory(eqx.Module):
         truncated: The episode was cut at this step, ``[C, L, E]``.
         arrival: The view arrived at, before any restart, leaves ``[C, L, E, …]``.
         memory: For every group the actors' memory before each chunk, ``[C, E, N, H]``, or None.
+        cut: Agents that were truncated at this step, ``[C, L, E, n]``; None where none ever is while others play on.
     """
 
     view: View
-    start: Bool[Array, "C L E"]
-    action: tuple[Array, ...]
-    reward: Float[Array, "C L E n"]
-    terminated: Bool[Array, "C L E"]
-    truncated: Bool[Array, "C L E"]
+    start: Bool[Any, "C L E"]
+    action: tuple[Any, ...]
+    reward: Float[Any, "C L E n"]
+    terminated: Bool[Any, "C L E"]
+    truncated: Bool[Any, "C L E"]
     arrival: View
-    memory: tuple[Float[Array, "C E _N H"] | None, ...]
+    memory: tuple[Float[Any, "C E _N H"] | None, ...]
+    cut: Bool[Any, "C L E n"] | None = None
 
 
 def sequences(roster: Roster, group: int, array: Array) -> Array:

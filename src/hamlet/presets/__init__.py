@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import partial
 
-from hamlet.envs.base import Environment
+from hamlet.envs.base import Declaration
 from hamlet.errors import RequestError, unknown
 from hamlet.haml.template import Haml
 from hamlet.presets import mamujoco, mpe
@@ -28,7 +28,7 @@ _DEFAULTS = {
 }
 
 
-def find(preset: str, algorithm: str, environment: Environment | None = None) -> "partial[Haml]":
+def find(preset: str, algorithm: str, environment: Declaration | None = None) -> "partial[Haml]":
     """The factory of an algorithm with a preset's values, those for continuous actions where the environment's are.
 
     Raises:

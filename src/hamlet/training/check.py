@@ -1,14 +1,15 @@
 """What is refused before work begins: pairings of an algorithm, an environment and a budget that cannot be run."""
 
-from hamlet.envs.base import Environment
+from hamlet.envs.host import AnyEnvironment
 from hamlet.errors import RequestError, require
 from hamlet.haml.neighbourhood import Whole
 from hamlet.haml.template import Haml
 from hamlet.roster import Roster
-from hamlet.training.compiled import roster_of
+from hamlet.training.learning import roster_of
+from hamlet.training.venue import venue
 
 
-def check(algorithm: Haml, env: Environment, *, steps: int) -> None:
+def check(algorithm: Haml, env: AnyEnvironment, *, steps: int) -> None:
     """Refuse what cannot be run.
 
     Raises:
@@ -22,6 +23,12 @@ def check(algorithm: Haml, env: Environment, *, steps: int) -> None:
             kind in algorithm.actions,
             f"{group.names[0]} acts in a {kind} space, and the algorithm in {' or '.join(algorithm.actions)} only",
         )
+    own = venue(env).copies
+    require(
+        own in (None, sampling.copies),
+        f"the algorithm is declared with copies={sampling.copies} and the environment with copies={own}: "
+        "give both the same",
+    )
     length = sampling.length(memory=algorithm.body.memory)
     sequences = sampling.batch // length
     if isinstance(algorithm.neighbourhood, Whole):

@@ -1,40 +1,30 @@
 """Training on environments written in JAX: rollout, estimation and update in one compiled call, many at a time."""
 
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, UInt
+import numpy as np
+from jaxtyping import Array, Int, UInt
 
 from hamlet.envs.base import Environment
 from hamlet.haml.template import Haml
 from hamlet.learners import policy
-from hamlet.learners.policy import Learner
+from hamlet.networks.heads import Actor
+from hamlet.networks.torso import Body
 from hamlet.roster import Roster
-from hamlet.training.rollout import Play, begin, rollout
-from hamlet.types import Info, Key, Scalar
+from hamlet.training import episodes as whole
+from hamlet.training.devices import shardings
+from hamlet.training.learning import Training, keys, learn, left, roster_of
+from hamlet.training.rollout import begin, rollout
+from hamlet.types import Device, Info, Scalar
 
-
-class Training(eqx.Module):
-    """The whole state of a run: what a checkpoint holds.
-
-    Attributes:
-        learner: What is learnt.
-        play: The games under way.
-        iteration: How many updates were made.
-        key: Never used up: every iteration takes its own from it by number.
-    """
-
-    learner: Learner
-    play: Play
-    iteration: Int[Array, ""]
-    key: Key
-
-
-def roster_of(algorithm: Haml, env: Environment) -> Roster:
-    """The environment's agents under the algorithm's sharing."""
-    return Roster(env.groups, algorithm.sharing)
+# Iterations in one compiled call at most; their metrics wait on the device until it ends.
+CAPACITY = 64
 
 
 def begin_training(algorithm: Haml, env: Environment, seed: int | UInt[Array, ""]) -> Training:
@@ -52,24 +42,18 @@ def iterate(
     algorithm: Haml, env: Environment, training: Training, remaining: Scalar | float = 1.0
 ) -> tuple[Training, Info]:
     """One rollout and one update; ``remaining`` is the share of the run that is left, by which learning rates fall."""
-    roster, sampling = roster_of(algorithm, env), algorithm.sampling
-    rollout_key, update_key = jax.random.split(jax.random.fold_in(training.key, training.iteration))
+    sampling = algorithm.sampling
+    rollout_key, update_key = keys(training)
     play, trajectory, episodes = rollout(
         env,
-        roster,
+        roster_of(algorithm, env),
         training.learner.team.actors,
         training.play,
         steps=sampling.steps,
         length=sampling.length(memory=algorithm.body.memory),
         key=rollout_key,
     )
-    learner, actor_info, critic_info = policy.step(
-        algorithm, roster, env.state_shape, training.learner, trajectory, update_key, remaining
-    )
-    info = {f"actor/{name}": value for name, value in actor_info.items()}
-    info |= {f"critic/{name}": value for name, value in critic_info.items()}
-    info |= {"episodes": episodes.count, "return": episodes.total / episodes.count}
-    info["constant_sum"] = _constant_sum(algorithm, trajectory.reward)
+    learner, info = learn(algorithm, env, training.learner, trajectory, episodes, update_key, remaining)
     return Training(learner, play, training.iteration + 1, training.key), info
 
 
@@ -96,15 +80,80 @@ def iterate_many(
     return jax.lax.fori_loop(0, count, one, (training, infos))
 
 
-def left(done: Int[Array, ""], total: Int[Array, ""]) -> Scalar:
-    """The share of a run that is left after so many iterations: 1 for the first, 1/total for the last."""
-    return 1.0 - done.astype(jnp.float32) / total.astype(jnp.float32)
+@dataclass(frozen=True)
+class CompiledProgram:
+    """Whole iterations in one compiled call (`hamlet.training.program.Program`)."""
+
+    algorithm: Haml
+    env: Environment
+    placement: Any
+    compiled: Callable[..., tuple[Training, Info]]
+    bytes_needed: int
+    rollout_bytes: int
+    compile_seconds: float
+
+    def place(self, training: Training) -> Training:
+        """The state on its devices, in buffers of its own: a call consumes them."""
+        return jax.tree.map(lambda leaf, where: jax.device_put(leaf.copy(), where), training, self.placement)
+
+    def call(self, training: Training, count: Any, total: Any, stop: Any = None) -> tuple[Training, Info]:
+        """``count`` iterations of ``total``, at most `CAPACITY`; the call is too short to be stopped."""
+        return jax.block_until_ready(self.compiled(training, jnp.int32(count), jnp.int32(total)))
+
+    def remarks(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def close(self) -> None:
+        """Nothing was opened."""
 
 
-def _constant_sum(algorithm: Haml, reward: Float[Array, "C L E n"]) -> Bool[Array, ""]:
-    """Whether a team is to be trained on rewards that only change hands."""
-    if algorithm.critic.credits != "team" or reward.shape[-1] == 1:
-        return jnp.zeros((), bool)
-    total = reward.sum(-1)
-    spread, own = total.max() - total.min(), reward.max() - reward.min()
-    return (own > 0) & (spread <= 1e-6 * own)
+def compile_program(algorithm: Haml, env: Environment, like: Training, devices: Sequence[Device]) -> CompiledProgram:
+    """Compile for the shapes of ``like``, shared over the devices."""
+    placement = shardings(like, list(devices), algorithm.sampling.copies)
+    start, number = time.perf_counter(), jax.ShapeDtypeStruct((), jnp.int32)
+    program = jax.jit(
+        lambda training, count, total: iterate_many(algorithm, env, training, count, total, capacity=CAPACITY),
+        in_shardings=(placement, None, None),
+        out_shardings=(placement, None),
+        donate_argnums=0,
+    )
+    compiled = program.lower(like, number, number).compile()
+    sizes = compiled.memory_analysis()
+    needed = 0 if sizes is None else sizes.temp_size_in_bytes + sizes.argument_size_in_bytes
+    view = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(like.play.copies.view))
+    seconds = time.perf_counter() - start
+    steps = algorithm.sampling.steps
+    return CompiledProgram(algorithm, env, placement, compiled, int(needed), 2 * steps * view, seconds)
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """An environment written in JAX (`hamlet.training.program.Venue`)."""
+
+    env: Environment
+    copies: None = None
+    remarks: tuple[str, ...] = ()
+
+    def sized(self, copies: int) -> Environment:
+        """Itself: any number of copies is made of it."""
+        return self.env
+
+    def outline(self, algorithm: Haml) -> Training:
+        """The shapes and types of a run's state."""
+        return jax.eval_shape(lambda: begin_training(algorithm, self.env, 0))
+
+    def begin(self, algorithm: Haml) -> Callable[[int], Training]:
+        """The state before the first iteration, by seed."""
+        made = jax.jit(lambda seed: begin_training(algorithm, self.env, seed))
+        return lambda seed: made(jnp.uint32(seed))
+
+    def compile(self, algorithm: Haml, devices: Sequence[Device], seed: int) -> CompiledProgram:
+        """The program of every seed."""
+        return compile_program(algorithm, self.env, self.outline(algorithm), devices)
+
+    def episodes(
+        self, roster: Roster, actors: tuple[Actor, ...], body: Body, count: int, seed: int, mode: whole.Mode
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Whole episodes, a thousand at a time."""
+        return whole.episodes(self.env, roster, actors, body, count, seed, mode)

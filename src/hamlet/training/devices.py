@@ -1,7 +1,7 @@
 """Which devices a run uses, and how its state lies on them: copies of the environment shared out, the rest repeated."""
 
 import shutil
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -9,7 +9,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from hamlet.errors import RequestError
-from hamlet.training.compiled import Training
+from hamlet.training.learning import Training
 from hamlet.types import Device
 
 
@@ -34,8 +34,28 @@ def overlooked_gpu() -> str | None:
     return 'JAX runs on the CPU although this machine has a GPU; pip install "hamlet[cuda]" uses it'
 
 
-def shardings(training: Any, devices: list[Device], copies: int) -> Any:
-    """For every leaf of a training state, where its parts lie.
+class Layout(NamedTuple):
+    """How arrays lie on some devices."""
+
+    mesh: Mesh
+
+    @property
+    def repeated(self) -> NamedSharding:
+        """Whole, on each."""
+        return NamedSharding(self.mesh, PartitionSpec())
+
+    def shared(self, axis: int) -> NamedSharding:
+        """Shared out along an axis, that of the copies."""
+        return NamedSharding(self.mesh, PartitionSpec(*[None] * axis, "copies"))
+
+    def learner(self, learner: Any) -> Any:
+        """For every leaf of a learner: repeated, but for the critic's memory of the copies."""
+        placed = jax.tree.map(lambda _: self.repeated, learner)
+        return eqx.tree_at(lambda tree: tree.memory, placed, jax.tree.map(lambda _: self.shared(1), learner.memory))
+
+
+def layout(devices: list[Device], copies: int) -> Layout:
+    """How a run's arrays lie on its devices.
 
     Raises:
         RequestError: If the devices do not divide the copies.
@@ -44,12 +64,17 @@ def shardings(training: Any, devices: list[Device], copies: int) -> Any:
     if copies % count:
         near = max(count, round(copies / count) * count)
         raise RequestError(f"--copies {copies} is not divided by {count} devices; the nearest is --copies {near}")
-    mesh = Mesh(np.asarray(devices), ("copies",))
-    repeated = NamedSharding(mesh, PartitionSpec())
-    first = NamedSharding(mesh, PartitionSpec("copies"))
-    second = NamedSharding(mesh, PartitionSpec(None, "copies"))
+    return Layout(Mesh(np.asarray(devices), ("copies",)))
+
+
+def shardings(training: Any, devices: list[Device], copies: int) -> Any:
+    """For every leaf of the training state of compiled games, where its parts lie.
+
+    Raises:
+        RequestError: If the devices do not divide the copies.
+    """
+    lay = layout(devices, copies)
     assert isinstance(training, Training)
-    placed = jax.tree.map(lambda _: repeated, training)
-    play = jax.tree.map(lambda _: first, training.play)
-    memory = jax.tree.map(lambda _: second, training.learner.memory)
-    return eqx.tree_at(lambda t: (t.play, t.learner.memory), placed, (play, memory))
+    play = jax.tree.map(lambda _: lay.shared(0), training.play)
+    placed = jax.tree.map(lambda _: lay.repeated, training)
+    return eqx.tree_at(lambda t: (t.play, t.learner), placed, (play, lay.learner(training.learner)))

@@ -12,10 +12,10 @@ import numpy as np
 
 from hamlet.errors import RunError
 from hamlet.training import durable
-from hamlet.training.compiled import roster_of
 from hamlet.training.directory import RunDirectory
 from hamlet.training.evaluate import Evaluation, Mode
 from hamlet.training.evaluate import evaluate as play
+from hamlet.training.learning import roster_of
 from hamlet.training.run import Run
 
 

@@ -1,30 +1,26 @@
-"""The loop around the compiled iterations: record, check, save, and stop when asked."""
+"""The loop around the iterations, wherever games are played: record, check, save, and stop when asked."""
 
+import contextlib
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from hamlet.envs.base import Environment
 from hamlet.errors import RequestError, RunError
-from hamlet.haml.template import Haml
 from hamlet.training import checkpoint
-from hamlet.training.compiled import Training, iterate_many, roster_of
-from hamlet.training.devices import shardings
+from hamlet.training.compiled import CAPACITY
 from hamlet.training.directory import RunDirectory
 from hamlet.training.interrupt import Interrupt
+from hamlet.training.learning import Training, roster_of
 from hamlet.training.metrics import Metrics, Sink
+from hamlet.training.program import Program
 from hamlet.training.progress import Progress
-from hamlet.types import Device
 
-# Iterations in one compiled call at most; their metrics wait on the device until it ends.
-CAPACITY = 64
-# How long a compiled call should take: short enough for Ctrl-C, long enough that Python's part does not count.
+# How long a call should take: short enough for Ctrl-C, long enough that Python's part does not count.
 _CALL_SECONDS = 1.0
 # A checkpoint at least this often, in seconds and as a share of the run.
 _SAVE_SECONDS, _SAVE_SHARE = 120.0, 0.05
@@ -32,38 +28,6 @@ _SAVE_SECONDS, _SAVE_SHARE = 120.0, 0.05
 
 class Interrupted(RunError):
     """A run was asked to stop, and did, with a checkpoint."""
-
-
-@dataclass(frozen=True)
-class Program:
-    """The compiled iterations of one algorithm on one environment, and what they need."""
-
-    algorithm: Haml
-    env: Environment
-    placement: Any
-    call: Callable[..., tuple[Training, dict[str, jax.Array]]]
-    bytes_needed: int
-    compile_seconds: float
-
-    def place(self, training: Training) -> Training:
-        """The state on its devices, in buffers of its own: a call consumes them."""
-        return jax.tree.map(lambda leaf, where: jax.device_put(leaf.copy(), where), training, self.placement)
-
-
-def compile_program(algorithm: Haml, env: Environment, like: Training, devices: Sequence[Device]) -> Program:
-    """Compile for the shapes of ``like``, shared over the devices."""
-    placement = shardings(like, list(devices), algorithm.sampling.copies)
-    start, number = time.perf_counter(), jax.ShapeDtypeStruct((), jnp.int32)
-    program = jax.jit(
-        lambda training, count, total: iterate_many(algorithm, env, training, count, total, capacity=CAPACITY),
-        in_shardings=(placement, None, None),
-        out_shardings=(placement, None),
-        donate_argnums=0,
-    )
-    compiled = program.lower(like, number, number).compile()
-    sizes = compiled.memory_analysis()
-    needed = 0 if sizes is None else sizes.temp_size_in_bytes + sizes.argument_size_in_bytes
-    return Program(algorithm, env, placement, compiled, int(needed), time.perf_counter() - start)
 
 
 @dataclass
@@ -93,30 +57,46 @@ class Loop:
 
         Raises:
             Interrupted: On SIGINT or SIGTERM, after a checkpoint.
-            RunError: Where something is not finite, or cannot be written.
+            RunError: Where something is not finite, cannot be written, or the games cannot go on.
         """
         self._saved = int(training.iteration)
-        training = self.program.place(training)
         metrics = Metrics(self.directory.metrics)
         try:
             with Interrupt() as interrupt:
-                count = 1
+                training, count = self.program.place(training), 1
+                self._hear()
                 while (done := int(training.iteration)) < self.total:
                     count = min(count, self.total - done, self._saved + self._every - done)
                     began = time.perf_counter()
-                    training, infos = self.program.call(training, jnp.int32(count), jnp.int32(self.total))
-                    jax.block_until_ready(training)
-                    seconds = (time.perf_counter() - began) / count
-                    self._record(training, infos, done, count, seconds, metrics)
-                    if self._due(done + count) or interrupt.requested:
+                    training, infos = self._call(training, count, interrupt)
+                    made = int(training.iteration) - done  # fewer where it was to stop
+                    seconds = (time.perf_counter() - began) / max(made, 1)
+                    if made:
+                        self._record(training, infos, done, made, seconds, metrics)
+                    if self._due(done + made) or interrupt.requested:
                         self.save(training)
                     if interrupt.requested:
-                        raise Interrupted(f"stopped as asked at {self._steps(done + count)} steps{self._last_good()}")
+                        raise Interrupted(f"stopped as asked at {self._steps(done + made)} steps{self._last_good()}")
                     count = max(1, min(CAPACITY, 2 * count, int(_CALL_SECONDS / seconds)))
         finally:
             metrics.close()
             self.progress.close()
         return training
+
+    def _call(self, training: Training, count: int, interrupt: Interrupt) -> tuple[Training, dict[str, Any]]:
+        """Some iterations; where the games cannot go on, what was learnt before is saved."""
+        try:
+            return self.program.call(training, count, self.total, lambda: interrupt.requested)
+        except RunError as error:
+            with contextlib.suppress(RunError):  # the first reason is the one to tell
+                self.save(training)
+            raise RunError(f"{error}{self._last_good()}") from error
+        finally:
+            self._hear()
+
+    def _hear(self) -> None:
+        for line in self.program.remarks():
+            self.progress.note(line)
 
     def save(self, training: Training) -> None:
         """Write a checkpoint, of what is finite only.

@@ -47,6 +47,12 @@ class Progress:
             parts.insert(1, f"return {score:.2f}")
         return " · ".join(parts)
 
+    def note(self, line: str) -> None:
+        """Print a line of its own, also where quiet is asked for: it tells of something that went wrong."""
+        start = "\r\x1b[K" if self.stream.isatty() and self._shown > 0 else ""
+        self.stream.write(f"{start}{line}\n")
+        self.stream.flush()
+
     def close(self) -> None:
         """Leave the line standing."""
         if not self.quiet and self.stream.isatty() and self._shown > 0:

@@ -38,8 +38,8 @@ class Play(eqx.Module):
 class Episodes(eqx.Module):
     """Episodes that ended within a rollout: how many, and the sum of their team returns."""
 
-    count: Float[Array, ""]
-    total: Float[Array, ""]
+    count: Float[Any, ""]
+    total: Float[Any, ""]
 
 
 def begin(env: Environment, body: Body, count: int, key: Key) -> Play:
@@ -118,6 +118,6 @@ def rollout(
     chances = draw(roster, act_key, *lead, play.start.shape[0]), jax.random.split(env_key, lead)
     play, (view, start, actions, outcome, arrival, done, memory) = jax.lax.scan(chunk, play, chances)
     trajectory = Trajectory(
-        view, start, actions, outcome.reward, outcome.terminated, outcome.truncated, arrival, memory
+        view, start, actions, outcome.reward, outcome.terminated, outcome.truncated, arrival, memory, outcome.cut
     )
     return play, trajectory, jax.tree.map(jnp.sum, done)

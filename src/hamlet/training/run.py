@@ -5,28 +5,30 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 
 from hamlet import algorithms, envs, presets
-from hamlet.envs.base import Environment
+from hamlet.envs.host import AnyEnvironment
 from hamlet.errors import RequestError
 from hamlet.haml.template import Haml
 from hamlet.networks.heads import parameter_count
 from hamlet.training import checkpoint, configuration, devices, manifest
 from hamlet.training.check import check
-from hamlet.training.compiled import Training, begin_training, roster_of
 from hamlet.training.directory import RunDirectory
 from hamlet.training.evaluate import Evaluation, Mode
 from hamlet.training.evaluate import evaluate as play
-from hamlet.training.loop import Loop, Program, compile_program
+from hamlet.training.learning import Training, roster_of
+from hamlet.training.loop import Loop
 from hamlet.training.metrics import Metrics, Sink
+from hamlet.training.program import Program
 from hamlet.training.progress import Progress
+from hamlet.training.venue import venue
 from hamlet.types import Device
 
 Say = Callable[[str], None]
@@ -49,7 +51,7 @@ class Run:
         return configuration.decode(self.directory.config()["algorithm"])
 
     @property
-    def environment(self) -> Environment:
+    def environment(self) -> AnyEnvironment:
         """What it trains on."""
         return configuration.decode(self.directory.config()["environment"])
 
@@ -59,7 +61,7 @@ class Run:
         Raises:
             RunError: If there is none.
         """
-        return checkpoint.restore(self.directory.checkpoints, _outline(self.algorithm, self.environment)).state
+        return checkpoint.restore(self.directory.checkpoints, venue(self.environment).outline(self.algorithm)).state
 
     def evaluate(self, episodes: int = 100, seed: int = 1, mode: Mode = "deterministic") -> Evaluation:
         """Play whole episodes with the newest checkpoint."""
@@ -70,7 +72,7 @@ class Run:
 
 def train(
     algorithm: Haml | str,
-    environment: Environment | str,
+    environment: AnyEnvironment | str,
     *,
     steps: int,
     seed: int = 0,
@@ -85,7 +87,8 @@ def train(
     """Train a team.
 
     Args:
-        algorithm: A declaration, or a name: then with the values of ``preset``, or those usual for the environment.
+        algorithm: A declaration, or a name: then with the values of ``preset``, or those usual for the environment,
+            and as many copies as the environment was declared for, if it says.
         environment: An environment, or a name: then with its default options.
         steps: Environment steps (of all copies together); rounded up to whole rollouts.
         seed: From which everything is drawn; the same seed gives the same bits on the same machine.
@@ -105,7 +108,9 @@ def train(
     env = envs.make(environment) if isinstance(environment, str) else environment
     if isinstance(algorithm, str):
         preset = preset or presets.default(env_name, name)
-        algorithm = algorithms.make(name) if preset is None else presets.find(preset, name, env)()
+        own = venue(env).copies
+        given = {} if own is None else {"copies": own}
+        algorithm = algorithms.make(name, **given) if preset is None else presets.find(preset, name, env)(**given)
     out = Path(out) if out is not None else Path("runs") / f"{name}-{env_name.replace('/', '-')}-seed-{seed}"
     return train_seeds(
         algorithm,
@@ -123,7 +128,7 @@ def train(
 
 def train_seeds(
     algorithm: Haml,
-    env: Environment,
+    env: AnyEnvironment,
     *,
     seeds: dict[int, Path],
     steps: int,
@@ -152,18 +157,19 @@ def train_seeds(
         **labels,
         **manifest.describe(),
     }
-    devices.shardings(_outline(algorithm, env), list(used), algorithm.sampling.copies)
+    devices.layout(list(used), algorithm.sampling.copies)
     directories: dict[int, RunDirectory] = {}
     try:
         for seed, path in seeds.items():
             directories[seed] = RunDirectory.create(path, config | {"seed": seed})
         _describe(algorithm, env, used, say)
-        program, begin = _compile(algorithm, env, used, say), _beginning(algorithm, env)
-        for seed, directory in directories.items():
-            say(f"seed {seed} in {directory.path}")
-            with directory.lock():
-                training = _with_weights(begin(seed), weights)
-                _go(program, directory, training, steps, checkpoint_every, sinks, quiet)
+        begin = venue(env).begin(algorithm)
+        with closing(_compile(algorithm, env, used, next(iter(seeds)), say)) as program:
+            for seed, directory in directories.items():
+                say(f"seed {seed} in {directory.path}")
+                with directory.lock():
+                    training = _with_weights(begin(seed), weights)
+                    _go(program, directory, training, steps, checkpoint_every, sinks, quiet)
     except RequestError:
         # What the first rollout showed to be the wrong request leaves nothing behind.
         for directory in directories.values():
@@ -198,41 +204,44 @@ def resume(
     used = devices.select(device)
     with directory.lock():
         if checkpoint.steps(directory.checkpoints):
-            found = checkpoint.restore(directory.checkpoints, _outline(algorithm, env))
+            found = checkpoint.restore(directory.checkpoints, venue(env).outline(algorithm))
             training, done = found.state, found.step
         else:
             source = config["init_from"]
             weights = None if source is None else _weights(source, algorithm, env)
-            training, done = _with_weights(_beginning(algorithm, env)(config["seed"]), weights), 0
+            training, done = _with_weights(venue(env).begin(algorithm)(config["seed"]), weights), 0
         if done >= total:
             raise RequestError(f"{path} already has {done} steps; ask for more with --steps {2 * done}")
         if total != config["steps"]:
             directory.write_json("config.json", config | {"steps": total})
         say(f"resuming {path} at {done} of {total} steps")
         _describe(algorithm, env, used, say)
-        program = _compile(algorithm, env, used, say)
-        _go(program, directory, training, total, config["checkpoint_every"], sinks, quiet)
+        with closing(_compile(algorithm, env, used, config["seed"], say)) as program:
+            _go(program, directory, training, total, config["checkpoint_every"], sinks, quiet)
     return run
 
 
-def _compile(algorithm: Haml, env: Environment, used: Sequence[Device], say: Say) -> Program:
+def _compile(algorithm: Haml, env: AnyEnvironment, used: Sequence[Device], seed: int, say: Say) -> Program:
     """The compiled iterations, unless they need more memory than there is."""
-    program = compile_program(algorithm, env, _outline(algorithm, env), used)
-    say(f"compiled in {program.compile_seconds:.1f} s; needs {program.bytes_needed / 1e6:,.0f} MB")
+    program = venue(env).compile(algorithm, used, seed)
+    try:
+        _describe_program(program, used, say)
+    except BaseException:
+        program.close()
+        raise
+    return program
+
+
+def _describe_program(program: Program, used: Sequence[Device], say: Say) -> None:
+    needed, rollout = (f"{count / 1e6:,.0f} MB" for count in (program.bytes_needed, program.rollout_bytes))
+    say(f"compiled in {program.compile_seconds:.1f} s; needs {needed}, of which a rollout takes {rollout}")
     present = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if used[0].platform == "cpu" and program.bytes_needed > present:
-        fits = max(1, int(algorithm.sampling.copies * present / program.bytes_needed / 2))
+        fits = max(1, int(program.algorithm.sampling.copies * present / program.bytes_needed / 2))
         raise RequestError(
             f"training needs {program.bytes_needed / 1e9:,.1f} GB and the machine has {present / 1e9:,.1f}; "
             f"try --copies {fits}, or fewer --steps-per-rollout"
         )
-    return program
-
-
-def _beginning(algorithm: Haml, env: Environment) -> Callable[[int], Training]:
-    """The state before the first iteration, by seed: one compiled program for all seeds."""
-    begin = jax.jit(lambda seed: begin_training(algorithm, env, seed))
-    return lambda seed: begin(jnp.uint32(seed))
 
 
 def _go(
@@ -257,15 +266,11 @@ def _go(
             sink.close()
 
 
-def _outline(algorithm: Haml, env: Environment) -> Training:
-    return jax.eval_shape(lambda: begin_training(algorithm, env, 0))
-
-
-def _weights(path: str | Path, algorithm: Haml, env: Environment) -> Any:
+def _weights(path: str | Path, algorithm: Haml, env: AnyEnvironment) -> Any:
     """The networks of another run, which must have the same shapes."""
     run = Run(RunDirectory.open(path).path)
     learner = run.training().learner
-    theirs, ours = (learner.team.actors, learner.critic.networks), _outline(algorithm, env).learner
+    theirs, ours = (learner.team.actors, learner.critic.networks), venue(env).outline(algorithm).learner
     shapes = lambda tree: [leaf.shape for leaf in jax.tree.leaves(tree)]  # noqa: E731
     if shapes(theirs) != shapes((ours.team.actors, ours.critic.networks)):
         raise RequestError(f"the networks of {path} have other shapes than this run's; use its algorithm and --hidden")
@@ -292,22 +297,17 @@ def _say(quiet: bool) -> Say:
     return (lambda line: None) if quiet else (lambda line: print(line, file=sys.stderr, flush=True))
 
 
-def _rollout_bytes(outline: Training, algorithm: Haml) -> int:
-    """What a rollout's observations and states take: before every step, and arrived at."""
-    views = jax.tree.leaves(outline.play.copies.view)
-    return 2 * algorithm.sampling.steps * sum(view.size * view.dtype.itemsize for view in views)
-
-
-def _describe(algorithm: Haml, env: Environment, used: Sequence[Device], say: Say) -> None:
+def _describe(algorithm: Haml, env: AnyEnvironment, used: Sequence[Device], say: Say) -> None:
     """What a person should know before minutes are spent."""
-    outline = _outline(algorithm, env)
+    outline = venue(env).outline(algorithm)
     actors, critics = (parameter_count(n) for n in (outline.learner.team.actors, outline.learner.critic.networks))
     kind = f"{len(used)} × {used[0].device_kind}" if len(used) > 1 else used[0].device_kind
     say(f"device {kind} ({used[0].platform}), {len(os.sched_getaffinity(0))} threads")
     if line := devices.overlooked_gpu():
         say(line)
-    megabytes = _rollout_bytes(outline, algorithm) / 1e6
-    say(f"{actors:,} parameters in actors, {critics:,} in critics; a rollout takes {megabytes:,.0f} MB")
+    say(f"{actors:,} parameters in actors, {critics:,} in critics")
+    for line in venue(env).remarks:
+        say(line)
     if algorithm.critic.credits == "team":
         say("every agent is trained on the team's reward: the sum over agents")
     if reason := algorithm.leaves_theory:

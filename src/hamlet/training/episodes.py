@@ -1,0 +1,103 @@
+"""Whole episodes on an environment written in JAX."""
+
+from functools import partial
+from typing import Any, Literal, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from hamlet.distributions import Categorical, MultiCategorical, noise
+from hamlet.envs import copies as vector
+from hamlet.envs.base import Environment
+from hamlet.networks.heads import Actor
+from hamlet.networks.torso import Body
+from hamlet.roster import Roster
+from hamlet.spaces import MultiDiscrete, Space
+from hamlet.training.rollout import Play, act, begin, draw
+from hamlet.types import Key
+
+# Episodes played together; more wait their turn, so that memory does not grow with them.
+_AT_ONCE = 1000
+Mode: TypeAlias = Literal["deterministic", "stochastic", "random"]
+
+
+def episodes(
+    env: Environment, roster: Roster, actors: tuple[Actor, ...], body: Body, count: int, seed: int, mode: Mode
+) -> tuple[np.ndarray, np.ndarray]:
+    """``count`` whole episodes, a thousand at a time: each agent's returns ``[count, n]``, and their lengths."""
+    sizes = [min(_AT_ONCE, count - before) for before in range(0, count, _AT_ONCE)]
+    parts = [
+        _play(env, roster, actors, body, jax.random.fold_in(jax.random.key(seed), number), size, mode)
+        for number, size in enumerate(sizes)
+    ]
+    own, lengths = (np.concatenate([np.asarray(part) for part in column]) for column in zip(*parts, strict=True))
+    return own, lengths
+
+
+@partial(jax.jit, static_argnames=("env", "roster", "body", "episodes", "mode"))
+def _play(
+    env: Environment, roster: Roster, actors: tuple[Actor, ...], body: Body, key: Key, episodes: int, mode: Mode
+) -> tuple[Array, Array]:
+    begin_key, play_key = jax.random.split(key)
+    play = begin(env, body, episodes, begin_key)
+    own = jnp.zeros((episodes, len(roster.names)))
+    state = (play, jnp.zeros(episodes, bool), own, jnp.zeros(episodes, jnp.int32), jnp.zeros((), jnp.int32))
+
+    def going(state: Any) -> Array:
+        return ~state[1].all()
+
+    def step(state: Any) -> Any:
+        play, over, own, lengths, count = state
+        act_key, env_key = jax.random.split(jax.random.fold_in(play_key, count))
+        view = play.copies.view
+        actions, memory = choose(
+            roster, actors, view.observation, view.available, play.start, play.memory, act_key, mode=mode
+        )
+        copies, _, outcome = vector.step(env, env_key, play.copies, actions)
+        ended = outcome.terminated | outcome.truncated
+        own = own + jnp.where(over[:, None], 0.0, outcome.reward)
+        after = Play(copies, ended, memory, play.total)
+        return after, over | ended, own, lengths + ~over, count + 1
+
+    _, _, own, lengths, _ = jax.lax.while_loop(going, step, state)
+    return own, lengths
+
+
+def choose(
+    roster: Roster,
+    actors: tuple[Actor, ...],
+    observation: tuple[Any, ...],
+    available: tuple[Any, ...],
+    start: Array,
+    memory: tuple[Any, ...],
+    key: Key,
+    *,
+    mode: Mode,
+) -> tuple[tuple[Array, ...], tuple[Any, ...]]:
+    """Every agent's action in one step: as `act` in the modes of a policy, else uniform over what is available."""
+    if mode == "random":
+        return _random(roster, available, start.shape[0], key), memory
+    noises = draw(roster, key, start.shape[0]) if mode == "stochastic" else None
+    return act(roster, actors, observation, available, start, memory, noises)
+
+
+def _random(roster: Roster, available: tuple[Any, ...], episodes: int, key: Key) -> tuple[Array, ...]:
+    keys = jax.random.split(key, len(roster.groups))
+    actions = []
+    for k, group, mask in zip(keys, roster.groups, available, strict=True):
+        lead = (episodes, len(group.names))
+        if mask is None:
+            actions.append(jax.vmap(jax.vmap(group.action.sample))(jax.random.split(k, lead)))
+        else:
+            actions.append(_even(group.action, mask).sample(noise(group.action, k, *lead)))
+    return tuple(actions)
+
+
+def _even(space: Space, available: Array) -> Categorical | MultiCategorical:
+    """Uniform over what is available."""
+    flat = jnp.zeros(available.shape)
+    if isinstance(space, MultiDiscrete):
+        return MultiCategorical.from_logits(flat, space.sizes, available)
+    return Categorical.from_logits(flat, available)

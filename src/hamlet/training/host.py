@@ -1,0 +1,230 @@
+"""Training on host environments: games outside of compiled code, and an update that is the same compiled one."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hamlet.envs.host import HostEnvironment
+from hamlet.errors import RunError
+from hamlet.haml.template import Haml
+from hamlet.learners import policy
+from hamlet.networks.heads import Actor
+from hamlet.networks.torso import Body
+from hamlet.roster import Roster
+from hamlet.training import host_episodes
+from hamlet.training.devices import Layout, layout
+from hamlet.training.episodes import Mode
+from hamlet.training.host_games import Games, HostPlay, blank, whole_view
+from hamlet.training.host_rollout import Acting, Storage, Watch, rollout
+from hamlet.training.learning import Training, keys, learn, left, roster_of
+from hamlet.types import Device
+
+
+@dataclass
+class HostProgram:
+    """Rollouts in Python and compiled updates (`hamlet.training.program.Program`), with the games of one seed open."""
+
+    algorithm: Haml
+    env: HostEnvironment
+    games: Games
+    lay: Layout
+    acting: Acting
+    storage: Storage
+    update: Callable[..., Any]
+    bytes_needed: int
+    compile_seconds: float
+    _remarks: list[str] = field(default_factory=list)
+    _failed: RunError | None = None
+
+    @property
+    def rollout_bytes(self) -> int:
+        """What a rollout's observations and states take."""
+        views = jax.tree.leaves((self.storage.view, self.storage.arrival))
+        return sum(leaf.nbytes for leaf in views)
+
+    def place(self, training: Training) -> Training:
+        """The learner on its devices, and the games as they were left, or as near to it as can be."""
+        play, copies = training.play, self.algorithm.sampling.copies
+        if self.games.seed != int(play.seed):
+            self.games.close()
+            self.games = Games(self.env, int(play.seed), copies)
+        begun = (play.snapshot["episode"] >= 0).all()
+        if begun and self.env.restorable:
+            self.games.restore(play.snapshot)
+        else:
+            # Before the first episode its number is −1.
+            self.games.begin(play.snapshot["episode"] + 1)
+            fresh = blank(self.env, self.algorithm.body, copies, int(play.seed))
+            play = HostPlay(play.seed, self.games.snapshot(), fresh.start, fresh.memory, fresh.total)
+        if begun and not self.env.restorable:
+            self._remarks.append(
+                "the environment cannot be put back into an episode: "
+                f"every copy begins its next one, drawn from the run's seed {self.games.seed}"
+            )
+        learner = jax.device_put(training.learner, self.lay.learner(training.learner))
+        return Training(learner, play, training.iteration, training.key)
+
+    def call(
+        self, training: Training, count: Any, total: Any, stop: Callable[[], bool] = bool
+    ) -> tuple[Training, dict[str, Any]]:
+        """``count`` iterations, or fewer where ``stop`` says so; what was begun then is thrown away.
+
+        Raises:
+            RunError: The environment failed. Iterations before that are handed out first: then the next call raises.
+        """
+        infos: list[dict[str, Any]] = []
+        while len(infos) < count and self._failed is None:
+            try:
+                made = self._iterate(training, total, stop)
+            except RunError as error:
+                self._failed = error
+                break
+            if made is None:
+                break
+            training, info = made
+            infos.append(info)
+        if self._failed is not None and not infos:
+            raise self._failed
+        if not infos:
+            return training, {}
+        return training, {name: np.stack([np.asarray(info[name]) for info in infos]) for name in infos[0]}
+
+    def _iterate(
+        self, training: Training, total: Any, stop: Callable[[], bool]
+    ) -> tuple[Training, dict[str, Any]] | None:
+        watch = Watch()
+        rollout_key, update_key = keys(training)
+        self.acting.begin(training.learner.team.actors, rollout_key)
+        watch.lap("act")
+        try:
+            made = rollout(self.games, self.acting, self.storage, training.play, watch, stop)
+        except RunError as error:
+            raise RunError(f"{error}, in iteration {int(training.iteration) + 1}") from error
+        finally:
+            failures = self.games.failures()
+            self._remarks += failures
+        if made is None:
+            return None
+        play, episodes = made
+        remaining = left(training.iteration, jnp.int32(total))
+        learner, info = self.update(training.learner, self.storage.trajectory(), episodes, update_key, remaining)
+        # Until it is done, the storage is in use.
+        learner, info = jax.block_until_ready((learner, info))
+        watch.lap("learn")
+        info |= {f"time/{name}": seconds for name, seconds in watch.seconds.items()}
+        info["environment/failures"] = float(len(failures))
+        return Training(learner, play, training.iteration + 1, training.key), info
+
+    def remarks(self) -> list[str]:
+        """Copies that failed, and games that could not be put back."""
+        found, self._remarks = self._remarks, []
+        return found
+
+    def close(self) -> None:
+        """End all games."""
+        self.games.close()
+
+
+def compile_program(algorithm: Haml, env: HostEnvironment, devices: Sequence[Device], seed: int) -> HostProgram:
+    """Open the games of a seed, and compile for what they show."""
+    sampling, roster = algorithm.sampling, roster_of(algorithm, env)
+    lay = layout(list(devices), sampling.copies)
+    games = Games(env, seed, sampling.copies)
+    try:
+        games.begin(np.zeros(sampling.copies, np.int32))
+        began = time.perf_counter()
+        length = sampling.length(memory=algorithm.body.memory)
+        outline = Hosted(env).outline(algorithm)
+        storage = Storage(roster, whole_view(games.halves), outline.play, steps=sampling.steps, length=length)
+        acting = Acting(
+            roster,
+            outline.learner.team.actors,
+            (sampling.steps // length, length),
+            [half.rows for half in games.halves],
+            devices[0],
+        )
+        update = _compile_update(algorithm, env, outline, storage, lay)
+        sizes = update.memory_analysis()
+        needed = 0 if sizes is None else sizes.temp_size_in_bytes + sizes.argument_size_in_bytes
+        seconds = time.perf_counter() - began
+        return HostProgram(algorithm, env, games, lay, acting, storage, update, int(needed), seconds)
+    except BaseException:
+        games.close()
+        raise
+
+
+def _compile_update(algorithm: Haml, env: HostEnvironment, outline: Training, storage: Storage, lay: Layout) -> Any:
+    """The update, its trajectory shared out along the copies."""
+    trajectory = storage.trajectory()
+    placed = jax.tree.map(lambda _: lay.shared(2), trajectory)
+    memory = jax.tree.map(lambda _: lay.shared(1), trajectory.memory)
+    placed = eqx.tree_at(lambda t: t.memory, placed, memory, is_leaf=lambda x: x is None)
+    learner = lay.learner(outline.learner)
+    _, episodes = storage.tally(np.zeros(algorithm.sampling.copies, np.float32))
+    program = jax.jit(
+        partial(learn, algorithm, env),
+        in_shardings=(learner, placed, None, None, None),
+        out_shardings=(learner, None),
+    )
+    number = jax.ShapeDtypeStruct((), jnp.float32)
+    return program.lower(outline.learner, trajectory, episodes, outline.key, number).compile()
+
+
+@dataclass(frozen=True)
+class Hosted:
+    """A host environment (`hamlet.training.program.Venue`)."""
+
+    env: HostEnvironment
+
+    @property
+    def copies(self) -> int | None:
+        """What the declaration says, if it does."""
+        return getattr(self.env, "copies", None)
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """The environment's own."""
+        return self.env.remarks
+
+    def sized(self, copies: int) -> HostEnvironment:
+        """The environment declared for as many copies."""
+        return self.env if self.copies in (None, copies) else replace(self.env, copies=copies)  # type: ignore[type-var]
+
+    def outline(self, algorithm: Haml) -> Training:
+        """The shapes and types of a run's state; its games are numpy arrays."""
+        compiled = jax.eval_shape(lambda: self._start(algorithm, 0))
+        play = blank(self.env, algorithm.body, algorithm.sampling.copies, 0)
+        return eqx.tree_at(lambda t: t.play, compiled, play, is_leaf=lambda x: x is None)
+
+    def _start(self, algorithm: Haml, seed: Any) -> Training:
+        """All but the games; from the same keys as a compiled run's."""
+        learner_key, _, key = jax.random.split(jax.random.key(seed), 3)
+        learner = policy.init(algorithm, roster_of(algorithm, self.env), self.env.state_shape, learner_key)
+        return Training(learner, None, jnp.zeros((), jnp.int32), key)
+
+    def begin(self, algorithm: Haml) -> Callable[[int], Training]:
+        """The state before the first iteration, by seed."""
+        made = jax.jit(lambda seed: self._start(algorithm, seed))
+
+        def at(seed: int) -> Training:
+            play = blank(self.env, algorithm.body, algorithm.sampling.copies, seed)
+            return eqx.tree_at(lambda t: t.play, made(jnp.uint32(seed)), play, is_leaf=lambda x: x is None)
+
+        return at
+
+    def compile(self, algorithm: Haml, devices: Sequence[Device], seed: int) -> HostProgram:
+        """The program of a run of this seed, its games open."""
+        return compile_program(algorithm, self.env, devices, seed)
+
+    def episodes(
+        self, roster: Roster, actors: tuple[Actor, ...], body: Body, count: int, seed: int, mode: Mode
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Whole episodes, twenty copies at a time."""
+        return host_episodes.episodes(self.env, roster, actors, body, count, seed, mode)

@@ -1,0 +1,79 @@
+"""The whole state of a run, and what an iteration learns from a rollout, wherever that was played."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from hamlet.envs.base import Declaration
+from hamlet.estimation.trajectory import Trajectory
+from hamlet.haml.template import Haml
+from hamlet.learners import policy
+from hamlet.learners.policy import Learner
+from hamlet.roster import Roster
+from hamlet.training.rollout import Episodes
+from hamlet.types import Info, Key, Scalar
+
+
+class Training(eqx.Module):
+    """The whole state of a run: what a checkpoint holds.
+
+    Attributes:
+        learner: What is learnt.
+        play: The games under way: a `rollout.Play`, or a `host_rollout.HostPlay`.
+        iteration: How many updates were made.
+        key: Never used up: every iteration takes its own from it by number.
+    """
+
+    learner: Learner
+    play: Any
+    iteration: Int[Array, ""]
+    key: Key
+
+
+def roster_of(algorithm: Haml, env: Declaration) -> Roster:
+    """The environment's agents under the algorithm's sharing."""
+    return Roster(env.groups, algorithm.sharing)
+
+
+def keys(training: Training) -> tuple[Key, Key]:
+    """Those of an iteration's rollout and of its update."""
+    rollout_key, update_key = jax.random.split(jax.random.fold_in(training.key, training.iteration))
+    return rollout_key, update_key
+
+
+def left(done: Int[Array, ""], total: Int[Array, ""]) -> Scalar:
+    """The share of a run that is left after so many iterations: 1 for the first, 1/total for the last."""
+    return 1.0 - done.astype(jnp.float32) / total.astype(jnp.float32)
+
+
+def learn(
+    algorithm: Haml,
+    env: Declaration,
+    learner: Learner,
+    trajectory: Trajectory,
+    episodes: Episodes,
+    key: Key,
+    remaining: Scalar | float = 1.0,
+) -> tuple[Learner, Info]:
+    """One update, and what an iteration measures; ``remaining`` is the share of the run that is left."""
+    roster = roster_of(algorithm, env)
+    learner, actor_info, critic_info = policy.step(
+        algorithm, roster, env.state_shape, learner, trajectory, key, remaining
+    )
+    info = {f"actor/{name}": value for name, value in actor_info.items()}
+    info |= {f"critic/{name}": value for name, value in critic_info.items()}
+    info |= {"episodes": episodes.count, "return": episodes.total / episodes.count}
+    info["constant_sum"] = _constant_sum(algorithm, trajectory.reward)
+    return learner, info
+
+
+def _constant_sum(algorithm: Haml, reward: Float[Array, "C L E n"]) -> Bool[Array, ""]:
+    """Whether a team is to be trained on rewards that only change hands."""
+    if algorithm.critic.credits != "team" or reward.shape[-1] == 1:
+        return jnp.zeros((), bool)
+    total = reward.sum(-1)
+    spread, own = total.max() - total.min(), reward.max() - reward.min()
+    return (own > 0) & (spread <= 1e-6 * own)

@@ -1,0 +1,103 @@
+"""Where games are played: what the two kinds of environments have in common for a run."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from hamlet.envs.host import AnyEnvironment
+from hamlet.haml.template import Haml
+from hamlet.networks.heads import Actor
+from hamlet.networks.torso import Body
+from hamlet.roster import Roster
+from hamlet.training.learning import Training
+from hamlet.types import Device
+
+
+class Program(Protocol):
+    """The iterations of one algorithm on one environment, compiled, and what they need."""
+
+    @property
+    def algorithm(self) -> Haml:
+        """What it trains with."""
+        ...
+
+    @property
+    def env(self) -> AnyEnvironment:
+        """What it trains on."""
+        ...
+
+    @property
+    def bytes_needed(self) -> int:
+        """Memory of the compiled part, its arguments included."""
+        ...
+
+    @property
+    def rollout_bytes(self) -> int:
+        """What a rollout's observations and states take: before every step, and arrived at."""
+        ...
+
+    @property
+    def compile_seconds(self) -> float:
+        """What compilation took."""
+        ...
+
+    def place(self, training: Training) -> Training:
+        """The state where iterations want it, its games set up."""
+        ...
+
+    def call(
+        self, training: Training, count: Any, total: Any, stop: Callable[[], bool] = ...
+    ) -> tuple[Training, dict[str, Any]]:
+        """``count`` of a run's ``total`` iterations, or fewer where ``stop`` says so.
+
+        What they measured has a leading axis of iterations.
+
+        Raises:
+            RunError: The games cannot go on. Of a state that is not consumed by the call, nothing is lost.
+        """
+        ...
+
+    def remarks(self) -> Sequence[str]:
+        """Lines that came up since the last call."""
+        ...
+
+    def close(self) -> None:
+        """End what was opened; may be called twice."""
+        ...
+
+
+class Venue(Protocol):
+    """An environment as runs and evaluations use it, whatever its kind."""
+
+    @property
+    def copies(self) -> int | None:
+        """How many copies the environment itself was declared for; None where it does not say."""
+        ...
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """Lines for a person, before work begins."""
+        ...
+
+    def sized(self, copies: int) -> AnyEnvironment:
+        """The environment declared for as many copies."""
+        ...
+
+    def outline(self, algorithm: Haml) -> Training:
+        """The shapes and types of a run's state."""
+        ...
+
+    def begin(self, algorithm: Haml) -> Callable[[int], Training]:
+        """The state before the first iteration, by seed: one compiled program for all seeds."""
+        ...
+
+    def compile(self, algorithm: Haml, devices: Sequence[Device], seed: int) -> Program:
+        """The program of a run of this seed; it serves others as well."""
+        ...
+
+    def episodes(
+        self, roster: Roster, actors: tuple[Actor, ...], body: Body, count: int, seed: int, mode: Any
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Whole episodes: each agent's returns ``[count, n]``, and their lengths."""
+        ...
