@@ -1,6 +1,8 @@
 """PettingZoo environments that are hard on whoever steps them. Worker processes import this file."""
 
+import ctypes
 import os
+import subprocess
 import time
 
 import numpy as np
@@ -198,6 +200,8 @@ class Faulty(Walk):
                 raise ValueError("the floor gave way")
             case "hang":
                 time.sleep(1000)
+            case "hang in C":  # and let no other thread of Python run
+                ctypes.PyDLL(None).sleep(1000)
             case "die":
                 os.kill(os.getpid(), 9)
             case "reward":
@@ -263,6 +267,21 @@ class Sizes(Images):
 
 class Quiet:
     """Not an environment."""
+
+
+class Served(Walk):
+    """With a process of its own, as games with an engine have it; the state is its number."""
+
+    def __init__(self):
+        super().__init__()
+        self.server = subprocess.Popen(["sleep", "1000"])
+
+    def state(self):
+        return np.array([self.server.pid], np.float64)
+
+    def close(self):
+        self.server.kill()
+        self.server.wait()
 
 
 def broken_factory():

@@ -14,7 +14,7 @@ from hamlet.envs.description import Description
 from hamlet.envs.host import Snapshot, Step
 from hamlet.envs.joint import joined
 from hamlet.envs.player import seed_of
-from hamlet.envs.processes import Lifeline, Lost, Process, farewell
+from hamlet.envs.processes import Lost, Process, farewell
 from hamlet.envs.worker import PATIENCE, Incident, Setup
 from hamlet.errors import RequestError, RunError
 from hamlet.roster import Group
@@ -56,12 +56,12 @@ def probe(factory: str, options: tuple[tuple[str, object], ...], timeout: float)
     Raises:
         RequestError: It cannot be made, or is not supported.
     """
-    lifeline, memory = Lifeline(), block.allocate(1)
-    process = Process(Setup(factory, options, 0, (0,), (0,), None, False), lifeline, memory)
+    memory = block.allocate(1)
+    process = Process(Setup(factory, options, 0, (0,), (0,), None, False), memory)
     try:
         return _described(process, factory, timeout)
     finally:
-        farewell([process], lifeline)
+        farewell([process])
         os.close(memory)
 
 
@@ -74,7 +74,8 @@ def _made(process: Process, factory: str, timeout: float) -> Any:
     try:
         incident, found = pickle.loads(process.answer(max(timeout, _START)))
     except Lost as lost:
-        raise _noted(RequestError(f"{factory} cannot be made: its process {lost}"), lost.trace) from None
+        where, trace = process.last_words()
+        raise _noted(RequestError(f"{factory} cannot be made: its process {lost}{where}"), trace) from None
     if incident is not None:
         incident = Incident(*incident)
         raise _noted(RequestError(f"{factory} cannot be used: {incident.text}"), incident.trace)
@@ -82,26 +83,29 @@ def _made(process: Process, factory: str, timeout: float) -> Any:
 
 
 class PettingZooCopies:
-    """Some copies, stepped together: `hamlet.envs.host.HostCopies`."""
+    """Some copies, stepped together: `hamlet.envs.host.HostCopies`.
+
+    Attributes:
+        workers: The processes in which they live, in the order of the copies.
+    """
 
     def __init__(self, terms: Terms, seed: int, numbers: range) -> None:
         self._terms, self._seed, self._numbers = terms, seed, tuple(numbers)
         wanted = block.arrays(terms.plan, len(numbers))
         self._memory = block.allocate(block.size(wanted))
         self._arrays = block.attach(self._memory, wanted)
-        self._lifeline = Lifeline()
         self._bounds = [group.action.bounds if isinstance(group.action, Box) else None for group in terms.groups]
         self._episode, self._steps, self._failed = (np.zeros(len(numbers), np.int64) for _ in range(3))
         self._view: View | None = None
         self._lines: list[str] = []
         self._waiting = self._closed = False
-        self._workers: list[Process] = []
+        self.workers: list[Process] = []
         shares = np.array_split(np.arange(len(numbers)), min(terms.processes, len(numbers)))
         self._setups = [self._setup(tuple(int(row) for row in share)) for share in shares]
         try:
             for setup in self._setups:
-                self._workers.append(Process(setup, self._lifeline, self._memory))
-            for process in self._workers:
+                self.workers.append(Process(setup, self._memory))
+            for process in self.workers:
                 self._admit(process)
         except BaseException:
             self.close()
@@ -127,7 +131,7 @@ class PettingZooCopies:
             self._collect()
         self._arrays["episode"][:] = self._episode[:] = episode
         self._steps[:], self._failed[:] = _RESET, 0
-        for process in self._workers:
+        for process in self.workers:
             process.ask(worker.BEGIN)
         self._collect()
         self._episode[:] = self._arrays["episode"]
@@ -145,7 +149,7 @@ class PettingZooCopies:
             else:
                 np.clip(np.asarray(action), *bounds, out=into)
         self._steps += 1
-        for process in self._workers:
+        for process in self.workers:
             process.ask(worker.STEP)
         self._waiting = True
 
@@ -194,7 +198,8 @@ class PettingZooCopies:
         """End every process, and free all shared memory."""
         if not self._closed:
             self._closed = True
-            farewell(self._workers, self._lifeline)
+            farewell(self.workers)
+            self._arrays = {}  # the last that holds the block
             os.close(self._memory)
 
     def _look(self, time: str) -> View:
@@ -217,7 +222,7 @@ class PettingZooCopies:
         """
         self._waiting = False
         answers: list[Lost | list[Incident]] = []
-        for process in self._workers:
+        for process in self.workers:
             try:
                 answers.append(self._heard(process))
             except Lost as lost:
@@ -242,38 +247,44 @@ class PettingZooCopies:
         for incident in incidents:
             line = self._line(incident.row, incident.episode, incident.steps, incident.text)
             self._failed[incident.row] += 1
-            hopeless = self._failed[incident.row] >= PATIENCE
-            if incident.broken or hopeless or not self._terms.restart:
-                again = f"failed {PATIENCE} times in a row, the last time so: " if hopeless else ""
-                raise _noted(RunError(again + line), incident.trace)
+            self._stop_if_hopeless(incident.row, line, incident.trace, incident.broken or not self._terms.restart)
             self._lines.append(f"{line}; it begins its next episode")
+
+    def _stop_if_hopeless(self, row: int, line: str, trace: str, stop: bool) -> None:
+        hopeless = self._failed[row] >= PATIENCE
+        if hopeless or stop:
+            again = f"failed {PATIENCE} times in a row without a step, the last time so: " if hopeless else ""
+            raise _noted(RunError(again + line), trace)
 
     def _replace(self, index: int, lost: Lost) -> None:
         """Another worker in the place of one that gives no answer; its copies begin their next episodes."""
         share = list(self._setups[index].share)
+        first, last = self._numbers[share[0]], self._numbers[share[-1]]
         while True:
-            busy = [row for row in share if self._arrays["busy"][row]] or share[:1]
-            between = self._arrays["episode"][busy[0]] != self._episode[busy[0]]
-            episode, steps = int(self._arrays["episode"][busy[0]]), _RESET if between else int(self._steps[busy[0]])
-            line = self._line(busy[0], episode, steps, f"its process {lost}")
+            # Which copy it was at is found out first: a signal may free it from where it hangs.
+            line, (where, trace) = self._obituary(share), self.workers[index].last_words()
+            line = line.format(f"its process {lost}{where}")
             self._failed[share] += 1
-            hopeless = self._failed[share].max() >= PATIENCE
-            if hopeless or not self._terms.restart:
-                again = f"failed {PATIENCE} times in a row, the last time so: " if hopeless else ""
-                raise _noted(RunError(again + line), lost.trace)
-            numbers = f"copy {self._numbers[share[0]]}" + (f" to {self._numbers[share[-1]]}" if len(share) > 1 else "")
-            self._lines.append(f"{line}; {numbers} begin anew with their next episodes")
-            self._episode[share] += 1
-            self._arrays["episode"][share] = self._episode[share]
-            self._arrays["busy"][share] = False
-            self._steps[share] = _RESET
+            self._stop_if_hopeless(share[0], line, trace, not self._terms.restart)
+            begin = (
+                f"copies {first} to {last} begin their next episodes" if last > first else "it begins its next episode"
+            )
+            self._lines.append(f"{line}; {begin}")
+            self._arrays["episode"][share] = self._episode[share] = self._episode[share] + 1
+            self._arrays["busy"][share], self._steps[share] = False, _RESET
             try:
                 return self._begin_anew(index)
-            except Lost as again:
-                lost = again
+            except Lost as another:
+                lost = another
+
+    def _obituary(self, share: list[int]) -> str:
+        """A line on what a worker was doing, as far as its block tells, with room for what happened to it."""
+        row = next((row for row in share if self._arrays["busy"][row]), share[0])
+        episode = int(self._arrays["episode"][row])
+        return self._line(row, episode, int(self._steps[row]) if episode == self._episode[row] else _RESET, "{}")
 
     def _begin_anew(self, index: int) -> None:
-        process = self._workers[index] = self._workers[index].succeeded(self._setups[index])
+        process = self.workers[index] = self.workers[index].succeeded(self._setups[index])
         try:
             self._admit(process)
         except RequestError as error:
@@ -295,19 +306,19 @@ class PettingZooCopies:
         """Refuse what cannot be trained on: numbers that are not finite, and masks that leave no choice."""
         groups, names = self._terms.groups, self._terms.plan.names
         if reward is not None and not np.isfinite(reward).all():
-            row, k = np.argwhere(~np.isfinite(reward))[0]
+            row, k = np.argwhere(~np.isfinite(reward))[0].tolist()
             raise self._wrong(row, f"the reward of agent {names[k]!r} is {reward[row, k]}")
         for g, group in enumerate(groups):
             seen = view.observation[g]
             if seen.dtype.kind == "f" and not np.isfinite(seen).all():
-                row, slot, *at = np.argwhere(~np.isfinite(seen))[0]
-                place = f"{[int(i) for i in at]}" if at else ""
+                row, slot, *at = np.argwhere(~np.isfinite(seen))[0].tolist()
+                place = str(at) if at else ""
                 value = seen[(row, slot, *at)]
                 raise self._wrong(row, f"the observation{place} of agent {group.names[slot]!r} is {value}")
             self._check_choices(view, g)
         if view.state.dtype.kind == "f" and not np.isfinite(view.state).all():
-            row, *at = np.argwhere(~np.isfinite(view.state))[0]
-            raise self._wrong(row, f"state(){[int(i) for i in at]} is {view.state[(row, *at)]}")
+            row, *at = np.argwhere(~np.isfinite(view.state))[0].tolist()
+            raise self._wrong(row, f"state(){at} is {view.state[(row, *at)]}")
 
     def _check_choices(self, view: View, g: int) -> None:
         seats, mask = self._terms.plan.groups[g], view.available[g]
@@ -316,7 +327,7 @@ class PettingZooCopies:
         cuts = np.cumsum((0, *seats.choices[:-1]))
         left = np.logical_or.reduceat(mask, cuts, axis=-1).all(-1)
         if not left.all():
-            row, slot = np.argwhere(~left)[0]
+            row, slot = np.argwhere(~left)[0].tolist()
             raise self._wrong(row, f"the action_mask of agent {seats.names[slot]!r} leaves no choice")
 
     def _wrong(self, row: int, text: str) -> RunError:

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-import weakref
 from collections.abc import Sequence
 from multiprocessing.connection import Pipe
 from pathlib import Path
@@ -27,41 +26,22 @@ _ENVIRONMENT = {
 
 
 class Lost(Exception):
-    """A worker that gives no answer; the line says why, the trace where it was."""
-
-    def __init__(self, text: str, trace: str = "") -> None:
-        super().__init__(text)
-        self.trace = trace
-
-
-class Lifeline:
-    """A pipe that workers watch: when its end here is closed, by whatever end of this process, the kernel ends them."""
-
-    def __init__(self) -> None:
-        self.reading, self._writing = os.pipe()
-        self._end = weakref.finalize(self, _close_both, self.reading, self._writing)
-
-    def close(self) -> None:
-        """Let go."""
-        self._end()
-
-
-def _close_both(*descriptors: int) -> None:
-    for descriptor in descriptors:
-        with contextlib.suppress(OSError):
-            os.close(descriptor)
+    """A worker gives no answer; the line says why."""
 
 
 class Process:
     """One worker."""
 
-    def __init__(self, setup: Setup, lifeline: Lifeline, memory: int) -> None:
-        self._shared = lifeline, memory
+    def __init__(self, setup: Setup, memory: int) -> None:
+        self._memory = memory
         self._connection, theirs = Pipe()
+        # It watches the one end, and is ended by the kernel when the other is closed by whatever end of this process.
+        # Each has its own: the kernel tells one process, or group of them, for every pipe.
+        watched, self._life = os.pipe()
         self._dump = block.allocate(0)
         self._asked = time.monotonic()
         package = str(Path(worker.__file__).parents[1])
-        descriptors = (theirs.fileno(), lifeline.reading, self._dump, memory)
+        descriptors = (theirs.fileno(), watched, self._dump, memory)
         path = list(dict.fromkeys([os.getcwd(), *(place or os.getcwd() for place in sys.path)]))
         self._process = subprocess.Popen(
             [sys.executable, "-c", worker.BOOT, json.dumps(path), package, *map(str, descriptors)],
@@ -72,7 +52,13 @@ class Process:
             process_group=0,  # with what an environment starts, and out of reach of Ctrl-C
         )
         theirs.close()
+        os.close(watched)
         self._tell(setup)
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        return self._process.pid
 
     def _tell(self, setup: Setup) -> None:
         with contextlib.suppress(BrokenPipeError):  # it died at once: the next answer says so
@@ -92,17 +78,26 @@ class Process:
         """
         left = max(0.0, self._asked + timeout - time.monotonic())
         if not self._connection.poll(left):
-            trace = self._where()
-            self.kill()
-            raise Lost(f"gave no answer for {timeout:g} s" + _innermost(trace), trace)
+            raise Lost(f"gave no answer for {timeout:g} s")
         try:
             return self._connection.recv_bytes()
         except (EOFError, ConnectionResetError):
             self.kill()
             code = self._process.returncode
-            trace = self._read()
-            how = f"was ended by {_signal(-code)}" if code < 0 else f"ended with status {code}"
-            raise Lost(how + _innermost(trace), trace) from None
+            raise Lost(f"was ended by {_signal(-code)}" if code < 0 else f"ended with status {code}") from None
+
+    def last_words(self) -> tuple[str, str]:
+        """End it; where it was, in short for a line and in full, as far as it can tell within a moment."""
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGUSR1)
+            for _ in range(20):
+                time.sleep(0.01)
+                if self._read():
+                    break
+        self.kill()
+        trace = self._read()
+        return _innermost(trace), trace
 
     def close(self, deadline: float) -> None:
         """Wait for its end until then, and enforce it."""
@@ -112,11 +107,12 @@ class Process:
         self.kill()
         self._connection.close()
         os.close(self._dump)
+        os.close(self._life)
 
     def succeeded(self, setup: Setup) -> "Process":
         """Another process in the place of this one, which is ended."""
         self.close(time.monotonic())
-        return Process(setup, *self._shared)
+        return Process(setup, self._memory)
 
     def kill(self) -> None:
         """End it, and what its environments have started."""
@@ -126,28 +122,17 @@ class Process:
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
-    def _where(self) -> str:
-        """Where a worker that hangs is, as far as it can tell within a moment."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self._process.pid, signal.SIGUSR1)
-        for _ in range(20):
-            time.sleep(0.01)
-            if text := self._read():
-                return text
-        return ""
-
     def _read(self) -> str:
         return os.pread(self._dump, 10_000, 0).decode(errors="replace")
 
 
-def farewell(processes: Sequence[Process], lifeline: Lifeline) -> None:
+def farewell(processes: Sequence[Process]) -> None:
     """End all of them: those that are well by themselves, within seconds."""
     for process in processes:
         process.ask(worker.CLOSE)
     deadline = time.monotonic() + _FAREWELL
     for process in processes:
         process.close(deadline)
-    lifeline.close()
 
 
 def _signal(number: int) -> str:
