@@ -111,12 +111,16 @@ class Motley(Walk):
 class Masked(Walk):
     """What one agent may do comes with its observation, what the other may, in its infos: never what it just did."""
 
+    def __init__(self, fault="none"):
+        super().__init__()
+        self.fault = fault
+
     def observation_space(self, agent):
         inner = super().observation_space(agent)
         return Dict({"observation": inner, "action_mask": Box(0, 1, (3,), np.int8)}) if agent == "walker_0" else inner
 
     def reset(self, seed=None, options=None):
-        self.last = dict.fromkeys(self.possible_agents, 0)
+        self.last, self.time = dict.fromkeys(self.possible_agents, 0), 0
         seen, infos = super().reset(seed)
         infos["walker_1"]["action_mask"] = self.mask("walker_1")
         return seen, infos
@@ -130,6 +134,8 @@ class Masked(Walk):
         return seen, rewards, ends, cuts, infos
 
     def mask(self, agent):
+        if self.time == 1 and self.fault != "none":
+            return np.zeros(3 if self.fault == "empty" else 2)
         return np.array([choice != self.last[agent] for choice in range(3)], np.int8)
 
     def seen(self):
@@ -263,6 +269,47 @@ class Sizes(Images):
 
     def observation_space(self, agent):
         return super().observation_space(agent) if agent == "walker_0" else Box(-1, 1, (3,), np.float32)
+
+
+class Odd(Walk):
+    """It plays, and is not quite what PettingZoo asks for."""
+
+    runs = 0
+
+    def __init__(self, oddity="none"):
+        super().__init__(steps=4)
+        self.oddity = oddity
+        self.spaces = {agent: Box(-np.inf, np.inf, (3,), np.float32) for agent in self.possible_agents}
+        self.choices = Discrete(3)
+
+    def reset(self, seed=None, options=None):
+        Odd.runs += 1
+        later = Odd.runs // 3 if self.oddity == "remembers" else 0
+        return super().reset(None if self.oddity == "no seed" else seed + later)
+
+    def observation_space(self, agent):
+        if self.oddity == "bounds":
+            return Box(0, 1, (3,), np.float64)
+        return super().observation_space(agent) if self.oddity == "new spaces" else self.spaces[agent]
+
+    def action_space(self, agent):
+        return self.choices
+
+    def step(self, actions):
+        present = list(self.agents)
+        seen, rewards, ends, cuts, infos = super().step(actions)
+        match self.oddity:
+            case "stays":
+                self.agents = present
+                ends["walker_1"] = self.time == 2
+            case "numbers":
+                ends = dict.fromkeys(ends, 0)
+            case "shares":
+                rewards["walker_1"] = float(Odd.runs)
+                Odd.runs += 1
+            case "twice":
+                self.agents = self.agents[:1] * 2
+        return seen, rewards, ends, cuts, infos
 
 
 class Quiet:

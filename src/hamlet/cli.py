@@ -27,6 +27,7 @@ COMMANDS = {
     "resume": ("hamlet.commands.resume", "go on with a run, to its end or further"),
     "evaluate": ("hamlet.commands.evaluate", "what a run's policy earns, beside random play"),
     "list": ("hamlet.commands.catalogue", "the algorithms, environments and presets"),
+    "check-env": ("hamlet.commands.check_env", "what is wrong with a PettingZoo environment, before any training"),
     "certify": ("hamlet.commands.certify", "what the theory promises, held against an algorithm on random games"),
     "bench": ("hamlet.bench", "measure the speed on this machine"),
 }

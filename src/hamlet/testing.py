@@ -1,5 +1,6 @@
 """Public checks for users' extensions: each states a definition, and says what is wrong in a line to act on."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from jaxtyping import Array
 
 from hamlet.distributions import Categorical
+from hamlet.envs.check import Findings, Unfit, examine
 from hamlet.haml.drift import Drift, ZeroDrift
 from hamlet.haml.neighbourhood import Neighbourhood
 from hamlet.haml.objective import Experience
@@ -19,7 +21,7 @@ from hamlet.networks.torso import Body
 from hamlet.spaces import Box, Discrete
 from hamlet.tabular.certificate import NO_FALL, certify
 
-__all__ = ["check_algorithm", "check_drift", "check_neighbourhood"]
+__all__ = ["check_algorithm", "check_drift", "check_env", "check_neighbourhood"]
 
 # Shares of another policy that are mixed into the old one: a ball, however small, holds the last of them.
 _SHARES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
@@ -122,6 +124,33 @@ def check_algorithm(algorithm: Haml, *, games: int = 20, sweeps: int = 30, seed:
         f"{fell} fell by {worst[number]:.3g} in one sweep of game {number} (seed {seed}); it fell in "
         f"{(worst > NO_FALL).sum()} of {games} games, and mirror learning never lets it fall"
     )
+
+
+def check_env(
+    factory: Callable[..., Any] | str, *, episodes: int = 3, longest: int = 1000, seed: int = 0, **options: Any
+) -> Findings:
+    """Check that a PettingZoo environment can be trained on, and that its seeds make it play the same again.
+
+    Episodes of random play that masks allow, the first of them in two copies side by side.
+
+    Args:
+        factory: A function of a module that makes the environment, or its place ``"package.module:function"``.
+        episodes: How many.
+        longest: Steps after which an episode is left.
+        seed: From which they are drawn.
+        options: Keyword arguments for the factory.
+
+    Returns:
+        Its agents and spaces, the lengths of the episodes, the steps a second, and what is good to know.
+
+    Raises:
+        AssertionError: Names the first thing wrong: when, which agent, what of it.
+        RequestError: The environment cannot be made, or has spaces that are not supported.
+    """
+    try:
+        return examine(factory, options, episodes=episodes, longest=longest, seed=seed)
+    except Unfit as wrong:
+        raise AssertionError(str(wrong)) from wrong.__cause__
 
 
 def _stays(neighbourhood: Neighbourhood, name: str, key: Array) -> None:

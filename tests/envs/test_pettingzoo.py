@@ -10,7 +10,7 @@ import pytest
 import doubles
 from hamlet.envs import from_pettingzoo
 from hamlet.envs.player import seed_of
-from hamlet.errors import RequestError
+from hamlet.errors import RequestError, RunError
 from hamlet.spaces import Box, Discrete, MultiDiscrete
 from hamlet.training.configuration import decode, encode
 
@@ -211,6 +211,20 @@ def test_who_waits_for_its_turn_has_one_choice():
             rewards.append(one.outcome.reward[0].tolist())
             view = one.view
         assert rewards == [[s, s] for s in (1.0, 3.0, 4.0, 6.0, 7.0, 9.0)] and one.outcome.terminated.all()
+
+
+def test_masks_are_wide_enough_and_leave_a_choice():
+    masks = {
+        "narrow": "has 2 entries, and its actions 3 choices",
+        "empty": "the action_mask of agent 'walker_0' leaves no",
+    }
+    for kind, said in masks.items():
+        env = replace(from_pettingzoo(doubles.Masked, processes=1), options=(("fault", kind),))
+        with opened(env, 1) as copies:
+            copies.begin(np.zeros(1, int))
+            copies.send((np.ones((1, 2), np.int32),))
+            with pytest.raises(RunError, match=f"copy 0 at step 1 of episode 0 .*{said}"):
+                copies.receive()
 
 
 def test_images_stay_bytes_and_are_joined_by_channel():

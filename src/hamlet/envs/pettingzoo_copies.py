@@ -3,7 +3,7 @@
 import os
 import pickle
 from collections.abc import Iterable
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, Literal, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -12,9 +12,9 @@ from hamlet.envs.base import Outcome, View
 from hamlet.envs.block import Plan
 from hamlet.envs.description import Description
 from hamlet.envs.host import Snapshot, Step
-from hamlet.envs.joint import joined
 from hamlet.envs.player import seed_of
 from hamlet.envs.processes import Lost, Process, farewell
+from hamlet.envs.soundness import fault, look
 from hamlet.envs.worker import PATIENCE, Incident, Setup
 from hamlet.errors import RequestError, RunError
 from hamlet.roster import Group
@@ -202,17 +202,8 @@ class PettingZooCopies:
             self._arrays = {}  # the last that holds the block
             os.close(self._memory)
 
-    def _look(self, time: str) -> View:
-        """The views in the block, as arrays of their own."""
-        groups = range(len(self._terms.groups))
-        observation = tuple(self._arrays[f"{time}/observation/{g}"].copy() for g in groups)
-        masks = (self._arrays.get(f"{time}/available/{g}") for g in groups)
-        if self._terms.plan.state is None:
-            state = joined(self._terms.groups, observation)
-        else:
-            state = self._arrays[f"{time}/state"].copy()
-        available = tuple(None if mask is None else mask.copy() for mask in masks)
-        return View(observation, state, available, self._arrays[f"{time}/alive"].copy())
+    def _look(self, time: Literal["arrival", "fresh"]) -> View:
+        return look(self._terms.groups, self._terms.plan, self._arrays, time)
 
     def _collect(self) -> list[int]:
         """Wait for all workers; the rows of copies whose step failed.
@@ -303,35 +294,10 @@ class PettingZooCopies:
         return f"copy {self._numbers[row]} {when} of episode {episode} (seed {seed}): {text}"
 
     def _check(self, view: View, reward: np.ndarray | None) -> None:
-        """Refuse what cannot be trained on: numbers that are not finite, and masks that leave no choice."""
-        groups, names = self._terms.groups, self._terms.plan.names
-        if reward is not None and not np.isfinite(reward).all():
-            row, k = np.argwhere(~np.isfinite(reward))[0].tolist()
-            raise self._wrong(row, f"the reward of agent {names[k]!r} is {reward[row, k]}")
-        for g, group in enumerate(groups):
-            seen = view.observation[g]
-            if seen.dtype.kind == "f" and not np.isfinite(seen).all():
-                row, slot, *at = np.argwhere(~np.isfinite(seen))[0].tolist()
-                place = str(at) if at else ""
-                value = seen[(row, slot, *at)]
-                raise self._wrong(row, f"the observation{place} of agent {group.names[slot]!r} is {value}")
-            self._check_choices(view, g)
-        if view.state.dtype.kind == "f" and not np.isfinite(view.state).all():
-            row, *at = np.argwhere(~np.isfinite(view.state))[0].tolist()
-            raise self._wrong(row, f"state(){at} is {view.state[(row, *at)]}")
-
-    def _check_choices(self, view: View, g: int) -> None:
-        seats, mask = self._terms.plan.groups[g], view.available[g]
-        if mask is None:
-            return
-        cuts = np.cumsum((0, *seats.choices[:-1]))
-        left = np.logical_or.reduceat(mask, cuts, axis=-1).all(-1)
-        if not left.all():
-            row, slot = np.argwhere(~left)[0].tolist()
-            raise self._wrong(row, f"the action_mask of agent {seats.names[slot]!r} leaves no choice")
-
-    def _wrong(self, row: int, text: str) -> RunError:
-        return RunError(self._line(row, int(self._episode[row]), int(self._steps[row]), text))
+        """Stop at what cannot be trained on."""
+        if found := fault(self._terms.groups, self._terms.plan, view, reward):
+            row, text = found
+            raise RunError(self._line(row, int(self._episode[row]), int(self._steps[row]), text))
 
 
 def _leaves(view: View) -> list[np.ndarray]:

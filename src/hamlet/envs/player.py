@@ -127,6 +127,8 @@ class Player:
                 alive[k] = True
             if name in observations or not ends:
                 self._show("arrival", k, observations, infos)
+            if k in left:
+                self._free(k)
         ended = len(left) == len(self._live)
         if ended:
             # Cut by a limit of time, they would act from here: learners bootstrap from what they see.
@@ -142,7 +144,7 @@ class Player:
             self._refuse_joiners()
         return ended
 
-    def _action(self, k: int) -> np.ndarray:
+    def _action(self, k: int) -> Any:
         g, slot, _ = self._seats[k]
         return self._rows[f"action/{g}"][slot]
 
@@ -178,6 +180,12 @@ class Player:
             self._rows[f"{time}/observation/{g}"][slot] = 0
             if seats.choices:
                 self._rows[f"{time}/available/{g}"][slot] = True
+
+    def _free(self, k: int) -> None:
+        """Who leaves may have been left no choice; it chooses no more, so that any may stand there."""
+        g, slot, seats = self._seats[k]
+        if seats.choices and not (row := self._rows[f"arrival/available/{g}"][slot]).any():
+            row[:] = True
 
     def _give_turn(self, time: str) -> None:
         """Who waits for its turn has one choice, so that what it is said to do teaches it nothing."""
@@ -269,7 +277,7 @@ def observation(name: str, value: Any, shape: tuple[int, ...], dtype: str) -> np
     return array
 
 
-def _decoder(space: Any) -> Callable[[np.ndarray], Any]:
+def _decoder(space: Any) -> Callable[[Any], Any]:
     """From an agent's row of actions to what its environment expects."""
     match type(space).__name__:
         case "Discrete":

@@ -1,0 +1,78 @@
+"""``hamlet check-env``: can a PettingZoo environment be trained on? Found out by playing it at random."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hamlet.commands.options import Command, Group
+from hamlet.envs.check import Findings
+from hamlet.errors import RequestError, require
+from hamlet.spaces import Box, Discrete, Space
+from hamlet.testing import check_env
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckOptions:
+    """Options of ``hamlet check-env``.
+
+    Attributes:
+        episodes: Episodes of random play; the first one in two copies side by side.
+        longest: Steps after which an episode is left.
+        seed: From which they are drawn.
+    """
+
+    episodes: int = 3
+    longest: int = 1000
+    seed: int = 0
+
+
+COMMAND = Command(
+    "hamlet check-env",
+    ("MODULE:FACTORY",),
+    (Group("check", CheckOptions, pairs=False),),
+    "Play a PettingZoo environment at random, before any training, and name the first thing that is wrong\n"
+    "with it: the agent, what of it, its shape, type or value, and the step. FACTORY is a function of MODULE,\n"
+    "which is found from here, that makes the environment. Status 2 where something is wrong.\n\n"
+    "example: hamlet check-env pettingzoo.sisl.pursuit_v5:parallel_env",
+)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Check, and say what it is."""
+    (place,), parsed = COMMAND.parse(argv)
+    options = CheckOptions(**parsed.values["check"])
+    require(options.episodes >= 1, f"--episodes must be at least 1, not {options.episodes}")
+    require(options.longest >= 1, f"--longest must be at least 1, not {options.longest}")
+    try:
+        found = check_env(place, episodes=options.episodes, longest=options.longest, seed=options.seed)
+    except AssertionError as wrong:
+        raise RequestError(f"{place}: {wrong}") from wrong
+    print("\n".join(_told(found)))
+    return 0
+
+
+def _told(found: Findings) -> list[str]:
+    env = found.environment
+    lines = [f"{env.factory} can be trained on."]
+    for group, seats in zip(env.groups, env.plan.groups, strict=True):
+        masked = ", masked" if seats.choices else ""
+        lines.append(
+            f"  {_names(group.names)}: see {_spoken(group.observation, seats.observation.dtype)}, "
+            f"act {_spoken(group.action, '')}{masked}"
+        )
+    lengths = f"{min(found.lengths)} to {max(found.lengths)}" if len(set(found.lengths)) > 1 else f"{found.lengths[0]}"
+    left = ", the last one left before its end (--longest)" if found.unfinished else ""
+    lines += [f"  {remark}" for remark in env.remarks]
+    lines.append(f"  episodes of {lengths} steps{left}; {found.speed:,.0f} steps/s in one process")
+    return lines + [f"  note: {note}" for note in found.notes]
+
+
+def _names(names: tuple[str, ...]) -> str:
+    return ", ".join(names) if len(names) <= 4 else f"{names[0]} … {names[-1]} ({len(names)} agents)"
+
+
+def _spoken(space: Space, dtype: str) -> str:
+    if isinstance(space, Box):
+        shape = " x ".join(map(str, space.shape)) or "one number"
+        low, high = space.bounds
+        return f"Box {low.min():g} … {high.max():g} of {shape}" + (f" {dtype}" if dtype else "")
+    return f"one of {space.n}" if isinstance(space, Discrete) else f"one each of {', '.join(map(str, space.sizes))}"

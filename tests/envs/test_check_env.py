@@ -1,0 +1,90 @@
+"""What is wrong with an environment is named before any training."""
+
+from dataclasses import replace
+
+import pytest
+
+import doubles
+from hamlet.cli import main
+from hamlet.envs import check, from_pettingzoo
+from hamlet.errors import RequestError
+from hamlet.testing import check_env
+
+
+@pytest.fixture(scope="module")
+def found():
+    """What the doubles are, found out once: every question costs a process."""
+    return {factory: from_pettingzoo(factory) for factory in (doubles.Faulty, doubles.Odd)}
+
+
+@pytest.fixture
+def quick(monkeypatch, found):
+    monkeypatch.setattr(
+        check, "from_pettingzoo", lambda factory, **options: replace(found[factory], options=tuple(options.items()))
+    )
+
+
+WRONG = [
+    (
+        doubles.Faulty,
+        {"fault": "nan"},
+        r"in step 3 after reset\(seed=\d+\): the observation\[2\] of agent 'walker_1' is nan",
+    ),
+    (doubles.Faulty, {"fault": "raise"}, "in step 3 .* the environment raises ValueError: the floor gave way"),
+    (doubles.Faulty, {"fault": "shape"}, r"agent 'walker_1' has shape \(4,\), and its space \(3,\)"),
+    (doubles.Faulty, {"fault": "reset shape"}, r"after reset\(seed=\d+\): .* 'walker_0' has shape \(3, 1\)"),
+    (doubles.Faulty, {"fault": "no reward"}, "agent 'walker_1' acted, and has no reward"),
+    (doubles.Faulty, {"fault": "reward"}, "the reward of agent 'walker_1' is nan"),
+    (doubles.Faulty, {"fault": "joins"}, "agent 'stranger' is in agents, not in possible_agents"),
+    (doubles.Odd, {"oddity": "no seed"}, "reset with the same seed differ: the observation of agent 'walker_0'"),
+    (doubles.Odd, {"oddity": "remembers"}, "does not begin as that one did: the observation of agent 'walker_0'"),
+    (doubles.Odd, {"oddity": "shares"}, "in step 1: .* same actions differ: reward of agent 'walker_1'"),
+    (doubles.Odd, {"oddity": "stays"}, "agent 'walker_1' was terminated or truncated, and is still in agents"),
+    (doubles.Odd, {"oddity": "numbers"}, "whether agent 'walker_0' is terminated is 0, neither True nor False"),
+    (doubles.Odd, {"oddity": "twice"}, "agents has one of its names twice"),
+]
+
+
+@pytest.mark.parametrize(("factory", "options", "said"), WRONG, ids=[next(iter(w[1].values())) for w in WRONG])
+def test_the_first_thing_wrong_is_named(quick, monkeypatch, factory, options, said):
+    monkeypatch.setattr(doubles.Odd, "runs", 0)
+    with pytest.raises(AssertionError, match=said):
+        check_env(factory, **options)
+
+
+def test_what_is_odd_and_can_be_trained_on_is_noted(quick):
+    notes = check_env(doubles.Odd, oddity="bounds").notes
+    assert "the observation of agent 'walker_0' has type float32, and its space float64: it is cast" in notes
+    assert any(
+        note.startswith("the observation[1] of agent 'walker_0' lies outside its space, 0 … 1") for note in notes
+    )
+    assert "observation_space() makes a new space at every call" in check_env(doubles.Odd, oddity="new spaces").notes[0]
+    assert check_env(doubles.Odd).notes == ()
+
+
+def test_sound_environments_pass_whatever_their_agents_are():
+    assert check_env(doubles.Mortal).lengths == (4, 4, 4)
+    assert check_env(doubles.Turns, episodes=2).lengths == (6, 6)
+    found = check_env(doubles.Masked, longest=3)
+    assert found.lengths == (3, 3, 3) and found.unfinished and found.speed > 0
+
+
+def test_the_command_says_what_it_is_or_what_is_wrong(capsys):
+    assert main(["check-env", "doubles:Motley", "--episodes", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "doubles:Motley can be trained on."
+    assert lines[1] == "  walker_0: see Box -inf … inf of 3 float32, act one of 3"
+    assert lines[2] == "  walker_1: see Box -1e+09 … 1e+09 of 5 float32, act one each of 2, 4"
+    assert lines[3] == "  walker_2: see one of 7, act Box -1 … 3 of 2"
+    assert lines[5].startswith("  the critic sees the observations of all agents joined, 23")
+    assert main(["check-env", "doubles:Faulty"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("hamlet: doubles:Faulty: in step 3") and len(said.splitlines()) == 1
+    for words, said in ((["doubles"], "write MODULE:FACTORY"), ([], "MODULE:FACTORY is missing")):
+        assert main(["check-env", *words]) == 2
+        assert said in capsys.readouterr().err
+
+
+def test_what_cannot_be_made_is_refused():
+    with pytest.raises(RequestError, match="the game is not installed"):
+        check_env(doubles.broken_factory)
