@@ -7,6 +7,9 @@ exit status: 2 where the request itself is wrong, 1 where a correct request fail
 import difflib
 from collections.abc import Iterable
 
+# How many choices a refusal names: more hide the nearest.
+_LISTED = 20
+
 
 class RequestError(ValueError):
     """The request is wrong: refused before any work, exit status 2."""
@@ -25,7 +28,8 @@ def unknown(kind: str, name: str, choices: Iterable[str]) -> RequestError:
     names = sorted(choices)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.0)
     nearest = f"; the nearest is {near[0]!r}" if near else ""
-    return RequestError(f"there is no {kind} {name!r}{nearest} (of {', '.join(names)})")
+    rest = f"of {', '.join(names)}" if len(names) <= _LISTED else f"one of {len(names)}"
+    return RequestError(f"there is no {kind} {name!r}{nearest} ({rest})")
 
 
 def require(condition: bool, message: str) -> None:

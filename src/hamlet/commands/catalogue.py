@@ -8,7 +8,6 @@ from typing import Any
 
 from hamlet.algorithms import ALGORITHMS
 from hamlet.commands.options import Command, Group
-from hamlet.commands.values import required
 from hamlet.envs.registry import ENTRY_POINTS, ENVIRONMENTS
 from hamlet.errors import RequestError, RunError, unknown
 from hamlet.presets import PRESETS
@@ -70,17 +69,11 @@ def _environments() -> list[tuple[str, str]]:
     rows = []
     for name, load in sorted(environments().items()):
         factory = load()
-        options = " ".join(
-            _spelt(option.flags, option.default) for option in Group("env", factory, prefixed=True).options
+        options = ", ".join(
+            option.flags[0].removeprefix("--env.") for option in Group("env", factory, prefixed=True).options
         )
-        rows.append((name, f"{_first_line(factory)}  {options}"))
+        rows.append((name, f"{_first_line(factory)} ({options})" if options else _first_line(factory)))
     return rows
-
-
-def _spelt(flags: tuple[str, ...], default: Any) -> str:
-    if len(flags) == 2:
-        return flags[0 if default else 1]
-    return f"{flags[0]} {'…' if required(default) else default}"
 
 
 def _presets() -> list[tuple[str, str]]:
