@@ -248,7 +248,8 @@ def test_every_help_has_an_example_or_options_and_fits_80_columns(argv, capsys, 
 def test_list_names_everything(capsys):
     assert main(["list"]) == 0
     out = capsys.readouterr().out
-    for name in [*algorithms.ALGORITHMS, "mpe/simple_spread", *presets.PRESETS, "(agents, continuous, local-ratio, max-steps)"]:
+    options = "(agents, continuous, local-ratio, max-steps)"
+    for name in [*algorithms.ALGORITHMS, "mpe/simple_spread", *presets.PRESETS, options]:
         assert name in out
     assert main(["list", "envs"]) == 0
     assert "happo" not in capsys.readouterr().out
