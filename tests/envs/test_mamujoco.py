@@ -14,7 +14,7 @@ import pytest
 from hamlet.envs import make, mamujoco
 from hamlet.envs.mamujoco import layout
 from hamlet.envs.mamujoco.layout import layout_of, original
-from hamlet.envs.mamujoco.rules import Runner
+from hamlet.envs.mamujoco.rules import Moved, Runner
 from hamlet.envs.mamujoco.scenarios import SCENARIOS
 from hamlet.envs.player import seed_of
 from hamlet.errors import RequestError, RunError
@@ -155,6 +155,30 @@ def test_falls_end_an_episode_when_the_package_says_so():
     assert fell >= 2
 
 
+@pytest.mark.parametrize("name", ["Ant-4x2", "HalfCheetah-2x3", "Hopper-3x1", "Humanoid-9|8", "HumanoidStandup-9|8"])
+def test_rules_judge_as_gymnasium_does_also_where_play_seldom_comes(name):
+    scenario, partition = name.split("-")
+    body = original(scenario, partition, 1).single_agent_env.unwrapped
+    random, rules = np.random.default_rng(0), SCENARIOS[scenario].rules
+    bounds = np.array([0.2, 0.7, 1.0, 2.0])  # of heights, to stand on exactly
+    healthy = []
+    for turn in range(400):
+        body.data.qpos[:] = random.normal(scale=0.2, size=body.model.nq)
+        body.data.qpos[1:3] = random.choice([*bounds, *random.uniform(0.0, 2.2, 4)], 2)
+        body.data.qpos[2] = random.choice([body.data.qpos[2], -0.2, 0.1, 0.2])
+        body.data.qvel[:] = random.choice([1.0, 40.0]) * random.normal(size=body.model.nv)
+        body.data.cfrc_ext[:] = random.choice([0.1, 1000.0, 1e5]) * random.normal(size=body.data.cfrc_ext.shape)
+        action, speed = random.uniform(-0.4, 0.4, body.model.nu), random.normal()
+        body.data.ctrl[:] = action
+        quantities = {key: read(body.data)[None] for key, read in layout.QUANTITIES.items()}
+        verdict = rules.judge(Moved(np.array([speed]), action[None], quantities, body.model.opt.timestep))
+        first = body.data.qpos[2] if scenario == "HumanoidStandup" else speed
+        np.testing.assert_allclose(verdict.reward[0], body._get_rew(first, action)[0], rtol=1e-9, err_msg=str(turn))
+        healthy.append(verdict.healthy[0])
+        assert verdict.healthy[0] == getattr(body, "is_healthy", True)
+    assert hasattr(body, "is_healthy") == (0 < sum(healthy) < len(healthy))
+
+
 def test_defaults_are_those_of_gymnasium():
     import gymnasium
 
@@ -278,6 +302,24 @@ def test_what_is_no_number_stops_the_run_by_name(monkeypatch):
     monkeypatch.setattr(copies._physics, "wait", lambda: None)
     with pytest.raises(RunError, match=r"copy 3, episode 0 \(seed \d+\), step 1: qvel\[2\] of the simulation is inf"):
         copies.receive()
+
+
+def test_partitions_that_the_package_lacks_are_those_of_the_papers():
+    def dealt(scenario, partition):
+        """Every agent's actuators, agents in their own order."""
+        found = layout_of(scenario, partition, 1)
+        pairs = [
+            (int(name.removeprefix("agent_")), actuators.tolist())
+            for names, group in zip(found.names, found.actuator, strict=True)
+            for name, actuators in zip(names, group, strict=True)
+        ]
+        return [actuators for _, actuators in sorted(pairs)]
+
+    assert dealt("HalfCheetah", "3x2") == [[2, 1], [0, 5], [4, 3]]
+    assert dealt("Walker2d", "3x2") == [[2, 1], [0, 5], [4, 3]]
+    assert dealt("Walker2d", "6x1") == [[2], [1], [0], [5], [4], [3]]
+    assert dealt("Ant", "8x1") == [[2], [3], [4], [5], [6], [7], [0], [1]]
+    assert sorted(dealt("Humanoid", "17x1")) == [[actuator] for actuator in range(17)]
 
 
 def test_agents_of_equal_widths_form_a_group():

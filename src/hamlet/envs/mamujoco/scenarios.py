@@ -27,7 +27,7 @@ class Scenario:
         place: What moves forward: the first slide, the torso, or the centre of mass.
         noise: How first velocities are drawn.
         given: The partitions that gymnasium-robotics has.
-        joints: The others: their joints, agents apart by commas, in the order of HARL's published partitions.
+        joints: The others, as the papers deal them out: joints of an agent apart by spaces, agents by commas.
         segments: Whether it has as many segments as the partition says, N agents × M segments each.
     """
 
