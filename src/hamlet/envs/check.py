@@ -8,13 +8,14 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from hamlet.envs import block
+from hamlet.envs.host import HostEnvironment
 from hamlet.envs.pettingzoo import PettingZoo, from_pettingzoo
 from hamlet.envs.player import Broken, Player, parallel, seed_of
 from hamlet.envs.soundness import fault, look
@@ -174,6 +175,7 @@ class _Seat:
     def __init__(self, environment: PettingZoo, env: Watched) -> None:
         self.env = env
         self.seconds = 0.0
+        self._environment = environment
         self._groups, self._plan = environment.groups, environment.plan
         wanted = block.arrays(self._plan, 1)
         memory = block.allocate(block.size(wanted))
@@ -201,18 +203,9 @@ class _Seat:
 
     def choose(self, time: str, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Random actions that the masks allow."""
-        found: dict[str, np.ndarray] = {}
-        for g, group in enumerate(self._groups):
-            action, count = group.action, len(group.names)
-            if isinstance(action, Box):
-                low, high = (np.clip(bound, -1e3, 1e3) for bound in action.bounds)
-                found[f"action/{g}"] = rng.uniform(low, high, (count, *action.shape)).astype(np.float32)
-                continue
-            sizes = action.sizes if isinstance(action, MultiDiscrete) else (action.n,)
-            mask = self.rows.get(f"{time}/available/{g}", np.ones((count, action.width), bool))
-            parts = np.split(mask * rng.uniform(0.1, 1.0, mask.shape), np.cumsum(sizes)[:-1], axis=-1)
-            found[f"action/{g}"] = np.stack([part.argmax(-1) for part in parts], -1).reshape(count, *action.shape)
-        return found
+        masks = tuple(self._arrays.get(f"{time}/available/{g}") for g in range(len(self._groups)))
+        actions = choices(self._environment, masks, rng, 1)
+        return {f"action/{g}": action[0] for g, action in enumerate(actions)}
 
     def compare(self, others: Mapping[str, np.ndarray], said: str) -> None:
         """See that another copy, or another time, brought the same."""
@@ -240,6 +233,25 @@ class _Seat:
             raise Unfit(f"{when}: {error}") from None
         except Exception as error:
             raise Unfit(f"{when} the environment raises {type(error).__name__}: {error}") from error
+
+
+def choices(
+    environment: HostEnvironment, available: Sequence[np.ndarray | None], rng: np.random.Generator, copies: int
+) -> tuple[np.ndarray, ...]:
+    """Random actions of every group that the masks allow, ``[E, N, …]``: choices uniformly, numbers within bounds."""
+    found = []
+    for group, mask in zip(environment.groups, available, strict=True):
+        action, shape = group.action, (copies, len(group.names))
+        if isinstance(action, Box):
+            low, high = (np.clip(bound, -1e3, 1e3) for bound in action.bounds)
+            found.append(rng.uniform(low, high, (*shape, *action.shape)).astype(np.float32))
+            continue
+        sizes = action.sizes if isinstance(action, MultiDiscrete) else (action.n,)
+        chance = rng.uniform(0.1, 1.0, (*shape, action.width)) * (1 if mask is None else mask)
+        parts = np.split(chance, np.cumsum(sizes)[:-1], axis=-1)
+        chosen = np.stack([part.argmax(-1) for part in parts], -1)
+        found.append(chosen.reshape(*shape, *action.shape).astype(np.int32))
+    return tuple(found)
 
 
 @contextlib.contextmanager

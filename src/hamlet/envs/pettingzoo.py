@@ -65,15 +65,19 @@ class PettingZoo:
             raise RequestError(f"the critic cannot see state() of {self.factory}: {why}; use state='observations'")
         _ = self.state_shape
 
-    @cached_property
+    @property
     def groups(self) -> tuple[Group, ...]:
         """The agents, in groups of equal spaces, in the environment's order."""
+        return self._groups
+
+    @cached_property
+    def _groups(self) -> tuple[Group, ...]:
         return tuple(
             Group(tuple(agent.name for agent in agents), _space(agents[0].observation), _space(agents[0].action))
             for agents in self._grouped
         )
 
-    @cached_property
+    @property
     def state_shape(self) -> tuple[int, ...]:
         """Shape of the critic's state."""
         own = self._own_state
@@ -84,7 +88,7 @@ class PettingZoo:
         """It is not: PettingZoo has no way to put an environment back into an old episode."""
         return False
 
-    @cached_property
+    @property
     def remarks(self) -> tuple[str, ...]:
         """Where the critic's state comes from, and whether agents act in turns."""
         shape = " x ".join(map(str, self.state_shape))
@@ -97,7 +101,7 @@ class PettingZoo:
             lines.append("agents act in turns: one that waits has a single choice, from which it learns nothing")
         return tuple(lines)
 
-    @cached_property
+    @property
     def plan(self) -> Plan:
         """What copies exchange with the one who acts."""
         return Plan(tuple(_seats(agents) for agents in self._grouped), self._own_state, self.description.turns)
