@@ -7,7 +7,7 @@ import shlex
 import pytest
 
 from documents import ROOT, blocks
-from hamlet.commands import catalogue, certify, evaluate, request, resume
+from hamlet.commands import catalogue, certify, check_env, evaluate, request, resume
 
 READERS = {
     "train": request.read,
@@ -15,6 +15,7 @@ READERS = {
     "resume": resume.COMMAND.parse,
     "list": catalogue.main,
     "certify": certify.read,
+    "check-env": check_env.COMMAND.parse,
 }
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", *(str(p.relative_to(ROOT)) for p in sorted((ROOT / "docs").rglob("*.md")))]
 
