@@ -87,7 +87,7 @@ class Motley(Walk):
         super().__init__(agents=5, steps=steps)
 
     def observation_space(self, agent):
-        spaces = {"walker_1": Box(-1e9, 1e9, (5,), np.float64), "walker_2": Discrete(7)}
+        spaces = {"walker_1": Box(-1e9, 1e9, (5,), np.float64), "walker_2": Discrete(7, start=3)}
         return spaces.get(
             agent, Box(0, 255, (2, 2), np.uint8) if agent > "walker_2" else super().observation_space(agent)
         )
@@ -103,7 +103,7 @@ class Motley(Walk):
         seen = super().seen()
         if "walker_1" in seen:
             seen["walker_1"] = np.full(5, self.place["walker_1"], np.float64)
-            seen["walker_2"] = np.int64(self.time % 7)
+            seen["walker_2"] = np.int64(3 + self.time)
             seen |= {name: np.full((2, 2), 200 + self.time, np.uint8) for name in ("walker_3", "walker_4")}
         return seen
 
@@ -200,7 +200,7 @@ class Faulty(Walk):
         answer = super().step(actions)
         if self.time != self.at or not self.chosen:
             return answer
-        seen, rewards, ends, _, infos = answer
+        seen, rewards, ends, cuts, infos = answer
         match self.fault:
             case "raise":
                 raise ValueError("the floor gave way")
@@ -226,6 +226,9 @@ class Faulty(Walk):
                 self.agents.append("walker_0" if "walker_0" not in self.agents else "stranger")
             case "four":
                 return seen, rewards, ends, infos
+            case "no last":
+                cuts["walker_1"] = True
+                del seen["walker_1"]
             case "mask":
                 infos["walker_0"]["action_mask"] = np.ones(3)
         return answer

@@ -115,7 +115,7 @@ def test_a_copy_plays_the_same_in_any_company():
 
 
 def test_episodes_are_begun_by_their_number():
-    env = from_pettingzoo(doubles.Walk, processes=1, steps=2)
+    env = from_pettingzoo(doubles.Walk, processes=2, steps=2)
     _, found = played(env, 4, count=2)
     with opened(env) as copies:
         again = copies.begin(np.array([2, 1]))
@@ -130,6 +130,10 @@ def test_episodes_are_begun_by_their_number():
         assert snapshot["episode"].tolist() == [3, 2]
         blank = env.blank(2)
         assert {k: (v.shape, v.dtype) for k, v in blank.items()} == {k: (v.shape, v.dtype) for k, v in snapshot.items()}
+        # So is one of which some workers' answers have been awaited, when the waiting was interrupted.
+        copies.send(chosen(env, again, np.random.default_rng(0)))
+        copies.workers[0].answer(5.0)
+        assert (copies.begin(np.array([2, 1])).observation[0] == again.observation[0]).all()
         # A step that is under way when an episode is begun is forgotten.
         copies.send(chosen(env, again, np.random.default_rng(0)))
         assert (copies.begin(np.array([2, 1])).observation[0] == again.observation[0]).all()
@@ -178,6 +182,15 @@ def test_unlike_agents_are_grouped_and_none_is_padded():
     joined = np.concatenate([step.view.observation[0][0, 0], step.view.observation[1][0, 0],
                              np.eye(7)[2], np.full(8, 202.0)])  # fmt: skip
     assert (step.view.state[0] == joined.astype(np.float32)).all()
+
+
+def test_choices_that_are_seen_are_counted_from_zero_and_must_be_among_those_of_the_space():
+    env = from_pettingzoo(doubles.Motley, processes=1, steps=9)
+    first, found = played(env, 6, count=1)  # the space begins at 3, and so does the double
+    assert first.observation[2].tolist() == [[0]]
+    assert [step.view.observation[2].tolist() for step in found] == [[[k]] for k in range(1, 7)]
+    with pytest.raises(RunError, match=r"step 7 .*'walker_2' is 10, which is none of the choices of its space"):
+        played(env, 7, count=1)
 
 
 def test_actions_are_handed_over_as_the_spaces_have_them():
@@ -278,6 +291,8 @@ def test_what_cannot_be_played_is_refused_in_a_line(factory, said):
 def test_options_that_the_factory_does_not_take_and_numbers_that_are_none_are_refused():
     with pytest.raises(RequestError, match="unexpected keyword argument 'stpes'"):
         from_pettingzoo(doubles.Walk, stpes=3)
+    with pytest.raises(RequestError, match="the option steps is a list, which a run cannot keep: write a tuple"):
+        from_pettingzoo(doubles.Walk, steps=[3])
     env = from_pettingzoo(doubles.Walk)
     for wrong in ({"copies": 0}, {"processes": 0}, {"timeout": 0.0}):
         with pytest.raises(RequestError, match=next(iter(wrong))):

@@ -181,6 +181,7 @@ BROKEN = [
     ("no observation", "agent 'walker_1' is there, and has no observation"),
     ("shape", r"the observation of agent 'walker_1' has shape \(4,\), and its space \(3,\)"),
     ("joins", "agent 'stranger' is in agents, not in possible_agents"),
+    ("no last", "agent 'walker_1' is truncated without a last observation"),
     ("four", "step\\(\\) does not give five dictionaries"),
     ("mask", "agent 'walker_0' has an action_mask in its infos, which it had not after the first reset"),
 ]

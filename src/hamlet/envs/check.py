@@ -257,8 +257,9 @@ def choices(
 @contextlib.contextmanager
 def _from_here() -> Iterator[None]:
     """Modules are found from the working directory, as workers find them."""
+    before = list(sys.path)
     sys.path.insert(0, os.getcwd())
     try:
         yield
     finally:
-        sys.path.remove(os.getcwd())
+        sys.path[:] = before

@@ -5,6 +5,7 @@ form a group and nothing is padded; float64 becomes float32, and uint8 stays wha
 """
 
 import os
+import pickle
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -122,7 +123,7 @@ class PettingZoo:
             self.description,
             self.groups,
             self.plan,
-            self.processes or len(os.sched_getaffinity(0)),
+            self.processes or _cores(),
             self.timeout,
             self.on_failure == "restart",
         )
@@ -171,6 +172,8 @@ def from_pettingzoo(
     """
     place = place_of(factory)
     pairs = tuple(options.items())
+    for name, value in pairs:
+        _refuse_unsendable(name, value)
     description = probe(place, pairs, timeout)
     return PettingZoo(
         factory=place,
@@ -182,6 +185,19 @@ def from_pettingzoo(
         state=state,
         description=description,
     )
+
+
+def _refuse_unsendable(name: str, value: Any) -> None:
+    """An option goes to workers, and into the configuration of a compiled program."""
+    try:
+        pickle.dumps(value)
+        hash(value)
+    except Exception as error:
+        advice = {list: "write a tuple", dict: "write one option for each"}.get(type(value), "give numbers or words")
+        raise RequestError(
+            f"the option {name} is a {type(value).__name__}, which a run cannot keep: {advice}, and let the factory "
+            "make of them what it needs"
+        ) from error
 
 
 def place_of(factory: Callable[..., Any] | str) -> str:
@@ -219,6 +235,11 @@ def place_of(factory: Callable[..., Any] | str) -> str:
         f"the factory {what} cannot be sent to another process: put it in a module, at its top level, and give its "
         "options as keywords"
     )
+
+
+def _cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _at(module: str, name: str) -> Any:

@@ -98,7 +98,7 @@ class PettingZooCopies:
         self._episode, self._steps, self._failed = (np.zeros(len(numbers), np.int64) for _ in range(3))
         self._view: View | None = None
         self._lines: list[str] = []
-        self._waiting = self._closed = False
+        self._closed = False
         self.workers: list[Process] = []
         shares = np.array_split(np.arange(len(numbers)), min(terms.processes, len(numbers)))
         self._setups = [self._setup(tuple(int(row) for row in share)) for share in shares]
@@ -127,7 +127,7 @@ class PettingZooCopies:
 
     def begin(self, episode: np.ndarray) -> View:
         """Begin, in every copy, the episode of the number given."""
-        if self._waiting:  # nobody wants that step any more
+        if self._pending:  # nobody wants that step any more
             self._collect()
         self._arrays["episode"][:] = self._episode[:] = episode
         self._steps[:], self._failed[:] = _RESET, 0
@@ -151,7 +151,6 @@ class PettingZooCopies:
         self._steps += 1
         for process in self.workers:
             process.ask(worker.STEP)
-        self._waiting = True
 
     def receive(self) -> Step:
         """Wait for that step.
@@ -159,7 +158,7 @@ class PettingZooCopies:
         Raises:
             RunError: A copy cannot go on.
         """
-        assert self._waiting and self._view is not None, "send comes before receive"
+        assert self._pending and self._view is not None, "send comes before receive"
         failed, last = self._collect(), self._view
         arrival = self._look("arrival")
         outcome = Outcome(*(self._arrays[name].copy() for name in ("reward", "terminated", "truncated", "cut")))
@@ -202,6 +201,11 @@ class PettingZooCopies:
             self._arrays = {}  # the last that holds the block
             os.close(self._memory)
 
+    @property
+    def _pending(self) -> bool:
+        """Whether an answer is awaited; where a person interrupted the waiting, that of some workers alone."""
+        return any(process.pending for process in self.workers)
+
     def _look(self, time: Literal["arrival", "fresh"]) -> View:
         return look(self._terms.groups, self._terms.plan, self._arrays, time)
 
@@ -211,11 +215,10 @@ class PettingZooCopies:
         Raises:
             RunError: Something failed and is not to be begun anew, or cannot be.
         """
-        self._waiting = False
         answers: list[Lost | list[Incident]] = []
         for process in self.workers:
             try:
-                answers.append(self._heard(process))
+                answers.append(self._heard(process) if process.pending else [])
             except Lost as lost:
                 answers.append(lost)
         failed: list[int] = []

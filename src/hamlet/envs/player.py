@@ -70,6 +70,7 @@ class Player:
         self._names = plan.names
         self._numbers = {name: k for k, name in enumerate(plan.names)}
         self._decode = [_decoder(env.action_space(name)) for name in plan.names]
+        self._choices = [_observed_choices(env.observation_space(name)) for name in plan.names]
         # What an observation usually is: one comparison of each stands for the whole examination.
         self._usual: list[Any] = [None] * len(plan.names)
 
@@ -125,6 +126,8 @@ class Player:
                 left.append(k)
             else:
                 alive[k] = True
+            if is_cut and not ends and name not in observations:
+                raise Broken(f"agent {name!r} is truncated without a last observation, from which it would bootstrap")
             if name in observations or not ends:
                 self._show("arrival", k, observations, infos)
             if k in left:
@@ -157,18 +160,20 @@ class Player:
         except KeyError:
             raise Broken(f"agent {name!r} is there, and has no observation") from None
         mask = None
-        if type(value) is dict:
+        if isinstance(value, dict):
             value, mask = _parts(name, value)
         if seats.choices:
             if mask is None:
-                mask = infos.get(name, {}).get("action_mask")
+                mask = (infos.get(name) or {}).get("action_mask")
             if mask is not None or not self._plan.turns:
                 self._rows[f"{time}/available/{g}"][slot] = _mask(name, mask, seats.choices)
             else:
                 self._rows[f"{time}/available/{g}"][slot] = True
-        elif "action_mask" in infos.get(name, ()):
+        elif "action_mask" in (infos.get(name) or ()):
             raise Broken(f"agent {name!r} has an action_mask in its infos, which it had not after the first reset")
-        if type(value) is not np.ndarray or self._usual[k] != (value.shape, value.dtype):
+        if (choices := self._choices[k]) is not None:
+            value = _chosen(name, value, *choices)
+        elif type(value) is not np.ndarray or self._usual[k] != (value.shape, value.dtype):
             value = observation(name, value, seats.observation.shape, seats.observation.dtype)
             self._usual[k] = (value.shape, value.dtype)
         self._rows[f"{time}/observation/{g}"][slot] = value
@@ -202,6 +207,8 @@ class Player:
         assert wanted is not None
         try:
             value = np.asarray(self.env.state())
+            if wanted.dtype == "uint8" and value.dtype != np.uint8:
+                raise Broken(f"state() has type {value.dtype}, and had uint8 before")
             if value.shape != wanted.shape:
                 raise Broken(
                     f"state() has shape {value.shape}, and had {wanted.shape} before; "
@@ -274,6 +281,29 @@ def observation(name: str, value: Any, shape: tuple[int, ...], dtype: str) -> np
         and not 0 <= array.min() <= array.max() < 256
     ):
         raise Broken(f"the observation of agent {name!r} has entries beyond 0 … 255, and its space is uint8")
+    return array
+
+
+def _observed_choices(space: Any) -> tuple[np.ndarray, np.ndarray] | None:
+    """Where the choices that an agent sees begin, and how many there are; None where it sees numbers."""
+    if type(space).__name__ == "Dict":
+        space = space.spaces["observation"]
+    match type(space).__name__:
+        case "Discrete":
+            return np.asarray(space.start), np.asarray(space.n)
+        case "MultiDiscrete":
+            return np.asarray(getattr(space, "start", 0)), np.asarray(space.nvec)
+        case "MultiBinary":
+            return np.asarray(0), np.full(space.shape, 2)
+        case _:
+            return None
+
+
+def _chosen(name: str, value: Any, starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Choices that are seen, counted from 0."""
+    array = np.asarray(observation(name, value, sizes.shape, "int32") - starts)
+    if (array < 0).any() or (array >= sizes).any():
+        raise Broken(f"the observation of agent {name!r} is {value}, which is none of the choices of its space")
     return array
 
 

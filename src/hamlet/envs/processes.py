@@ -30,7 +30,11 @@ class Lost(Exception):
 
 
 class Process:
-    """One worker."""
+    """One worker.
+
+    Attributes:
+        pending: Whether it was asked something that it has not answered.
+    """
 
     def __init__(self, setup: Setup, memory: int) -> None:
         self._memory = memory
@@ -39,7 +43,7 @@ class Process:
         # Each has its own: the kernel tells one process, or group of them, for every pipe.
         watched, self._life = os.pipe()
         self._dump = block.allocate(0)
-        self._asked = time.monotonic()
+        self._asked, self.pending = time.monotonic(), True
         package = str(Path(worker.__file__).parents[1])
         descriptors = (theirs.fileno(), watched, self._dump, memory)
         path = list(dict.fromkeys([os.getcwd(), *(place or os.getcwd() for place in sys.path)]))
@@ -66,7 +70,7 @@ class Process:
 
     def ask(self, message: bytes) -> None:
         """Send one of the worker's messages."""
-        self._asked = time.monotonic()
+        self._asked, self.pending = time.monotonic(), True
         with contextlib.suppress(BrokenPipeError):
             self._connection.send_bytes(message)
 
@@ -79,6 +83,7 @@ class Process:
         left = max(0.0, self._asked + timeout - time.monotonic())
         if not self._connection.poll(left):
             raise Lost(f"gave no answer for {timeout:g} s")
+        self.pending = False
         try:
             return self._connection.recv_bytes()
         except (EOFError, ConnectionResetError):
