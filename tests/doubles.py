@@ -80,6 +80,16 @@ class Mortal(Walk):
         return {agent: agent == "walker_0" and self.time == 3 for agent in self.agents}
 
 
+class Sometimes(Walk):
+    """The first agent stays away from episodes with odd seeds; and it talks."""
+
+    def reset(self, seed=None, options=None):
+        print("let us play")
+        super().reset(seed)
+        self.agents = self.agents[seed % 2 :]
+        return self.seen(), {agent: {} for agent in self.agents}
+
+
 class Motley(Walk):
     """Every agent has other spaces, in float64, beyond zero, of several choices; the last two are alike."""
 
@@ -343,5 +353,5 @@ def imports():
     import sys
 
     env = Walk(agents=1)
-    env.possible_agents = [name for name in ("jax", "equinox", "numpy", "hamlet.cli") if name in sys.modules]
+    env.possible_agents = [name for name in ("jax", "equinox", "hamlet", "numpy") if name in sys.modules]
     return env

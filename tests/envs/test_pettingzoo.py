@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -112,6 +113,7 @@ def test_a_copy_plays_the_same_in_any_company():
     for a, b in zip(alone, among, strict=True):
         assert (a.view.observation[0][0] == b.view.observation[0][2]).all()
         assert (a.outcome.reward[0] == b.outcome.reward[2]).all()
+        assert (b.view.observation[0][0] != b.view.observation[0][2]).any()
 
 
 def test_episodes_are_begun_by_their_number():
@@ -156,6 +158,21 @@ def test_agents_die_are_cut_alone_and_come_back():
     assert found[1].arrival.observation[0][0, 1, 1] == 2 and found[2].arrival.observation[0][0, 0, 1] == 3
     assert (found[2].arrival.observation[0][0, 1] == 0).all() and (found[3].arrival.observation[0][0, :2] == 0).all()
     assert found[1].outcome.reward[0, 1] >= 0.5 and (found[2].outcome.reward[0, 1] == 0.0)
+
+
+def test_an_agent_may_stay_away_from_an_episode_and_what_environments_print_is_no_output(capfd):
+    env = from_pettingzoo(doubles.Sometimes, processes=1, steps=2)
+    first, found = played(env, 12, count=1)  # the double refuses actions of the absent
+    there = [seed_of(0, 0, k) % 2 == 0 for k in range(7)]
+    assert {(True, False), (False, True)} <= set(itertools.pairwise(there))
+    for k, view in enumerate([first, *(step.view for step in found[1::2])]):
+        assert view.alive.tolist() == [[there[k], True]]
+        assert (view.observation[0][0, 0] == 0).all() != there[k]
+    for k, step in enumerate(found[1::2]):
+        assert step.outcome.truncated.all() and step.outcome.cut.tolist() == [[there[k], True]]
+        assert step.outcome.reward[0, 0] == 0 or there[k]
+    out, err = capfd.readouterr()
+    assert out == "" and "let us play" in err
 
 
 def test_at_a_limit_of_time_agents_would_act_on():
@@ -312,6 +329,6 @@ def test_a_function_is_found_where_a_module_holds_it():
     assert from_pettingzoo(simple_spread_v3.parallel_env).factory == "mpe2.simple_spread_v3:parallel_env"
 
 
-def test_workers_do_without_jax():
+def test_workers_do_without_jax_and_leave_the_library_to_be_imported_whole():
     """What they have imported is told in the names of the agents."""
     assert [group.names for group in from_pettingzoo(doubles.imports).groups] == [("numpy",)]

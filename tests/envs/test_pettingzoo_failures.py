@@ -105,6 +105,15 @@ def test_a_copy_that_raises_begins_its_next_episode_and_no_other_does(opened):
     assert (failed.view.observation[0][1] == np.stack(list(fresh.values()))).all()
 
 
+@pytest.mark.parametrize("fault", ["raise", "die"])
+def test_a_copy_that_fails_in_its_first_step_is_cut_at_the_first_view(opened, fault):
+    copies = opened(faulty(fault, at=1, steps=2, seed=seed_of(0, 1, 1)))
+    ended, failed = play(copies, 3)[1:]
+    assert ended.outcome.truncated.all() and copies.failures()[0].startswith("copy 1 at step 1 of episode 1")
+    assert (failed.arrival.observation[0][1] == ended.view.observation[0][1]).all()
+    assert (failed.arrival.observation[0][1, :, 1] == 0).all() and failed.arrival.alive[1].all()
+
+
 def test_what_raises_changes_nothing_that_depends_on_the_number_of_processes(opened):
     plays = []
     for processes in (1, 2):
