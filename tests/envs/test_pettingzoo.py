@@ -18,7 +18,7 @@ from hamlet.training.configuration import decode, encode
 
 @contextlib.contextmanager
 def opened(env, count=2, seed=0, first=0):
-    copies = env.open(seed, range(first, first + count))
+    copies = replace(env, copies=count).open(seed, range(first, first + count))
     try:
         yield copies
     finally:

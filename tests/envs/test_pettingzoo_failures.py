@@ -37,7 +37,7 @@ def opened():
     before, made = descriptors(), []
 
     def open_(env, count=3, seed=0):
-        made.append(env.open(seed, range(count)))
+        made.append(replace(env, copies=count).open(seed, range(count)))
         made[-1].begin(np.zeros(count, int))
         return made[-1]
 
@@ -248,7 +248,7 @@ from dataclasses import replace
 import numpy as np
 from hamlet.envs import from_pettingzoo
 import doubles
-idle = from_pettingzoo(doubles.Faulty, processes=2, state="observations")
+idle = from_pettingzoo(doubles.Faulty, processes=2, copies=2, state="observations")
 serving = replace(idle, factory="doubles:Served", processes=1)
 hanging = replace(idle, options=(("fault", "hang in C"), ("at", 1)))
 opened = [env.open(0, range(2)) for env in (idle, serving, hanging)]

@@ -31,7 +31,7 @@ LONG = {
 
 def compare(place, options, steps, processes=2, seed=3):
     """Play two copies, and each of them by hand; how often agents left before the others."""
-    env = from_pettingzoo(place, processes=processes, **options)
+    env = from_pettingzoo(place, processes=processes, copies=2, **options)
     options = {name: value for name, value in options.items() if name != "state"}
     own = [parallel(find(place)(**options)) for _ in range(2)]
     rng, episode, alone = np.random.default_rng(seed), [0, 0], 0

@@ -35,7 +35,7 @@ class PettingZoo:
         factory: What makes one copy, ``package.module:function``.
         options: Keyword arguments for it, as pairs.
         copies: How many copies are trained on where the algorithm is given by its name.
-        processes: Worker processes of as many copies as are opened at once; None for one a core.
+        processes: Worker processes of all copies; some that are opened alone get their share. None for one a core.
         timeout: Seconds after which a worker that has not answered is taken to hang.
         on_failure: Whether a copy that raises, hangs or dies begins its next episode, or stops the run.
         state: What the critic sees: what ``state()`` gives, the observations joined, or by itself the first that works.
@@ -117,13 +117,15 @@ class PettingZoo:
         Raises:
             RequestError: The environment cannot be made, or is another by now.
         """
+        # Halves that take turns are open at once: more workers than cores would keep each other from stepping.
+        processes = (self.processes or _cores()) * min(1.0, len(numbers) / self.copies)
         terms = Terms(
             self.factory,
             self.options,
             self.description,
             self.groups,
             self.plan,
-            self.processes or _cores(),
+            max(1, round(processes)),
             self.timeout,
             self.on_failure == "restart",
         )
@@ -159,7 +161,7 @@ def from_pettingzoo(
     Args:
         factory: A function of a module, or its place ``"package.module:function"``; it makes a ParallelEnv or AECEnv.
         copies: How many copies are trained on where the algorithm is given by its name.
-        processes: Worker processes of as many copies as are opened at once; None for one a core. It changes no result.
+        processes: Worker processes of all copies together; None for one a core. It changes no result.
         timeout: Seconds after which a worker that has not answered is taken to hang.
         on_failure: ``"restart"``: a copy that raises, hangs or dies begins its next episode, and the run says so;
             ``"stop"``: it stops the run.
