@@ -9,15 +9,16 @@ from typing import Any, Literal
 
 from hamlet import presets
 from hamlet.algorithms import ALGORITHMS
-from hamlet.commands.catalogue import environments
+from hamlet.commands.catalogue import environments, factory
 from hamlet.commands.options import HELP, Command, Group, Parsed
 from hamlet.commands.values import Steps
-from hamlet.envs.base import Environment
+from hamlet.envs.host import AnyEnvironment
 from hamlet.errors import RequestError, unknown
 from hamlet.haml.template import Haml
 from hamlet.training import configuration
 from hamlet.training.directory import CONFIGURATION
 from hamlet.training.durable import one_line
+from hamlet.training.venue import venue
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +59,7 @@ class Request:
     """What is to be trained, resolved."""
 
     algorithm: Haml
-    environment: Environment
+    environment: AnyEnvironment
     labels: dict[str, Any]
     options: TrainOptions
 
@@ -71,6 +72,7 @@ BARE = Command(
     "Train a team, then print what it earns beside random play.\n\n"
     "examples:\n"
     "  hamlet train happo mpe/simple_spread --steps 2M --out runs/a\n"
+    "  hamlet train happo MODULE:FACTORY              any PettingZoo environment, made by FACTORY of MODULE\n"
     "  hamlet train happo mpe/simple_spread --help    its hyperparameters and env options\n"
     "  hamlet train --from runs/a/config.json         the same run once more",
 )
@@ -104,18 +106,15 @@ def read(argv: Sequence[str]) -> Request:
 
 def _declare(name: str, environment: str | None, preset: str | None, argv: Sequence[str]) -> Request:
     """The request for an algorithm and an environment by name; the environment is absent only where help is asked."""
-    known = environments()
-    if environment is not None and environment not in known:
-        raise unknown("environment", environment, known)
+    make = None if environment is None else factory(environment)
     preset = preset or (presets.default(environment, name) if environment is not None else None) or "none"
     table = _table(preset, name, None)
     run = Group("run", TrainOptions, {"preset": preset}, pairs=False)
     words = (name, environment or "ENV")
-    if environment is None:
+    if environment is None or make is None:
         Command(
             USAGE, words, (run, Group("hyperparameter", table.func, table.keywords)), _about(table.func)
         ).show_help()
-    make = known[environment]()
     options = Group("env", make, prefixed=True)
     draft = Command(USAGE, words, (run, options, Group("hyperparameter", table.func)), _about(table.func, make))
     _refuse_strange(draft, name, argv)
@@ -134,11 +133,12 @@ def _declare(name: str, environment: str | None, preset: str | None, argv: Seque
         command.show_help()
     parsed = command.parse(rest)[1]
     algorithm = _built(table, parsed.values["hyperparameter"])
+    env = venue(env).sized(algorithm.sampling.copies)
     labels = {"algorithm_name": name, "environment_name": environment, "preset": None if preset == "none" else preset}
     return Request(algorithm, env, labels, TrainOptions(**parsed.values["run"]))
 
 
-def _table(preset: str, name: str, env: Environment | None) -> "partial[Haml]":
+def _table(preset: str, name: str, env: AnyEnvironment | None) -> "partial[Haml]":
     """An algorithm's factory with a preset's values, or with none."""
     return partial(ALGORITHMS[name]) if preset == "none" else presets.find(preset, name, env)
 

@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import math
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -53,7 +54,8 @@ def _check(options: TrainOptions) -> None:
 def _directories(request: Request) -> dict[int, Path]:
     """Where each seed's run goes."""
     options, labels = request.options, request.labels
-    name = f"{labels['algorithm_name']}-{str(labels['environment_name']).replace('/', '-')}"
+    environment = re.sub("[/:]", "-", str(labels["environment_name"]))
+    name = f"{labels['algorithm_name']}-{environment}"
     many = options.seeds is not None
     out = options.out or _free(Path("runs") / (name if many else f"{name}-seed-{options.seed}"))
     if not many:
