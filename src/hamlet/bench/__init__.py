@@ -7,13 +7,14 @@ from typing import Any
 
 from hamlet.errors import RequestError, unknown
 
-_USAGE = """usage: hamlet bench [speed [ALGORITHM] | scaling | environments | mamujoco | records [NAME ...]]
+_USAGE = """usage: hamlet bench [speed [ALGORITHM] | scaling | environments | mamujoco | host | records [NAME ...]]
 
   speed [ALGORITHM]   train ALGORITHM (happo) on continuous spread with the paper's settings: env steps per second, the
                       share of the machine's matrix rate, compile time, peak memory
   scaling             the same update from 3 to 48 agents
   environments        environments alone, random actions
   mamujoco            multi-agent MuJoCo alone, beside the maintainers' one environment
+  host                HAPPO on host environments: env steps per second, and where the time goes (act, step, wait, learn)
   records             list the records in benchmarks/records: which exist, which are missing, what each would cost
   records NAME ...    make records (or go on with those that were interrupted); 'missing' stands for all that are
 """
@@ -45,6 +46,10 @@ def main(argv: Sequence[str]) -> int:
             from hamlet.bench import mamujoco
 
             _print(mamujoco.measure_all())
+        case ["host"]:
+            from hamlet.bench import host
+
+            _print(host.measure_all())
         case ["records"]:
             print("\n".join(records.table(_RECORDS)))
         case ["records", *names]:
@@ -57,9 +62,9 @@ def main(argv: Sequence[str]) -> int:
                 record = records.make(name, _RECORDS, _WORK)
                 print(f"{name}: {record['seconds']:.0f} s, written to {_RECORDS / f'{name}.json'}")
         case [name, *_]:
-            if name in ("scaling", "environments", "mamujoco"):
+            if name in ("scaling", "environments", "mamujoco", "host"):
                 raise RequestError(f"hamlet bench {name} takes no arguments")
-            raise unknown("benchmark", name, ("speed", "scaling", "environments", "mamujoco", "records"))
+            raise unknown("benchmark", name, ("speed", "scaling", "environments", "mamujoco", "host", "records"))
     return 0
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hamlet import presets
-from hamlet.bench import discount, environments, learning, scaling, seeds, speed, theory
+from hamlet.bench import discount, environments, host, learning, scaling, seeds, speed, theory
 from hamlet.envs.simple_spread import SimpleSpread
 from hamlet.errors import unknown
 from hamlet.training import manifest
@@ -114,6 +114,14 @@ RECORDS: dict[str, Record] = {
     "speed-hatrpo": Record("HATRPO, likewise, with its four claims asserted", 0.8, _speed("hatrpo")),
     "speed-sequential": Record("HAPPO's time over MAPPO's without sharing", 1.5, _sequential),
     "speed-environments": Record("environments alone, random actions", 1.0, _environments),
+    "speed-host-mpe2": Record(
+        "HAPPO on mpe2's continuous spread in worker processes, 20 copies, the paper's settings",
+        0.7,
+        lambda work: host.mpe2(),
+    ),
+    "speed-mamujoco-training": Record(
+        "HAPPO on HalfCheetah-2x3, 64 copies, the paper's settings", 0.7, lambda work: host.half_cheetah()
+    ),
     "speed-mamujoco": Record("multi-agent MuJoCo alone, beside the maintainers' one environment", 2.0, _mamujoco),
     "speed-seeds": Record("two seeds one after another, and at once in two processes", 3.0, seeds.measure),
     "scaling": Record("3 to 48 agents", 6.0, lambda work: scaling.measure()),

@@ -81,6 +81,10 @@ class PettingZoo:
     @property
     def state_shape(self) -> tuple[int, ...]:
         """Shape of the critic's state."""
+        return self._state_shape
+
+    @cached_property
+    def _state_shape(self) -> tuple[int, ...]:
         own = self._own_state
         return joined_shape(self.groups) if own is None else own.shape
 
@@ -92,6 +96,10 @@ class PettingZoo:
     @property
     def remarks(self) -> tuple[str, ...]:
         """Where the critic's state comes from, and whether agents act in turns."""
+        return self._remarks
+
+    @cached_property
+    def _remarks(self) -> tuple[str, ...]:
         shape = " x ".join(map(str, self.state_shape))
         if self._own_state is not None:
             lines = [f"the critic sees the environment's own state(), {shape}"]

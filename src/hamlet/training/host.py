@@ -150,6 +150,8 @@ def compile_program(algorithm: Haml, env: HostEnvironment, devices: Sequence[Dev
             [half.rows for half in games.halves],
             devices[0],
         )
+        actors = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), outline.learner.team.actors)
+        acting.warm(actors, games, outline.play)
         update = _compile_update(algorithm, env, outline, storage, lay)
         sizes = update.memory_analysis()
         needed = 0 if sizes is None else sizes.temp_size_in_bytes + sizes.argument_size_in_bytes

@@ -63,6 +63,13 @@ class Acting:
         self._weights = tuple(jax.device_put(jax.tree.leaves(actors), self._device))
         self._noises = self._noise(jax.device_put(key, self._device))
 
+    def warm(self, actors: tuple[Actor, ...], games: Games, play: HostPlay) -> None:
+        """Compile, so that the first rollout need not."""
+        self.begin(actors, jax.random.key(0))
+        for number, half in enumerate(games.halves):
+            memory = tuple(None if m is None else m[half.rows] for m in play.memory)
+            self(0, number, half.view, play.start[half.rows], memory)
+
     def __call__(self, step: int, half: int, view: View, start: np.ndarray, memory: Any) -> tuple[Any, Any]:
         """Actions as numpy arrays, and the memory after them."""
         actions, memory = self._act(

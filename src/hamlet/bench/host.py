@@ -1,0 +1,103 @@
+"""How fast host environments train here, and where the time goes."""
+
+import resource
+import statistics
+import time
+from typing import Any
+
+import jax
+import numpy as np
+
+from hamlet import presets
+from hamlet.envs import from_pettingzoo, make
+from hamlet.envs.host import HostEnvironment
+from hamlet.haml.template import Haml
+from hamlet.training import devices
+from hamlet.training.host_games import Games
+from hamlet.training.venue import venue
+
+# The whole run has so many iterations, as far as learning rates that fall are concerned.
+_TOTAL = 1_000_000
+
+
+def measure(algorithm: Haml, env: HostEnvironment, *, iterations: int = 10, warm: int = 2) -> dict[str, Any]:
+    """Time iterations of training, after some that are not counted, and the environment alone before and after.
+
+    Returns:
+        Raw seconds of every iteration and of its parts, the medians, and steps per second.
+    """
+    place = venue(env)
+    alone = [_alone(algorithm, env)]
+    program = place.compile(algorithm, devices.select(None), 0)
+    rows: list[dict[str, float]] = []
+    try:
+        training = program.place(place.begin(algorithm)(0))
+        for _ in range(warm + iterations):
+            began, worked = time.perf_counter(), time.process_time()
+            training, info = program.call(training, 1, _TOTAL)
+            row = {name: float(info[f"time/{name}"][0]) for name in ("act", "step", "wait", "learn")}
+            spent = {"seconds": time.perf_counter() - began, "core_seconds": time.process_time() - worked}
+            rows.append(spent | row)
+    finally:
+        program.close()
+    alone.append(_alone(algorithm, env))
+    kept = rows[warm:]
+    middle = {name: statistics.median(row[name] for row in kept) for name in kept[0]}
+    return {
+        "env_steps_per_second": algorithm.sampling.batch / middle["seconds"],
+        "environment_alone_steps_per_second": alone,
+        "env_steps_per_iteration": algorithm.sampling.batch,
+        "copies": algorithm.sampling.copies,
+        "median": middle,
+        "iterations": kept,
+        "compile_seconds": program.compile_seconds,
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def _alone(algorithm: Haml, env: HostEnvironment, seconds: float = 3.0) -> float:
+    """Steps per second of the copies in their two halves, with uniform actions drawn beforehand."""
+    copies = algorithm.sampling.copies
+    games = Games(env, 0, copies)
+    try:
+        games.begin(np.zeros(copies, np.int32))
+        actions = [_random(env, half.rows.stop - half.rows.start) for half in games.halves]
+        for half, drawn in zip(games.halves, actions, strict=True):
+            half.copies.send(drawn[0])
+        turn, began = 0, time.perf_counter()
+        while (passed := time.perf_counter() - began) < seconds:
+            turn += 1
+            for half, drawn in zip(games.halves, actions, strict=True):
+                half.copies.receive()
+                half.copies.send(drawn[turn % len(drawn)])
+        for half in games.halves:
+            half.copies.receive()
+        return turn * copies / passed
+    finally:
+        games.close()
+
+
+def _random(env: HostEnvironment, copies: int, turns: int = 8) -> list[tuple[np.ndarray, ...]]:
+    keys = jax.random.split(jax.random.key(0), (turns, len(env.groups)))
+    draw = lambda key, group: np.asarray(  # noqa: E731
+        jax.vmap(jax.vmap(group.action.sample))(jax.random.split(key, (copies, len(group.names))))
+    )
+    return [tuple(draw(keys[turn, g], group) for g, group in enumerate(env.groups)) for turn in range(turns)]
+
+
+def mpe2(**changes: Any) -> dict[str, Any]:
+    """HAPPO on mpe2's continuous spread, as PettingZoo has it, with the paper's settings: 20 copies of 200 steps."""
+    env = from_pettingzoo("mpe2.simple_spread_v3:parallel_env", copies=20, continuous_actions=True)
+    return measure(presets.find("paper/mpe", "happo", env)(**changes), env)
+
+
+def half_cheetah(**changes: Any) -> dict[str, Any]:
+    """HAPPO on HalfCheetah-2x3 with the paper's settings, its batch of about 4,000 steps in 64 copies."""
+    settings = {"copies": 64, "steps_per_rollout": 63} | changes
+    algorithm = presets.find("paper/mamujoco/HalfCheetah-2x3", "happo")(**settings)
+    return measure(algorithm, make("mamujoco/HalfCheetah-2x3"))
+
+
+def measure_all() -> dict[str, Any]:
+    """Both."""
+    return {"mpe2": mpe2(), "mamujoco": half_cheetah()}
