@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hamlet.distributions import Categorical, DiagonalNormal, MultiCategorical, noise
+from hamlet.distributions import Categorical, DiagonalNormal, MultiCategorical, TanhNormal, noise
 from hamlet.spaces import Box, Discrete, MultiDiscrete
 
 MASK = jnp.array([[True, False, True, True], [True, True, False, False], [False, True, False, False]])
@@ -82,11 +82,19 @@ def test_choices_are_drawn_as_often_as_they_are_likely():
             np.testing.assert_allclose(shares, np.exp(part.log_probs), atol=4 * 0.5 / 20_000**0.5)
 
 
+UNEVEN = Box((-1.0, 0.0), (1.0, 10.0), (2,))
+
+
+def squashed(mean, std, space=UNEVEN):
+    return TanhNormal(DiagonalNormal(jnp.asarray(mean), jnp.asarray(std)), space)
+
+
 CASES = {
     "categorical": (lambda x: Categorical.from_logits(x), 4),
     "masked": (lambda x: Categorical.from_logits(x, MASK[0]), 4),
     "multi": (lambda x: MultiCategorical.from_logits(x, (2, 3)), 5),
     "normal": (lambda x: DiagonalNormal(x[:2], 0.5 * jax.nn.sigmoid(x[2:])), 4),
+    "squashed": (lambda x: squashed(x[:2], 0.5 * jax.nn.sigmoid(x[2:])), 4),
 }
 
 
@@ -130,3 +138,68 @@ def test_masks_of_several_choices_are_cut_as_their_logits_are():
     policy = MultiCategorical.from_logits(logits(16, 5), (2, 3), mask)
     np.testing.assert_array_equal(jnp.exp(policy.parts[0].log_probs) > 0, mask[:2])
     np.testing.assert_array_equal(jnp.exp(policy.parts[1].log_probs) > 0, mask[2:])
+
+
+def test_a_squashed_normal_is_the_change_of_variables_and_its_density_has_mass_one_within_the_bounds():
+    mean, std = np.array([0.3, -1.2]), np.array([0.4, 0.2])
+    low, high = (bound.astype(float) for bound in UNEVEN.bounds)
+    u = mean + std * np.linspace(-6, 6, 2001)[:, None]
+    action = low + (high - low) * (1 + np.tanh(u)) / 2
+    normal = -0.5 * ((u - mean) / std) ** 2 - np.log(std * np.sqrt(2 * np.pi))
+    density = normal - np.log((high - low) / 2 * (1 - np.tanh(u) ** 2))
+    policy = squashed(jnp.broadcast_to(jnp.array(mean), (2001, 2)), jnp.broadcast_to(jnp.array(std), (2001, 2)))
+    np.testing.assert_allclose(policy.log_prob(jnp.array(action)), density.sum(-1), rtol=1e-4, atol=2e-4)
+    assert np.trapezoid(np.exp(density), action, axis=0) == pytest.approx(1, abs=1e-6)
+    entropy = -np.trapezoid(np.exp(density) * density, action, axis=0).sum()
+    np.testing.assert_allclose(policy.entropy()[0], entropy, atol=1e-4)
+    np.testing.assert_allclose(policy.mode()[0], (low + (high - low) * (1 + np.tanh(mean)) / 2), rtol=1e-5)
+
+
+@pytest.mark.parametrize("mean", [0.0, 0.7, 3.0, -8.0])
+def test_the_entropy_of_a_squashed_normal_is_within_a_ten_thousandth_of_the_integral(mean):
+    unit = Box(-1.0, 1.0, (1,))
+    for std in (1e-3, 0.1, 0.5, 1.0):
+        z = np.linspace(-10, 10, 200_001)
+        u = mean + std * z
+        stretch = 2 * (np.log(2) - np.abs(u) - np.log1p(np.exp(-2 * np.abs(u))))
+        weight = np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi)
+        expected = 0.5 * np.log(2 * np.pi * np.e * std**2) + np.trapezoid(weight * stretch, z)
+        np.testing.assert_allclose(squashed([mean], [std], unit).entropy(), expected, atol=1e-4)
+
+
+def test_near_and_at_the_bounds_a_squashed_normal_is_finite_and_right():
+    far = squashed(jnp.array([20.0, -20.0]), jnp.array([3.0, 3.0]))
+    action, found = far.sample_with_log_prob(jnp.array([0.5, -0.5]))
+    np.testing.assert_allclose(action, [1.0, 10 / (1 + np.exp(43.0))], rtol=1e-5)
+    assert action[0] == 1
+    u = np.array([21.5, -21.5])
+    stretch = np.log(np.array([1.0, 5.0])) + 2 * (np.log(2) - np.abs(u))
+    expected = (-0.5 * 0.25 - np.log(3 * np.sqrt(2 * np.pi)) - stretch).sum()
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    slope = jax.grad(lambda m: squashed(m, far.base.std).sample_with_log_prob(jnp.array([0.5, -0.5]))[1])
+    np.testing.assert_allclose(slope(far.base.mean), [2.0, -2.0], atol=1e-3)
+    for at in ([-1.0, 0.0], [1.0, 10.0], [np.nextafter(np.float32(1), np.float32(0)), 1e-20]):
+        value, slope = jax.value_and_grad(lambda m, at=at: squashed(m, jnp.ones(2)).log_prob(jnp.array(at)))(
+            jnp.zeros(2)
+        )
+        assert np.isfinite(value) and np.isfinite(slope).all()
+    # Near 0 numbers are fine enough to tell a u of −20 from its neighbours.
+    np.testing.assert_allclose(
+        jax.grad(lambda m: squashed(m, jnp.ones(2)).log_prob(action))(far.base.mean)[1], -1.5, rtol=1e-4
+    )
+    assert jax.grad(lambda m: squashed(m, jnp.ones(2)).mode()[0])(jnp.zeros(2))[0] == 1.0
+
+
+def test_samples_of_a_squashed_normal_lie_within_the_bounds_of_each_entry_and_have_the_density_that_is_said():
+    policy = squashed(jnp.array([0.5, -4.0]), jnp.array([2.0, 4.0]))
+    drawn = noise(UNEVEN, jax.random.key(0), 5000)
+    actions, found = jax.vmap(policy.sample_with_log_prob)(drawn)
+    np.testing.assert_array_equal(actions, jax.vmap(policy.sample)(drawn))
+    assert all(UNEVEN.contains(action) for action in np.asarray(actions))
+    assert (np.asarray(actions).max(0) > [0.99, 9.9]).all() and (np.asarray(actions).min(0) < [-0.99, 0.1]).all()
+    inside = (np.abs(np.asarray(policy.base.sample(drawn))) < 5).all(-1)
+    np.testing.assert_allclose(jax.vmap(policy.log_prob)(actions)[inside], found[inside], atol=5e-3)
+    other = squashed(jnp.array([0.4, -3.0]), jnp.array([1.5, 4.5]))
+    assert policy.kl(other) == policy.base.kl(other.base)
+    ratio = jax.vmap(policy.log_prob)(actions) - jax.vmap(other.log_prob)(actions)
+    np.testing.assert_allclose(ratio.mean(), policy.kl(other), atol=4 * float(ratio.std()) / 5000**0.5)

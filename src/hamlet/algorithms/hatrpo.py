@@ -42,6 +42,9 @@ def hatrpo(
     hidden: tuple[int, ...] = (128, 128),
     memory: int = 0,
     chunk: int = 10,
+    squash: bool = False,
+    normalise_observations: bool = False,
+    normalise_rewards: bool = False,
     copies: int = 20,
     steps_per_rollout: int = 200,
     order: Order = "random",
@@ -66,6 +69,9 @@ def hatrpo(
         hidden: Widths of the hidden layers.
         memory: Width of a recurrent unit after them; 0 for none.
         chunk: Steps of a training sequence, with memory.
+        squash: Whether continuous actions go through tanh to their bounds, rather than being clipped to them.
+        normalise_observations: Whether networks see numbers in units of their running mean and deviation.
+        normalise_rewards: Whether rewards are in units of the running deviation of discounted returns.
         copies: Environment copies stepped together.
         steps_per_rollout: Steps of each copy between two updates.
         order: "random", anew each time, or "fixed".
@@ -92,6 +98,7 @@ def hatrpo(
             minibatches=critic_minibatches,
             decay=learning_rate_decay,
         ),
-        body=Body(hidden=hidden, memory=memory),
+        body=Body(hidden=hidden, memory=memory, normalise=normalise_observations, squash=squash),
         sharing=sharing,
+        normalise_rewards=normalise_rewards,
     )

@@ -37,6 +37,9 @@ def ippo(
     hidden: tuple[int, ...] = (128, 128),
     memory: int = 0,
     chunk: int = 10,
+    squash: bool = False,
+    normalise_observations: bool = False,
+    normalise_rewards: bool = False,
     copies: int = 20,
     steps_per_rollout: int = 200,
     sharing: Sharing = "none",
@@ -58,6 +61,9 @@ def ippo(
         hidden: Widths of the hidden layers.
         memory: Width of a recurrent unit after them; 0 for none.
         chunk: Steps of a training sequence, with memory.
+        squash: Whether continuous actions go through tanh to their bounds, rather than being clipped to them.
+        normalise_observations: Whether networks see numbers in units of their running mean and deviation.
+        normalise_rewards: Whether rewards are in units of the running deviation of discounted returns.
         copies: Environment copies stepped together.
         steps_per_rollout: Steps of each copy between two updates.
         sharing: "none", or "group": one set of parameters for agents of equal spaces.
@@ -83,6 +89,7 @@ def ippo(
             minibatches=critic_minibatches,
             decay=learning_rate_decay,
         ),
-        body=Body(hidden=hidden, memory=memory),
+        body=Body(hidden=hidden, memory=memory, normalise=normalise_observations, squash=squash),
         sharing=sharing,
+        normalise_rewards=normalise_rewards,
     )

@@ -20,6 +20,7 @@ from hamlet.errors import RequestError, unknown
 ENTRY_POINTS = "hamlet.envs"
 
 ENVIRONMENTS: dict[str, Callable[..., Any]] = {
+    "game/memory": small_games.Recall,
     "game/product": small_games.Product,
     "game/product_discrete": small_games.ProductDiscrete,
     "game/two_state": small_games.TwoStateGame,

@@ -224,3 +224,58 @@ class TwoStateGame:
 def _seen(state: TwoState) -> View:
     sight = jax.nn.one_hot(state.left, 2)
     return View((jnp.broadcast_to(sight[None], (2, 2)),), sight, (None,), None)
+
+
+class RecallState(eqx.Module):
+    """Each agent's bit, and the steps so far."""
+
+    bits: Int[Array, " 2"]
+    time: Int[Array, ""]
+
+
+@dataclass(frozen=True)
+class Recall:
+    """Each of two agents is shown a bit in the first step, and is asked for it in the last: ½ for each that is right.
+
+    In between nothing is seen. Whoever does not remember guesses, and the team earns ½ on average of the 1 there is.
+    The critic sees both bits and the time. The episode terminates after the last step.
+
+    Attributes:
+        length: Steps of an episode; at least 2.
+    """
+
+    length: int = 20
+
+    def __post_init__(self):
+        require(self.length >= 2, f"length must be at least 2, not {self.length}")
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """Both agents."""
+        return (Group(PAIR, Box(0.0, 1.0, (3,)), Discrete(2)),)
+
+    @property
+    def state_shape(self) -> tuple[int, ...]:
+        """Two bits, one number for each value, and the time."""
+        return (5,)
+
+    def reset(self, key: Key) -> tuple[RecallState, View]:
+        """Bits drawn evenly."""
+        state = RecallState(jax.random.bernoulli(key, shape=(2,)).astype(jnp.int32), jnp.int32(0))
+        return state, self._view(state)
+
+    def step(self, key: Key, state: RecallState, actions: tuple[Array, ...]) -> tuple[RecallState, View, Outcome]:
+        """One step; only what is done in the last one counts."""
+        del key
+        asked = state.time == self.length - 1
+        reward = jnp.where(asked & (actions[0] == state.bits), jnp.float32(0.5), 0.0)
+        after = RecallState(state.bits, state.time + 1)
+        return after, self._view(after), Outcome(reward, after.time >= self.length, jnp.zeros((), bool))
+
+    def _view(self, state: RecallState) -> View:
+        bits = jax.nn.one_hot(state.bits, 2)
+        shown = jnp.where(state.time == 0, bits, 0.0)
+        asked = jnp.full((2, 1), state.time == self.length - 1, jnp.float32)
+        clock = state.time.astype(jnp.float32)[None] / self.length
+        sight = jnp.concatenate((shown, asked), axis=-1)
+        return View((sight,), jnp.concatenate((bits.ravel(), clock)), (None,), None)

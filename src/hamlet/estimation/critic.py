@@ -15,6 +15,7 @@ from hamlet.estimation.fitting import Decay, adam, begin, descend, passes, shrun
 from hamlet.estimation.moments import Moments
 from hamlet.estimation.returns import mean
 from hamlet.estimation.trajectory import Trajectory, from_sequences, sequences, whole
+from hamlet.networks import heads
 from hamlet.networks.heads import Value
 from hamlet.networks.torso import Body, blank, encode
 from hamlet.roster import Group, Roster
@@ -206,6 +207,20 @@ class StateValue:
             infos.append(info)
         joined = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *infos)
         return CriticState(*(tuple(part) for part in zip(*fitted, strict=True))), joined
+
+    def observe(self, state: CriticState, roster: Roster, trajectory: Trajectory) -> CriticState:
+        """What was seen taken into the networks' running means and deviations, where they have them."""
+        alive, networks = trajectory.view.alive, []
+        for g, network in enumerate(state.networks):
+            made = network
+            if network.torso.running is not None:
+                living = None if alive is None or self.sees == "state" else roster.split(alive)[g]
+                counts = None if living is None else sequences(roster, g, living)
+                made = jax.vmap(heads.observe)(
+                    network, sequences(roster, g, self.seen(roster, g, trajectory.view)), counts
+                )
+            networks.append(made)
+        return CriticState(tuple(networks), state.optimisers, state.moments)
 
     def _fit_one(
         self,

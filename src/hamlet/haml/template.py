@@ -25,6 +25,7 @@ from hamlet.haml.objective import Experience
 from hamlet.haml.sampling import OnPolicy
 from hamlet.haml.scheme import Scheme, Sequential
 from hamlet.haml.surrogate import Surrogate
+from hamlet.networks import heads
 from hamlet.networks.heads import Actor
 from hamlet.networks.torso import Body, encode
 from hamlet.roster import Roster, Sharing
@@ -48,6 +49,7 @@ class Haml:
         critic: What foretells returns.
         body: The shape of actors and critics.
         sharing: Whether agents of equal spaces share parameters.
+        normalise_rewards: Whether they are learnt from in units of the running deviation of discounted returns.
         actions: The kinds of action spaces it can act in.
     """
 
@@ -60,6 +62,7 @@ class Haml:
     critic: StateValue
     body: Body = field(default_factory=Body)
     sharing: Sharing = "none"
+    normalise_rewards: bool = False
     actions: tuple[ActionKind, ...] = ("Discrete", "MultiDiscrete", "Box")
 
     @property
@@ -110,6 +113,19 @@ def experience(roster: Roster, group: int, trajectory: Trajectory, advantage: Fl
         advantage=jax.vmap(standardise)(cut(roster.split(advantage)[group]), alive),
         agents=roster.agents_per_unit(group),
     )
+
+
+def observe(roster: Roster, team: Team, trajectory: Trajectory) -> Team:
+    """The team with what its living agents saw taken into their running means and deviations, where they have them."""
+    view, actors = trajectory.view, []
+    for g, group in enumerate(roster.groups):
+        actor = team.actors[g]
+        if actor.torso.running is not None:
+            seen = sequences(roster, g, encode(view.observation[g], group.observation))
+            alive = None if view.alive is None else sequences(roster, g, roster.split(view.alive)[g])
+            actor = jax.vmap(heads.observe)(actor, seen, alive)
+        actors.append(actor)
+    return Team(tuple(actors), team.states)
 
 
 def _flat(action: Array, space: Space) -> Array:

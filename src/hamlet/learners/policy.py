@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 
 from hamlet.estimation.critic import CriticState
+from hamlet.estimation.rewards import RewardScale
 from hamlet.estimation.trajectory import Trajectory
-from hamlet.haml.template import Haml, Team, create, update
+from hamlet.haml.template import Haml, Team, create, observe, update
 from hamlet.roster import Roster
 from hamlet.types import Info, Key, Scalar
 
@@ -19,16 +20,19 @@ class Learner(eqx.Module):
     team: Team
     critic: CriticState
     memory: tuple[Any, ...]
+    rewards: RewardScale | None
 
 
 def init(algorithm: Haml, roster: Roster, state_shape: tuple[int, ...], key: Key) -> Learner:
     """A learner that has seen nothing."""
     team_key, critic_key = jax.random.split(key)
     seen_by = algorithm.critic.roster(roster, state_shape)
+    copies, streams = algorithm.sampling.copies, 1 if algorithm.critic.credits == "team" else len(roster.names)
     return Learner(
         create(algorithm, roster, team_key),
         algorithm.critic.create(critic_key, seen_by, algorithm.body),
-        algorithm.critic.blank(seen_by, algorithm.body, algorithm.sampling.copies),
+        algorithm.critic.blank(seen_by, algorithm.body, copies),
+        RewardScale.create(copies, streams) if algorithm.normalise_rewards else None,
     )
 
 
@@ -57,6 +61,9 @@ def step(
     """
     actor_key, critic_key = jax.random.split(key)
     critic, seen_by = algorithm.critic, algorithm.critic.roster(roster, state_shape)
+    rewards = learner.rewards
+    if rewards is not None:
+        rewards, trajectory = rewards(trajectory, critic.credits, algorithm.advantage.discount)
     estimate = critic.estimate(learner.critic, seen_by, trajectory, learner.memory)
     advantage, returns = algorithm.advantage(trajectory, estimate, critic)
     credit = jnp.broadcast_to(advantage, (*advantage.shape[:-1], len(roster.names)))
@@ -65,4 +72,6 @@ def step(
         learner.critic, seen_by, trajectory, estimate, returns, learner.memory, critic_key, remaining
     )
     memory = tuple(None if after is None else after[:, :, -1] for after in estimate.memory)
-    return Learner(team, state, memory), actor_info, critic_info
+    # Last, so that the old and the new policy of one update see the same numbers.
+    team, state = observe(roster, team, trajectory), critic.observe(state, seen_by, trajectory)
+    return Learner(team, state, memory, rewards), actor_info, critic_info

@@ -1,6 +1,6 @@
 """Heads: from features to a distribution over a space's actions, or to a value; and the networks they complete."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
@@ -8,7 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Shaped
 
-from hamlet.distributions import Categorical, DiagonalNormal, Distribution, MultiCategorical
+from hamlet.distributions import Categorical, DiagonalNormal, Distribution, MultiCategorical, TanhNormal
+from hamlet.errors import require
+from hamlet.networks.running import Running
 from hamlet.networks.torso import Body, Layer, Torso, repeated, width
 from hamlet.spaces import Box, Discrete, MultiDiscrete, Space
 from hamlet.types import Key
@@ -37,10 +39,21 @@ class Actor(eqx.Module):
     head: Layer
     scale: NormalScale | None
     space: Space = eqx.field(static=True)
+    squash: bool = eqx.field(static=True, default=False)
 
     @classmethod
     def create(cls, key: Key, observation: Space, action: Space, body: Body) -> "Actor":
-        """A fresh policy for the spaces of one agent."""
+        """A fresh policy for the spaces of one agent.
+
+        Raises:
+            RequestError: If actions are to be squashed to bounds that they do not have.
+        """
+        if body.squash and isinstance(action, Box):
+            low, high = action.bounds
+            bounded = np.isfinite(low).all() and np.isfinite(high).all() and (low < high).all()
+            require(
+                bool(bounded), f"--squash takes actions with two bounds, and {action} has none in places; leave it out"
+            )
         torso_key, head_key = jax.random.split(key)
         scale = NormalScale(jnp.ones(action.width)) if isinstance(action, Box) else None
         return cls(
@@ -48,6 +61,7 @@ class Actor(eqx.Module):
             Layer.create(head_key, _features(observation, body), action.width, gain=_GAIN),
             scale,
             action,
+            body.squash,
         )
 
     def __call__(
@@ -67,8 +81,9 @@ class Actor(eqx.Module):
                 return MultiCategorical.from_logits(out, sizes, available), memories
             case Box():
                 assert self.scale is not None
-                scale = repeated(self.scale(), out.shape[0] * out.shape[1])
-                return DiagonalNormal(out, scale.reshape(out.shape)), memories
+                scale = repeated(self.scale(), out.shape[0] * out.shape[1]).reshape(out.shape)
+                made = TanhNormal(DiagonalNormal(out, scale), self.space) if self.squash else DiagonalNormal(out, scale)
+                return made, memories
 
 
 class Value(eqx.Module):
@@ -96,6 +111,18 @@ def _features(seen: Space, body: Body) -> int:
     return body.memory or (body.hidden[-1] if body.hidden else width(seen))
 
 
+Network = TypeVar("Network", Actor, Value)
+
+
+def observe(network: Network, seen: Shaped[Array, "*B L O"], alive: Bool[Array, "*B L"] | None) -> Network:
+    """The same network with what was seen taken into its running mean and deviation, where it has them."""
+    running = network.torso.running
+    if running is None:
+        return network
+    return eqx.tree_at(lambda n: n.torso.running, network, running.merge(seen, alive))
+
+
 def parameter_count(networks: Any) -> int:
     """How many numbers some networks, or stacks of them, have to learn."""
-    return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(networks))
+    parts = jax.tree.leaves(networks, is_leaf=lambda part: isinstance(part, Running))
+    return sum(int(np.prod(leaf.shape)) for leaf in parts if not isinstance(leaf, Running))

@@ -21,6 +21,7 @@ from jaxtyping import Array, Bool, Float, Shaped
 from hamlet.errors import require
 from hamlet.networks.convolution import Convolution, features, is_image
 from hamlet.networks.init import orthogonal
+from hamlet.networks.running import Running
 from hamlet.spaces import Box, Discrete, MultiDiscrete, Space
 from hamlet.types import Key
 
@@ -32,10 +33,15 @@ class Body:
     Attributes:
         hidden: Width of every hidden layer.
         memory: Width H of a gated recurrent unit after them; 0 for none.
+        normalise: Whether what is seen is standardised by its running mean and deviation before them. Images and
+            choices are not: the ones are between 0 and 1, the others are no numbers.
+        squash: Whether an actor's numbers go through tanh to the bounds of its Box, rather than being clipped to them.
     """
 
     hidden: tuple[int, ...] = (128, 128)
     memory: int = 0
+    normalise: bool = False
+    squash: bool = False
 
     def __post_init__(self) -> None:
         """Refuse widths that are none."""
@@ -86,6 +92,7 @@ def normalise(x: Float[Array, "*B F"]) -> Float[Array, "*B F"]:
 class Torso(eqx.Module):
     """Layers, and a recurrent cell where there is memory. Its features are normalised by the layer that follows."""
 
+    running: Running | None
     convolution: Convolution | None
     layers: tuple[Layer, ...]
     cell: eqx.nn.GRUCell | None
@@ -95,12 +102,14 @@ class Torso(eqx.Module):
         """Fresh weights for what is seen."""
         *layer_keys, cell_key = jax.random.split(key, len(body.hidden) + 1)
         eye = Convolution.create(jax.random.fold_in(key, 0), seen) if is_image(seen) else None
+        numbers = isinstance(seen, Box) and not is_image(seen)
+        running = Running.create(width(seen)) if body.normalise and numbers else None
         widths = (width(seen), *body.hidden)
         layers = tuple(
             Layer.create(k, i, o, gain=2**0.5) for k, i, o in zip(layer_keys, widths[:-1], widths[1:], strict=True)
         )
         cell = eqx.nn.GRUCell(widths[-1], body.memory, key=cell_key) if body.memory else None
-        return cls(eye, layers, cell)
+        return cls(running, eye, layers, cell)
 
     def __call__(
         self,
@@ -115,14 +124,15 @@ class Torso(eqx.Module):
             memory: The memory before the first step; None without recurrence.
             start: True where an episode begins: the memory is cleared before that step.
         """
-        h = inputs
+        h = inputs if self.running is None else self.running(inputs)
         if self.convolution is not None:
             h = self.convolution(inputs.reshape(-1, *inputs.shape[2:])).reshape(*inputs.shape[:2], -1)
         for layer in self.layers:
             h = jax.nn.relu(layer(h))
         cell = self.cell
-        if cell is None or memory is None:
+        if cell is None:
             return h, None
+        assert memory is not None, "a recurrent torso needs the memory before the first step"
         seen = normalise(h)
 
         def step(m: Array, x: tuple[Array, Array]) -> tuple[Array, Array]:

@@ -1,0 +1,57 @@
+"""Rewards in units of how far returns spread: what is learnt from; what is reported stays as it was."""
+
+from typing import Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from hamlet.estimation.trajectory import Trajectory, whole
+from hamlet.networks.running import Running
+
+
+class RewardScale(eqx.Module):
+    """The discounted return so far of every stream, and its running deviation.
+
+        Gₜ = γ Gₜ₋₁ + rₜ from 0 in every episode,      r ← r / √(Var G + 10⁻⁸).
+
+    The rewards of a rollout are divided by the deviation of all G so far, that rollout included. Nothing is subtracted
+    and nothing clipped: it is the same game in other units. Once an agent with a stream of its own is dead, its G
+    counts no more.
+
+    Reference: VecNormalize of stable-baselines3, which goes by single steps, and clips.
+
+    Attributes:
+        total: G, ``[E, V]``.
+        spread: Its moments, stacked by stream.
+    """
+
+    total: Float[Array, "E V"]
+    spread: Running
+
+    @classmethod
+    def create(cls, copies: int, streams: int) -> "RewardScale":
+        """Nothing earned yet."""
+        return cls(jnp.zeros((copies, streams)), jax.vmap(lambda _: Running.create(1))(jnp.arange(streams)))
+
+    def __call__(
+        self, trajectory: Trajectory, credits: Literal["team", "own"], discount: float
+    ) -> tuple["RewardScale", Trajectory]:
+        """The scale after a rollout, and the rollout with its rewards in that scale."""
+        own = credits == "own"
+        reward = whole(trajectory.reward)[0]
+        earned = reward if own else reward.sum(-1, keepdims=True)
+        ended = whole(trajectory.terminated | trajectory.truncated)[0]
+
+        def step(total: Array, now: tuple[Array, Array]) -> tuple[Array, Array]:
+            total = discount * total + now[0]
+            return jnp.where(now[1][:, None], 0.0, total), total
+
+        after, totals = jax.lax.scan(step, self.total, (earned, ended))
+        alive = trajectory.view.alive
+        counts = None if alive is None or not own else jnp.moveaxis(whole(alive)[0], -1, 0)
+        spread = jax.vmap(Running.merge)(self.spread, jnp.moveaxis(totals, -1, 0)[..., None], counts)
+        deviation = jnp.sqrt(spread.variance[:, 0] + 1e-8)
+        scaled = trajectory.reward / deviation.reshape(1, 1, 1, -1)
+        return RewardScale(after, spread), eqx.tree_at(lambda t: t.reward, trajectory, scaled)

@@ -1,0 +1,153 @@
+"""Observations and rewards in units of their own spread: over the living, never trained, kept with the networks."""
+
+from functools import cache, partial
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import hamlet
+from games import Lamps, Pot
+from hamlet.algorithms import ALGORITHMS, happo, make
+from hamlet.estimation.rewards import RewardScale
+from hamlet.learners import policy
+from hamlet.networks.heads import parameter_count
+from hamlet.training.compiled import begin_training, iterate, roster_of
+from hamlet.training.rollout import rollout
+from pieces import masked_play, same
+
+T, E = 20, 4
+SIZES = {"hidden": (16,), "memory": 8, "chunk": 5, "copies": E, "steps_per_rollout": T}
+NORMALISED = {"normalise_observations": True, "normalise_rewards": True}
+NAMES = [pytest.param(n, marks=() if n in ("hatrpo", "ippo") else pytest.mark.slow) for n in ALGORITHMS]
+
+
+@cache
+def learnt(name):
+    """A learner of the masked game that has seen one rollout, its update as a function, and what comes of a second."""
+    at, algorithm = masked_play(), make(name, **SIZES, **NORMALISED)
+    start = begin_training(algorithm, at.env, 0).learner
+
+    @jax.jit
+    def step(learner, played):
+        return policy.step(algorithm, at.roster, at.env.state_shape, learner, played, jax.random.key(1))[0]
+
+    first = step(start, at.played)
+    return algorithm, step, start, first, step(first, at.played)
+
+
+def stacks(learner):
+    return [network.torso.running for network in (*learner.team.actors, *learner.critic.networks)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_moments_are_those_of_what_living_agents_saw_and_no_step_of_learning_moves_them(name):
+    """They are set once an iteration, to these very numbers: nothing else has touched them."""
+    algorithm, _, start, first, second = learnt(name)
+    at = masked_play()
+    view = at.played.view
+    seen = [np.asarray(o, np.float64).reshape(T * E, *o.shape[3:]) for o in view.observation]
+    alive = np.asarray(view.alive).reshape(T * E, 3)
+    rows = [[seen[0][:, 0], seen[0][alive[:, 1], 1]], [seen[1][:, 0]]]
+    if algorithm.critic.sees == "observation":
+        rows += rows
+    else:
+        rows.append([np.asarray(view.state, np.float64).reshape(T * E, -1)])
+    assert all((running.count == 0).all() for running in stacks(start))
+    for one, two, expected in zip(stacks(first), stacks(second), rows, strict=True):
+        for unit, values in enumerate(expected):
+            assert one.count[unit] == len(values) and two.count[unit] == 2 * len(values)
+            for found in (one, two):
+                np.testing.assert_allclose(found.mean[unit], values.mean(0), rtol=1e-4, atol=1e-5)
+                np.testing.assert_allclose(found.variance[unit], values.var(0), rtol=1e-4, atol=1e-5)
+    assert not same(first.team.actors[0].head, second.team.actors[0].head)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_whatever_junk_a_dead_agent_sees_or_does_no_bit_of_the_learner_changes(name):
+    algorithm, step, _, first, second = learnt(name)
+    at = masked_play()
+    played, dead = at.played, ~at.played.view.alive[..., 1]
+    gone = ~at.played.arrival.alive[..., 1]
+
+    def spoil(array, where, junk):
+        mine = array[..., 1, :] if array.ndim == 5 else array[..., 1]
+        shaped = where[..., None] if mine.ndim > where.ndim else where
+        index = (..., 1, slice(None)) if array.ndim == 5 else (..., 1)
+        return array.at[index].set(jnp.where(shaped, junk, mine))
+
+    for junk in (1e4, -3.0):
+        changed = {
+            "view": spoil(played.view.observation[0], dead, junk),
+            "arrival": spoil(played.arrival.observation[0], gone, junk),
+            "action": spoil(played.action[0], dead, 2 if junk > 0 else 0),
+            "available": spoil(played.view.available[0], dead, junk > 0),
+        }
+        where = lambda t: (  # noqa: E731
+            t.view.observation[0],
+            t.arrival.observation[0],
+            t.action[0],
+            t.view.available[0],
+        )
+        spoilt = eqx.tree_at(where, played, tuple(changed.values()))
+        if algorithm.critic.credits == "own":
+            spoilt = eqx.tree_at(lambda t: t.reward, spoilt, spoil(played.reward, dead, junk))
+        after = step(first, spoilt)
+        # What is carried over to the next rollout, the junk's memory and its return, is thrown away where an agent is
+        # reborn.
+        for part in ("team", "critic"):
+            assert same(getattr(after, part), getattr(second, part)), part
+        assert same(after.rewards.spread, second.rewards.spread)
+
+
+def test_statistics_are_no_parameters_and_images_have_none():
+    def outline(env, **settings):
+        return jax.eval_shape(lambda: begin_training(happo(hidden=(16,), copies=4, **settings), env, 0)).learner.team
+
+    assert parameter_count(outline(Pot(), **NORMALISED).actors) == parameter_count(outline(Pot()).actors)
+    assert outline(Lamps(), **NORMALISED).actors[0].torso.running is None
+
+
+def test_the_scale_of_rewards_is_the_deviation_of_discounted_returns_stream_by_stream():
+    at = masked_play()
+    reward, alive = (np.asarray(x, np.float64).reshape(T, E, 3) for x in (at.played.reward, at.played.view.alive))
+    ended = np.asarray(at.played.terminated | at.played.truncated).reshape(T, E)
+    for credits in ("team", "own"):
+        earned = reward if credits == "own" else reward.sum(-1, keepdims=True)
+        made = RewardScale.create(E, earned.shape[-1])
+        total, kept = np.zeros((E, earned.shape[-1])), [[] for _ in range(earned.shape[-1])]
+        for _ in range(2):
+            for t in range(T):
+                total = 0.9 * total + earned[t]
+                for stream, values in enumerate(kept):
+                    values += list(total[alive[t, :, stream] > 0, stream] if credits == "own" else total[:, stream])
+                total[ended[t]] = 0.0
+            made, scaled = jax.jit(partial(RewardScale.__call__, credits=credits, discount=0.9))(made, at.played)
+        np.testing.assert_allclose(made.total, total, rtol=1e-4, atol=1e-5)
+        deviation = np.array([np.std(values) for values in kept])
+        np.testing.assert_allclose(scaled.reward.reshape(T, E, 3), reward / deviation, rtol=1e-3, atol=1e-5)
+
+
+def test_reported_returns_stay_in_units_of_reward_and_a_policy_outside_of_training_has_the_same_statistics():
+    algorithm = happo(hidden=(16,), copies=4, steps_per_rollout=8, epochs=1, critic_epochs=1, **NORMALISED)
+    start, roster = begin_training(algorithm, Pot(), 0), roster_of(algorithm, Pot())
+    training, info = jax.jit(lambda t: iterate(algorithm, Pot(), t))(start)
+    key = jax.random.split(jax.random.fold_in(start.key, 0))[0]
+    actors = start.learner.team.actors
+    played = jax.jit(lambda play, key: rollout(Pot(), roster, actors, play, steps=8, length=1, key=key)[1])(
+        start.play, key
+    )
+    np.testing.assert_allclose(info["return"], played.reward.sum() / 8, rtol=1e-5)
+    assert training.learner.rewards.spread.count == 32 and training.learner.rewards.spread.variance[0, 0] > 0
+
+    actors = training.learner.team.actors
+    policy = hamlet.policy.Policy(roster, actors, algorithm.body)
+    mean = actors[0].torso.running.mean
+    other = eqx.tree_at(lambda a: a[0].torso.running.mean, actors, mean + jnp.array([[0.0, 90.0], [0.0, -90.0]]))
+    head = jnp.array([[[0.0] * 16, [1.0] * 16]] * 2).at[:, :, 8:].multiply(-1.0)
+    pair = [eqx.tree_at(lambda a: a[0].head.weight, team, head) for team in (actors, other)]
+    seen = [{"left": np.array([a, 1.0]), "right": np.array([a, 1.0])} for a in np.linspace(-3, 3, 7)]
+    answers = [[hamlet.policy.Policy(roster, team, algorithm.body).act(o) for o in seen] for team in pair]
+    assert answers[0] != answers[1] and policy.act(seen[0])
