@@ -15,22 +15,19 @@ from hamlet.haml.template import experience
 from hamlet.training.compiled import begin_training, iterate, roster_of
 from hamlet.training.rollout import rollout
 
-T, E, L = 20, 4, 5
+T, E, L = 40, 4, 5
 ENV = MaskedRecurrent()
-# HATRPO by default: the others differ from it in what is done with these numbers, not in how they come about.
-NAMES = [pytest.param(name, marks=() if name == "hatrpo" else pytest.mark.slow) for name in ALGORITHMS]
 
 
 @cache
 def after_training(name):
     """A third rollout; for every group the log-probabilities of its actions, step by step and in training's chunks."""
-    settings = {"hidden": (16,), "memory": 8, "chunk": L, "copies": E, "steps_per_rollout": T}
+    settings = {"hidden": (16,), "memory": 8, "chunk": L, "copies": E, "steps_per_rollout": 20}
     algorithm = make(name, **settings, normalise_observations=True)
     roster = roster_of(algorithm, ENV)
     training = begin_training(algorithm, ENV, 0)
     step = jax.jit(lambda training: iterate(algorithm, ENV, training)[0])
-    for _ in range(2):
-        training = step(training)
+    training = step(step(training))
     actors = training.learner.team.actors
 
     @jax.jit
@@ -67,7 +64,9 @@ def _walked(g, actors, play, played):
     return jax.vmap(one, in_axes=axes)(actors, *agents)
 
 
-@pytest.mark.parametrize("name", NAMES)
+# By default this is held without training, in test_masked_recurrent_game: it does not depend on the algorithm.
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ALGORITHMS)
 def test_log_probabilities_in_training_are_those_of_acting_across_chunks_and_episodes(name):
     played, pairs = after_training(name)
     start = np.asarray(played.start)
@@ -77,28 +76,27 @@ def test_log_probabilities_in_training_are_those_of_acting_across_chunks_and_epi
         np.testing.assert_allclose(chunked.reshape(units, E, T).swapaxes(1, 2), walked, rtol=1e-5, atol=2e-6)
 
 
-def recalled(name, *, memory, iterations, learning_rate=1e-2, copies=32):
-    """The mean return of every ten iterations on a game whose signal is twenty steps old when it is asked for."""
+def recalled(name, *, memory, iterations=300):
+    """The best mean return of ten iterations in a row, on a game whose signal is asked for twenty steps later."""
     known = inspect.signature(ALGORITHMS[name]).parameters
-    rates = {"learning_rate": learning_rate, "critic_learning_rate": learning_rate, "radius": 0.02}
+    rates = {"learning_rate": 1e-2, "critic_learning_rate": 1e-2, "radius": 0.02}
     rates = {key: value for key, value in rates.items() if key in known}
-    algorithm = make(name, hidden=(16,), memory=memory, copies=copies, steps_per_rollout=20, **rates)
+    algorithm = make(name, hidden=(16,), memory=memory, copies=64, steps_per_rollout=20, **rates)
     step = jax.jit(partial(iterate, algorithm, Recall()))
     training, returns = begin_training(algorithm, Recall(), 0), []
-    for _ in range(iterations):
+    while len(returns) < 10 or (len(returns) < iterations and np.mean(returns[-10:]) <= 0.95):
         training, info = step(training)
         returns.append(float(info["return"]))
-    return np.mean(np.reshape(returns, (-1, 10)), axis=1)
+    return max(np.convolve(returns, np.full(10, 0.1), "valid"))
 
 
 def test_a_signal_from_the_first_of_twenty_steps_is_remembered_by_a_gru_and_by_nothing_else():
     """The chunks are of ten steps, so that no gradient reaches the signal from where it is asked for."""
-    assert recalled("happo", memory=16, iterations=120)[-2:].mean() > 0.9
-    assert recalled("happo", memory=0, iterations=120)[-6:].mean() < 0.6
+    assert recalled("happo", memory=16) > 0.95
+    assert recalled("happo", memory=0, iterations=100) < 0.6
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_every_algorithm_remembers(name):
-    found = recalled(name, memory=16, iterations=600, learning_rate=3e-3, copies=64)
-    assert found.max() > 0.9, found
+    assert recalled(name, memory=16, iterations=1000) > 0.9
