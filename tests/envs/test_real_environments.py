@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import hamlet
 from hamlet.envs import from_pettingzoo
 from hamlet.envs.check import choices
 from hamlet.envs.player import parallel, seed_of
@@ -101,3 +102,35 @@ def test_a_batch_is_what_pettingzoo_gives_one_by_one(place):
 @pytest.mark.parametrize("place", LONG)
 def test_a_long_batch_is_what_pettingzoo_gives_one_by_one(place):
     assert compare(place, *LONG[place])[1] >= 2
+
+
+def trained(place, options, steps, out, algorithm):
+    """A run with small networks: every step is made, and its policy plays on."""
+    make = getattr(hamlet.algorithms, algorithm)
+    small = make(copies=4, steps_per_rollout=10, hidden=(16,), epochs=1, critic_epochs=1)
+    env = from_pettingzoo(place, copies=4, **options)
+    run = hamlet.train(small, env, steps=steps, out=out, quiet=True)
+    assert int(run.training().iteration) == steps // 40
+    return run
+
+
+@pytest.mark.parametrize(
+    ("place", "algorithm"),
+    [("pettingzoo.classic.tictactoe_v3:env", "ippo"), ("pettingzoo.sisl.multiwalker_v9:parallel_env", "happo")],
+)
+def test_they_are_trained_on(place, algorithm, tmp_path):
+    trained(place, QUICK[place][0], 80, tmp_path / "run", algorithm)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", QUICK)
+def test_they_are_trained_on_for_a_minute(place, tmp_path):
+    run = trained(place, QUICK[place][0], 2_000, tmp_path / "run", "ippo" if "classic" in place else "happo")
+    assert np.isfinite(run.evaluate(episodes=4).returns).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["pong_v6", "pistonball_v6"])
+def test_so_are_those_of_large_pictures_for_a_few_steps(place, tmp_path):
+    place = next(name for name in LONG if place in name)
+    trained(place, LONG[place][0], 80, tmp_path / "run", "happo")
