@@ -76,12 +76,12 @@ def test_log_probabilities_in_training_are_those_of_acting_across_chunks_and_epi
         np.testing.assert_allclose(chunked.reshape(units, E, T).swapaxes(1, 2), walked, rtol=1e-5, atol=2e-6)
 
 
-def recalled(name, *, memory, iterations=300):
+def recalled(name, *, memory, chunk=10, iterations=300):
     """The best mean return of ten iterations in a row, on a game whose signal is asked for twenty steps later."""
     known = inspect.signature(ALGORITHMS[name]).parameters
-    rates = {"learning_rate": 1e-2, "critic_learning_rate": 1e-2, "radius": 0.02}
+    rates = {"learning_rate": 3e-3, "critic_learning_rate": 3e-3, "radius": 0.02}
     rates = {key: value for key, value in rates.items() if key in known}
-    algorithm = make(name, hidden=(16,), memory=memory, copies=64, steps_per_rollout=20, **rates)
+    algorithm = make(name, hidden=(16,), memory=memory, chunk=chunk, copies=64, steps_per_rollout=20, **rates)
     step = jax.jit(partial(iterate, algorithm, Recall()))
     training, returns = begin_training(algorithm, Recall(), 0), []
     while len(returns) < 10 or (len(returns) < iterations and np.mean(returns[-10:]) <= 0.95):
@@ -99,4 +99,5 @@ def test_a_signal_from_the_first_of_twenty_steps_is_remembered_by_a_gru_and_by_n
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_every_algorithm_remembers(name):
-    assert recalled(name, memory=16, iterations=1000) > 0.9
+    """With the signal within reach of gradients; what lies beyond is kept, and lost again, by chance."""
+    assert recalled(name, memory=16, chunk=20, iterations=600) > 0.9

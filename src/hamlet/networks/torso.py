@@ -108,7 +108,7 @@ class Torso(eqx.Module):
         layers = tuple(
             Layer.create(k, i, o, gain=2**0.5) for k, i, o in zip(layer_keys, widths[:-1], widths[1:], strict=True)
         )
-        cell = eqx.nn.GRUCell(widths[-1], body.memory, key=cell_key) if body.memory else None
+        cell = _cell(cell_key, widths[-1], body.memory) if body.memory else None
         return cls(running, eye, layers, cell)
 
     def __call__(
@@ -143,6 +143,16 @@ class Torso(eqx.Module):
         _, memories = jax.lax.scan(step, memory, (seen.swapaxes(0, 1), start.swapaxes(0, 1)))
         memories = memories.swapaxes(0, 1)
         return memories, memories
+
+
+def _cell(key: Key, inputs: int, memory: int) -> eqx.nn.GRUCell:
+    """A gated recurrent unit that begins by keeping about 0.73 of its memory in a step, rather than one half.
+
+    What is older than a chunk reaches no gradient, so that a unit can only learn to use what it happens to keep:
+    0.73¹⁰ is 0.04, 0.5¹⁰ is 0.001. Jozefowicz et al., 2015, PMLR 37.
+    """
+    cell = eqx.nn.GRUCell(inputs, memory, key=key)
+    return eqx.tree_at(lambda c: c.bias, cell, replace_fn=lambda bias: bias.at[memory : 2 * memory].add(1.0))
 
 
 def encode(observation: Shaped[Array, "..."], space: Space) -> Shaped[Array, "..."]:
