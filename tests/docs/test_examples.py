@@ -5,6 +5,7 @@ import pytest
 from documents import ROOT
 
 
+@pytest.mark.slow
 def test_a_drift_of_ones_own_trains_and_its_team_plays_in_mpe2(run, tmp_path):
     pytest.importorskip("mpe2")
     words = "--steps", 200, "--copies", 1, "--hidden", 8, "--out", "a"

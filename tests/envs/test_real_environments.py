@@ -116,7 +116,10 @@ def trained(place, options, steps, out, algorithm):
 
 @pytest.mark.parametrize(
     ("place", "algorithm"),
-    [("pettingzoo.classic.tictactoe_v3:env", "ippo"), ("pettingzoo.sisl.multiwalker_v9:parallel_env", "happo")],
+    [
+        ("pettingzoo.classic.tictactoe_v3:env", "ippo"),
+        pytest.param("pettingzoo.sisl.multiwalker_v9:parallel_env", "happo", marks=pytest.mark.slow),
+    ],
 )
 def test_they_are_trained_on(place, algorithm, tmp_path):
     trained(place, QUICK[place][0], 80, tmp_path / "run", algorithm)

@@ -67,7 +67,7 @@ def test_a_value_out_of_range_is_refused_in_one_line(name, options, message):
 def test_a_third_party_registers_by_an_entry_point(monkeypatch):
     monkeypatch.setattr(registry, "entry_points", lambda group: [Entry("mine/spread", SimpleSpread)])
     assert make("mine/spread", agents=2) == SimpleSpread(agents=2)
-    with pytest.raises(RequestError, match=r"nearest is 'mine/spread'.*mpe/simple_spread"):
+    with pytest.raises(RequestError, match="nearest is 'mine/spread'"):
         make("mine/spred")
 
 

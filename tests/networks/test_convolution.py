@@ -100,9 +100,8 @@ def test_bytes_stay_bytes_until_the_network():
     assert {x.dtype for x in (played.view.observation[0], played.view.state, share.observation)} == {jnp.dtype("uint8")}
 
 
-@pytest.mark.parametrize(
-    "name", ["happo", *(pytest.param(n, marks=pytest.mark.slow) for n in ALGORITHMS if n != "happo")]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ALGORITHMS)
 def test_what_an_image_shows_is_learnt(name):
     quick = {"learning_rate": 5e-3, "critic_learning_rate": 5e-3, "radius": 0.03}
     known = inspect.signature(ALGORITHMS[name]).parameters

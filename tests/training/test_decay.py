@@ -56,6 +56,7 @@ def test_the_share_that_is_left_falls_evenly_from_one_to_one_iteration_of_the_wh
     assert shares == [1.0, 0.75, 0.5, 0.25, 0.0]
 
 
+@pytest.mark.slow
 def test_a_run_that_was_cut_goes_on_to_the_same_bits_and_a_longer_one_at_the_rate_of_the_longer(tmp_path):
     settings = {"checkpoint_every": BATCH, "quiet": True}
     algorithm = declared("happo", epochs=1, learning_rate_decay="linear")
