@@ -21,11 +21,7 @@ PAIRS = [
     for game in NASH
     if not quick or (name, game) in QUICK
 ]
-SHARED = [
-    pytest.param(name, agents, marks=() if (name, agents) == ("happo", 4) else pytest.mark.slow)
-    for name in ALGORITHMS
-    for agents in (2, 4, 6)
-]
+SHARED = [(name, agents) for name in ALGORITHMS for agents in (2, 4, 6)]
 
 
 @pytest.mark.parametrize(("name", "game", "seeds"), PAIRS)
@@ -37,6 +33,7 @@ def test_the_greedy_joint_policy_is_a_pure_equilibrium_with_a_known_return(name,
     assert known >= 0.9 * seeds, found.payoffs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "agents"), SHARED)
 def test_with_shared_parameters_example_2_stays_at_two_in_two_to_the_n(name, agents):
     seeds, bound = 10, 2 / 2**agents
