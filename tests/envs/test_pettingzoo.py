@@ -291,8 +291,8 @@ REFUSED = [
     (functools.partial(doubles.Walk, steps=3), "options as keywords"),
     (mine(), "Mine cannot be sent"),
     ("doubles.Walk", "write MODULE:FACTORY"),
-    ("doublets:Walk", "No module named 'doublets'"),
-    ("doubles:Wlak", "no attribute 'Wlak'"),
+    ("doublets:Walk", "there is no module doublets"),
+    ("doubles:Wlak", "has no Wlak; the nearest is Walk"),
     (doubles.Quiet, "no PettingZoo environment"),
     (doubles.broken_factory, "OSError: the game is not installed"),
 ]

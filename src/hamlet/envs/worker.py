@@ -5,6 +5,7 @@ file and those it needs without running the packages around them. So it starts i
 """
 
 import contextlib
+import difflib
 import faulthandler
 import fcntl
 import importlib
@@ -81,10 +82,23 @@ class Incident(NamedTuple):
 
 
 def find(place: str) -> Callable[..., Any]:
-    """The factory at ``package.module:function``."""
+    """The factory at ``package.module:function``.
+
+    Raises:
+        Broken: There is no such module, or none of that name in it.
+    """
     module, _, names = place.partition(":")
-    found: Any = importlib.import_module(module)
+    try:
+        found: Any = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        # What the module itself fails to import is told with where.
+        if error.name is None or not (module + ".").startswith(error.name + "."):
+            raise
+        raise Broken(f"there is no module {error.name}") from None
     for name in names.split("."):
+        if not hasattr(found, name):
+            near = difflib.get_close_matches(name, dir(found), n=1, cutoff=0.0)
+            raise Broken(f"{module} has no {name}" + (f"; the nearest is {near[0]}" if near else ""))
         found = getattr(found, name)
     return found
 
