@@ -19,6 +19,18 @@ class RunError(RuntimeError):
     """A run failed after it began: exit status 1; what was saved before stays intact."""
 
 
+def extended(error: RunError, text: str) -> RunError:
+    """The same failure with more said at the end of its line; its notes, as a traceback, stay.
+
+    >>> str(extended(RunError("copy 3 fell"), ", in iteration 2"))
+    'copy 3 fell, in iteration 2'
+    """
+    longer = RunError(f"{error}{text}")
+    for note in getattr(error, "__notes__", ()):
+        longer.add_note(note)
+    return longer
+
+
 def unknown(kind: str, name: str, choices: Iterable[str]) -> RequestError:
     """The refusal of a name that is not among the choices, with the nearest one that is.
 

@@ -117,7 +117,7 @@ def first(tree):
     return jax.tree.map(lambda leaf: leaf[0], tree)
 
 
-@pytest.mark.parametrize("parts", [1, 3])
+@pytest.mark.parametrize("parts", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_how_the_copies_are_cut_changes_nothing_but_rounding(tmp_path, monkeypatch, whole, parts):
     one = Games.__init__
     monkeypatch.setattr(Games, "__init__", lambda self, *given, **_: one(self, *given, parts=parts))
@@ -153,6 +153,7 @@ def test_games_that_cannot_be_put_back_begin_their_next_episodes_and_the_run_say
     assert placed.start.all() and not placed.total.any() and not any(m.any() for m in placed.memory)
 
 
+@pytest.mark.slow
 def test_several_seeds_through_one_program_are_what_each_is_alone(tmp_path):
     from hamlet.training.run import train_seeds
 
@@ -184,6 +185,7 @@ def test_an_environment_that_fails_stops_the_run_with_nothing_lost(tmp_path):
     assert int(Run(tmp_path / "a").training().iteration) == 2
 
 
+@pytest.mark.slow
 def test_rewards_that_only_change_hands_are_refused_and_leave_nothing(tmp_path):
     with pytest.raises(hamlet.RequestError, match="sum to a constant"):
         train(OnHost(Pot(constant_sum=True)), tmp_path / "a")
@@ -211,7 +213,7 @@ class Slow(hostgames.OnHostCopies):
         return super().receive()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_run_that_is_asked_to_stop_within_a_rollout_throws_the_rollout_away(tmp_path, monkeypatch, number):
     monkeypatch.setattr(hostgames, "OnHostCopies", Slow)
     Slow.asked.clear()

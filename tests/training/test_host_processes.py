@@ -1,6 +1,7 @@
 """Runs on environments in worker processes: what is killed, and what is left."""
 
 import itertools
+import json
 import os
 import signal
 import subprocess
@@ -104,3 +105,45 @@ def test_a_run_that_is_ended_from_outside_leaves_no_process_and_goes_on_from_its
     assert done * BATCH == saved
     hamlet.resume(path, steps=saved + BATCH, quiet=True)
     assert int(run.training().iteration) == done + 1
+
+
+TWO_DEVICES = """
+import json, sys
+import jax, numpy as np
+from games import MaskedRecurrent
+from hamlet.algorithms import happo
+from hamlet.training.host import Hosted
+from hostgames import OnHost
+
+env = OnHost(MaskedRecurrent())
+algorithm = happo(hidden=(16,), memory=8, chunk=5, copies=4, steps_per_rollout=10)
+
+def run(devices):
+    program = Hosted(env).compile(algorithm, devices, 3)
+    training = program.place(Hosted(env).begin(algorithm)(3))
+    training, _ = program.call(training, 2, 2)
+    program.close()
+    return training
+
+one, two = (run(jax.devices()[:count]) for count in (1, 2))
+leaves = [[np.asarray(leaf) for leaf in jax.tree.leaves(t.learner)] for t in (one, two)]
+print(json.dumps({
+    "difference": max(float(np.abs(a - b).max()) for a, b in zip(*leaves) if a.size),
+    "replicated": [len(leaf.sharding.device_set) for leaf in jax.tree.leaves(two.learner.team.actors)],
+    "shared": [leaf.addressable_shards[0].data.shape[1] for leaf in two.learner.memory],
+}))
+"""
+
+
+@pytest.mark.slow
+def test_two_devices_learn_what_one_does_from_games_on_the_host():
+    tests = str(Path(__file__).parents[1])
+    environment = os.environ | {
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+        "JAX_PLATFORMS": "cpu",
+        "PYTHONPATH": os.pathsep.join((tests, os.environ.get("PYTHONPATH", ""))),
+    }
+    done = subprocess.run([sys.executable, "-c", TWO_DEVICES], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["difference"] < 1e-5 and set(report["replicated"]) == {2} and report["shared"] == [2]

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hamlet.envs.host import HostEnvironment
-from hamlet.errors import RunError
+from hamlet.errors import RunError, extended
 from hamlet.haml.template import Haml
 from hamlet.learners import policy
 from hamlet.networks.heads import Actor
@@ -106,7 +106,7 @@ class HostProgram:
         try:
             made = rollout(self.games, self.acting, self.storage, training.play, watch, stop)
         except RunError as error:
-            raise RunError(f"{error}, in iteration {int(training.iteration) + 1}") from error
+            raise extended(error, f", in iteration {int(training.iteration) + 1}") from error
         finally:
             failures = self.games.failures()
             self._remarks += failures

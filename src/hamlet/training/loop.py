@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from hamlet.errors import RequestError, RunError
+from hamlet.errors import RequestError, RunError, extended
 from hamlet.training import checkpoint
 from hamlet.training.compiled import CAPACITY
 from hamlet.training.directory import RunDirectory
@@ -90,7 +90,7 @@ class Loop:
         except RunError as error:
             with contextlib.suppress(RunError):  # the first reason is the one to tell
                 self.save(training)
-            raise RunError(f"{error}{self._last_good()}") from error
+            raise extended(error, self._last_good()) from error
         finally:
             self._hear()
 
