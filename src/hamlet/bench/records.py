@@ -134,6 +134,7 @@ RECORDS: dict[str, Record] = {
     "learning-spread-continuous": _learning("happo", "spread", "continuous", 10_000_000),
     "learning-spread-continuous-as-written": _learning("happo", "spread", "continuous", 10_000_000, entropy=0.01),
     "learning-spread-discrete": _learning("happo", "spread", "discrete", 10_000_000),
+    "learning-spread-discrete-seeds": _learning("happo", "spread", "discrete", 10_000_000, seeds=(1, 2, 3, 4, 5)),
     "learning-spread-discrete-tuned": _learning("happo", "spread", "discrete", 10_000_000, preset="tuned/mpe"),
     "learning-spread-continuous-tuned": _learning("happo", "spread", "continuous", 10_000_000, preset="tuned/mpe"),
     "learning-speaker-listener-continuous": _learning("happo", "speaker_listener", "continuous", 10_000_000),
