@@ -15,7 +15,7 @@ READERS = {
     "resume": resume.COMMAND.parse,
     "list": catalogue.main,
     "certify": certify.read,
-    "check-env": check_env.COMMAND.parse,
+    "check-env": check_env.read,
 }
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", *(str(p.relative_to(ROOT)) for p in sorted((ROOT / "docs").rglob("*.md")))]
 

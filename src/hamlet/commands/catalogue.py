@@ -7,8 +7,8 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from hamlet.algorithms import ALGORITHMS
+from hamlet.commands import factories
 from hamlet.commands.options import Command, Group
-from hamlet.envs.pettingzoo import from_pettingzoo
 from hamlet.envs.registry import ENTRY_POINTS, ENVIRONMENTS
 from hamlet.errors import RequestError, RunError, unknown
 from hamlet.presets import PRESETS
@@ -55,24 +55,11 @@ def factory(name: str) -> Callable[..., Any]:
         RunError: If another package's cannot be loaded.
     """
     if ":" in name:
-        return _pettingzoo(name)
+        return factories.environment(name)
     known = environments()
     if name not in known:
         raise unknown("environment", name, known)
     return known[name]()
-
-
-def _pettingzoo(place: str) -> Callable[..., Any]:
-    """`from_pettingzoo` for one factory, with the options that are words; the algorithm says how many copies."""
-
-    def make(**options: Any) -> Any:
-        return from_pettingzoo(place, **options)
-
-    signature = inspect.signature(from_pettingzoo)
-    kept = [one for name, one in signature.parameters.items() if name not in ("factory", "copies", "options")]
-    make.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]
-    make.__annotations__, make.__doc__ = from_pettingzoo.__annotations__, from_pettingzoo.__doc__
-    return make
 
 
 def _itself(factory: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,13 +1,14 @@
 """``hamlet check-env``: can a PettingZoo environment be trained on? Found out by playing it at random."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
+from hamlet.commands.factories import Factory
 from hamlet.commands.options import Command, Group
-from hamlet.envs.check import Findings
+from hamlet.envs.check import Findings, Unfit, examine
 from hamlet.errors import RequestError, require
 from hamlet.spaces import Box, Discrete, Space
-from hamlet.testing import check_env
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,29 +26,48 @@ class CheckOptions:
     seed: int = 0
 
 
+USAGE = "hamlet check-env"
 COMMAND = Command(
-    "hamlet check-env",
+    USAGE,
     ("MODULE:FACTORY",),
     (Group("check", CheckOptions, pairs=False),),
     "Play a PettingZoo environment at random, before any training, and name the first thing that is wrong\n"
     "with it: the agent, what of it, its shape, type or value, and the step. FACTORY is a function of MODULE,\n"
     "which is found from here, that makes the environment. Status 2 where something is wrong.\n\n"
-    "example: hamlet check-env pettingzoo.sisl.pursuit_v5:parallel_env",
+    "examples:\n"
+    "  hamlet check-env pettingzoo.sisl.pursuit_v5:parallel_env --env.max-cycles 100\n"
+    "  hamlet check-env pettingzoo.sisl.pursuit_v5:parallel_env --help    its options",
 )
 
 
 def main(argv: Sequence[str]) -> int:
     """Check, and say what it is."""
-    (place,), parsed = COMMAND.parse(argv)
+    factory, options, given = read(argv)
+    try:
+        found = factory.call(lambda asked: examine(factory.place, asked, **asdict(options)), given)
+    except Unfit as wrong:
+        raise RequestError(f"{factory.place}: {wrong}") from wrong
+    print("\n".join(_told(found)))
+    return 0
+
+
+def read(argv: Sequence[str]) -> tuple[Factory, CheckOptions, dict[str, Any]]:
+    """The factory, how to play it, and the options that it gets.
+
+    Raises:
+        RequestError: If something is unknown or of the wrong kind.
+    """
+    words = COMMAND.split(argv)[0]
+    if not words:
+        COMMAND.parse(argv)
+    factory = Factory.at(words[0].text)
+    env = Group("env", factory.signed(lambda **_: None), prefixed=True).taking(argv)
+    about = "\n\n".join(text for text in (COMMAND.description, env.more) if text)
+    _, parsed = Command(USAGE, COMMAND.words, (*COMMAND.groups, env), about).parse(argv)
     options = CheckOptions(**parsed.values["check"])
     require(options.episodes >= 1, f"--episodes must be at least 1, not {options.episodes}")
     require(options.longest >= 1, f"--longest must be at least 1, not {options.longest}")
-    try:
-        found = check_env(place, episodes=options.episodes, longest=options.longest, seed=options.seed)
-    except AssertionError as wrong:
-        raise RequestError(f"{place}: {wrong}") from wrong
-    print("\n".join(_told(found)))
-    return 0
+    return factory, options, parsed.values["env"]
 
 
 def _told(found: Findings) -> list[str]:

@@ -9,6 +9,7 @@ import dataclasses
 import difflib
 import inspect
 import io
+import keyword
 import math
 import re
 import typing
@@ -80,6 +81,7 @@ class Group:
         defaults: Values in place of the target's own.
         prefixed: Whether flags begin with ``--TITLE.``.
         pairs: Whether a switch has an opposite.
+        free: Further names, where the target takes any keyword.
     """
 
     title: str
@@ -87,6 +89,32 @@ class Group:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     prefixed: bool = False
     pairs: bool = True
+    free: tuple[str, ...] = ()
+
+    @property
+    def takes_any(self) -> bool:
+        """Whether the target takes keywords that it does not name."""
+        parameters = inspect.signature(self.target).parameters.values()
+        return any(one.kind is one.VAR_KEYWORD for one in parameters)
+
+    @property
+    def more(self) -> str:
+        """A line of help on options that cannot be listed."""
+        any_other = f"It may take any other option: --{self.title}.NAME VALUE."
+        return any_other if self.takes_any else ""
+
+    def taking(self, argv: Sequence[str]) -> "Group":
+        """With whatever else is asked for under its prefix, where the target takes any keyword."""
+        if not self.takes_any:
+            return self
+        known = {flag for option in self.options for flag in option.flags}
+        typed = dict.fromkeys(token.partition("=")[0].replace("_", "-") for token in argv)
+        flags = [flag for flag in typed if flag not in known]
+        prefix = f"--{self.title}."
+        names = [flag.removeprefix(prefix).replace("-", "_") for flag in flags if flag.startswith(prefix)]
+        return dataclasses.replace(
+            self, free=tuple(name for name in names if name.isidentifier() and not keyword.iskeyword(name))
+        )
 
     @cached_property
     def options(self) -> list[Option]:
@@ -104,6 +132,9 @@ class Group:
                 continue
             flag = "--" + (f"{self.title}." if self.prefixed else "") + name.rstrip("_").replace("_", "-")
             found.append(Option(self.title, name, flag, hints[name], default, texts.get(name, ""), self.pairs))
+        for name in self.free:
+            flag = f"--{self.title}.{name.replace('_', '-')}"
+            found.append(Option(self.title, name, flag, values.Plain, inspect.Parameter.empty, "", self.pairs))
         return found
 
 

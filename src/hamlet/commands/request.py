@@ -72,7 +72,7 @@ BARE = Command(
     "Train a team, then print what it earns beside random play.\n\n"
     "examples:\n"
     "  hamlet train happo mpe/simple_spread --steps 2M --out runs/a\n"
-    "  hamlet train happo MODULE:FACTORY              any PettingZoo environment\n"
+    "  hamlet train happo MODULE:FACTORY --env.NAME VALUE     any PettingZoo environment\n"
     "  hamlet train happo mpe/simple_spread --help    its hyperparameters and env options\n"
     "  hamlet train --from runs/a/config.json         the same run once more",
 )
@@ -115,8 +115,9 @@ def _declare(name: str, environment: str | None, preset: str | None, argv: Seque
         Command(
             USAGE, words, (run, Group("hyperparameter", table.func, table.keywords)), _about(table.func)
         ).show_help()
-    options = Group("env", make, prefixed=True)
-    draft = Command(USAGE, words, (run, options, Group("hyperparameter", table.func)), _about(table.func, make))
+    options = Group("env", make, prefixed=True).taking(argv)
+    told = "\n\n".join(text for text in (_about(table.func, make), options.more) if text)
+    draft = Command(USAGE, words, (run, options, Group("hyperparameter", table.func)), told)
     _refuse_strange(draft, name, argv)
     rest = [word for word in argv if word not in HELP]
     asks_help = len(rest) < len(argv)

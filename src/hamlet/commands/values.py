@@ -3,6 +3,7 @@
 import difflib
 import inspect
 import math
+import re
 import types
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -61,6 +62,64 @@ Steps: TypeAlias = Annotated[
 ]
 
 
+def parse_number(text: str) -> int | float:
+    """A whole number where it is written as one, else a float.
+
+    Raises:
+        ValueError: If it is no number.
+
+    >>> parse_number("3"), parse_number("3.0"), parse_number("1e-2")
+    (3, 3.0, 0.01)
+    """
+    if not re.match(r"[+-]?\.?[0-9]", text):  # inf and nan are words
+        raise ValueError(f"{text!r} is no number")
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
+
+
+def parse_plain(text: str) -> bool | int | float | str:
+    """A value whose type nobody has told: a number or true or false where it is written as one, else a word.
+
+    >>> [parse_plain(text) for text in ("3", "-0.5", "true", "False", "vector", "inf")]
+    [3, -0.5, True, False, 'vector', 'inf']
+    """
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    try:
+        return parse_number(text)
+    except ValueError:
+        return text
+
+
+Number: TypeAlias = Annotated[
+    int | float,
+    PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="NUMBER",
+        instance_from_str=lambda words: parse_number(words[0]),
+        is_instance=lambda value: isinstance(value, int | float),
+        str_from_instance=lambda value: [str(value)],
+    ),
+]
+Plain: TypeAlias = Annotated[
+    bool | int | float | str,
+    PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="VALUE",
+        instance_from_str=lambda words: parse_plain(words[0]),
+        is_instance=lambda value: isinstance(value, _PLAIN),
+        str_from_instance=lambda value: [str(value)],
+    ),
+]
+_SPOKEN_SPECS = {
+    "STEPS": "a number of steps, such as 10M, 2.5M, 500k or 1e6",
+    "NUMBER": "a number",
+    "VALUE": "a number, true, false or a word",
+}
+
+
 def bare(annotation: Any) -> Any:
     """A type without its annotations, and without None where it is optional."""
     if get_origin(annotation) is Annotated:
@@ -74,6 +133,8 @@ def bare(annotation: Any) -> Any:
 def supported(annotation: Any) -> bool:
     """Whether values of a type can be written as words."""
     kind = bare(annotation)
+    if _specs(annotation):
+        return True
     if get_origin(kind) is tuple:
         return all(item is Ellipsis or supported(item) for item in get_args(kind))
     return kind in _PLAIN or get_origin(kind) is Literal
@@ -90,8 +151,8 @@ def arity(annotation: Any) -> int | None:
 def spoken(annotation: Any, default: Any) -> str:
     """What an option takes, in words."""
     kind = bare(annotation)
-    if any(isinstance(part, PrimitiveConstructorSpec) for part in _metadata(annotation)):
-        return "a number of steps, such as 10M, 2.5M, 500k or 1e6"
+    for spec in _specs(annotation):
+        return _SPOKEN_SPECS.get(spec.metavar, "a value")
     if get_origin(kind) is Literal:
         *others, last = (str(choice) for choice in get_args(kind))
         return f"{', '.join(others)} or {last}" if others else last
@@ -121,10 +182,10 @@ def required(default: Any) -> bool:
     return default is inspect.Parameter.empty
 
 
-def _metadata(annotation: Any) -> tuple[Any, ...]:
-    """The annotations of a type, also inside an optional one."""
+def _specs(annotation: Any) -> list[Any]:
+    """How values of a type are read, where that is told; also inside an optional one."""
     if get_origin(annotation) is Annotated:
-        return get_args(annotation)[1:]
+        return [part for part in get_args(annotation)[1:] if isinstance(part, PrimitiveConstructorSpec)]
     if get_origin(annotation) in (Union, types.UnionType):
-        return tuple(part for other in get_args(annotation) for part in _metadata(other))
-    return ()
+        return [part for other in get_args(annotation) for part in _specs(other)]
+    return []

@@ -1,17 +1,19 @@
 """Copies of a PettingZoo environment, spread over worker processes that write whole batches into shared memory."""
 
+import contextlib
 import os
 import pickle
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal, NamedTuple, NoReturn
 
 import numpy as np
 
-from hamlet.envs import block, worker
+from hamlet.envs import block, keywords, worker
 from hamlet.envs.base import Outcome, View
 from hamlet.envs.block import Plan
 from hamlet.envs.description import Description
 from hamlet.envs.host import Snapshot, Step
+from hamlet.envs.keywords import Keywords
 from hamlet.envs.player import seed_of
 from hamlet.envs.processes import Lost, Process, farewell
 from hamlet.envs.soundness import fault, look
@@ -56,10 +58,27 @@ def probe(factory: str, options: tuple[tuple[str, object], ...], timeout: float)
     Raises:
         RequestError: It cannot be made, or is not supported.
     """
+    with _asked(factory, options) as process:
+        return _described(process, factory, timeout)
+
+
+def told(factory: str, timeout: float) -> Keywords:
+    """What a factory can be told by keyword, found out by a worker that makes nothing.
+
+    Raises:
+        RequestError: It is not there.
+    """
+    with _asked(factory, None) as process:
+        return keywords.told(_made(process, factory, timeout))
+
+
+@contextlib.contextmanager
+def _asked(factory: str, options: tuple[tuple[str, object], ...] | None) -> Iterator[Process]:
+    """A worker without copies."""
     memory = block.allocate(1)
     process = Process(Setup(factory, options, 0, (0,), (0,), None, False), memory)
     try:
-        return _described(process, factory, timeout)
+        yield process
     finally:
         farewell([process])
         os.close(memory)

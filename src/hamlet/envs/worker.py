@@ -18,7 +18,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
-from hamlet.envs import block
+from hamlet.envs import block, keywords
 from hamlet.envs.block import Plan
 from hamlet.envs.description import describe
 from hamlet.envs.player import Broken, Player, parallel, seed_of
@@ -44,7 +44,7 @@ class Setup(NamedTuple):
 
     Attributes:
         factory: ``package.module:function``.
-        options: Keyword arguments for it.
+        options: Keyword arguments for it; None to be told which it takes.
         seed: The run's.
         numbers: Those of all copies in the block.
         share: The rows of the block that are this worker's.
@@ -53,7 +53,7 @@ class Setup(NamedTuple):
     """
 
     factory: str
-    options: tuple[tuple[str, Any], ...]
+    options: tuple[tuple[str, Any], ...] | None
     seed: int
     numbers: tuple[int, ...]
     share: tuple[int, ...]
@@ -153,7 +153,12 @@ class Worker:
         setup = self._setup
         try:
             make = find(setup.factory)
-            self._make = lambda: parallel(make(**dict(setup.options)))
+            if setup.options is None:
+                self._reply(None, keywords.ask(setup.factory.partition(":")[0], make))
+                self._connection.recv_bytes()
+                return
+            options = dict(setup.options)
+            self._make = lambda: parallel(make(**options))
             first = self._make()
             self._reply(None, describe(first, seed_of(setup.seed, 0, 0)).plain())
         except BaseException as error:
