@@ -186,6 +186,7 @@ def test_a_presets_values_are_the_defaults_and_a_flag_overrides_one():
     assert read(["mappo", "mpe/simple_spread"]).algorithm == paper() != algorithms.mappo()
     assert read(["mappo", "mpe/simple_spread", "--preset", "none"]).algorithm == algorithms.mappo()
     assert read(["mappo", "mpe/simple_spread", "--clip", "0.3"]).algorithm == paper(clip=0.3)
+    assert read(["mappo", "mpe/simple_spread", "--critic-clip", "0.1"]).algorithm == paper(critic_clip=0.1)
 
 
 def test_the_preset_in_use_is_written_down():

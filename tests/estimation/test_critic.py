@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from games import MaskedRecurrent
+from hamlet import algorithms
+from hamlet.errors import RequestError
 from hamlet.estimation.critic import StateValue, Targets
 from hamlet.networks.heads import Value
 from hamlet.networks.torso import Body
@@ -115,3 +117,11 @@ def test_the_estimate_of_a_recurrent_critic_is_that_of_a_step_by_step_unroll_wit
     assert at.played.start.any() and not at.played.start[0, 0].all()
     np.testing.assert_allclose(found.value.reshape(20, 4, 3), value, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(found.next_value.reshape(20, 4, 3), following, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", algorithms.ALGORITHMS)
+def test_every_algorithm_hands_its_critic_the_clip(name):
+    make = algorithms.ALGORITHMS[name]
+    assert (make().critic.clip, make(critic_clip=0.05).critic.clip) == (0.2, 0.05)
+    with pytest.raises(RequestError, match="--critic-clip must not be negative"):
+        make(critic_clip=-0.1)

@@ -41,7 +41,7 @@ def first_order(task, name):
 def test_table_10(task, name):
     made, values = first_order(task, name)
     decay, rate, epochs, clip, parts, entropy = TEN[task]
-    assert (values, made.drift.epsilon) == ((decay, rate, epochs, parts, entropy), clip)
+    assert (values, made.drift.epsilon, made.critic.clip) == ((decay, rate, epochs, parts, entropy), clip, clip)
     assert made.sharing == ("group" if name == "mappo" else "none")
 
 
@@ -51,13 +51,15 @@ def test_table_11():
         inner, critic = made.neighbourhood, made.critic
         assert (inner.radius, inner.shrink, inner.tries, inner.accept) == (radius, 0.8, 10, 0.5)
         assert (critic.learning_rate, critic.epochs, critic.minibatches, critic.decay) == (5e-4, 5, 1, "none")
+        assert critic.clip == 0.2
     assert "hatrpo" not in presets.PRESETS["paper/mamujoco/Humanoid-17x1"]
 
 
 @pytest.mark.parametrize("name", ["haa2c", "maa2c"])
 def test_table_12(name):
     for task, (rate, epochs) in TWELVE.items():
-        assert first_order(task, name)[1] == (True, rate, epochs, 1, 0.0)
+        made, values = first_order(task, name)
+        assert (values, made.critic.clip) == ((True, rate, epochs, 1, 0.0), 0.1)
 
 
 def test_table_9_and_4():

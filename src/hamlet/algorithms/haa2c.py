@@ -32,6 +32,7 @@ def haa2c(
     critic_learning_rate: float = 5e-4,
     critic_epochs: int = 5,
     critic_minibatches: int = 1,
+    critic_clip: float = 0.2,
     learning_rate_decay: Decay = "none",
     discount: float = 0.99,
     gae_lambda: float = 0.95,
@@ -56,6 +57,7 @@ def haa2c(
         critic_learning_rate: Of the critic, by Adam.
         critic_epochs: Passes over the batch for the critic.
         critic_minibatches: Parts of a pass for the critic.
+        critic_clip: How far a value may move before its loss is clipped, in running deviations; 0 for any distance.
         learning_rate_decay: "none", or "linear": all learning rates fall to 0 over the run.
         discount: γ in [0, 1].
         gae_lambda: λ in [0, 1] of the advantage estimates.
@@ -87,6 +89,7 @@ def haa2c(
             learning_rate=critic_learning_rate,
             epochs=critic_epochs,
             minibatches=critic_minibatches,
+            clip=critic_clip,
             decay=learning_rate_decay,
         ),
         body=Body(hidden=hidden, memory=memory, normalise=normalise_observations, squash=squash),

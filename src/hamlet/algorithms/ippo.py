@@ -31,6 +31,7 @@ def ippo(
     critic_learning_rate: float = 5e-4,
     critic_epochs: int = 5,
     critic_minibatches: int = 1,
+    critic_clip: float = 0.2,
     learning_rate_decay: Decay = "none",
     discount: float = 0.99,
     gae_lambda: float = 0.95,
@@ -55,6 +56,7 @@ def ippo(
         critic_learning_rate: Of the critics, by Adam.
         critic_epochs: Passes over the batch for the critics.
         critic_minibatches: Parts of a pass for the critics.
+        critic_clip: How far a value may move before its loss is clipped, in running deviations; 0 for any distance.
         learning_rate_decay: "none", or "linear": all learning rates fall to 0 over the run.
         discount: γ in [0, 1].
         gae_lambda: λ in [0, 1] of the advantage estimates.
@@ -87,6 +89,7 @@ def ippo(
             learning_rate=critic_learning_rate,
             epochs=critic_epochs,
             minibatches=critic_minibatches,
+            clip=critic_clip,
             decay=learning_rate_decay,
         ),
         body=Body(hidden=hidden, memory=memory, normalise=normalise_observations, squash=squash),

@@ -99,6 +99,7 @@ class StateValue:
         require(self.learning_rate >= 0, f"--critic-learning-rate must not be negative: {self.learning_rate}")
         require(self.epochs >= 1, f"--critic-epochs must be at least 1, not {self.epochs}")
         require(self.minibatches >= 1, f"--critic-minibatches must be at least 1, not {self.minibatches}")
+        require(self.clip >= 0, f"--critic-clip must not be negative: {self.clip}")
 
     def roster(self, roster: Roster, state_shape: tuple[int, ...]) -> Roster:
         """Who owns a value network: the agents, or one who stands for the team and sees the state."""

@@ -5,6 +5,7 @@ head, σ coefficients 1 and 0.5, λ 0.95, Huber 10, gradient norm 10, Adam's ε 
 acceptance 0.5, chunks of 10. What no signature names is how `hamlet.networks` and `hamlet.estimation` do it.
 Table 6, for MPE: below. MAPPO shares parameters as published; on speaker-listener no two agents are alike, so that
 sharing by groups shares nothing there, as published too. IPPO and MAA2C are not in the tables and take their numbers.
+The table's clip, 0.2, bounds the critic's step too, also in the published runs of the algorithms that have no other.
 
 The entropy bonus of continuous actions. The table says 0.01. The code that drew the paper's curves summed the entropy
 over the batch where it meant to average it (repaired in October 2024), so that for a Box the coefficient acted as
@@ -28,6 +29,7 @@ PAPER = {
         critic_learning_rate=5e-4,
         critic_epochs=5,
         critic_minibatches=1,
+        critic_clip=0.2,
         discount=0.99,
         gae_lambda=0.95,
         hidden=(128, 128),
@@ -43,6 +45,7 @@ PAPER = {
         critic_learning_rate=5e-4,
         critic_epochs=5,
         critic_minibatches=1,
+        critic_clip=0.2,
         discount=0.99,
         gae_lambda=0.95,
         hidden=(128, 128),
@@ -58,6 +61,7 @@ PAPER = {
         critic_learning_rate=5e-4,
         critic_epochs=5,
         critic_minibatches=1,
+        critic_clip=0.2,
         discount=0.99,
         gae_lambda=0.95,
         hidden=(128, 128),
@@ -74,6 +78,7 @@ PAPER = {
         critic_learning_rate=5e-4,
         critic_epochs=5,
         critic_minibatches=1,
+        critic_clip=0.2,
         discount=0.99,
         gae_lambda=0.95,
         hidden=(128, 128),
@@ -91,6 +96,7 @@ PAPER = {
         critic_learning_rate=5e-4,
         critic_epochs=5,
         critic_minibatches=1,
+        critic_clip=0.2,
         discount=0.99,
         gae_lambda=0.95,
         hidden=(128, 128),
@@ -106,6 +112,7 @@ PAPER = {
         critic_learning_rate=5e-4,
         critic_epochs=5,
         critic_minibatches=1,
+        critic_clip=0.2,
         discount=0.99,
         gae_lambda=0.95,
         hidden=(128, 128),
