@@ -169,14 +169,14 @@ def test_the_entropy_of_a_squashed_normal_is_within_a_ten_thousandth_of_the_inte
 
 def test_near_and_at_the_bounds_a_squashed_normal_is_finite_and_right():
     far = squashed(jnp.array([20.0, -20.0]), jnp.array([3.0, 3.0]))
-    action, found = far.sample_with_log_prob(jnp.array([0.5, -0.5]))
+    action, found = far.relaxed(jnp.array([0.5, -0.5]))
     np.testing.assert_allclose(action, [1.0, 10 / (1 + np.exp(43.0))], rtol=1e-5)
     assert action[0] == 1
     u = np.array([21.5, -21.5])
     stretch = np.log(np.array([1.0, 5.0])) + 2 * (np.log(2) - np.abs(u))
     expected = (-0.5 * 0.25 - np.log(3 * np.sqrt(2 * np.pi)) - stretch).sum()
     np.testing.assert_allclose(found, expected, rtol=1e-6)
-    slope = jax.grad(lambda m: squashed(m, far.base.std).sample_with_log_prob(jnp.array([0.5, -0.5]))[1])
+    slope = jax.grad(lambda m: squashed(m, far.base.std).relaxed(jnp.array([0.5, -0.5]))[1])
     np.testing.assert_allclose(slope(far.base.mean), [2.0, -2.0], atol=1e-3)
     for at in ([-1.0, 0.0], [1.0, 10.0], [np.nextafter(np.float32(1), np.float32(0)), 1e-20]):
         value, slope = jax.value_and_grad(lambda m, at=at: squashed(m, jnp.ones(2)).log_prob(jnp.array(at)))(
@@ -193,7 +193,7 @@ def test_near_and_at_the_bounds_a_squashed_normal_is_finite_and_right():
 def test_samples_of_a_squashed_normal_lie_within_the_bounds_of_each_entry_and_have_the_density_that_is_said():
     policy = squashed(jnp.array([0.5, -4.0]), jnp.array([2.0, 4.0]))
     drawn = noise(UNEVEN, jax.random.key(0), 5000)
-    actions, found = jax.vmap(policy.sample_with_log_prob)(drawn)
+    actions, found = jax.vmap(policy.relaxed)(drawn)
     np.testing.assert_array_equal(actions, jax.vmap(policy.sample)(drawn))
     assert all(UNEVEN.contains(action) for action in np.asarray(actions))
     assert (np.asarray(actions).max(0) > [0.99, 9.9]).all() and (np.asarray(actions).min(0) < [-0.99, 0.1]).all()

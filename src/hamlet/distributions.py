@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from hamlet.spaces import Box, Space
+from hamlet.spaces import Box, Discrete, Space
 from hamlet.types import Key
 
 # A choice that is not available: finite, so that 0 · log 0 stays 0, and so low that exp gives exactly 0.
@@ -57,6 +57,18 @@ class Categorical(eqx.Module):
         """One action each: argmax of log π(a) + Gumbel noise."""
         return jnp.argmax(self.log_probs + noise, axis=-1).astype(jnp.int32)
 
+    def relaxed(self, noise: Float[Array, "*B A"]) -> tuple[Float[Array, "*B A"], Float[Array, "*B"]]:
+        """One action each, one-hot, and −H.
+
+        Forwards it is the action that `sample` takes; backwards, softmax(log π + Gumbel noise), so that the gradient of
+        what is made of the action reaches π (straight-through; Jang et al., 2017, arXiv:1611.01144). The mean of
+        log π(a), −H, stands for log π(a) itself: it is known, and varies less.
+        """
+        scores = self.log_probs + noise
+        soft = jax.nn.softmax(scores)
+        hard = jax.nn.one_hot(jnp.argmax(scores, axis=-1), scores.shape[-1])
+        return soft + jax.lax.stop_gradient(hard - soft), -self.entropy()
+
     def mode(self) -> Int[Array, "*B"]:
         """The likeliest action; the lowest index among equals."""
         return jnp.argmax(self.log_probs, axis=-1).astype(jnp.int32)
@@ -101,6 +113,13 @@ class MultiCategorical(eqx.Module):
         cuts = np.cumsum([part.log_probs.shape[-1] for part in self.parts])[:-1]
         pieces = jnp.split(noise, cuts, axis=-1)
         return jnp.stack([p.sample(x) for p, x in zip(self.parts, pieces, strict=True)], axis=-1)
+
+    def relaxed(self, noise: Float[Array, "*B A"]) -> tuple[Float[Array, "*B A"], Float[Array, "*B"]]:
+        """One action each, the choices one-hot side by side, and −H; as in `Categorical.relaxed`."""
+        cuts = np.cumsum([part.log_probs.shape[-1] for part in self.parts])[:-1]
+        pieces = jnp.split(noise, cuts, axis=-1)
+        chosen, certainty = zip(*(p.relaxed(x) for p, x in zip(self.parts, pieces, strict=True)), strict=True)
+        return jnp.concatenate(chosen, axis=-1), jnp.stack(certainty).sum(0)
 
     def mode(self) -> Int[Array, "*B M"]:
         """The likeliest action."""
@@ -187,7 +206,7 @@ class TanhNormal(eqx.Module):
         """One action each, from standard normal noise; within the bounds."""
         return self._squeezed(self.base.sample(noise))
 
-    def sample_with_log_prob(self, noise: Float[Array, "*B D"]) -> tuple[Float[Array, "*B D"], Float[Array, "*B"]]:
+    def relaxed(self, noise: Float[Array, "*B D"]) -> tuple[Float[Array, "*B D"], Float[Array, "*B"]]:
         """One action each, and log π of it from u itself: exact however near the bounds, and so is its gradient."""
         base = self.base.sample(noise)
         return self._squeezed(base), self.base.log_prob(base) - _total(self._stretch(base))
@@ -227,6 +246,58 @@ class TanhNormal(eqx.Module):
         low, high = self._bounds(base.ndim)
         size = _negative(base)
         return jnp.log(0.5 * (high - low)) + 2.0 * (jnp.log(2.0) + size - jnp.log1p(jnp.exp(2.0 * size)))
+
+
+class Noisy(eqx.Module):
+    """A deterministic action, and around it noise to explore by: a = clip(μ + σ s ε, low, high); ``[*B, D]``.
+
+    Attributes:
+        mean: μ, within the bounds.
+        spread: σ, in units of s, half of the distance between the bounds of each entry.
+        space: The Box, bounded on both sides.
+    """
+
+    mean: Float[Array, "*B D"]
+    spread: float = eqx.field(static=True)
+    space: Box = eqx.field(static=True)
+
+    def sample(self, noise: Float[Array, "*B D"]) -> Float[Array, "*B D"]:
+        """One action each, from standard normal noise."""
+        return self.moved(self.spread * noise)
+
+    def moved(self, shift: Float[Array, "*B D"]) -> Float[Array, "*B D"]:
+        """The action that far from the mean, in units of s, but within the bounds."""
+        low, high = (jnp.asarray(b.reshape((1,) * (shift.ndim - 1) + (-1,))) for b in self.space.bounds)
+        return jnp.clip(self.mean + 0.5 * (high - low) * shift, low, high)
+
+    def mode(self) -> Float[Array, "*B D"]:
+        """μ."""
+        return self.mean
+
+    def relaxed(self, noise: Float[Array, "*B D"]) -> tuple[Float[Array, "*B D"], Float[Array, "*B"]]:
+        """μ and 0: it is the deterministic policy that is trained."""
+        return self.mean, jnp.zeros(self.mean.shape[:-1])
+
+    def entropy(self) -> Float[Array, "*B"]:
+        """0, as what is trained is deterministic."""
+        return jnp.zeros(self.mean.shape[:-1])
+
+
+def even(space: Space, noise: Float[Array, "*B W"], available: Bool[Array, "*B W"] | None) -> Any:
+    """An action drawn evenly over what is available, from the noise of any policy's; ``[*B, …]``, a Box's flat.
+
+    Of a Box without bounds in places, a standard normal number there.
+    """
+    if isinstance(space, Box):
+        low, high = (b.reshape((1,) * (noise.ndim - 1) + (-1,)) for b in space.bounds)
+        bounded = np.isfinite(low) & np.isfinite(high)
+        start, span = np.where(bounded, low, 0.0), np.where(bounded, high, 1.0) - np.where(bounded, low, 0.0)
+        unit = jax.scipy.stats.norm.cdf(noise)
+        return jnp.where(bounded, start + span * unit, jnp.clip(noise, low, high)).astype(jnp.float32)
+    flat = jnp.zeros(noise.shape)
+    if isinstance(space, Discrete):
+        return Categorical.from_logits(flat, available).sample(noise)
+    return MultiCategorical.from_logits(flat, space.sizes, available).sample(noise)
 
 
 def _negative(x: Float[Array, "*B D"]) -> Float[Array, "*B D"]:

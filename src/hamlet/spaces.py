@@ -92,6 +92,12 @@ class Box:
         )
         return low, high
 
+    @property
+    def bounded(self) -> bool:
+        """Whether every entry has two bounds, and room between them."""
+        low, high = self.bounds
+        return bool(np.isfinite(low).all() and np.isfinite(high).all() and (low < high).all())
+
     def sample(self, key: Key) -> jax.Array:
         """One element: uniform where bounded on both sides, standard normal elsewhere; float32."""
         low, high = self.bounds

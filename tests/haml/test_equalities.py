@@ -15,7 +15,7 @@ from hamlet.envs.base import Group
 from hamlet.estimation.critic import StateValue
 from hamlet.estimation.trajectory import Trajectory
 from hamlet.haml.scheme import Simultaneous
-from hamlet.haml.template import create, update
+from hamlet.haml.template import create, prepare, update
 from hamlet.roster import Roster
 from hamlet.spaces import Box, Discrete
 from pieces import OBSERVATION, moved, same, trajectory, views
@@ -30,7 +30,7 @@ def run(algorithm, roster, played, advantage, seed=0):
     def go(played, advantage, key):
         team = create(algorithm, roster, key)
         team = type(team)(moved(team.actors, 7, 0.2), team.states)
-        return team.actors, *update(algorithm, roster, team, played, advantage, key)
+        return team.actors, *update(algorithm, roster, team, *prepare(algorithm, roster, played, advantage), key)
 
     before, after, info = go(played, advantage, jax.random.key(seed))
     return before, after.actors, info

@@ -13,7 +13,7 @@ from hamlet.algorithms import happo, hatrpo, ippo
 from hamlet.estimation.trajectory import sequences
 from hamlet.haml.drift import ClipDrift
 from hamlet.haml.surrogate import Importance
-from hamlet.haml.template import create, experience, update
+from hamlet.haml.template import create, experience, prepare, update
 from hamlet.networks.heads import parameter_count
 from hamlet.training.rollout import act, draw
 from pieces import masked_play, moved, same
@@ -147,7 +147,7 @@ def test_means_count_living_steps_only_and_the_factor_of_the_dead_is_one(at):
     np.testing.assert_allclose(terms.gain, gain[alive].mean(), rtol=1e-3, atol=1e-5)
     np.testing.assert_allclose(terms.entropy, np.asarray(policy.entropy())[alive].mean(), rtol=1e-4)
     np.testing.assert_allclose(aim.kl(new), np.asarray(share.policy(old).kl(policy))[alive].mean(), rtol=1e-4)
-    np.testing.assert_allclose(terms.outside, (np.abs(ratio - 1) > 0.2)[alive].mean(), rtol=1e-5)
+    np.testing.assert_allclose(terms.measures["outside"], (np.abs(ratio - 1) > 0.2)[alive].mean(), rtol=1e-5)
     onward = np.asarray(surrogate.advance(carry, aim, new))
     assert (onward[~alive] == 1).all() and (onward[alive] != 1).any()
 
@@ -169,7 +169,9 @@ def program(request, at):
     def go(played, advantage):
         team = create(algorithm, at.roster, jax.random.key(0))
         team = type(team)(at.actors, team.states)
-        after, info = update(algorithm, at.roster, team, played, advantage, jax.random.key(1))
+        after, info = update(
+            algorithm, at.roster, team, *prepare(algorithm, at.roster, played, advantage), jax.random.key(1)
+        )
         state = critic.create(jax.random.key(2), seen_by, algorithm.body)
         memory = critic.blank(seen_by, algorithm.body, E)
         estimate = critic.estimate(state, seen_by, played, memory)

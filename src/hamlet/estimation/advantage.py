@@ -43,6 +43,28 @@ class Gae:
         return advantage, advantage + estimate.value
 
 
+@dataclass(frozen=True, kw_only=True)
+class NStep:
+    """Returns of n steps and what follows them, for action values fitted to replayed steps.
+
+        Rₜ = Σ_{k<m} γᵏ rₜ₊ₖ + γᵐ (1 − terminated) Q̂(sₜ₊ₘ, ·),    m ≤ n, up to the episode's end or the newest step.
+
+    No correction is made for that later actions of the window were another policy's: a bias that grows with n.
+
+    Attributes:
+        discount: γ in [0, 1].
+        steps: n ≥ 1.
+    """
+
+    discount: float = 0.99
+    steps: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse what is no weight, and windows of nothing."""
+        require(0 <= self.discount <= 1, f"--discount must lie in [0, 1], not at {self.discount}")
+        require(self.steps >= 1, f"--n-step must be at least 1, not {self.steps}")
+
+
 def _ends(trajectory: Trajectory, *, own: bool) -> tuple[Bool[Array, "C L E _V"], Bool[Array, "C L E _V"]]:
     """Where nothing follows for a stream, and where its recursion ends.
 

@@ -13,10 +13,10 @@ Parameters = TypeVar("Parameters")
 Decay: TypeAlias = Literal["none", "linear"]
 
 
-def adam(learning_rate: float, max_gradient_norm: float) -> optax.GradientTransformation:
+def adam(learning_rate: float, max_gradient_norm: float, epsilon: float = 1e-5) -> optax.GradientTransformation:
     """Adam with ε = 10⁻⁵ (the papers' "optim eps") after a clip of the gradient's norm; 0 for no clip."""
     clip = optax.clip_by_global_norm(max_gradient_norm) if max_gradient_norm else optax.identity()
-    return optax.chain(clip, optax.adam(learning_rate, eps=1e-5))
+    return optax.chain(clip, optax.adam(learning_rate, eps=epsilon))
 
 
 def begin(optimiser: optax.GradientTransformation, parameters: Any) -> optax.OptState:

@@ -60,6 +60,7 @@ class Whole:
         entropy: Weight of the mean entropy added to the objective, per nat.
         max_gradient_norm: The gradient's norm is scaled down to this; 0 leaves it alone.
         decay: Whether the step size falls to 0 over the run.
+        epsilon: Adam's ε.
     """
 
     learning_rate: float = 5e-4
@@ -68,6 +69,7 @@ class Whole:
     entropy: float = 0.01
     max_gradient_norm: float = 10.0
     decay: Decay = "none"
+    epsilon: float = 1e-5
 
     def __post_init__(self) -> None:
         """Refuse settings under which nothing, or nothing sensible, happens."""
@@ -90,12 +92,7 @@ class Whole:
 
             def loss(actor: Actor) -> tuple[Array, Info]:
                 terms = part(actor)
-                info = {
-                    "gain": terms.gain,
-                    "entropy": terms.entropy,
-                    "divergence": terms.divergence,
-                    "outside": terms.outside,
-                }
+                info = {"gain": terms.gain, "entropy": terms.entropy, **terms.measures}
                 return -(terms.gain + self.entropy * terms.entropy), info
 
             (_, info), gradient = jax.value_and_grad(loss, has_aux=True)(actor)
@@ -111,7 +108,7 @@ class Whole:
 
     @property
     def _optimiser(self) -> optax.GradientTransformation:
-        return adam(self.learning_rate, self.max_gradient_norm)
+        return adam(self.learning_rate, self.max_gradient_norm, self.epsilon)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,7 +184,7 @@ class KlBall:
             "gain": terms.gain,
             "entropy": terms.entropy,
             "kl": objective.kl(moved),
-            "outside": terms.outside,
+            "outside": terms.measures["outside"],
             "rejected": (length == 0).astype(jnp.float32),
             "tries": tries.astype(jnp.float32),
             "gradient_norm": jnp.sqrt(gradient @ gradient),

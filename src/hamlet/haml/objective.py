@@ -11,7 +11,7 @@ from hamlet.distributions import Distribution
 from hamlet.estimation.returns import mean
 from hamlet.haml.drift import Drift
 from hamlet.networks.heads import Actor
-from hamlet.types import Scalar
+from hamlet.types import Info, Scalar
 
 
 class Experience(eqx.Module):
@@ -48,20 +48,22 @@ class Terms(eqx.Module):
     """Means over the batch.
 
     Attributes:
-        gain: E[ r·M Â − 𝔇 ], what the theory maximises.
+        gain: What the theory maximises: E[ r·M Â − 𝔇 ], or E[ Q ].
         entropy: E[ H(π̄) ], nats.
-        divergence: E[ r − 1 − log r ], an estimate of KL(π‖π̄) that costs nothing more, nats.
-        outside: The share of steps whose ratio is more than 0.2 away from 1.
+        measures: What else is recorded.
     """
 
     gain: Scalar
     entropy: Scalar
-    divergence: Scalar
-    outside: Scalar
+    measures: Info
 
 
 class Objective(eqx.Module):
-    """E[ r·M Â − 𝔇(π̄‖π) ] of one unit, with M Â fixed and π its policy before the update."""
+    """E[ r·M Â − 𝔇(π̄‖π) ] of one unit, with M Â fixed and π its policy before the update.
+
+    Its measures: ``divergence``, E[ r − 1 − log r ], an estimate of KL(π‖π̄) that costs nothing more, nats; and
+    ``outside``, the share of steps whose ratio is more than 0.2 away from 1.
+    """
 
     experience: Experience
     corrected: Float[Array, "B L"]
@@ -89,12 +91,11 @@ class Objective(eqx.Module):
         new, alive = self.experience.policy(actor), self.experience.alive
         ratio = self.ratio(new)
         gain = ratio * self.corrected - self.drift(ratio, self.corrected, self.old, new)
-        return Terms(
-            mean(gain, alive),
-            mean(new.entropy(), alive),
-            mean(ratio - 1.0 - jnp.log(ratio), alive),
-            mean((jnp.abs(ratio - 1.0) > 0.2).astype(jnp.float32), alive),
-        )
+        measures = {
+            "divergence": mean(ratio - 1.0 - jnp.log(ratio), alive),
+            "outside": mean((jnp.abs(ratio - 1.0) > 0.2).astype(jnp.float32), alive),
+        }
+        return Terms(mean(gain, alive), mean(new.entropy(), alive), measures)
 
     def kl(self, actor: Actor) -> Scalar:
         """E[ KL(π‖π̄) ], exact for each observation, nats."""

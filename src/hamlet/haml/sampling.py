@@ -1,8 +1,9 @@
 """Sampling distributions β: which data the learner receives."""
 
+import math
 from dataclasses import dataclass
 
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from hamlet.errors import RequestError, require
 
@@ -38,6 +39,9 @@ class OnPolicy:
         """
         return occupancy / occupancy.sum()
 
+    def warm(self, iteration: Int[Array, ""]) -> None:
+        """Never: nothing is played at random first."""
+
     def length(self, *, memory: int) -> int:
         """L for actors with a memory of this width.
 
@@ -50,3 +54,68 @@ class OnPolicy:
             near = max(d for d in range(1, self.chunk + 1) if self.steps % d == 0)
             raise RequestError(f"--chunk {self.chunk} does not divide --steps-per-rollout {self.steps}; try {near}")
         return self.chunk
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replay:
+    """Uniform samples of what was played so far, by whatever policy, from a ring that forgets the oldest.
+
+    Every iteration plays ``steps`` steps of every copy and then makes ``updates`` updates, each from ``samples`` steps.
+
+    Attributes:
+        copies: E, environment copies stepped together.
+        steps: T, steps of each copy between updates.
+        capacity: Environment steps remembered, rounded up to whole iterations.
+        samples: Environment steps of one update, drawn with replacement.
+        updates: Updates of the critic in an iteration.
+        delay: Updates of the critic for one of the actors and of the targets.
+        warmup: Environment steps that are played at random before the first update, rounded up to whole iterations.
+    """
+
+    copies: int = 20
+    steps: int = 50
+    capacity: int = 1_000_000
+    samples: int = 1000
+    updates: int = 50
+    delay: int = 1
+    warmup: int = 10_000
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be sampled."""
+        names = ("copies", "steps", "samples", "updates", "delay")
+        flags = ("copies", "steps-per-rollout", "batch-size", "updates-per-rollout", "policy-delay")
+        for name, flag in zip(names, flags, strict=True):
+            require(getattr(self, name) >= 1, f"--{flag} must be at least 1, not {getattr(self, name)}")
+        require(self.warmup >= 0, f"--warmup must not be negative: {self.warmup}")
+        require(
+            self.capacity >= self.samples,
+            f"--buffer-size {self.capacity} is smaller than a batch of {self.samples}: "
+            f"the least is --buffer-size {self.samples}",
+        )
+
+    @property
+    def batch(self) -> int:
+        """Environment steps of one iteration."""
+        return self.copies * self.steps
+
+    @property
+    def rows(self) -> int:
+        """Steps of each copy that are remembered: a multiple of T."""
+        return max(1, math.ceil(self.capacity / self.batch)) * self.steps
+
+    def warm(self, iteration: Int[Array, ""]) -> Bool[Array, ""]:
+        """Whether an iteration is still played at random."""
+        return iteration < math.ceil(self.warmup / self.batch)
+
+    def length(self, *, memory: int) -> int:
+        """1: single steps.
+
+        Raises:
+            RequestError: If there is a memory, which single steps cannot train.
+        """
+        require(not memory, "--memory needs whole sequences, and a replay buffer holds single steps: use 0")
+        return 1
+
+    def weight(self, occupancy: Float[Array, " S"]) -> Float[Array, " S"]:
+        """β over the states of a finite game: what a buffer of the current policy's play alone would hold."""
+        return occupancy / occupancy.sum()

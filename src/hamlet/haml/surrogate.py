@@ -15,15 +15,11 @@ from hamlet.networks.heads import Actor
 class Surrogate(Protocol):
     """Carries from one unit to the next what the later ones must know of the earlier ones' moves."""
 
-    def start(self, sequences: int, length: int) -> Any:
-        """The carry before anyone moved."""
-        ...
-
-    def objective(self, carry: Any, actor: Actor, experience: Experience, drift: Drift) -> Objective:
+    def objective(self, carry: Any, actor: Any, experience: Any, drift: Drift) -> Any:
         """What a unit maximises, given the carry and its own policy before the update."""
         ...
 
-    def advance(self, carry: Any, objective: Objective, actor: Actor) -> Any:
+    def advance(self, carry: Any, objective: Any, actor: Any) -> Any:
         """The carry after a unit moved from its objective's old policy to ``actor``."""
         ...
 

@@ -5,7 +5,7 @@
 Reference: Kuba et al., 2022, arXiv:2208.01682 (HAML, algorithm 3); Zhong et al., 2024, arXiv:2304.09870.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, TypeAlias
@@ -15,18 +15,19 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from hamlet.estimation.advantage import Gae
+from hamlet.estimation.action_value import ActionValue
+from hamlet.estimation.advantage import Gae, NStep
 from hamlet.estimation.critic import StateValue
 from hamlet.estimation.returns import standardise
 from hamlet.estimation.trajectory import Trajectory, sequences
 from hamlet.haml.drift import Drift
 from hamlet.haml.neighbourhood import Neighbourhood
 from hamlet.haml.objective import Experience
-from hamlet.haml.sampling import OnPolicy
+from hamlet.haml.sampling import OnPolicy, Replay
 from hamlet.haml.scheme import Scheme, Sequential
-from hamlet.haml.surrogate import Surrogate
+from hamlet.haml.surrogate import Importance, Surrogate
 from hamlet.networks import heads
-from hamlet.networks.heads import Actor
+from hamlet.networks.actors import ActorKind, Stochastic
 from hamlet.networks.torso import Body, encode
 from hamlet.roster import Roster, Sharing
 from hamlet.spaces import Box, Space
@@ -47,6 +48,7 @@ class Haml:
         scheme: The order of moves.
         advantage: From rewards and values to Â.
         critic: What foretells returns.
+        actor: What a policy is made of, and how it explores.
         body: The shape of actors and critics.
         sharing: Whether agents of equal spaces share parameters.
         normalise_rewards: Whether they are learnt from in units of the running deviation of discounted returns.
@@ -55,11 +57,12 @@ class Haml:
 
     drift: Drift
     neighbourhood: Neighbourhood
-    sampling: OnPolicy
+    sampling: OnPolicy | Replay
     surrogate: Surrogate
     scheme: Scheme
-    advantage: Gae
-    critic: StateValue
+    advantage: Gae | NStep
+    critic: StateValue | ActionValue
+    actor: ActorKind = Stochastic()
     body: Body = field(default_factory=Body)
     sharing: Sharing = "none"
     normalise_rewards: bool = False
@@ -76,16 +79,16 @@ class Haml:
 class Team(eqx.Module):
     """Every unit's actor, and what its neighbourhood operator remembers; per group, stacked by unit."""
 
-    actors: tuple[Actor, ...]
+    actors: tuple[Any, ...]
     states: tuple[Any, ...]
 
 
 def create(algorithm: Haml, roster: Roster, key: Key) -> Team:
     """Fresh actors, each from its own key."""
 
-    def one(group: int, key: Key) -> tuple[Actor, Any]:
+    def one(group: int, key: Key) -> tuple[Any, Any]:
         spaces = roster.groups[group]
-        actor = Actor.create(key, spaces.observation, spaces.action, algorithm.body)
+        actor = algorithm.actor.create(key, spaces.observation, spaces.action, algorithm.body)
         return actor, algorithm.neighbourhood.init(actor)
 
     keys = jax.random.split(key, len(roster.groups))
@@ -135,21 +138,38 @@ def _flat(action: Array, space: Space) -> Array:
     return action.reshape(*action.shape[: action.ndim - len(space.shape)], -1)
 
 
+def prepare(
+    algorithm: Haml, roster: Roster, trajectory: Trajectory, advantage: Float[Array, "C L E n"]
+) -> tuple[list[Experience], Any]:
+    """From a rollout, every group's share of it, and the carry before anyone moved: what `update` takes on-policy."""
+    chunks, length, copies = trajectory.start.shape
+    shares = [experience(roster, g, trajectory, advantage) for g in range(len(roster.groups))]
+    return shares, Importance().start(copies * chunks, length)
+
+
 def update(
     algorithm: Haml,
     roster: Roster,
     team: Team,
-    trajectory: Trajectory,
-    advantage: Float[Array, "C L E n"],
+    shares: Sequence[Any],
+    carry: Any,
     key: Key,
     remaining: Scalar | float = 1.0,
 ) -> tuple[Team, Info]:
-    """Every unit moves once, as the scheme orders. Infos are stacked by unit.
+    """Every unit moves once, as the scheme orders.
 
-    ``remaining`` is the share of the run that is left, by which learning rates fall.
+    Args:
+        algorithm: What is moved by.
+        roster: Whose actors they are.
+        team: The actors before.
+        shares: For every group the data of its units, stacked by unit, as the surrogate takes them.
+        carry: The surrogate's, before anyone moved.
+        key: For what is drawn.
+        remaining: The share of the run that is left, by which learning rates fall.
+
+    Returns:
+        The team after it, and infos stacked by unit.
     """
-    chunks, length, copies = trajectory.start.shape
-    shares = [experience(roster, g, trajectory, advantage) for g in range(len(roster.groups))]
     branches = [partial(_move, algorithm, g, share, remaining) for g, share in enumerate(shares)]
     group_of, slot_of = jnp.asarray(roster.group_of), jnp.asarray(roster.slot_of)
 
@@ -159,14 +179,13 @@ def update(
             return branches[0](*arguments)
         return jax.lax.switch(group_of[unit], branches, *arguments)
 
-    carry = algorithm.surrogate.start(copies * chunks, length)
     return algorithm.scheme.sweep(visit, team, carry, len(roster.group_of), key)
 
 
 def _move(
     algorithm: Haml,
     group: int,
-    share: Experience,
+    share: Any,
     remaining: Scalar | float,
     slot: Int[Array, ""],
     team: Team,
@@ -182,7 +201,7 @@ def _move(
     return _write(team, group, slot, better, state), carry, info
 
 
-def _write(team: Team, group: int, slot: Int[Array, ""], actor: Actor, state: Any) -> Team:
+def _write(team: Team, group: int, slot: Int[Array, ""], actor: Any, state: Any) -> Team:
     put: Callable[[Array, Array], Array] = lambda stack, one: stack.at[slot].set(one)  # noqa: E731
     stacks = jax.tree.map(put, (team.actors[group], team.states[group]), (actor, state))
     return eqx.tree_at(lambda t: (t.actors[group], t.states[group]), team, stacks)

@@ -1,1 +1,42 @@
-"""Pure learners."""
+"""Pure learners, and which of them an algorithm's sampling asks for."""
+
+from typing import Any
+
+from hamlet.buffers import replay as ring
+from hamlet.buffers.replay import Replay as Ring
+from hamlet.estimation.trajectory import Trajectory
+from hamlet.haml.sampling import Replay
+from hamlet.haml.template import Haml
+from hamlet.learners import policy, replay
+from hamlet.roster import Roster
+from hamlet.types import Info, Key, Scalar
+
+__all__ = ["empty", "init", "step"]
+
+
+def init(algorithm: Haml, roster: Roster, state_shape: tuple[int, ...], key: Key) -> Any:
+    """A learner that has seen nothing."""
+    kind = replay if isinstance(algorithm.sampling, Replay) else policy
+    return kind.init(algorithm, roster, state_shape, key)
+
+
+def empty(algorithm: Haml, trajectory: Trajectory) -> Ring | None:
+    """What it remembers of play before there was any, for rollouts of these shapes; None where it forgets at once."""
+    return ring.init(trajectory, algorithm.sampling.rows) if isinstance(algorithm.sampling, Replay) else None
+
+
+def step(
+    algorithm: Haml,
+    roster: Roster,
+    state_shape: tuple[int, ...],
+    learner: Any,
+    remembered: Ring | None,
+    trajectory: Trajectory,
+    key: Key,
+    remaining: Scalar | float = 1.0,
+) -> tuple[Any, Ring | None, Info, Info]:
+    """What is learnt from one rollout: the learner, what it remembers, and the actors' and the critic's infos."""
+    if remembered is None:
+        learner, actors, critic = policy.step(algorithm, roster, state_shape, learner, trajectory, key, remaining)
+        return learner, None, actors, critic
+    return replay.step(algorithm, roster, learner, remembered, trajectory, key, remaining)

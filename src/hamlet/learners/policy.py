@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from hamlet.estimation.critic import CriticState
 from hamlet.estimation.rewards import RewardScale
 from hamlet.estimation.trajectory import Trajectory
-from hamlet.haml.template import Haml, Team, create, observe, update
+from hamlet.haml.template import Haml, Team, create, observe, prepare, update
 from hamlet.roster import Roster
 from hamlet.types import Info, Key, Scalar
 
@@ -67,7 +67,8 @@ def step(
     estimate = critic.estimate(learner.critic, seen_by, trajectory, learner.memory)
     advantage, returns = algorithm.advantage(trajectory, estimate, critic)
     credit = jnp.broadcast_to(advantage, (*advantage.shape[:-1], len(roster.names)))
-    team, actor_info = update(algorithm, roster, learner.team, trajectory, credit, actor_key, remaining)
+    shares, carry = prepare(algorithm, roster, trajectory, credit)
+    team, actor_info = update(algorithm, roster, learner.team, shares, carry, actor_key, remaining)
     state, critic_info = critic.fit(
         learner.critic, seen_by, trajectory, estimate, returns, learner.memory, critic_key, remaining
     )

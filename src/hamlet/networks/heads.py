@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Shaped
 from hamlet.distributions import Categorical, DiagonalNormal, Distribution, MultiCategorical, TanhNormal
 from hamlet.errors import require
 from hamlet.networks.running import Running
-from hamlet.networks.torso import Body, Layer, Torso, repeated, width
+from hamlet.networks.torso import Body, Layer, Plain, Torso, layer, repeated, width
 from hamlet.spaces import Box, Discrete, MultiDiscrete, Space
 from hamlet.types import Key
 
@@ -36,7 +36,7 @@ class Actor(eqx.Module):
     """One unit's policy: torso, head, and a scale where actions are continuous."""
 
     torso: Torso
-    head: Layer
+    head: Layer | Plain
     scale: NormalScale | None
     space: Space = eqx.field(static=True)
     squash: bool = eqx.field(static=True, default=False)
@@ -49,16 +49,14 @@ class Actor(eqx.Module):
             RequestError: If actions are to be squashed to bounds that they do not have.
         """
         if body.squash and isinstance(action, Box):
-            low, high = action.bounds
-            bounded = np.isfinite(low).all() and np.isfinite(high).all() and (low < high).all()
             require(
-                bool(bounded), f"--squash takes actions with two bounds, and {action} has none in places; leave it out"
+                action.bounded, f"--squash takes actions with two bounds, and {action} has none in places; leave it out"
             )
         torso_key, head_key = jax.random.split(key)
         scale = NormalScale(jnp.ones(action.width)) if isinstance(action, Box) else None
         return cls(
             Torso.create(torso_key, observation, body),
-            Layer.create(head_key, _features(observation, body), action.width, gain=_GAIN),
+            layer(head_key, feature_count(observation, body), action.width, body, gain=_GAIN),
             scale,
             action,
             body.squash,
@@ -90,13 +88,13 @@ class Value(eqx.Module):
     """A value network: torso and one output."""
 
     torso: Torso
-    head: Layer
+    head: Layer | Plain
 
     @classmethod
     def create(cls, key: Key, seen: Space, body: Body) -> "Value":
         """Fresh weights for what is seen."""
         torso_key, head_key = jax.random.split(key)
-        return cls(Torso.create(torso_key, seen, body), Layer.create(head_key, _features(seen, body), 1, gain=1.0))
+        return cls(Torso.create(torso_key, seen, body), layer(head_key, feature_count(seen, body), 1, body, gain=1.0))
 
     def __call__(
         self, inputs: Shaped[Array, "B L *I"], memory: Float[Array, "B H"] | None, start: Bool[Array, "B L"]
@@ -106,7 +104,7 @@ class Value(eqx.Module):
         return self.head(features)[..., 0], memories
 
 
-def _features(seen: Space, body: Body) -> int:
+def feature_count(seen: Space, body: Body) -> int:
     """How many features a torso ends in."""
     return body.memory or (body.hidden[-1] if body.hidden else width(seen))
 

@@ -36,12 +36,14 @@ class Body:
         normalise: Whether what is seen is standardised by its running mean and deviation before them. Images and
             choices are not: the ones are between 0 and 1, the others are no numbers.
         squash: Whether an actor's numbers go through tanh to the bounds of its Box, rather than being clipped to them.
+        plain: Whether layers are linear maps alone, without LayerNorm before them.
     """
 
     hidden: tuple[int, ...] = (128, 128)
     memory: int = 0
     normalise: bool = False
     squash: bool = False
+    plain: bool = False
 
     def __post_init__(self) -> None:
         """Refuse widths that are none."""
@@ -78,6 +80,32 @@ class Layer(eqx.Module):
         return out.reshape(*x.shape[:-1], -1)
 
 
+class Plain(eqx.Module):
+    """Linear: W x + b, the weights and biases uniform within ±1/√inputs at first (PyTorch's, as in the reference)."""
+
+    weight: Float[Array, "O I"]
+    bias: Float[Array, " O"]
+
+    @classmethod
+    def create(cls, key: Key, inputs: int, outputs: int, *, gain: float = 1.0) -> "Plain":
+        """Fresh weights; ``gain`` multiplies them."""
+        weight_key, bias_key = jax.random.split(key)
+        bound = gain / inputs**0.5
+        draw = lambda key, *shape: jax.random.uniform(key, shape, minval=-bound, maxval=bound)  # noqa: E731
+        return cls(draw(weight_key, outputs, inputs), draw(bias_key, outputs))
+
+    def __call__(self, x: Float[Array, "*B I"]) -> Float[Array, "*B O"]:
+        """Apply to the last axis, as rows."""
+        rows = x.reshape(-1, x.shape[-1])
+        out = rows @ self.weight.T + repeated(self.bias, rows.shape[0])
+        return out.reshape(*x.shape[:-1], -1)
+
+
+def layer(key: Key, inputs: int, outputs: int, body: Body, *, gain: float) -> Layer | Plain:
+    """A layer of the kind that the body is made of; the gain is a normalised one's."""
+    return Plain.create(key, inputs, outputs) if body.plain else Layer.create(key, inputs, outputs, gain=gain)
+
+
 def repeated(vector: Float[Array, " F"], rows: int) -> Float[Array, "rows F"]:
     """A vector as every row, by a product: its gradient, a sum over rows, is then one too, which a CPU does faster."""
     return jnp.dot(jnp.ones((rows, 1)), vector[None], precision="highest")
@@ -94,7 +122,7 @@ class Torso(eqx.Module):
 
     running: Running | None
     convolution: Convolution | None
-    layers: tuple[Layer, ...]
+    layers: tuple[Layer | Plain, ...]
     cell: eqx.nn.GRUCell | None
 
     @classmethod
@@ -106,7 +134,7 @@ class Torso(eqx.Module):
         running = Running.create(width(seen)) if body.normalise and numbers else None
         widths = (width(seen), *body.hidden)
         layers = tuple(
-            Layer.create(k, i, o, gain=2**0.5) for k, i, o in zip(layer_keys, widths[:-1], widths[1:], strict=True)
+            layer(k, i, o, body, gain=2**0.5) for k, i, o in zip(layer_keys, widths[:-1], widths[1:], strict=True)
         )
         cell = _cell(cell_key, widths[-1], body.memory) if body.memory else None
         return cls(running, eye, layers, cell)
@@ -127,8 +155,8 @@ class Torso(eqx.Module):
         h = inputs if self.running is None else self.running(inputs)
         if self.convolution is not None:
             h = self.convolution(inputs.reshape(-1, *inputs.shape[2:])).reshape(*inputs.shape[:2], -1)
-        for layer in self.layers:
-            h = jax.nn.relu(layer(h))
+        for one in self.layers:
+            h = jax.nn.relu(one(h))
         cell = self.cell
         if cell is None:
             return h, None

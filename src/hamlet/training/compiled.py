@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -11,17 +11,18 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, UInt
 
+from hamlet import learners
 from hamlet.envs.base import Environment
+from hamlet.estimation.trajectory import Trajectory
 from hamlet.haml.template import Haml
-from hamlet.learners import policy
 from hamlet.networks.heads import Actor
 from hamlet.networks.torso import Body
 from hamlet.roster import Roster
 from hamlet.training import episodes as whole
 from hamlet.training.devices import shardings
 from hamlet.training.learning import Training, keys, learn, left, roster_of
-from hamlet.training.rollout import begin, rollout
-from hamlet.types import Device, Info, Scalar
+from hamlet.training.rollout import Episodes, Play, begin, rollout
+from hamlet.types import Device, Info, Key, Scalar
 
 # Iterations in one compiled call at most; their metrics wait on the device until it ends.
 CAPACITY = 64
@@ -30,11 +31,27 @@ CAPACITY = 64
 def begin_training(algorithm: Haml, env: Environment, seed: int | UInt[Array, ""]) -> Training:
     """The state before the first iteration."""
     learner_key, play_key, key = jax.random.split(jax.random.key(seed), 3)
-    return Training(
-        policy.init(algorithm, roster_of(algorithm, env), env.state_shape, learner_key),
+    training = Training(
+        learners.init(algorithm, roster_of(algorithm, env), env.state_shape, learner_key),
         begin(env, algorithm.body, algorithm.sampling.copies, play_key),
         jnp.zeros((), jnp.int32),
         key,
+    )
+    trajectory = jax.eval_shape(partial(_played, algorithm, env), training, key)[1]
+    return replace(training, replay=learners.empty(algorithm, trajectory))
+
+
+def _played(algorithm: Haml, env: Environment, training: Training, key: Key) -> tuple[Play, Trajectory, Episodes]:
+    sampling = algorithm.sampling
+    return rollout(
+        env,
+        roster_of(algorithm, env),
+        training.learner.team.actors,
+        training.play,
+        steps=sampling.steps,
+        length=sampling.length(memory=algorithm.body.memory),
+        key=key,
+        warm=sampling.warm(training.iteration),
     )
 
 
@@ -42,19 +59,12 @@ def iterate(
     algorithm: Haml, env: Environment, training: Training, remaining: Scalar | float = 1.0
 ) -> tuple[Training, Info]:
     """One rollout and one update; ``remaining`` is the share of the run that is left, by which learning rates fall."""
-    sampling = algorithm.sampling
     rollout_key, update_key = keys(training)
-    play, trajectory, episodes = rollout(
-        env,
-        roster_of(algorithm, env),
-        training.learner.team.actors,
-        training.play,
-        steps=sampling.steps,
-        length=sampling.length(memory=algorithm.body.memory),
-        key=rollout_key,
+    play, trajectory, episodes = _played(algorithm, env, training, rollout_key)
+    learner, replay, info = learn(
+        algorithm, env, training.learner, training.replay, trajectory, episodes, update_key, remaining
     )
-    learner, info = learn(algorithm, env, training.learner, trajectory, episodes, update_key, remaining)
-    return Training(learner, play, training.iteration + 1, training.key), info
+    return Training(learner, play, training.iteration + 1, training.key, replay), info
 
 
 def iterate_many(

@@ -14,7 +14,7 @@ import numpy as np
 from hamlet.envs.host import HostEnvironment
 from hamlet.errors import RunError, extended
 from hamlet.haml.template import Haml
-from hamlet.learners import policy
+from hamlet import learners
 from hamlet.networks.heads import Actor
 from hamlet.networks.torso import Body
 from hamlet.roster import Roster
@@ -208,7 +208,7 @@ class Hosted:
     def _start(self, algorithm: Haml, seed: Any) -> Training:
         """All but the games; from the same keys as a compiled run's."""
         learner_key, _, key = jax.random.split(jax.random.key(seed), 3)
-        learner = policy.init(algorithm, roster_of(algorithm, self.env), self.env.state_shape, learner_key)
+        learner = learners.init(algorithm, roster_of(algorithm, self.env), self.env.state_shape, learner_key)
         return Training(learner, None, jnp.zeros((), jnp.int32), key)
 
     def begin(self, algorithm: Haml) -> Callable[[int], Training]:

@@ -9,9 +9,9 @@ from jaxtyping import Array, Bool, Float, Int
 
 from hamlet.envs.base import Declaration
 from hamlet.estimation.trajectory import Trajectory
+from hamlet import learners
+from hamlet.buffers.replay import Replay
 from hamlet.haml.template import Haml
-from hamlet.learners import policy
-from hamlet.learners.policy import Learner
 from hamlet.roster import Roster
 from hamlet.training.rollout import Episodes
 from hamlet.types import Info, Key, Scalar
@@ -25,12 +25,14 @@ class Training(eqx.Module):
         play: The games under way: a `rollout.Play`, or a `host_rollout.HostPlay`.
         iteration: How many updates were made.
         key: Never used up: every iteration takes its own from it by number.
+        replay: What is remembered of play, or None. It is kept beside a checkpoint, not in it (`training/memory`).
     """
 
-    learner: Learner
+    learner: Any
     play: Any
     iteration: Int[Array, ""]
     key: Key
+    replay: Replay | None = None
 
 
 def roster_of(algorithm: Haml, env: Declaration) -> Roster:
@@ -52,22 +54,23 @@ def left(done: Int[Array, ""], total: Int[Array, ""]) -> Scalar:
 def learn(
     algorithm: Haml,
     env: Declaration,
-    learner: Learner,
+    learner: Any,
+    replay: Replay | None,
     trajectory: Trajectory,
     episodes: Episodes,
     key: Key,
     remaining: Scalar | float = 1.0,
-) -> tuple[Learner, Info]:
+) -> tuple[Any, Replay | None, Info]:
     """One update, and what an iteration measures; ``remaining`` is the share of the run that is left."""
     roster = roster_of(algorithm, env)
-    learner, actor_info, critic_info = policy.step(
-        algorithm, roster, env.state_shape, learner, trajectory, key, remaining
+    learner, replay, actor_info, critic_info = learners.step(
+        algorithm, roster, env.state_shape, learner, replay, trajectory, key, remaining
     )
     info = {f"actor/{name}": value for name, value in actor_info.items()}
     info |= {f"critic/{name}": value for name, value in critic_info.items()}
     info |= {"episodes": episodes.count, "return": episodes.total / episodes.count}
     info["constant_sum"] = _constant_sum(algorithm, trajectory.reward)
-    return learner, info
+    return learner, replay, info
 
 
 def _constant_sum(algorithm: Haml, reward: Float[Array, "C L E n"]) -> Bool[Array, ""]:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from hamlet.distributions import Distribution, noise
+from hamlet.distributions import Distribution, even, noise
 from hamlet.envs import copies as vector
 from hamlet.envs.base import Environment
 from hamlet.envs.copies import Copies
@@ -50,14 +50,18 @@ def begin(env: Environment, body: Body, count: int, key: Key) -> Play:
 
 def act(
     roster: Roster,
-    actors: tuple[Actor, ...],
+    actors: tuple[Any, ...],
     observation: tuple[Array, ...],
     available: tuple[Any, ...],
     start: Bool[Array, " E"],
     memory: tuple[Any, ...],
     noise: tuple[Array, ...] | None,
+    warm: Bool[Array, ""] | None = None,
 ) -> tuple[tuple[Array, ...], tuple[Any, ...]]:
-    """Every agent's action ``[E, N, …]`` per group: sampled, or without noise the mode; and the memory after it."""
+    """Every agent's action ``[E, N, …]`` per group: sampled, or without noise the mode; and the memory after it.
+
+    Where ``warm`` holds, actions are drawn evenly instead, from the same noise.
+    """
     actions, memories = [], []
     for g, group in enumerate(roster.groups):
         seen = (encode(observation[g], group.observation), available[g], memory[g])
@@ -65,6 +69,8 @@ def act(
         policy, after = jax.vmap(partial(_distribution, start))(actors[g], *parts)
         policy: Distribution = jax.tree.map(lambda leaf: roster.from_unit(leaf, 1), policy)
         action = policy.mode() if noise is None else policy.sample(noise[g])
+        if warm is not None and noise is not None:
+            action = jnp.where(warm, even(group.action, noise[g], available[g]), action)
         actions.append(action.reshape(*action.shape[:2], *group.action.shape))
         memories.append(None if after is None else roster.from_unit(after, 1))
     return tuple(actions), tuple(memories)
@@ -91,7 +97,15 @@ def _distribution(
 
 
 def rollout(
-    env: Environment, roster: Roster, actors: tuple[Actor, ...], play: Play, *, steps: int, length: int, key: Key
+    env: Environment,
+    roster: Roster,
+    actors: tuple[Any, ...],
+    play: Play,
+    *,
+    steps: int,
+    length: int,
+    key: Key,
+    warm: Bool[Array, ""] | None = None,
 ) -> tuple[Play, Trajectory, Episodes]:
     """``steps`` steps of every copy, in chunks of ``length``.
 
@@ -101,7 +115,7 @@ def rollout(
     def step(play: Play, chance: tuple[Any, Key]) -> tuple[Play, tuple[Any, ...]]:
         noises, env_key = chance
         view = play.copies.view
-        actions, memory = act(roster, actors, view.observation, view.available, play.start, play.memory, noises)
+        actions, memory = act(roster, actors, view.observation, view.available, play.start, play.memory, noises, warm)
         copies, arrival, outcome = vector.step(env, env_key, play.copies, actions)
         ended = outcome.terminated | outcome.truncated
         total = play.total + outcome.reward.sum(-1)

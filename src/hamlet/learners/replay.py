@@ -1,0 +1,246 @@
+"""The HAML learner of replayed steps: pure ``init`` and ``step``."""
+
+from functools import partial
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from hamlet.buffers import replay as ring
+from hamlet.buffers.replay import Replay, Sample
+from hamlet.distributions import noise
+from hamlet.estimation.action_value import ActionValueState, least, moved
+from hamlet.estimation.trajectory import Trajectory
+from hamlet.haml.dual import DualState
+from hamlet.haml.pathwise import Joint, Replayed, joined
+from hamlet.haml.template import Haml, Team, create, update
+from hamlet.networks.actors import coded
+from hamlet.networks.torso import encode
+from hamlet.roster import Roster
+from hamlet.types import Info, Key, Scalar
+
+
+class ReplayLearner(eqx.Module):
+    """Everything that is learnt, with its optimisers.
+
+    Attributes:
+        team: The actors.
+        critic: The critic.
+        targets: The target actors by group, or None where critics bootstrap from the actors themselves.
+        temperature: Every unit's α, or None.
+        updates: How many updates the critic has had, int32.
+        played: How many rollouts there were, int32.
+        memory: None: there is no memory.
+    """
+
+    team: Team
+    critic: ActionValueState
+    targets: tuple[Any, ...] | None
+    temperature: DualState | None
+    updates: Int[Array, ""]
+    played: Int[Array, ""]
+    memory: tuple[Any, ...] = (None,)
+
+
+def init(algorithm: Haml, roster: Roster, state_shape: tuple[int, ...], key: Key) -> ReplayLearner:
+    """A learner that has seen nothing."""
+    team_key, critic_key = jax.random.split(key)
+    team, surrogate = create(algorithm, roster, team_key), algorithm.surrogate
+    dual = surrogate.temperature
+    return ReplayLearner(
+        team,
+        algorithm.critic.create(critic_key, algorithm.critic.roster(roster, state_shape), algorithm.body),
+        team.actors if surrogate.target_actors else None,
+        None if dual is None else dual.init(len(roster.group_of)),
+        jnp.zeros((), jnp.int32),
+        jnp.zeros((), jnp.int32),
+    )
+
+
+def step(
+    algorithm: Haml,
+    roster: Roster,
+    learner: ReplayLearner,
+    replay: Replay,
+    trajectory: Trajectory,
+    key: Key,
+    remaining: Scalar | float = 1.0,
+) -> tuple[ReplayLearner, Replay, Info, Info]:
+    """Remember a rollout, then make the iteration's updates, unless it was played to warm up.
+
+    Returns:
+        The learner, the ring, and the means over the updates of the actors' infos, stacked by unit, and the critic's.
+    """
+    sampling = algorithm.sampling
+    replay = ring.add(replay, trajectory)
+    begun = ~sampling.warm(learner.played) & ring.ready(replay, sampling.samples)
+    one = partial(_update, algorithm, roster, replay, remaining=remaining)
+    shapes = jax.eval_shape(one, learner, key)[1]
+    nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+
+    def again(number: Array, at: tuple[ReplayLearner, Any]) -> tuple[ReplayLearner, Any]:
+        learner, infos = one(at[0], jax.random.fold_in(key, number))
+        return learner, jax.tree.map(jnp.add, at[1], infos)
+
+    before = learner.updates
+    learner, infos = jax.lax.fori_loop(0, jnp.where(begun, sampling.updates, 0), again, (learner, nothing))
+    actors, critic = infos
+    moves = jnp.maximum(learner.updates // sampling.delay - before // sampling.delay, 1)
+    learner = eqx.tree_at(lambda tree: tree.played, learner, learner.played + 1)
+    mean = lambda tree, count: jax.tree.map(lambda leaf: leaf / count, tree)  # noqa: E731
+    return learner, replay, mean(actors, moves), mean(critic, jnp.maximum(learner.updates - before, 1))
+
+
+def _update(
+    algorithm: Haml, roster: Roster, replay: Replay, learner: ReplayLearner, key: Key, *, remaining: Scalar | float
+) -> tuple[ReplayLearner, tuple[Info, Info]]:
+    """One update of the critic, and every ``delay``-th time of the actors and the targets."""
+    sample_key, critic_key, actor_key = jax.random.split(key, 3)
+    sampling, back = algorithm.sampling, algorithm.advantage
+    sample = ring.sample(replay, sampling.samples, sample_key, discount=back.discount, window=back.steps)
+    critic, critic_info = algorithm.critic.fit(
+        learner.critic, played(roster, sample), target(algorithm, roster, learner, sample, critic_key)
+    )
+    updates = learner.updates + 1
+    learner = eqx.tree_at(lambda tree: (tree.critic, tree.updates), learner, (critic, updates))
+    move = partial(_move, algorithm, roster, remaining=remaining)
+    if sampling.delay == 1:
+        learner, actor_info = move(learner, sample, actor_key)
+        return learner, (actor_info, critic_info)
+    shapes = jax.eval_shape(move, learner, sample, actor_key)[1]
+    nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    learner, actor_info = jax.lax.cond(
+        updates % sampling.delay == 0,
+        move,
+        lambda learner, sample, key: (learner, nothing),
+        *(learner, sample, actor_key),
+    )
+    return learner, (actor_info, critic_info)
+
+
+def _move(
+    algorithm: Haml, roster: Roster, learner: ReplayLearner, sample: Sample, key: Key, *, remaining: Scalar | float
+) -> tuple[ReplayLearner, Info]:
+    """The actors move as the scheme orders, then the temperatures, then the targets."""
+    share_key, start_key, update_key = jax.random.split(key, 3)
+    surrogate, dual = algorithm.surrogate, learner.temperature
+    units = [roster.units_in(g) for g in range(len(roster.groups))]
+    heat = jnp.zeros(sum(units)) if dual is None else dual.value
+    shares = [
+        share(roster, g, sample, part, jax.random.fold_in(share_key, g))
+        for g, part in enumerate(jnp.split(heat, _cuts(units)))
+    ]
+    joint = _start(roster, surrogate.others, learner, shares, sample, start_key)
+    team, info = update(algorithm, roster, learner.team, shares, joint, update_key, remaining)
+    if dual is not None:
+        wanted = jnp.concatenate([jax.vmap(surrogate.wanted)(share) for share in shares])
+        dual = surrogate.temperature.step(dual, wanted - info["entropy"])
+        info = info | {"temperature": dual.value}
+    rate = algorithm.critic.polyak
+    targets = None if learner.targets is None else moved(learner.targets, team.actors, rate)
+    after = ReplayLearner(
+        team, algorithm.critic.follow(learner.critic), targets, dual, learner.updates, learner.played, learner.memory
+    )
+    return after, info
+
+
+def share(roster: Roster, group: int, sample: Sample, temperature: Float[Array, " units"], key: Key) -> Replayed:
+    """A group's share of a sample, stacked by unit."""
+    return _share(roster, group, sample.view, temperature, key)
+
+
+def _share(roster: Roster, group: int, view: Any, temperature: Float[Array, " units"], key: Key) -> Replayed:
+    spaces = roster.groups[group]
+    by_unit = lambda array: jnp.moveaxis(roster.by_unit(group, array, 1), 2, 1)  # noqa: E731
+    alive = None if view.alive is None else by_unit(roster.split(view.alive)[group])
+    available = view.available[group]
+    observation = by_unit(encode(view.observation[group], spaces.observation))
+    noise_key, fresh_key = jax.random.split(key)
+    lead = observation.shape[:3]
+    return Replayed(
+        observation,
+        None if available is None else by_unit(available),
+        alive,
+        noise(spaces.action, noise_key, *lead),
+        noise(spaces.action, fresh_key, *lead),
+        temperature,
+        jnp.arange(lead[0], dtype=jnp.int32),
+        group,
+        spaces.action,
+    )
+
+
+def played(roster: Roster, sample: Sample) -> Float[Array, "B I"]:
+    """States and the joint actions played in them, as the critic takes them."""
+    return joined(state(sample.view), _replayed(roster, sample))
+
+
+def target(
+    algorithm: Haml, roster: Roster, learner: ReplayLearner, sample: Sample, key: Key
+) -> Float[Array, " B"]:
+    """What the critic is fitted to: y = R + γᵐ (1 − terminated) ( min Q̂(s′, a′) − Σ αⁱ log πⁱ(a′ⁱ|o′ⁱ) )."""
+    actors = learner.team.actors if learner.targets is None else learner.targets
+    units = [roster.units_in(g) for g in range(len(roster.groups))]
+    heat = jnp.zeros(sum(units)) if learner.temperature is None else learner.temperature.value
+    codes, bonus = [], jnp.zeros(sample.discount.shape)
+    for g, warmth in enumerate(jnp.split(heat, _cuts(units))):
+        ahead = _share(roster, g, sample.arrival, warmth, jax.random.fold_in(key, g))
+
+        def one(unit: tuple[Any, Replayed]) -> tuple[Array, Array]:
+            actor, share = unit
+            action, certainty = algorithm.surrogate.ahead(share.policy(actor), share.noise)
+            certain = certainty if share.alive is None else jnp.where(share.alive, certainty, 0.0)
+            return share.code(action), share.temperature * certain.sum(0)
+
+        code, cost = jax.lax.map(one, (actors[g], ahead))
+        codes.append(code)
+        bonus = bonus - cost.sum(0)
+    following = least(learner.critic.targets, joined(state(sample.arrival), tuple(codes)))
+    return jax.lax.stop_gradient(sample.reward.sum(-1) + sample.discount * (following + bonus))
+
+
+def state(view: Any) -> Float[Array, "B S"]:
+    """The critic's state of every step."""
+    return view.state.astype(jnp.float32)
+
+
+def _start(
+    roster: Roster, others: str, learner: ReplayLearner, shares: list[Replayed], sample: Sample, key: Key
+) -> Joint:
+    """The joint action before anyone moves."""
+    codes: tuple[Any, ...]
+    if others == "replay":
+        codes = _replayed(roster, sample)
+    else:
+        codes = tuple(jax.lax.map(_present, (a, s)) for a, s in zip(learner.team.actors, _renewed(shares, key), strict=True))
+    return jax.lax.stop_gradient(Joint(learner.critic.networks, state(sample.view), codes))
+
+
+def _present(unit: tuple[Any, Replayed]) -> Float[Array, "K B W"]:
+    actor, share = unit
+    return share.code(share.policy(actor).relaxed(share.noise)[0])
+
+
+def _renewed(shares: list[Replayed], key: Key) -> list[Replayed]:
+    """The shares with noise of their own."""
+    return [
+        eqx.tree_at(lambda s: s.noise, share, noise(share.space, jax.random.fold_in(key, g), *share.noise.shape[:-1]))
+        for g, share in enumerate(shares)
+    ]
+
+
+def _replayed(roster: Roster, sample: Sample) -> tuple[Float[Array, "_units _K B _W"], ...]:
+    """The joint actions played, by unit; zeros for who was absent."""
+    codes = []
+    for g, group in enumerate(roster.groups):
+        code = coded(sample.action[g], group.action)
+        if sample.view.alive is not None:
+            code = jnp.where(roster.split(sample.view.alive)[g][..., None], code, 0.0)
+        codes.append(jnp.moveaxis(roster.by_unit(g, code, 1), 2, 1))
+    return tuple(codes)
+
+
+def _cuts(units: list[int]) -> list[int]:
+    return [sum(units[: k + 1]) for k in range(len(units) - 1)]
