@@ -13,7 +13,7 @@ _DISTRIBUTIONS = _CORE | {"roster", "distributions"}
 _NETWORKS = _DISTRIBUTIONS | {"networks"}
 _ESTIMATION = _NETWORKS | {"envs.base", "estimation"}  # envs.base: the contract, View above all
 _HAML = _ESTIMATION | {"haml"}
-_TRAINING = _HAML | {"learners", "algorithms", "presets", "envs", "training", "__version__"}
+_TRAINING = _HAML | {"buffers", "learners", "algorithms", "presets", "envs", "training", "__version__"}
 # What each part may import, itself included.
 ALLOWED = {
     "types": {"types"},
@@ -25,7 +25,8 @@ ALLOWED = {
     "estimation": _ESTIMATION,
     "haml": _HAML,
     "testing": _HAML | {"tabular", "testing", "envs"},
-    "learners": _HAML | {"learners"},
+    "buffers": _ESTIMATION | {"buffers"},
+    "learners": _HAML | {"buffers", "learners"},
     "algorithms": _HAML | {"algorithms"},
     "tabular": _HAML | {"tabular"},
     "presets": _HAML | {"algorithms", "presets"},

@@ -6,18 +6,40 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from hamlet.algorithms.haa2c import haa2c
+from hamlet.algorithms.haddpg import haddpg
 from hamlet.algorithms.happo import happo
+from hamlet.algorithms.hasac import hasac
+from hamlet.algorithms.hatd3 import hatd3
 from hamlet.algorithms.hatrpo import hatrpo
 from hamlet.algorithms.ippo import ippo
 from hamlet.algorithms.maa2c import maa2c
+from hamlet.algorithms.maddpg import maddpg
 from hamlet.algorithms.mappo import mappo
+from hamlet.algorithms.masac import masac
+from hamlet.algorithms.matd3 import matd3
 from hamlet.errors import unknown
 from hamlet.haml.template import Haml
 
-__all__ = ["ALGORITHMS", "haa2c", "happo", "hatrpo", "ippo", "maa2c", "make", "mappo"]
+__all__ = [
+    "ALGORITHMS",
+    "haa2c",
+    "haddpg",
+    "happo",
+    "hasac",
+    "hatd3",
+    "hatrpo",
+    "ippo",
+    "maa2c",
+    "maddpg",
+    "make",
+    "mappo",
+    "masac",
+    "matd3",
+]
 
 ALGORITHMS: dict[str, Callable[..., Haml]] = {
-    factory.__name__: factory for factory in (happo, hatrpo, haa2c, mappo, ippo, maa2c)
+    factory.__name__: factory
+    for factory in (happo, hatrpo, haa2c, mappo, ippo, maa2c, haddpg, hatd3, hasac, maddpg, matd3, masac)
 } | {point.name: point.load() for point in entry_points(group="hamlet.algorithms")}
 
 

@@ -4,14 +4,14 @@ HADDPG with three changes. Critics, two of them, bootstrap from the lesser value
 
     y = r + γ min_k Q̂_k(s′, clip(μ̂(o′) + ε, low, high)),   ε ~ clip(N(0, σ̃²), −c, c),
 
-and actors move, with all targets, once in ``policy_delay`` updates: one after another in a fresh random order, agent i_m
-climbing Q₁(s, μ_new^{i_1…i_{m−1}}, μ^{i_m}, μ_old^{i_{m+1}…i_n}). With one agent it is TD3.
+and actors move, with all targets, once in ``policy_delay`` updates: one after another in a fresh random order, agent
+i_m climbing Q₁(s, μ_new^{i_1…i_{m−1}}, μ^{i_m}, μ_old^{i_{m+1}…i_n}). With one agent it is TD3.
 
 References: Zhong et al., 2024 (HARL), arXiv:2304.09870, algorithm 7; Fujimoto et al., 2018, arXiv:1802.09477.
 
 Differences from the reference code: (1) samples are drawn with replacement, at a cost that does not grow with the
-buffer; (2) critics take actions in units of half of the distance between their bounds; (3) steps of the warm-up count as
-environment steps; (4) noise of the targets is drawn for each entry within its own bounds.
+buffer; (2) critics take actions in units of half of the distance between their bounds; (3) steps of the warm-up count
+as environment steps; (4) noise of the targets is drawn for each entry within its own bounds.
 """
 
 from hamlet.estimation.action_value import ActionValue
@@ -72,9 +72,7 @@ def hatd3(
     """
     return Haml(
         drift=ZeroDrift(),
-        neighbourhood=Whole(
-            learning_rate=learning_rate, epochs=1, entropy=0.0, max_gradient_norm=0.0, epsilon=1e-8
-        ),
+        neighbourhood=Whole(learning_rate=learning_rate, epochs=1, entropy=0.0, max_gradient_norm=0.0, epsilon=1e-8),
         sampling=Replay(
             copies=copies,
             steps=steps_per_rollout,

@@ -7,6 +7,15 @@ counted: the fraction of the matrix rate that is reached pays for it.
     actor, first order:   rollout 1 + old policy 1 + epochs × 3 + M 1 (sequential schemes only)
     actor, natural step:  rollout 1 + old policy 1 + gradient 3 + linearisation 1 + 4 × iterations + tries + new 1
     critic:               values before and after each step 2 + epochs × 3
+
+Of an algorithm that replays, one sample of one update costs, with C the critic's networks, of which actors climb R:
+
+    critic:               targets C × 1 + fit C × 3
+    actors, once a delay: present actions 1 + ascent 3 + (sequential schemes only) new actions 1, and for every unit the
+                          climb through R networks to their inputs, 2
+    target actions:       1
+
+times the samples that are replayed for each environment step.
 """
 
 from dataclasses import dataclass
@@ -15,9 +24,12 @@ import jax
 import numpy as np
 
 from hamlet.envs.base import Environment
+from hamlet.estimation.critic import StateValue
 from hamlet.haml.neighbourhood import KlBall, Whole
+from hamlet.haml.sampling import Replay
 from hamlet.haml.scheme import Sequential
 from hamlet.haml.template import Haml
+from hamlet.learners.replay import Parts, ReplayLearner, parts
 from hamlet.training.compiled import begin_training
 
 
@@ -45,9 +57,11 @@ def count(algorithm: Haml, env: Environment, *, tries: float = 1.0) -> Flops:
     learner = jax.eval_shape(lambda: begin_training(algorithm, env, 0)).learner
     agents = [len(group.names) for group in env.groups]
     shares = [a / _units(actor) for a, actor in zip(agents, learner.team.actors, strict=True)]
-    actor = sum(_forward(stack) * share for stack, share in zip(learner.team.actors, shares, strict=True))
-    critic = sum(_forward(stack) for stack in learner.critic.networks)
+    actor = sum(_forward(stack, 3) * share for stack, share in zip(learner.team.actors, shares, strict=True))
     move = 1.0 if isinstance(algorithm.scheme, Sequential) else 0.0
+    if isinstance(algorithm.sampling, Replay):
+        return _replayed(algorithm.sampling, parts(algorithm), actor, learner, move)
+    critic = sum(_forward(stack, 3) for stack in learner.critic.networks)
     match algorithm.neighbourhood:
         case Whole(epochs=epochs):
             passes = 1 + 3 * epochs + move
@@ -56,13 +70,24 @@ def count(algorithm: Haml, env: Environment, *, tries: float = 1.0) -> Flops:
             passes = 1 + 3 + share * (1 + 4 * iterations) + tries + 1
         case other:
             raise TypeError(f"no formula for {other}")
+    assert isinstance(algorithm.critic, StateValue)
     return Flops(actor, actor * passes, critic * (2 + 3 * algorithm.critic.epochs))
+
+
+def _replayed(sampling: Replay, own: Parts, actor: float, learner: ReplayLearner, move: float) -> Flops:
+    networks = [_forward(network, 2) for network in learner.critic.networks]
+    climbed = sum(networks) if own.surrogate.reads == "least" else networks[0]
+    units = sum(_units(stack) for stack in learner.team.actors)
+    present = 1.0 if own.surrogate.others == "policy" else 0.0
+    moving = (actor * (present + 3 + move) + units * 2 * climbed) / sampling.delay
+    often = sampling.updates * sampling.samples / sampling.batch
+    return Flops(actor, often * (actor + moving), often * 4 * sum(networks))
 
 
 def _units(stack: object) -> int:
     return jax.tree.leaves(stack)[0].shape[0]
 
 
-def _forward(stack: object) -> float:
-    """Of one sample through every network of a stack: weights are its leaves of two axes beside that of units."""
-    return sum(2.0 * float(np.prod(leaf.shape)) for leaf in jax.tree.leaves(stack) if leaf.ndim == 3)
+def _forward(stack: object, axes: int) -> float:
+    """Of one sample through a network, or every network of a stack: weights have two axes, and in a stack one more."""
+    return sum(2.0 * float(np.prod(leaf.shape)) for leaf in jax.tree.leaves(stack) if leaf.ndim == axes)

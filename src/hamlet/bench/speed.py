@@ -14,6 +14,7 @@ from hamlet.bench.matrix import matrix_rate
 from hamlet.envs.base import Environment
 from hamlet.errors import RunError
 from hamlet.haml.neighbourhood import KlBall
+from hamlet.haml.sampling import Replay
 from hamlet.haml.template import Haml, experience
 from hamlet.learners import policy
 from hamlet.training import devices
@@ -43,7 +44,7 @@ def measure(algorithm: Haml, env: Environment, *, calls: int = 10, seconds: floa
         spent = (time.perf_counter() - began) / iterations
         if call >= 2:
             raw.append(spent)
-            rates.append(matrix_rate(algorithm.sampling.batch, algorithm.body.hidden[0], repeats=100))
+            rates.append(matrix_rate(_rows(algorithm), algorithm.body.hidden[0], repeats=100))
         else:
             iterations = max(1, min(64, round(seconds / spent)))
     seen = {name: np.asarray(value)[:iterations] for name, value in infos.items()}
@@ -69,6 +70,12 @@ def measure(algorithm: Haml, env: Environment, *, calls: int = 10, seconds: floa
     if isinstance(algorithm.neighbourhood, KlBall):
         result |= _assert_trust_region(algorithm, env, seen)
     return result
+
+
+def _rows(algorithm: Haml) -> int:
+    """How many samples go through a network at once."""
+    sampling = algorithm.sampling
+    return sampling.samples if isinstance(sampling, Replay) else sampling.batch
 
 
 def _assert_trust_region(algorithm: Haml, env: Environment, infos: dict[str, np.ndarray]) -> dict[str, Any]:

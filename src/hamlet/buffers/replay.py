@@ -124,9 +124,7 @@ def sample(replay: Replay, samples: int, key: Key, *, discount: float, window: i
     return windows(replay, age, copy, discount=discount, window=window)
 
 
-def windows(
-    replay: Replay, age: Int[Array, " B"], copy: Int[Array, " B"], *, discount: float, window: int
-) -> Sample:
+def windows(replay: Replay, age: Int[Array, " B"], copy: Int[Array, " B"], *, discount: float, window: int) -> Sample:
     """The windows that begin at given steps: ``age`` counts rows from the oldest."""
     rows = replay.steps.ended.shape[0]
     first = replay.head - replay.filled + age

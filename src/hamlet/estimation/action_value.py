@@ -64,7 +64,7 @@ class ActionValue:
         """
         require(
             len(state_shape) == 1,
-            f"a critic of actions sees the state as a row of numbers, and this one is an image {state_shape}: use happo",
+            f"a critic of actions sees the state as a row of numbers, not an image {state_shape}: use happo",
         )
         actions = sum(len(group.names) * group.action.width for group in roster.groups)
         seen = Box(-_UNBOUNDED, _UNBOUNDED, (state_shape[0] + actions,))

@@ -8,7 +8,7 @@ import optax
 from jaxtyping import Array, Float
 
 from hamlet.errors import require
-from hamlet.estimation.fitting import adam
+from hamlet.estimation.fitting import adam, begin, descend
 
 
 class DualState(eqx.Module):
@@ -43,12 +43,11 @@ class Dual:
     def init(self, units: int) -> DualState:
         """One λ for each unit."""
         log = jnp.full(units, jnp.log(self.initial), jnp.float32)
-        return DualState(log, self._optimiser.init(log))
+        return DualState(log, begin(self._optimiser, log))
 
     def step(self, state: DualState, violation: Float[Array, " units"]) -> DualState:
         """One step; ``violation`` is positive where λ is to grow."""
-        updates, optimiser = self._optimiser.update(-violation, state.optimiser)
-        return DualState(state.log + updates, optimiser)
+        return DualState(*descend(self._optimiser, -violation, state.optimiser, state.log))
 
     @property
     def _optimiser(self) -> optax.GradientTransformation:

@@ -1,11 +1,11 @@
 """Surrogates of replayed states: the joint action's value is climbed through the actor's own action.
 
-The carry is the joint action at every state: earlier units' slots hold their new policies' actions, later ones' those of
-the policies before.
+The carry is the joint action at every state: earlier units' slots hold their new policies' actions, later ones' those
+of the policies before.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import equinox as eqx
 import jax
@@ -23,6 +23,9 @@ from hamlet.networks.actors import scaled
 from hamlet.networks.heads import Value
 from hamlet.spaces import Box, MultiDiscrete, Space
 from hamlet.types import Scalar
+
+# What stands in the other units' slots before anyone moves.
+Others: TypeAlias = Literal["policy", "replay"]
 
 
 class Replayed(eqx.Module):
@@ -137,7 +140,7 @@ class Pathwise:
 
     smoothing: float = 0.0
     smoothing_clip: float = 0.5
-    others: Literal["policy", "replay"] = "policy"
+    others: Others = "policy"
     reads: ClassVar[Literal["first", "least"]] = "first"
     target_actors: ClassVar[bool] = True
     temperature: ClassVar[None] = None
@@ -184,7 +187,7 @@ class SoftPathwise:
 
     temperature: Dual = field(default_factory=Dual)
     target: float = 0.3
-    others: Literal["policy", "replay"] = "policy"
+    others: Others = "policy"
     reads: ClassVar[Literal["first", "least"]] = "least"
     target_actors: ClassVar[bool] = False
 
@@ -218,7 +221,9 @@ class SoftPathwise:
 
 
 def _climb(carry: Joint, share: Replayed, drift: Drift, reads: Literal["first", "least"]) -> Climb:
-    require(isinstance(drift, ZeroDrift), f"{drift} compares with an old policy, which replayed steps lack: ZeroDrift()")
+    require(
+        isinstance(drift, ZeroDrift), f"{drift} compares with an old policy, which replayed steps lack: use ZeroDrift"
+    )
     return Climb(share, carry, reads)
 
 

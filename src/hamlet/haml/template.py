@@ -62,7 +62,7 @@ class Haml:
     scheme: Scheme
     advantage: Gae | NStep
     critic: StateValue | ActionValue
-    actor: ActorKind = Stochastic()
+    actor: ActorKind = field(default_factory=Stochastic)
     body: Body = field(default_factory=Body)
     sharing: Sharing = "none"
     normalise_rewards: bool = False

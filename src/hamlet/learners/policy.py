@@ -1,14 +1,18 @@
 """The HAML learner: pure ``init`` and ``step``."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from hamlet.estimation.critic import CriticState
+from hamlet.errors import require
+from hamlet.estimation.advantage import Gae
+from hamlet.estimation.critic import CriticState, StateValue
 from hamlet.estimation.rewards import RewardScale
 from hamlet.estimation.trajectory import Trajectory
+from hamlet.haml.sampling import OnPolicy
+from hamlet.haml.surrogate import Importance
 from hamlet.haml.template import Haml, Team, create, observe, prepare, update
 from hamlet.roster import Roster
 from hamlet.types import Info, Key, Scalar
@@ -23,15 +27,40 @@ class Learner(eqx.Module):
     rewards: RewardScale | None
 
 
+class Parts(NamedTuple):
+    """The parts of a declaration that learns from fresh rollouts, by their types."""
+
+    sampling: OnPolicy
+    advantage: Gae
+    critic: StateValue
+
+
+def parts(algorithm: Haml) -> Parts:
+    """Those of a declaration.
+
+    Raises:
+        RequestError: If it has parts that do not go together.
+    """
+    a = algorithm
+    fit = isinstance(a.sampling, OnPolicy) and isinstance(a.advantage, Gae) and isinstance(a.critic, StateValue)
+    require(
+        fit and isinstance(a.surrogate, Importance),
+        "fresh rollouts are learnt from with OnPolicy, Gae, StateValue and Importance together, not "
+        + ", ".join(type(part).__name__ for part in (a.sampling, a.advantage, a.critic, a.surrogate)),
+    )
+    return Parts(a.sampling, a.advantage, a.critic)  # type: ignore[arg-type]
+
+
 def init(algorithm: Haml, roster: Roster, state_shape: tuple[int, ...], key: Key) -> Learner:
     """A learner that has seen nothing."""
     team_key, critic_key = jax.random.split(key)
-    seen_by = algorithm.critic.roster(roster, state_shape)
-    copies, streams = algorithm.sampling.copies, 1 if algorithm.critic.credits == "team" else len(roster.names)
+    sampling, _, critic = parts(algorithm)
+    seen_by = critic.roster(roster, state_shape)
+    copies, streams = sampling.copies, 1 if critic.credits == "team" else len(roster.names)
     return Learner(
         create(algorithm, roster, team_key),
-        algorithm.critic.create(critic_key, seen_by, algorithm.body),
-        algorithm.critic.blank(seen_by, algorithm.body, copies),
+        critic.create(critic_key, seen_by, algorithm.body),
+        critic.blank(seen_by, algorithm.body, copies),
         RewardScale.create(copies, streams) if algorithm.normalise_rewards else None,
     )
 
@@ -60,12 +89,13 @@ def step(
         The learner, the actors' infos stacked by unit, and the critic's by network.
     """
     actor_key, critic_key = jax.random.split(key)
-    critic, seen_by = algorithm.critic, algorithm.critic.roster(roster, state_shape)
+    _, back, critic = parts(algorithm)
+    seen_by = critic.roster(roster, state_shape)
     rewards = learner.rewards
     if rewards is not None:
-        rewards, trajectory = rewards(trajectory, critic.credits, algorithm.advantage.discount)
+        rewards, trajectory = rewards(trajectory, critic.credits, back.discount)
     estimate = critic.estimate(learner.critic, seen_by, trajectory, learner.memory)
-    advantage, returns = algorithm.advantage(trajectory, estimate, critic)
+    advantage, returns = back(trajectory, estimate, critic)
     credit = jnp.broadcast_to(advantage, (*advantage.shape[:-1], len(roster.names)))
     shares, carry = prepare(algorithm, roster, trajectory, credit)
     team, actor_info = update(algorithm, roster, learner.team, shares, carry, actor_key, remaining)

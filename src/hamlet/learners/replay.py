@@ -1,7 +1,7 @@
 """The HAML learner of replayed steps: pure ``init`` and ``step``."""
 
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -11,10 +11,14 @@ from jaxtyping import Array, Float, Int
 from hamlet.buffers import replay as ring
 from hamlet.buffers.replay import Replay, Sample
 from hamlet.distributions import noise
-from hamlet.estimation.action_value import ActionValueState, least, moved
+from hamlet.envs.base import View
+from hamlet.errors import require
+from hamlet.estimation.action_value import ActionValue, ActionValueState, least, moved
+from hamlet.estimation.advantage import NStep
 from hamlet.estimation.trajectory import Trajectory
 from hamlet.haml.dual import DualState
-from hamlet.haml.pathwise import Joint, Replayed, joined
+from hamlet.haml.pathwise import Joint, Pathwise, Replayed, SoftPathwise, joined
+from hamlet.haml.sampling import Replay as Sampling
 from hamlet.haml.template import Haml, Team, create, update
 from hamlet.networks.actors import coded
 from hamlet.networks.torso import encode
@@ -44,14 +48,44 @@ class ReplayLearner(eqx.Module):
     memory: tuple[Any, ...] = (None,)
 
 
+class Parts(NamedTuple):
+    """The parts of a declaration that learns from replayed steps, by their types."""
+
+    sampling: Sampling
+    surrogate: Pathwise | SoftPathwise
+    advantage: NStep
+    critic: ActionValue
+
+
+def parts(algorithm: Haml) -> Parts:
+    """Those of a declaration.
+
+    Raises:
+        RequestError: If it has parts that do not go together.
+    """
+    a = algorithm
+    fit = (
+        isinstance(a.sampling, Sampling)
+        and isinstance(a.surrogate, Pathwise | SoftPathwise)
+        and isinstance(a.advantage, NStep)
+        and isinstance(a.critic, ActionValue)
+    )
+    require(
+        fit,
+        "replayed steps are learnt from with Replay, NStep, ActionValue and Pathwise or SoftPathwise together, not "
+        + ", ".join(type(part).__name__ for part in (a.sampling, a.advantage, a.critic, a.surrogate)),
+    )
+    return Parts(a.sampling, a.surrogate, a.advantage, a.critic)  # type: ignore[arg-type]
+
+
 def init(algorithm: Haml, roster: Roster, state_shape: tuple[int, ...], key: Key) -> ReplayLearner:
     """A learner that has seen nothing."""
     team_key, critic_key = jax.random.split(key)
-    team, surrogate = create(algorithm, roster, team_key), algorithm.surrogate
+    team, (_, surrogate, _, critic) = create(algorithm, roster, team_key), parts(algorithm)
     dual = surrogate.temperature
     return ReplayLearner(
         team,
-        algorithm.critic.create(critic_key, algorithm.critic.roster(roster, state_shape), algorithm.body),
+        critic.create(critic_key, critic.roster(roster, state_shape), algorithm.body),
         team.actors if surrogate.target_actors else None,
         None if dual is None else dual.init(len(roster.group_of)),
         jnp.zeros((), jnp.int32),
@@ -73,7 +107,7 @@ def step(
     Returns:
         The learner, the ring, and the means over the updates of the actors' infos, stacked by unit, and the critic's.
     """
-    sampling = algorithm.sampling
+    sampling = parts(algorithm).sampling
     replay = ring.add(replay, trajectory)
     begun = ~sampling.warm(learner.played) & ring.ready(replay, sampling.samples)
     one = partial(_update, algorithm, roster, replay, remaining=remaining)
@@ -98,11 +132,10 @@ def _update(
 ) -> tuple[ReplayLearner, tuple[Info, Info]]:
     """One update of the critic, and every ``delay``-th time of the actors and the targets."""
     sample_key, critic_key, actor_key = jax.random.split(key, 3)
-    sampling, back = algorithm.sampling, algorithm.advantage
+    sampling, surrogate, back, judge = parts(algorithm)
     sample = ring.sample(replay, sampling.samples, sample_key, discount=back.discount, window=back.steps)
-    critic, critic_info = algorithm.critic.fit(
-        learner.critic, played(roster, sample), target(algorithm, roster, learner, sample, critic_key)
-    )
+    goal = target(surrogate, roster, learner, sample, critic_key)
+    critic, critic_info = judge.fit(learner.critic, played(roster, sample), goal)
     updates = learner.updates + 1
     learner = eqx.tree_at(lambda tree: (tree.critic, tree.updates), learner, (critic, updates))
     move = partial(_move, algorithm, roster, remaining=remaining)
@@ -125,33 +158,28 @@ def _move(
 ) -> tuple[ReplayLearner, Info]:
     """The actors move as the scheme orders, then the temperatures, then the targets."""
     share_key, start_key, update_key = jax.random.split(key, 3)
-    surrogate, dual = algorithm.surrogate, learner.temperature
+    (_, surrogate, _, critic), dual = parts(algorithm), learner.temperature
     units = [roster.units_in(g) for g in range(len(roster.groups))]
     heat = jnp.zeros(sum(units)) if dual is None else dual.value
     shares = [
-        share(roster, g, sample, part, jax.random.fold_in(share_key, g))
+        share(roster, g, sample.view, part, jax.random.fold_in(share_key, g))
         for g, part in enumerate(jnp.split(heat, _cuts(units)))
     ]
     joint = _start(roster, surrogate.others, learner, shares, sample, start_key)
     team, info = update(algorithm, roster, learner.team, shares, joint, update_key, remaining)
-    if dual is not None:
+    if dual is not None and surrogate.temperature is not None:
         wanted = jnp.concatenate([jax.vmap(surrogate.wanted)(share) for share in shares])
         dual = surrogate.temperature.step(dual, wanted - info["entropy"])
         info = info | {"temperature": dual.value}
-    rate = algorithm.critic.polyak
-    targets = None if learner.targets is None else moved(learner.targets, team.actors, rate)
+    targets = None if learner.targets is None else moved(learner.targets, team.actors, critic.polyak)
     after = ReplayLearner(
-        team, algorithm.critic.follow(learner.critic), targets, dual, learner.updates, learner.played, learner.memory
+        team, critic.follow(learner.critic), targets, dual, learner.updates, learner.played, learner.memory
     )
     return after, info
 
 
-def share(roster: Roster, group: int, sample: Sample, temperature: Float[Array, " units"], key: Key) -> Replayed:
-    """A group's share of a sample, stacked by unit."""
-    return _share(roster, group, sample.view, temperature, key)
-
-
-def _share(roster: Roster, group: int, view: Any, temperature: Float[Array, " units"], key: Key) -> Replayed:
+def share(roster: Roster, group: int, view: View, temperature: Float[Array, " units"], key: Key) -> Replayed:
+    """A group's share of B views, stacked by unit."""
     spaces = roster.groups[group]
     by_unit = lambda array: jnp.moveaxis(roster.by_unit(group, array, 1), 2, 1)  # noqa: E731
     alive = None if view.alive is None else by_unit(roster.split(view.alive)[group])
@@ -178,7 +206,7 @@ def played(roster: Roster, sample: Sample) -> Float[Array, "B I"]:
 
 
 def target(
-    algorithm: Haml, roster: Roster, learner: ReplayLearner, sample: Sample, key: Key
+    surrogate: Pathwise | SoftPathwise, roster: Roster, learner: ReplayLearner, sample: Sample, key: Key
 ) -> Float[Array, " B"]:
     """What the critic is fitted to: y = R + γᵐ (1 − terminated) ( min Q̂(s′, a′) − Σ αⁱ log πⁱ(a′ⁱ|o′ⁱ) )."""
     actors = learner.team.actors if learner.targets is None else learner.targets
@@ -186,13 +214,13 @@ def target(
     heat = jnp.zeros(sum(units)) if learner.temperature is None else learner.temperature.value
     codes, bonus = [], jnp.zeros(sample.discount.shape)
     for g, warmth in enumerate(jnp.split(heat, _cuts(units))):
-        ahead = _share(roster, g, sample.arrival, warmth, jax.random.fold_in(key, g))
+        ahead = share(roster, g, sample.arrival, warmth, jax.random.fold_in(key, g))
 
         def one(unit: tuple[Any, Replayed]) -> tuple[Array, Array]:
-            actor, share = unit
-            action, certainty = algorithm.surrogate.ahead(share.policy(actor), share.noise)
-            certain = certainty if share.alive is None else jnp.where(share.alive, certainty, 0.0)
-            return share.code(action), share.temperature * certain.sum(0)
+            actor, mine = unit
+            action, certainty = surrogate.ahead(mine.policy(actor), mine.noise)
+            certain = certainty if mine.alive is None else jnp.where(mine.alive, certainty, 0.0)
+            return mine.code(action), mine.temperature * certain.sum(0)
 
         code, cost = jax.lax.map(one, (actors[g], ahead))
         codes.append(code)
@@ -201,7 +229,7 @@ def target(
     return jax.lax.stop_gradient(sample.reward.sum(-1) + sample.discount * (following + bonus))
 
 
-def state(view: Any) -> Float[Array, "B S"]:
+def state(view: View) -> Float[Array, "B S"]:
     """The critic's state of every step."""
     return view.state.astype(jnp.float32)
 
@@ -214,7 +242,9 @@ def _start(
     if others == "replay":
         codes = _replayed(roster, sample)
     else:
-        codes = tuple(jax.lax.map(_present, (a, s)) for a, s in zip(learner.team.actors, _renewed(shares, key), strict=True))
+        codes = tuple(
+            jax.lax.map(_present, (a, s)) for a, s in zip(learner.team.actors, _renewed(shares, key), strict=True)
+        )
     return jax.lax.stop_gradient(Joint(learner.critic.networks, state(sample.view), codes))
 
 

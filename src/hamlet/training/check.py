@@ -1,7 +1,9 @@
 """What is refused before work begins: pairings of an algorithm, an environment and a budget that cannot be run."""
 
+from hamlet.algorithms import ALGORITHMS
 from hamlet.envs.host import AnyEnvironment
 from hamlet.errors import RequestError, require
+from hamlet.estimation.critic import StateValue
 from hamlet.haml.neighbourhood import Whole
 from hamlet.haml.template import Haml
 from hamlet.roster import Roster
@@ -19,9 +21,11 @@ def check(algorithm: Haml, env: AnyEnvironment, *, steps: int) -> None:
     roster, sampling = roster_of(algorithm, env), algorithm.sampling
     for group in roster.groups:
         kind = type(group.action).__name__
+        able = [name for name, make in ALGORITHMS.items() if kind in make().actions]
         require(
             kind in algorithm.actions,
-            f"{group.names[0]} acts in a {kind} space, and the algorithm in {' or '.join(algorithm.actions)} only",
+            f"{group.names[0]} acts in a {kind} space, and the algorithm in {' or '.join(algorithm.actions)} only: "
+            f"use {', '.join(able[:-1])} or {able[-1]}",
         )
     own = venue(env).copies
     require(
@@ -34,7 +38,8 @@ def check(algorithm: Haml, env: AnyEnvironment, *, steps: int) -> None:
     if isinstance(algorithm.neighbourhood, Whole):
         _divides("--minibatches", algorithm.neighbourhood.minibatches, sequences, roster)
     critics = algorithm.critic.roster(roster, env.state_shape)
-    _divides("--critic-minibatches", algorithm.critic.minibatches, sequences, critics)
+    if isinstance(algorithm.critic, StateValue):
+        _divides("--critic-minibatches", algorithm.critic.minibatches, sequences, critics)
 
 
 def _divides(flag: str, parts: int, sequences: int, roster: Roster) -> None:

@@ -11,10 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from hamlet import learners
 from hamlet.envs.host import HostEnvironment
 from hamlet.errors import RunError, extended
 from hamlet.haml.template import Haml
-from hamlet import learners
 from hamlet.networks.heads import Actor
 from hamlet.networks.torso import Body
 from hamlet.roster import Roster

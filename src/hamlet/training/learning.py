@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from hamlet.envs.base import Declaration
-from hamlet.estimation.trajectory import Trajectory
 from hamlet import learners
 from hamlet.buffers.replay import Replay
+from hamlet.envs.base import Declaration
+from hamlet.estimation.trajectory import Trajectory
 from hamlet.haml.template import Haml
 from hamlet.roster import Roster
 from hamlet.training.rollout import Episodes

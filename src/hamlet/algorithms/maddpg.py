@@ -1,0 +1,83 @@
+"""Multi-agent deep deterministic policy gradient (MADDPG), for a team.
+
+HADDPG whose agents all move at once: each climbs Q(s, …, μⁱ(oⁱ), …) with the others' actions as they were before the
+update; "replay" puts the replayed actions there, as published. One critic serves the team, as its reward is one.
+
+References: Lowe et al., 2017, arXiv:1706.02275; Zhong et al., 2024 (HARL), arXiv:2304.09870.
+
+Differences from the reference code: (1) samples are drawn with replacement, at a cost that does not grow with the
+buffer; (2) critics take actions in units of half of the distance between their bounds; (3) steps of the warm-up count
+as environment steps; (4) the others' actions are their policies' unless ``others="replay"`` says so.
+"""
+
+from hamlet.estimation.action_value import ActionValue
+from hamlet.estimation.advantage import NStep
+from hamlet.haml.drift import ZeroDrift
+from hamlet.haml.neighbourhood import Whole
+from hamlet.haml.pathwise import Others, Pathwise
+from hamlet.haml.sampling import Replay
+from hamlet.haml.scheme import Simultaneous
+from hamlet.haml.template import Haml
+from hamlet.networks.actors import Deterministic
+from hamlet.networks.torso import Body
+from hamlet.roster import Sharing
+
+
+def maddpg(
+    *,
+    learning_rate: float = 5e-4,
+    critic_learning_rate: float = 1e-3,
+    discount: float = 0.99,
+    n_step: int = 1,
+    exploration_noise: float = 0.1,
+    polyak: float = 0.005,
+    batch_size: int = 1000,
+    buffer_size: int = 1_000_000,
+    warmup: int = 10_000,
+    hidden: tuple[int, ...] = (128, 128),
+    copies: int = 20,
+    steps_per_rollout: int = 50,
+    updates_per_rollout: int = 50,
+    others: Others = "policy",
+    sharing: Sharing = "none",
+) -> Haml:
+    """MADDPG: a critic of the joint action, and deterministic actors that climb it all at once.
+
+    Args:
+        learning_rate: Of the actors, by Adam.
+        critic_learning_rate: Of the critic, by Adam.
+        discount: γ in [0, 1].
+        n_step: Steps of a return before it bootstraps.
+        exploration_noise: σ of the noise on actions played, in units of half of the distance between the bounds.
+        polyak: τ in (0, 1], how far targets move in one update.
+        batch_size: Environment steps of one update.
+        buffer_size: Environment steps remembered.
+        warmup: Environment steps played at random before the first update.
+        hidden: Widths of the hidden layers.
+        copies: Environment copies stepped together.
+        steps_per_rollout: Steps of each copy between two rounds of updates.
+        updates_per_rollout: Updates of the critic and the actors in a round.
+        others: What stands in the other agents' places while one climbs: "policy", their present actions, or "replay",
+            the replayed ones.
+        sharing: "none", or "group": one set of parameters for agents of equal spaces.
+    """
+    return Haml(
+        drift=ZeroDrift(),
+        neighbourhood=Whole(learning_rate=learning_rate, epochs=1, entropy=0.0, max_gradient_norm=0.0, epsilon=1e-8),
+        sampling=Replay(
+            copies=copies,
+            steps=steps_per_rollout,
+            capacity=buffer_size,
+            samples=batch_size,
+            updates=updates_per_rollout,
+            warmup=warmup,
+        ),
+        surrogate=Pathwise(others=others),
+        scheme=Simultaneous(),
+        advantage=NStep(discount=discount, steps=n_step),
+        critic=ActionValue(learning_rate=critic_learning_rate, polyak=polyak),
+        actor=Deterministic(exploration_noise),
+        body=Body(hidden=hidden, plain=True),
+        sharing=sharing,
+        actions=("Box",),
+    )
