@@ -113,6 +113,7 @@ RECORDS: dict[str, Record] = {
     "speed-happo": Record("HAPPO, continuous spread, the paper's settings", 0.6, _speed("happo")),
     "speed-hatrpo": Record("HATRPO, likewise, with its four claims asserted", 0.8, _speed("hatrpo")),
     "speed-sequential": Record("HAPPO's time over MAPPO's without sharing", 1.5, _sequential),
+    "speed-hatd3": Record("HATD3, continuous spread, the paper's settings", 0.8, _speed("hatd3", warmup=0)),
     "speed-environments": Record("environments alone, random actions", 1.0, _environments),
     "speed-host-mpe2": Record(
         "HAPPO on mpe2's continuous spread in worker processes, 20 copies, the paper's settings",
@@ -144,7 +145,19 @@ RECORDS: dict[str, Record] = {
     "learning-spread-hatrpo": _learning("hatrpo", "spread", "continuous", 4_000_000),
     "learning-spread-mappo-shared": _learning("mappo", "spread", "continuous", 4_000_000),
     "learning-spread-mappo-unshared": _learning("mappo", "spread", "continuous", 4_000_000, sharing="none"),
+    "learning-spread-hatd3": _learning("hatd3", "spread", "continuous", 2_000_000),
+    "learning-spread-matd3": _learning("matd3", "spread", "continuous", 2_000_000),
+    "learning-spread-haddpg": _learning("haddpg", "spread", "continuous", 2_000_000),
+    "learning-speaker-listener-had3qn": _learning("had3qn", "speaker_listener", "discrete", 1_000_000),
+    **{
+        f"learning-speaker-listener-hasac-{kind}{suffix}": _learning(
+            "hasac", "speaker_listener", kind, 500_000, preset=preset
+        )
+        for kind in ("continuous", "discrete")
+        for suffix, preset in (("", "tuned/mpe"), ("-paper", "paper/mpe"))
+    },
     "learning-mamujoco-HalfCheetah-2x3": _locomotion("happo", "HalfCheetah-2x3", 3_000_000),
+    "learning-mamujoco-HalfCheetah-2x3-hatd3": _locomotion("hatd3", "HalfCheetah-2x3", 500_000),
     "learning-mamujoco-Hopper-3x1": _locomotion("happo", "Hopper-3x1", 2_000_000),
     "learning-mamujoco-Humanoid-17x1-happo": _locomotion("happo", "Humanoid-17x1", 1_000_000),
     "learning-mamujoco-Humanoid-17x1-mappo": _locomotion("mappo", "Humanoid-17x1", 1_000_000),

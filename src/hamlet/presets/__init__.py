@@ -6,20 +6,20 @@ from functools import partial
 from hamlet.envs.base import Declaration
 from hamlet.errors import RequestError, unknown
 from hamlet.haml.template import Haml
-from hamlet.presets import mamujoco, mpe
+from hamlet.presets import mamujoco, mpe, off_policy
 from hamlet.spaces import Box
 
 __all__ = ["PRESETS", "default", "find"]
 
 PRESETS: Mapping[str, Mapping[str, "partial[Haml]"]] = {
-    "paper/mpe": mpe.PAPER,
-    "tuned/mpe": mpe.TUNED,
-    **{f"paper/mamujoco/{task}": table for task, table in mamujoco.PAPER.items()},
+    "paper/mpe": {**mpe.PAPER, **off_policy.PAPER_MPE},
+    "tuned/mpe": {**mpe.TUNED, **off_policy.TUNED_MPE},
+    **{f"paper/mamujoco/{task}": {**table, **off_policy.MUJOCO[task]} for task, table in mamujoco.PAPER.items()},
 }
 # What a preset says where every agent acts in a Box, if that differs.
 _CONTINUOUS: Mapping[str, Mapping[str, "partial[Haml]"]] = {
-    "paper/mpe": mpe.PAPER_CONTINUOUS,
-    "tuned/mpe": mpe.TUNED_CONTINUOUS,
+    "paper/mpe": {**mpe.PAPER_CONTINUOUS, **off_policy.PAPER_MPE},
+    "tuned/mpe": {**mpe.TUNED_CONTINUOUS, **off_policy.TUNED_MPE},
 }
 # Which preset an environment, or a family of them, is trained with where none is named.
 _DEFAULTS = {
