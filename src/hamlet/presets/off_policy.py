@@ -1,14 +1,15 @@
 """Replayed steps: tables 5, 7, 8 and 13 to 16 of Zhong et al., 2024, arXiv:2304.09870 (appendix K), as typed factories.
 
 Table 5, for all environments: 10,000 steps of warm-up, a buffer of a million, batches of 1,000, Polyak 0.005, target
-noise 0.2 clipped at 0.5, ε 0.05. Tables 7 and 8, for MPE, and 13 to 16, for multi-agent MuJoCo: below. "Train interval"
-50 is the length of a rollout here, and "update per train" times it the updates that follow. Table 7 names no exploration
-noise; the files of the published runs say 0.1, as table 15. In MADDPG and MATD3 as they were run the other agents'
-actions are the replayed ones.
+noise 0.2 clipped at 0.5, ε 0.05. Tables 7 and 8, for MPE, and 13 to 16, for multi-agent MuJoCo: below. "Train
+interval" 50 is the length of a rollout here, and "update per train" times it the updates that follow. Table 7 names no
+exploration noise; the files of the published runs say 0.1, as table 15. In MADDPG and MATD3 as they were run the other
+agents' actions are the replayed ones.
 
-HASAC has no table there: its numbers are those of the files published with it (Liu et al., 2024, arXiv:2306.10715), with
-0.98·log|A| as the target for choices that they name. Its ``TUNED_MPE`` is ours: one step, whose soft return lacks no
-entropy, and a target of 0.3·log|A|, under which the best of five actions may have probability 0.90 rather than 0.31.
+HASAC has no table there: its numbers are those of the files published with it (Liu et al., 2024, arXiv:2306.10715),
+with 0.98·log|A| as the target for choices that they name. Its ``TUNED_MPE`` is ours: one step, whose soft return lacks
+no entropy, and a target of 0.3·log|A|, under which the best of five actions may have probability 0.90 rather than
+0.31.
 """
 
 from collections.abc import Mapping
