@@ -15,7 +15,6 @@ from hamlet import learners
 from hamlet.envs.base import Environment
 from hamlet.estimation.trajectory import Trajectory
 from hamlet.haml.template import Haml
-from hamlet.networks.heads import Actor
 from hamlet.networks.torso import Body
 from hamlet.roster import Roster
 from hamlet.training import episodes as whole
@@ -163,7 +162,7 @@ class Compiled:
         return compile_program(algorithm, self.env, self.outline(algorithm), devices)
 
     def episodes(
-        self, roster: Roster, actors: tuple[Actor, ...], body: Body, count: int, seed: int, mode: whole.Mode
+        self, roster: Roster, actors: tuple[Any, ...], body: Body, count: int, seed: int, mode: whole.Mode
     ) -> tuple[np.ndarray, np.ndarray]:
         """Whole episodes, a thousand at a time."""
         return whole.episodes(self.env, roster, actors, body, count, seed, mode)

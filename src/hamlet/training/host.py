@@ -15,7 +15,6 @@ from hamlet import learners
 from hamlet.envs.host import HostEnvironment
 from hamlet.errors import RunError, extended
 from hamlet.haml.template import Haml
-from hamlet.networks.heads import Actor
 from hamlet.networks.torso import Body
 from hamlet.roster import Roster
 from hamlet.training import host_episodes
@@ -226,7 +225,7 @@ class Hosted:
         return compile_program(algorithm, self.env, devices, seed)
 
     def episodes(
-        self, roster: Roster, actors: tuple[Actor, ...], body: Body, count: int, seed: int, mode: Mode
+        self, roster: Roster, actors: tuple[Any, ...], body: Body, count: int, seed: int, mode: Mode
     ) -> tuple[np.ndarray, np.ndarray]:
         """Whole episodes, twenty copies at a time."""
         return host_episodes.episodes(self.env, roster, actors, body, count, seed, mode)

@@ -16,7 +16,6 @@ from jaxtyping import Array
 from hamlet.envs.base import View
 from hamlet.envs.host import Step
 from hamlet.estimation.trajectory import Trajectory
-from hamlet.networks.heads import Actor
 from hamlet.roster import Roster
 from hamlet.training.host_games import Games, HostPlay
 from hamlet.training.rollout import Episodes, act, draw
@@ -57,13 +56,13 @@ class Acting:
         self._noise = jax.jit(partial(_noise, roster, lead, tuple((r.start, r.stop) for r in rows)))
         self._act = jax.jit(partial(_act, roster, self._form))
 
-    def begin(self, actors: tuple[Actor, ...], key: Key) -> None:
+    def begin(self, actors: tuple[Any, ...], key: Key) -> None:
         """Take a rollout's policies, and draw its noise."""
         # Flat and on one device: to flatten modules anew for every step would cost more than the networks.
         self._weights = tuple(jax.device_put(jax.tree.leaves(actors), self._device))
         self._noises = self._noise(jax.device_put(key, self._device))
 
-    def warm(self, actors: tuple[Actor, ...], games: Games, play: HostPlay) -> None:
+    def warm(self, actors: tuple[Any, ...], games: Games, play: HostPlay) -> None:
         """Compile, so that the first rollout need not."""
         self.begin(actors, jax.random.key(0))
         for number, half in enumerate(games.halves):

@@ -7,7 +7,6 @@ import numpy as np
 
 from hamlet.envs.host import AnyEnvironment
 from hamlet.haml.template import Haml
-from hamlet.networks.heads import Actor
 from hamlet.networks.torso import Body
 from hamlet.roster import Roster
 from hamlet.training.learning import Training
@@ -97,7 +96,7 @@ class Venue(Protocol):
         ...
 
     def episodes(
-        self, roster: Roster, actors: tuple[Actor, ...], body: Body, count: int, seed: int, mode: Any
+        self, roster: Roster, actors: tuple[Any, ...], body: Body, count: int, seed: int, mode: Any
     ) -> tuple[np.ndarray, np.ndarray]:
         """Whole episodes: each agent's returns ``[count, n]``, and their lengths."""
         ...
