@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import equinox as eqx
+
 from hamlet.buffers import replay as ring
 from hamlet.buffers.replay import Replay as Ring
 from hamlet.estimation.trajectory import Trajectory
@@ -11,13 +13,24 @@ from hamlet.learners import policy, replay
 from hamlet.roster import Roster
 from hamlet.types import Info, Key, Scalar
 
-__all__ = ["empty", "init", "step"]
+__all__ = ["begun_from", "empty", "init", "step"]
 
 
 def init(algorithm: Haml, roster: Roster, state_shape: tuple[int, ...], key: Key) -> Any:
     """A learner that has seen nothing."""
     kind = replay if isinstance(algorithm.sampling, Replay) else policy
     return kind.init(algorithm, roster, state_shape, key)
+
+
+def begun_from(learner: Any, actors: tuple[Any, ...], critics: Any) -> Any:
+    """A learner with networks of another's; where there are targets, these begin as their equals."""
+    where = lambda tree: (tree.team.actors, tree.critic.networks)  # noqa: E731
+    learner = eqx.tree_at(where, learner, (actors, critics))
+    if getattr(learner, "targets", None) is not None:
+        learner = eqx.tree_at(lambda tree: tree.targets, learner, actors)
+    if getattr(learner.critic, "targets", None) is not None:
+        learner = eqx.tree_at(lambda tree: tree.critic.targets, learner, critics)
+    return learner
 
 
 def empty(algorithm: Haml, trajectory: Trajectory) -> Ring | None:

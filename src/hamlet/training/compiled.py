@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -12,14 +12,17 @@ import numpy as np
 from jaxtyping import Array, Int, UInt
 
 from hamlet import learners
+from hamlet.buffers.replay import Replay
 from hamlet.envs.base import Environment
 from hamlet.estimation.trajectory import Trajectory
 from hamlet.haml.template import Haml
 from hamlet.networks.torso import Body
 from hamlet.roster import Roster
 from hamlet.training import episodes as whole
+from hamlet.training import memory
 from hamlet.training.devices import shardings
-from hamlet.training.learning import Training, keys, learn, left, roster_of
+from hamlet.training.learning import Training, keys, learn, left, roster_of, with_replay
+from hamlet.training.program import Heed, ignore
 from hamlet.training.rollout import Episodes, Play, begin, rollout
 from hamlet.types import Device, Info, Key, Scalar
 
@@ -29,15 +32,20 @@ CAPACITY = 64
 
 def begin_training(algorithm: Haml, env: Environment, seed: int | UInt[Array, ""]) -> Training:
     """The state before the first iteration."""
+    training = _begin(algorithm, env, seed)
+    trajectory = jax.eval_shape(partial(_played, algorithm, env), training, training.key)[1]
+    return with_replay(training, learners.empty(algorithm, trajectory))
+
+
+def _begin(algorithm: Haml, env: Environment, seed: int | UInt[Array, ""]) -> Training:
+    """All but the ring, which is made where it is to lie."""
     learner_key, play_key, key = jax.random.split(jax.random.key(seed), 3)
-    training = Training(
+    return Training(
         learners.init(algorithm, roster_of(algorithm, env), env.state_shape, learner_key),
         begin(env, algorithm.body, algorithm.sampling.copies, play_key),
         jnp.zeros((), jnp.int32),
         key,
     )
-    trajectory = jax.eval_shape(partial(_played, algorithm, env), training, key)[1]
-    return replace(training, replay=learners.empty(algorithm, trajectory))
 
 
 def _played(algorithm: Haml, env: Environment, training: Training, key: Key) -> tuple[Play, Trajectory, Episodes]:
@@ -100,10 +108,13 @@ class CompiledProgram:
     bytes_needed: int
     rollout_bytes: int
     compile_seconds: float
+    ring: Replay | None = None
 
     def place(self, training: Training) -> Training:
         """The state on its devices, in buffers of its own: a call consumes them."""
-        return jax.tree.map(lambda leaf, where: jax.device_put(leaf.copy(), where), training, self.placement)
+        bare, where = (with_replay(tree, None) for tree in (training, self.placement))
+        placed = jax.tree.map(lambda leaf, at: jax.device_put(leaf.copy(), at), bare, where)
+        return with_replay(placed, memory.placed(training.replay, self.ring, self.placement.replay))
 
     def call(self, training: Training, count: Any, total: Any, stop: Any = None) -> tuple[Training, Info]:
         """``count`` iterations of ``total``, at most `CAPACITY`; the call is too short to be stopped."""
@@ -133,7 +144,7 @@ def compile_program(algorithm: Haml, env: Environment, like: Training, devices: 
     view = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(like.play.copies.view))
     seconds = time.perf_counter() - start
     steps = algorithm.sampling.steps
-    return CompiledProgram(algorithm, env, placement, compiled, int(needed), 2 * steps * view, seconds)
+    return CompiledProgram(algorithm, env, placement, compiled, int(needed), 2 * steps * view, seconds, like.replay)
 
 
 @dataclass(frozen=True)
@@ -150,16 +161,18 @@ class Compiled:
 
     def outline(self, algorithm: Haml) -> Training:
         """The shapes and types of a run's state."""
-        return jax.eval_shape(lambda: begin_training(algorithm, self.env, 0))
+        return jax.eval_shape(lambda: _begin(algorithm, self.env, 0))
 
     def begin(self, algorithm: Haml) -> Callable[[int], Training]:
         """The state before the first iteration, by seed."""
-        made = jax.jit(lambda seed: begin_training(algorithm, self.env, seed))
+        made = jax.jit(lambda seed: _begin(algorithm, self.env, seed))
         return lambda seed: made(jnp.uint32(seed))
 
-    def compile(self, algorithm: Haml, devices: Sequence[Device], seed: int) -> CompiledProgram:
+    def compile(self, algorithm: Haml, devices: Sequence[Device], seed: int, heed: Heed = ignore) -> CompiledProgram:
         """The program of every seed."""
-        return compile_program(algorithm, self.env, self.outline(algorithm), devices)
+        like = jax.eval_shape(lambda: begin_training(algorithm, self.env, 0))
+        heed(like.replay)
+        return compile_program(algorithm, self.env, like, devices)
 
     def episodes(
         self, roster: Roster, actors: tuple[Any, ...], body: Body, count: int, seed: int, mode: whole.Mode

@@ -11,6 +11,7 @@ from hamlet import learners
 from hamlet.buffers.replay import Replay
 from hamlet.envs.base import Declaration
 from hamlet.estimation.trajectory import Trajectory
+from hamlet.haml.sampling import Replay as Sampling
 from hamlet.haml.template import Haml
 from hamlet.roster import Roster
 from hamlet.training.rollout import Episodes
@@ -33,6 +34,12 @@ class Training(eqx.Module):
     iteration: Int[Array, ""]
     key: Key
     replay: Replay | None = None
+
+
+def with_replay(training: Any, replay: Any) -> Any:
+    """The state with another ring, or with None for none."""
+    # Not dataclasses.replace: what stands for a state may hold shapes, or places, where a state has arrays.
+    return eqx.tree_at(lambda tree: tree.replay, training, replay, is_leaf=lambda leaf: leaf is None)
 
 
 def roster_of(algorithm: Haml, env: Declaration) -> Roster:
@@ -62,13 +69,17 @@ def learn(
     remaining: Scalar | float = 1.0,
 ) -> tuple[Any, Replay | None, Info]:
     """One update, and what an iteration measures; ``remaining`` is the share of the run that is left."""
-    roster = roster_of(algorithm, env)
+    roster, before = roster_of(algorithm, env), learner
     learner, replay, actor_info, critic_info = learners.step(
         algorithm, roster, env.state_shape, learner, replay, trajectory, key, remaining
     )
     info = {f"actor/{name}": value for name, value in actor_info.items()}
     info |= {f"critic/{name}": value for name, value in critic_info.items()}
     info |= {"episodes": episodes.count, "return": episodes.total / episodes.count}
+    if isinstance(algorithm.sampling, Sampling):
+        # How many updates of the critic and of the actors stand behind what was measured: none while warming up.
+        made, delay = (before.updates, learner.updates), algorithm.sampling.delay
+        info |= {"updates": made[1] - made[0], "moves": made[1] // delay - made[0] // delay}
     info["constant_sum"] = _constant_sum(algorithm, trajectory.reward)
     return learner, replay, info
 

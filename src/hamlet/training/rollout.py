@@ -66,7 +66,7 @@ def act(
         seen = (encode(observation[g], group.observation), available[g], memory[g])
         parts = [None if x is None else roster.by_unit(g, x, 1) for x in seen]
         policy, after = jax.vmap(partial(_distribution, start))(actors[g], *parts)
-        policy = jax.tree.map(lambda leaf: roster.from_unit(leaf, 1), policy)
+        policy: Any = jax.tree.map(lambda leaf: roster.from_unit(leaf, 1), policy)
         action = policy.mode() if noise is None else policy.sample(noise[g])
         if warm is not None and noise is not None:
             action = jnp.where(warm, even(group.action, noise[g], available[g]), action)
