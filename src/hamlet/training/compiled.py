@@ -15,7 +15,7 @@ from hamlet import learners
 from hamlet.buffers.replay import Replay
 from hamlet.envs.base import Environment
 from hamlet.estimation.trajectory import Trajectory
-from hamlet.haml.template import Haml
+from hamlet.learners import Algorithm
 from hamlet.networks.torso import Body
 from hamlet.roster import Roster
 from hamlet.training import episodes as whole
@@ -30,14 +30,14 @@ from hamlet.types import Device, Info, Key, Scalar
 CAPACITY = 64
 
 
-def begin_training(algorithm: Haml, env: Environment, seed: int | UInt[Array, ""]) -> Training:
+def begin_training(algorithm: Algorithm, env: Environment, seed: int | UInt[Array, ""]) -> Training:
     """The state before the first iteration."""
     training = _begin(algorithm, env, seed)
     trajectory = jax.eval_shape(partial(_played, algorithm, env), training, training.key)[1]
     return with_replay(training, learners.empty(algorithm, trajectory))
 
 
-def _begin(algorithm: Haml, env: Environment, seed: int | UInt[Array, ""]) -> Training:
+def _begin(algorithm: Algorithm, env: Environment, seed: int | UInt[Array, ""]) -> Training:
     """All but the ring, which is made where it is to lie."""
     learner_key, play_key, key = jax.random.split(jax.random.key(seed), 3)
     return Training(
@@ -48,7 +48,7 @@ def _begin(algorithm: Haml, env: Environment, seed: int | UInt[Array, ""]) -> Tr
     )
 
 
-def _played(algorithm: Haml, env: Environment, training: Training, key: Key) -> tuple[Play, Trajectory, Episodes]:
+def _played(algorithm: Algorithm, env: Environment, training: Training, key: Key) -> tuple[Play, Trajectory, Episodes]:
     sampling = algorithm.sampling
     return rollout(
         env,
@@ -63,7 +63,7 @@ def _played(algorithm: Haml, env: Environment, training: Training, key: Key) -> 
 
 
 def iterate(
-    algorithm: Haml, env: Environment, training: Training, remaining: Scalar | float = 1.0
+    algorithm: Algorithm, env: Environment, training: Training, remaining: Scalar | float = 1.0
 ) -> tuple[Training, Info]:
     """One rollout and one update; ``remaining`` is the share of the run that is left, by which learning rates fall."""
     rollout_key, update_key = keys(training)
@@ -75,7 +75,7 @@ def iterate(
 
 
 def iterate_many(
-    algorithm: Haml,
+    algorithm: Algorithm,
     env: Environment,
     training: Training,
     count: Int[Array, ""],
@@ -101,7 +101,7 @@ def iterate_many(
 class CompiledProgram:
     """Whole iterations in one compiled call (`hamlet.training.program.Program`)."""
 
-    algorithm: Haml
+    algorithm: Algorithm
     env: Environment
     placement: Any
     compiled: Callable[..., tuple[Training, Info]]
@@ -128,7 +128,9 @@ class CompiledProgram:
         """Nothing was opened."""
 
 
-def compile_program(algorithm: Haml, env: Environment, like: Training, devices: Sequence[Device]) -> CompiledProgram:
+def compile_program(
+    algorithm: Algorithm, env: Environment, like: Training, devices: Sequence[Device]
+) -> CompiledProgram:
     """Compile for the shapes of ``like``, shared over the devices."""
     placement = shardings(like, list(devices), algorithm.sampling.copies)
     start, number = time.perf_counter(), jax.ShapeDtypeStruct((), jnp.int32)
@@ -159,16 +161,18 @@ class Compiled:
         """Itself: any number of copies is made of it."""
         return self.env
 
-    def outline(self, algorithm: Haml) -> Training:
+    def outline(self, algorithm: Algorithm) -> Training:
         """The shapes and types of a run's state."""
         return jax.eval_shape(lambda: _begin(algorithm, self.env, 0))
 
-    def begin(self, algorithm: Haml) -> Callable[[int], Training]:
+    def begin(self, algorithm: Algorithm) -> Callable[[int], Training]:
         """The state before the first iteration, by seed."""
         made = jax.jit(lambda seed: _begin(algorithm, self.env, seed))
         return lambda seed: made(jnp.uint32(seed))
 
-    def compile(self, algorithm: Haml, devices: Sequence[Device], seed: int, heed: Heed = ignore) -> CompiledProgram:
+    def compile(
+        self, algorithm: Algorithm, devices: Sequence[Device], seed: int, heed: Heed = ignore
+    ) -> CompiledProgram:
         """The program of every seed."""
         like = jax.eval_shape(lambda: begin_training(algorithm, self.env, 0))
         heed(like.replay)

@@ -15,7 +15,7 @@ from hamlet import learners
 from hamlet.buffers.replay import Replay
 from hamlet.envs.host import HostEnvironment
 from hamlet.errors import RunError, extended
-from hamlet.haml.template import Haml
+from hamlet.learners import Algorithm
 from hamlet.networks.torso import Body
 from hamlet.roster import Roster
 from hamlet.training import host_episodes, memory
@@ -32,7 +32,7 @@ from hamlet.types import Device
 class HostProgram:
     """Rollouts in Python and compiled updates (`hamlet.training.program.Program`), with the games of one seed open."""
 
-    algorithm: Haml
+    algorithm: Algorithm
     env: HostEnvironment
     games: Games
     lay: Layout
@@ -140,7 +140,7 @@ class HostProgram:
 
 
 def compile_program(
-    algorithm: Haml, env: HostEnvironment, devices: Sequence[Device], seed: int, heed: Heed = ignore
+    algorithm: Algorithm, env: HostEnvironment, devices: Sequence[Device], seed: int, heed: Heed = ignore
 ) -> HostProgram:
     """Open the games of a seed, and compile for what they show."""
     sampling, roster = algorithm.sampling, roster_of(algorithm, env)
@@ -173,7 +173,9 @@ def compile_program(
         raise
 
 
-def _compile_update(algorithm: Haml, env: HostEnvironment, outline: Training, storage: Storage, lay: Layout) -> Any:
+def _compile_update(
+    algorithm: Algorithm, env: HostEnvironment, outline: Training, storage: Storage, lay: Layout
+) -> Any:
     """The update, its trajectory shared out along the copies."""
     trajectory = storage.trajectory()
     placed = jax.tree.map(lambda _: lay.shared(2), trajectory)
@@ -213,19 +215,19 @@ class Hosted:
         """The environment declared for as many copies."""
         return self.env if self.copies in (None, copies) else replace(self.env, copies=copies)  # type: ignore[type-var]
 
-    def outline(self, algorithm: Haml) -> Training:
+    def outline(self, algorithm: Algorithm) -> Training:
         """The shapes and types of a run's state; its games are numpy arrays."""
         compiled = jax.eval_shape(lambda: self._start(algorithm, 0))
         play = blank(self.env, algorithm.body, algorithm.sampling.copies, 0)
         return eqx.tree_at(lambda t: t.play, compiled, play, is_leaf=lambda x: x is None)
 
-    def _start(self, algorithm: Haml, seed: Any) -> Training:
+    def _start(self, algorithm: Algorithm, seed: Any) -> Training:
         """All but the games; from the same keys as a compiled run's."""
         learner_key, _, key = jax.random.split(jax.random.key(seed), 3)
         learner = learners.init(algorithm, roster_of(algorithm, self.env), self.env.state_shape, learner_key)
         return Training(learner, None, jnp.zeros((), jnp.int32), key)
 
-    def begin(self, algorithm: Haml) -> Callable[[int], Training]:
+    def begin(self, algorithm: Algorithm) -> Callable[[int], Training]:
         """The state before the first iteration, by seed."""
         made = jax.jit(lambda seed: self._start(algorithm, seed))
 
@@ -235,7 +237,7 @@ class Hosted:
 
         return at
 
-    def compile(self, algorithm: Haml, devices: Sequence[Device], seed: int, heed: Heed = ignore) -> HostProgram:
+    def compile(self, algorithm: Algorithm, devices: Sequence[Device], seed: int, heed: Heed = ignore) -> HostProgram:
         """The program of a run of this seed, its games open."""
         return compile_program(algorithm, self.env, devices, seed, heed)
 

@@ -12,7 +12,7 @@ from hamlet.buffers.replay import Replay
 from hamlet.envs.base import Declaration
 from hamlet.estimation.trajectory import Trajectory
 from hamlet.haml.sampling import Replay as Sampling
-from hamlet.haml.template import Haml
+from hamlet.learners import Algorithm
 from hamlet.roster import Roster
 from hamlet.training.rollout import Episodes
 from hamlet.types import Info, Key, Scalar
@@ -42,7 +42,7 @@ def with_replay(training: Any, replay: Any) -> Any:
     return eqx.tree_at(lambda tree: tree.replay, training, replay, is_leaf=lambda leaf: leaf is None)
 
 
-def roster_of(algorithm: Haml, env: Declaration) -> Roster:
+def roster_of(algorithm: Algorithm, env: Declaration) -> Roster:
     """The environment's agents under the algorithm's sharing."""
     return Roster(env.groups, algorithm.sharing)
 
@@ -59,7 +59,7 @@ def left(done: Int[Array, ""], total: Int[Array, ""]) -> Scalar:
 
 
 def learn(
-    algorithm: Haml,
+    algorithm: Algorithm,
     env: Declaration,
     learner: Any,
     replay: Replay | None,
@@ -84,7 +84,7 @@ def learn(
     return learner, replay, info
 
 
-def _constant_sum(algorithm: Haml, reward: Float[Array, "C L E n"]) -> Bool[Array, ""]:
+def _constant_sum(algorithm: Algorithm, reward: Float[Array, "C L E n"]) -> Bool[Array, ""]:
     """Whether a team is to be trained on rewards that only change hands."""
     if algorithm.critic.credits != "team" or reward.shape[-1] == 1:
         return jnp.zeros((), bool)

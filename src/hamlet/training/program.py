@@ -7,7 +7,7 @@ import numpy as np
 
 from hamlet.buffers.replay import Replay
 from hamlet.envs.host import AnyEnvironment
-from hamlet.haml.template import Haml
+from hamlet.learners import Algorithm
 from hamlet.networks.torso import Body
 from hamlet.roster import Roster
 from hamlet.training.learning import Training
@@ -25,7 +25,7 @@ class Program(Protocol):
     """The iterations of one algorithm on one environment, compiled, and what they need."""
 
     @property
-    def algorithm(self) -> Haml:
+    def algorithm(self) -> Algorithm:
         """What it trains with."""
         ...
 
@@ -96,15 +96,15 @@ class Venue(Protocol):
         """The environment declared for as many copies."""
         ...
 
-    def outline(self, algorithm: Haml) -> Training:
+    def outline(self, algorithm: Algorithm) -> Training:
         """The shapes and types of a run's state, without what it remembers of play."""
         ...
 
-    def begin(self, algorithm: Haml) -> Callable[[int], Training]:
+    def begin(self, algorithm: Algorithm) -> Callable[[int], Training]:
         """The state before the first iteration, by seed, its ring not made: one compiled program for all seeds."""
         ...
 
-    def compile(self, algorithm: Haml, devices: Sequence[Device], seed: int, heed: Heed = ...) -> Program:
+    def compile(self, algorithm: Algorithm, devices: Sequence[Device], seed: int, heed: Heed = ...) -> Program:
         """The program of a run of this seed; it serves others as well. ``heed`` is called before it is compiled."""
         ...
 

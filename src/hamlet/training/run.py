@@ -16,7 +16,7 @@ import jax
 from hamlet import algorithms, envs, learners, presets
 from hamlet.envs.host import AnyEnvironment
 from hamlet.errors import RequestError
-from hamlet.haml.template import Haml
+from hamlet.learners import Algorithm
 from hamlet.networks.heads import parameter_count
 from hamlet.training import budget, checkpoint, configuration, devices, manifest
 from hamlet.training.check import check
@@ -46,7 +46,7 @@ class Run:
         return RunDirectory.open(self.path)
 
     @property
-    def algorithm(self) -> Haml:
+    def algorithm(self) -> Algorithm:
         """What it trains with."""
         return configuration.decode(self.directory.config()["algorithm"])
 
@@ -71,7 +71,7 @@ class Run:
 
 
 def train(
-    algorithm: Haml | str,
+    algorithm: Algorithm | str,
     environment: AnyEnvironment | str,
     *,
     steps: int,
@@ -127,7 +127,7 @@ def train(
 
 
 def train_seeds(
-    algorithm: Haml,
+    algorithm: Algorithm,
     env: AnyEnvironment,
     *,
     seeds: dict[int, Path],
@@ -221,7 +221,7 @@ def resume(
     return run
 
 
-def _compile(algorithm: Haml, env: AnyEnvironment, used: Sequence[Device], seed: int, say: Say) -> Program:
+def _compile(algorithm: Algorithm, env: AnyEnvironment, used: Sequence[Device], seed: int, say: Say) -> Program:
     """The compiled iterations, unless they need more memory than there is."""
     program = venue(env).compile(algorithm, used, seed, lambda ring: budget.heed(algorithm, ring, used, say))
     try:
@@ -254,7 +254,7 @@ def _go(
             sink.close()
 
 
-def _weights(path: str | Path, algorithm: Haml, env: AnyEnvironment) -> Any:
+def _weights(path: str | Path, algorithm: Algorithm, env: AnyEnvironment) -> Any:
     """The networks of another run, which must have the same shapes."""
     run = Run(RunDirectory.open(path).path)
     learner = run.training().learner
@@ -284,7 +284,7 @@ def _say(quiet: bool) -> Say:
     return (lambda line: None) if quiet else (lambda line: print(line, file=sys.stderr, flush=True))
 
 
-def _describe(algorithm: Haml, env: AnyEnvironment, used: Sequence[Device], say: Say) -> None:
+def _describe(algorithm: Algorithm, env: AnyEnvironment, used: Sequence[Device], say: Say) -> None:
     """What a person should know before minutes are spent."""
     outline = venue(env).outline(algorithm)
     actors, critics = (parameter_count(n) for n in (outline.learner.team.actors, outline.learner.critic.networks))
