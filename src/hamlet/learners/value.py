@@ -258,19 +258,21 @@ def _move(
         found = at(mine.values(actor), own)
         return returns.mean((found - wanted[None]) ** 2, mine.alive), returns.mean(found, mine.alive)
 
-    (error, mean), gradient = jax.value_and_grad(loss, has_aux=True)(actor)
+    (error, value), gradient = jax.value_and_grad(loss, has_aux=True)(actor)
     actor, moments = descend(algorithm.optimiser, gradient, moments, actor)
-    info = {"loss": error, "value": mean, "gradient_norm": optax.tree.norm(gradient)}
     for k in range(agents):
         one = jax.tree.map(lambda leaf, k=k: leaf[k], mine)
-        slots = slots.at[first + k].set(_chosen(roster, group, one, worth, slots, first + k))
+        slots = slots.at[first + k].set(chosen(roster, group, one, worth, slots, first + k))
+    reached = at(worth, number(slots, sizes)).mean()
+    norm = optax.tree.norm(gradient)
+    info = {"loss": error, "value": value, "target": wanted.mean(), "reached": reached, "gradient_norm": norm}
     return written(team, group, slot, actor, moments), slots, info
 
 
-def _chosen(
+def chosen(
     roster: Roster, group: int, share: Any, worth: Float[Array, "B J"], slots: Int[Array, "n B"], agent: Any
 ) -> Int[Array, " B"]:
-    """The critic's choice for one agent, the other slots standing still."""
+    """The critic's choice for one agent, the other slots standing still; ``share`` is that of this agent alone."""
     sizes, count = choices(roster), roster.groups[group].action.width
     options = alternatives(worth, number(slots, sizes), slots[agent], jnp.asarray(places(sizes))[agent], count)
     return present(greedy(options, share.available), share.alive)
