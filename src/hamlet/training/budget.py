@@ -9,7 +9,7 @@ import jax
 from hamlet.buffers.replay import Replay
 from hamlet.errors import RequestError
 from hamlet.haml.sampling import Replay as Sampling
-from hamlet.haml.template import Haml
+from hamlet.learners import Algorithm
 from hamlet.training.program import Program
 from hamlet.types import Device
 
@@ -33,7 +33,7 @@ def taken(tree: Any) -> int:
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
-def heed(algorithm: Haml, ring: Replay | None, used: Sequence[Device], say: Say) -> None:
+def heed(algorithm: Algorithm, ring: Replay | None, used: Sequence[Device], say: Say) -> None:
     """Before anything is compiled or allocated: the bytes of the replay buffer.
 
     Raises:
@@ -75,7 +75,7 @@ def _times(used: Sequence[Device]) -> int:
     return len(used) if used[0].platform == "cpu" else 1
 
 
-def _smaller(algorithm: Haml, steps: int, size: int, there: int) -> str:
+def _smaller(algorithm: Algorithm, steps: int, size: int, there: int) -> str:
     """The advice: so many steps as take half of the memory, to two digits, if they are enough for a batch."""
     sampling = algorithm.sampling
     assert isinstance(sampling, Sampling)
