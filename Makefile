@@ -35,8 +35,9 @@ demo: $(INSTALLED)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" DEMO_STEPS="$(DEMO_STEPS)" sh examples/demo.sh "$(DEMO_RUN)"
 
 # Two workers: most of the time goes into compiling, which uses one core; what one compiled the other finds in the cache.
+# Neighbours stay together, and so do the fixtures that they share.
 test: check
-	$(BIN)/pytest -n 2 --durations 25 --durations-min 3
+	$(BIN)/pytest -n 2 --dist worksteal --durations 25 --durations-min 3
 
 test-slow: $(INSTALLED)
 	$(BIN)/pytest -n 2 -m slow --record benchmarks/records/slow-tests.json

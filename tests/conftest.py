@@ -17,15 +17,24 @@ typing.Protocol._is_runtime_protocol = True  # type: ignore[attr-defined]
 # Before anything imports hamlet: every annotated array is then checked at every call.
 install_import_hook("hamlet", "shapes.checked")
 jax.config.update("jax_numpy_rank_promotion", "raise")
-# Tests compile much and compute little: half of their time would go into optimising what runs for milliseconds.
-os.environ["XLA_FLAGS"] = (
-    f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+# Tests compile much and compute little: most of their time would go into optimising what runs for milliseconds. One
+# module each rather than many, as the tests use every core anyway. Processes that tests start inherit all this; one
+# that needs a flag of its own adds it.
+_FLAGS = (
+    "--xla_backend_optimization_level=0",
+    "--xla_llvm_disable_expensive_passes=true",
+    "--xla_cpu_use_fusion_emitters=false",
+    "--xla_cpu_parallel_codegen_split_count=1",
 )
+os.environ["XLA_FLAGS"] = " ".join((os.environ.get("XLA_FLAGS", ""), *_FLAGS))
 # Programs compiled by an earlier run of the tests, or by a process that a test starts, are not compiled again.
 _CACHE = Path(__file__).parents[1] / ".pytest_cache" / "xla"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")
 jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+jax.config.update(
+    "jax_persistent_cache_min_compile_time_secs", float(os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"])
+)
 _MAPS = 30_000
 _BEGAN = time.time()
 _OUTCOMES: dict[str, str] = {}

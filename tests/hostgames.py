@@ -168,3 +168,18 @@ class Slide:
         clock = state.time.astype(jnp.float32)[None] / self.max_steps
         whole = jnp.concatenate((state.place, clock))
         return View((state.place[None], whole[None]), whole, (None, None), None)
+
+
+@dataclass(frozen=True)
+class Ride(Slide):
+    """The same, both by continuous actions: what is pushed beyond its bounds goes no further."""
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        driver = Group(("driver_0",), Box(-INF, INF, (2,)), Box(-2.0, 1.0, (1,)))
+        return driver, Group(("pusher_0",), Box(-INF, INF, (3,)), Box(-1.0, 1.0, (1,)))
+
+    def step(self, key: Key, state: SlideState, actions: tuple[Array, ...]) -> tuple[SlideState, View, Outcome]:
+        move = jnp.stack((jnp.clip(actions[0][0, 0], -2.0, 1.0), jnp.clip(actions[1][0, 0], -1.0, 1.0)))
+        after = SlideState(state.place + 0.3 * move, state.time + 1)
+        return after, self._view(after), Outcome(-(after.place**2), jnp.zeros((), bool), after.time >= self.max_steps)

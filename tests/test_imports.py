@@ -13,7 +13,8 @@ _DISTRIBUTIONS = _CORE | {"roster", "distributions"}
 _NETWORKS = _DISTRIBUTIONS | {"networks"}
 _ESTIMATION = _NETWORKS | {"envs.base", "estimation"}  # envs.base: the contract, View above all
 _HAML = _ESTIMATION | {"haml"}
-_TRAINING = _HAML | {"buffers", "learners", "algorithms", "presets", "envs", "training", "__version__"}
+_LEARNERS = _HAML | {"buffers", "learners"}
+_TRAINING = _LEARNERS | {"algorithms", "presets", "envs", "training", "__version__"}
 # What each part may import, itself included.
 ALLOWED = {
     "types": {"types"},
@@ -26,10 +27,10 @@ ALLOWED = {
     "haml": _HAML,
     "testing": _HAML | {"tabular", "testing", "envs"},
     "buffers": _ESTIMATION | {"buffers"},
-    "learners": _HAML | {"buffers", "learners"},
-    "algorithms": _HAML | {"algorithms"},
+    "learners": _LEARNERS,
+    "algorithms": _LEARNERS | {"algorithms"},
     "tabular": _HAML | {"tabular"},
-    "presets": _HAML | {"algorithms", "presets"},
+    "presets": _LEARNERS | {"algorithms", "presets"},
     "envs": _DISTRIBUTIONS | {"envs"},
     "training": _TRAINING,
     "policy": _TRAINING | {"policy"},

@@ -8,7 +8,6 @@ import jax
 import numpy as np
 
 from hamlet.errors import RequestError, unknown
-from hamlet.networks.heads import Actor
 from hamlet.networks.torso import Body, blank
 from hamlet.roster import Group, Roster
 from hamlet.spaces import Box
@@ -24,7 +23,7 @@ class Policy:
     within its bounds.
     """
 
-    def __init__(self, roster: Roster, actors: tuple[Actor, ...], body: Body, seed: int = 0) -> None:
+    def __init__(self, roster: Roster, actors: tuple[Any, ...], body: Body, seed: int = 0) -> None:
         self.roster = roster
         self.agents = roster.names
         self._actors, self._body = actors, body

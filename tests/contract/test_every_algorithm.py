@@ -1,6 +1,7 @@
 """What every algorithm owes on every kind of game."""
 
 import inspect
+from functools import cached_property
 
 import jax
 import jax.numpy as jnp
@@ -44,8 +45,12 @@ class Made:
     def outline(self):
         return jax.eval_shape(lambda: begin_training(self.algorithm, self.env, 0))
 
+    @cached_property
+    def _begin(self):
+        return jax.jit(lambda seed: begin_training(self.algorithm, self.env, seed))
+
     def begin(self, seed=0):
-        return begin_training(self.algorithm, self.env, seed)
+        return self._begin(jnp.uint32(seed))
 
     def run(self, training, *counts):
         """So many iterations in each of some calls; leaves its argument as it is."""

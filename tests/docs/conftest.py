@@ -7,22 +7,14 @@ import sys
 import pytest
 
 
-@pytest.fixture(scope="session")
-def programs(tmp_path_factory):
-    """Where what one process compiled is found by the next."""
-    return tmp_path_factory.mktemp("programs")
-
-
 @pytest.fixture
-def run(tmp_path, programs):
+def run(tmp_path):
     """Runs a Python program in an empty directory; what it printed is the answer."""
 
     def run(*words):
-        # Compiled in a hurry: these programs run for moments.
+        # Small things too: the next process asks for many of the same.
         environment = os.environ | {
             "JAX_PLATFORMS": "cpu",
-            "JAX_DISABLE_MOST_OPTIMIZATIONS": "true",
-            "JAX_COMPILATION_CACHE_DIR": str(programs),
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
             "TF_CPP_MIN_LOG_LEVEL": "3",
         }

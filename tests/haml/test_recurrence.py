@@ -25,7 +25,7 @@ def after_training(name):
     settings = {"hidden": (16,), "memory": 8, "chunk": L, "copies": E, "steps_per_rollout": 20}
     algorithm = make(name, **settings, normalise_observations=True)
     roster = roster_of(algorithm, ENV)
-    training = begin_training(algorithm, ENV, 0)
+    training = jax.jit(lambda: begin_training(algorithm, ENV, 0))()
     step = jax.jit(lambda training: iterate(algorithm, ENV, training)[0])
     training = step(step(training))
     actors = training.learner.team.actors
@@ -83,7 +83,7 @@ def recalled(name, *, memory, chunk=10, iterations=300):
     rates = {key: value for key, value in rates.items() if key in known}
     algorithm = make(name, hidden=(16,), memory=memory, chunk=chunk, copies=64, steps_per_rollout=20, **rates)
     step = jax.jit(partial(iterate, algorithm, Recall()))
-    training, returns = begin_training(algorithm, Recall(), 0), []
+    training, returns = jax.jit(lambda: begin_training(algorithm, Recall(), 0))(), []
     while len(returns) < 10 or (len(returns) < iterations and np.mean(returns[-10:]) <= 0.95):
         training, info = step(training)
         returns.append(float(info["return"]))

@@ -56,7 +56,8 @@ def test_with_all_switches_on_it_is_the_algorithm_itself(name):
     algorithm, env = gate.declared(name, **gate.LARGE_STEPS), gate.TASKS["crossing"].env
     actors = []
     for one in (algorithm, switched(algorithm)):
-        training, step = begin_training(one, env, 3), jax.jit(partial(iterate, one, env))
+        training = jax.jit(partial(begin_training, one, env, 3))()
+        step = jax.jit(partial(iterate, one, env))
         for _ in range(2):
             training, _ = step(training)
         actors.append(training.learner.team.actors)

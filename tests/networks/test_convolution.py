@@ -107,7 +107,7 @@ def test_what_an_image_shows_is_learnt(name):
     known = inspect.signature(ALGORITHMS[name]).parameters
     algorithm = ALGORITHMS[name](**SMALL, **{key: value for key, value in quick.items() if key in known})
     step = jax.jit(lambda training: iterate(algorithm, ENV, training))
-    training, returns = begin_training(algorithm, ENV, 0), []
+    training, returns = jax.jit(lambda: begin_training(algorithm, ENV, 0))(), []
     for _ in range(15 if name == "happo" else 60):
         training, info = step(training)
         returns.append(float(info["return"]))

@@ -363,7 +363,7 @@ def test_using_exact_games_changes_no_bit_of_training():
 
     def trained():
         program = jax.jit(lambda t: iterate_many(algorithm, env, t, jnp.int32(2), jnp.int32(2), capacity=2)[0])
-        return program(begin_training(algorithm, env, 0))
+        return program(jax.jit(lambda: begin_training(algorithm, env, 0))())
 
     before = trained()
     game = random_game(0, 3, (2, 3))

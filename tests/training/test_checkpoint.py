@@ -301,7 +301,8 @@ for like in (state, shapes):
 
 
 def test_arrays_come_back_to_the_devices_they_were_on(tmp_path):
-    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu"}
+    flags = os.environ["XLA_FLAGS"] + " --xla_force_host_platform_device_count=2"
+    environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     subprocess.run([sys.executable, "-c", ON_TWO_DEVICES, tmp_path], env=environment, check=True)
 
 

@@ -28,7 +28,7 @@ def stepped(name):
     """The networks before the first iteration, and after it for some shares of the run that are left."""
     algorithm = declared(name, learning_rate_decay="linear", **({} if name == "hatrpo" else {"epochs": 1}))
     program = jax.jit(lambda training, remaining: iterate(algorithm, Pot(), training, remaining)[0])
-    start = begin_training(algorithm, Pot(), 0)
+    start = jax.jit(lambda: begin_training(algorithm, Pot(), 0))()
     networks = lambda training: (training.learner.team.actors, training.learner.critic.networks)  # noqa: E731
     ends = {share: networks(program(start, jnp.float32(share))) for share in (1.0, 0.5, 0.0)}
     return networks(start), ends

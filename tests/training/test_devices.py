@@ -19,7 +19,7 @@ from hamlet.training.compiled import begin_training, compile_program
 name, env = sys.argv[1], MaskedRecurrent()
 algorithm = make(name, hidden=(16,), memory=8, chunk=5, copies=4, steps_per_rollout=10)
 outline = jax.eval_shape(lambda: begin_training(algorithm, env, 0))
-start = begin_training(algorithm, env, 0)
+start = jax.jit(lambda: begin_training(algorithm, env, 0))()
 
 def run(devices):
     program = compile_program(algorithm, env, outline, devices)
@@ -55,7 +55,7 @@ print(json.dumps({
 def report(request):
     tests = Path(__file__).parents[1]
     environment = os.environ | {
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+        "XLA_FLAGS": os.environ["XLA_FLAGS"] + " --xla_force_host_platform_device_count=2",
         "JAX_PLATFORMS": "cpu",
         "PYTHONPATH": os.pathsep.join((str(tests), os.environ.get("PYTHONPATH", ""))),
     }

@@ -139,7 +139,7 @@ print(json.dumps({
 def test_two_devices_learn_what_one_does_from_games_on_the_host():
     tests = str(Path(__file__).parents[1])
     environment = os.environ | {
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+        "XLA_FLAGS": os.environ["XLA_FLAGS"] + " --xla_force_host_platform_device_count=2",
         "JAX_PLATFORMS": "cpu",
         "PYTHONPATH": os.pathsep.join((tests, os.environ.get("PYTHONPATH", ""))),
     }

@@ -28,7 +28,7 @@ NAMES = [pytest.param(n, marks=() if n == "ippo" else pytest.mark.slow) for n in
 def learnt(name):
     """A learner of the masked game that has seen one rollout, its update as a function, and what comes of a second."""
     at, algorithm = masked_play(), make(name, **SIZES, **NORMALISED)
-    start = begin_training(algorithm, at.env, 0).learner
+    start = jax.jit(lambda: begin_training(algorithm, at.env, 0).learner)()
 
     @jax.jit
     def step(learner, played):
@@ -132,7 +132,7 @@ def test_the_scale_of_rewards_is_the_deviation_of_discounted_returns_stream_by_s
 
 def test_reported_returns_stay_in_units_of_reward_and_a_policy_outside_of_training_has_the_same_statistics():
     algorithm = hatrpo(hidden=(16,), copies=4, steps_per_rollout=8, critic_epochs=1, **NORMALISED)
-    start, roster = begin_training(algorithm, Pot(), 0), roster_of(algorithm, Pot())
+    start, roster = jax.jit(lambda: begin_training(algorithm, Pot(), 0))(), roster_of(algorithm, Pot())
     training, info = jax.jit(lambda t: iterate(algorithm, Pot(), t))(start)
     key = jax.random.split(jax.random.fold_in(start.key, 0))[0]
     actors = start.learner.team.actors

@@ -15,6 +15,7 @@ from hamlet.commands.values import Steps
 from hamlet.envs.host import AnyEnvironment
 from hamlet.errors import RequestError, unknown
 from hamlet.haml.template import Haml
+from hamlet.learners import Algorithm
 from hamlet.training import configuration
 from hamlet.training.directory import CONFIGURATION
 from hamlet.training.durable import one_line
@@ -58,7 +59,7 @@ class TrainOptions:
 class Request:
     """What is to be trained, resolved."""
 
-    algorithm: Haml
+    algorithm: Algorithm
     environment: AnyEnvironment
     labels: dict[str, Any]
     options: TrainOptions

@@ -20,13 +20,13 @@ from hamlet.types import Info, Key, Scalar
 class Neighbourhood(Protocol):
     """Improves one unit's actor within its neighbourhood."""
 
-    def init(self, actor: Actor) -> Any:
+    def init(self, actor: Any) -> Any:
         """What it remembers of one unit between updates."""
         ...
 
     def improve(
-        self, objective: Objective, actor: Actor, state: Any, key: Key, remaining: Scalar | float = 1.0
-    ) -> tuple[Actor, Any, Info]:
+        self, objective: Any, actor: Any, state: Any, key: Key, remaining: Scalar | float = 1.0
+    ) -> tuple[Any, Any, Info]:
         """The better actor, the state, and scalars to record.
 
         Args:
@@ -77,20 +77,20 @@ class Whole:
         require(self.epochs >= 1, f"--epochs must be at least 1, not {self.epochs}")
         require(self.minibatches >= 1, f"--minibatches must be at least 1, not {self.minibatches}")
 
-    def init(self, actor: Actor) -> optax.OptState:
+    def init(self, actor: Any) -> optax.OptState:
         """Adam's moments."""
         return begin(self._optimiser, actor)
 
     def improve(
-        self, objective: Objective, actor: Actor, state: optax.OptState, key: Key, remaining: Scalar | float = 1.0
-    ) -> tuple[Actor, optax.OptState, Info]:
+        self, objective: Any, actor: Any, state: optax.OptState, key: Key, remaining: Scalar | float = 1.0
+    ) -> tuple[Any, optax.OptState, Info]:
         """``epochs × minibatches`` ascent steps; the info is that of the last pass."""
         factor = shrunk(self.decay, remaining)
 
-        def step(at: tuple[Actor, optax.OptState], part: Objective) -> tuple[tuple[Actor, optax.OptState], Info]:
+        def step(at: tuple[Any, optax.OptState], part: Any) -> tuple[tuple[Any, optax.OptState], Info]:
             actor, state = at
 
-            def loss(actor: Actor) -> tuple[Array, Info]:
+            def loss(actor: Any) -> tuple[Array, Info]:
                 terms = part(actor)
                 info = {"gain": terms.gain, "entropy": terms.entropy, **terms.measures}
                 return -(terms.gain + self.entropy * terms.entropy), info

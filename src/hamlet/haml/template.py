@@ -85,11 +85,16 @@ class Team(eqx.Module):
 
 def create(algorithm: Haml, roster: Roster, key: Key) -> Team:
     """Fresh actors, each from its own key."""
+    return assemble(algorithm.actor, algorithm.body, algorithm.neighbourhood.init, roster, key)
+
+
+def assemble(kind: ActorKind, body: Body, start: Callable[[Any], Any], roster: Roster, key: Key) -> Team:
+    """Fresh actors of a kind, each from its own key, and ``start`` of each: what is remembered of how it was moved."""
 
     def one(group: int, key: Key) -> tuple[Any, Any]:
         spaces = roster.groups[group]
-        actor = algorithm.actor.create(key, spaces.observation, spaces.action, algorithm.body)
-        return actor, algorithm.neighbourhood.init(actor)
+        actor = kind.create(key, spaces.observation, spaces.action, body)
+        return actor, start(actor)
 
     keys = jax.random.split(key, len(roster.groups))
     made = [jax.vmap(partial(one, g))(jax.random.split(keys[g], roster.units_in(g))) for g in range(len(keys))]
@@ -170,16 +175,25 @@ def update(
     Returns:
         The team after it, and infos stacked by unit.
     """
-    branches = [partial(_move, algorithm, g, share, remaining) for g, share in enumerate(shares)]
+    moves = [partial(_move, algorithm, g, share, remaining) for g, share in enumerate(shares)]
+    return sweep(algorithm.scheme, roster, moves, team, carry, key)
+
+
+# (slot in the group, team, carry, key) -> (team, carry, info)
+Move: TypeAlias = Callable[[Int[Array, ""], Team, Any, Key], tuple[Team, Any, Info]]
+
+
+def sweep(scheme: Scheme, roster: Roster, moves: Sequence[Move], team: Team, carry: Any, key: Key) -> tuple[Team, Info]:
+    """Every unit moves once, as the scheme orders; ``moves`` holds for every group how a unit of it does."""
     group_of, slot_of = jnp.asarray(roster.group_of), jnp.asarray(roster.slot_of)
 
     def visit(unit: Int[Array, ""], team: Team, carry: Any, key: Key) -> tuple[Team, Any, Info]:
         arguments = (slot_of[unit], team, carry, key)
-        if len(branches) == 1:
-            return branches[0](*arguments)
-        return jax.lax.switch(group_of[unit], branches, *arguments)
+        if len(moves) == 1:
+            return moves[0](*arguments)
+        return jax.lax.switch(group_of[unit], list(moves), *arguments)
 
-    return algorithm.scheme.sweep(visit, team, carry, len(roster.group_of), key)
+    return scheme.sweep(visit, team, carry, len(roster.group_of), key)
 
 
 def _move(
@@ -198,10 +212,11 @@ def _move(
     objective = algorithm.surrogate.objective(carry, actor, mine, algorithm.drift)
     better, state, info = algorithm.neighbourhood.improve(objective, actor, state, key, remaining)
     carry = algorithm.surrogate.advance(carry, objective, better)
-    return _write(team, group, slot, better, state), carry, info
+    return written(team, group, slot, better, state), carry, info
 
 
-def _write(team: Team, group: int, slot: Int[Array, ""], actor: Any, state: Any) -> Team:
+def written(team: Team, group: int, slot: Int[Array, ""], actor: Any, state: Any) -> Team:
+    """The team with one unit's actor, and what is remembered of it, in their place."""
     put: Callable[[Array, Array], Array] = lambda stack, one: stack.at[slot].set(one)  # noqa: E731
     stacks = jax.tree.map(put, (team.actors[group], team.states[group]), (actor, state))
     return eqx.tree_at(lambda t: (t.actors[group], t.states[group]), team, stacks)

@@ -1,32 +1,51 @@
 """Pure learners, and which of them an algorithm's sampling asks for."""
 
-from typing import Any
+from typing import Any, TypeAlias
+
+import equinox as eqx
 
 from hamlet.buffers import replay as ring
 from hamlet.buffers.replay import Replay as Ring
 from hamlet.estimation.trajectory import Trajectory
 from hamlet.haml.sampling import Replay
 from hamlet.haml.template import Haml
-from hamlet.learners import policy, replay
+from hamlet.learners import policy, replay, value
+from hamlet.learners.value import JointValue
 from hamlet.roster import Roster
 from hamlet.types import Info, Key, Scalar
 
-__all__ = ["empty", "init", "step"]
+__all__ = ["Algorithm", "begun_from", "empty", "init", "step"]
+
+# What can be trained: a declaration of the template, or one with a learner of its own.
+Algorithm: TypeAlias = Haml | JointValue
 
 
-def init(algorithm: Haml, roster: Roster, state_shape: tuple[int, ...], key: Key) -> Any:
+def init(algorithm: Algorithm, roster: Roster, state_shape: tuple[int, ...], key: Key) -> Any:
     """A learner that has seen nothing."""
+    if isinstance(algorithm, JointValue):
+        return value.init(algorithm, roster, state_shape, key)
     kind = replay if isinstance(algorithm.sampling, Replay) else policy
     return kind.init(algorithm, roster, state_shape, key)
 
 
-def empty(algorithm: Haml, trajectory: Trajectory) -> Ring | None:
+def begun_from(learner: Any, actors: tuple[Any, ...], critics: Any) -> Any:
+    """A learner with networks of another's; where there are targets, these begin as their equals."""
+    where = lambda tree: (tree.team.actors, tree.critic.networks)  # noqa: E731
+    learner = eqx.tree_at(where, learner, (actors, critics))
+    if getattr(learner, "targets", None) is not None:
+        learner = eqx.tree_at(lambda tree: tree.targets, learner, actors)
+    if getattr(learner.critic, "targets", None) is not None:
+        learner = eqx.tree_at(lambda tree: tree.critic.targets, learner, critics)
+    return learner
+
+
+def empty(algorithm: Algorithm, trajectory: Trajectory) -> Ring | None:
     """What it remembers of play before there was any, for rollouts of these shapes; None where it forgets at once."""
     return ring.init(trajectory, algorithm.sampling.rows) if isinstance(algorithm.sampling, Replay) else None
 
 
 def step(
-    algorithm: Haml,
+    algorithm: Algorithm,
     roster: Roster,
     state_shape: tuple[int, ...],
     learner: Any,
@@ -36,6 +55,9 @@ def step(
     remaining: Scalar | float = 1.0,
 ) -> tuple[Any, Ring | None, Info, Info]:
     """What is learnt from one rollout: the learner, what it remembers, and the actors' and the critic's infos."""
+    if isinstance(algorithm, JointValue):
+        assert remembered is not None
+        return value.step(algorithm, roster, learner, remembered, trajectory, key)
     if remembered is None:
         learner, actors, critic = policy.step(algorithm, roster, state_shape, learner, trajectory, key, remaining)
         return learner, None, actors, critic

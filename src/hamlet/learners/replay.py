@@ -20,6 +20,7 @@ from hamlet.haml.dual import DualState
 from hamlet.haml.pathwise import Joint, Pathwise, Replayed, SoftPathwise, joined
 from hamlet.haml.sampling import Replay as Sampling
 from hamlet.haml.template import Haml, Team, create, update
+from hamlet.learners.updating import mean, remembered, repeated
 from hamlet.networks.actors import coded
 from hamlet.networks.torso import encode
 from hamlet.roster import Roster
@@ -108,23 +109,12 @@ def step(
         The learner, the ring, and the means over the updates of the actors' infos, stacked by unit, and the critic's.
     """
     sampling = parts(algorithm).sampling
-    replay = ring.add(replay, trajectory)
-    begun = ~sampling.warm(learner.played) & ring.ready(replay, sampling.samples)
-    one = partial(_update, algorithm, roster, replay, remaining=remaining)
-    shapes = jax.eval_shape(one, learner, key)[1]
-    nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-
-    def again(number: Array, at: tuple[ReplayLearner, Any]) -> tuple[ReplayLearner, Any]:
-        learner, infos = one(at[0], jax.random.fold_in(key, number))
-        return learner, jax.tree.map(jnp.add, at[1], infos)
-
-    before = learner.updates
-    learner, infos = jax.lax.fori_loop(0, jnp.where(begun, sampling.updates, 0), again, (learner, nothing))
-    actors, critic = infos
-    moves = jnp.maximum(learner.updates // sampling.delay - before // sampling.delay, 1)
+    replay, begun = remembered(sampling, replay, trajectory, learner.played)
+    one, before = partial(_update, algorithm, roster, replay, remaining=remaining), learner.updates
+    learner, (actors, critic) = repeated(one, learner, jnp.where(begun, sampling.updates, 0), key)
+    moves = learner.updates // sampling.delay - before // sampling.delay
     learner = eqx.tree_at(lambda tree: tree.played, learner, learner.played + 1)
-    mean = lambda tree, count: jax.tree.map(lambda leaf: leaf / count, tree)  # noqa: E731
-    return learner, replay, mean(actors, moves), mean(critic, jnp.maximum(learner.updates - before, 1))
+    return learner, replay, mean(actors, moves), mean(critic, learner.updates - before)
 
 
 def _update(

@@ -6,12 +6,13 @@ from hamlet.errors import RequestError, require
 from hamlet.estimation.critic import StateValue
 from hamlet.haml.neighbourhood import Whole
 from hamlet.haml.template import Haml
+from hamlet.learners import Algorithm
 from hamlet.roster import Roster
 from hamlet.training.learning import roster_of
 from hamlet.training.venue import venue
 
 
-def check(algorithm: Haml, env: AnyEnvironment, *, steps: int) -> None:
+def check(algorithm: Algorithm, env: AnyEnvironment, *, steps: int) -> None:
     """Refuse what cannot be run.
 
     Raises:
@@ -35,7 +36,7 @@ def check(algorithm: Haml, env: AnyEnvironment, *, steps: int) -> None:
     )
     length = sampling.length(memory=algorithm.body.memory)
     sequences = sampling.batch // length
-    if isinstance(algorithm.neighbourhood, Whole):
+    if isinstance(algorithm, Haml) and isinstance(algorithm.neighbourhood, Whole):
         _divides("--minibatches", algorithm.neighbourhood.minibatches, sequences, roster)
     critics = algorithm.critic.roster(roster, env.state_shape)
     if isinstance(algorithm.critic, StateValue):

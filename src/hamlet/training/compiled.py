@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -12,15 +12,17 @@ import numpy as np
 from jaxtyping import Array, Int, UInt
 
 from hamlet import learners
+from hamlet.buffers.replay import Replay
 from hamlet.envs.base import Environment
 from hamlet.estimation.trajectory import Trajectory
-from hamlet.haml.template import Haml
-from hamlet.networks.heads import Actor
+from hamlet.learners import Algorithm
 from hamlet.networks.torso import Body
 from hamlet.roster import Roster
 from hamlet.training import episodes as whole
+from hamlet.training import memory
 from hamlet.training.devices import shardings
-from hamlet.training.learning import Training, keys, learn, left, roster_of
+from hamlet.training.learning import Training, keys, learn, left, roster_of, with_replay
+from hamlet.training.program import Heed, ignore
 from hamlet.training.rollout import Episodes, Play, begin, rollout
 from hamlet.types import Device, Info, Key, Scalar
 
@@ -28,20 +30,25 @@ from hamlet.types import Device, Info, Key, Scalar
 CAPACITY = 64
 
 
-def begin_training(algorithm: Haml, env: Environment, seed: int | UInt[Array, ""]) -> Training:
+def begin_training(algorithm: Algorithm, env: Environment, seed: int | UInt[Array, ""]) -> Training:
     """The state before the first iteration."""
+    training = _begin(algorithm, env, seed)
+    trajectory = jax.eval_shape(partial(_played, algorithm, env), training, training.key)[1]
+    return with_replay(training, learners.empty(algorithm, trajectory))
+
+
+def _begin(algorithm: Algorithm, env: Environment, seed: int | UInt[Array, ""]) -> Training:
+    """All but the ring, which is made where it is to lie."""
     learner_key, play_key, key = jax.random.split(jax.random.key(seed), 3)
-    training = Training(
+    return Training(
         learners.init(algorithm, roster_of(algorithm, env), env.state_shape, learner_key),
         begin(env, algorithm.body, algorithm.sampling.copies, play_key),
         jnp.zeros((), jnp.int32),
         key,
     )
-    trajectory = jax.eval_shape(partial(_played, algorithm, env), training, key)[1]
-    return replace(training, replay=learners.empty(algorithm, trajectory))
 
 
-def _played(algorithm: Haml, env: Environment, training: Training, key: Key) -> tuple[Play, Trajectory, Episodes]:
+def _played(algorithm: Algorithm, env: Environment, training: Training, key: Key) -> tuple[Play, Trajectory, Episodes]:
     sampling = algorithm.sampling
     return rollout(
         env,
@@ -56,7 +63,7 @@ def _played(algorithm: Haml, env: Environment, training: Training, key: Key) -> 
 
 
 def iterate(
-    algorithm: Haml, env: Environment, training: Training, remaining: Scalar | float = 1.0
+    algorithm: Algorithm, env: Environment, training: Training, remaining: Scalar | float = 1.0
 ) -> tuple[Training, Info]:
     """One rollout and one update; ``remaining`` is the share of the run that is left, by which learning rates fall."""
     rollout_key, update_key = keys(training)
@@ -68,7 +75,7 @@ def iterate(
 
 
 def iterate_many(
-    algorithm: Haml,
+    algorithm: Algorithm,
     env: Environment,
     training: Training,
     count: Int[Array, ""],
@@ -94,17 +101,20 @@ def iterate_many(
 class CompiledProgram:
     """Whole iterations in one compiled call (`hamlet.training.program.Program`)."""
 
-    algorithm: Haml
+    algorithm: Algorithm
     env: Environment
     placement: Any
     compiled: Callable[..., tuple[Training, Info]]
     bytes_needed: int
     rollout_bytes: int
     compile_seconds: float
+    ring: Replay | None = None
 
     def place(self, training: Training) -> Training:
         """The state on its devices, in buffers of its own: a call consumes them."""
-        return jax.tree.map(lambda leaf, where: jax.device_put(leaf.copy(), where), training, self.placement)
+        bare, where = (with_replay(tree, None) for tree in (training, self.placement))
+        placed = jax.tree.map(lambda leaf, at: jax.device_put(leaf.copy(), at), bare, where)
+        return with_replay(placed, memory.placed(training.replay, self.ring, self.placement.replay))
 
     def call(self, training: Training, count: Any, total: Any, stop: Any = None) -> tuple[Training, Info]:
         """``count`` iterations of ``total``, at most `CAPACITY`; the call is too short to be stopped."""
@@ -118,7 +128,9 @@ class CompiledProgram:
         """Nothing was opened."""
 
 
-def compile_program(algorithm: Haml, env: Environment, like: Training, devices: Sequence[Device]) -> CompiledProgram:
+def compile_program(
+    algorithm: Algorithm, env: Environment, like: Training, devices: Sequence[Device]
+) -> CompiledProgram:
     """Compile for the shapes of ``like``, shared over the devices."""
     placement = shardings(like, list(devices), algorithm.sampling.copies)
     start, number = time.perf_counter(), jax.ShapeDtypeStruct((), jnp.int32)
@@ -134,7 +146,7 @@ def compile_program(algorithm: Haml, env: Environment, like: Training, devices: 
     view = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(like.play.copies.view))
     seconds = time.perf_counter() - start
     steps = algorithm.sampling.steps
-    return CompiledProgram(algorithm, env, placement, compiled, int(needed), 2 * steps * view, seconds)
+    return CompiledProgram(algorithm, env, placement, compiled, int(needed), 2 * steps * view, seconds, like.replay)
 
 
 @dataclass(frozen=True)
@@ -149,21 +161,25 @@ class Compiled:
         """Itself: any number of copies is made of it."""
         return self.env
 
-    def outline(self, algorithm: Haml) -> Training:
+    def outline(self, algorithm: Algorithm) -> Training:
         """The shapes and types of a run's state."""
-        return jax.eval_shape(lambda: begin_training(algorithm, self.env, 0))
+        return jax.eval_shape(lambda: _begin(algorithm, self.env, 0))
 
-    def begin(self, algorithm: Haml) -> Callable[[int], Training]:
+    def begin(self, algorithm: Algorithm) -> Callable[[int], Training]:
         """The state before the first iteration, by seed."""
-        made = jax.jit(lambda seed: begin_training(algorithm, self.env, seed))
+        made = jax.jit(lambda seed: _begin(algorithm, self.env, seed))
         return lambda seed: made(jnp.uint32(seed))
 
-    def compile(self, algorithm: Haml, devices: Sequence[Device], seed: int) -> CompiledProgram:
+    def compile(
+        self, algorithm: Algorithm, devices: Sequence[Device], seed: int, heed: Heed = ignore
+    ) -> CompiledProgram:
         """The program of every seed."""
-        return compile_program(algorithm, self.env, self.outline(algorithm), devices)
+        like = jax.eval_shape(lambda: begin_training(algorithm, self.env, 0))
+        heed(like.replay)
+        return compile_program(algorithm, self.env, like, devices)
 
     def episodes(
-        self, roster: Roster, actors: tuple[Actor, ...], body: Body, count: int, seed: int, mode: whole.Mode
+        self, roster: Roster, actors: tuple[Any, ...], body: Body, count: int, seed: int, mode: whole.Mode
     ) -> tuple[np.ndarray, np.ndarray]:
         """Whole episodes, a thousand at a time."""
         return whole.episodes(self.env, roster, actors, body, count, seed, mode)

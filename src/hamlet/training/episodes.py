@@ -11,7 +11,6 @@ from jaxtyping import Array
 from hamlet.distributions import Categorical, MultiCategorical, noise
 from hamlet.envs import copies as vector
 from hamlet.envs.base import Environment
-from hamlet.networks.heads import Actor
 from hamlet.networks.torso import Body
 from hamlet.roster import Roster
 from hamlet.spaces import MultiDiscrete, Space
@@ -24,7 +23,7 @@ Mode: TypeAlias = Literal["deterministic", "stochastic", "random"]
 
 
 def episodes(
-    env: Environment, roster: Roster, actors: tuple[Actor, ...], body: Body, count: int, seed: int, mode: Mode
+    env: Environment, roster: Roster, actors: tuple[Any, ...], body: Body, count: int, seed: int, mode: Mode
 ) -> tuple[np.ndarray, np.ndarray]:
     """``count`` whole episodes, a thousand at a time: each agent's returns ``[count, n]``, and their lengths."""
     sizes = [min(_AT_ONCE, count - before) for before in range(0, count, _AT_ONCE)]
@@ -38,7 +37,7 @@ def episodes(
 
 @partial(jax.jit, static_argnames=("env", "roster", "body", "episodes", "mode"))
 def _play(
-    env: Environment, roster: Roster, actors: tuple[Actor, ...], body: Body, key: Key, episodes: int, mode: Mode
+    env: Environment, roster: Roster, actors: tuple[Any, ...], body: Body, key: Key, episodes: int, mode: Mode
 ) -> tuple[Array, Array]:
     begin_key, play_key = jax.random.split(key)
     play = begin(env, body, episodes, begin_key)
@@ -67,7 +66,7 @@ def _play(
 
 def choose(
     roster: Roster,
-    actors: tuple[Actor, ...],
+    actors: tuple[Any, ...],
     observation: tuple[Any, ...],
     available: tuple[Any, ...],
     start: Array,

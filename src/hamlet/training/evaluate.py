@@ -1,12 +1,12 @@
 """Evaluation: whole episodes of a joint policy, or of random play."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from hamlet.envs.host import AnyEnvironment
 from hamlet.errors import RequestError
-from hamlet.networks.heads import Actor
 from hamlet.networks.torso import Body
 from hamlet.roster import Roster
 from hamlet.training.episodes import Mode
@@ -53,7 +53,7 @@ class Evaluation:
 
 
 def evaluate(
-    env: AnyEnvironment, roster: Roster, actors: tuple[Actor, ...], body: Body, *, episodes: int, seed: int, mode: Mode
+    env: AnyEnvironment, roster: Roster, actors: tuple[Any, ...], body: Body, *, episodes: int, seed: int, mode: Mode
 ) -> Evaluation:
     """Play ``episodes`` whole episodes.
 

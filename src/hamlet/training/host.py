@@ -12,18 +12,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from hamlet import learners
+from hamlet.buffers.replay import Replay
 from hamlet.envs.host import HostEnvironment
 from hamlet.errors import RunError, extended
-from hamlet.haml.template import Haml
-from hamlet.networks.heads import Actor
+from hamlet.learners import Algorithm
 from hamlet.networks.torso import Body
 from hamlet.roster import Roster
-from hamlet.training import host_episodes
+from hamlet.training import host_episodes, memory
 from hamlet.training.devices import Layout, layout
 from hamlet.training.episodes import Mode
 from hamlet.training.host_games import Games, HostPlay, blank, whole_view
 from hamlet.training.host_rollout import Acting, Storage, Watch, rollout
-from hamlet.training.learning import Training, keys, learn, left, roster_of
+from hamlet.training.learning import Training, keys, learn, left, roster_of, with_replay
+from hamlet.training.program import Heed, ignore
 from hamlet.types import Device
 
 
@@ -31,7 +32,7 @@ from hamlet.types import Device
 class HostProgram:
     """Rollouts in Python and compiled updates (`hamlet.training.program.Program`), with the games of one seed open."""
 
-    algorithm: Haml
+    algorithm: Algorithm
     env: HostEnvironment
     games: Games
     lay: Layout
@@ -40,6 +41,7 @@ class HostProgram:
     update: Callable[..., Any]
     bytes_needed: int
     compile_seconds: float
+    ring: Replay | None = None
     _remarks: list[str] = field(default_factory=list)
     _failed: RunError | None = None
 
@@ -69,7 +71,8 @@ class HostProgram:
                 f"every copy begins its next one, drawn from the run's seed {self.games.seed}"
             )
         learner = jax.device_put(training.learner, self.lay.learner(training.learner))
-        return Training(learner, play, training.iteration, training.key)
+        replay = memory.placed(training.replay, self.ring, jax.tree.map(lambda _: self.lay.repeated, self.ring))
+        return Training(learner, play, training.iteration, training.key, replay)
 
     def call(
         self, training: Training, count: Any, total: Any, stop: Callable[[], bool] = bool
@@ -101,7 +104,8 @@ class HostProgram:
     ) -> tuple[Training, dict[str, Any]] | None:
         watch = Watch()
         rollout_key, update_key = keys(training)
-        self.acting.begin(training.learner.team.actors, rollout_key)
+        warm = self.algorithm.sampling.warm(training.iteration)
+        self.acting.begin(training.learner.team.actors, rollout_key, warm)
         watch.lap("act")
         try:
             made = rollout(self.games, self.acting, self.storage, training.play, watch, stop)
@@ -114,13 +118,16 @@ class HostProgram:
             return None
         play, episodes = made
         remaining = left(training.iteration, jnp.int32(total))
-        learner, info = self.update(training.learner, self.storage.trajectory(), episodes, update_key, remaining)
+        # Only here is anything of the state consumed: the ring, in whose place the new one is made.
+        learner, replay, info = self.update(
+            training.learner, training.replay, self.storage.trajectory(), episodes, update_key, remaining
+        )
         # Until it is done, the storage is in use.
-        learner, info = jax.block_until_ready((learner, info))
+        learner, replay, info = jax.block_until_ready((learner, replay, info))
         watch.lap("learn")
         info |= {f"time/{name}": seconds for name, seconds in watch.seconds.items()}
         info["environment/failures"] = float(len(failures))
-        return Training(learner, play, training.iteration + 1, training.key), info
+        return Training(learner, play, training.iteration + 1, training.key, replay), info
 
     def remarks(self) -> list[str]:
         """Copies that failed, and games that could not be put back."""
@@ -132,17 +139,21 @@ class HostProgram:
         self.games.close()
 
 
-def compile_program(algorithm: Haml, env: HostEnvironment, devices: Sequence[Device], seed: int) -> HostProgram:
+def compile_program(
+    algorithm: Algorithm, env: HostEnvironment, devices: Sequence[Device], seed: int, heed: Heed = ignore
+) -> HostProgram:
     """Open the games of a seed, and compile for what they show."""
     sampling, roster = algorithm.sampling, roster_of(algorithm, env)
     lay = layout(list(devices), sampling.copies)
     games = Games(env, seed, sampling.copies)
     try:
         games.begin(np.zeros(sampling.copies, np.int32))
-        began = time.perf_counter()
         length = sampling.length(memory=algorithm.body.memory)
         outline = Hosted(env).outline(algorithm)
         storage = Storage(roster, whole_view(games.halves), outline.play, steps=sampling.steps, length=length)
+        ring = jax.eval_shape(lambda: learners.empty(algorithm, storage.trajectory()))
+        heed(ring)
+        began = time.perf_counter()
         acting = Acting(
             roster,
             outline.learner.team.actors,
@@ -151,32 +162,37 @@ def compile_program(algorithm: Haml, env: HostEnvironment, devices: Sequence[Dev
             devices[0],
         )
         actors = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), outline.learner.team.actors)
-        acting.warm(actors, games, outline.play)
-        update = _compile_update(algorithm, env, outline, storage, lay)
+        acting.prepare(actors, games, outline.play, sampling.warm(jnp.int32(0)))
+        update = _compile_update(algorithm, env, with_replay(outline, ring), storage, lay)
         sizes = update.memory_analysis()
         needed = 0 if sizes is None else sizes.temp_size_in_bytes + sizes.argument_size_in_bytes
         seconds = time.perf_counter() - began
-        return HostProgram(algorithm, env, games, lay, acting, storage, update, int(needed), seconds)
+        return HostProgram(algorithm, env, games, lay, acting, storage, update, int(needed), seconds, ring)
     except BaseException:
         games.close()
         raise
 
 
-def _compile_update(algorithm: Haml, env: HostEnvironment, outline: Training, storage: Storage, lay: Layout) -> Any:
+def _compile_update(
+    algorithm: Algorithm, env: HostEnvironment, outline: Training, storage: Storage, lay: Layout
+) -> Any:
     """The update, its trajectory shared out along the copies."""
     trajectory = storage.trajectory()
     placed = jax.tree.map(lambda _: lay.shared(2), trajectory)
     memory = jax.tree.map(lambda _: lay.shared(1), trajectory.memory)
     placed = eqx.tree_at(lambda t: t.memory, placed, memory, is_leaf=lambda x: x is None)
     learner = lay.learner(outline.learner)
+    ring = jax.tree.map(lambda _: lay.repeated, outline.replay)
     _, episodes = storage.tally(np.zeros(algorithm.sampling.copies, np.float32))
     program = jax.jit(
         partial(learn, algorithm, env),
-        in_shardings=(learner, placed, None, None, None),
-        out_shardings=(learner, None),
+        in_shardings=(learner, ring, placed, None, None, None),
+        out_shardings=(learner, ring, None),
+        # The ring alone: it is large, and rows are put into it where it lies.
+        donate_argnums=1,
     )
     number = jax.ShapeDtypeStruct((), jnp.float32)
-    return program.lower(outline.learner, trajectory, episodes, outline.key, number).compile()
+    return program.lower(outline.learner, outline.replay, trajectory, episodes, outline.key, number).compile()
 
 
 @dataclass(frozen=True)
@@ -199,19 +215,19 @@ class Hosted:
         """The environment declared for as many copies."""
         return self.env if self.copies in (None, copies) else replace(self.env, copies=copies)  # type: ignore[type-var]
 
-    def outline(self, algorithm: Haml) -> Training:
+    def outline(self, algorithm: Algorithm) -> Training:
         """The shapes and types of a run's state; its games are numpy arrays."""
         compiled = jax.eval_shape(lambda: self._start(algorithm, 0))
         play = blank(self.env, algorithm.body, algorithm.sampling.copies, 0)
         return eqx.tree_at(lambda t: t.play, compiled, play, is_leaf=lambda x: x is None)
 
-    def _start(self, algorithm: Haml, seed: Any) -> Training:
+    def _start(self, algorithm: Algorithm, seed: Any) -> Training:
         """All but the games; from the same keys as a compiled run's."""
         learner_key, _, key = jax.random.split(jax.random.key(seed), 3)
         learner = learners.init(algorithm, roster_of(algorithm, self.env), self.env.state_shape, learner_key)
         return Training(learner, None, jnp.zeros((), jnp.int32), key)
 
-    def begin(self, algorithm: Haml) -> Callable[[int], Training]:
+    def begin(self, algorithm: Algorithm) -> Callable[[int], Training]:
         """The state before the first iteration, by seed."""
         made = jax.jit(lambda seed: self._start(algorithm, seed))
 
@@ -221,12 +237,12 @@ class Hosted:
 
         return at
 
-    def compile(self, algorithm: Haml, devices: Sequence[Device], seed: int) -> HostProgram:
+    def compile(self, algorithm: Algorithm, devices: Sequence[Device], seed: int, heed: Heed = ignore) -> HostProgram:
         """The program of a run of this seed, its games open."""
-        return compile_program(algorithm, self.env, devices, seed)
+        return compile_program(algorithm, self.env, devices, seed, heed)
 
     def episodes(
-        self, roster: Roster, actors: tuple[Actor, ...], body: Body, count: int, seed: int, mode: Mode
+        self, roster: Roster, actors: tuple[Any, ...], body: Body, count: int, seed: int, mode: Mode
     ) -> tuple[np.ndarray, np.ndarray]:
         """Whole episodes, twenty copies at a time."""
         return host_episodes.episodes(self.env, roster, actors, body, count, seed, mode)

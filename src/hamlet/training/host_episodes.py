@@ -1,12 +1,12 @@
 """Whole episodes on a host environment."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import numpy as np
 
 from hamlet.envs.host import HostEnvironment
-from hamlet.networks.heads import Actor
 from hamlet.networks.torso import Body
 from hamlet.roster import Roster
 from hamlet.training.episodes import Mode, choose
@@ -17,7 +17,7 @@ _AT_ONCE = 20
 
 
 def episodes(
-    env: HostEnvironment, roster: Roster, actors: tuple[Actor, ...], body: Body, count: int, seed: int, mode: Mode
+    env: HostEnvironment, roster: Roster, actors: tuple[Any, ...], body: Body, count: int, seed: int, mode: Mode
 ) -> tuple[np.ndarray, np.ndarray]:
     """``count`` whole episodes: each agent's returns ``[count, n]``, and their lengths, copy by copy.
 

@@ -16,7 +16,6 @@ from jaxtyping import Array
 from hamlet.envs.base import View
 from hamlet.envs.host import Step
 from hamlet.estimation.trajectory import Trajectory
-from hamlet.networks.heads import Actor
 from hamlet.roster import Roster
 from hamlet.training.host_games import Games, HostPlay
 from hamlet.training.rollout import Episodes, act, draw
@@ -57,15 +56,16 @@ class Acting:
         self._noise = jax.jit(partial(_noise, roster, lead, tuple((r.start, r.stop) for r in rows)))
         self._act = jax.jit(partial(_act, roster, self._form))
 
-    def begin(self, actors: tuple[Actor, ...], key: Key) -> None:
-        """Take a rollout's policies, and draw its noise."""
+    def begin(self, actors: tuple[Any, ...], key: Key, warm: Any = None) -> None:
+        """Take a rollout's policies, and draw its noise; ``warm`` is whether it is played evenly, or None for never."""
         # Flat and on one device: to flatten modules anew for every step would cost more than the networks.
         self._weights = tuple(jax.device_put(jax.tree.leaves(actors), self._device))
         self._noises = self._noise(jax.device_put(key, self._device))
+        self._even = None if warm is None else jax.device_put(warm, self._device)
 
-    def warm(self, actors: tuple[Actor, ...], games: Games, play: HostPlay) -> None:
+    def prepare(self, actors: tuple[Any, ...], games: Games, play: HostPlay, warm: Any = None) -> None:
         """Compile, so that the first rollout need not."""
-        self.begin(actors, jax.random.key(0))
+        self.begin(actors, jax.random.key(0), warm)
         for number, half in enumerate(games.halves):
             memory = tuple(None if m is None else m[half.rows] for m in play.memory)
             self(0, number, half.view, play.start[half.rows], memory)
@@ -73,7 +73,10 @@ class Acting:
     def __call__(self, step: int, half: int, view: View, start: np.ndarray, memory: Any) -> tuple[Any, Any]:
         """Actions as numpy arrays, and the memory after them."""
         actions, memory = self._act(
-            self._weights, self._noises[half], np.int32(step), view.observation, view.available, start, memory
+            self._weights,
+            self._noises[half],
+            np.int32(step),
+            *(view.observation, view.available, start, memory, self._even),
         )
         return tuple(np.asarray(action) for action in actions), memory
 
@@ -94,9 +97,10 @@ def _act(
     available: tuple[Any, ...],
     start: Array,
     memory: tuple[Any, ...],
+    even: Array | None,
 ) -> tuple[Any, Any]:
     actors = jax.tree.unflatten(form, weights)
-    return act(roster, actors, observation, available, start, memory, tuple(noise[step] for noise in noises))
+    return act(roster, actors, observation, available, start, memory, tuple(noise[step] for noise in noises), even)
 
 
 class Storage:

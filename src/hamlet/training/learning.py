@@ -11,7 +11,8 @@ from hamlet import learners
 from hamlet.buffers.replay import Replay
 from hamlet.envs.base import Declaration
 from hamlet.estimation.trajectory import Trajectory
-from hamlet.haml.template import Haml
+from hamlet.haml.sampling import Replay as Sampling
+from hamlet.learners import Algorithm
 from hamlet.roster import Roster
 from hamlet.training.rollout import Episodes
 from hamlet.types import Info, Key, Scalar
@@ -35,7 +36,13 @@ class Training(eqx.Module):
     replay: Replay | None = None
 
 
-def roster_of(algorithm: Haml, env: Declaration) -> Roster:
+def with_replay(training: Any, replay: Any) -> Any:
+    """The state with another ring, or with None for none."""
+    # Not dataclasses.replace: what stands for a state may hold shapes, or places, where a state has arrays.
+    return eqx.tree_at(lambda tree: tree.replay, training, replay, is_leaf=lambda leaf: leaf is None)
+
+
+def roster_of(algorithm: Algorithm, env: Declaration) -> Roster:
     """The environment's agents under the algorithm's sharing."""
     return Roster(env.groups, algorithm.sharing)
 
@@ -52,7 +59,7 @@ def left(done: Int[Array, ""], total: Int[Array, ""]) -> Scalar:
 
 
 def learn(
-    algorithm: Haml,
+    algorithm: Algorithm,
     env: Declaration,
     learner: Any,
     replay: Replay | None,
@@ -62,18 +69,22 @@ def learn(
     remaining: Scalar | float = 1.0,
 ) -> tuple[Any, Replay | None, Info]:
     """One update, and what an iteration measures; ``remaining`` is the share of the run that is left."""
-    roster = roster_of(algorithm, env)
+    roster, before = roster_of(algorithm, env), learner
     learner, replay, actor_info, critic_info = learners.step(
         algorithm, roster, env.state_shape, learner, replay, trajectory, key, remaining
     )
     info = {f"actor/{name}": value for name, value in actor_info.items()}
     info |= {f"critic/{name}": value for name, value in critic_info.items()}
     info |= {"episodes": episodes.count, "return": episodes.total / episodes.count}
+    if isinstance(algorithm.sampling, Sampling):
+        # How many updates of the critic and of the actors stand behind what was measured: none while warming up.
+        made, delay = (before.updates, learner.updates), algorithm.sampling.delay
+        info |= {"updates": made[1] - made[0], "moves": made[1] // delay - made[0] // delay}
     info["constant_sum"] = _constant_sum(algorithm, trajectory.reward)
     return learner, replay, info
 
 
-def _constant_sum(algorithm: Haml, reward: Float[Array, "C L E n"]) -> Bool[Array, ""]:
+def _constant_sum(algorithm: Algorithm, reward: Float[Array, "C L E n"]) -> Bool[Array, ""]:
     """Whether a team is to be trained on rewards that only change hands."""
     if algorithm.critic.credits != "team" or reward.shape[-1] == 1:
         return jnp.zeros((), bool)

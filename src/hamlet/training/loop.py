@@ -15,7 +15,7 @@ from hamlet.training import checkpoint
 from hamlet.training.compiled import CAPACITY
 from hamlet.training.directory import RunDirectory
 from hamlet.training.interrupt import Interrupt
-from hamlet.training.learning import Training, roster_of
+from hamlet.training.learning import Training, roster_of, with_replay
 from hamlet.training.metrics import Metrics, Sink
 from hamlet.training.program import Program
 from hamlet.training.progress import Progress
@@ -107,7 +107,7 @@ class Loop:
         done = int(training.iteration)
         if broken := _broken(training):
             raise RunError(f"{broken} is not finite after iteration {done}{self._last_good()}")
-        checkpoint.save(self.directory.checkpoints, training, step=self._steps(done))
+        checkpoint.save(self.directory.checkpoints, with_replay(training, None), step=self._steps(done))
         self._saved, self._saved_at = done, time.monotonic()
 
     @property

@@ -5,20 +5,27 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from hamlet.buffers.replay import Replay
 from hamlet.envs.host import AnyEnvironment
-from hamlet.haml.template import Haml
-from hamlet.networks.heads import Actor
+from hamlet.learners import Algorithm
 from hamlet.networks.torso import Body
 from hamlet.roster import Roster
 from hamlet.training.learning import Training
 from hamlet.types import Device
+
+# Hears the shapes of a ring before it is compiled for; may refuse it.
+Heed = Callable[[Replay | None], None]
+
+
+def ignore(ring: Replay | None) -> None:
+    """Any ring is welcome."""
 
 
 class Program(Protocol):
     """The iterations of one algorithm on one environment, compiled, and what they need."""
 
     @property
-    def algorithm(self) -> Haml:
+    def algorithm(self) -> Algorithm:
         """What it trains with."""
         ...
 
@@ -33,6 +40,11 @@ class Program(Protocol):
         ...
 
     @property
+    def ring(self) -> Replay | None:
+        """The shapes of what is remembered of play; None where nothing is."""
+        ...
+
+    @property
     def rollout_bytes(self) -> int:
         """What a rollout's observations and states take: before every step, and arrived at."""
         ...
@@ -43,7 +55,7 @@ class Program(Protocol):
         ...
 
     def place(self, training: Training) -> Training:
-        """The state where iterations want it, its games set up."""
+        """The state where iterations want it, its games set up; with an empty ring where it has none and needs one."""
         ...
 
     def call(
@@ -84,20 +96,20 @@ class Venue(Protocol):
         """The environment declared for as many copies."""
         ...
 
-    def outline(self, algorithm: Haml) -> Training:
-        """The shapes and types of a run's state."""
+    def outline(self, algorithm: Algorithm) -> Training:
+        """The shapes and types of a run's state, without what it remembers of play."""
         ...
 
-    def begin(self, algorithm: Haml) -> Callable[[int], Training]:
-        """The state before the first iteration, by seed: one compiled program for all seeds."""
+    def begin(self, algorithm: Algorithm) -> Callable[[int], Training]:
+        """The state before the first iteration, by seed, its ring not made: one compiled program for all seeds."""
         ...
 
-    def compile(self, algorithm: Haml, devices: Sequence[Device], seed: int) -> Program:
-        """The program of a run of this seed; it serves others as well."""
+    def compile(self, algorithm: Algorithm, devices: Sequence[Device], seed: int, heed: Heed = ...) -> Program:
+        """The program of a run of this seed; it serves others as well. ``heed`` is called before it is compiled."""
         ...
 
     def episodes(
-        self, roster: Roster, actors: tuple[Actor, ...], body: Body, count: int, seed: int, mode: Any
+        self, roster: Roster, actors: tuple[Any, ...], body: Body, count: int, seed: int, mode: Any
     ) -> tuple[np.ndarray, np.ndarray]:
         """Whole episodes: each agent's returns ``[count, n]``, and their lengths."""
         ...

@@ -8,12 +8,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from hamlet.distributions import Distribution, even, noise
+from hamlet.distributions import even, noise
 from hamlet.envs import copies as vector
 from hamlet.envs.base import Environment
 from hamlet.envs.copies import Copies
 from hamlet.estimation.trajectory import Trajectory
-from hamlet.networks.heads import Actor
 from hamlet.networks.torso import Body, blank, encode
 from hamlet.roster import Roster
 from hamlet.types import Key
@@ -67,7 +66,7 @@ def act(
         seen = (encode(observation[g], group.observation), available[g], memory[g])
         parts = [None if x is None else roster.by_unit(g, x, 1) for x in seen]
         policy, after = jax.vmap(partial(_distribution, start))(actors[g], *parts)
-        policy: Distribution = jax.tree.map(lambda leaf: roster.from_unit(leaf, 1), policy)
+        policy: Any = jax.tree.map(lambda leaf: roster.from_unit(leaf, 1), policy)
         action = policy.mode() if noise is None else policy.sample(noise[g])
         if warm is not None and noise is not None:
             action = jnp.where(warm, even(group.action, noise[g], available[g]), action)
@@ -83,8 +82,8 @@ def draw(roster: Roster, key: Key, *lead: int) -> tuple[Float[Array, "*lead _N _
 
 
 def _distribution(
-    start: Bool[Array, " E"], actor: Actor, observation: Any, available: Any, memory: Any
-) -> tuple[Distribution, Any]:
+    start: Bool[Array, " E"], actor: Any, observation: Any, available: Any, memory: Any
+) -> tuple[Any, Any]:
     """One unit's policy at one step, ``[E, K, …]``, and the memory after it: as ``E·K`` sequences of length 1."""
     copies, agents = observation.shape[:2]
     fresh = jnp.repeat(start, agents)[:, None]

@@ -13,12 +13,12 @@ from typing import Any
 import equinox as eqx
 import jax
 
-from hamlet import algorithms, envs, presets
+from hamlet import algorithms, envs, learners, presets
 from hamlet.envs.host import AnyEnvironment
 from hamlet.errors import RequestError
-from hamlet.haml.template import Haml
+from hamlet.learners import Algorithm
 from hamlet.networks.heads import parameter_count
-from hamlet.training import checkpoint, configuration, devices, manifest
+from hamlet.training import budget, checkpoint, configuration, devices, manifest
 from hamlet.training.check import check
 from hamlet.training.directory import RunDirectory
 from hamlet.training.evaluate import Evaluation, Mode
@@ -46,7 +46,7 @@ class Run:
         return RunDirectory.open(self.path)
 
     @property
-    def algorithm(self) -> Haml:
+    def algorithm(self) -> Algorithm:
         """What it trains with."""
         return configuration.decode(self.directory.config()["algorithm"])
 
@@ -71,7 +71,7 @@ class Run:
 
 
 def train(
-    algorithm: Haml | str,
+    algorithm: Algorithm | str,
     environment: AnyEnvironment | str,
     *,
     steps: int,
@@ -127,7 +127,7 @@ def train(
 
 
 def train_seeds(
-    algorithm: Haml,
+    algorithm: Algorithm,
     env: AnyEnvironment,
     *,
     seeds: dict[int, Path],
@@ -221,27 +221,15 @@ def resume(
     return run
 
 
-def _compile(algorithm: Haml, env: AnyEnvironment, used: Sequence[Device], seed: int, say: Say) -> Program:
+def _compile(algorithm: Algorithm, env: AnyEnvironment, used: Sequence[Device], seed: int, say: Say) -> Program:
     """The compiled iterations, unless they need more memory than there is."""
-    program = venue(env).compile(algorithm, used, seed)
+    program = venue(env).compile(algorithm, used, seed, lambda ring: budget.heed(algorithm, ring, used, say))
     try:
-        _describe_program(program, used, say)
+        budget.describe(program, used, say)
     except BaseException:
         program.close()
         raise
     return program
-
-
-def _describe_program(program: Program, used: Sequence[Device], say: Say) -> None:
-    needed, rollout = (f"{count / 1e6:,.0f} MB" for count in (program.bytes_needed, program.rollout_bytes))
-    say(f"compiled in {program.compile_seconds:.1f} s; needs {needed}, of which a rollout takes {rollout}")
-    present = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if used[0].platform == "cpu" and program.bytes_needed > present:
-        fits = max(1, int(program.algorithm.sampling.copies * present / program.bytes_needed / 2))
-        raise RequestError(
-            f"training needs {program.bytes_needed / 1e9:,.1f} GB and the machine has {present / 1e9:,.1f}; "
-            f"try --copies {fits}, or fewer --steps-per-rollout"
-        )
 
 
 def _go(
@@ -266,7 +254,7 @@ def _go(
             sink.close()
 
 
-def _weights(path: str | Path, algorithm: Haml, env: AnyEnvironment) -> Any:
+def _weights(path: str | Path, algorithm: Algorithm, env: AnyEnvironment) -> Any:
     """The networks of another run, which must have the same shapes."""
     run = Run(RunDirectory.open(path).path)
     learner = run.training().learner
@@ -280,8 +268,7 @@ def _weights(path: str | Path, algorithm: Haml, env: AnyEnvironment) -> Any:
 def _with_weights(training: Training, weights: Any) -> Training:
     if weights is None:
         return training
-    where = lambda t: (t.learner.team.actors, t.learner.critic.networks)  # noqa: E731
-    return eqx.tree_at(where, training, weights)
+    return eqx.tree_at(lambda tree: tree.learner, training, learners.begun_from(training.learner, *weights))
 
 
 def _label(thing: Any) -> str:
@@ -297,7 +284,7 @@ def _say(quiet: bool) -> Say:
     return (lambda line: None) if quiet else (lambda line: print(line, file=sys.stderr, flush=True))
 
 
-def _describe(algorithm: Haml, env: AnyEnvironment, used: Sequence[Device], say: Say) -> None:
+def _describe(algorithm: Algorithm, env: AnyEnvironment, used: Sequence[Device], say: Say) -> None:
     """What a person should know before minutes are spent."""
     outline = venue(env).outline(algorithm)
     actors, critics = (parameter_count(n) for n in (outline.learner.team.actors, outline.learner.critic.networks))

@@ -1,0 +1,223 @@
+"""Learning from replayed steps: with one agent it is the single-agent algorithm, written out here by hand."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from hamlet import algorithms, envs
+from hamlet.buffers import replay as ring
+from hamlet.errors import RequestError
+from hamlet.learners import replay as learner_of
+from hamlet.training.compiled import begin_training, iterate
+from hamlet.training.learning import roster_of
+from pieces import same
+
+SMALL = {
+    "hidden": (16, 16),
+    "copies": 4,
+    "steps_per_rollout": 10,
+    "updates_per_rollout": 2,
+    "batch_size": 32,
+    "buffer_size": 80,
+    "warmup": 0,
+    "polyak": 0.1,
+}
+ALONE = envs.make("mpe/simple_spread", continuous=True, agents=1)
+GAMMA = 0.9
+
+
+def begun(name, env=ALONE, **changes):
+    algorithm = algorithms.make(name, **(SMALL | {"discount": GAMMA} | changes))
+    training = begin_training(algorithm, env, 3)
+    played = jax.jit(lambda training: iterate(algorithm, env, training)[0])(training)
+    return algorithm, roster_of(algorithm, env), played
+
+
+def updated(algorithm, roster, training, key, updates):
+    """The learner after so many updates from what the ring holds, and the samples that they drew."""
+    learner, samples = training.learner, []
+    for number in range(updates):
+        one = jax.random.fold_in(key, number)
+        back, sampling = algorithm.advantage, algorithm.sampling
+        samples.append(
+            ring.sample(
+                training.replay,
+                sampling.samples,
+                jax.random.split(one, 3)[0],
+                discount=back.discount,
+                window=back.steps,
+            )
+        )
+        learner, _ = learner_of._update(algorithm, roster, training.replay, learner, one, remaining=1.0)
+    return learner, samples
+
+
+def take(stack):
+    """The only agent's network."""
+    return jax.tree.map(lambda leaf: leaf[0], stack[0])
+
+
+def forward(network, x):
+    """A network of plain layers by hand."""
+    for layer in network.torso.layers:
+        x = jnp.maximum(x @ layer.weight.T + layer.bias[None], 0.0)
+    return x @ network.head.weight.T + network.head.bias[None]
+
+
+def mu(actor, seen):
+    """Actions of spread are between 0 and 1."""
+    return 0.5 + 0.5 * jnp.tanh(forward(actor, seen))
+
+
+def q(network, state, action):
+    return forward(network, jnp.concatenate([state, 2 * action - 1], 1))[:, 0]
+
+
+def fit(state, action, y, network):
+    return jnp.mean((q(network, state, action) - y) ** 2)
+
+
+def climb(critic, state, seen, actor):
+    return -q(critic, state, mu(actor, seen)).mean()
+
+
+def adam_step(loss, network, state, rate):
+    update, state = optax.adam(rate, eps=1e-8).update(jax.grad(loss)(network), state)
+    return optax.apply_updates(network, update), state
+
+
+def polyak(old, new):
+    return jax.tree.map(lambda a, b: 0.9 * a + 0.1 * b, old, new)
+
+
+def close(found, expected):
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-6)
+
+
+@pytest.mark.parametrize("name", ["haddpg", "hatd3"])
+def test_with_one_agent_haddpg_is_ddpg_and_hatd3_is_td3(name):
+    twin = name == "hatd3"
+    algorithm, roster, training = begun(name)
+    key, rate = jax.random.key(5), (5e-4, 1e-3)
+    after, samples = updated(algorithm, roster, training, key, 2)
+    learner = training.learner
+    actor, target = take(learner.team.actors), take(learner.targets)
+    critics, slow = list(learner.critic.networks), list(learner.critic.targets)
+    opt = optax.adam(1.0, eps=1e-8).init
+    # The run made two updates before: its moments are taken over.
+    state_actor = jax.tree.map(lambda leaf: leaf[0], learner.team.states[0])[1]
+    states = [s[1] for s in learner.critic.optimisers]
+    assert jax.tree.structure(opt(actor)) == jax.tree.structure(state_actor)
+    for number, sample in enumerate(samples):
+        critic_key = jax.random.split(jax.random.fold_in(key, number), 3)[1]
+        seen, state, action = sample.view.observation[0][:, 0], sample.view.state, sample.action[0][:, 0]
+        then = mu(target, sample.arrival.observation[0][:, 0])
+        if twin:
+            heat = jnp.zeros(1)
+            noise = learner_of.share(roster, 0, sample.arrival, heat, jax.random.fold_in(critic_key, 0)).noise[0, 0]
+            then = jnp.clip(then + 0.5 * jnp.clip(0.2 * noise, -0.5, 0.5), 0.0, 1.0)
+        worth = jnp.stack([q(net, sample.arrival.state, then) for net in slow]).min(0)
+        y = sample.reward.sum(-1) + sample.discount * worth
+        for k, net in enumerate(critics):
+            critics[k], states[k] = adam_step(partial(fit, state, action, y), net, states[k], rate[1])
+        if not twin or number == 1:
+            actor, state_actor = adam_step(partial(climb, critics[0], state, seen), actor, state_actor, rate[0])
+            target, slow = polyak(target, actor), [polyak(*pair) for pair in zip(slow, critics, strict=True)]
+    close(take(after.team.actors), actor)
+    close(take(after.targets), target)
+    close(after.critic.networks, tuple(critics))
+    close(after.critic.targets, tuple(slow))
+    assert not same(after.team.actors, training.learner.team.actors)
+
+
+def test_with_one_agent_hasac_is_sac():
+    algorithm, roster, training = begun("hasac")
+    key = jax.random.key(5)
+    after, (sample,) = updated(algorithm, roster, training, key, 1)
+    learner = training.learner
+    actor, critics, slow = take(learner.team.actors), list(learner.critic.networks), learner.critic.targets
+    alpha = jnp.exp(learner.temperature.log[0])
+
+    def drawn(actor, seen, noise):
+        mean, log_scale = jnp.split(forward(actor, seen), 2, 1)
+        scale = jnp.exp(jnp.clip(log_scale, -20, 2))
+        u = mean + scale * noise
+        normal = -0.5 * noise**2 - 0.5 * jnp.log(2 * jnp.pi) - jnp.log(scale)
+        # a = ½ + ½ tanh u, so da/du = ½ (1 − tanh² u).
+        return 0.5 + 0.5 * jnp.tanh(u), (normal - jnp.log(0.5 * (1 - jnp.tanh(u) ** 2))).sum(1)
+
+    _, critic_key, actor_key = jax.random.split(jax.random.fold_in(key, 0), 3)
+    heat = jnp.zeros(1)
+    ahead = learner_of.share(roster, 0, sample.arrival, heat, jax.random.fold_in(critic_key, 0)).noise[0, 0]
+    then, log_prob = drawn(actor, sample.arrival.observation[0][:, 0], ahead)
+    worth = jnp.stack([q(net, sample.arrival.state, then) for net in slow]).min(0) - alpha * log_prob
+    y = sample.reward.sum(-1) + sample.discount * worth
+    state, action = sample.view.state, sample.action[0][:, 0]
+    for k, net in enumerate(critics):
+        critics[k], _ = adam_step(partial(fit, state, action, y), net, learner.critic.optimisers[k][1], 5e-4)
+    share_key = jax.random.fold_in(jax.random.split(actor_key, 3)[0], 0)
+    noise = learner_of.share(roster, 0, sample.view, heat, share_key).noise[0, 0]
+    seen = sample.view.observation[0][:, 0]
+
+    def loss(actor):
+        action, log_prob = drawn(actor, seen, noise)
+        return -(jnp.minimum(q(critics[0], state, action), q(critics[1], state, action)) - alpha * log_prob).mean()
+
+    entropy = -drawn(actor, seen, noise)[1].mean()
+    moments = jax.tree.map(lambda leaf: leaf[0], learner.team.states[0])[1]
+    actor, _ = adam_step(loss, actor, moments, 5e-4)
+    close(take(after.team.actors), actor)
+    close(after.critic.networks, tuple(critics))
+    close(after.critic.targets, tuple(polyak(*pair) for pair in zip(slow, critics, strict=True)))
+    # α rises where there is less entropy than −1 for each of the 5 entries, in units of ½.
+    wanted = 5 * (np.log(0.5) - 1)
+    assert (after.temperature.log[0] > learner.temperature.log[0]) == (entropy < wanted)
+
+
+def test_the_first_to_move_moves_as_everyone_does_at_once_and_the_others_do_not():
+    env = envs.make("mpe/simple_spread", continuous=True, agents=3)
+    one, roster, training = begun("haddpg", env, order="fixed", learning_rate=0.1)
+    other = algorithms.make("maddpg", **(SMALL | {"discount": GAMMA, "learning_rate": 0.1}))
+    key = jax.random.key(1)
+    first, _ = updated(one, roster, training, key, 1)
+    second, _ = updated(other, roster, training, key, 1)
+    agents = [jax.tree.map(lambda leaf, k=k: leaf[k], (first.team.actors, second.team.actors)) for k in range(3)]
+    close(*agents[0])
+    assert not same(*agents[1]) and not same(*agents[2])
+    assert same(first.critic.networks, second.critic.networks)
+
+
+def test_nothing_is_learnt_while_warming_up_and_every_action_is_drawn_evenly():
+    algorithm, _, training = begun("hatd3", warmup=80)
+    env, step = ALONE, jax.jit(lambda training: iterate(algorithm, ALONE, training))
+    start = begin_training(algorithm, env, 3)
+    assert same(start.learner.team, training.learner.team) and int(training.learner.updates) == 0
+    again, info = step(training)
+    assert same(again.learner.critic, start.learner.critic) and float(info["critic/loss"][0]) == 0.0
+    actions = np.asarray(again.replay.steps.action[0]).ravel()
+    assert actions.min() >= 0 and actions.max() <= 1
+    # Of an even draw between 0 and 1, a quarter lies in each quarter.
+    np.testing.assert_allclose(np.histogram(actions, 4, (0, 1))[0] / actions.size, 0.25, atol=0.08)
+    third, _ = step(again)
+    assert int(third.learner.updates) == 2 and not same(third.learner.critic.networks, start.learner.critic.networks)
+
+
+def test_parts_that_do_not_go_together_are_refused_by_name():
+    import dataclasses
+
+    mixed = dataclasses.replace(algorithms.make("hatd3"), critic=algorithms.make("happo").critic)
+    with pytest.raises(RequestError, match="not Replay, NStep, StateValue, Pathwise"):
+        begin_training(mixed, ALONE, 0)
+    mixed = dataclasses.replace(algorithms.make("happo"), critic=algorithms.make("hatd3").critic)
+    with pytest.raises(RequestError, match="not OnPolicy, Gae, ActionValue, Importance"):
+        begin_training(mixed, ALONE, 0)
+
+
+def test_a_buffer_smaller_than_a_batch_is_refused():
+    with pytest.raises(RequestError, match="--buffer-size 500 is smaller than a batch of 1000"):
+        algorithms.make("hasac", buffer_size=500)
