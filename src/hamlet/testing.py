@@ -15,11 +15,11 @@ from hamlet.haml.drift import Drift, ZeroDrift
 from hamlet.haml.neighbourhood import Neighbourhood
 from hamlet.haml.objective import Experience
 from hamlet.haml.surrogate import Importance
-from hamlet.haml.template import Haml
 from hamlet.networks.heads import Actor
 from hamlet.networks.torso import Body
 from hamlet.spaces import Box, Discrete
 from hamlet.tabular.certificate import NO_FALL, certify
+from hamlet.tabular.mirror import require_triple
 
 __all__ = ["check_algorithm", "check_drift", "check_env", "check_neighbourhood"]
 
@@ -98,21 +98,24 @@ def check_neighbourhood(neighbourhood: Neighbourhood, *, trials: int = 50, seed:
     _stays(neighbourhood, name, keys[3])
 
 
-def check_algorithm(algorithm: Haml, *, games: int = 20, sweeps: int = 30, seed: int = 0) -> None:
+def check_algorithm(algorithm: Any, *, games: int = 20, sweeps: int = 30, seed: int = 0) -> None:
     """Check a declaration's drift and neighbourhood, and then itself, solved exactly on random cooperative games.
 
     On each, neither J nor any state's value may fall in any sweep (Zhong et al., 2024, arXiv:2304.09870, theorem 14).
+    Of one that maximises entropy as well, that is J_α, and the values with it (Liu et al., 2024, arXiv:2306.10715).
 
     Args:
-        algorithm: The declaration.
+        algorithm: The declaration, a `Haml`.
         games: How many games.
         sweeps: Updates of the whole team in each.
         seed: From which games, first policies and orders are drawn.
 
     Raises:
         AssertionError: Names the property, and the game in which it fails.
-        RequestError: If the declaration cannot be solved exactly: `hamlet.tabular.haml` says why.
+        RequestError: If it is no triple of mirror learning, of which nothing is promised, or cannot be solved exactly:
+            `hamlet.tabular.haml` says why.
     """
+    require_triple(algorithm)
     check_drift(algorithm.drift, seed=seed)
     check_neighbourhood(algorithm.neighbourhood, seed=seed)
     certificate = certify(algorithm, games=games, sweeps=sweeps, seed=seed)
@@ -120,6 +123,7 @@ def check_algorithm(algorithm: Haml, *, games: int = 20, sweeps: int = 30, seed:
     if number is None:
         return
     fell, worst = ("J", certificate.fall) if certificate.fall[number] > NO_FALL else ("V", certificate.state_fall)
+    fell += "" if certificate.temperature is None else "_α"
     raise AssertionError(
         f"{fell} fell by {worst[number]:.3g} in one sweep of game {number} (seed {seed}); it fell in "
         f"{(worst > NO_FALL).sum()} of {games} games, and mirror learning never lets it fall"

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import pytest
 
 import hamlet
+from hamlet.errors import RequestError
 from hamlet.haml.drift import ClipDrift, ZeroDrift
 from hamlet.haml.neighbourhood import KlBall, Whole
 from hamlet.testing import check_algorithm, check_neighbourhood
@@ -58,6 +59,16 @@ def test_sequential_algorithms_of_the_registry_pass(name):
 def test_moving_all_at_once_fails_by_a_fall_of_the_return():
     with pytest.raises(AssertionError, match=r"J fell by .* in one sweep of game \d+"):
         check_algorithm(hamlet.algorithms.maa2c(), games=8, sweeps=8)
+
+
+def test_moving_all_at_once_fails_by_a_fall_of_the_return_with_entropy_where_that_is_maximised():
+    with pytest.raises(AssertionError, match=r"J_α fell by .* in one sweep of game \d+"):
+        check_algorithm(hamlet.algorithms.masac(), games=8, sweeps=8)
+
+
+def test_what_is_no_triple_is_refused_as_nothing_is_promised_of_it():
+    with pytest.raises(RequestError, match=r"object is no triple .* try haa2c, or hasac"):
+        check_algorithm(object())
 
 
 @dataclasses.dataclass(frozen=True)

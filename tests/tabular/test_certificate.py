@@ -42,6 +42,36 @@ def test_moving_all_at_once_is_caught_with_a_game_in_which_the_return_falls(cert
     assert np.diff(again).min() == pytest.approx(-at_once.fall[number], abs=1e-9) and at_once.fall[number] > 1e-3
 
 
+def test_a_deterministic_gradient_is_the_same_triple_as_an_advantage_without_a_drift(certificates):
+    found = certificate.certify(algorithms.haddpg(), games=40, sweeps=12, seed=3)
+    np.testing.assert_allclose(found.value, certificates[0].value, rtol=0, atol=1e-10)
+    np.testing.assert_array_equal(found.earned, found.value)
+    assert found.holds and found.temperature is None
+
+
+def test_of_all_algorithms_the_triples_are_certified_and_with_entropy_by_the_return_with_it(
+    tmp_path, capsys, monkeypatch
+):
+    found = {"hasac": algorithms.hasac, "masac": algorithms.masac, "values": lambda: "no triple"}
+    monkeypatch.setattr(algorithms, "ALGORITHMS", found)
+    monkeypatch.setattr(algorithms, "make", lambda name: found[name]())
+    words = ["--games", "40", "--sweeps", "12", "--seed", "3", "--out", str(tmp_path)]
+    assert cli.main(["certify", *words]) == 1
+    said = capsys.readouterr().out
+    assert said.count("values is left out: it is no triple") == 1
+    (hasac,) = [line.split() for line in said.splitlines() if line.startswith("hasac, J_α, α = 0.2")]
+    assert hasac[5:8] == ["40", "0", "0"]
+    assert "quantal response equilibrium" in said
+    assert not (tmp_path / "counter-example-hasac.json").exists()
+    document = json.loads((tmp_path / "counter-example-masac.json").read_text())
+    assert document["temperature"] == 0.2 and document["fall"] > 0.1
+    kept = json.loads((tmp_path / "certificate.json").read_text())["algorithms"]["hasac"]
+    assert (np.array(kept["last_value"]) > np.array(kept["last_earned"])).all()
+    assert (np.array(kept["last_earned"]) <= np.array(kept["best_value"]) + 1e-9).all()
+    assert cli.main(["certify", "values", *words]) == 2
+    assert "str is no triple of drift, neighbourhood and sampling" in capsys.readouterr().err
+
+
 def test_the_best_value_is_that_of_the_best_joint_policy_of_the_fixture():
     stay = np.where(np.eye(2)[None] == 1, 0.8, 0.3)[..., None] * np.array([[1.0, 0.0], [0.0, 1.0]])[:, None, None]
     leave = np.where(np.eye(2)[None] == 1, 0.2, 0.7)[..., None] * np.array([[0.0, 1.0], [1.0, 0.0]])[:, None, None]

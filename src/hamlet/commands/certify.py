@@ -17,6 +17,7 @@ from hamlet.errors import RequestError, RunError, require, unknown
 from hamlet.haml.template import Haml
 from hamlet.tabular import certificate
 from hamlet.tabular.certificate import AT_REST, NO_FALL, Certificate
+from hamlet.tabular.mirror import require_triple
 from hamlet.testing import check_drift
 from hamlet.training.durable import one_line, write
 
@@ -43,8 +44,9 @@ COMMAND = Command(
     ("[ALGORITHM | MODULE:DRIFT]",),
     (Group("certificate", CertifyOptions, pairs=False),),
     "Solve an algorithm exactly on many random cooperative games, and look whether it does what mirror\n"
-    "learning promises: J never falls, no state's value falls, the Nash gap vanishes. ALGORITHM is one of\n"
-    "`hamlet list algorithms`; without one, all are tried. MODULE:DRIFT is a drift of yours, put in the place of\n"
+    "learning promises: J never falls, no state's value falls, the Nash gap vanishes; of algorithms that maximise\n"
+    "entropy as well, of J with it. ALGORITHM is one of `hamlet list algorithms`; without one, all are tried that\n"
+    "are triples of mirror learning. MODULE:DRIFT is a drift of yours, put in the place of\n"
     "HAPPO's; it is refused where it is no drift. Status 1 where a fall was found: the game is saved.\n\n"
     "example: hamlet certify happo --games 500",
 )
@@ -81,11 +83,17 @@ def read(argv: Sequence[str]) -> tuple[str | None, CertifyOptions]:
 
 def _targets(word: str | None) -> dict[str, Haml]:
     if word is None:
-        return {name: make() for name, make in algorithms.ALGORITHMS.items()}
+        made: dict[str, Any] = {name: make() for name, make in algorithms.ALGORITHMS.items()}
+        for name, one in made.items():
+            if not isinstance(one, Haml):
+                print(f"{name} is left out: it is no triple of mirror learning, and nothing is promised of it")
+        return {name: one for name, one in made.items() if isinstance(one, Haml)}
     if ":" not in word:
         if word not in algorithms.ALGORITHMS:
             raise unknown("algorithm", word, algorithms.ALGORITHMS)
-        return {word: algorithms.make(word)}
+        named: Any = algorithms.make(word)
+        require_triple(named)
+        return {word: named}
     return {word: replace(algorithms.happo(), drift=_drift(word))}
 
 
@@ -122,7 +130,8 @@ def _row(name: str, found: Certificate) -> str:
     worst = max(fall.max() for fall in falls)
     share = f"{100 * (found.gap <= AT_REST).mean():.0f} %"
     reach = f"{100 * np.median(found.reached):.0f} %"
-    return f"{name:24}{len(found.games):>7}{counts}{worst:>12.1e}{share:>9}{np.median(found.gap):>10.1e}{reach:>8}"
+    judged = name if found.temperature is None else f"{name}, J_α, α = {found.temperature:g}"
+    return f"{judged:24}{len(found.games):>7}{counts}{worst:>12.1e}{share:>9}{np.median(found.gap):>10.1e}{reach:>8}"
 
 
 def _keep(found: dict[str, Certificate], out: Path, options: CertifyOptions) -> None:
@@ -147,6 +156,11 @@ def _keep(found: dict[str, Certificate], out: Path, options: CertifyOptions) -> 
         f"payoffs by deviating alone after {options.sweeps} sweeps; gap: that gain, the median; of J*: how far of the "
         "way from the first return to the best one, the median (the theory promises none of it)"
     )
+    if any(one.temperature is not None for one in found.values()):
+        print(
+            "J_α: algorithms that maximise E Σ γᵗ [ r + α Σᵢ H(πⁱ) ] are judged by it, at the α of their first update: "
+            "J and V hold the entropies, and at rest is a quantal response equilibrium; of J* is of the reward alone"
+        )
     try:
         print(f"wrote {draw(found, out / 'certificate.png')}")
     except RequestError as error:

@@ -8,8 +8,9 @@ import numpy as np
 from hamlet.reports.curve import blank_figure
 from hamlet.tabular.certificate import NO_FALL, Certificate
 
-# Okabe and Ito's palette, dark enough for lines on white.
+# Okabe and Ito's palette, dark enough for lines on white, and then darker ones of Tol's.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_COLOURS += ("#332288", "#882255", "#117733", "#999933", "#661100", "#000000")
 
 
 def draw(found: Mapping[str, Certificate], path: Path) -> Path:
@@ -23,9 +24,10 @@ def draw(found: Mapping[str, Certificate], path: Path) -> Path:
     for number, (name, one) in enumerate(found.items()):
         colour, style = _COLOURS[number % len(_COLOURS)], "-" if one.holds else (0, (4, 2))
         fell = int(((one.fall > NO_FALL) | (one.state_fall > NO_FALL)).sum())
-        label = name if one.holds else f"{name}: fell in {fell} of {len(one.games)} games"
-        way = one.value - one.value[:, :1]
-        way = way / np.maximum(one.best[:, None] - one.value[:, :1], 1e-12)
+        what = "" if one.temperature is None else "J_α "
+        label = name if one.holds else f"{name}: {what}fell in {fell} of {len(one.games)} games"
+        way = one.earned - one.earned[:, :1]
+        way = way / np.maximum(one.best[:, None] - one.earned[:, :1], 1e-12)
         low, middle, high = np.quantile(way, (0.25, 0.5, 0.75), axis=0)
         sweeps = np.arange(way.shape[1])
         climb.plot(sweeps, middle, color=colour, linestyle=style, linewidth=2, label=label)

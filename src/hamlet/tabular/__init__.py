@@ -16,6 +16,7 @@ from hamlet.tabular.exact import (
 )
 from hamlet.tabular.markov_game import MarkovGame, random_game, random_policies
 from hamlet.tabular.mirror import History, haml, haml_many, hatrl, hatrl_many
+from hamlet.tabular.quantal import quantal_gap
 
 __all__ = [
     "Evaluation",
@@ -30,6 +31,7 @@ __all__ = [
     "joint_policy",
     "multi_agent_advantage",
     "nash_gap",
+    "quantal_gap",
     "random_game",
     "random_policies",
 ]

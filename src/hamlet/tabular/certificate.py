@@ -2,18 +2,19 @@
 
 For an algorithm whose drift, neighbourhood and scheme are those of mirror learning, template 2 promises on games with a
 common reward that no update lowers any state's value, hence never J, and that the policies tend to a Nash equilibrium
-(Zhong et al., 2024, arXiv:2304.09870, theorem 14). It promises no optimum: how far J ends below J* is shown, and not
-judged.
+(Zhong et al., 2024, arXiv:2304.09870, theorem 14). Of one that maximises entropy as well, the same is promised of J_α,
+and a quantal response equilibrium (Liu et al., 2024, arXiv:2306.10715): J_α and its gap are then what is looked at. It
+promises no optimum: how far J ends below J* is shown, and not judged.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from hamlet.errors import require
-from hamlet.haml.template import Haml
 from hamlet.tabular.markov_game import MarkovGame, Policies, Table, generator, random_game, random_policies
 from hamlet.tabular.mirror import History, haml_many
 
@@ -39,8 +40,18 @@ class Certificate:
 
     @property
     def value(self) -> Float[np.ndarray, "G K1"]:
-        """J before the first sweep and after each."""
+        """J before the first sweep and after each; with a temperature J_α."""
         return np.stack([history.value for history in self.histories])
+
+    @property
+    def earned(self) -> Float[np.ndarray, "G K1"]:
+        """J of the reward alone, likewise; of which nothing is promised where there is a temperature."""
+        return np.stack([history.earned for history in self.histories])
+
+    @property
+    def temperature(self) -> float | None:
+        """α, or None where no entropy is maximised."""
+        return self.histories[0].temperature
 
     @property
     def fall(self) -> Float[np.ndarray, " G"]:
@@ -61,7 +72,7 @@ class Certificate:
     @property
     def reached(self) -> Float[np.ndarray, " G"]:
         """(J − J₀) / (J* − J₀) at the end: 1 is the optimum, which the theory does not promise."""
-        start, end = self.value[:, 0], self.value[:, -1]
+        start, end = self.earned[:, 0], self.earned[:, -1]
         return np.clip((end - start) / np.maximum(self.best - start, 1e-12), None, 1.0)
 
     @property
@@ -78,17 +89,17 @@ class Certificate:
         return self.counter_example is None
 
 
-def certify(algorithm: Haml, *, games: int = 200, sweeps: int = 100, seed: int = 0) -> Certificate:
+def certify(algorithm: Any, *, games: int = 200, sweeps: int = 100, seed: int = 0) -> Certificate:
     """Run an algorithm, solved exactly, on random cooperative games of 2–3 agents, 2–4 actions and 2–5 states.
 
     Args:
-        algorithm: As for `hamlet.train`.
+        algorithm: As for `hamlet.train`; a `Haml`.
         games: How many.
         sweeps: Updates of the whole team in each.
         seed: From which games, first policies and orders are drawn.
 
     Raises:
-        RequestError: If there are to be no games or no sweeps.
+        RequestError: If there are to be no games or no sweeps, or the declaration cannot be solved exactly.
     """
     require(games >= 1, f"--games must be at least 1, not {games}")
     require(sweeps >= 1, f"--sweeps must be at least 1, not {sweeps}")
@@ -125,6 +136,8 @@ def as_table(certificate: Certificate) -> dict[str, list[float]]:
     return {
         "first_value": certificate.value[:, 0].tolist(),
         "last_value": certificate.value[:, -1].tolist(),
+        "first_earned": certificate.earned[:, 0].tolist(),
+        "last_earned": certificate.earned[:, -1].tolist(),
         "best_value": certificate.best.tolist(),
         "fall": certificate.fall.tolist(),
         "state_fall": certificate.state_fall.tolist(),
@@ -133,7 +146,7 @@ def as_table(certificate: Certificate) -> dict[str, list[float]]:
 
 
 def as_document(certificate: Certificate, number: int) -> dict[str, object]:
-    """A counter-example as JSON: the game, the first policies, and J and every state's value after each sweep."""
+    """A counter-example as JSON: the game, α or null, and after each sweep the policies, J and every state's value."""
     game, history = certificate.games[number], certificate.histories[number]
     return {
         "game": {
@@ -142,6 +155,7 @@ def as_document(certificate: Certificate, number: int) -> dict[str, object]:
             "initial": game.initial.tolist(),
             "discount": game.discount,
         },
+        "temperature": certificate.temperature,
         "policies": [_lists(policies) for policies in history.policies],
         "value": history.value.tolist(),
         "state_value": history.state_value.tolist(),

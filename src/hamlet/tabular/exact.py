@@ -188,15 +188,20 @@ def solve(reward: Array, transition: Array, initial: Array, discount: Array, pol
 
 def gaps(box: Box, policies: Float[Array, "n S A"]) -> Float[Array, " n"]:
     """`nash_gap` of one game laid in a box; pure, to be compiled in 64 bits."""
+    reward, transition = alone(box, policies)
+    best = jax.vmap(partial(_best_response, discount=box.discount))(reward, transition, policies, box.available)
+    held = jax.vmap(partial(values, discount=box.discount))(reward, transition, policies)
+    return ((best - held) * box.initial[None]).sum(-1)
+
+
+def alone(box: Box, policies: Float[Array, "n S A"]) -> tuple[Float[Array, "n S A"], Float[Array, "n S A S"]]:
+    """Every agent's Markov decision process, the others' policies fixed: its rewards and transitions."""
     agents = range(policies.shape[0])
     rows = tuple(policies)
     others = [[j for j in agents if j != i] for i in agents]
     own = [box.reward[min(i, box.reward.shape[0] - 1)] for i in agents]
     reward = jnp.stack([average(own[i], rows, others[i]) for i in agents])
-    transition = jnp.stack([average(box.transition, rows, others[i]) for i in agents])
-    best = jax.vmap(partial(_best_response, discount=box.discount))(reward, transition, policies, box.available)
-    held = jax.vmap(partial(_values, discount=box.discount))(reward, transition, policies)
-    return ((best - held) * box.initial[None]).sum(-1)
+    return reward, jnp.stack([average(box.transition, rows, others[i]) for i in agents])
 
 
 def _best_response(
@@ -216,14 +221,14 @@ def _best_response(
         changing = gain > _STRICTLY * (1.0 + jnp.abs(v).max())
         greedy = jax.nn.one_hot(q.argmax(-1), q.shape[-1], dtype=q.dtype)
         policy = jnp.where(changing[:, None], greedy, policy)
-        return policy, _values(reward, transition, policy, discount), changing.any(), count + 1
+        return policy, values(reward, transition, policy, discount), changing.any(), count + 1
 
-    start = (policy, _values(reward, transition, policy, discount), jnp.bool_(True), jnp.int32(0))
+    start = (policy, values(reward, transition, policy, discount), jnp.bool_(True), jnp.int32(0))
     going = lambda state: state[2] & (state[3] < _ROUNDS)  # noqa: E731
     return jax.lax.while_loop(going, better, start)[1]
 
 
-def _values(
+def values(
     reward: Float[Array, "S A"], transition: Float[Array, "S A S"], policy: Float[Array, "S A"], discount: Array
 ) -> Float[Array, " S"]:
     """V of one agent's policy in its Markov decision process."""

@@ -5,9 +5,11 @@ maximiser of its objective. On games with a common reward the theory promises th
 state's value falls (Zhong et al., 2024, arXiv:2304.09870, theorems 7 and 14, lemma 13).
 
 `haml` takes the declaration that `hamlet.train` takes. Its drift, neighbourhood, scheme and sampling are used as they
-are; what belongs to estimating and approximating (critic, advantage estimator, learning rates, epochs, entropy,
-networks) has no part here, where nothing is estimated. With a reward for each agent the algorithms train on the team's
-sum.
+are. Of its surrogate it uses whether entropy is maximised too (`SoftPathwise`): each agent's best move is then its
+logit response, and no sweep lowers J_α, with the temperature α at which training begins (`hamlet.tabular.quantal`;
+Liu et al., 2024, arXiv:2306.10715). What belongs to estimating and approximating (critic, advantage estimator, learning
+rates, epochs, networks, how entropy is kept up) has no part here, where nothing is estimated. With a reward for each
+agent the algorithms train on the team's sum.
 
 Where an action's old probability is 0 it is in no sample of the drift, but its advantage still counts: an agent may
 return to it. All sweeps of all games are one compiled program; game number g of many draws its orders from
@@ -26,8 +28,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from hamlet.errors import require
+from hamlet.haml.pathwise import SoftPathwise
 from hamlet.haml.template import Haml
-from hamlet.tabular import radius
+from hamlet.tabular import quantal, radius
 from hamlet.tabular.box import Box, extent, lay, lay_policies
 from hamlet.tabular.exact import average, gaps, joint_policy, solve
 from hamlet.tabular.inner import Choice
@@ -45,20 +48,25 @@ class History:
 
     Attributes:
         game: The game.
-        value: J before each sweep and after the last, ``[K+1]``; of the team's reward.
-        state_value: V of every state, ``[K+1, S]``.
-        gap: What each agent could gain by deviating alone, ``[K+1, n]``; where only the last was asked, NaN before it.
+        value: J before each sweep and after the last, ``[K+1]``; of the team's reward. With a temperature J_α.
+        state_value: V of every state, ``[K+1, S]``, likewise.
+        earned: J of the team's reward alone, ``[K+1]``: with a temperature no promise is made of it.
+        gap: What each agent could gain in J, or J_α, by deviating alone, ``[K+1, n]``; where only the last was asked,
+            NaN before it.
         optimality_gap: A bound on how far an inner maximisation of a sweep is from its optimum, ``[K]``: 0 for closed
             forms, that of Frank and Wolfe for the solver, which holds where the objective is concave.
         boxed: The policies as computed, ``[K+1, n, S, A]``.
+        temperature: α, or None where no entropy is maximised.
     """
 
     game: MarkovGame
     value: Table
     state_value: Table
+    earned: Table
     gap: Table
     optimality_gap: Table
     boxed: Table
+    temperature: float | None = None
 
     @cached_property
     def policies(self) -> tuple[tuple[Table, ...], ...]:
@@ -80,6 +88,7 @@ class _Record(eqx.Module):
 
     value: Any
     state_value: Any
+    earned: Any
     gap: Any
     optimality_gap: Any
     policies: Any
@@ -168,35 +177,35 @@ def hatrl_many(
     return _hatrl(games, policies, iterations, _folded(key, len(games)), first_order, gap)
 
 
-@dataclass(frozen=True)
-class _Template:
+class _Template(eqx.Module):
     """The sweep of `haml`."""
 
-    drift: Any
-    neighbourhood: Any
-    sampling: Any
-    scheme: Any
+    drift: Any = eqx.field(static=True)
+    neighbourhood: Any = eqx.field(static=True)
+    sampling: Any = eqx.field(static=True)
+    scheme: Any = eqx.field(static=True)
+    temperature: Any
 
     def sweep(self, box: Box, solution: Any, policies: Array, key: Key, number: Array) -> tuple[Array, Array]:
         """The policies after it, and the largest optimality gap in it."""
         advantage = solution.advantage[0]
         weight = self.sampling.weight(solution.occupancy)
+        drift = self.drift if self.temperature is None else quantal.Tempered(self.drift, self.temperature)
 
         def visit(unit: Array, team: Array, carry: Array, key: Key) -> tuple[Array, Array, dict[str, Array]]:
-            best = improve(
-                self.neighbourhood, self.drift, _choices(advantage, policies, carry, box.available, unit), weight
-            )
+            choices = _choices(advantage, policies, carry, box.available, unit)
+            best = improve(self.neighbourhood, drift, choices, weight)
             return team.at[unit].set(best.policy), carry.at[unit].set(best.policy), {"gap": best.gap.max()}
 
         moved, info = self.scheme.sweep(visit, policies, policies, policies.shape[0], key)
         return moved, info["gap"].max()
 
 
-@dataclass(frozen=True)
-class _TrustRegion:
+class _TrustRegion(eqx.Module):
     """The sweep of `hatrl`."""
 
-    first_order: tuple[int, ...] | None
+    first_order: tuple[int, ...] | None = eqx.field(static=True)
+    temperature: None = None
 
     def sweep(self, box: Box, solution: Any, policies: Array, key: Key, number: Array) -> tuple[Array, Array]:
         """The policies after it, and 0: every step is exact."""
@@ -248,8 +257,8 @@ def _choices(advantage: Array, start: Array, carry: Array, available: Array, uni
     )
 
 
-@partial(jax.jit, static_argnames=("rule", "iterations", "kept"))
-def _program(box: Box, policies: Array, keys: Array, *, rule: Any, iterations: int, kept: Kept) -> _Record:
+@partial(jax.jit, static_argnames=("iterations", "kept"))
+def _program(rule: Any, box: Box, policies: Array, keys: Array, *, iterations: int, kept: Kept) -> _Record:
     return jax.vmap(partial(_sweeps, rule, iterations, kept))(box, policies, keys)
 
 
@@ -257,14 +266,16 @@ def _sweeps(rule: Any, iterations: int, kept: Kept, box: Box, policies: Array, k
     """One game's history. The last step of the scan only evaluates; its sweep is thrown away."""
 
     def sweep(policies: Array, number: Array) -> tuple[Array, _Record]:
-        solution = solve(box.team[None], box.transition, box.initial, box.discount, tuple(policies))
+        reward = quantal.rewards(box, policies, rule.temperature)
+        solution = solve(reward, box.transition, box.initial, box.discount, tuple(policies))
         moved, distance = rule.sweep(box, solution, policies, jax.random.fold_in(key, number), number)
-        return moved, _Record(solution.value[0], solution.v[0], None, distance, policies)
+        return moved, _Record(solution.value[0], solution.v[0], solution.value[-1], None, distance, policies)
 
     _, record = jax.lax.scan(sweep, policies, jnp.arange(iterations + 1))
     asked = record.policies if kept == "all" else record.policies[-1:]
-    gap = jax.lax.map(partial(gaps, box), asked)
-    return _Record(record.value, record.state_value, gap, record.optimality_gap, record.policies)
+    left = gaps if rule.temperature is None else partial(quantal.gaps, temperature=rule.temperature)
+    gap = jax.lax.map(partial(left, box), asked)
+    return eqx.tree_at(lambda r: r.gap, record, gap, is_leaf=lambda leaf: leaf is None)
 
 
 def _run(games: Any, policies: Any, rule: Any, iterations: int, keys: Any, kept: Kept) -> list[History]:
@@ -274,19 +285,36 @@ def _run(games: Any, policies: Any, rule: Any, iterations: int, keys: Any, kept:
     need = 8 * len(games) * (iterations + 1) * agents * states * width * 3
     require_bytes(need, f"{iterations} sweeps of {len(games)} games", "sweeps or games")
     box, laid = lay(games), lay_policies(games, policies)
-    program = partial(_program, rule=rule, iterations=iterations, kept=kept)
-    record = exactly(program, box, laid, keys)
-    return [_history(game, record, number) for number, game in enumerate(games)]
+    program = partial(_program, iterations=iterations, kept=kept)
+    record = exactly(program, rule, box, laid, keys)
+    temperature = None if rule.temperature is None else float(rule.temperature)
+    return [_history(game, record, number, temperature) for number, game in enumerate(games)]
 
 
-def _history(game: MarkovGame, record: _Record, number: int) -> History:
+def _history(game: MarkovGame, record: _Record, number: int, temperature: float | None) -> History:
     own = jax.tree.map(lambda leaf: leaf[number], record)
     gap = np.full((len(own.value), game.agents), np.nan)
     gap[-len(own.gap) :] = own.gap[:, : game.agents]
-    return History(game, own.value, own.state_value[:, : game.states], gap, own.optimality_gap[:-1], own.policies)
+    v, distance = own.state_value[:, : game.states], own.optimality_gap[:-1]
+    return History(game, own.value, v, own.earned, gap, distance, own.policies, temperature)
 
 
-def _haml(games: Any, policies: Any, algorithm: Haml, iterations: int, keys: Any, gap: Kept) -> list[History]:
+def require_triple(algorithm: Any) -> None:
+    """Refuse what is no declaration of the template.
+
+    Raises:
+        RequestError: With what is promised of it: nothing.
+    """
+    name = type(algorithm).__name__
+    require(
+        isinstance(algorithm, Haml),
+        f"{name} is no triple of drift, neighbourhood and sampling: mirror learning promises nothing of it, and there "
+        "is nothing to solve exactly; try haa2c, or hasac",
+    )
+
+
+def _haml(games: Any, policies: Any, algorithm: Any, iterations: int, keys: Any, gap: Kept) -> list[History]:
+    require_triple(algorithm)
     require(
         algorithm.sharing == "none",
         "in a finite game every agent has a policy of its own: sharing='group' is not solved here; try sharing='none'",
@@ -295,7 +323,9 @@ def _haml(games: Any, policies: Any, algorithm: Haml, iterations: int, keys: Any
         algorithm.critic.credits == "team" or all(game.common for game in games),
         "an algorithm that trains each agent on its own reward is solved here on a common reward only; try happo",
     )
-    rule = _Template(algorithm.drift, algorithm.neighbourhood, algorithm.sampling, algorithm.scheme)
+    surrogate = algorithm.surrogate
+    temperature = np.float64(surrogate.temperature.initial) if isinstance(surrogate, SoftPathwise) else None
+    rule = _Template(algorithm.drift, algorithm.neighbourhood, algorithm.sampling, algorithm.scheme, temperature)
     return _run(games, policies, rule, iterations, keys, gap)
 
 

@@ -1,0 +1,153 @@
+"""Maximum entropy on finite games, exactly: what HASAC maximises, each agent's best move, and where all come to rest.
+
+    J_α(π) = E Σ γᵗ [ r + α Σᵢ H(πⁱ(·|s)) ],    Q_α(s, a) = r(s, a) + γ Σ P V_α,    V_α(s) = E_π[Q_α] + α Σᵢ H(πⁱ(·|s)).
+
+An agent whose turn it is moves, in every state, to the one policy that maximises E[Q_α] + α H:
+
+    πⁱ(a|s) ∝ exp( E_{−i}[Q_α(s, a, ·)] / α ),    the others by their policies, those that moved by their new ones.
+
+One after another they never lower V_α in any state; a point at which each plays this against the others is a quantal
+response equilibrium, in its logit form.
+
+References: Liu et al., 2024, arXiv:2306.10715 (HASAC, MEHAML); McKelvey and Palfrey, 1995, doi:10.1006/game.1995.1023.
+"""
+
+from functools import partial
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from hamlet.errors import require
+from hamlet.haml.drift import ZeroDrift
+from hamlet.tabular.box import Box, lay, lay_policies
+from hamlet.tabular.exact import alone, values
+from hamlet.tabular.inner import Best, Choice, ascend, maximise
+from hamlet.tabular.markov_game import MarkovGame, Policies
+from hamlet.tabular.precision import exactly
+
+# A gain below this share of the largest value is rounding.
+_STRICTLY = 1e-12
+_ROUNDS = 1000
+
+
+class Tempered(eqx.Module):
+    """A drift less α H(π̄): in the place of a drift, it adds the entropy of the new policy to what is maximised.
+
+    Attributes:
+        drift: 𝔇.
+        temperature: α.
+    """
+
+    drift: Any = eqx.field(static=True)
+    temperature: Float[Array, ""]
+
+    def __call__(
+        self, ratio: Float[Array, "*B"], corrected: Float[Array, "*B"], old: Any, new: Any
+    ) -> Float[Array, "*B"]:
+        """One term for each sample."""
+        return self.drift(ratio, corrected, old, new) - self.temperature * new.entropy()
+
+
+@maximise.register(Tempered)
+def _(drift: Tempered, choice: Choice) -> Best:
+    if choice.penalty is not None or not isinstance(drift.drift, ZeroDrift):
+        return ascend(drift, choice)
+    policy = response(choice.advantage, choice.available, drift.temperature)
+    return Best(policy, jnp.zeros((), policy.dtype))
+
+
+def response(
+    worth: Float[Array, "*S A"], available: Bool[Array, " A"], temperature: Float[Array, ""]
+) -> Float[Array, "*S A"]:
+    """The logit response: softmax(worth/α) over what is available."""
+    return jax.nn.softmax(_logits(worth, available, temperature))
+
+
+def spread(policies: Float[Array, "*n S A"]) -> Float[Array, "*n S"]:
+    """H of every policy in every state, nats."""
+    return -jax.scipy.special.xlogy(policies, policies).sum(-1)
+
+
+def rewards(box: Box, policies: Float[Array, "n S A"], temperature: Float[Array, ""] | None) -> Array:
+    """What a sweep maximises and, last, what is paid: the team's reward, ``[R, S, A, …, A]``; R is 1 if they are one.
+
+    The entropies of a state are paid there whatever the action is, which changes no comparison of actions.
+    """
+    if temperature is None:
+        return box.team[None]
+    bonus = temperature * spread(policies).sum(0)
+    return jnp.stack([box.team + bonus.reshape(-1, *(1,) * policies.shape[0]), box.team])
+
+
+def gaps(box: Box, policies: Float[Array, "n S A"], temperature: Float[Array, ""]) -> Float[Array, " n"]:
+    """`quantal_gap` of one game laid in a box; pure, to be compiled in 64 bits."""
+    reward, transition = alone(box, policies)
+    own = temperature * spread(policies)
+    reward = reward + (own.sum(0, keepdims=True) - own)[..., None]
+    best = jax.vmap(partial(_best_response, discount=box.discount, temperature=temperature))(
+        reward, transition, policies, box.available
+    )
+    held = jax.vmap(partial(values, discount=box.discount))(reward + own[..., None], transition, policies)
+    return ((best - held) * box.initial[None]).sum(-1)
+
+
+def quantal_gap(game: MarkovGame, policies: Policies, temperature: float) -> Float[np.ndarray, " agents"]:
+    """What each agent could gain in J_α by deviating alone: max over π̄ⁱ of J_αⁱ(π̄ⁱ, π⁻ⁱ) − J_αⁱ(π).
+
+    In a game of one state and γ = 0 it is α KL(πⁱ‖logit response). Where every state can be met, all are 0 at a quantal
+    response equilibrium and nowhere else. The others' entropies count as rewards.
+
+    Args:
+        game: The game.
+        policies: πⁱ(a|s) of every agent, ``[S, A_i]``.
+        temperature: α > 0.
+
+    Raises:
+        RequestError: If a policy does not fit the game, or is none, or the temperature is not above 0.
+
+    >>> from hamlet.tabular.markov_game import MarkovGame
+    >>> game = MarkovGame(np.array([[[1.0, 0.0], [0.0, 1.0]]]), np.ones((1, 2, 2, 1)), np.ones(1), 0.0)
+    >>> quantal_gap(game, game.uniform(), 0.5)
+    array([0., 0.])
+    """
+    require(temperature > 0, f"a temperature is above 0, not {temperature}; for its limit see nash_gap")
+    box, laid = lay([game]), lay_policies([game], [policies])
+    return exactly(_gap_boxes, box, laid, np.float64(temperature))[0]
+
+
+def _best_response(
+    reward: Float[Array, "S A"],
+    transition: Float[Array, "S A S"],
+    policy: Float[Array, "S A"],
+    available: Bool[Array, " A"],
+    discount: Float[Array, ""],
+    temperature: Float[Array, ""],
+) -> Float[Array, " S"]:
+    """The best values with entropy of a Markov decision process, by policy iteration: a Newton method, soon at rest."""
+
+    def valued(policy: Array) -> Array:
+        return values(reward + temperature * spread(policy)[:, None], transition, policy, discount)
+
+    def better(state: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
+        _, v, _, count = state
+        q = reward + discount * (transition * v[None, None]).sum(-1)
+        gain = temperature * jax.nn.logsumexp(_logits(q, available, temperature), axis=-1) - v
+        policy = response(q, available, temperature)
+        return policy, valued(policy), (gain > _STRICTLY * (1.0 + jnp.abs(v).max())).any(), count + 1
+
+    start = (policy, valued(policy), jnp.bool_(True), jnp.int32(0))
+    going = lambda state: state[2] & (state[3] < _ROUNDS)  # noqa: E731
+    return jax.lax.while_loop(going, better, start)[1]
+
+
+def _logits(worth: Float[Array, "*S A"], available: Bool[Array, " A"], temperature: Array) -> Float[Array, "*S A"]:
+    return jnp.where(available.reshape((1,) * (worth.ndim - 1) + (-1,)), worth / temperature, -jnp.inf)
+
+
+@jax.jit
+def _gap_boxes(box: Box, policies: Float[Array, "G n S A"], temperature: Float[Array, ""]) -> Float[Array, "G n"]:
+    return jax.vmap(lambda one, policy: gaps(one, policy, temperature))(box, policies)
