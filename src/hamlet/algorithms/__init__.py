@@ -39,10 +39,24 @@ __all__ = [
     "matd3",
 ]
 
-ALGORITHMS: dict[str, Callable[..., Algorithm]] = {
-    factory.__name__: factory
-    for factory in (happo, hatrpo, haa2c, mappo, ippo, maa2c, haddpg, hatd3, hasac, had3qn, maddpg, matd3, masac)
-} | {point.name: point.load() for point in entry_points(group="hamlet.algorithms")}
+_OWN: tuple[Callable[..., Algorithm], ...] = (
+    happo,
+    hatrpo,
+    haa2c,
+    mappo,
+    ippo,
+    maa2c,
+    haddpg,
+    hatd3,
+    hasac,
+    had3qn,
+    maddpg,
+    matd3,
+    masac,
+)
+ALGORITHMS: dict[str, Callable[..., Algorithm]] = {factory.__name__: factory for factory in _OWN} | {
+    point.name: point.load() for point in entry_points(group="hamlet.algorithms")
+}
 
 
 def make(name: str, **hyperparameters: Any) -> Algorithm:

@@ -111,10 +111,12 @@ def train(
         preset = preset or presets.default(env_name, name)
         own = venue(env).copies
         given = {} if own is None else {"copies": own}
-        algorithm = algorithms.make(name, **given) if preset is None else presets.find(preset, name, env)(**given)
+        declared = algorithms.make(name, **given) if preset is None else presets.find(preset, name, env)(**given)
+    else:
+        declared = algorithm
     out = Path(out) if out is not None else Path("runs") / f"{name}-{env_name.replace('/', '-')}-seed-{seed}"
     return train_seeds(
-        algorithm,
+        declared,
         env,
         seeds={seed: out},
         steps=steps,
