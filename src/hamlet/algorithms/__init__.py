@@ -54,9 +54,8 @@ _OWN: tuple[Callable[..., Algorithm], ...] = (
     matd3,
     masac,
 )
-ALGORITHMS: dict[str, Callable[..., Algorithm]] = {factory.__name__: factory for factory in _OWN} | {
-    point.name: point.load() for point in entry_points(group="hamlet.algorithms")
-}
+ALGORITHMS: dict[str, Callable[..., Algorithm]] = {factory.__name__: factory for factory in _OWN}
+ALGORITHMS |= {point.name: point.load() for point in entry_points(group="hamlet.algorithms")}
 
 
 def make(name: str, **hyperparameters: Any) -> Algorithm:
