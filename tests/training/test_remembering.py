@@ -1,5 +1,8 @@
 """Runs that remember: what they say and refuse, what they measure, and that they go on as if never stopped."""
 
+import errno
+import os
+import re
 import shutil
 from types import SimpleNamespace
 
@@ -8,7 +11,7 @@ import numpy as np
 import pytest
 
 import hamlet
-from hamlet.training import budget, checkpoint, loop
+from hamlet.training import budget, checkpoint, durable, loop
 from hamlet.training.compiled import Compiled, begin_training
 from hamlet.training.metrics import Metrics
 from hamlet.training.run import Run
@@ -58,6 +61,26 @@ def test_an_environment_that_fails_within_a_rollout_costs_nothing_that_was_remem
         train(tmp_path / "a", env=OnHost(Ride(), fails_at=5), checkpoint_every=100 * BATCH)
     failed, good = Run(tmp_path / "a"), train(tmp_path / "b", env=OnHost(Ride()), iterations=2)
     assert same(failed.training(), good.training()) and same(remembered(failed), remembered(good))
+
+
+def test_a_full_disk_ends_a_run_with_the_checkpoint_before_intact(tmp_path, monkeypatch, whole):
+    write = durable.write
+
+    def full(path, data):
+        if path.name.startswith("000000000048"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(path, data)
+
+    monkeypatch.setattr(durable, "write", full)
+    with pytest.raises(hamlet.RunError) as said:
+        train(tmp_path / "a", checkpoint_every=BATCH)
+    assert re.fullmatch(
+        r"the replay buffer could not be written: No space left on device; the last good one is \S+000192",
+        str(said.value),
+    )
+    monkeypatch.undo()
+    again = hamlet.resume(tmp_path / "a", quiet=True)
+    assert same(again.training(), whole.training()) and same(remembered(again), remembered(whole))
 
 
 def test_only_segments_that_a_standing_checkpoint_needs_are_kept(whole):

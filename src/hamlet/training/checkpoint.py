@@ -81,7 +81,7 @@ def save(directory: Path, state: Any, *, step: int, extra: Mapping[str, Any] | N
         _prune(directory, step, keep)
     except Exception as error:
         reason = f"the checkpoint of step {step} could not be written: {_cause(error)}"
-        raise RunError(f"{reason}; {_intact(directory)}") from error
+        raise RunError(f"{reason}; {intact(directory)}") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return target
@@ -224,7 +224,8 @@ def _cause(error: Exception) -> str:
     return os.strerror(int(code[1])) if code else durable.one_line(error)
 
 
-def _intact(directory: Path) -> str:
+def intact(directory: Path) -> str:
+    """Which checkpoint is left, in words: the newest of which every file is as it was written."""
     for step in reversed(steps(directory)):
         path = _path(directory, step)
         with contextlib.suppress(_Damaged, RequestError):

@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+from hamlet.errors import RunError, extended
 from hamlet.training import checkpoint, segments
 from hamlet.training.directory import RunDirectory
 from hamlet.training.learning import Training, with_replay
@@ -37,7 +38,10 @@ def save(run: RunDirectory, training: Training, *, step: int, played: int, known
     """
     extra: dict[str, Any] = {}
     if training.replay is not None:
-        known = segments.write(run.replay, training.replay, played, known)
+        try:
+            known = segments.write(run.replay, training.replay, played, known)
+        except RunError as error:
+            raise extended(error, f"; {checkpoint.intact(run.checkpoints)}") from error
         extra[_KEY] = [list(segment) for segment in known]
     checkpoint.save(run.checkpoints, with_replay(training, None), step=step, extra=extra)
     if training.replay is not None:
