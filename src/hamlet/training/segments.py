@@ -105,11 +105,11 @@ def read(directory: Path, ring: Replay, played: int, segments: Sequence[Segment]
             raise RunError(f"{directory / segment.name} cannot be read: {durable.one_line(error)}") from error
         except (ValueError, LookupError, zlib.error) as error:
             raise RunError(f"{directory / segment.name} holds no rows of this run: {error}") from error
-        gone = max(0, oldest - segment.first)  # overwritten since
-        return segment.first + gone, jax.tree.map(lambda leaf: leaf[gone:], found)
+        return segment.first, found
 
     with ThreadPoolExecutor(_threads()) as threads:
         for some in _some(segments, 2 * _threads()):
+            # In order: rows overwritten since are so here too.
             for first, found in threads.map(get, some):
                 last = first + found.ended.shape[0]
                 for a, b in _cuts(first, last, rows, size):
