@@ -1,9 +1,18 @@
 """Algorithms that learn from replayed steps, as small as tests want them."""
 
 import inspect
-from importlib import import_module
 
+import jax
+import numpy as np
+
+import hamlet
+from games import Pot
 from hamlet.algorithms import ALGORITHMS
+from hamlet.training import kept, memory
+from hamlet.training.compiled import begin_training
+from hamlet.training.learning import with_replay
+from hamlet.training.venue import venue
+from hostgames import Ride
 
 COPIES, STEPS, UPDATES = 4, 12, 4
 BATCH = COPIES * STEPS
@@ -22,4 +31,21 @@ NAMES = [name for name, factory in ALGORITHMS.items() if "buffer_size" in inspec
 
 def remembering(name="hatd3", **settings):
     """One of them."""
-    return getattr(import_module(f"hamlet.algorithms.{name}"), name)(**(SMALL | settings))
+    return hamlet.algorithms.make(name, **(SMALL | settings))
+
+
+def tried(name, **settings):
+    """One of them, as often saved as updated, and a game that it can play."""
+    algorithm = remembering(name, **({"steps_per_rollout": 8, "warmup": 5 * 32, "buffer_size": 25 * 32} | settings))
+    return algorithm, Ride() if "Box" in algorithm.actions else Pot()
+
+
+def remembered(run):
+    """What a run's newest good checkpoint remembers, as numpy arrays."""
+    env = getattr(run.environment, "env", run.environment)  # the game itself, where it is played on the host
+    like = jax.eval_shape(lambda: begin_training(run.algorithm, env, 0)).replay
+    found = kept.restore(run.directory, venue(run.environment).outline(run.algorithm))
+    where = jax.tree.map(lambda _: jax.sharding.SingleDeviceSharding(jax.devices()[0]), like)
+    training = with_replay(found.training, memory.placed(None, like, where))
+    played = int(found.training.iteration) * run.algorithm.sampling.steps
+    return jax.tree.map(np.asarray, kept.recalled(run.directory, training, played, found.segments).replay)

@@ -16,17 +16,23 @@ from pieces import same
 
 GAMES = {
     "spread": envs.make("mpe/simple_spread", continuous=False, agents=2),
+    "continuous_spread": envs.make("mpe/simple_spread", continuous=True, agents=2),
     "speaker_listener": envs.make("mpe/simple_speaker_listener"),
     "masked_recurrent": MaskedRecurrent(),
 }
 SMALL = {"epochs": 2, "critic_epochs": 2, "iterations": 3, "tries": 3, "hidden": (16,), "copies": 4, "chunk": 5}
-# A program takes seconds to compile, and one with memory twice as long: happo plays the masked game, in which HATRPO is
-# followed step by step elsewhere, and the others spread.
-QUICK = {(name, "spread") for name in ALGORITHMS}
+# A ring of two rollouts, which overwrites itself in the third; nothing is played to warm up.
+REPLAY = {"updates_per_rollout": 4, "batch_size": 20, "buffer_size": 80, "warmup": 0, "duelling_hidden": 16}
+# A program takes seconds to compile, and one with memory twice as long.
+# Each plays, by default, the first game that it can act in.
+PLAYED = {
+    name: [game for game, env in GAMES.items() if {type(g.action).__name__ for g in env.groups} <= set(make().actions)]
+    for name, make in ALGORITHMS.items()
+}
 PAIRS = [
-    pytest.param((name, game), id=f"{name}-{game}", marks=() if (name, game) in QUICK else pytest.mark.slow)
-    for name in ALGORITHMS
-    for game in GAMES
+    pytest.param((name, game), id=f"{name}-{game}", marks=() if number == 0 else pytest.mark.slow)
+    for name, games in PLAYED.items()
+    for number, game in enumerate(games)
 ]
 
 
@@ -36,9 +42,9 @@ class Made:
     def __init__(self, name, game):
         factory, self.env = ALGORITHMS[name], GAMES[game]
         known = inspect.signature(factory).parameters
-        settings = {key: value for key, value in SMALL.items() if key in known}
-        memory = 8 if game == "masked_recurrent" else 0
-        self.algorithm = factory(**settings, memory=memory, steps_per_rollout=10)
+        memory = {"memory": 8 if game == "masked_recurrent" else 0}
+        settings = {key: value for key, value in (SMALL | REPLAY | memory).items() if key in known}
+        self.algorithm = factory(**settings, steps_per_rollout=10)
         self.program = compile_program(self.algorithm, self.env, self.outline, jax.devices()[:1])
 
     @property

@@ -137,3 +137,20 @@ def test_they_are_trained_on_for_a_minute(place, tmp_path):
 def test_so_are_those_of_large_pictures_for_a_few_steps(place, tmp_path):
     place = next(name for name in LONG if place in name)
     trained(place, LONG[place][0], 80, tmp_path / "run", "happo")
+
+
+def test_the_state_of_mpe2_is_its_observations_joined_so_that_they_need_not_be_computed_twice():
+    pytest.importorskip("mpe2")
+    seen = {}
+    for state in ("own", "observations"):
+        env = from_pettingzoo("mpe2.simple_spread_v3:parallel_env", state=state, continuous_actions=True, max_cycles=3)
+        copies = env.open(0, range(2))
+        try:
+            views = [copies.begin(np.zeros(2, np.int64))]
+            for _ in range(4):
+                copies.send((np.full((2, 3, 5), 0.3, np.float32),))
+                views.append(copies.receive().view)
+        finally:
+            copies.close()
+        seen[state] = np.stack([view.state for view in views])
+    np.testing.assert_array_equal(seen["own"], seen["observations"])

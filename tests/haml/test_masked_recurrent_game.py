@@ -91,13 +91,20 @@ def test_one_step_at_a_time_the_policy_takes_the_actions_of_the_rollout_with_the
 
 
 def log_probs(at, g, share):
-    policy = jax.vmap(lambda actor, mine: mine.policy(actor).log_prob(mine.action))
+    policy = jax.jit(jax.vmap(lambda actor, mine: mine.policy(actor).log_prob(mine.action)))
     return policy(at.actors[g], share)
 
 
 def test_stored_sequences_from_stored_memory_give_the_log_probabilities_of_the_rollout(at):
     """Against a policy that walks through all twenty steps, episode by episode."""
     advantage = jnp.zeros(at.played.reward.shape)
+
+    @jax.jit
+    def walk(actor, seen, memory, start, mask, action):
+        memory = jnp.where(start[:, None], 0.0, memory)
+        policy, after = actor(seen[:, None], memory, jnp.zeros((E, 1), bool), mask)
+        return policy.log_prob(action)[:, 0], after[:, 0]
+
     for g in range(2):
         share = jax.jit(partial(experience, at.roster, g))(at.played, advantage)
         units = len(at.roster.groups[g].names)
@@ -105,16 +112,12 @@ def test_stored_sequences_from_stored_memory_give_the_log_probabilities_of_the_r
         for unit in range(units):
             actor = jax.tree.map(lambda leaf, unit=unit: leaf[unit], at.actors[g])
             memory, seen = at.first.memory[g][:, unit], at.played.view.observation[g][..., unit, :]
-            masks = None if g else jnp.asarray(flat(at.played.view.available[0])[:, :, unit])
-            walk = jax.jit(lambda o, m, s, a, actor=actor: actor(o, m, s, a))
+            masks = None if g else flat(at.played.view.available[0])[:, :, unit]
             for t in range(T):
-                start = jnp.asarray(flat(at.played.start)[t])
-                memory = jnp.where(start[:, None], 0.0, memory)
                 mask = None if masks is None else masks[t][:, None]
-                policy, after = walk(jnp.asarray(flat(seen)[t])[:, None], memory, jnp.zeros((E, 1), bool), mask)
-                memory = after[:, 0]
-                action = jnp.asarray(flat(at.played.action[g])[t, :, unit])[:, None]
-                np.testing.assert_allclose(policy.log_prob(action)[:, 0], found[unit, :, t], rtol=1e-4, atol=1e-4)
+                action = flat(at.played.action[g])[t, :, unit][:, None]
+                expected, memory = walk(actor, flat(seen)[t], memory, flat(at.played.start)[t], mask, action)
+                np.testing.assert_allclose(expected, found[unit, :, t], rtol=1e-4, atol=1e-4)
 
 
 def test_memory_before_an_episode_begins_has_no_part_in_it(at):
@@ -140,13 +143,19 @@ def test_means_count_living_steps_only_and_the_factor_of_the_dead_is_one(at):
     new, surrogate = moved(old, 5, 0.2), Importance()
     carry = surrogate.start(*alive.shape)
     aim = surrogate.objective(carry, old, share, ClipDrift(0.2))
-    terms, policy = aim(new), share.policy(new)
-    ratio = np.exp(np.asarray(policy.log_prob(share.action) - share.policy(old).log_prob(share.action)))
+
+    @jax.jit
+    def seen(new):
+        policy, before = share.policy(new), share.policy(old)
+        change = policy.log_prob(share.action) - before.log_prob(share.action)
+        return aim(new), jnp.exp(change), policy.entropy(), before.kl(policy), aim.kl(new)
+
+    terms, ratio, entropy, divergence, mean_divergence = jax.tree.map(np.asarray, seen(new))
     credit = np.asarray(share.advantage)
     gain = np.minimum(ratio * credit, np.clip(ratio, 0.8, 1.2) * credit)
     np.testing.assert_allclose(terms.gain, gain[alive].mean(), rtol=1e-3, atol=1e-5)
-    np.testing.assert_allclose(terms.entropy, np.asarray(policy.entropy())[alive].mean(), rtol=1e-4)
-    np.testing.assert_allclose(aim.kl(new), np.asarray(share.policy(old).kl(policy))[alive].mean(), rtol=1e-4)
+    np.testing.assert_allclose(terms.entropy, entropy[alive].mean(), rtol=1e-4)
+    np.testing.assert_allclose(mean_divergence, divergence[alive].mean(), rtol=1e-4)
     np.testing.assert_allclose(terms.measures["outside"], (np.abs(ratio - 1) > 0.2)[alive].mean(), rtol=1e-5)
     onward = np.asarray(surrogate.advance(carry, aim, new))
     assert (onward[~alive] == 1).all() and (onward[alive] != 1).any()
@@ -233,7 +242,7 @@ def test_junk_of_any_size_in_dead_steps_of_a_continuous_agent_stays_without_effe
     for spoilt in (data.action, action):
         share = dataclasses.replace(data, alive=alive, action=spoilt)
         aim = Importance().objective(Importance().start(24, 1), policy, share, ClipDrift(0.2))
-        slope.append(jax.grad(lambda a, aim=aim: aim(a).gain)(moved(policy, 3, 0.2)))
+        slope.append(jax.jit(jax.grad(lambda a, aim=aim: aim(a).gain))(moved(policy, 3, 0.2)))
     for clean, spoilt in zip(*map(jax.tree.leaves, slope), strict=True):
         np.testing.assert_allclose(clean, spoilt, rtol=1e-5, atol=1e-7)
 

@@ -1,6 +1,6 @@
 """The order of moves, and what each knows of those before."""
 
-from functools import partial
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -19,11 +19,14 @@ def visit(unit, team, carry, key):
     return (moves + 1, order.at[moves].set(unit)), carry + 1 + unit, info
 
 
+@cache
+def program(scheme):
+    return jax.jit(partial(scheme.sweep, visit, units=UNITS))
+
+
 def sweep(scheme, seed):
     team = (jnp.zeros((), jnp.int32), -jnp.ones(UNITS, jnp.int32))
-    (count, order), info = jax.jit(partial(scheme.sweep, visit, units=UNITS))(
-        team, jnp.int32(0), key=jax.random.key(seed)
-    )
+    (count, order), info = program(scheme)(team, jnp.int32(0), key=jax.random.key(seed))
     assert count == UNITS
     return np.asarray(order), {name: np.asarray(value) for name, value in info.items()}
 

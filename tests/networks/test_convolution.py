@@ -73,9 +73,10 @@ def test_with_memory_a_sequence_of_images_is_its_steps_one_after_another():
     seen = image((8, 8, 3), count=6).reshape(2, 3, 8, 8, 3)
     start = jnp.array([[False, False, True], [True, False, False]])
     memory = jax.random.normal(jax.random.key(1), (2, 8))
-    whole, memories = actor(seen, memory, start)
+    walk = jax.jit(lambda *given: actor(*given))
+    whole, memories = walk(seen, memory, start)
     for t in range(3):
-        step, after = actor(seen[:, t : t + 1], memory, start[:, t : t + 1])
+        step, after = walk(seen[:, t : t + 1], memory, start[:, t : t + 1])
         memory = after[:, 0]
         np.testing.assert_allclose(step.log_probs[:, 0], whole.log_probs[:, t], atol=1e-5)
         np.testing.assert_allclose(memory, memories[:, t], atol=1e-5)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import hamlet
+import offpolicy
 from games import Pot
 from hamlet.algorithms import ALGORITHMS
 from hamlet.training import checkpoint
@@ -79,7 +80,7 @@ def test_a_team_is_not_trained_on_rewards_that_only_change_hands_and_ippo_is(tmp
 @pytest.mark.parametrize("total", [10, 45])
 def test_a_checkpoint_is_written_at_least_every_twentieth_of_a_run(tmp_path, monkeypatch, total):
     saved = [0]
-    monkeypatch.setattr(checkpoint, "save", lambda *_, step: saved.append(step // BATCH))
+    monkeypatch.setattr(checkpoint, "save", lambda *_, step, **__: saved.append(step // BATCH))
     hamlet.train(declared("mappo"), Pot(), steps=total * BATCH, out=tmp_path / "a", quiet=True)
     assert saved[-1] == total and np.diff(saved).max() <= max(1, total / 20)
 
@@ -118,13 +119,16 @@ SCRIPT = """
 import sys
 from pathlib import Path
 import hamlet
+import offpolicy
 from games import Pot
 name, path, steps = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 if (path / "config.json").exists():
     hamlet.resume(path, quiet=True)
 else:
-    algorithm = hamlet.algorithms.make(name, hidden=(16,), copies=4, steps_per_rollout=8)
-    hamlet.train(algorithm, Pot(), steps=steps, seed=3, out=path, checkpoint_every=10 * 32, quiet=True)
+    algorithm, game = offpolicy.tried(name) if name in offpolicy.NAMES else (
+        hamlet.algorithms.make(name, hidden=(16,), copies=4, steps_per_rollout=8), Pot()
+    )
+    hamlet.train(algorithm, game, steps=steps, seed=3, out=path, checkpoint_every=10 * 32, quiet=True)
 """
 
 
@@ -162,13 +166,16 @@ def killed_and_resumed(name, path, steps, kills, seed):
 
 @pytest.mark.parametrize(
     ("name", "kills"),
-    [("happo", 2), *(pytest.param(name, 20, marks=pytest.mark.slow) for name in ALGORITHMS)],
+    [("happo", 2), ("hatd3", 2), *(pytest.param(name, 20, marks=pytest.mark.slow) for name in ALGORITHMS)],
 )
 def test_a_run_killed_at_any_moment_and_resumed_ends_in_the_bits_of_one_that_never_was(tmp_path, name, kills):
     steps = (60 if kills == 2 else 600) * BATCH
-    algorithm = declared(name)
+    algorithm, game = offpolicy.tried(name) if name in offpolicy.NAMES else (declared(name), Pot())
     whole = hamlet.train(
-        algorithm, Pot(), steps=steps, seed=3, out=tmp_path / "a", checkpoint_every=10 * BATCH, quiet=True
+        algorithm, game, steps=steps, seed=3, out=tmp_path / "a", checkpoint_every=10 * BATCH, quiet=True
     )
     killed_and_resumed(name, tmp_path / "b", steps, kills, seed=1)
-    assert same(whole.training(), Run(tmp_path / "b").training())
+    killed = Run(tmp_path / "b")
+    assert same(whole.training(), killed.training())
+    if name in offpolicy.NAMES:
+        assert same(offpolicy.remembered(whole), offpolicy.remembered(killed))

@@ -6,6 +6,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from hamlet.algorithms.haa2c import haa2c
+from hamlet.algorithms.had3qn import had3qn
 from hamlet.algorithms.haddpg import haddpg
 from hamlet.algorithms.happo import happo
 from hamlet.algorithms.hasac import hasac
@@ -18,11 +19,12 @@ from hamlet.algorithms.mappo import mappo
 from hamlet.algorithms.masac import masac
 from hamlet.algorithms.matd3 import matd3
 from hamlet.errors import unknown
-from hamlet.haml.template import Haml
+from hamlet.learners import Algorithm
 
 __all__ = [
     "ALGORITHMS",
     "haa2c",
+    "had3qn",
     "haddpg",
     "happo",
     "hasac",
@@ -37,13 +39,26 @@ __all__ = [
     "matd3",
 ]
 
-ALGORITHMS: dict[str, Callable[..., Haml]] = {
-    factory.__name__: factory
-    for factory in (happo, hatrpo, haa2c, mappo, ippo, maa2c, haddpg, hatd3, hasac, maddpg, matd3, masac)
-} | {point.name: point.load() for point in entry_points(group="hamlet.algorithms")}
+_OWN: tuple[Callable[..., Algorithm], ...] = (
+    happo,
+    hatrpo,
+    haa2c,
+    mappo,
+    ippo,
+    maa2c,
+    haddpg,
+    hatd3,
+    hasac,
+    had3qn,
+    maddpg,
+    matd3,
+    masac,
+)
+ALGORITHMS: dict[str, Callable[..., Algorithm]] = {factory.__name__: factory for factory in _OWN}
+ALGORITHMS |= {point.name: point.load() for point in entry_points(group="hamlet.algorithms")}
 
 
-def make(name: str, **hyperparameters: Any) -> Haml:
+def make(name: str, **hyperparameters: Any) -> Algorithm:
     """The algorithm of a name.
 
     Raises:

@@ -18,7 +18,7 @@ from hamlet.haml.sampling import Replay
 from hamlet.haml.template import Haml, experience
 from hamlet.learners import policy
 from hamlet.training import devices
-from hamlet.training.compiled import begin_training, compile_program
+from hamlet.training.compiled import Compiled, begin_training
 from hamlet.training.learning import roster_of
 from hamlet.training.rollout import rollout
 
@@ -32,9 +32,9 @@ def measure(algorithm: Haml, env: Environment, *, calls: int = 10, seconds: floa
         machine whose speed wanders meets both alike.
     """
     rates = []
-    start = begin_training(algorithm, env, 0)
-    program = compile_program(algorithm, env, jax.eval_shape(lambda: start), devices.select(None))
-    training = program.place(start)
+    place = Compiled(env)
+    program = place.compile(algorithm, devices.select(None), 0)
+    training = program.place(place.begin(algorithm)(0))
     infos: dict[str, jax.Array] = {}
     iterations, raw = 1, []
     for call in range(calls + 2):

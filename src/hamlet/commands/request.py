@@ -14,7 +14,6 @@ from hamlet.commands.options import HELP, Command, Group, Parsed
 from hamlet.commands.values import Steps
 from hamlet.envs.host import AnyEnvironment
 from hamlet.errors import RequestError, unknown
-from hamlet.haml.template import Haml
 from hamlet.learners import Algorithm
 from hamlet.training import configuration
 from hamlet.training.directory import CONFIGURATION
@@ -140,7 +139,7 @@ def _declare(name: str, environment: str | None, preset: str | None, argv: Seque
     return Request(algorithm, env, labels, TrainOptions(**parsed.values["run"]))
 
 
-def _table(preset: str, name: str, env: AnyEnvironment | None) -> "partial[Haml]":
+def _table(preset: str, name: str, env: AnyEnvironment | None) -> "partial[Any]":
     """An algorithm's factory with a preset's values, or with none."""
     return partial(ALGORITHMS[name]) if preset == "none" else presets.find(preset, name, env)
 

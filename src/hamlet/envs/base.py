@@ -27,7 +27,7 @@ class View(eqx.Module):
 
     observation: tuple[Any, ...]
     state: Any
-    available: tuple[Bool[Any, "*E N A"] | None, ...]
+    available: tuple[Bool[Any, "*E _N _A"] | None, ...]
     alive: Bool[Any, "*E n"] | None
 
 

@@ -18,7 +18,7 @@ from hamlet.envs import block
 from hamlet.envs.host import HostEnvironment
 from hamlet.envs.pettingzoo import PettingZoo, from_pettingzoo
 from hamlet.envs.player import Broken, Player, parallel, seed_of
-from hamlet.envs.soundness import fault, look
+from hamlet.envs.soundness import Lookout, fault
 from hamlet.envs.worker import find
 from hamlet.spaces import Box, MultiDiscrete
 
@@ -222,7 +222,8 @@ class _Seat:
         return f"{kind} of agent {self._plan.names[at[0]]!r}" if kind in ("reward", "cut", "alive") else kind
 
     def _judge(self, time: Any, reward: np.ndarray | None) -> None:
-        if found := fault(self._groups, self._plan, look(self._groups, self._plan, self._arrays, time), reward):
+        view = Lookout(self._groups, self._plan, self._arrays, time)()
+        if found := fault(self._groups, self._plan, view, reward):
             raise Broken(found[1])
 
     @contextlib.contextmanager

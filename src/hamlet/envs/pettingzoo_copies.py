@@ -4,8 +4,9 @@ import contextlib
 import os
 import pickle
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
+import jax
 import numpy as np
 
 from hamlet.envs import block, keywords, worker
@@ -16,7 +17,7 @@ from hamlet.envs.host import Snapshot, Step
 from hamlet.envs.keywords import Keywords
 from hamlet.envs.player import seed_of
 from hamlet.envs.processes import Lost, Process, farewell
-from hamlet.envs.soundness import fault, look
+from hamlet.envs.soundness import Lookout, fault
 from hamlet.envs.worker import PATIENCE, Incident, Setup
 from hamlet.errors import RequestError, RunError
 from hamlet.roster import Group
@@ -26,6 +27,10 @@ from hamlet.spaces import Box
 _START = 60.0
 # An episode's step at which a copy stood when it failed in between episodes.
 _RESET = 0
+# By which an outcome is made of its arrays faster than by its constructor.
+_OUTCOME = jax.tree.structure(
+    Outcome(np.zeros((1, 1), np.float32), np.zeros(1, bool), np.zeros(1, bool), np.zeros((1, 1), bool))
+)
 
 
 class Terms(NamedTuple):
@@ -113,6 +118,10 @@ class PettingZooCopies:
         wanted = block.arrays(terms.plan, len(numbers))
         self._memory = block.allocate(block.size(wanted))
         self._arrays = block.attach(self._memory, wanted)
+        self._arrival, self._fresh = (
+            Lookout(terms.groups, terms.plan, self._arrays, time) for time in ("arrival", "fresh")
+        )
+        self._came = [self._arrays[name] for name in ("reward", "terminated", "truncated", "cut")]
         self._bounds = [group.action.bounds if isinstance(group.action, Box) else None for group in terms.groups]
         self._episode, self._steps, self._failed = (np.zeros(len(numbers), np.int64) for _ in range(3))
         self._view: View | None = None
@@ -154,7 +163,7 @@ class PettingZooCopies:
             process.ask(worker.BEGIN)
         self._collect()
         self._episode[:] = self._arrays["episode"]
-        self._view = self._look("fresh")
+        self._view = self._fresh()
         self._check(self._view, None)
         return self._view
 
@@ -179,8 +188,8 @@ class PettingZooCopies:
         """
         assert self._pending and self._view is not None, "send comes before receive"
         failed, last = self._collect(), self._view
-        arrival = self._look("arrival")
-        outcome = Outcome(*(self._arrays[name].copy() for name in ("reward", "terminated", "truncated", "cut")))
+        arrival = self._arrival()
+        outcome: Outcome = jax.tree.unflatten(_OUTCOME, [array.copy() for array in self._came])
         for row in failed:  # the step is cut, as if a limit of time had come before it
             _copy_row(last, arrival, row)
             outcome.reward[row] = 0.0
@@ -192,7 +201,7 @@ class PettingZooCopies:
         if ended:
             self._episode[:] = self._arrays["episode"]
             self._steps[ended] = _RESET
-            view, fresh = _copied(arrival), self._look("fresh")
+            view, fresh = _copied(arrival), self._fresh()
             for row in ended:
                 _copy_row(fresh, view, row)
             self._check(view, None)
@@ -217,16 +226,15 @@ class PettingZooCopies:
         if not self._closed:
             self._closed = True
             farewell(self.workers)
-            self._arrays = {}  # the last that holds the block
+            # The last that hold the block.
+            self._arrays, self._came = {}, []
+            del self._arrival, self._fresh
             os.close(self._memory)
 
     @property
     def _pending(self) -> bool:
         """Whether an answer is awaited; where a person interrupted the waiting, that of some workers alone."""
         return any(process.pending for process in self.workers)
-
-    def _look(self, time: Literal["arrival", "fresh"]) -> View:
-        return look(self._terms.groups, self._terms.plan, self._arrays, time)
 
     def _collect(self) -> list[int]:
         """Wait for all workers; the rows of copies whose step failed.
@@ -247,7 +255,8 @@ class PettingZooCopies:
                 now = list(share)
             else:
                 now = list({incident.row for incident in answer if incident.steps > _RESET})
-            self._failed[[row for row in share if row not in now]] = 0
+            if self._failed.any():
+                self._failed[[row for row in share if row not in now]] = 0
             if isinstance(answer, Lost):
                 self._replace(index, answer)
             else:

@@ -10,6 +10,10 @@ import numpy as np
 
 from hamlet.envs.block import Plan, Seats
 
+# What a step arrives at, and a new episode's first view.
+_TIMES = ("arrival", "fresh")
+_NOTHING = np.zeros(0, bool)
+
 
 class Broken(Exception):
     """An environment that does not keep its word; the line names agent and key."""
@@ -64,11 +68,17 @@ class Player:
         self._plan = plan
         self._rows = rows
         self._live: list[int] = []
-        self._seats: list[tuple[int, int, Seats]] = [
-            (g, slot, seats) for g, seats in enumerate(plan.groups) for slot in range(len(seats.names))
-        ]
+        places = [(g, slot, seats) for g, seats in enumerate(plan.groups) for slot in range(len(seats.names))]
+        self._seats: list[Seats] = [seats for _, _, seats in places]
         self._names = plan.names
         self._numbers = {name: k for k, name in enumerate(plan.names)}
+        # Every agent's own piece of the block, found once: a step of an environment may cost little more than this.
+        self._actions = [rows[f"action/{g}"][slot, ...] for g, slot, _ in places]
+        self._seen = {time: [rows[f"{time}/observation/{g}"][slot, ...] for g, slot, _ in places] for time in _TIMES}
+        self._masks = {
+            time: [rows[f"{time}/available/{g}"][slot] if seats.choices else _NOTHING for g, slot, seats in places]
+            for time in _TIMES
+        }
         self._decode = [_decoder(env.action_space(name)) for name in plan.names]
         self._choices = [_observed_choices(env.observation_space(name)) for name in plan.names]
         # What an observation usually is: one comparison of each stands for the whole examination.
@@ -103,7 +113,7 @@ class Player:
     def step(self) -> bool:
         """Let the agents that are there act, and show what they arrive at; whether the episode ended."""
         rows = self._rows
-        actions = {self._names[k]: self._decode[k](self._action(k)) for k in self._live}
+        actions = {self._names[k]: self._decode[k](self._actions[k]) for k in self._live}
         self.steps += 1
         answer = self.env.step(actions)
         if not (isinstance(answer, tuple) and len(answer) == 5):
@@ -147,14 +157,9 @@ class Player:
             self._refuse_joiners()
         return ended
 
-    def _action(self, k: int) -> Any:
-        g, slot, _ = self._seats[k]
-        return self._rows[f"action/{g}"][slot]
-
     def _show(self, time: str, k: int, observations: Mapping[str, Any], infos: Mapping[str, Any]) -> None:
         """Put one agent's observation, and what it may choose, into its row."""
-        g, slot, seats = self._seats[k]
-        name = self._names[k]
+        seats, name = self._seats[k], self._names[k]
         try:
             value = observations[name]
         except KeyError:
@@ -165,40 +170,36 @@ class Player:
         if seats.choices:
             if mask is None:
                 mask = (infos.get(name) or {}).get("action_mask")
-            if mask is not None or not self._plan.turns:
-                self._rows[f"{time}/available/{g}"][slot] = _mask(name, mask, seats.choices)
-            else:
-                self._rows[f"{time}/available/{g}"][slot] = True
-        elif "action_mask" in (infos.get(name) or ()):
+            needed = mask is not None or not self._plan.turns
+            self._masks[time][k][:] = _mask(name, mask, seats.choices) if needed else True
+        elif (info := infos.get(name)) and "action_mask" in info:
             raise Broken(f"agent {name!r} has an action_mask in its infos, which it had not after the first reset")
         if (choices := self._choices[k]) is not None:
             value = _chosen(name, value, *choices)
         elif type(value) is not np.ndarray or self._usual[k] != (value.shape, value.dtype):
             value = observation(name, value, seats.observation.shape, seats.observation.dtype)
             self._usual[k] = (value.shape, value.dtype)
-        self._rows[f"{time}/observation/{g}"][slot] = value
+        self._seen[time][k][...] = value
 
     def _blank(self, time: str, absent: set[int]) -> None:
         """Absent agents see zeros and might choose anything."""
         for k in absent:
-            g, slot, seats = self._seats[k]
-            self._rows[f"{time}/observation/{g}"][slot] = 0
-            if seats.choices:
-                self._rows[f"{time}/available/{g}"][slot] = True
+            self._seen[time][k][...] = 0
+            self._masks[time][k][:] = True
 
     def _free(self, k: int) -> None:
         """Who leaves may have been left no choice; it chooses no more, so that any may stand there."""
-        g, slot, seats = self._seats[k]
-        if seats.choices and not (row := self._rows[f"arrival/available/{g}"][slot]).any():
+        row = self._masks["arrival"][k]
+        if not row.any():
             row[:] = True
 
     def _give_turn(self, time: str) -> None:
         """Who waits for its turn has one choice, so that what it is said to do teaches it nothing."""
         active = self.env.aec_env.agent_selection
         for k in self._live:
-            g, slot, seats = self._seats[k]
+            seats = self._seats[k]
             if self._names[k] != active and seats.choices:
-                row = self._rows[f"{time}/available/{g}"][slot]
+                row = self._masks[time][k]
                 row[:] = False
                 row[np.cumsum((0, *seats.choices[:-1]))] = True
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -39,6 +40,8 @@ class Process:
     def __init__(self, setup: Setup, memory: int) -> None:
         self._memory = memory
         self._connection, theirs = Pipe()
+        self._heard = select.poll()  # made once: a connection's own poll makes another at every call
+        self._heard.register(self._connection.fileno(), select.POLLIN)
         # It watches the one end, and is ended by the kernel when the other is closed by whatever end of this process.
         # Each has its own: the kernel tells one process, or group of them, for every pipe.
         watched, self._life = os.pipe()
@@ -81,7 +84,7 @@ class Process:
             Lost: There is none.
         """
         left = max(0.0, self._asked + timeout - time.monotonic())
-        if not self._connection.poll(left):
+        if not self._heard.poll(1000 * left):
             raise Lost(f"gave no answer for {timeout:g} s")
         self.pending = False
         try:

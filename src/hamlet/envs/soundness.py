@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+import jax
 import numpy as np
 
 from hamlet.envs.base import View
@@ -11,15 +12,38 @@ from hamlet.envs.joint import joined
 from hamlet.roster import Group
 
 
-def look(
-    groups: Sequence[Group], plan: Plan, arrays: Mapping[str, np.ndarray], time: Literal["arrival", "fresh"]
-) -> View:
-    """The views of all copies, as arrays of their own."""
-    observation = tuple(arrays[f"{time}/observation/{g}"].copy() for g in range(len(groups)))
-    masks = (arrays.get(f"{time}/available/{g}") for g in range(len(groups)))
-    state = joined(groups, observation) if plan.state is None else arrays[f"{time}/state"].copy()
-    available = tuple(None if mask is None else mask.copy() for mask in masks)
-    return View(observation, state, available, arrays[f"{time}/alive"].copy())
+class Lookout:
+    """What copies write into a block: at every call, all of it as arrays of their own.
+
+    Args:
+        groups: The agents.
+        plan: What the block holds.
+        arrays: Those of the block.
+        time: Whether it is what a step arrived at, or a new episode's first view.
+    """
+
+    def __init__(
+        self,
+        groups: Sequence[Group],
+        plan: Plan,
+        arrays: Mapping[str, np.ndarray],
+        time: Literal["arrival", "fresh"],
+    ) -> None:
+        self._groups, self._joins = groups, plan.state is None
+        seen = tuple(arrays[f"{time}/observation/{g}"] for g in range(len(groups)))
+        masks = tuple(arrays.get(f"{time}/available/{g}") for g in range(len(groups)))
+        state = () if plan.state is None else (arrays[f"{time}/state"],)
+        self._arrays: list[np.ndarray] = [*seen, *state, *(m for m in masks if m is not None), arrays[f"{time}/alive"]]
+        # To make a module by its constructor costs more than to copy what goes into it.
+        self._form = jax.tree.structure(View(seen, seen[0], masks, arrays[f"{time}/alive"]))
+
+    def __call__(self) -> View:
+        """The views of all copies."""
+        leaves = [array.copy() for array in self._arrays]
+        if self._joins:
+            count = len(self._groups)
+            leaves.insert(count, joined(self._groups, leaves[:count]))
+        return jax.tree.unflatten(self._form, leaves)
 
 
 def fault(groups: Sequence[Group], plan: Plan, view: View, reward: np.ndarray | None) -> tuple[int, str] | None:

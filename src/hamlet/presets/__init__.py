@@ -2,22 +2,22 @@
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from hamlet.envs.base import Declaration
 from hamlet.errors import RequestError, unknown
-from hamlet.haml.template import Haml
 from hamlet.presets import mamujoco, mpe, off_policy
 from hamlet.spaces import Box
 
 __all__ = ["PRESETS", "default", "find"]
 
-PRESETS: Mapping[str, Mapping[str, "partial[Haml]"]] = {
+PRESETS: Mapping[str, Mapping[str, "partial[Any]"]] = {
     "paper/mpe": {**mpe.PAPER, **off_policy.PAPER_MPE},
     "tuned/mpe": {**mpe.TUNED, **off_policy.TUNED_MPE},
     **{f"paper/mamujoco/{task}": {**table, **off_policy.MUJOCO[task]} for task, table in mamujoco.PAPER.items()},
 }
 # What a preset says where every agent acts in a Box, if that differs.
-_CONTINUOUS: Mapping[str, Mapping[str, "partial[Haml]"]] = {
+_CONTINUOUS: Mapping[str, Mapping[str, "partial[Any]"]] = {
     "paper/mpe": {**mpe.PAPER_CONTINUOUS, **off_policy.PAPER_MPE},
     "tuned/mpe": {**mpe.TUNED_CONTINUOUS, **off_policy.TUNED_MPE},
 }
@@ -28,7 +28,7 @@ _DEFAULTS = {
 }
 
 
-def find(preset: str, algorithm: str, environment: Declaration | None = None) -> "partial[Haml]":
+def find(preset: str, algorithm: str, environment: Declaration | None = None) -> "partial[Any]":
     """The factory of an algorithm with a preset's values, those for continuous actions where the environment's are.
 
     Raises:

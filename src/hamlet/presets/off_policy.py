@@ -16,8 +16,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from hamlet.algorithms import haddpg, hasac, hatd3, maddpg, masac, matd3
-from hamlet.haml.template import Haml
+from hamlet.algorithms import had3qn, haddpg, hasac, hatd3, maddpg, masac, matd3
 
 __all__ = ["MUJOCO", "PAPER_MPE", "TUNED_MPE"]
 
@@ -39,20 +38,20 @@ _SOFT: Mapping[str, Any] = {
 }
 
 
-def _gradient(noise: float, n_step: int, **values: Any) -> dict[str, "partial[Haml]"]:
+def _gradient(noise: float, n_step: int, **values: Any) -> dict[str, "partial[Any]"]:
     """HADDPG and MADDPG."""
     own = {**_DETERMINISTIC, "exploration_noise": noise, "n_step": n_step, **values}
     return {"haddpg": partial(haddpg, **own), "maddpg": partial(maddpg, **own, others="replay")}
 
 
-def _twin(delay: int, n_step: int, **values: Any) -> dict[str, "partial[Haml]"]:
+def _twin(delay: int, n_step: int, **values: Any) -> dict[str, "partial[Any]"]:
     """HATD3 and MATD3."""
     own = {**_DETERMINISTIC, "exploration_noise": 0.1, "policy_delay": delay, "n_step": n_step, **values}
     own |= {"target_noise": 0.2, "target_noise_clip": 0.5}
     return {"hatd3": partial(hatd3, **own), "matd3": partial(matd3, **own, others="replay")}
 
 
-def _soft(learning_rate: float, critic_learning_rate: float, n_step: int, **values: Any) -> dict[str, "partial[Haml]"]:
+def _soft(learning_rate: float, critic_learning_rate: float, n_step: int, **values: Any) -> dict[str, "partial[Any]"]:
     """HASAC and MASAC."""
     own = {**_SOFT, "learning_rate": learning_rate, "critic_learning_rate": critic_learning_rate, "n_step": n_step}
     own |= {"temperature_learning_rate": 3e-4, "target_entropy": 0.98, **values}
@@ -61,17 +60,26 @@ def _soft(learning_rate: float, critic_learning_rate: float, n_step: int, **valu
 
 _MPE: Mapping[str, Any] = {"hidden": (128, 128), "copies": 20, "updates_per_rollout": 50}
 
-PAPER_MPE: Mapping[str, "partial[Haml]"] = {
+PAPER_MPE: Mapping[str, "partial[Any]"] = {
     **_gradient(0.1, 1, **_MPE),
     **_twin(2, 1, **_MPE),
     **_soft(5e-4, 5e-4, 20),
+    "had3qn": partial(
+        had3qn,
+        learning_rate=5e-4,
+        critic_learning_rate=1e-3,
+        n_step=1,
+        exploration=0.05,
+        duelling_hidden=128,
+        **{**_ALL, **_MPE, "discount": 0.95},
+    ),
 }
-TUNED_MPE: Mapping[str, "partial[Haml]"] = _soft(5e-4, 5e-4, 1, target_entropy=0.3)
+TUNED_MPE: Mapping[str, "partial[Any]"] = _soft(5e-4, 5e-4, 1, target_entropy=0.3)
 
 _BODY: Mapping[str, Any] = {"hidden": (256, 256), "copies": 10}
 
 
-def _walk(updates: float, noise: float, gradient_steps: int, delay: int, twin_steps: int) -> dict[str, "partial[Haml]"]:
+def _walk(updates: float, noise: float, gradient_steps: int, delay: int, twin_steps: int) -> dict[str, "partial[Any]"]:
     """A line of table 14, and one of table 16."""
     return {
         **_gradient(noise, gradient_steps, **_BODY, updates_per_rollout=round(50 * updates)),
@@ -79,7 +87,7 @@ def _walk(updates: float, noise: float, gradient_steps: int, delay: int, twin_st
     }
 
 
-MUJOCO: Mapping[str, Mapping[str, "partial[Haml]"]] = {
+MUJOCO: Mapping[str, Mapping[str, "partial[Any]"]] = {
     "Ant-4x2": {**_walk(0.5, 0.05, 20, 2, 5), **_soft(1e-3, 3e-4, 5, temperature_learning_rate=0.0)},
     "HalfCheetah-2x3": {**_walk(1, 0.1, 20, 2, 10), **_soft(1e-3, 1e-3, 10)},
     "Hopper-3x1": _walk(1, 0.1, 20, 2, 5),

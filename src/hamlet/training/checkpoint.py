@@ -19,7 +19,7 @@ import os
 import re
 import shutil
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -81,19 +81,20 @@ def save(directory: Path, state: Any, *, step: int, extra: Mapping[str, Any] | N
         _prune(directory, step, keep)
     except Exception as error:
         reason = f"the checkpoint of step {step} could not be written: {_cause(error)}"
-        raise RunError(f"{reason}; {_intact(directory)}") from error
+        raise RunError(f"{reason}; {intact(directory)}") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return target
 
 
-def restore(directory: Path, like: Any) -> Restored:
+def restore(directory: Path, like: Any, *, damage: Callable[[dict[str, Any]], str | None] | None = None) -> Restored:
     """Reads the newest good checkpoint; one that is damaged is passed over with a warning.
 
     Args:
         directory: Where checkpoints stand.
         like: A state of the structure sought, of arrays or of `jax.ShapeDtypeStruct`. A leaf comes back of the kind
             (numpy or jax) and on the devices of its counterpart, with the bits that were saved.
+        damage: What is wrong with whatever else a checkpoint of this extra needs; None where nothing is.
 
     Raises:
         RequestError: A newer Hamlet wrote the checkpoint.
@@ -105,22 +106,24 @@ def restore(directory: Path, like: Any) -> Restored:
     while untried := [step for step in steps(directory) if step not in tried]:
         step = untried[-1]
         path = _path(directory, step)
-        before, damage = _identity(path), None
+        before, wrong = _identity(path), None
         try:
             document = _verified(path)
             leaves.compare(sought, document["leaves"], path)
+            if reason := damage and damage(document["extra"]):
+                raise _Damaged(reason)
             state = leaves.rebuild(like, _read(path / ARRAYS, sought))
         except _Damaged as error:
-            document, state, damage = {}, None, error
+            document, state, wrong = {}, None, error
         if before is None or before != _identity(path):  # a running process replaced or removed it meanwhile
             patience -= 1
             if patience > 0:
                 continue
-            damage = _Damaged("it changes whenever it is read")
-        if damage is None:
+            wrong = _Damaged("it changes whenever it is read")
+        if wrong is None:
             return Restored(state, document["step"], document["extra"], path)
         tried.add(step)
-        warnings.warn(f"the checkpoint {path} is damaged and passed over: {damage}", stacklevel=2)
+        warnings.warn(f"the checkpoint {path} is damaged and passed over: {wrong}", stacklevel=2)
     found = f"all of {', '.join(_name(step) for step in sorted(tried))} are damaged" if tried else "it holds none"
     raise RunError(f"no good checkpoint in {directory}: {found}")
 
@@ -131,6 +134,15 @@ def steps(directory: Path) -> list[int]:
         return []
     matches = [_STANDING.fullmatch(path.name) for path in directory.iterdir() if path.is_dir()]
     return sorted({int(match[1] or match[2]) for match in matches if match})
+
+
+def extras(directory: Path) -> list[dict[str, Any]]:
+    """What else the checkpoints that stand need, as far as their manifests are whole."""
+    found = []
+    for step in steps(directory):
+        with contextlib.suppress(_Damaged):
+            found.append(_manifest(_path(directory, step))["extra"])
+    return found
 
 
 _REPLACED = ".replaced"
@@ -212,7 +224,8 @@ def _cause(error: Exception) -> str:
     return os.strerror(int(code[1])) if code else durable.one_line(error)
 
 
-def _intact(directory: Path) -> str:
+def intact(directory: Path) -> str:
+    """Which checkpoint is left, in words: the newest of which every file is as it was written."""
     for step in reversed(steps(directory)):
         path = _path(directory, step)
         with contextlib.suppress(_Damaged, RequestError):
@@ -221,8 +234,8 @@ def _intact(directory: Path) -> str:
     return "there is no earlier one"
 
 
-def _verified(path: Path) -> dict[str, Any]:
-    """The manifest of a checkpoint of which every file is as it was written."""
+def _manifest(path: Path) -> dict[str, Any]:
+    """The manifest of a checkpoint, as it was written."""
     try:
         text = (path / MANIFEST).read_text(encoding="utf-8")
         document = json.loads(text)
@@ -231,6 +244,12 @@ def _verified(path: Path) -> dict[str, Any]:
         raise _Damaged(f"{MANIFEST} cannot be read") from error
     if text != _sealed(document):
         raise _Damaged(f"{MANIFEST} is not as it was written")
+    return document
+
+
+def _verified(path: Path) -> dict[str, Any]:
+    """The manifest of a checkpoint of which every file is as it was written."""
+    document = _manifest(path)
     if document["format"] != FORMAT:
         raise RequestError(
             f"the checkpoint {path} has format {document['format']}, written by Hamlet {document['hamlet']}; "

@@ -87,11 +87,13 @@ def iterate_many(
 
     ``total`` is how many the whole run has: an argument of the program, so that a run can be lengthened.
     """
-    shapes = jax.eval_shape(partial(iterate, algorithm, env), training)[1]
+    # A function of its own, so that it is traced once for both of its uses here.
+    step = jax.jit(partial(iterate, algorithm, env))
+    shapes = jax.eval_shape(step, training, left(training.iteration, total))[1]
     infos = jax.tree.map(lambda s: jnp.zeros((capacity, *s.shape), s.dtype), shapes)
 
     def one(done: Array, at: tuple[Training, Info]) -> tuple[Training, Info]:
-        training, info = iterate(algorithm, env, at[0], left(at[0].iteration, total))
+        training, info = step(at[0], left(at[0].iteration, total))
         return training, jax.tree.map(lambda all_, now: all_.at[done].set(now), at[1], info)
 
     return jax.lax.fori_loop(0, count, one, (training, infos))

@@ -2,7 +2,7 @@
 
     config.json   what was asked for, fully resolved       metrics.sqlite     what was measured while training
     checkpoints/  training states                          evaluation.json    what the evaluations gave
-    lock          held by the process that trains
+    replay/       what they remember of play               lock               held by the process that trains
 
 The lock belongs to the process (`flock`): it is gone when the process is, however it ended.
 """
@@ -68,6 +68,11 @@ class RunDirectory:
     def checkpoints(self) -> Path:
         """The directory of the checkpoints."""
         return self.path / "checkpoints"
+
+    @property
+    def replay(self) -> Path:
+        """The directory of what the checkpoints remember of play."""
+        return self.path / "replay"
 
     @property
     def metrics(self) -> Path:

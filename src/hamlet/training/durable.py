@@ -13,16 +13,16 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def write(path: Path, text: str) -> None:
-    """Puts ``text`` at ``path``: readers see the old file or the new one, never a part of either.
+def write(path: Path, data: str | bytes) -> None:
+    """Puts ``data`` at ``path``: readers see the old file or the new one, never a part of either.
 
     Raises:
         OSError: The disk is full, or the directory cannot be written; the old file is untouched.
     """
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with aside.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with aside.open("wb") as file:
+            file.write(data.encode() if isinstance(data, str) else data)
             file.flush()
             os.fsync(file.fileno())
         aside.replace(path)

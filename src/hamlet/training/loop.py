@@ -11,19 +11,22 @@ import jax
 import numpy as np
 
 from hamlet.errors import RequestError, RunError, extended
-from hamlet.training import checkpoint
+from hamlet.training import checkpoint, kept
 from hamlet.training.compiled import CAPACITY
 from hamlet.training.directory import RunDirectory
 from hamlet.training.interrupt import Interrupt
-from hamlet.training.learning import Training, roster_of, with_replay
+from hamlet.training.learning import Training, roster_of
 from hamlet.training.metrics import Metrics, Sink
 from hamlet.training.program import Program
 from hamlet.training.progress import Progress
+from hamlet.training.segments import Segment
 
 # How long a call should take: short enough for Ctrl-C, long enough that Python's part does not count.
 _CALL_SECONDS = 1.0
 # A checkpoint at least this often, in seconds and as a share of the run.
 _SAVE_SECONDS, _SAVE_SHARE = 120.0, 0.05
+# Under which name an iteration tells how many updates are behind its measurements; where it does not, there are some.
+_BEHIND, _ALWAYS = {"actor": "moves", "critic": "updates"}, np.ones(CAPACITY, np.int32)
 
 
 class Interrupted(RunError):
@@ -39,8 +42,9 @@ class Loop:
         directory: Where it records; locked by the caller.
         total: Iterations of the whole run.
         save_every: Iterations between checkpoints; None for the default of 5 % of the run or two minutes.
-        sinks: Who else hears the metrics.
         progress: What a person sees.
+        sinks: Who else hears the metrics.
+        segments: Those of what the state to begin with remembers of play.
     """
 
     program: Program
@@ -49,6 +53,7 @@ class Loop:
     save_every: int | None
     progress: Progress
     sinks: Sequence[Sink] = ()
+    segments: list[Segment] = field(default_factory=list)
     _saved: int = 0
     _saved_at: float = field(default_factory=time.monotonic)
 
@@ -64,6 +69,7 @@ class Loop:
         try:
             with Interrupt() as interrupt:
                 training, count = self.program.place(training), 1
+                training = kept.recalled(self.directory, training, self._rows(self._saved), self.segments)
                 self._hear()
                 while (done := int(training.iteration)) < self.total:
                     count = min(count, self.total - done, self._saved + self._every - done)
@@ -107,7 +113,9 @@ class Loop:
         done = int(training.iteration)
         if broken := _broken(training):
             raise RunError(f"{broken} is not finite after iteration {done}{self._last_good()}")
-        checkpoint.save(self.directory.checkpoints, with_replay(training, None), step=self._steps(done))
+        self.segments = kept.save(
+            self.directory, training, step=self._steps(done), played=self._rows(done), known=self.segments
+        )
         self._saved, self._saved_at = done, time.monotonic()
 
     @property
@@ -120,6 +128,9 @@ class Loop:
 
     def _steps(self, iterations: int) -> int:
         return iterations * self.program.algorithm.sampling.batch
+
+    def _rows(self, iterations: int) -> int:
+        return iterations * self.program.algorithm.sampling.steps
 
     def _last_good(self) -> str:
         steps = checkpoint.steps(self.directory.checkpoints)
@@ -174,9 +185,11 @@ def _named(host: dict[str, np.ndarray], owners: dict[str, tuple[str, ...]], k: i
     for name, values in host.items():
         owner = owners.get(name.split("/")[0])
         if owner is not None:
+            if not host.get(_BEHIND[name.split("/")[0]], _ALWAYS)[k]:
+                continue  # nothing was measured: play to warm up
             row |= {f"{name}/{who}": float(value) for who, value in zip(owner, values[k], strict=True)}
         elif name == "return" and not host["episodes"][k]:
             continue  # no episode ended in this rollout
-        elif name != "constant_sum":
+        elif name not in ("constant_sum", "moves"):
             row[name] = float(values[k])
     return row

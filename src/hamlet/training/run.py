@@ -18,7 +18,7 @@ from hamlet.envs.host import AnyEnvironment
 from hamlet.errors import RequestError
 from hamlet.learners import Algorithm
 from hamlet.networks.heads import parameter_count
-from hamlet.training import budget, checkpoint, configuration, devices, manifest
+from hamlet.training import budget, checkpoint, configuration, devices, kept, manifest
 from hamlet.training.check import check
 from hamlet.training.directory import RunDirectory
 from hamlet.training.evaluate import Evaluation, Mode
@@ -28,6 +28,7 @@ from hamlet.training.loop import Loop
 from hamlet.training.metrics import Metrics, Sink
 from hamlet.training.program import Program
 from hamlet.training.progress import Progress
+from hamlet.training.segments import Segment
 from hamlet.training.venue import venue
 from hamlet.types import Device
 
@@ -56,7 +57,7 @@ class Run:
         return configuration.decode(self.directory.config()["environment"])
 
     def training(self) -> Training:
-        """The newest good checkpoint.
+        """The newest good checkpoint, without what it remembers of play.
 
         Raises:
             RunError: If there is none.
@@ -110,10 +111,12 @@ def train(
         preset = preset or presets.default(env_name, name)
         own = venue(env).copies
         given = {} if own is None else {"copies": own}
-        algorithm = algorithms.make(name, **given) if preset is None else presets.find(preset, name, env)(**given)
+        declared = algorithms.make(name, **given) if preset is None else presets.find(preset, name, env)(**given)
+    else:
+        declared = algorithm
     out = Path(out) if out is not None else Path("runs") / f"{name}-{env_name.replace('/', '-')}-seed-{seed}"
     return train_seeds(
-        algorithm,
+        declared,
         env,
         seeds={seed: out},
         steps=steps,
@@ -204,12 +207,12 @@ def resume(
     used = devices.select(device)
     with directory.lock():
         if checkpoint.steps(directory.checkpoints):
-            found = checkpoint.restore(directory.checkpoints, venue(env).outline(algorithm))
-            training, done = found.state, found.step
+            training, done, known = kept.restore(directory, venue(env).outline(algorithm))
         else:
             source = config["init_from"]
             weights = None if source is None else _weights(source, algorithm, env)
             training, done = _with_weights(venue(env).begin(algorithm)(config["seed"]), weights), 0
+            known = []
         if done >= total:
             raise RequestError(f"{path} already has {done} steps; ask for more with --steps {2 * done}")
         if total != config["steps"]:
@@ -217,7 +220,7 @@ def resume(
         say(f"resuming {path} at {done} of {total} steps")
         _describe(algorithm, env, used, say)
         with closing(_compile(algorithm, env, used, config["seed"], say)) as program:
-            _go(program, directory, training, total, config["checkpoint_every"], sinks, quiet)
+            _go(program, directory, training, total, config["checkpoint_every"], sinks, quiet, known)
     return run
 
 
@@ -240,6 +243,7 @@ def _go(
     checkpoint_every: int | None,
     sinks: Sequence[Callable[[Path], Sink]],
     quiet: bool,
+    known: Sequence[Segment] = (),
 ) -> None:
     batch = program.algorithm.sampling.batch
     total = math.ceil(steps / batch)
@@ -248,7 +252,7 @@ def _go(
         metrics.truncate(int(training.iteration) * batch)
     heard = [make(directory.path) for make in sinks]
     try:
-        Loop(program, directory, total, every, Progress(total * batch, quiet=quiet), heard).run(training)
+        Loop(program, directory, total, every, Progress(total * batch, quiet=quiet), heard, list(known)).run(training)
     finally:
         for sink in heard:
             sink.close()

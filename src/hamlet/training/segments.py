@@ -1,0 +1,243 @@
+"""What a run remembers of play, in files: written once, each some consecutive rows, and never changed.
+
+    replay/000000000000-000000000400-5f1d….rows    rows 0 to 399, counted from the run's first; and their digest
+
+A checkpoint lists the segments that its ring consists of. Only rows played since the checkpoint before are written,
+aside under a name that begins with a dot, forced to the disk and renamed, before the checkpoint that needs them; what
+no checkpoint needs any more is removed after the next one stands. Row n of a run is row n mod R of a ring of R, so that
+a ring comes back with every row where it was.
+
+A segment holds a line of JSON and, leaf by leaf, the bytes of every value's first byte, of its second, and so on, each
+of these planes deflated where that makes it smaller, as it does not with the last bits of most floats. What was arrived
+at is kept as its difference from what was seen in the row after, which is nothing but where an episode ended; a state
+that is all observations joined, as its difference from them.
+"""
+
+import hashlib
+import json
+import os
+import re
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from hamlet.buffers.replay import Replay, Steps
+from hamlet.envs.base import View
+from hamlet.errors import RunError
+from hamlet.training import durable, memory
+
+_LEVEL = 1
+# Whether a plane gets smaller is tried on so many of its bytes.
+_TRIED = 1 << 16
+_NAME = re.compile(r"[0-9]{12}-[0-9]{12}-[0-9a-f]{16}\.rows")
+
+
+class Segment(NamedTuple):
+    """Rows ``first`` to ``last − 1`` of a run, and the SHA-256 of their file."""
+
+    first: int
+    last: int
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        """Of the file: another content has another name."""
+        return f"{self.first:012d}-{self.last:012d}-{self.sha256[:16]}.rows"
+
+
+def write(directory: Path, ring: Replay, played: int, known: Sequence[Segment]) -> list[Segment]:
+    """Write the rows that no segment holds yet.
+
+    Args:
+        directory: Where segments stand; made if absent.
+        ring: After ``played`` rows.
+        played: Rows since the beginning of the run.
+        known: Segments written before, in order.
+
+    Returns:
+        The segments of which the ring consists, in order.
+
+    Raises:
+        RunError: They cannot be written, as on a full disk; those written before are intact.
+    """
+    rows = ring.steps.ended.shape[0]
+    assert (int(ring.head), int(ring.filled)) == (played % rows, min(played, rows)), "a ring of another run"
+    oldest = max(0, played - rows)
+    needed = [segment for segment in known if oldest < segment.last <= played]
+    cuts = list(_cuts(needed[-1].last if needed else oldest, played, rows, memory.block(ring)))
+
+    def put(cut: tuple[int, int]) -> Segment:
+        first, last = cut
+        data = encode(memory.read(ring, first % rows, last - first))
+        segment = Segment(first, last, hashlib.sha256(data).hexdigest())
+        durable.write(directory / segment.name, data)
+        return segment
+
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with ThreadPoolExecutor(_threads()) as threads:
+            return needed + list(threads.map(put, cuts))
+    except OSError as error:
+        raise RunError(f"the replay buffer could not be written: {durable.one_line(error)}") from error
+
+
+def read(directory: Path, ring: Replay, played: int, segments: Sequence[Segment]) -> Replay:
+    """The ring after ``played`` rows; the one given is empty, and consumed.
+
+    Raises:
+        RunError: A segment cannot be read, or is not of such a ring.
+    """
+    rows = ring.steps.ended.shape[0]
+    size, oldest = memory.block(ring), max(0, played - rows)
+    ends = [oldest, *(segment.last for segment in segments)]
+    if any(s.first > end for s, end in zip(segments, ends, strict=False)) or ends[-1] != played:
+        raise RunError(f"{directory} does not hold the rows {oldest} to {played - 1} of the run")
+
+    def get(segment: Segment) -> tuple[int, Steps]:
+        try:
+            found = decode((directory / segment.name).read_bytes(), ring.steps)
+        except OSError as error:
+            raise RunError(f"{directory / segment.name} cannot be read: {durable.one_line(error)}") from error
+        except (ValueError, LookupError, zlib.error) as error:
+            raise RunError(f"{directory / segment.name} holds no rows of this run: {error}") from error
+        gone = max(0, oldest - segment.first)  # overwritten since
+        return segment.first + gone, jax.tree.map(lambda leaf: leaf[gone:], found)
+
+    with ThreadPoolExecutor(_threads()) as threads:
+        for some in _some(segments, 2 * _threads()):
+            for first, found in threads.map(get, some):
+                last = first + found.ended.shape[0]
+                for a, b in _cuts(first, last, rows, size):
+                    part = jax.tree.map(lambda leaf, a=a, b=b, at=first: leaf[a - at : b - at], found)
+                    ring = memory.write(ring, a % rows, part)
+    return memory.told(ring, played)
+
+
+def damage(directory: Path, segments: Iterable[Segment]) -> str | None:
+    """What is wrong with the first segment that is not as it was written, or None."""
+
+    def wrong(segment: Segment) -> str | None:
+        path = directory / segment.name
+        try:
+            with path.open("rb") as file:
+                intact = hashlib.file_digest(file, "sha256").hexdigest() == segment.sha256
+        except OSError:
+            return f"{path.name} of its replay buffer cannot be read"
+        return None if intact else f"{path.name} of its replay buffer is not as it was written"
+
+    with ThreadPoolExecutor(_threads()) as threads:
+        return next((reason for reason in threads.map(wrong, segments) if reason), None)
+
+
+def prune(directory: Path, needed: Iterable[Segment]) -> None:
+    """Remove segments that are needed no more, and what a killed process left aside."""
+    names = {segment.name for segment in needed}
+    for path in directory.glob("*.rows*") if directory.is_dir() else ():
+        if _NAME.fullmatch(path.name) and path.name not in names:
+            path.unlink(missing_ok=True)
+    for path in directory.glob(".*.rows.*") if directory.is_dir() else ():
+        path.unlink(missing_ok=True)
+
+
+def encode(steps: Steps) -> bytes:
+    """Rows as bytes."""
+    planes, records = [], []
+    for name, leaf in _named(_against_observations(_against_next(steps))):
+        lengths = []
+        for plane in _planes(leaf):
+            small = _deflated(plane)
+            lengths.append([int(small is not plane), len(small)])
+            planes.append(small)
+        records.append({"name": name, "dtype": str(leaf.dtype), "shape": list(leaf.shape), "planes": lengths})
+    return b"".join([json.dumps(records).encode(), b"\n", *planes])
+
+
+def decode(data: bytes, like: Steps) -> Steps:
+    """The inverse, for a ring of the leaves of ``like``; raises ValueError where they are others."""
+    head, _, rest = data.partition(b"\n")
+    records, view = json.loads(head), memoryview(rest)
+    sought = [(name, str(leaf.dtype), list(leaf.shape[1:])) for name, leaf in _named(like)]
+    held = [(record["name"], record["dtype"], record["shape"][1:]) for record in records]
+    if held != sought:
+        raise ValueError(f"its leaves are {held}, and not {sought}")
+    leaves, at = [], 0
+    for record, leaf in zip(records, jax.tree.leaves(like), strict=True):
+        planes = []
+        for small, length in record["planes"]:
+            part, at = view[at : at + length], at + length
+            planes.append(np.frombuffer(zlib.decompress(part) if small else part, np.uint8))
+        leaves.append(np.stack(planes, -1).view(leaf.dtype).reshape(record["shape"]))
+    return _against_next(_against_observations(jax.tree.unflatten(jax.tree.structure(like), leaves)))
+
+
+def _against_next(steps: Steps) -> Steps:
+    """With what was arrived at as its difference from what was seen in the row after; its own inverse."""
+
+    def one(arrival: np.ndarray, seen: np.ndarray) -> np.ndarray:
+        return np.concatenate([_difference(arrival[:-1], seen[1:]), arrival[-1:]])
+
+    return _with(steps, steps.view, jax.tree.map(one, steps.arrival, steps.view))
+
+
+def _against_observations(steps: Steps) -> Steps:
+    """With states as their differences from all observations joined, where that is their form; its own inverse."""
+
+    def one(view: View) -> View:
+        joined = np.concatenate([part.reshape(*part.shape[:2], -1) for part in view.observation], -1)
+        if (joined.dtype, joined.shape) != (view.state.dtype, view.state.shape):
+            return view
+        return View(view.observation, _difference(view.state, joined), view.available, view.alive)
+
+    return _with(steps, one(steps.view), one(steps.arrival))
+
+
+def _with(steps: Steps, view: View, arrival: View) -> Steps:
+    return Steps(view, steps.action, steps.reward, steps.terminated, steps.ended, arrival)
+
+
+def _difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Bit by bit: no float is rounded, and equal ones leave zeros."""
+    bits = [np.ascontiguousarray(array).reshape(-1).view(np.uint8) for array in (one, other)]
+    return np.bitwise_xor(*bits).view(one.dtype).reshape(one.shape)
+
+
+def _planes(leaf: np.ndarray) -> list[bytes]:
+    """Every value's first byte, then every value's second, and so on."""
+    whole = np.ascontiguousarray(leaf).reshape(-1).view(np.uint8).reshape(-1, leaf.dtype.itemsize)
+    return [whole[:, k].tobytes() for k in range(leaf.dtype.itemsize)]
+
+
+def _deflated(plane: bytes) -> bytes:
+    """A plane deflated, or itself where that would not make it smaller by a tenth."""
+    middle = max(0, len(plane) // 2 - _TRIED // 2)
+    sample = plane[middle : middle + _TRIED]
+    if len(zlib.compress(sample, _LEVEL)) > 0.9 * len(sample):
+        return plane
+    return zlib.compress(plane, _LEVEL)
+
+
+def _cuts(first: int, last: int, rows: int, most: int) -> Iterator[tuple[int, int]]:
+    """Rows ``first`` to ``last`` in parts of at most so many, none of which goes around the ring's end."""
+    while first < last:
+        end = min(last, first + most, (first // rows + 1) * rows)
+        yield first, end
+        first = end
+
+
+def _some(items: Sequence[Any], count: int) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(items), count):
+        yield items[start : start + count]
+
+
+def _named(tree: Any) -> list[tuple[str, Any]]:
+    return [(jax.tree_util.keystr(path), leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)]
+
+
+def _threads() -> int:
+    """Deflating leaves Python to others."""
+    return max(1, min(8, len(os.sched_getaffinity(0))))
