@@ -171,6 +171,43 @@ class Pot:
         return View((jnp.broadcast_to(state.seen[None], (2, 2)),), state.seen, (None,), None)
 
 
+class MeetState(eqx.Module):
+    """Where the two are to meet."""
+
+    goal: Float[Array, ""]
+
+
+@dataclass(frozen=True)
+class Meet:
+    """Two agents whose numbers must add up to one that both see: 1 − (a + b − x)² for the team, in one step.
+
+    The first acts within (−1, 1), the second within (0, 2).
+    """
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        return (
+            Group(("left",), Box(-1.0, 1.0, (1,)), Box(-1.0, 1.0, (1,))),
+            Group(("right",), Box(-1.0, 1.0, (1,)), Box(0.0, 2.0, (1,))),
+        )
+
+    @property
+    def state_shape(self) -> tuple[int, ...]:
+        return (1,)
+
+    def reset(self, key: Key) -> tuple[MeetState, View]:
+        state = MeetState(jax.random.uniform(key, (), minval=-1.0, maxval=1.0))
+        return state, self._view(state)
+
+    def step(self, key: Key, state: MeetState, actions: tuple[Array, ...]) -> tuple[MeetState, View, Outcome]:
+        gain = 1.0 - (actions[0][0, 0] + actions[1][0, 0] - state.goal) ** 2
+        return state, self._view(state), Outcome(jnp.stack([gain, 0.0 * gain]), jnp.ones((), bool), jnp.zeros((), bool))
+
+    def _view(self, state: MeetState) -> View:
+        seen = state.goal[None, None]
+        return View((seen, seen), seen[0], (None, None), None)
+
+
 class LampState(eqx.Module):
     """The quadrant that is lit for each agent."""
 

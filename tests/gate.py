@@ -23,6 +23,7 @@ from hamlet.envs.matrix import Matrix, common_reward, equilibria
 from hamlet.training.compiled import begin_training, iterate, roster_of
 from hamlet.training.evaluate import evaluate
 from hamlet.training.rollout import act, begin, rollout
+from offpolicy import ON_POLICY
 from switches import Switches, ordered, switched, turned
 
 # An algorithm takes of these what its factory knows. One network of 16, and a batch of 256 or 512 one-step episodes.
@@ -367,10 +368,10 @@ reward.
 
 
 def page():
-    gate = [measure(name, game) for game in TASKS for name in ALGORITHMS]
-    found = [limits(name, game) for game in NASH | MISSED for name in ALGORITHMS]
+    gate = [measure(name, game) for game in TASKS for name in ON_POLICY]
+    found = [limits(name, game) for game in NASH | MISSED for name in ON_POLICY]
     shared = [
-        (name, n, [shared_return(name, n, rate) for rate in SHARED_RATES]) for n in (2, 4, 6) for name in ALGORITHMS
+        (name, n, [shared_return(name, n, rate) for rate in SHARED_RATES]) for n in (2, 4, 6) for name in ON_POLICY
     ]
     seeds = " and ".join(f"{task.seeds} seeds of *{name}*" for name, task in TASKS.items())
     return PAGE.format(

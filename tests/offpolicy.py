@@ -26,7 +26,9 @@ SMALL = {
     "buffer_size": 3 * BATCH,
     "warmup": BATCH,
 }
+# Those that do, and the others.
 NAMES = [name for name, factory in ALGORITHMS.items() if "buffer_size" in inspect.signature(factory).parameters]
+ON_POLICY = [name for name in ALGORITHMS if name not in NAMES]
 
 
 def remembering(name="hatd3", **settings):

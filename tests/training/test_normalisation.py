@@ -10,18 +10,19 @@ import pytest
 
 import hamlet
 from games import Lamps, Pot
-from hamlet.algorithms import ALGORITHMS, happo, hatrpo, make
+from hamlet.algorithms import happo, hatrpo, make
 from hamlet.estimation.rewards import RewardScale
 from hamlet.learners import policy
 from hamlet.networks.heads import parameter_count
 from hamlet.training.compiled import begin_training, iterate, roster_of
 from hamlet.training.rollout import rollout
+from offpolicy import ON_POLICY
 from pieces import masked_play, same
 
 T, E = 20, 4
 SIZES = {"hidden": (16,), "memory": 8, "chunk": 5, "copies": E, "steps_per_rollout": T}
 NORMALISED = {"normalise_observations": True, "normalise_rewards": True}
-NAMES = [pytest.param(n, marks=() if n == "ippo" else pytest.mark.slow) for n in ALGORITHMS]
+NAMES = [pytest.param(n, marks=() if n == "ippo" else pytest.mark.slow) for n in ON_POLICY]
 
 
 @cache

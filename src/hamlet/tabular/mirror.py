@@ -8,8 +8,8 @@ state's value falls (Zhong et al., 2024, arXiv:2304.09870, theorems 7 and 14, le
 are. Of its surrogate it uses whether entropy is maximised too (`SoftPathwise`): each agent's best move is then its
 logit response, and no sweep lowers J_α, with the temperature α at which training begins (`hamlet.tabular.quantal`;
 Liu et al., 2024, arXiv:2306.10715). What belongs to estimating and approximating (critic, advantage estimator, learning
-rates, epochs, networks, how entropy is kept up) has no part here, where nothing is estimated. With a reward for each
-agent the algorithms train on the team's sum.
+rates, that of the temperature too, epochs, a bonus of entropy, networks) has no part here, where nothing is estimated.
+With a reward for each agent the algorithms train on the team's sum.
 
 Where an action's old probability is 0 it is in no sample of the drift, but its advantage still counts: an agent may
 return to it. All sweeps of all games are one compiled program; game number g of many draws its orders from
