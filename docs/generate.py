@@ -5,9 +5,14 @@ from pathlib import Path
 
 import hamlet
 from hamlet.commands.options import descriptions
+from hamlet.estimation.critic import StateValue
+from hamlet.estimation.joint_value import JointActionValue
 from hamlet.haml.neighbourhood import KlBall
+from hamlet.haml.sampling import OnPolicy
 from hamlet.haml.scheme import Sequential
+from hamlet.haml.template import Haml
 
+PARTS = ("drift", "neighbourhood", "scheme", "surrogate", "sampling", "advantage", "critic", "actor", "body")
 PAGES = Path(__file__).parent / "algorithms"
 NOTE = "<!-- Written by `make docs` from src/hamlet/algorithms; do not edit. -->\n"
 
@@ -19,22 +24,40 @@ def factories():
 
 def table(folder=""):
     """The algorithms side by side; links go to pages in ``folder``."""
-    head = "| algorithm | drift 𝔇 | neighbourhood 𝒰 | scheme | critic sees | trained on |"
-    rows = [head, "|---" * 6 + "|"]
+    head = "| algorithm | drift 𝔇 | neighbourhood 𝒰 | scheme | learns from | critic sees | trained on |"
+    rows = [head, "|---" * 7 + "|"]
     for name, factory in factories().items():
         made = factory()
-        ball = isinstance(made.neighbourhood, KlBall)
         sequential = isinstance(made.scheme, Sequential)
         cells = (
             f"[`{name}`]({folder}{name}.md)",
-            f"`{type(made.drift).__name__}`",
-            f"`{type(made.neighbourhood).__name__}`: " + ("natural gradient, line search" if ball else "Adam"),
+            f"`{type(made.drift).__name__}`" if isinstance(made, Haml) else "none: no mirror step",
+            _neighbourhood(made),
             "one after another, random order" if sequential else "all at once",
-            "the state" if made.critic.sees == "state" else "its agent's observation",
+            "fresh rollouts" if isinstance(made.sampling, OnPolicy) else "a replay buffer",
+            _seen(made.critic),
             "the sum of rewards" if made.critic.credits == "team" else "each agent's own reward",
         )
         rows.append("| " + " | ".join(cells) + " |")
     return "\n".join(rows) + "\n"
+
+
+def _suited(made):
+    """The option under which an algorithm that acts by choices alone can act in spread."""
+    return " --env.no-continuous" if made.actions == ("Discrete",) else ""
+
+
+def _neighbourhood(made):
+    if not isinstance(made, Haml):
+        return "none: values, Adam"
+    ball = isinstance(made.neighbourhood, KlBall)
+    return f"`{type(made.neighbourhood).__name__}`: " + ("natural gradient, line search" if ball else "Adam")
+
+
+def _seen(critic):
+    if not isinstance(critic, StateValue):
+        return "the state; one value a joint action" if isinstance(critic, JointActionValue) else "state and actions"
+    return "the state" if critic.sees == "state" else "its agent's observation"
 
 
 def page(name, factory):
@@ -49,13 +72,12 @@ def page(name, factory):
         [
             NOTE,
             f"# {title.rstrip('.')}\n",
-            f"    hamlet train {name} mpe/simple_spread\n",
+            f"    hamlet train {name} mpe/simple_spread{_suited(made)}\n",
             text.strip() + "\n",
             "## The declaration\n",
             "| part | by default |",
             "|---|---|",
-            *(f"| {part} | `{getattr(made, part)!r}` |" for part in ("drift", "neighbourhood", "scheme", "surrogate")),
-            *(f"| {part} | `{getattr(made, part)!r}` |" for part in ("sampling", "advantage", "critic", "body")),
+            *(f"| {part} | `{getattr(made, part)!r}` |" for part in PARTS if hasattr(made, part)),
             "\n## Hyperparameters\n",
             f"`hamlet.algorithms.{name}(*, …)`; on the command line `--` and the name, with dashes.",
             "Where the paper has values for an environment, `hamlet train` takes those: `hamlet list presets`.\n",
@@ -70,7 +92,8 @@ def page(name, factory):
 
 def pages():
     """Every page by its path."""
-    index = f"{NOTE}\n# Algorithms\n\n{table()}\nAll are one template with different parts: [theory](../theory.md).\n"
+    text = "All but `had3qn` are one template with different parts: [theory](../theory.md)."
+    index = f"{NOTE}\n# Algorithms\n\n{table()}\n{text}\n"
     return {PAGES / "README.md": index} | {PAGES / f"{n}.md": page(n, f) for n, f in factories().items()}
 
 

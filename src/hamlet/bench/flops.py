@@ -23,14 +23,14 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 
-from hamlet.envs.base import Environment
+from hamlet.envs.host import AnyEnvironment
 from hamlet.estimation.critic import StateValue
 from hamlet.haml.neighbourhood import KlBall, Whole
 from hamlet.haml.sampling import Replay
 from hamlet.haml.scheme import Sequential
 from hamlet.haml.template import Haml
 from hamlet.learners.replay import Parts, ReplayLearner, parts
-from hamlet.training.compiled import begin_training
+from hamlet.training.venue import venue
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,9 @@ class Flops:
         return self.rollout + self.update
 
 
-def count(algorithm: Haml, env: Environment, *, tries: float = 1.0) -> Flops:
+def count(algorithm: Haml, env: AnyEnvironment, *, tries: float = 1.0) -> Flops:
     """Count one step. ``tries`` is the line search's mean number of tries."""
-    learner = jax.eval_shape(lambda: begin_training(algorithm, env, 0)).learner
+    learner = venue(env).outline(algorithm).learner
     agents = [len(group.names) for group in env.groups]
     shares = [a / _units(actor) for a, actor in zip(agents, learner.team.actors, strict=True)]
     actor = sum(_forward(stack, 3) * share for stack, share in zip(learner.team.actors, shares, strict=True))

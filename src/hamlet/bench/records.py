@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hamlet import presets
-from hamlet.bench import discount, environments, host, learning, scaling, seeds, speed, theory
+from hamlet.bench import discount, environments, host, learning, replay, scaling, seeds, speed, theory
 from hamlet.envs.simple_spread import SimpleSpread
 from hamlet.errors import unknown
 from hamlet.training import manifest
@@ -114,6 +114,12 @@ RECORDS: dict[str, Record] = {
     "speed-hatrpo": Record("HATRPO, likewise, with its four claims asserted", 0.8, _speed("hatrpo")),
     "speed-sequential": Record("HAPPO's time over MAPPO's without sharing", 1.5, _sequential),
     "speed-hatd3": Record("HATD3, continuous spread, the paper's settings", 0.8, _speed("hatd3", warmup=0)),
+    "speed-hatd3-mamujoco": Record(
+        "HATD3 on HalfCheetah-2x3, the paper's settings", 1.0, lambda work: host.half_cheetah_replayed()
+    ),
+    "speed-replay": Record(
+        "a sample from a replay buffer just begun, and from a full million", 0.5, lambda work: replay.measure()
+    ),
     "speed-environments": Record("environments alone, random actions", 1.0, _environments),
     "speed-host-mpe2": Record(
         "HAPPO on mpe2's continuous spread in worker processes, 20 copies, the paper's settings",
