@@ -16,7 +16,8 @@ duelling double DQN whose next actions a slower network chooses, and the agent's
 
 ``rest`` says what stands in the slots of those who have yet to move. "replay", the published algorithm: the actions
 that were played, so that all of an agent's choices are visited. "greedy", the published code: the best by their own
-values, so that a choice is learnt about only while it seems the best.
+values, so that a choice is learnt about only while it seems the best, and never where its first value is too low. Where
+rewards are costs, as in MPE, first values are too high and all choices get their turn.
 
 References: Zhong et al., 2024 (HARL), arXiv:2304.09870, appendix I and algorithm 8; Wang et al., 2016, arXiv:1511.06581
 (duelling); van Hasselt et al., 2016, arXiv:1509.06461 (double).
