@@ -158,7 +158,8 @@ def test_a_ring_beyond_the_memory_is_refused_before_anything_is_made_with_one_th
 
 def test_a_ring_that_fits_with_nothing_beside_it_is_refused_too(monkeypatch):
     ring = jax.eval_shape(lambda: begin_training(remembering(buffer_size=48_000), Ride(), 0)).replay
-    made = {"compile_seconds": 1.0, "rollout_bytes": 10, "ring": ring, "algorithm": remembering(buffer_size=48_000)}
+    made = dict.fromkeys(("env", "place", "call", "remarks", "close"), print)  # none of which is asked for
+    made |= {"compile_seconds": 1.0, "rollout_bytes": 10, "ring": ring, "algorithm": remembering(buffer_size=48_000)}
     monkeypatch.setattr(budget, "present", lambda used: 4_000_000)
     said = []
     budget.describe(SimpleNamespace(bytes_needed=4_000_000, **made), jax.devices()[:1], said.append)
