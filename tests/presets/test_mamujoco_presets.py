@@ -4,6 +4,7 @@ import pytest
 
 from hamlet import presets
 from hamlet.envs import mamujoco
+from hamlet.presets import mamujoco as mamujoco_presets
 
 # Table 10: linear decay, learning rates, epochs, clip, minibatches, entropy.
 TEN = {
@@ -64,7 +65,7 @@ def test_table_12(name):
 
 def test_table_9_and_4():
     for task in TEN:
-        for name in presets.PRESETS[f"paper/mamujoco/{task}"]:
+        for name in mamujoco_presets.PAPER[task]:
             made = presets.find(f"paper/mamujoco/{task}", name)()
             assert made.sampling.copies * made.sampling.steps == 4000
             assert (made.body.hidden, made.advantage.discount, made.advantage.lambda_) == ((128, 128, 128), 0.99, 0.95)
