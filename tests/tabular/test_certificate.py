@@ -52,13 +52,12 @@ def test_a_deterministic_gradient_is_the_same_triple_as_an_advantage_without_a_d
 def test_of_all_algorithms_the_triples_are_certified_and_with_entropy_by_the_return_with_it(
     tmp_path, capsys, monkeypatch
 ):
-    found = {"hasac": algorithms.hasac, "masac": algorithms.masac, "values": lambda: "no triple"}
+    found = {name: algorithms.ALGORITHMS[name] for name in ("hasac", "masac", "had3qn")}
     monkeypatch.setattr(algorithms, "ALGORITHMS", found)
-    monkeypatch.setattr(algorithms, "make", lambda name: found[name]())
     words = ["--games", "40", "--sweeps", "12", "--seed", "3", "--out", str(tmp_path)]
     assert cli.main(["certify", *words]) == 1
     said = capsys.readouterr().out
-    assert said.count("values is left out: it is no triple") == 1
+    assert said.count("had3qn is left out: it is no triple") == 1
     (hasac,) = [line.split() for line in said.splitlines() if line.startswith("hasac, J_α, α = 0.2")]
     assert hasac[5:8] == ["40", "0", "0"]
     assert "quantal response equilibrium" in said
@@ -68,8 +67,8 @@ def test_of_all_algorithms_the_triples_are_certified_and_with_entropy_by_the_ret
     kept = json.loads((tmp_path / "certificate.json").read_text())["algorithms"]["hasac"]
     assert (np.array(kept["last_value"]) > np.array(kept["last_earned"])).all()
     assert (np.array(kept["last_earned"]) <= np.array(kept["best_value"]) + 1e-9).all()
-    assert cli.main(["certify", "values", *words]) == 2
-    assert "str is no triple of drift, neighbourhood and sampling" in capsys.readouterr().err
+    assert cli.main(["certify", "had3qn", *words]) == 2
+    assert "JointValue is no triple of drift, neighbourhood and sampling" in capsys.readouterr().err
 
 
 def test_the_best_value_is_that_of_the_best_joint_policy_of_the_fixture():
