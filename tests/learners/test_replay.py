@@ -230,13 +230,13 @@ def test_a_buffer_smaller_than_a_batch_is_refused():
 def test_a_policy_through_tanh_is_refused_where_an_action_has_no_bounds():
     free = Box(-float("inf"), float("inf"), (2,))
     for kind in (Deterministic(), Squashed()):
-        with pytest.raises(RequestError, match="needs a Box with two bounds for every entry.*or use happo"):
+        with pytest.raises(RequestError, match=r"needs a Box with two bounds for every entry.*or use happo"):
             kind.create(jax.random.key(0), Box(-1.0, 1.0, (3,)), free, Body(plain=True))
 
 
 def test_an_algorithm_that_cannot_act_by_choices_is_refused_with_those_that_can():
     spread = envs.make("mpe/simple_spread", continuous=False)
-    with pytest.raises(RequestError, match="Discrete space, and the algorithm in Box only: use happo.*hasac, had3qn"):
+    with pytest.raises(RequestError, match=r"Discrete space, and the algorithm in Box only: use happo.*hasac, had3qn"):
         check(algorithms.make("hatd3"), spread, steps=1000)
-    with pytest.raises(RequestError, match="Box space, and the algorithm in Discrete only: use happo.*hatd3"):
+    with pytest.raises(RequestError, match=r"Box space, and the algorithm in Discrete only: use happo.*hatd3"):
         check(algorithms.make("had3qn"), ALONE, steps=1000)
