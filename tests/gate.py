@@ -1,6 +1,7 @@
 """What algorithms learn in small games, beside what is found without learning.
 
-As a program, ``python tests/gate.py``, it measures every algorithm of the registry and writes docs/learning.md.
+As a program, ``python tests/gate.py``, it measures every algorithm that learns from fresh rollouts and writes
+docs/learning.md; those that replay have a gate of their own, tests/learning/test_replay_learns.py.
 """
 
 import inspect

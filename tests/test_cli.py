@@ -91,6 +91,10 @@ WRONG = [
     (train("--clip"), "nothing was given"),
     (train("--clip", "0.1", "0.2"), "--clip takes a number, not '0.1 0.2'"),
     (train("--epochs", "2.6"), "nearest is 3"),
+    (
+        words("train", "hasac", "mpe/simple_spread", "--buffer-size", "1k", "--batch-size", "1.5k"),
+        "smaller than a batch of 1500",
+    ),
     (train("--hidden", "64", "x"), "--hidden takes whole numbers, such as 128 128"),
     (train("--hidden", "64", "0"), "--hidden takes widths of at least 1"),
     (train("--order", "randm"), "nearest is random"),

@@ -1,5 +1,6 @@
 """Environments that no one here wrote, held against PettingZoo's own loop over them: equal seeds, equal actions."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -8,6 +9,8 @@ from hamlet.envs import from_pettingzoo
 from hamlet.envs.check import choices
 from hamlet.envs.player import parallel, seed_of
 from hamlet.envs.worker import find
+from hamlet.training.venue import venue
+from pieces import same as equal
 
 pytestmark = pytest.mark.filterwarnings("ignore:The old environment creation API")
 pytest.importorskip("Box2D", reason="pip install 'hamlet[pettingzoo]'")
@@ -105,12 +108,15 @@ def test_a_long_batch_is_what_pettingzoo_gives_one_by_one(place):
 
 
 def trained(place, options, steps, out, algorithm):
-    """A run with small networks: every step is made, and its policy plays on."""
+    """A run with small networks: every step is made, and from them every network learns."""
     make = getattr(hamlet.algorithms, algorithm)
     small = make(copies=4, steps_per_rollout=10, hidden=(16,), epochs=1, critic_epochs=1)
     env = from_pettingzoo(place, copies=4, **options)
     run = hamlet.train(small, env, steps=steps, out=out, quiet=True)
-    assert int(run.training().iteration) == steps // 40
+    after, before = run.training(), venue(env).begin(small)(0)
+    assert int(after.iteration) == steps // 40
+    for old, new in ((before.learner.team, after.learner.team), (before.learner.critic, after.learner.critic)):
+        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(new)) and not equal(old, new)
     return run
 
 

@@ -8,10 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from hamlet import algorithms, envs
 from hamlet.estimation.returns import standardise
 from hamlet.haml.drift import ZeroDrift
 from hamlet.haml.surrogate import Importance
-from pieces import actor, experience, moved
+from hamlet.training.compiled import begin_training, iterate
+from pieces import actor, experience, moved, same
 
 
 def ratio(data, before, after):
@@ -75,3 +77,21 @@ def test_agents_that_share_parameters_multiply_into_one_factor_and_all_meet_it()
     np.testing.assert_allclose(aim.corrected, met * np.asarray(data.advantage), rtol=1e-6)
     expected = np.asarray(carry) * ratio(data, before, after).reshape(2, 3, 1).prod(1)
     np.testing.assert_allclose(surrogate.advance(carry, aim, after), expected, rtol=1e-5)
+
+
+@dataclasses.dataclass(frozen=True)
+class Deaf(Importance):
+    """Someone's own: it begins with nothing, so that nothing is worth a move."""
+
+    def start(self, sequences, length):
+        return jnp.zeros((sequences, length))
+
+
+def test_a_surrogate_of_ones_own_is_asked_how_it_begins():
+    own = algorithms.haa2c(hidden=(16,), copies=4, steps_per_rollout=2, entropy=0.0)
+    env = envs.make("matrix/climbing")
+    for surrogate, moves in ((Importance(), True), (Deaf(), False)):
+        algorithm = dataclasses.replace(own, surrogate=surrogate)
+        before = begin_training(algorithm, env, 0)
+        after = jax.jit(partial(iterate, algorithm, env))(before)[0]
+        assert same(before.learner.team.actors, after.learner.team.actors) == (not moves)

@@ -10,8 +10,8 @@ from hamlet.errors import RequestError, unknown
 
 _USAGE = """usage: hamlet bench [speed [ALGORITHM] | scaling | environments | mamujoco | host | records [NAME ...]]
 
-  speed [ALGORITHM]   train ALGORITHM (happo) on continuous spread with the paper's settings: env steps per second, the
-                      share of the machine's matrix rate, compile time, peak memory
+  speed [ALGORITHM]   train ALGORITHM (happo) on spread (continuous where it can), the paper's settings: env steps a
+                      second, the share of the machine's matrix rate, compile time, peak memory
   scaling             the same update from 3 to 48 agents
   environments        environments alone, random actions
   mamujoco            multi-agent MuJoCo alone, beside the maintainers' one environment
@@ -69,15 +69,16 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _speed(algorithm: str) -> None:
+def _speed(name: str) -> None:
     from hamlet import presets
     from hamlet.bench import speed
     from hamlet.envs.simple_spread import SimpleSpread
 
-    factory = presets.find("paper/mpe", algorithm)
+    factory = presets.find("paper/mpe", name)
     # What is played to warm up is no training.
     cold = {"warmup": 0} if "warmup" in inspect.signature(factory).parameters else {}
-    result = speed.measure(factory(**cold), SimpleSpread())
+    algorithm = factory(**cold)
+    result = speed.measure(algorithm, SimpleSpread(continuous="Box" in algorithm.actions))
     raw = result.pop("seconds_per_iteration")
     print(f"seconds per iteration: {', '.join(f'{value:.4f}' for value in raw)}")
     _print(result)

@@ -15,7 +15,10 @@ Of an algorithm that replays, one sample of one update costs, with C the critic'
                           climb through R networks to their inputs, 2
     target actions:       1
 
-times the samples that are replayed for each environment step.
+times the samples that are replayed for each environment step. Of HAD3QN, with its one critic and its branches:
+
+    critic:               targets 1 + fit 3 + what agents regress on 1
+    actors:               target choices 1 + regression 3 + (where the others' slots begin greedy) present choices 1
 """
 
 from dataclasses import dataclass
@@ -28,8 +31,9 @@ from hamlet.estimation.critic import StateValue
 from hamlet.haml.neighbourhood import KlBall, Whole
 from hamlet.haml.sampling import Replay
 from hamlet.haml.scheme import Sequential
-from hamlet.haml.template import Haml
+from hamlet.learners import Algorithm
 from hamlet.learners.replay import Parts, ReplayLearner, parts
+from hamlet.learners.value import JointValue, ValueLearner
 from hamlet.training.venue import venue
 
 
@@ -52,12 +56,14 @@ class Flops:
         return self.rollout + self.update
 
 
-def count(algorithm: Haml, env: AnyEnvironment, *, tries: float = 1.0) -> Flops:
+def count(algorithm: Algorithm, env: AnyEnvironment, *, tries: float = 1.0) -> Flops:
     """Count one step. ``tries`` is the line search's mean number of tries."""
     learner = venue(env).outline(algorithm).learner
     agents = [len(group.names) for group in env.groups]
     shares = [a / _units(actor) for a, actor in zip(agents, learner.team.actors, strict=True)]
     actor = sum(_forward(stack, 3) * share for stack, share in zip(learner.team.actors, shares, strict=True))
+    if isinstance(algorithm, JointValue):
+        return _regressed(algorithm, actor, learner)
     move = 1.0 if isinstance(algorithm.scheme, Sequential) else 0.0
     if isinstance(algorithm.sampling, Replay):
         return _replayed(algorithm.sampling, parts(algorithm), actor, learner, move)
@@ -82,6 +88,12 @@ def _replayed(sampling: Replay, own: Parts, actor: float, learner: ReplayLearner
     moving = (actor * (present + 3 + move) + units * 2 * climbed) / sampling.delay
     often = sampling.updates * sampling.samples / sampling.batch
     return Flops(actor, often * (actor + moving), often * 4 * sum(networks))
+
+
+def _regressed(algorithm: JointValue, actor: float, learner: ValueLearner) -> Flops:
+    often = algorithm.sampling.updates * algorithm.sampling.samples / algorithm.sampling.batch
+    passes = 4 + (algorithm.rest == "greedy")
+    return Flops(actor, often * passes * actor, often * 5 * sum(_forward(one, 2) for one in learner.critic.networks))
 
 
 def _units(stack: object) -> int:

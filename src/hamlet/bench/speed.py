@@ -16,14 +16,14 @@ from hamlet.errors import RunError
 from hamlet.haml.neighbourhood import KlBall
 from hamlet.haml.sampling import Replay
 from hamlet.haml.template import Haml, experience
-from hamlet.learners import policy
+from hamlet.learners import Algorithm, policy
 from hamlet.training import devices
 from hamlet.training.compiled import Compiled, begin_training
 from hamlet.training.learning import roster_of
 from hamlet.training.rollout import rollout
 
 
-def measure(algorithm: Haml, env: Environment, *, calls: int = 10, seconds: float = 1.0) -> dict[str, Any]:
+def measure(algorithm: Algorithm, env: Environment, *, calls: int = 10, seconds: float = 1.0) -> dict[str, Any]:
     """Time compiled calls of about ``seconds`` each, after two that are not counted, and the matrix rate beside each.
 
     Returns:
@@ -67,12 +67,12 @@ def measure(algorithm: Haml, env: Environment, *, calls: int = 10, seconds: floa
         "compile_seconds": program.compile_seconds,
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
-    if isinstance(algorithm.neighbourhood, KlBall):
+    if isinstance(algorithm, Haml) and isinstance(algorithm.neighbourhood, KlBall):
         result |= _assert_trust_region(algorithm, env, seen)
     return result
 
 
-def _rows(algorithm: Haml) -> int:
+def _rows(algorithm: Algorithm) -> int:
     """How many samples go through a network at once."""
     sampling = algorithm.sampling
     return sampling.samples if isinstance(sampling, Replay) else sampling.batch

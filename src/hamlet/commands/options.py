@@ -131,7 +131,8 @@ class Group:
                     raise RequestError(f"{self.title} has the parameter {name!r}, which can be given from Python only")
                 continue
             flag = "--" + (f"{self.title}." if self.prefixed else "") + name.rstrip("_").replace("_", "-")
-            found.append(Option(self.title, name, flag, hints[name], default, texts.get(name, ""), self.pairs))
+            hint = values.Whole if hints[name] is int else hints[name]
+            found.append(Option(self.title, name, flag, hint, default, texts.get(name, ""), self.pairs))
         for name in self.free:
             flag = f"--{self.title}.{name.replace('_', '-')}"
             found.append(Option(self.title, name, flag, values.Plain, inspect.Parameter.empty, "", self.pairs))

@@ -62,6 +62,19 @@ Steps: TypeAlias = Annotated[
 ]
 
 
+# Any other whole number is read alike, but shown in full.
+Whole: TypeAlias = Annotated[
+    int,
+    PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="INT",
+        instance_from_str=lambda words: parse_steps(words[0]),
+        is_instance=lambda value: isinstance(value, int),
+        str_from_instance=lambda value: [str(value)],
+    ),
+]
+
+
 def parse_number(text: str) -> int | float:
     """A whole number where it is written as one, else a float.
 
@@ -115,6 +128,7 @@ Plain: TypeAlias = Annotated[
 ]
 _SPOKEN_SPECS = {
     "STEPS": "a number of steps, such as 10M, 2.5M, 500k or 1e6",
+    "INT": "a whole number",
     "NUMBER": "a number",
     "VALUE": "a number, true, false or a word",
 }

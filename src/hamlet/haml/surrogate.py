@@ -1,7 +1,7 @@
 """Surrogates: how the expectation over the earlier agents' new policies is estimated."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,15 @@ class Surrogate(Protocol):
 
     def advance(self, carry: Any, objective: Any, actor: Any) -> Any:
         """The carry after a unit moved from its objective's old policy to ``actor``."""
+        ...
+
+
+@runtime_checkable
+class RolloutSurrogate(Surrogate, Protocol):
+    """A surrogate whose carry, before anyone moved, is known from the shape of a rollout."""
+
+    def start(self, sequences: int, length: int) -> Any:
+        """The carry before anyone moved, over as many sequences of that length."""
         ...
 
 

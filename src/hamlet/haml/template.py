@@ -25,7 +25,7 @@ from hamlet.haml.neighbourhood import Neighbourhood
 from hamlet.haml.objective import Experience
 from hamlet.haml.sampling import OnPolicy, Replay
 from hamlet.haml.scheme import Scheme, Sequential
-from hamlet.haml.surrogate import Importance, Surrogate
+from hamlet.haml.surrogate import RolloutSurrogate, Surrogate
 from hamlet.networks import heads
 from hamlet.networks.actors import ActorKind, Stochastic
 from hamlet.networks.torso import Body, encode
@@ -147,9 +147,10 @@ def prepare(
     algorithm: Haml, roster: Roster, trajectory: Trajectory, advantage: Float[Array, "C L E n"]
 ) -> tuple[list[Experience], Any]:
     """From a rollout, every group's share of it, and the carry before anyone moved: what `update` takes on-policy."""
+    assert isinstance(algorithm.surrogate, RolloutSurrogate)
     chunks, length, copies = trajectory.start.shape
     shares = [experience(roster, g, trajectory, advantage) for g in range(len(roster.groups))]
-    return shares, Importance().start(copies * chunks, length)
+    return shares, algorithm.surrogate.start(copies * chunks, length)
 
 
 def update(

@@ -12,7 +12,7 @@ from hamlet.estimation.critic import CriticState, StateValue
 from hamlet.estimation.rewards import RewardScale
 from hamlet.estimation.trajectory import Trajectory
 from hamlet.haml.sampling import OnPolicy
-from hamlet.haml.surrogate import Importance
+from hamlet.haml.surrogate import RolloutSurrogate
 from hamlet.haml.template import Haml, Team, create, observe, prepare, update
 from hamlet.roster import Roster
 from hamlet.types import Info, Key, Scalar
@@ -44,8 +44,8 @@ def parts(algorithm: Haml) -> Parts:
     a = algorithm
     fit = isinstance(a.sampling, OnPolicy) and isinstance(a.advantage, Gae) and isinstance(a.critic, StateValue)
     require(
-        fit and isinstance(a.surrogate, Importance),
-        "fresh rollouts are learnt from with OnPolicy, Gae, StateValue and Importance together, not "
+        fit and isinstance(a.surrogate, RolloutSurrogate),
+        "fresh rollouts are learnt from with OnPolicy, Gae, StateValue and Importance (or another with `start`), not "
         + ", ".join(type(part).__name__ for part in (a.sampling, a.advantage, a.critic, a.surrogate)),
     )
     return Parts(a.sampling, a.advantage, a.critic)  # type: ignore[arg-type]

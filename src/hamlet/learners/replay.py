@@ -20,9 +20,8 @@ from hamlet.haml.dual import DualState
 from hamlet.haml.pathwise import Joint, Pathwise, Replayed, SoftPathwise, joined
 from hamlet.haml.sampling import Replay as Sampling
 from hamlet.haml.template import Haml, Team, create, update
-from hamlet.learners.updating import mean, remembered, repeated
+from hamlet.learners.updating import mean, remembered, repeated, seen
 from hamlet.networks.actors import coded
-from hamlet.networks.torso import encode
 from hamlet.roster import Roster
 from hamlet.types import Info, Key, Scalar
 
@@ -171,15 +170,12 @@ def _move(
 def share(roster: Roster, group: int, view: View, temperature: Float[Array, " units"], key: Key) -> Replayed:
     """A group's share of B views, stacked by unit."""
     spaces = roster.groups[group]
-    by_unit = lambda array: jnp.moveaxis(roster.by_unit(group, array, 1), 2, 1)  # noqa: E731
-    alive = None if view.alive is None else by_unit(roster.split(view.alive)[group])
-    available = view.available[group]
-    observation = by_unit(encode(view.observation[group], spaces.observation))
+    observation, available, alive = seen(roster, group, view)
     noise_key, fresh_key = jax.random.split(key)
     lead = observation.shape[:3]
     return Replayed(
         observation,
-        None if available is None else by_unit(available),
+        available,
         alive,
         noise(spaces.action, noise_key, *lead),
         noise(spaces.action, fresh_key, *lead),

@@ -9,8 +9,11 @@ from jaxtyping import Array, Bool, Int
 
 from hamlet.buffers import replay as ring
 from hamlet.buffers.replay import Replay as Ring
+from hamlet.envs.base import View
 from hamlet.estimation.trajectory import Trajectory
 from hamlet.haml.sampling import Replay
+from hamlet.networks.torso import encode
+from hamlet.roster import Roster
 from hamlet.types import Info, Key
 
 # (learner, key) -> (learner, actors' infos, critic's infos)
@@ -35,6 +38,20 @@ def repeated(one: One, learner: Any, count: Int[Array, ""], key: Key) -> tuple[A
         return learner, jax.tree.map(jnp.add, at[1], infos)
 
     return jax.lax.fori_loop(0, count, again, (learner, nothing))
+
+
+def seen(roster: Roster, group: int, view: View) -> tuple[Array, Array | None, Array | None]:
+    """What a group's units see in B views, as networks take it; which choices they have; who of them is alive.
+
+    Stacked by unit: ``[units, K, B, …]``.
+    """
+    by_unit = lambda array: jnp.moveaxis(roster.by_unit(group, array, 1), 2, 1)  # noqa: E731
+    available = view.available[group]
+    return (
+        by_unit(encode(view.observation[group], roster.groups[group].observation)),
+        None if available is None else by_unit(available),
+        None if view.alive is None else by_unit(roster.split(view.alive)[group]),
+    )
 
 
 def mean(infos: Info, count: Int[Array, ""]) -> Info:

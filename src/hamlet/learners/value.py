@@ -35,7 +35,7 @@ from hamlet.estimation.trajectory import Trajectory
 from hamlet.haml.sampling import Replay
 from hamlet.haml.scheme import Scheme, Sequential
 from hamlet.haml.template import ActionKind, Team, assemble, sweep, written
-from hamlet.learners.updating import mean, remembered, repeated
+from hamlet.learners.updating import mean, remembered, repeated, seen
 from hamlet.networks.duelling import Greedy, GreedyActor, greedy
 from hamlet.networks.torso import Body, encode
 from hamlet.roster import Roster, Sharing
@@ -183,13 +183,13 @@ def update(
 ) -> tuple[ValueLearner, tuple[Info, Info]]:
     """The critic takes a step, then every agent, as the scheme orders, then the targets."""
     sizes, team = choices(roster), learner.team
-    seen = state(algorithm, roster, sample.view)
+    states = state(algorithm, roster, sample.view)
     critic, critic_info = algorithm.critic.fit(
-        learner.critic, seen, number(played(roster, sample), sizes), target(algorithm, roster, learner, sample)
+        learner.critic, states, number(played(roster, sample), sizes), target(algorithm, roster, learner, sample)
     )
     shares = [shown(roster, g, sample.view) for g in range(len(roster.groups))]
     slots = played(roster, sample) if algorithm.rest == "replay" else best(shares, team.actors)
-    worth = critic.networks[0](seen)
+    worth = critic.networks[0](states)
     moves = [partial(_move, algorithm, roster, g, share, worth) for g, share in enumerate(shares)]
     team, actor_info = sweep(algorithm.scheme, roster, moves, team, slots, key)
     targets = moved(learner.targets, team.actors, algorithm.critic.polyak)
@@ -227,13 +227,7 @@ def state(algorithm: JointValue, roster: Roster, view: View) -> Shaped[Array, "B
 
 def shown(roster: Roster, group: int, view: View) -> Shown:
     """A group's share of what was seen, stacked by unit."""
-    by_unit = lambda array: jnp.moveaxis(roster.by_unit(group, array, 1), 2, 1)  # noqa: E731
-    available = view.available[group]
-    return Shown(
-        by_unit(encode(view.observation[group], roster.groups[group].observation)),
-        None if available is None else by_unit(available),
-        None if view.alive is None else by_unit(roster.split(view.alive)[group]),
-    )
+    return Shown(*seen(roster, group, view))
 
 
 def _move(
