@@ -1,5 +1,7 @@
 """The presets of algorithms that replay, against the paper's tables."""
 
+import dataclasses
+
 import pytest
 
 from hamlet import presets
@@ -80,3 +82,10 @@ def test_the_entropy_of_choices_is_held_at_the_published_share_and_by_default_at
     assert (ours.surrogate.target, ours.advantage.steps) == (0.3, 1)
     for task in ("HalfCheetah-2x3", "Ant-4x2"):
         assert common(presets.find(f"paper/mamujoco/{task}", "hasac")()).copies == 20
+
+
+@pytest.mark.parametrize("name", ["haddpg", "hatd3", "maddpg", "matd3"])
+def test_ours_differs_from_the_published_in_the_discount_alone(name):
+    published, ours = (presets.find(f"{whose}/mpe", name)() for whose in ("paper", "tuned"))
+    assert dataclasses.replace(published, advantage=ours.advantage) == ours
+    assert (ours.advantage.discount, ours.advantage.steps) == (0.95, 1)

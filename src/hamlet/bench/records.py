@@ -154,6 +154,10 @@ RECORDS: dict[str, Record] = {
     "learning-spread-hatd3": _learning("hatd3", "spread", "continuous", 2_000_000),
     "learning-spread-matd3": _learning("matd3", "spread", "continuous", 2_000_000),
     "learning-spread-haddpg": _learning("haddpg", "spread", "continuous", 2_000_000),
+    **{
+        f"learning-spread-{name}-tuned": _learning(name, "spread", "continuous", 2_000_000, preset="tuned/mpe")
+        for name in ("hatd3", "matd3", "haddpg")
+    },
     "learning-speaker-listener-had3qn": _learning("had3qn", "speaker_listener", "discrete", 1_000_000),
     **{
         f"learning-speaker-listener-hasac-{kind}{suffix}": _learning(
