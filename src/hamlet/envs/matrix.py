@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from hamlet.envs.base import Group, Outcome, View
+from hamlet.envs.scene import Scene, payoff_table, told
 from hamlet.errors import RequestError, require
 from hamlet.spaces import Box, Discrete, Space
 from hamlet.types import Key
@@ -102,6 +103,13 @@ class Matrix:
         payoff = jnp.asarray(self.payoffs, jnp.float32)[(slice(None), *mine)]
         return after(self.groups, state, payoff[jnp.asarray(self._order)], self.rounds)
 
+    def scene(self, state: RoundState, actions: tuple[np.ndarray, ...] | None) -> Scene:
+        """The payoffs, those of the joint action marked."""
+        del state
+        table = np.asarray(self.payoffs)
+        chosen, words = _played(self._order, actions)
+        return payoff_table(table, chosen, caption=words)
+
     @cached_property
     def _counts(self) -> tuple[int, ...]:
         return np.shape(self.payoffs)[1:]
@@ -110,6 +118,15 @@ class Matrix:
     def _order(self) -> tuple[int, ...]:
         """The agents, group by group."""
         return tuple(sorted(range(len(self._counts)), key=lambda i: self._counts.index(self._counts[i])))
+
+
+def _played(order: tuple[int, ...], actions: tuple[np.ndarray, ...] | None) -> tuple[list[int] | None, str]:
+    """Every agent's choice in the order of the agents, and in words."""
+    if actions is None:
+        return None, ""
+    chosen = np.concatenate(actions)
+    mine = [int(chosen[order.index(agent)]) for agent in range(len(order))]
+    return mine, told([(f"agent_{agent}", choice) for agent, choice in enumerate(mine)])
 
 
 def tabulate(payoffs: Any) -> tuple[Any, ...]:

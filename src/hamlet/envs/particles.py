@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.custom_batching import custom_vmap
 from jaxtyping import Array, Float, Int
 
@@ -23,6 +24,10 @@ DAMPING = 0.25
 SENSITIVITY = 5.0
 CONTACT_FORCE = 100.0
 CONTACT_MARGIN = 0.001
+
+# Of what is drawn: a landmark's radius as in mpe2, and the square in which games begin, with some room around it.
+LANDMARK_RADIUS = 0.05
+VIEW = (-1.3, -1.3, 1.3, 1.3)
 
 MOVES = 5
 """Stay, left, right, down, up: five choices, or five strengths in [0, 1]."""
@@ -36,6 +41,11 @@ def unbounded(width: int) -> Box:
 def actions(moves: int, words: int, continuous: bool) -> Box | Discrete:
     """The space of one agent's actions: every move with every word, or a strength in [0, 1] for each."""
     return Box(0.0, 1.0, (moves + words,)) if continuous else Discrete(max(moves, 1) * max(words, 1))
+
+
+def spoken(words: np.ndarray) -> str:
+    """The word that was said, or the strongest of several: A, B, C and so on."""
+    return chr(ord("A") + int(np.argmax(words)))
 
 
 def refuse_unless(holds: bool, message: str) -> None:

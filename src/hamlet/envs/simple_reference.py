@@ -14,10 +14,12 @@ from dataclasses import dataclass
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
 from hamlet.envs import particles
 from hamlet.envs.base import Group, Outcome, View
+from hamlet.envs.scene import Scene, disc, line
 from hamlet.types import Key
 
 AGENTS, LANDMARKS, WORDS = 2, 3, 10
@@ -88,6 +90,27 @@ class SimpleReference:
         state = ReferenceState(position, velocity, state.landmark, state.goal, state.time + 1)
         outcome = Outcome(self._reward(state), jnp.zeros((), bool), state.time >= self.max_steps)
         return state, _view(state, words), outcome
+
+    def scene(self, state: ReferenceState, actions: tuple[np.ndarray, ...] | None) -> Scene:
+        """Landmarks as rings, agents as discs with the word that they say, and a line to where each must go."""
+        words = ["", ""] if actions is None else [self._word(action) for action in actions[0]]
+        agents = [
+            disc(place, 0.08, number, text)
+            for number, (place, text) in enumerate(zip(state.position, words, strict=True))
+        ]
+        # Whom each must lead is the other.
+        wanted = state.landmark[state.goal[::-1]]
+        ways = [
+            line(here, there, 0.012, number)
+            for number, (here, there) in enumerate(zip(state.position, wanted, strict=True))
+        ]
+        landmarks = [disc(place, particles.LANDMARK_RADIUS, "ground", hollow=True) for place in state.landmark]
+        return Scene((*ways, *landmarks, *agents), particles.VIEW, caption="above an agent, the word it says")
+
+    def _word(self, action: np.ndarray) -> str:
+        if self.continuous:
+            return particles.spoken(action[particles.MOVES :])
+        return particles.spoken(np.arange(WORDS) == action // particles.MOVES)
 
     def _reward(self, state: ReferenceState) -> Float[Array, " 2"]:
         offset = state.position[::-1, None] - state.landmark[None]

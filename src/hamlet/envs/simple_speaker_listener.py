@@ -14,10 +14,12 @@ from dataclasses import dataclass
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
 from hamlet.envs import particles
 from hamlet.envs.base import Group, Outcome, View
+from hamlet.envs.scene import Circle, Scene, disc, line
 from hamlet.types import Key
 
 LANDMARKS, WORDS = 3, 3
@@ -84,6 +86,22 @@ class SimpleSpeakerListener:
         state = SpeakerListenerState(position, velocity, state.landmark, state.goal, state.time + 1)
         outcome = Outcome(_reward(state), jnp.zeros((), bool), state.time >= self.max_steps)
         return state, _view(state, words), outcome
+
+    def scene(self, state: SpeakerListenerState, actions: tuple[np.ndarray, ...] | None) -> Scene:
+        """Landmarks as rings, the listener with a line to its goal, and the speaker in a corner with its word."""
+        if actions is None:
+            return _scene(state, "")
+        said = actions[0][0] if self.continuous else np.arange(WORDS) == actions[0][0]
+        return _scene(state, particles.spoken(said))
+
+
+def _scene(state: SpeakerListenerState, word: str) -> Scene:
+    here, goal = state.position[0], state.landmark[state.goal]
+    landmarks = [disc(place, particles.LANDMARK_RADIUS, "ground", hollow=True) for place in state.landmark]
+    speaker = Circle(-1.1, 1.1, 0.075, 0, word)
+    listener = disc(here, 0.075, 1)
+    way = line(here, goal, 0.012, 1)
+    return Scene((way, *landmarks, speaker, listener), particles.VIEW, caption="above the speaker, the word it says")
 
 
 def _is_goal(state: SpeakerListenerState) -> Array:

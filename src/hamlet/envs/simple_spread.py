@@ -13,10 +13,12 @@ from dataclasses import dataclass
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
 from hamlet.envs import particles
 from hamlet.envs.base import Group, Outcome, View
+from hamlet.envs.scene import Scene, disc
 from hamlet.types import Key
 
 RADIUS = 0.15
@@ -80,6 +82,13 @@ class SimpleSpread:
         state = SpreadState(position, velocity, state.landmark, state.time + 1)
         outcome = Outcome(reward, jnp.zeros((), bool), state.time >= self.max_steps)
         return state, self._view(state), outcome
+
+    def scene(self, state: SpreadState, actions: tuple[np.ndarray, ...] | None) -> Scene:
+        """Landmarks as rings, agents as discs."""
+        del actions
+        landmarks = [disc(place, particles.LANDMARK_RADIUS, "ground", hollow=True) for place in state.landmark]
+        agents = [disc(place, RADIUS, number) for number, place in enumerate(state.position)]
+        return Scene((*agents, *landmarks), particles.VIEW)
 
     def _advance(
         self,

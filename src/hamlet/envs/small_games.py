@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Int
 
 from hamlet.envs.base import Group, Outcome, View
 from hamlet.envs.matrix import SIGHT, RoundState, after, begin, group
+from hamlet.envs.scene import Cell, Circle, Label, Scene, Segment, choices, told
 from hamlet.errors import require
 from hamlet.spaces import Box, Discrete
 from hamlet.types import Key
@@ -77,6 +78,12 @@ class Halves:
         reward = (actions[0] == wanted).all().astype(jnp.float32) / self.agents
         return after(self.groups, state, jnp.broadcast_to(reward[None], (self.agents,)), self.rounds)
 
+    def scene(self, state: RoundState, actions: tuple[np.ndarray, ...] | None) -> Scene:
+        """A row for each agent, its choice marked."""
+        del state
+        chosen = None if actions is None else [int(one) for one in actions[0]]
+        return choices((2,) * self.agents, chosen, caption="earned where one half plays 0 and the other 1")
+
 
 @dataclass(frozen=True)
 class Product:
@@ -115,6 +122,12 @@ class Product:
         """One round."""
         del key
         return after(self.groups, state, _halved(jnp.clip(actions[0][:, 0], -self.bound, self.bound)), self.rounds)
+
+    def scene(self, state: RoundState, actions: tuple[np.ndarray, ...] | None) -> Scene:
+        """The square of joint actions, a₁ to the right and a₂ upwards."""
+        del state
+        pair = np.zeros(2) if actions is None else actions[0][:, 0].clip(-self.bound, self.bound)
+        return _square(pair, self.bound, drawn=actions is not None)
 
 
 @dataclass(frozen=True)
@@ -162,10 +175,26 @@ class ProductDiscrete:
         number = (actions[0] - self.bound).astype(jnp.float32)
         return after(self.groups, state, _halved(number), self.rounds)
 
+    def scene(self, state: RoundState, actions: tuple[np.ndarray, ...] | None) -> Scene:
+        """The square of joint actions, a₁ to the right and a₂ upwards."""
+        del state
+        pair = np.zeros(2) if actions is None else actions[0] - self.bound
+        return _square(pair, float(self.bound), drawn=actions is not None)
+
 
 def _halved(number: Float[Array, " 2"]) -> Float[Array, " 2"]:
     """Half of the product for each."""
     return jnp.broadcast_to((number[0] * number[1] / 2)[None], (2,))
+
+
+def _square(pair: np.ndarray, bound: float, *, drawn: bool) -> Scene:
+    """Two numbers between bounds as a point of a square; before it is chosen, too small to be seen."""
+    first, second = (float(number) for number in pair)
+    axes = [Segment(-bound, 0, bound, 0, colour="ground"), Segment(0, -bound, 0, bound, colour="ground")]
+    point = Circle(first, second, 0.06 * bound if drawn else 0.0, 0)
+    words = f"a₁ = {first:.3g}, a₂ = {second:.3g}, product {first * second:.4g}" if drawn else ""
+    room = 1.15 * bound
+    return Scene((*axes, point), (-room, -room, room, room), 1.2, caption=words)
 
 
 class TwoState(eqx.Module):
@@ -220,6 +249,12 @@ class TwoStateGame:
         outcome = Outcome(jnp.broadcast_to(reward[None], (2,)), jnp.zeros((), bool), state.time >= self.horizon)
         return state, _seen(state), outcome
 
+    def scene(self, state: TwoState, actions: tuple[np.ndarray, ...] | None) -> Scene:
+        """The state that rewards and the one that does not, the one they are in marked."""
+        places = [Cell(0, 0, "earns", not state.left), Cell(1.3, 0, "left", bool(state.left))]
+        words = "" if actions is None else told(list(zip(PAIR, actions[0].tolist(), strict=True)))
+        return Scene(tuple(places), (-0.8, -0.8, 2.1, 0.8), 0.4, caption=words)
+
 
 def _seen(state: TwoState) -> View:
     sight = jax.nn.one_hot(state.left, 2)
@@ -271,6 +306,16 @@ class Recall:
         reward = jnp.where(asked & (actions[0] == state.bits), jnp.float32(0.5), 0.0)
         after = RecallState(state.bits, state.time + 1)
         return after, self._view(after), Outcome(reward, after.time >= self.length, jnp.zeros((), bool))
+
+    def scene(self, state: RecallState, actions: tuple[np.ndarray, ...] | None) -> Scene:
+        """For each agent the bit that it was shown, and what it says; the last of it counts."""
+        shapes = []
+        for agent, bit in enumerate(state.bits):
+            said = "" if actions is None else str(int(actions[0][agent]))
+            shapes += [Label(-0.9, -agent, PAIR[agent], agent), Cell(0, -agent, str(int(bit)))]
+            shapes += [Cell(1.2, -agent, said, said == str(int(bit)))]
+        heads = [Label(0, 0.8, "shown"), Label(1.2, 0.8, "says")]
+        return Scene((*shapes, *heads), (-1.6, -1.7, 1.9, 1.2), 0.3, caption=f"step {int(state.time)} of {self.length}")
 
     def _view(self, state: RecallState) -> View:
         bits = jax.nn.one_hot(state.bits, 2)

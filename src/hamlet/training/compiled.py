@@ -1,7 +1,7 @@
 """Training on environments written in JAX: rollout, estimation and update in one compiled call, many at a time."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,7 +19,7 @@ from hamlet.learners import Algorithm
 from hamlet.networks.torso import Body
 from hamlet.roster import Roster
 from hamlet.training import episodes as whole
-from hamlet.training import memory
+from hamlet.training import memory, recording
 from hamlet.training.devices import shardings
 from hamlet.training.learning import Training, keys, learn, left, roster_of, with_replay
 from hamlet.training.program import Heed, ignore
@@ -185,3 +185,9 @@ class Compiled:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Whole episodes, a thousand at a time."""
         return whole.episodes(self.env, roster, actors, body, count, seed, mode)
+
+    def moments(
+        self, roster: Roster, actors: tuple[Any, ...], body: Body, seed: int, mode: whole.Mode
+    ) -> Iterator[recording.Moment]:
+        """One episode, moment by moment."""
+        return recording.compiled(self.env, roster, actors, body, seed, mode)

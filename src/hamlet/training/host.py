@@ -1,7 +1,7 @@
 """Training on host environments: games outside of compiled code, and an update that is the same compiled one."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -18,7 +18,7 @@ from hamlet.errors import RunError, extended
 from hamlet.learners import Algorithm
 from hamlet.networks.torso import Body
 from hamlet.roster import Roster
-from hamlet.training import host_episodes, memory
+from hamlet.training import host_episodes, memory, recording
 from hamlet.training.devices import Layout, layout
 from hamlet.training.episodes import Mode
 from hamlet.training.host_games import Games, HostPlay, blank, whole_view
@@ -246,3 +246,9 @@ class Hosted:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Whole episodes, twenty copies at a time."""
         return host_episodes.episodes(self.env, roster, actors, body, count, seed, mode)
+
+    def moments(
+        self, roster: Roster, actors: tuple[Any, ...], body: Body, seed: int, mode: Mode
+    ) -> Iterator[recording.Moment]:
+        """One episode, moment by moment."""
+        return recording.hosted(self.env, roster, actors, body, seed, mode)

@@ -1,6 +1,6 @@
 """Where games are played: what the two kinds of environments have in common for a run."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,6 +10,7 @@ from hamlet.envs.host import AnyEnvironment
 from hamlet.learners import Algorithm
 from hamlet.networks.torso import Body
 from hamlet.roster import Roster
+from hamlet.training import recording
 from hamlet.training.learning import Training
 from hamlet.types import Device
 
@@ -112,4 +113,10 @@ class Venue(Protocol):
         self, roster: Roster, actors: tuple[Any, ...], body: Body, count: int, seed: int, mode: Any
     ) -> tuple[np.ndarray, np.ndarray]:
         """Whole episodes: each agent's returns ``[count, n]``, and their lengths."""
+        ...
+
+    def moments(
+        self, roster: Roster, actors: tuple[Any, ...], body: Body, seed: int, mode: Any
+    ) -> Iterator[recording.Moment]:
+        """One episode, moment by moment."""
         ...

@@ -11,6 +11,7 @@ import numpy as np
 from hamlet.envs.host import HostCopies, Snapshot
 from hamlet.envs.mamujoco.rules import Rules
 from hamlet.envs.mamujoco.scenarios import NAMES, SCENARIOS, refuse_unless_known
+from hamlet.envs.scene import Scene
 from hamlet.errors import require, unknown
 from hamlet.roster import Group
 from hamlet.spaces import Box
@@ -114,6 +115,13 @@ class MultiAgentMujoco:
         from hamlet.envs.mamujoco.copies import MujocoCopies
 
         return MujocoCopies(self, layout, seed, numbers)
+
+    def scene(self, state: Snapshot, actions: tuple[np.ndarray, ...] | None) -> Scene:
+        """The body as it stands, every agent's limbs in its own colour."""
+        del actions
+        from hamlet.envs.mamujoco.figure import figure
+
+        return figure(self._layout(), state["physics"][0])
 
     def _layout(self) -> "Layout":
         # MuJoCo is an extra, and slow to import: only for a task that is used.

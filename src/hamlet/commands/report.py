@@ -1,0 +1,79 @@
+"""``hamlet report``: what runs earned, as one page, and as Markdown and CSV."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hamlet.commands.options import HELP, Command, Group
+from hamlet.errors import RequestError
+from hamlet.reports.reading import Reading
+from hamlet.reports.report import PAGE, write
+
+# Remarks that are printed; the page has all of them.
+_PRINTED = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions:
+    """Options of ``hamlet report``.
+
+    Attributes:
+        out: The directory for the report.
+        still: Leave the agents in motion out, which takes a second or two for each environment.
+    """
+
+    out: Path = Path("report")
+    still: bool = False
+
+
+COMMAND = Command(
+    "hamlet report",
+    ("RUN…",),
+    (Group("report", ReportOptions, pairs=False),),
+    "Report one or more runs as a page that works offline: curves with intervals over seeds,\n"
+    "scores, configurations, and the agents in motion. RUN is the directory of a run, or one\n"
+    "that holds several, such as those of `hamlet train --seeds`. Writes report.html, report.md,\n"
+    "curves.csv and table.csv.\n\n"
+    "example: hamlet report runs/happo runs/mappo --out runs/report",
+)
+
+
+def read(argv: Sequence[str], command: Command = COMMAND) -> tuple[list[str], dict[str, object]]:
+    """The runs, at least one, and the options.
+
+    Raises:
+        RequestError: If something is unknown, missing or of the wrong kind.
+    """
+    if any(word in HELP for word in argv):
+        command.show_help()
+    words = [word.text for word in command.split(argv)[0]]
+    if not words:
+        raise RequestError(f"RUN is missing: {command.prog} (see {command.usage} --help)")
+    many = Command(command.usage, tuple(words), command.groups, command.description)
+    return words, many.parse(argv)[1].values[command.groups[0].title]
+
+
+def main(argv: Sequence[str]) -> int:
+    """Write the report, and say on stderr what is missing in it."""
+    runs, values = read(argv)
+    options = ReportOptions(**values)  # type: ignore[arg-type]
+    document = write(runs, options.out, film=None if options.still else _film)
+    say(document["remarks"])
+    print(f"wrote {options.out / PAGE}: {len(document['runs'])} runs; beside it report.md, curves.csv and table.csv")
+    return 0
+
+
+def _film(readings: Sequence[Reading]) -> Sequence[Mapping[str, Any]]:
+    from hamlet.reports.motion import film
+
+    return film(readings)
+
+
+def say(remarks: Sequence[dict[str, str]]) -> None:
+    """Remarks on stderr, one line each."""
+    for one in remarks[:_PRINTED]:
+        print(f"{one['run']}: {one['text']}" if one["run"] else one["text"], file=sys.stderr)
+    if remarks[_PRINTED:]:
+        print(f"and {len(remarks) - _PRINTED} more such lines, which stand in the report", file=sys.stderr)

@@ -1,0 +1,93 @@
+"""A body of MuJoCo as a figure of thick lines, from where its parts are: no window and no graphics card are needed.
+
+Bodies under gravity are seen from the side and a little from above; those without it, which swim, from above. The view
+follows the torso. Limbs have the colour of the agent that moves the joint they hang on; what nobody moves is ink.
+"""
+
+import math
+from functools import lru_cache
+from typing import Any
+
+import mujoco as _mujoco
+import numpy as np
+from jaxtyping import Float
+
+from hamlet.envs.mamujoco.layout import Layout
+from hamlet.envs.mamujoco.physics import STATE
+from hamlet.envs.scene import Circle, Scene, Segment, Shape
+
+__all__ = ["figure"]
+
+# Its functions are compiled, and declared to no type checker.
+mujoco: Any = _mujoco
+_ELEVATION = math.radians(15.0)
+_ROOM = 1.5
+
+
+@lru_cache(maxsize=4)
+def _prepared(layout: Layout) -> tuple[Any, list[int], list[int | str], tuple[float, float, float, float]]:
+    """What draws a task: data to set, the parts, their colours, and the view."""
+    model = layout.model
+    data = mujoco.MjData(model)
+    mujoco.mj_kinematics(model, data)
+    parts = [part for part in range(model.ngeom) if model.geom_bodyid[part] > 0]
+    colours = _colours(layout)
+    places = np.array([_seen(layout, data.geom_xpos[part], data.xpos[1]) for part in parts])
+    half = _ROOM * max(float(np.abs(places).max()), float(np.ptp(places, axis=0).max()) / 2, 0.3)
+    if not _gravity(layout):
+        return data, parts, colours, (-half, -half, half, half)
+    return data, parts, colours, (-half, -0.25 * half, half, 1.4 * half)
+
+
+def figure(layout: Layout, state: Float[np.ndarray, " S"]) -> Scene:
+    """The body in a state of the simulation."""
+    data, parts, colours, view = _prepared(layout)
+    model = layout.model
+    mujoco.mj_setState(model, data, np.ascontiguousarray(state, np.float64), STATE)
+    mujoco.mj_kinematics(model, data)
+    torso = data.xpos[1].copy()
+    shapes = [_shape(layout, data, part, torso, colours[model.geom_bodyid[part]]) for part in parts]
+    seconds = float(model.opt.timestep * layout.frame_skip)
+    return Scene(tuple(shapes), view, seconds, centre=float(torso[0]), caption=f"{data.time:.1f} s")
+
+
+def _shape(layout: Layout, data: Any, part: int, torso: np.ndarray, colour: int | str) -> Shape:
+    model = layout.model
+    radius, half = (float(size) for size in model.geom_size[part][:2])
+    middle = data.geom_xpos[part]
+    if model.geom_type[part] not in (mujoco.mjtGeom.mjGEOM_CAPSULE, mujoco.mjtGeom.mjGEOM_CYLINDER):
+        x, y = _seen(layout, middle, torso)
+        return Circle(x + float(torso[0]), y, radius, colour)
+    along = data.geom_xmat[part].reshape(3, 3)[:, 2] * half
+    (x, y), (x2, y2) = (_seen(layout, end, torso) for end in (middle - along, middle + along))
+    return Segment(x + float(torso[0]), y, x2 + float(torso[0]), y2, 2 * radius, colour)
+
+
+def _seen(layout: Layout, place: np.ndarray, torso: np.ndarray) -> tuple[float, float]:
+    """Where a point of space is seen, from the torso's place along x."""
+    x, y, z = place - np.array([torso[0], torso[1], 0.0])
+    if not _gravity(layout):
+        return float(x), float(y)
+    return float(x), float(z * math.cos(_ELEVATION) + y * math.sin(_ELEVATION))
+
+
+def _gravity(layout: Layout) -> bool:
+    """Whether the body stands on the ground: one that swims lies in a fluid, and its ground is no part of it."""
+    return float(layout.model.opt.viscosity) == 0.0
+
+
+def _colours(layout: Layout) -> list[int | str]:
+    """For every body the agent, by its number, that moves the nearest joint towards the torso; ink where none does."""
+    model = layout.model
+    mover: dict[int, int] = {}
+    names = [name for group in layout.names for name in group]
+    rows = [row for group in layout.actuator for row in group]
+    order = {name: number for number, name in enumerate(sorted(names))}
+    for name, actuators in zip(names, rows, strict=True):
+        for actuator in actuators:
+            joint = int(model.actuator_trnid[actuator][0])
+            mover[int(model.jnt_bodyid[joint])] = order[name]
+    found: list[int | str] = ["ink"]
+    for body in range(1, model.nbody):
+        found.append(mover[body] if body in mover else found[model.body_parentid[body]])
+    return found

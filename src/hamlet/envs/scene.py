@@ -1,0 +1,157 @@
+"""How a game is drawn, for reports: each moment as a few simple shapes, which a page puts on its canvas.
+
+An environment that can be shown in motion has one method more than its contract asks for, ``scene`` (`Drawn`). Its
+shapes are the same ones, in the same order, at every moment of an episode; what moves or changes are their fields.
+"""
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+
+# An agent's number in the order of its names, of which the page makes a colour, or "ink", "faint" or "ground".
+Colour: TypeAlias = int | str
+
+
+@dataclass(frozen=True)
+class Circle:
+    """A disc, or with ``hollow`` a ring, and text above it."""
+
+    x: float
+    y: float
+    radius: float
+    colour: Colour = "ink"
+    text: str = ""
+    hollow: bool = False
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A line of a width, with round ends."""
+
+    x: float
+    y: float
+    x2: float
+    y2: float
+    width: float = 0.0
+    colour: Colour = "ink"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A square of side one around a point with text in it; a marked one is framed."""
+
+    x: float
+    y: float
+    text: str = ""
+    marked: bool = False
+
+
+@dataclass(frozen=True)
+class Label:
+    """Text around a point."""
+
+    x: float
+    y: float
+    text: str
+    colour: Colour = "ink"
+
+
+Shape: TypeAlias = Circle | Segment | Cell | Label
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One moment.
+
+    Attributes:
+        shapes: The later ones over the earlier.
+        view: Left, bottom, right and top of what is to be seen, in the game's own units.
+        seconds: For which it is shown.
+        centre: Where along x the view stands that follows a body over the ground; None for one that stands still.
+        caption: A few words on this moment.
+    """
+
+    shapes: tuple[Shape, ...]
+    view: tuple[float, float, float, float]
+    seconds: float = 0.15
+    centre: float | None = None
+    caption: str = ""
+
+
+class Drawn(Protocol):
+    """An environment that can be shown."""
+
+    def scene(self, state: Any, actions: tuple[np.ndarray, ...] | None) -> Scene:
+        """The moment at a state.
+
+        Args:
+            state: The environment's own, of one copy, as numpy arrays; of a host environment a snapshot of one copy.
+            actions: For every group the actions ``[N, …]`` that led there; None at the start.
+        """
+        ...
+
+
+def disc(place: Any, radius: float, colour: Colour, text: str = "", *, hollow: bool = False) -> Circle:
+    """A circle around a point, ``[2]``."""
+    return Circle(float(place[0]), float(place[1]), radius, colour, text, hollow)
+
+
+def line(here: Any, there: Any, width: float, colour: Colour) -> Segment:
+    """A segment from a point to another, both ``[2]``."""
+    return Segment(float(here[0]), float(here[1]), float(there[0]), float(there[1]), width, colour)
+
+
+def payoff_table(payoffs: np.ndarray, chosen: Sequence[int] | None, *, caption: str) -> Scene:
+    """A table of two agents' joint actions, the rows the first's, with the chosen one marked; of more, their choices.
+
+    Args:
+        payoffs: ``[n, A₁, …, A_n]``.
+        chosen: Every agent's choice.
+        caption: What is said of it.
+    """
+    counts = payoffs.shape[1:]
+    if len(counts) != 2 or max(counts) > _WIDEST:
+        return choices(counts, chosen, caption=caption)
+    rows, columns = counts
+    common = np.allclose(payoffs[0], payoffs[1])
+    shapes: list[Shape] = [
+        Cell(column, -row, _payoff(payoffs[:, row, column], common), (row, column) == tuple(chosen or ()))
+        for row, column in itertools.product(range(rows), range(columns))
+    ]
+    shapes += [Label(-0.85, -row, str(row), 0) for row in range(rows)]
+    shapes += [Label(column, 0.75, str(column), 1) for column in range(columns)]
+    return Scene(tuple(shapes), (-1.3, 0.4 - rows, columns - 0.2, 1.2), 1.2, caption=caption)
+
+
+# Cells of a table beside one another that can still be read.
+_WIDEST = 9
+
+
+def choices(counts: Sequence[int], chosen: Sequence[int] | None, *, caption: str) -> Scene:
+    """A row of choices for each agent, what it chose marked; of very many choices those around it alone."""
+    shapes: list[Shape] = []
+    for agent, count in enumerate(counts):
+        mine = None if chosen is None else chosen[agent]
+        first = max(0, min(count - _WIDEST, (mine or 0) - _WIDEST // 2))
+        shown = range(first, min(count, first + _WIDEST))
+        shapes += [Cell(place, -agent, str(choice), choice == mine) for place, choice in enumerate(shown)]
+        shapes.append(Label(-0.85, -agent, f"{agent}", agent))
+    width = min(max(counts), _WIDEST)
+    return Scene(tuple(shapes), (-1.3, 0.4 - len(counts), width - 0.2, 0.8), 1.2, caption=caption)
+
+
+def told(values: Iterable[tuple[str, Any]]) -> str:
+    """Names with their values, in words.
+
+    >>> told([("agent_0", 2), ("agent_1", 0)])
+    'agent_0 plays 2, agent_1 plays 0'
+    """
+    return ", ".join(f"{name} plays {value}" for name, value in values)
+
+
+def _payoff(payoffs: np.ndarray, common: bool) -> str:
+    """The team's sum where all have the same share, else each one's own."""
+    return f"{payoffs.sum():g}" if common else ", ".join(f"{own:g}" for own in payoffs)

@@ -1,0 +1,223 @@
+"""What a report says, as one JSON document: the page draws it, and Markdown and CSV are written from it."""
+
+import math
+import shlex
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import hamlet
+from hamlet.reports import ranking, scores, statistics
+from hamlet.reports.grouping import Group, Task, flat, tasks
+from hamlet.reports.reading import Reading, Series
+from hamlet.reports.statistics import Estimate
+
+Document = dict[str, Any]
+# Digits of a number on the page, where a finer one would not be seen.
+_DIGITS = 5
+_UNSEEDED = ("seed", "algorithm", "environment", "versions", "hardware", "platform", "revision")
+
+
+def gather(readings: Sequence[Reading], motions: Sequence[Mapping[str, Any]] = ()) -> Document:
+    """The document of some runs.
+
+    Args:
+        readings: The runs.
+        motions: Recorded episodes, each with the run that it is of.
+    """
+    found = tasks(readings)
+    labels = sorted({group.label for task in found for group in task.groups})
+    numbers = {id(run): number for number, run in enumerate(readings)}
+    groups: list[Document] = []
+    described = []
+    for number, task in enumerate(found):
+        kind = _Kind(task)
+        own = [_group(group, number, labels, numbers, kind) for group in task.groups]
+        described.append(_task(task, kind))
+        groups += own
+    return {
+        "made": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+        "hamlet": hamlet.__version__,
+        "algorithms": labels,
+        "tasks": described,
+        "groups": groups,
+        "overall": _overall(found, labels),
+        "runs": [_run(reading) for reading in readings],
+        "remarks": _remarks(readings, found),
+        "motions": [{**motion, "task": _task_of(motion["run"], readings, found)} for motion in motions],
+    }
+
+
+class _Kind:
+    """What is compared on one environment, the same for all of its runs."""
+
+    def __init__(self, task: Task) -> None:
+        runs = [run for group in task.groups for run in group.counted]
+        self.source = scores.source(runs)
+        self.evaluated = all(len(run.evaluated) for run in runs)
+        self.random = scores.random_play([run for group in task.groups for run in group.runs])
+
+    def series(self, run: Reading) -> Series:
+        """The curve that is shown first."""
+        return run.evaluated if self.evaluated else run.training
+
+
+def _task(task: Task, kind: _Kind) -> Document:
+    return {
+        "name": task.name,
+        "options": [list(option) for option in task.options],
+        "curve": "evaluation while training" if kind.evaluated else "training episodes",
+        "source": kind.source.name,
+        "random": _number(kind.random),
+        "verdict": verdict({group.label: {task.name: scores.final(group, kind.source)} for group in task.groups}),
+    }
+
+
+def verdict(columns: Mapping[str, Mapping[str, Sequence[float]]], *, normalised: bool = False) -> str:
+    """What can be said of an order of algorithms, by their scores on each task; nothing of fewer than two."""
+    known = {who: own for who, own in columns.items() if all(len(scores) for scores in own.values())}
+    return ranking.rank(known, normalised=normalised).words if len(known) > 1 else ""
+
+
+def _group(group: Group, task: int, labels: Sequence[str], numbers: Mapping[int, int], kind: _Kind) -> Document:
+    runs, series = group.counted, [scores.thinned(kind.series(run)) for run in group.counted]
+    rates = [run.rate for run in runs if run.rate is not None]
+    trained = [run.training.seconds[-1] for run in runs if len(run.training)]
+    final, absolute = scores.final(group, kind.source), scores.absolute(group)
+    return {
+        "task": task,
+        "algorithm": group.label,
+        "colour": labels.index(group.label),
+        "runs": [numbers[id(run)] for run in group.runs],
+        "counted": [numbers[id(run)] for run in runs],
+        "curves": {over: _curve(scores.curve(series, over=over)) for over in ("steps", "seconds")},
+        "each": [_series(run, kind) for run in group.runs],
+        "scores": _numbers(final),
+        "final": {name: _packed(one) for name, one in scores.estimates(final).items()},
+        "absolute": {name: _packed(one) for name, one in scores.estimates(absolute).items()},
+        "steps": max((run.done for run in runs), default=0),
+        "rate": _number(float(np.median(rates))) if rates else None,
+        "seconds": _number(float(np.median(trained))) if trained else None,
+    }
+
+
+def _series(run: Reading, kind: _Kind) -> Document:
+    own = scores.thinned(kind.series(run))
+    return {"seed": run.seed, "steps": own.steps.tolist(), "seconds": _numbers(own.seconds), "y": _numbers(own.values)}
+
+
+def _curve(curve: scores.Curve | None) -> Document | None:
+    if curve is None:
+        return None
+    band = curve.band
+    return {
+        "x": _numbers(band.points, digits=8),
+        "y": _numbers(band.value),
+        "low": _numbers(band.low),
+        "high": _numbers(band.high),
+        "how": curve.how,
+    }
+
+
+def _overall(found: Sequence[Task], labels: Sequence[str]) -> Document | None:
+    """All environments together, where that can be done: scores between random play and the best run."""
+    kinds = [_Kind(task) for task in found]
+    names = [task_name(task) for task in found]
+    columns: dict[str, dict[str, list[float]]] = {}
+    for label in labels:
+        own = [next((one for one in task.groups if one.label == label), None) for task in found]
+        columns[label] = {
+            name: [] if group is None else scores.final(group, kind.source)
+            for name, group, kind in zip(names, own, kinds, strict=True)
+        }
+    low = {name: kind.random for name, kind in zip(names, kinds, strict=True) if kind.random is not None}
+    unit = scores.normalised(columns, low)
+    if unit is None:
+        return None
+    rows = {who: statistics.aggregates(statistics.matrix(own)) for who, own in unit.items()}
+    return {
+        "rows": [{"algorithm": who, **{name: _packed(one) for name, one in row.items()}} for who, row in rows.items()],
+        "verdict": verdict(unit, normalised=True),
+        "how": "0 is random play, 1 the best run of each environment in this report",
+    }
+
+
+def task_name(task: Task) -> str:
+    """The environment with the options in which it differs from others of its name."""
+    told = ", ".join(f"{name} {value}" for name, value in task.options)
+    return f"{task.name} ({told})" if told else task.name
+
+
+def _run(reading: Reading) -> Document:
+    config = reading.config
+    hardware = config.get("hardware") or {}
+    own = {name: value for name, value in config.items() if name not in _UNSEEDED}
+    return {
+        "path": str(reading.path),
+        "algorithm": reading.algorithm,
+        "environment": reading.environment,
+        "seed": reading.seed,
+        "state": reading.state,
+        "done": reading.done,
+        "asked": reading.asked,
+        "rate": _number(reading.rate),
+        "phases": {name: _number(seconds) for name, seconds in reading.phases.items()},
+        "points": [
+            {name: point.get(name) for name in ("step", "mode", "metric", "episodes", "seed", "mean", "standard_error")}
+            for point in reading.points
+        ],
+        "settings": {
+            "algorithm": flat(config.get("algorithm"), "algorithm"),
+            "environment": flat(config.get("environment"), "environment"),
+            "run": flat(own),
+        },
+        "versions": flat(config.get("versions") or {}),
+        "hardware": flat(hardware) | flat({name: config.get(name) for name in ("platform", "revision")}),
+        "command": command(reading),
+        "remarks": list(reading.remarks),
+    }
+
+
+def command(reading: Reading) -> str | None:
+    """What trains the same run once more; None where its configuration cannot be read."""
+    if not reading.config:
+        return None
+    again = reading.path.with_name(f"{reading.path.name}-again")
+    return f"hamlet train --from {shlex.quote(str(reading.path / 'config.json'))} --out {shlex.quote(str(again))}"
+
+
+def _remarks(readings: Sequence[Reading], found: Sequence[Task]) -> list[Document]:
+    remarks: list[Document] = [{"run": str(run.path), "text": text} for run in readings for text in run.remarks]
+    for task in found:
+        for group in task.groups:
+            if left := len(group.runs) - len(group.counted):
+                text = f"{left} of {len(group.runs)} runs are unfinished and are left out of its numbers"
+                remarks.append({"run": f"{group.label} on {task_name(task)}", "text": text})
+    outside = [run for run in readings if run.config.get("environment") is None]
+    if outside:
+        remarks.append({"run": "", "text": f"{len(outside)} runs are in no table: what they are of is not known"})
+    return remarks
+
+
+def _task_of(run: str | Path, readings: Sequence[Reading], found: Sequence[Task]) -> int:
+    (reading,) = (one for one in readings if str(one.path) == str(run))
+    return next(n for n, task in enumerate(found) if any(reading in group.runs for group in task.groups))
+
+
+def _number(value: float | None, digits: int = _DIGITS) -> float | None:
+    """Rounded to some digits; None for what is no number."""
+    if value is None or not math.isfinite(value):
+        return None
+    rounded = float(f"{value:.{digits}g}")
+    return int(rounded) if rounded == int(rounded) and abs(rounded) < 1e15 else rounded
+
+
+def _numbers(values: Any, digits: int = _DIGITS) -> list[float | None]:
+    return [_number(float(value), digits) for value in values]
+
+
+def _packed(one: Estimate) -> list[float | None]:
+    return [_number(one.value), _number(one.low), _number(one.high)]

@@ -1,0 +1,131 @@
+// Puts the page together from the document, keeps what the reader chose, and where a run is watched follows it.
+
+const view = { over: "steps", hidden: new Set(), hiddenTasks: new Set(), seeds: false };
+let report = JSON.parse(document.getElementById("document").textContent);
+let charts = [];
+
+function prepare(found) {
+  for (const group of found.groups) group.label = group.algorithm;
+  return found;
+}
+
+function toggle(set, value) {
+  if (!set.delete(value)) set.add(value);
+}
+
+function chip(text, pressed, act, mark = null) {
+  return make("button", { type: "button", class: "chip", "aria-pressed": String(pressed), "data-key": text, on: { click: () => { act(); render(); } } }, mark, text);
+}
+
+function choice(label, options, current, act) {
+  return make("div", { class: "choice", role: "group", "aria-label": label }, ...options.map(([value, text]) =>
+    make("button", { type: "button", "aria-pressed": String(value === current), "data-key": `${label} ${value}`, on: { click: () => { act(value); render(); } } }, text)));
+}
+
+function toolbar() {
+  const bar = document.getElementById("toolbar"), focused = document.activeElement?.dataset?.key;
+  const live = bar.querySelector(".live");
+  const algorithms = report.algorithms.map((name, index) =>
+    chip(name, !view.hidden.has(name), () => toggle(view.hidden, name), swatch(index)));
+  const tasks = report.tasks.length < 2 ? [] : report.tasks.map((task, index) =>
+    chip(taskName(task), !view.hiddenTasks.has(index), () => toggle(view.hiddenTasks, index)));
+  bar.replaceChildren(
+    ...(algorithms.length ? [make("div", { class: "chips", role: "group", "aria-label": "Algorithms" }, ...algorithms)] : []),
+    ...(tasks.length ? [make("div", { class: "chips", role: "group", "aria-label": "Environments" }, ...tasks)] : []),
+    choice("Over", [["steps", "Steps"], ["seconds", "Time"]], view.over, (value) => { view.over = value; }),
+    chip("Each seed", view.seeds, () => { view.seeds = !view.seeds; }), ...(live ? [live] : []));
+  bar.querySelectorAll(".chip[data-key]").forEach((one) => { if (one.dataset.key === "Each seed") one.style.textDecoration = "none"; });
+  if (focused) [...bar.querySelectorAll("[data-key]")].find((one) => one.dataset.key === focused)?.focus();
+}
+
+function headline() {
+  const names = listed(report.algorithms), on = report.tasks.length === 1 ? taskName(report.tasks[0]) : `${report.tasks.length} environments`;
+  const runs = plural(report.runs.length, "run");
+  document.getElementById("title").textContent = report.groups.length ? `${names} on ${on}` : runs;
+  const open = report.runs.filter((run) => run.state === "training").length;
+  document.getElementById("about").textContent =
+    `${runs}${open ? `, ${open} still training` : ""}. Made ${report.made} by hamlet ${report.hamlet}.`;
+}
+
+function taskSection(task, index) {
+  const groups = report.groups.filter((group) => group.task === index), shown = groups.filter((group) => !view.hidden.has(group.label));
+  const chart = new Chart(task, groups, view), player = playerOf(index);
+  const drawn = make("div", { class: "card" }, make("h3", {}, view.over === "steps" ? "Return by steps" : "Return by training time"),
+    make("p", { class: "card-note" }, `Interquartile mean over seeds and its 95 % interval; ${task.curve}.`), chart.frame);
+  const name = `task-${index}`;
+  const section = make("section", { "aria-labelledby": name },
+    make("div", { class: "task-head" }, make("h2", { id: name }, task.name),
+      task.options.length ? make("span", { class: "options" }, task.options.map(([key, value]) => `${key} ${value}`).join(", ")) : null),
+    make("p", { class: "verdict" }, task.verdict),
+    make("div", { class: player ? "pair moving" : "pair" }, drawn, player),
+    make("div", { class: "card", style: "margin-top:1rem" }, make("h3", {}, "Scores"),
+      make("p", { class: "card-note" }, `From ${task.source}${task.random === null ? "" : `; random play earns ${number(task.random)}`}.`), resultTable(task, shown)));
+  charts.push(chart);
+  return section;
+}
+
+function how() {
+  const moved = report.groups.some((group) => Object.values(group.curves).some((curve) => curve && curve.how.startsWith("interpolated")));
+  const lines = [
+    "A return is the team's: the sum over agents and steps of an episode. IQM is the mean of the middle half of the runs. Intervals are percentile intervals of a bootstrap over runs, 95 %, pointwise along a curve (arXiv:2108.13264).",
+    "Algorithms are compared within one environment with the same options, never across; where intervals overlap no order is given.",
+    moved ? "Runs that were not measured at the same points are interpolated linearly over the range that all of them cover." : "",
+  ];
+  document.getElementById("how").replaceChildren(make("h2", {}, "How the numbers are made"), ...lines.filter(Boolean).map((line) => make("p", {}, line)));
+}
+
+function render() {
+  charts = [];
+  headline();
+  toolbar();
+  remarks(document.getElementById("remarks"), report);
+  overall(document.getElementById("overall"), report, view.hidden);
+  const sections = report.tasks.map((task, index) => (view.hiddenTasks.has(index) ? null : taskSection(task, index))).filter(Boolean);
+  document.getElementById("tasks").replaceChildren(...sections);
+  runSection(document.getElementById("runs"), report);
+  how();
+  charts.forEach((chart) => chart.draw());
+}
+
+function theme() {
+  const buttons = document.querySelectorAll("[data-theme-choice]");
+  const choose = (name) => {
+    if (name === "auto") delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = name;
+    buttons.forEach((one) => one.setAttribute("aria-pressed", String(one.dataset.themeChoice === name)));
+    redrawPlayers();
+  };
+  buttons.forEach((one) => one.addEventListener("click", () => choose(one.dataset.themeChoice)));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawPlayers);
+}
+
+function follow(address) {
+  const sign = make("span", { class: "live", role: "status" }, "following");
+  document.getElementById("toolbar").append(sign);
+  let tag = null;
+  const ask = async () => {
+    try {
+      const answer = await fetch(address, { headers: tag ? { "If-None-Match": tag } : {}, cache: "no-store" });
+      if (answer.ok) {
+        tag = answer.headers.get("ETag");
+        report = prepare(await answer.json());
+        players(report.motions);
+        if (!charts.some((chart) => chart.at !== null)) render();
+      }
+      sign.classList.remove("lost");
+      sign.textContent = `following, ${new Date().toLocaleTimeString()}`;
+    } catch {
+      sign.classList.add("lost");
+      sign.textContent = "not served any more";
+    }
+    setTimeout(ask, 2000);
+  };
+  setTimeout(ask, 500);
+}
+
+prepare(report);
+players(report.motions);
+theme();
+render();
+new ResizeObserver(() => charts.forEach((chart) => chart.draw())).observe(document.getElementById("tasks"));
+if (report.live) follow(report.live);

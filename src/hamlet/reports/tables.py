@@ -1,0 +1,138 @@
+"""The numbers of a report as Markdown and CSV."""
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from hamlet.reports.page import title
+
+Document = dict[str, Any]
+_MEASURES = ("iqm", "mean")
+
+
+def markdown(document: Document) -> str:
+    """The report without its pictures: remarks, scores by environment, runs and the commands that repeat them."""
+    lines = [f"# {title(document)}", "", f"Made {document['made']} by hamlet {document['hamlet']}."]
+    if document["remarks"]:
+        lines += ["", "## To know before reading", ""]
+        lines += [f"* {one['run']}: {one['text']}" if one["run"] else f"* {one['text']}" for one in document["remarks"]]
+    if document["overall"]:
+        lines += ["", "## All environments together", "", *_overall(document["overall"])]
+    for number, task in enumerate(document["tasks"]):
+        groups = [group for group in document["groups"] if group["task"] == number]
+        lines += ["", f"## {_task(task)}", "", *_scores(task, groups)]
+    lines += ["", "## The runs", "", *_runs(document["runs"])]
+    commands = [run["command"] for run in document["runs"] if run["command"]]
+    if commands:
+        lines += ["", "To train them once more:", "", *(f"    {command}" for command in commands)]
+    return "\n".join(lines) + "\n"
+
+
+def curves(document: Document) -> str:
+    """Every group's curve as CSV, over steps and over seconds; an unknown interval's ends are empty."""
+    header = ["environment", "algorithm", "seeds", "over", "x", "iqm", "low", "high"]
+    return _csv(header, _curve_rows(document))
+
+
+def table(document: Document) -> str:
+    """Every group's scores as CSV, one measure a row."""
+    header = ["environment", "algorithm", "seeds", "source", "measure", "value", "low", "high"]
+    return _csv(header, _score_rows(document))
+
+
+def _curve_rows(document: Document) -> Iterable[list[Any]]:
+    for group in document["groups"]:
+        named = [_task(document["tasks"][group["task"]]), group["algorithm"], len(group["counted"])]
+        for over, curve in group["curves"].items():
+            if curve is not None:
+                for row in zip(curve["x"], curve["y"], curve["low"], curve["high"], strict=True):
+                    yield [*named, over, *row]
+
+
+def _score_rows(document: Document) -> Iterable[list[Any]]:
+    for group in document["groups"]:
+        task = document["tasks"][group["task"]]
+        named = [_task(task), group["algorithm"], len(group["counted"])]
+        for source, found in ((task["source"], group["final"]), ("absolute metric", group["absolute"])):
+            for measure in _MEASURES:
+                if measure in found:
+                    yield [*named, source, measure, *found[measure]]
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([["" if value is None else value for value in row] for row in rows])
+    return text.getvalue()
+
+
+def _scores(task: Document, groups: Sequence[Document]) -> list[str]:
+    absolute = any(group["absolute"] for group in groups)
+    header = ["algorithm", "seeds", "steps", "IQM", "mean", *(["absolute metric"] if absolute else [])]
+    rows = []
+    for group in groups:
+        own = [_interval(group["final"].get(measure)) for measure in _MEASURES]
+        own += [_interval(group["absolute"].get("iqm"))] if absolute else []
+        rows.append([group["algorithm"], str(len(group["counted"])), f"{group['steps']:,}", *own])
+    note = f"Returns of the team, from {task['source']}, with 95 % bootstrap intervals over seeds."
+    random = "" if task["random"] is None else f" Random play earns {_number(task['random'])}."
+    return [note + random, "", *_table(header, rows), *(["", task["verdict"]] if task["verdict"] else [])]
+
+
+def _overall(overall: Document) -> list[str]:
+    names = [*_MEASURES, "median", "optimality_gap"]
+    rows = [[row["algorithm"], *(_interval(row[name]) for name in names)] for row in overall["rows"]]
+    header = ["algorithm", "IQM", "mean", "median", "optimality gap"]
+    said = f"Scores: {overall['how']}. {overall['verdict']}"
+    return [said, "", *_table(header, rows)]
+
+
+def _runs(runs: Sequence[Document]) -> list[str]:
+    header = ["run", "algorithm", "environment", "seed", "state", "steps", "steps/s"]
+    rows = [
+        [
+            str(run["path"]),
+            run["algorithm"],
+            run["environment"],
+            "–" if run["seed"] is None else str(run["seed"]),
+            run["state"],
+            f"{run['done']:,}",
+            "–" if run["rate"] is None else f"{run['rate']:,.0f}",
+        ]
+        for run in runs
+    ]
+    return _table(header, rows)
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    cells = [header, ["---"] * len(header), *rows]
+    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in cells]
+
+
+def _interval(packed: Sequence[float | None] | None) -> str:
+    """A number with its interval.
+
+    >>> _interval([-12.345, -13.0, -11.5]), _interval([2.0, None, None]), _interval(None)
+    ('−12.3 [−13.0, −11.5]', '2.00 (one run)', '–')
+    """
+    value, low, high = packed or (None, None, None)
+    if value is None:
+        return "–"
+    if low is None or high is None:
+        return f"{_number(value)} (one run)"
+    scale = max(abs(value), abs(low), abs(high))
+    return f"{_number(value, scale)} [{_number(low, scale)}, {_number(high, scale)}]"
+
+
+def _number(value: float, scale: float | None = None) -> str:
+    size = abs(value) if scale is None else scale
+    digits = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 or not math.isfinite(size) else 3
+    return f"{value:,.{digits}f}".replace("-", "−")
+
+
+def _task(task: Document) -> str:
+    told = ", ".join(f"{name} {value}" for name, value in task["options"])
+    return f"{task['name']} ({told})" if told else task["name"]
