@@ -154,4 +154,5 @@ def told(values: Iterable[tuple[str, Any]]) -> str:
 
 def _payoff(payoffs: np.ndarray, common: bool) -> str:
     """The team's sum where all have the same share, else each one's own."""
-    return f"{payoffs.sum():g}" if common else ", ".join(f"{own:g}" for own in payoffs)
+    words = f"{payoffs.sum():g}" if common else ", ".join(f"{own:g}" for own in payoffs)
+    return words.replace("-", "−")

@@ -22,6 +22,7 @@ __all__ = ["figure"]
 mujoco: Any = _mujoco
 _ELEVATION = math.radians(15.0)
 _ROOM = 1.5
+_LONG = (int(mujoco.mjtGeom.mjGEOM_CAPSULE), int(mujoco.mjtGeom.mjGEOM_CYLINDER))
 
 
 @lru_cache(maxsize=4)
@@ -55,7 +56,7 @@ def _shape(layout: Layout, data: Any, part: int, torso: np.ndarray, colour: int 
     model = layout.model
     radius, half = (float(size) for size in model.geom_size[part][:2])
     middle = data.geom_xpos[part]
-    if model.geom_type[part] not in (mujoco.mjtGeom.mjGEOM_CAPSULE, mujoco.mjtGeom.mjGEOM_CYLINDER):
+    if int(model.geom_type[part]) not in _LONG:
         x, y = _seen(layout, middle, torso)
         return Circle(x + float(torso[0]), y, radius, colour)
     along = data.geom_xmat[part].reshape(3, 3)[:, 2] * half

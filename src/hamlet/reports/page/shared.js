@@ -26,7 +26,7 @@ function swatch(index) {
 }
 
 function decimals(scale) {
-  return scale >= 100 ? 0 : scale >= 10 ? 1 : scale >= 1 ? 2 : 3;
+  return scale >= 100 || scale === 0 ? 0 : scale >= 10 ? 1 : scale >= 1 ? 2 : 3;
 }
 
 // A number with as many decimals as its scale calls for, and a true minus sign.
