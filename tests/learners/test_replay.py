@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -43,20 +44,18 @@ def begun(name, env=ALONE, **changes):
 
 def updated(algorithm, roster, training, key, updates):
     """The learner after so many updates from what the ring holds, and the samples that they drew."""
+
+    @jax.jit
+    def one(learner, key):
+        back, sample_key = algorithm.advantage, jax.random.split(key, 3)[0]
+        held, count = training.replay, algorithm.sampling.samples
+        sample = ring.sample(held, count, sample_key, discount=back.discount, window=back.steps)
+        return learner_of._update(algorithm, roster, held, learner, key, remaining=1.0)[0], sample
+
     learner, samples = training.learner, []
     for number in range(updates):
-        one = jax.random.fold_in(key, number)
-        back, sampling = algorithm.advantage, algorithm.sampling
-        samples.append(
-            ring.sample(
-                training.replay,
-                sampling.samples,
-                jax.random.split(one, 3)[0],
-                discount=back.discount,
-                window=back.steps,
-            )
-        )
-        learner, _ = learner_of._update(algorithm, roster, training.replay, learner, one, remaining=1.0)
+        learner, sample = one(learner, jax.random.fold_in(key, number))
+        samples.append(sample)
     return learner, samples
 
 
@@ -90,7 +89,8 @@ def climb(critic, state, seen, actor):
 
 
 def adam_step(loss, network, state, rate):
-    update, state = optax.adam(rate, eps=1e-8).update(jax.grad(loss)(network), state)
+    gradient = eqx.filter_jit(jax.grad(loss))(network)
+    update, state = optax.adam(rate, eps=1e-8).update(gradient, state)
     return optax.apply_updates(network, update), state
 
 
