@@ -9,6 +9,7 @@ ClipDrift(epsilon=0.1)
 
 __version__ = "0.1.0"
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +29,7 @@ __all__ = [
     "algorithms",
     "envs",
     "evaluate",
+    "export",
     "load_policy",
     "presets",
     "replace",
@@ -52,3 +54,29 @@ def evaluate(run: str | Path, *, episodes: int = 100, seed: int = 1, determinist
         RunError: If it has no good checkpoint.
     """
     return Run(Path(run)).evaluate(episodes, seed, "deterministic" if deterministic else "stochastic")
+
+
+def export(
+    run: str | Path,
+    out: str | Path | None = None,
+    *,
+    formats: Sequence[str] = ("numpy", "onnx", "stablehlo"),
+) -> Path:
+    """Write each agent's policy alone, as files that need no Hamlet.
+
+    Args:
+        run: The directory of a run; its newest good checkpoint is taken.
+        out: The directory to make, of which at most an empty one may exist; None for ``RUN/export``.
+        formats: Those to write.
+
+    Returns:
+        The directory, with a README that says what every agent's policy takes and gives.
+
+    Raises:
+        RequestError: If there is no run, a format is unknown or lacks its package, the directory is taken, or a
+            network uses what a format cannot say.
+        RunError: If the run has no good checkpoint, or the files cannot be written.
+    """
+    from hamlet.exporting.directory import export
+
+    return export(run, out, formats=formats)

@@ -1,0 +1,48 @@
+"""``hamlet export``: each agent's policy alone, as files that need no Hamlet."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hamlet.commands.evaluate import find_run
+from hamlet.commands.options import Command, Group
+from hamlet.exporting.directory import FORMATS, check_formats, export
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """Options of ``hamlet export``.
+
+    Attributes:
+        out: The directory to make; RUN/export if it is not given.
+        format: Of numpy, onnx and stablehlo those to write, with commas between; or all.
+    """
+
+    out: str | None = None
+    format: str = "all"
+
+
+COMMAND = Command(
+    "hamlet export",
+    ("RUN",),
+    (Group("export", ExportOptions, pairs=False),),
+    "Write each agent's policy of the run in the directory RUN alone, as files that need no Hamlet:\n"
+    "NumPy source with its weights, ONNX, StableHLO, a README with every input and output,\n"
+    "and a program that plays them in the environment.\n\nexample: hamlet export runs/a --format numpy,onnx",
+)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Export a run."""
+    (path,), parsed = COMMAND.parse(argv)
+    options = ExportOptions(**parsed.values["export"])
+    words = [word.strip() for word in options.format.split(",") if word.strip()]
+    formats = FORMATS if words == ["all"] else check_formats(words)
+    run = find_run(path)
+    out = export(run.path, options.out, formats=formats)
+    names = sorted((Path(out) / "policies").iterdir())
+    print(
+        f"{len([name for name in names if name.name != '__init__.py'])} files of {', '.join(formats)} in {out}/policies"
+    )
+    print(f"what they take and give: {out}/README.md")
+    return 0

@@ -1,0 +1,1 @@
+"""A trained team's policies as files that need no Hamlet: NumPy, ONNX, StableHLO."""

@@ -1,0 +1,118 @@
+"""What was exported, held against the policy it was made from before it is handed over."""
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from hamlet.errors import RunError
+from hamlet.exporting.decision import Agent, Port
+from hamlet.exporting.team import Exported
+from hamlet.spaces import Box, Discrete, MultiDiscrete
+
+COUNT = 8
+# Numbers differ in the order of sums; more than that is another policy.
+_TOLERANCE = 1e-4
+Inputs = tuple[np.ndarray, ...]
+
+
+def differences(exported: Exported, files: dict[str, Path]) -> dict[str, float]:
+    """For every format the largest difference from the policy, on observations, masks and memories drawn at random.
+
+    Args:
+        exported: The policy.
+        files: The file of every format.
+
+    Raises:
+        RunError: If one is another policy.
+    """
+    drawn = [_draw(exported.agent, seed) for seed in range(COUNT)]
+    wanted = [tuple(np.asarray(x) for x in exported(*inputs)) for inputs in drawn]
+    found = {}
+    for kind, path in files.items():
+        run = _LOADERS[kind](path, exported)
+        if run is not None:
+            found[kind] = _largest([run(inputs) for inputs in drawn], wanted)
+            if found[kind] > _TOLERANCE:
+                raise RunError(
+                    f"{path.name} differs from the policy of {exported.agent.name} by {found[kind]:.2g}; "
+                    "this is an error in Hamlet: please report it with the network's code"
+                )
+    return found
+
+
+def _largest(found: Sequence[Sequence[Any]], wanted: Sequence[Sequence[np.ndarray]]) -> float:
+    """Of numbers relative to those above 1; choices must be equal, but for a tie in one of the draws."""
+    largest, unequal = 0.0, 0
+    for ours, theirs in zip(found, wanted, strict=True):
+        for one, other in zip(ours, theirs, strict=True):
+            if other.dtype.kind == "f":
+                apart = np.abs(one - other) / np.maximum(np.abs(other), 1.0)
+                largest = max(largest, float(np.max(apart, initial=0.0)))
+            else:
+                unequal += not np.array_equal(one, other)
+    return largest if unequal <= 1 else float("inf")
+
+
+def _draw(agent: Agent, seed: int) -> Inputs:
+    random = np.random.default_rng(seed)
+    return tuple(_one(agent, port, random) for port in agent.inputs)
+
+
+def _one(agent: Agent, port: Port, random: np.random.Generator) -> np.ndarray:
+    if port.name == "available":
+        sizes = agent.action.sizes if isinstance(agent.action, MultiDiscrete) else (agent.action.width,)
+        rows = [random.random(size) < 0.7 for size in sizes]
+        for row in rows:
+            row[random.integers(len(row))] = True
+        return np.concatenate(rows)
+    if port.name == "memory":
+        return random.uniform(-1, 1, port.shape).astype(np.float32)
+    match agent.observation:
+        case Discrete(n):
+            return random.integers(n, size=(), dtype=np.int32)
+        case MultiDiscrete(sizes):
+            return random.integers(sizes).astype(np.int32)
+        case Box() as box:
+            low, high = box.bounds
+            bounded = np.isfinite(low) & np.isfinite(high)
+            start, span = np.where(bounded, low, 0.0), np.where(bounded, high, 1.0) - np.where(bounded, low, 0.0)
+            even = start + span * random.random(port.shape)
+            return np.asarray(np.where(bounded, even, random.normal(size=port.shape)), port.dtype)
+
+
+def _numpy(path: Path, exported: Exported) -> Callable[[Inputs], Any]:
+    spec = importlib.util.spec_from_file_location("exported", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    weights = module.Policy()._weights
+    return lambda inputs: module.compute(weights, *inputs)
+
+
+def _onnx(path: Path, exported: Exported) -> Callable[[Inputs], Any] | None:
+    try:
+        import onnxruntime
+    except ImportError:
+        return None
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # it warns of inputs that have defaults
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    names, outputs = ([port.name for port in ports] for ports in (exported.agent.inputs, exported.outputs))
+    return lambda inputs: session.run(outputs, dict(zip(names, inputs, strict=True)))
+
+
+def _stablehlo(path: Path, exported: Exported) -> Callable[[Inputs], Any]:
+    policy = jax.export.deserialize(bytearray(path.read_bytes()))
+    call = jax.jit(policy.call)
+    return lambda inputs: call(*inputs)
+
+
+_LOADERS: dict[str, Callable[[Path, Exported], Callable[[Inputs], Any] | None]] = {
+    "numpy": _numpy,
+    "onnx": _onnx,
+    "stablehlo": _stablehlo,
+}

@@ -1,0 +1,166 @@
+"""What one agent does with what it sees: the function that every format holds.
+
+    observation, available, memory  →  action, next_memory, and the numbers of its distribution
+
+It is that of `hamlet.load_policy(…).act(…, deterministic=True)` for one agent and one observation.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hamlet.distributions import Categorical, DiagonalNormal, MultiCategorical, TanhNormal
+from hamlet.networks.convolution import is_image
+from hamlet.networks.torso import encode
+from hamlet.spaces import Box, Discrete, MultiDiscrete, Space
+
+
+@dataclass(frozen=True)
+class Port:
+    """An array that goes in or comes out.
+
+    Attributes:
+        name: As all formats call it.
+        shape: Of the array.
+        dtype: Of the array.
+        says: What it is, and its range.
+        default: What stands for it where it is left out: all True, or zeros; None where it must be given.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    says: str
+    default: bool | float | None = None
+
+    def blank(self) -> np.ndarray:
+        """What stands for it where it is left out."""
+        return np.full(self.shape, self.default or 0, self.dtype)
+
+
+@dataclass(frozen=True)
+class Agent:
+    """One agent, as its policy is exported.
+
+    Attributes:
+        name: Of PettingZoo.
+        observation: What it sees.
+        action: What it does.
+        dtype: Of what it sees.
+        memory: The width of its memory; 0 for none.
+    """
+
+    name: str
+    observation: Space
+    action: Space
+    dtype: str
+    memory: int
+
+    @property
+    def inputs(self) -> tuple[Port, ...]:
+        """What its policy takes."""
+        ports = [Port("observation", self.observation.shape, self.dtype, spoken(self.observation))]
+        if not isinstance(self.action, Box):
+            says = "which choices there are" + (
+                "" if isinstance(self.action, Discrete) else ", of all components joined"
+            )
+            ports.append(Port("available", (self.action.width,), "bool", f"{says}; left out: all", True))
+        if self.memory:
+            says = "next_memory of the step before; left out, as in the first step of an episode: zeros"
+            ports.append(Port("memory", (self.memory,), "float32", says, 0.0))
+        return tuple(ports)
+
+    def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
+        """The inputs as a trace takes them."""
+        return {port.name: jax.ShapeDtypeStruct(port.shape, port.dtype) for port in self.inputs}
+
+    def decide(self, actor: Any, inputs: dict[str, Any]) -> dict[str, Any]:
+        """The deterministic action, the memory after it where there is one, and the distribution's numbers."""
+        observation = encode(inputs["observation"], self.observation)[None, None]
+        memory, available = inputs.get("memory"), inputs.get("available")
+        policy, after = actor(
+            observation,
+            None if memory is None else memory[None],
+            jnp.zeros((1, 1), bool),
+            None if available is None else available[None, None],
+        )
+        action = policy.mode()[0, 0].reshape(self.action.shape)
+        if isinstance(self.action, Box):
+            action = jnp.clip(action, *self.action.bounds)
+        found = {"action": action}
+        if after is not None:
+            found["next_memory"] = after[0, 0]
+        return found | {name: value[0, 0].reshape(shape) for name, value, shape in self._numbers(policy)}
+
+    def outputs(self, found: dict[str, Any]) -> tuple[Port, ...]:
+        """What its policy gives, the action first, from the shapes of what `decide` gives."""
+        order = sorted(found, key=lambda name: (name != "action", name != "next_memory"))
+        return tuple(
+            Port(name, tuple(found[name].shape), np.dtype(found[name].dtype).name, self._says(name, found))
+            for name in order
+        )
+
+    def _numbers(self, policy: Any) -> list[tuple[str, Any, tuple[int, ...]]]:
+        """What a distribution is made of, where that is known."""
+        match policy:
+            case Categorical():
+                return [("log_probs", policy.log_probs, (-1,))]
+            case MultiCategorical():
+                joined = jnp.concatenate([part.log_probs for part in policy.parts], axis=-1)
+                return [("log_probs", joined, (-1,))]
+            case DiagonalNormal():
+                return [("mean", policy.mean, self.action.shape), ("std", policy.std, self.action.shape)]
+            case TanhNormal(base=base):
+                return [("base_mean", base.mean, self.action.shape), ("base_std", base.std, self.action.shape)]
+            case _:
+                return []
+
+    def _says(self, name: str, found: dict[str, Any]) -> str:
+        match name:
+            case "action":
+                kind = "the likeliest, " if not isinstance(self.action, Box) else ""
+                clipped = ", the mean clipped to that" if "mean" in found else ""
+                return f"{kind}{spoken(self.action)}{clipped}"
+            case "next_memory":
+                return "memory of the next step"
+            case "log_probs":
+                joined = "" if isinstance(self.action, Discrete) else ", the components' joined"
+                return f"logarithm of the probability of every choice{joined}, nats"
+            case "mean" | "std":
+                return f"of the normal distribution that it explored with, before clipping: its {name}"
+            case _:
+                part = name.removeprefix("base_")
+                return f"{part} of the normal u; it explored with low + (high − low)·(1 + tanh u)/2"
+
+
+def observed_type(space: Space, seen: str) -> str:
+    """The type in which an agent is shown what it sees: numbers float32, choices int32, images as they come."""
+    if not isinstance(space, Box):
+        return "int32"
+    return seen if is_image(space) else "float32"
+
+
+def spoken(space: Space) -> str:
+    """A space in words.
+
+    >>> spoken(MultiDiscrete((2, 3)))
+    'choices from 0 to 1, 0 to 2'
+    """
+    match space:
+        case Discrete(n):
+            return f"a choice from 0 to {n - 1}"
+        case MultiDiscrete(sizes):
+            return "choices from " + ", ".join(f"0 to {n - 1}" for n in sizes)
+        case Box():
+            low, high = space.bounds
+            if (low == low.flat[0]).all() and (high == high.flat[0]).all():
+                return f"from {_number(low.flat[0])} to {_number(high.flat[0])}"
+            pairs = ", ".join(f"{_number(a)} to {_number(b)}" for a, b in zip(low.flat, high.flat, strict=True))
+            return f"from, entry by entry, {pairs}"
+
+
+def _number(value: Any) -> str:
+    return f"{float(value):g}".replace("inf", "∞").replace("-", "−")

@@ -1,0 +1,186 @@
+"""The directory of an export: written aside, checked, and put in place whole.
+
+OUT/README.md             what every agent's policy takes and gives, and how it is played
+OUT/manifest.json         the same for programs; where it came from
+OUT/play.py               an episode in the environment without Hamlet, where that can be
+OUT/policies/AGENT.*      .py and .npz (NumPy), .onnx, .stablehlo
+"""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hamlet.errors import RequestError, RunError, unknown
+from hamlet.exporting import as_numpy, as_onnx, as_stablehlo, check, readme
+from hamlet.exporting.example import example
+from hamlet.exporting.graph import Node
+from hamlet.exporting.team import Exported, image_types, policies
+from hamlet.training import durable, manifest
+from hamlet.training.directory import RunDirectory
+from hamlet.training.learning import roster_of
+from hamlet.training.run import Run
+
+FORMATS = ("numpy", "onnx", "stablehlo")
+_VERSION = 1
+_ENDINGS = {"numpy": ".py", "onnx": ".onnx", "stablehlo": ".stablehlo"}
+
+
+def export(run: str | Path, out: str | Path | None = None, *, formats: Sequence[str] = FORMATS) -> Path:
+    """Write every agent's policy alone, as files that need no Hamlet.
+
+    Args:
+        run: The directory of a run; its newest good checkpoint is taken.
+        out: The directory to make; None for ``RUN/export``.
+        formats: Of "numpy", "onnx" and "stablehlo", those to write.
+
+    Returns:
+        The directory.
+
+    Raises:
+        RequestError: If there is no run, a format is unknown or lacks its package, the directory is taken, or a
+            network uses what a format cannot say.
+        RunError: If the run has no good checkpoint, or the files cannot be written.
+    """
+    formats = check_formats(formats)
+    found = Run(RunDirectory.open(run).path)
+    out = Path(out) if out is not None else found.path / "export"
+    _refuse_taken(out)
+    algorithm, env, training = found.algorithm, found.environment, found.training()
+    roster = roster_of(algorithm, env)
+    config = found.directory.config()
+    document = {
+        "format": _VERSION,
+        "run": str(run),
+        "algorithm": config.get("algorithm_name"),
+        "environment": config.get("environment_name"),
+        "seed": config.get("seed"),
+        "step": int(training.iteration) * algorithm.sampling.batch,
+        "versions": manifest.describe()["versions"],
+    }
+    made = policies(roster, training.learner.team.actors, algorithm.body, image_types(env))
+    _install(out, lambda aside: write(aside, made, document, formats, example(env)))
+    return out
+
+
+def check_formats(formats: Iterable[str]) -> tuple[str, ...]:
+    """The formats in order, each once.
+
+    Raises:
+        RequestError: If one is unknown, there are none, or a package is missing.
+    """
+    wanted = set(formats)
+    for name in sorted(wanted):
+        if name not in FORMATS:
+            raise unknown("format", name, FORMATS)
+    if not wanted:
+        raise RequestError("there is no format to write; the nearest is numpy (of numpy, onnx, stablehlo)")
+    if "onnx" in wanted:
+        as_onnx.require_onnx()
+    return tuple(name for name in FORMATS if name in wanted)
+
+
+def write(
+    out: Path, made: Iterable[Exported], document: dict[str, Any], formats: Sequence[str], play: str | None
+) -> None:
+    """The files of all agents, and what is said of them.
+
+    Args:
+        out: A directory that is there, and empty.
+        made: The policies.
+        document: What the manifest says of the run.
+        formats: What to write.
+        play: A program that plays them, or None.
+    """
+    (out / "policies").mkdir()
+    agents: dict[str, Any] = {}
+    title = _title(document)
+    for exported in made:
+        name = exported.agent.name
+        stem = _stem(name, [entry["file"] for entry in agents.values()])
+        files = _write_one(out / "policies" / stem, exported, formats, title)
+        agents[name] = {
+            "file": stem,
+            "files": {kind: f"policies/{path.name}" for kind, path in files.items()},
+            "inputs": [_described(port) for port in exported.agent.inputs],
+            "outputs": [_described(port) for port in exported.outputs],
+            "largest_difference": check.differences(exported, files),
+        }
+    document = document | {"checked_on": check.COUNT, "agents": agents}
+    if "numpy" in formats:
+        modules = {name: entry["file"] for name, entry in agents.items()}
+        (out / "policies" / "__init__.py").write_text(readme.team(modules, title), encoding="utf-8")
+    if play is not None and "numpy" in formats:
+        (out / "play.py").write_text(play, encoding="utf-8")
+    else:
+        play = None
+    (out / "manifest.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    (out / "README.md").write_text(readme.text(document, title, play), encoding="utf-8")
+
+
+def _write_one(stem: Path, exported: Exported, formats: Sequence[str], title: str) -> dict[str, Path]:
+    """The files of one agent, by format."""
+    agent, outputs = exported.agent, exported.outputs
+    files = {kind: stem.with_name(stem.name + _ENDINGS[kind]) for kind in formats}
+    nodes: list[Node] = exported.nodes() if {"numpy", "onnx"} & set(formats) else []
+    if "numpy" in files:
+        first = f"The policy of {agent.name}, {title}."
+        text, weights = as_numpy.source(agent.name, stem.name, first, agent.inputs, outputs, nodes)
+        files["numpy"].write_text(text, encoding="utf-8")
+        with files["numpy"].with_suffix(".npz").open("wb") as file:
+            np.savez(file, allow_pickle=False, **weights)  # type: ignore[arg-type]
+    if "onnx" in files:
+        files["onnx"].write_bytes(as_onnx.model(agent.name, agent.inputs, outputs, nodes).SerializeToString())
+    if "stablehlo" in files:
+        files["stablehlo"].write_bytes(as_stablehlo.serialised(exported, agent.inputs))
+    return files
+
+
+def _install(out: Path, fill: Callable[[Path], None]) -> None:
+    """Make a directory under another name, and rename it when it is whole."""
+    aside = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir()
+        fill(aside)
+        aside.rename(out)
+    except OSError as error:
+        raise RunError(f"the export to {out} failed: {durable.one_line(error)}") from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _refuse_taken(out: Path) -> None:
+    if out.is_dir() and not any(out.iterdir()):
+        return
+    if out.exists():
+        free = next(path for k in range(2, 10**6) if not (path := out.with_name(f"{out.name}-{k}")).exists())
+        raise RequestError(f"{out} exists and is not empty: choose --out {free}, or remove it")
+
+
+def _stem(name: str, taken: Sequence[str]) -> str:
+    """The agent's name as that of a module, another for each agent."""
+    stem = re.sub(r"\W", "_", name, flags=re.ASCII) or "agent"
+    stem = f"agent_{stem}" if stem[0].isdigit() or stem.startswith("__") else stem
+    while stem.lower() in {other.lower() for other in taken}:
+        stem += "_"
+    return stem
+
+
+def _described(port: Any) -> dict[str, Any]:
+    return {key: value for key, value in asdict(port).items() if key != "default"} | {
+        "optional": port.default is not None
+    }
+
+
+def _title(document: dict[str, Any]) -> str:
+    what = " on ".join(str(document[key]) for key in ("algorithm", "environment") if document[key])
+    after = f"seed {document['seed']}, after {document['step']:,} steps"
+    return f"trained with {what or 'Hamlet'} ({after})"

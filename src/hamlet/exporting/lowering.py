@@ -1,0 +1,390 @@
+"""From a traced JAX function to a graph: one rule for each primitive.
+
+A policy is traced for one observation, so that most axes have length 1. A node stands for an array without them: its
+shape broadcasts to what is left of the array's. Most reshaping and all repetition of single rows is gone with them.
+"""
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+from jax.extend import core
+
+from hamlet.exporting.graph import Graph, Node
+
+# Steps of a loop that are written out.
+_LONGEST = 64
+
+
+class Untranslatable(Exception):
+    """A primitive has no rule; the text is its name, and what about it has none."""
+
+
+Shape = tuple[int, ...]
+Rule = Callable[[Graph, Any, list[Node]], "Node | list[Node]"]
+
+
+def lower(graph: Graph, closed: core.ClosedJaxpr, inputs: Sequence[Node]) -> list[Node]:
+    """The outputs of a traced function as nodes, each of the shape that it has there.
+
+    Args:
+        graph: Where they are made.
+        closed: The function.
+        inputs: What it is applied to; each broadcasts to the shape of the argument without its axes of length 1.
+
+    Raises:
+        Untranslatable: If it uses what has no rule.
+    """
+    results = _inline(graph, closed, list(inputs))
+    shapes = [out.aval.shape for out in closed.jaxpr.outvars]
+    return [graph.reshape(_whole(graph, node, shape), shape) for node, shape in zip(results, shapes, strict=True)]
+
+
+def squeezed(shape: Shape) -> Shape:
+    """A shape without its axes of length 1."""
+    return tuple(n for n in shape if n != 1)
+
+
+def _inline(graph: Graph, closed: Any, inputs: list[Node]) -> list[Node]:
+    jaxpr = getattr(closed, "jaxpr", closed)
+    known: dict[Any, Node] = dict(zip(jaxpr.invars, inputs, strict=True))
+    for variable, value in zip(jaxpr.constvars, getattr(closed, "consts", ()), strict=True):
+        known[variable] = _constant(graph, value)
+
+    def read(one: Any) -> Node:
+        return _constant(graph, one.val) if isinstance(one, core.Literal) else known[one]
+
+    for equation in jaxpr.eqns:
+        found = _translate(graph, equation, [read(one) for one in equation.invars])
+        known.update(zip(equation.outvars, found if isinstance(found, list) else [found], strict=True))
+    return [read(one) for one in jaxpr.outvars]
+
+
+def _translate(graph: Graph, equation: Any, inputs: list[Node]) -> Node | list[Node]:
+    name = equation.primitive.name
+    for key in ("call_jaxpr", "jaxpr", "fun_jaxpr"):
+        if name != "scan" and key in equation.params:
+            if len(getattr(equation.params[key], "jaxpr", equation.params[key]).invars) != len(inputs):
+                raise Untranslatable(name)
+            return _inline(graph, equation.params[key], inputs)
+    if name in _ELEMENTWISE:
+        return graph.apply(name, *inputs)
+    if name not in _RULES:
+        raise Untranslatable(name)
+    return _RULES[name](graph, equation, inputs)
+
+
+def _constant(graph: Graph, value: Any) -> Node:
+    array = np.asarray(value)
+    return graph.constant(array.reshape(squeezed(array.shape)))
+
+
+def _whole(graph: Graph, node: Node, shape: Shape) -> Node:
+    """The node itself in the shape that it broadcasts to."""
+    return graph.broadcast(node, squeezed(shape))
+
+
+def _axes(shape: Shape, axes: Sequence[int]) -> tuple[int, ...]:
+    """Where axes of a shape stand without those of length 1, which have no place."""
+    kept = [axis for axis, n in enumerate(shape) if n != 1]
+    return tuple(kept.index(axis) for axis in axes if axis in kept)
+
+
+def _shape(equation: Any, number: int = 0) -> Shape:
+    return equation.invars[number].aval.shape
+
+
+def _out(equation: Any) -> Shape:
+    return equation.outvars[0].aval.shape
+
+
+def _same(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
+    return inputs[0]
+
+
+def _cast(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
+    return graph.cast(inputs[0], equation.params["new_dtype"])
+
+
+def _integer_power(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
+    power = equation.params["y"]
+    if power == 2:
+        return graph.apply("square", inputs[0])
+    return graph.apply("pow", inputs[0], graph.constant(np.asarray(power, inputs[0].dtype)))
+
+
+def _division(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
+    if inputs[0].dtype.kind != "f":
+        raise Untranslatable("div of whole numbers")
+    return graph.apply("div", *inputs)
+
+
+def _logic(operation: str) -> Rule:
+    def rule(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
+        if inputs[0].dtype != np.bool_:
+            raise Untranslatable(f"{operation} of whole numbers")
+        return graph.apply(operation, *inputs)
+
+    return rule
+
+
+def _select(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
+    which, *cases = inputs
+    if len(cases) != 2:
+        raise Untranslatable("select_n of more than two cases")
+    if which.is_constant and which.value.size and (which.value == which.value.flat[0]).all():
+        return cases[int(which.value.flat[0])]
+    return graph.apply("where", graph.cast(which, np.bool_), cases[1], cases[0])
+
+
+def _clamp(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
+    low, x, high = inputs
+    return graph.apply("min", graph.apply("max", x, low), high)
+
+
+def _round(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
+    if int(equation.params["rounding_method"]) != 1:
+        raise Untranslatable("round away from zero")
+    return graph.apply("round", inputs[0])
+
+
+def _broadcast(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
+    """Axes are put where they broadcast from; nothing is repeated before it must be."""
+    node, before, after = inputs[0], _shape(equation), _out(equation)
+    if not node.shape:
+        return node
+    kept = squeezed(before)
+    lengths = iter((1,) * (len(kept) - len(node.shape)) + node.shape)
+    source = dict(zip(equation.params["broadcast_dimensions"], before, strict=True))
+    placed = [
+        next(lengths) if source.get(axis, 1) != 1 else 1
+        for axis, n in enumerate(after)
+        if n != 1 or source.get(axis, 1) != 1
+    ]
+    first = next((k for k, n in enumerate(placed) if n != 1), len(placed))
+    return graph.reshape(node, tuple(placed[first:]))
+
+
+def _reshape(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
+    before, after = squeezed(_shape(equation)), squeezed(_out(equation))
+    if equation.primitive.name == "reshape" and equation.params["dimensions"] is not None:
+        raise Untranslatable("reshape in another order")
+    return inputs[0] if before == after else graph.reshape(graph.broadcast(inputs[0], before), after)
+
+
+def _transpose(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
+    order = _axes(_shape(equation), equation.params["permutation"])
+    if order == tuple(range(len(order))):
+        return inputs[0]
+    return graph.transpose(_whole(graph, inputs[0], _shape(equation)), order)
+
+
+def _reduction(operation: str) -> Rule:
+    def rule(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
+        axes = _axes(_shape(equation), equation.params["axes"])
+        if not axes:
+            return inputs[0]
+        return graph.apply(operation, _whole(graph, inputs[0], _shape(equation)), axes=axes)
+
+    return rule
+
+
+def _all_or_any(operation: str) -> Rule:
+    """Of booleans: the least, or the greatest, of them as bytes."""
+
+    def rule(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
+        numbers = _reduction(operation)(graph, equation, [graph.cast(inputs[0], np.int32)])
+        assert isinstance(numbers, Node)
+        return graph.cast(numbers, np.bool_)
+
+    return rule
+
+
+def _position(operation: str) -> Rule:
+    def rule(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
+        axes, kind = _axes(_shape(equation), equation.params["axes"]), equation.params["index_dtype"]
+        if not axes:
+            return graph.constant(np.zeros(squeezed(_out(equation)), kind))
+        node = graph.apply(operation, _whole(graph, inputs[0], _shape(equation)), axis=axes[0])
+        return graph.cast(node, kind)
+
+    return rule
+
+
+def _cumulative_sum(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
+    axes = _axes(_shape(equation), (equation.params["axis"],))
+    if equation.params["reverse"] or inputs[0].dtype.kind != "f":
+        raise Untranslatable("cumsum backwards, or of whole numbers")
+    return graph.apply("cumsum", _whole(graph, inputs[0], _shape(equation)), axis=axes[0]) if axes else inputs[0]
+
+
+def _iota(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
+    shape, axis, kind = (equation.params[key] for key in ("shape", "dimension", "dtype"))
+    along = np.arange(shape[axis]).astype(kind).reshape([-1 if k == axis else 1 for k in range(len(shape))])
+    return _constant(graph, np.broadcast_to(along, shape))
+
+
+def _join(graph: Graph, pieces: list[tuple[Node, Shape]], axis: int, out: Shape) -> Node:
+    """Pieces of known shapes beside each other along one axis, which may have length 1 in some."""
+    kept = [k for k, n in enumerate(out) if n != 1 or k == axis]
+    parts = [graph.reshape(_whole(graph, node, shape), tuple(shape[k] for k in kept)) for node, shape in pieces]
+    joined = parts[0] if len(parts) == 1 else graph.apply("concatenate", *parts, axis=kept.index(axis))
+    return graph.reshape(joined, squeezed(out))
+
+
+def _concatenate(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
+    pieces = [(node, one.aval.shape) for node, one in zip(inputs, equation.invars, strict=True)]
+    return _join(graph, pieces, equation.params["dimension"], _out(equation))
+
+
+def _stack(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
+    axis, out = equation.params["axis"], _out(equation)
+    shape = (*out[:axis], 1, *out[axis + 1 :])
+    return _join(graph, [(node, shape) for node in inputs], axis, out)
+
+
+def _cut(graph: Graph, node: Node, shape: Shape, cuts: Sequence[tuple[int, int, int]]) -> Node:
+    """From a start, up to a limit, in steps, along every axis."""
+    kept = [cut for cut, n in zip(cuts, shape, strict=True) if n != 1]
+    out = tuple(len(range(*cut)) for cut in cuts)
+    if out == tuple(shape):
+        return node
+    return graph.reshape(graph.apply("slice", _whole(graph, node, shape), cuts=tuple(kept)), squeezed(out))
+
+
+def _slice(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
+    starts, limits = equation.params["start_indices"], equation.params["limit_indices"]
+    steps = equation.params["strides"] or (1,) * len(starts)
+    return _cut(graph, inputs[0], _shape(equation), list(zip(starts, limits, steps, strict=True)))
+
+
+def _dynamic_slice(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
+    node, *starts = inputs
+    if not all(start.is_constant for start in starts):
+        raise Untranslatable("dynamic_slice at a place that is computed")
+    sizes, shape = equation.params["slice_sizes"], _shape(equation)
+    first = [min(max(int(s.value), 0), n - size) for s, n, size in zip(starts, shape, sizes, strict=True)]
+    return _cut(graph, node, shape, [(at, at + size, 1) for at, size in zip(first, sizes, strict=True)])
+
+
+def _split(graph: Graph, equation: Any, inputs: list[Node]) -> list[Node]:
+    sizes, axis, shape = equation.params["sizes"], equation.params["axis"], _shape(equation)
+    ends = np.cumsum((0, *sizes)).tolist()
+    whole = [(0, n, 1) for n in shape]
+    return [
+        _cut(graph, inputs[0], shape, [*whole[:axis], (ends[k], ends[k + 1], 1), *whole[axis + 1 :]])
+        for k in range(len(sizes))
+    ]
+
+
+def _pad(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
+    node, value = inputs
+    config, shape, out = equation.params["padding_config"], _shape(equation), _out(equation)
+    if not value.is_constant or any(before < 0 or after < 0 or inner for before, after, inner in config):
+        raise Untranslatable("pad between or below entries")
+    if shape == out:
+        return node
+    kept = [k for k, n in enumerate(out) if n != 1]
+    part = graph.reshape(_whole(graph, node, shape), tuple(shape[k] for k in kept))
+    before, after = (tuple(config[k][end] for k in kept) for end in (0, 1))
+    return graph.apply("pad", part, before=before, after=after, value=value.value.item())
+
+
+def _dot(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
+    """As a product of two matrices, or of a vector and a matrix, for every entry of the axes of a batch."""
+    (contracted, batched), out = equation.params["dimension_numbers"], _out(equation)
+    sides = []
+    for number in (0, 1):
+        shape = _shape(equation, number)
+        kept, along, batch = squeezed(shape), _axes(shape, contracted[number]), _axes(shape, batched[number])
+        free = tuple(k for k in range(len(kept)) if k not in along + batch)
+        order = (*batch, *free, *along) if number == 0 else (*batch, *along, *free)
+        node = graph.transpose(_whole(graph, inputs[number], shape), order)
+        lengths = [tuple(kept[k] for k in axes) for axes in (batch, free, along)]
+        sides.append((node, *lengths))
+    (left, batch, rows, along), (right, _, columns, _) = sides
+    if not along:
+        left = graph.reshape(left, (*batch, *rows, *(1,) * len(columns)))
+        return graph.apply("mul", left, graph.reshape(right, (*batch, *(1,) * len(rows), *columns)))
+    has_rows, has_columns = bool(rows or batch), bool(columns or batch)
+    left = graph.reshape(left, (*batch, *((prod(rows),) if has_rows else ()), prod(along)))
+    right = graph.reshape(right, (*batch, prod(along), *((prod(columns),) if has_columns else ())))
+    return graph.reshape(graph.apply("matmul", left, right), squeezed(out))
+
+
+def _scan(graph: Graph, equation: Any, inputs: list[Node]) -> list[Node]:
+    """Step by step: a policy acts once, so that a loop over time has one step."""
+    consts, carried, length = (equation.params[key] for key in ("num_consts", "num_carry", "length"))
+    if length > _LONGEST or length < 1:
+        raise Untranslatable(f"scan over {length} steps")
+    fixed, carry, rows = inputs[:consts], inputs[consts : consts + carried], inputs[consts + carried :]
+    shapes = [one.aval.shape for one in equation.invars[consts + carried :]]
+    outs: dict[int, list[Node]] = {}
+    for step in reversed(range(length)) if equation.params["reverse"] else range(length):
+        now = [
+            _cut(graph, row, shape, [(step, step + 1, 1), *((0, n, 1) for n in shape[1:])])
+            for row, shape in zip(rows, shapes, strict=True)
+        ]
+        carry_and_outs = _inline(graph, equation.params["jaxpr"], [*fixed, *carry, *now])
+        carry, outs[step] = carry_and_outs[:carried], carry_and_outs[carried:]
+    stacked = []
+    for number, one in enumerate(equation.outvars[carried:]):
+        shape = (1, *one.aval.shape[1:])
+        stacked.append(_join(graph, [(outs[step][number], shape) for step in range(length)], 0, one.aval.shape))
+    return [*carry, *stacked]
+
+
+def _branch(graph: Graph, equation: Any, inputs: list[Node]) -> list[Node]:
+    which, *rest = inputs
+    if not which.is_constant:
+        raise Untranslatable("cond on what is computed")
+    branches = equation.params["branches"]
+    return _inline(graph, branches[min(max(int(which.value), 0), len(branches) - 1)], rest)
+
+
+# Primitives that are operations of the graph under the same names.
+_ELEMENTWISE = {
+    *("neg", "exp", "log", "log1p", "expm1", "tanh", "sin", "cos", "sqrt", "rsqrt", "abs", "sign", "floor", "ceil"),
+    *("logistic", "erf", "square", "is_finite", "add", "sub", "mul", "max", "min", "pow", "rem"),
+    *("eq", "ne", "lt", "le", "gt", "ge"),
+}
+_RULES: dict[str, Rule] = {
+    "stop_gradient": _same,
+    "copy": _same,
+    "optimization_barrier": lambda graph, equation, inputs: inputs,
+    "convert_element_type": _cast,
+    "integer_pow": _integer_power,
+    "div": _division,
+    "not": _logic("not"),
+    "and": _logic("and"),
+    "or": _logic("or"),
+    "xor": _logic("xor"),
+    "select_n": _select,
+    "clamp": _clamp,
+    "round": _round,
+    "broadcast_in_dim": _broadcast,
+    "reshape": _reshape,
+    "squeeze": _reshape,
+    "expand_dims": _reshape,
+    "transpose": _transpose,
+    "reduce_sum": _reduction("reduce_sum"),
+    "reduce_max": _reduction("reduce_max"),
+    "reduce_min": _reduction("reduce_min"),
+    "reduce_prod": _reduction("reduce_prod"),
+    "reduce_and": _all_or_any("reduce_min"),
+    "reduce_or": _all_or_any("reduce_max"),
+    "argmax": _position("argmax"),
+    "argmin": _position("argmin"),
+    "cumsum": _cumulative_sum,
+    "iota": _iota,
+    "concatenate": _concatenate,
+    "stack": _stack,
+    "slice": _slice,
+    "dynamic_slice": _dynamic_slice,
+    "split": _split,
+    "pad": _pad,
+    "dot_general": _dot,
+    "scan": _scan,
+    "cond": _branch,
+}

@@ -1,0 +1,96 @@
+"""The policies of a run's agents, each as a graph and as a function."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hamlet.envs.host import AnyEnvironment
+from hamlet.envs.pettingzoo import PettingZoo
+from hamlet.errors import RequestError
+from hamlet.exporting.decision import Agent, Port, observed_type
+from hamlet.exporting.graph import Graph, Node
+from hamlet.exporting.lowering import Untranslatable, lower, squeezed
+from hamlet.networks.torso import Body
+from hamlet.roster import Roster
+
+
+@dataclass(frozen=True, eq=False)
+class Exported:
+    """One agent's policy.
+
+    Attributes:
+        agent: Whose it is.
+        outputs: What it gives.
+        actor: Its network.
+        decide: The agents' common function of network and inputs, compiled once for all of them.
+        traced: The same function, traced.
+    """
+
+    agent: Agent
+    outputs: tuple[Port, ...]
+    actor: Any
+    decide: Callable[[Any, dict[str, Any]], dict[str, Any]]
+    traced: Any
+
+    def __call__(self, *inputs: Any) -> tuple[Any, ...]:
+        """The outputs in their order, from the inputs in theirs."""
+        given = {port.name: value for port, value in zip(self.agent.inputs, inputs, strict=True)}
+        answer = self.decide(self.actor, given)
+        return tuple(answer[port.name] for port in self.outputs)
+
+    def nodes(self) -> list[Node]:
+        """The outputs as nodes of a graph, the network's numbers its constants.
+
+        Raises:
+            RequestError: If the network uses what has no translation.
+        """
+        graph = Graph()
+        ports = {port.name: graph.input(port.name, port.shape, port.dtype) for port in self.agent.inputs}
+        leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(self.actor)]
+        flat = [graph.constant(leaf.reshape(squeezed(leaf.shape))) for leaf in leaves]
+        flat += [graph.reshape(ports[name], squeezed(ports[name].shape)) for name in sorted(ports)]
+        try:
+            found = lower(graph, self.traced, flat)
+        except Untranslatable as error:
+            raise RequestError(
+                f"the network of {self.agent.name} uses {error}, which has no translation to NumPy and ONNX; "
+                "the nearest is --format stablehlo, which takes every network"
+            ) from None
+        # A dictionary's entries are traced in the order of their names.
+        by_name = dict(zip(sorted(port.name for port in self.outputs), found, strict=True))
+        return [by_name[port.name] for port in self.outputs]
+
+
+def policies(roster: Roster, actors: tuple[Any, ...], body: Body, types: tuple[str, ...]) -> Iterator[Exported]:
+    """Every agent's own policy, in the order of the groups.
+
+    Args:
+        roster: The agents.
+        actors: For every group, the stacked networks of its units.
+        body: What they are made of.
+        types: For every group, the type in which its agents are shown images.
+    """
+    for number, group in enumerate(roster.groups):
+        seen = observed_type(group.observation, types[number])
+        agents = [Agent(name, group.observation, group.action, seen, body.memory) for name in group.names]
+        decide = jax.jit(agents[0].decide)
+        single = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), actors[number])
+        traced, found = jax.make_jaxpr(decide, return_shape=True)(single, agents[0].shapes())
+        for place, agent in enumerate(agents):
+            unit = place // roster.agents_per_unit(number)
+            actor = jax.tree.map(lambda leaf, unit=unit: jnp.asarray(np.asarray(leaf)[unit]), actors[number])
+            yield Exported(agent, agent.outputs(found), actor, decide, traced)
+
+
+def image_types(env: AnyEnvironment) -> tuple[str, ...]:
+    """For every group, the type in which its agents are shown images: bytes or float32."""
+    if isinstance(env, PettingZoo):
+        return tuple(seats.observation.dtype for seats in env.plan.groups)
+    if hasattr(env, "reset"):
+        view = jax.eval_shape(env.reset, jax.random.key(0))[1]  # type: ignore[attr-defined]
+        return tuple(np.dtype(seen.dtype).name for seen in view.observation)
+    return ("float32",) * len(env.groups)

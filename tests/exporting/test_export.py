@@ -1,0 +1,331 @@
+"""Exported policies act as the run's policy does, in every format, and without Hamlet in its environment."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import export as jax_export
+
+import hamlet
+from games import MaskedRecurrent
+from hamlet.cli import main
+from hamlet.exporting.directory import write
+from hamlet.exporting.team import policies
+from hamlet.networks.actors import Deterministic, Squashed, Stochastic
+from hamlet.networks.duelling import Greedy
+from hamlet.networks.torso import Body
+from hamlet.policy import Policy
+from hamlet.roster import Group, Roster
+from hamlet.spaces import Box, Discrete, MultiDiscrete
+from hamlet.training import checkpoint, configuration
+from hamlet.training.directory import RunDirectory
+from hamlet.training.venue import venue
+
+INF = float("inf")
+NUMBERS, WIDE = Box(-INF, INF, (6,)), Box((-2.0, 0.0, -INF), (2.0, 1.0, INF), (3,))
+IMAGE, LARGE = Box(0.0, 255.0, (5, 4, 2)), Box(0.0, 255.0, (40, 36, 3))
+CHOICE, CHOICES = Discrete(3), MultiDiscrete((2, 3))
+UNEVEN, SINGLE, TABLE = Box((-1.0, -2.0), (1.0, 5.0), (2,)), Box(0.0, 1.0, (1,)), Box(-1.0, 1.0, (2, 2))
+OPEN = Box(-INF, INF, (2,))
+MEMORY, RUNNING = Body(hidden=(16,), memory=8), Body(hidden=(16,), normalise=True)
+PLAIN, SQUASHED = Body(hidden=(16,), plain=True), Body(hidden=(16,), squash=True)
+FORMATS = ["numpy", "stablehlo", *(["onnx"] if importlib.util.find_spec("onnx") else [])]
+DOCUMENT = {"run": "r", "algorithm": "happo", "environment": "x", "seed": 0, "step": 10, "versions": {"hamlet": "0"}}
+
+# Actors, bodies, and for every group of unlike agents what it sees and does: every kind of each among them.
+TEAMS = {
+    "memory": (Stochastic(), MEMORY, [(NUMBERS, CHOICE, 2), (CHOICES, UNEVEN, 1), (IMAGE, CHOICES, 1)]),
+    "running": (Stochastic(), RUNNING, [(NUMBERS, CHOICES, 1), (WIDE, TABLE, 1), (CHOICE, OPEN, 1)]),
+    "squashed": (Squashed(), RUNNING, [(NUMBERS, UNEVEN, 1), (CHOICE, CHOICES, 1), (WIDE, SINGLE, 1)]),
+    "deterministic": (Deterministic(), PLAIN, [(NUMBERS, UNEVEN, 2), (IMAGE, SINGLE, 1)]),
+    "greedy": (Greedy(width=16), RUNNING, [(NUMBERS, CHOICE, 1), (CHOICES, Discrete(2), 1)]),
+}
+
+
+def moved(network, seed):
+    """A network far from its first weights, which has seen something where it keeps count of that."""
+    random = np.random.default_rng(seed)
+    network = jax.tree.map(lambda leaf: leaf + 0.3 * random.standard_normal(leaf.shape).astype(np.float32), network)
+    torso = (lambda n: n.torso) if hasattr(network, "torso") else (lambda n: n.network.torso)
+    if torso(network).running is None:
+        return network
+    scale = random.uniform(0.5, 2.0, torso(network).running.variance.shape).astype(np.float32)
+    seen = lambda n: (torso(n).running.variance, torso(n).running.count)  # noqa: E731
+    return eqx.tree_at(seen, network, (jnp.asarray(scale), jnp.float32(100.0)))
+
+
+def team(kind, body, groups, sharing="none"):
+    """A team of unlike agents with weights drawn at random, as training has it."""
+    names = lambda g, count: tuple(f"agent_{g}_{k}" for k in range(count))  # noqa: E731
+    roster = Roster(tuple(Group(names(g, count), o, a) for g, (o, a, count) in enumerate(groups)), sharing)
+    actors = []
+    for g, (seen, action, _) in enumerate(groups):
+        units = [kind.create(jax.random.key(g), seen, action, body)] * roster.units_in(g)
+        units = [moved(unit, 10 * g + k) for k, unit in enumerate(units)]
+        actors.append(jax.tree.map(lambda *leaves: jnp.stack(leaves), *units))
+    return roster, tuple(actors)
+
+
+def seen(space, random):
+    """An observation as an environment gives it."""
+    if isinstance(space, Box):
+        return random.integers(0, 256, space.shape).astype(np.float32) if len(space.shape) == 3 else draw(random, space)
+    return random.integers(space.n if isinstance(space, Discrete) else space.sizes)
+
+
+def draw(random, space):
+    return 3 * random.standard_normal(space.shape)  # float64, as many environments
+
+
+def available(space, random):
+    """Some choices of every component, or None where there are none to take away."""
+    if isinstance(space, Box):
+        return None
+    sizes = space.sizes if isinstance(space, MultiDiscrete) else (space.n,)
+    rows = [random.random(size) < 0.5 for size in sizes]
+    for row in rows:
+        row[random.integers(len(row))] = True
+    return np.concatenate(rows)
+
+
+def in_numpy(out, entry):
+    spec = importlib.util.spec_from_file_location("exported", out / entry["files"]["numpy"])
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.Policy().act
+
+
+def in_onnx(out, entry):
+    """An onnxruntime session that is given no more than it must be."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(out / entry["files"]["onnx"], options)
+    kinds = {port["name"]: port["dtype"] for port in entry["inputs"]}
+    kept, names = {}, [port["name"] for port in entry["outputs"]]
+
+    def act(observation, mask=None):
+        given = {"observation": observation} if mask is None else {"observation": observation, "available": mask}
+        found = session.run(None, {name: np.asarray(x, kinds[name]) for name, x in (given | kept).items()})
+        if "next_memory" in names:
+            kept["memory"] = found[names.index("next_memory")]
+        return found[0]
+
+    return act
+
+
+def in_stablehlo(out, entry):
+    policy = jax_export.deserialize(bytearray((out / entry["files"]["stablehlo"]).read_bytes()))
+    call = jax.jit(policy.call)
+    kept = {port["name"]: np.zeros(port["shape"], port["dtype"]) for port in entry["inputs"]}
+    names = [port["name"] for port in entry["outputs"]]
+
+    def act(observation, mask=None):
+        everything = np.ones_like(kept["available"]) if "available" in kept else None
+        kept.update({"observation": observation, "available": everything if mask is None else mask})
+        found = call(*(np.asarray(kept[p["name"]], p["dtype"]) for p in entry["inputs"]))
+        if "next_memory" in names:
+            kept["memory"] = found[names.index("next_memory")]
+        return np.asarray(found[0])
+
+    return act
+
+
+READERS = {"numpy": in_numpy, "onnx": in_onnx, "stablehlo": in_stablehlo}
+
+
+def compare(out, roster, actors, body, formats, steps=5):
+    """Play an episode of drawn observations, with masks in every second step, by the policy and by the files."""
+    write(out, policies(roster, actors, body, ("float32",) * len(roster.groups)), DOCUMENT, formats, None)
+    agents = json.loads((out / "manifest.json").read_text())["agents"]
+    assert tuple(agents) == roster.names
+    original, random = Policy(roster, actors, body), np.random.default_rng(5)
+    readers = {(kind, name): READERS[kind](out, entry) for kind in formats for name, entry in agents.items()}
+    spaces = {name: group for group in roster.groups for name in group.names}
+    for step in range(steps):
+        observations = {name: seen(group.observation, random) for name, group in spaces.items()}
+        masks = {name: available(group.action, random) for name, group in spaces.items()}
+        masks = {name: mask for name, mask in masks.items() if mask is not None and step % 2}
+        wanted = original.act(observations, available=masks)
+        for (kind, name), act in readers.items():
+            found = act(observations[name], *([masks[name]] if name in masks else []))
+            assert np.shape(found) == np.shape(wanted[name]) and spaces[name].action.contains(found), (kind, name)
+            np.testing.assert_allclose(found, wanted[name], rtol=1e-5, atol=1e-5, err_msg=f"{kind} {name}")
+    return agents
+
+
+@pytest.mark.parametrize("name", TEAMS)
+def test_the_files_of_unlike_agents_act_as_the_team_does_over_an_episode_with_memory_and_masks(name, tmp_path):
+    kind, body, groups = TEAMS[name]
+    formats = [kind for kind in FORMATS if kind != "stablehlo" or name == "memory"]
+    agents = compare(tmp_path, *team(kind, body, groups), body, formats)
+    outputs = {port["name"] for entry in agents.values() for port in entry["outputs"]}
+    assert ("next_memory" in outputs) == (body.memory > 0)
+
+
+def test_agents_that_share_their_parameters_each_have_them(tmp_path):
+    agents = compare(tmp_path, *team(Stochastic(), MEMORY, [(NUMBERS, CHOICE, 2)], "group"), MEMORY, ["numpy"])
+    weights = [(tmp_path / "policies" / f"{entry['file']}.npz").read_bytes() for entry in agents.values()]
+    assert weights[0] == weights[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("body", [MEMORY, RUNNING, PLAIN, SQUASHED], ids=["memory", "running", "plain", "squashed"])
+@pytest.mark.parametrize(
+    "kind", [Stochastic(), Deterministic(), Squashed(), Greedy(width=16)], ids=lambda kind: type(kind).__name__
+)
+def test_every_kind_of_actor_torso_observation_and_action_in_every_format(kind, body, tmp_path):
+    groups = []
+    for observation in (NUMBERS, WIDE, CHOICE, CHOICES, IMAGE, LARGE):
+        for action in (CHOICE, CHOICES, UNEVEN, SINGLE, TABLE, OPEN):
+            try:
+                kind.create(jax.random.key(0), observation, action, body)
+            except hamlet.RequestError:
+                continue
+            groups.append((observation, action, 1))
+    if not groups:
+        assert (type(kind), body) == (Greedy, MEMORY)
+        return
+    for number, group in enumerate(groups):
+        (tmp_path / str(number)).mkdir()
+        compare(tmp_path / str(number), *team(kind, body, [group]), body, FORMATS)
+
+
+def begun(path, algorithm, env, name):
+    """A run that was never trained, without the time that takes."""
+    declared = {"algorithm": configuration.encode(algorithm), "environment": configuration.encode(env)}
+    labels = {"steps": 10, "seed": 3, "algorithm_name": "happo", "environment_name": name, "preset": None}
+    run = RunDirectory.create(path, declared | labels)
+    checkpoint.save(run.checkpoints, venue(env).begin(algorithm)(3), step=0)
+    return path
+
+
+@pytest.fixture(scope="module")
+def spread(tmp_path_factory):
+    """A run on discrete spread."""
+    algorithm = hamlet.algorithms.happo(hidden=(16,), copies=2, steps_per_rollout=10)
+    env = hamlet.envs.make("mpe/simple_spread", continuous=False, agents=2, max_steps=6)
+    return begun(tmp_path_factory.mktemp("runs") / "spread", algorithm, env, "mpe/simple_spread")
+
+
+def test_an_export_plays_in_its_environment_where_hamlet_and_jax_cannot_be_imported(spread, tmp_path, capsys):
+    pytest.importorskip("mpe2")
+    assert main(["export", str(spread), "--out", str(tmp_path / "out"), "--format", "numpy"]) == 0
+    assert "4 files of numpy" in capsys.readouterr().out
+    program = (tmp_path / "out" / "play.py").read_text()
+    assert len([line for line in program.splitlines() if line]) <= 10
+    assert program in (tmp_path / "out" / "README.md").read_text()
+    blocked = "import runpy, sys; sys.modules['hamlet'] = sys.modules['jax'] = None; runpy.run_path('play.py')"
+    said = subprocess.run([sys.executable, "-c", blocked], cwd=tmp_path / "out", capture_output=True, text=True)
+    assert said.returncode == 0, said.stderr
+    from mpe2 import simple_spread_v3
+
+    env, policy, total = simple_spread_v3.parallel_env(N=2, max_cycles=6), hamlet.load_policy(spread), 0.0
+    observations, _ = env.reset(seed=0)
+    while env.agents:
+        observations, rewards, *_ = env.step(policy.act(observations))
+        total += sum(rewards.values())
+    assert said.stdout == f"the team's return is {total:.2f}\n"
+
+
+def test_the_manifest_and_the_readme_say_what_every_agent_takes_and_gives(tmp_path):
+    env = MaskedRecurrent()
+    algorithm = hamlet.algorithms.happo(hidden=(16,), memory=8, chunk=5, copies=2, steps_per_rollout=10)
+    run = begun(tmp_path / "run", algorithm, env, "masked")
+    out = hamlet.export(run, formats=["numpy"])
+    assert out == run / "export"
+    assert {path.name for path in out.iterdir()} == {"README.md", "manifest.json", "policies"}
+    document = json.loads((out / "manifest.json").read_text())
+    assert (document["format"], document["seed"], document["step"]) == (1, 3, 0)
+    assert list(document["agents"]) == ["chooser_0", "chooser_1", "mover_0"]
+    chooser, mover = document["agents"]["chooser_0"], document["agents"]["mover_0"]
+    ports = lambda entry, way: [(p["name"], p["dtype"], p["shape"]) for p in entry[way]]  # noqa: E731
+    memory = ("memory", "float32", [8])
+    assert ports(chooser, "inputs") == [("observation", "float32", [6]), ("available", "bool", [3]), memory]
+    assert ports(chooser, "outputs") == [
+        ("action", "int32", []),
+        ("next_memory", "float32", [8]),
+        ("log_probs", "float32", [3]),
+    ]
+    assert ports(mover, "inputs") == [("observation", "float32", [5]), memory]
+    assert [name for name, *_ in ports(mover, "outputs")] == ["action", "next_memory", "mean", "std"]
+    assert [p["optional"] for p in chooser["inputs"]] == [False, True, True]
+    text = (out / "README.md").read_text()
+    for entry in (chooser, mover):
+        for port in entry["inputs"] + entry["outputs"]:
+            assert f"`{port['name']}` | {port['dtype']} |" in text and port["says"] in text
+
+
+WRONG = [
+    (["export"], "RUN is missing"),
+    (["export", "nothing"], "nothing does not exist"),
+    (["export", "RUN", "--format", "onx"], "the nearest is 'onnx'"),
+    (["export", "RUN", "--format", "numpy,pickle"], "there is no format 'pickle'"),
+    (["export", "RUN", "--format", ""], "there is no format to write"),
+    (["export", "RUN", "--out", "full"], "full-2"),
+    (["export", "RUN", "--outt", "x"], "nearest is --out "),
+]
+
+
+@pytest.mark.parametrize(("argv", "said"), WRONG, ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+def test_a_wrong_request_is_refused_in_a_line_before_anything_is_written(
+    argv, said, spread, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").write_text("")
+    before = sorted(tmp_path.rglob("*"))
+    assert main([str(spread) if word == "RUN" else word for word in argv]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("hamlet: ") and err.count("\n") == 1 and said in err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_without_the_package_onnx_is_refused_by_name_and_the_others_are_not(spread, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    assert main(["export", str(spread), "--out", str(tmp_path / "a")]) == 2
+    assert 'pip install "hamlet[export]"' in capsys.readouterr().err
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_run_without_a_checkpoint_is_a_failure_that_leaves_nothing(tmp_path, capsys):
+    algorithm = hamlet.algorithms.happo(hidden=(16,), copies=2, steps_per_rollout=10)
+    declared = {"algorithm": algorithm, "environment": hamlet.envs.make("mpe/simple_spread")}
+    config = {name: configuration.encode(value) for name, value in declared.items()}
+    RunDirectory.create(tmp_path / "run", config)
+    assert main(["export", str(tmp_path / "run"), "--out", str(tmp_path / "out"), "--format", "numpy"]) == 1
+    assert "no good checkpoint" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+class Ranked(eqx.Module):
+    """An actor that acts by the rank of what it sees, which has no translation."""
+
+    inner: eqx.Module
+
+    def __call__(self, observation, memory, start, available=None):
+        return self.inner(jnp.sort(observation), memory, start, available)
+
+
+def test_a_primitive_without_translation_is_refused_by_name_and_goes_as_stablehlo(tmp_path):
+    roster, (actor,) = team(Stochastic(), RUNNING, [(NUMBERS, CHOICE, 1)])
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(hamlet.RequestError, match=r"agent_0_0 uses sort, .* nearest is --format stablehlo"):
+        compare(tmp_path / "a", roster, (Ranked(actor),), RUNNING, ["numpy"])
+    compare(tmp_path / "b", roster, (Ranked(actor),), RUNNING, ["stablehlo"])
+
+
+def test_files_of_another_policy_are_not_handed_over(tmp_path, monkeypatch):
+    from hamlet.exporting import graph
+
+    monkeypatch.setitem(graph.OPERATIONS, "tanh", "np.sin({0})")
+    roster, actors = team(Deterministic(), PLAIN, [(NUMBERS, UNEVEN, 1)])
+    with pytest.raises(hamlet.RunError, match="differs from the policy of agent_0_0"):
+        compare(tmp_path, roster, actors, PLAIN, ["numpy"])
