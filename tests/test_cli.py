@@ -23,6 +23,7 @@ from hamlet.training import checkpoint
 
 TASK = ["happo", "mpe/simple_spread"]
 SMALL = ["--hidden", "16", "--copies", "4", "--steps-per-rollout", "25", "--epochs", "1", "--critic-epochs", "1"]
+SMALL += ["--evaluate-episodes", "0"]
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +108,9 @@ WRONG = [
     (train("--seed", "-1"), "nearest is 0"),
     (train("--seed", "4294967295", "--seeds", "2"), "nearest is 4294967294"),
     (train("--checkpoint-every", "0"), "--checkpoint-every must be at least 1"),
+    (train("--evaluate-every", "0"), "--evaluate-every must be at least 1"),
+    (train("--evaluate-episodes", "-1"), "--evaluate-episodes must be at least 0"),
+    (train("--evaluate-mode", "random"), "deterministic"),
     (train("--minibatches", "3"), "nearest is 2"),
     (train("--preset", "paper/mp"), "'paper/mpe'"),
     (train("--init-from", "nothing"), "nothing does not exist"),

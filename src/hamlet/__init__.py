@@ -40,20 +40,23 @@ __all__ = [
 ]
 
 
-def evaluate(run: str | Path, *, episodes: int = 100, seed: int = 1, deterministic: bool = True) -> Evaluation:
-    """Play whole episodes with a run's newest good checkpoint.
+def evaluate(
+    run: str | Path, *, episodes: int = 100, seed: int = 1, deterministic: bool = True, best: bool = False
+) -> Evaluation:
+    """Play whole episodes with a run's newest good checkpoint, or with its best policy.
 
     Args:
         run: The directory of a run.
         episodes: How many.
         seed: From which they are drawn.
         deterministic: The likeliest actions rather than samples.
+        best: The best of the policies that were evaluated while it trained.
 
     Raises:
-        RequestError: If there is no run.
+        RequestError: If there is no run, or it has no best policy and that is asked for.
         RunError: If it has no good checkpoint.
     """
-    return Run(Path(run)).evaluate(episodes, seed, "deterministic" if deterministic else "stochastic")
+    return Run(Path(run)).evaluate(episodes, seed, "deterministic" if deterministic else "stochastic", best=best)
 
 
 def export(

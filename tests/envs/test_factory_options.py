@@ -13,6 +13,7 @@ from hamlet.errors import RequestError
 from hamlet.training.configuration import encode
 
 SMALL = ["--hidden", "16", "--copies", "4", "--steps-per-rollout", "8", "--epochs", "1", "--critic-epochs", "1"]
+SMALL += ["--evaluate-episodes", "0"]
 
 
 def asked(factory, *words):

@@ -58,7 +58,7 @@ def test_the_share_that_is_left_falls_evenly_from_one_to_one_iteration_of_the_wh
 
 @pytest.mark.slow
 def test_a_run_that_was_cut_goes_on_to_the_same_bits_and_a_longer_one_at_the_rate_of_the_longer(tmp_path):
-    settings = {"checkpoint_every": BATCH, "quiet": True}
+    settings = {"checkpoint_every": BATCH, "quiet": True, "evaluate_episodes": 0}
     algorithm = declared("happo", epochs=1, learning_rate_decay="linear")
     whole = hamlet.train(algorithm, Pot(), steps=4 * BATCH, out=tmp_path / "whole", **settings)
     end = whole.training()

@@ -48,7 +48,8 @@ def nothing_stays_open():
 
 
 def train(env, path, *, algorithm=None, iterations=4, **options):
-    return hamlet.train(algorithm or declared(), env, steps=iterations * BATCH, out=path, quiet=True, **options)
+    options = {"quiet": True, "evaluate_episodes": 0} | options
+    return hamlet.train(algorithm or declared(), env, steps=iterations * BATCH, out=path, **options)
 
 
 @pytest.fixture(scope="module")
@@ -159,11 +160,12 @@ def test_games_that_cannot_be_put_back_begin_their_next_episodes_and_the_run_say
 
 @pytest.mark.slow
 def test_several_seeds_through_one_program_are_what_each_is_alone(tmp_path):
+    from hamlet.training.protocol import Asked
     from hamlet.training.run import train_seeds
 
     env, steps = OnHost(Slide()), 2 * BATCH
     paths = {seed: tmp_path / str(seed) for seed in (1, 2)}
-    runs = train_seeds(declared(), env, seeds=paths, steps=steps, labels={}, quiet=True)
+    runs = train_seeds(declared(), env, seeds=paths, steps=steps, labels={}, asked=Asked(episodes=0), quiet=True)
     alone = train(env, tmp_path / "alone", iterations=2, seed=2)
     assert same(runs[1].training(), alone.training()) and not same(runs[0].training(), alone.training())
 
@@ -173,7 +175,7 @@ def test_copies_that_contradict_are_refused_and_a_name_takes_those_of_the_enviro
     with pytest.raises(hamlet.RequestError, match=r"declared with copies=4 and the environment with copies=3"):
         train(three, tmp_path / "a")
     assert not (tmp_path / "a").exists()
-    run = hamlet.train("maa2c", three, steps=1, out=tmp_path / "b", quiet=True)
+    run = hamlet.train("maa2c", three, steps=1, out=tmp_path / "b", quiet=True, evaluate_episodes=0)
     assert run.algorithm.sampling.copies == 3
 
 

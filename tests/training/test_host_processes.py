@@ -45,7 +45,9 @@ def gone(pids):
 def train(path, *, processes=2, iterations=3):
     env = from_pettingzoo("doubles:Mortal", copies=COPIES, processes=processes)
     algorithm = hamlet.algorithms.happo(hidden=(16,), copies=COPIES, steps_per_rollout=STEPS)
-    return hamlet.train(algorithm, env, steps=iterations * BATCH, out=path, quiet=True, checkpoint_every=BATCH)
+    return hamlet.train(
+        algorithm, env, steps=iterations * BATCH, out=path, quiet=True, checkpoint_every=BATCH, evaluate_episodes=0
+    )
 
 
 def test_a_worker_that_is_killed_is_counted_and_told_and_the_run_goes_on(tmp_path, monkeypatch, capsys):
@@ -80,7 +82,7 @@ from hamlet.envs import from_pettingzoo
 if __name__ == "__main__":
     env = from_pettingzoo("doubles:Mortal", copies=4, processes=2)
     algorithm = hamlet.algorithms.happo(hidden=(16,), copies=4, steps_per_rollout=8)
-    hamlet.train(algorithm, env, steps=10**7, out=sys.argv[1], quiet=True, checkpoint_every=32)
+    hamlet.train(algorithm, env, steps=10**7, out=sys.argv[1], quiet=True, checkpoint_every=32, evaluate_episodes=0)
 """
 
 

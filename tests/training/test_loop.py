@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -18,7 +19,8 @@ import hamlet
 import offpolicy
 from games import Pot
 from hamlet.algorithms import ALGORITHMS
-from hamlet.training import checkpoint
+from hamlet.training import checkpoint, recorded
+from hamlet.training.metrics import Metrics
 from hamlet.training.run import Run
 from pieces import same
 
@@ -31,19 +33,21 @@ def declared(name, **settings):
     return hamlet.algorithms.make(name, **size, **settings)
 
 
+train = partial(hamlet.train, quiet=True, evaluate_episodes=0)
+
+
 def finite(run):
     return all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves(run.training().learner))
 
 
 def test_rewards_that_are_no_number_stop_the_run_with_what_who_when_where_and_what_is_left(tmp_path):
     with pytest.raises(hamlet.RunError) as stopped:
-        hamlet.train(
+        train(
             declared("happo"),
             Pot(broken_above=3.2),
             steps=100 * BATCH,
             out=tmp_path / "a",
             checkpoint_every=BATCH,
-            quiet=True,
         )
     line = str(stopped.value)
     said = re.fullmatch(
@@ -64,16 +68,16 @@ def test_parameters_that_overflow_in_the_last_step_of_an_iteration_are_never_sav
     with pytest.raises(
         hamlet.RunError, match=r"tensor learner\.team\.actors.* is not finite after iteration 1.*no checkpoint yet"
     ):
-        hamlet.train(wild, Pot(), steps=10 * BATCH, out=tmp_path / "a", checkpoint_every=BATCH, quiet=True)
+        train(wild, Pot(), steps=10 * BATCH, out=tmp_path / "a", checkpoint_every=BATCH)
     assert checkpoint.steps(tmp_path / "a" / "checkpoints") == []
 
 
 def test_a_team_is_not_trained_on_rewards_that_only_change_hands_and_ippo_is(tmp_path):
     game = Pot(constant_sum=True)
     with pytest.raises(hamlet.RequestError, match=r"sum to a constant.*use matrl or ippo"):
-        hamlet.train(declared("happo"), game, steps=2 * BATCH, out=tmp_path / "a", quiet=True)
+        train(declared("happo"), game, steps=2 * BATCH, out=tmp_path / "a")
     assert not (tmp_path / "a").exists()
-    run = hamlet.train(declared("ippo"), game, steps=2 * BATCH, out=tmp_path / "b", quiet=True)
+    run = train(declared("ippo"), game, steps=2 * BATCH, out=tmp_path / "b")
     assert int(run.training().iteration) == 2
 
 
@@ -81,12 +85,12 @@ def test_a_team_is_not_trained_on_rewards_that_only_change_hands_and_ippo_is(tmp
 def test_a_checkpoint_is_written_at_least_every_twentieth_of_a_run(tmp_path, monkeypatch, total):
     saved = [0]
     monkeypatch.setattr(checkpoint, "save", lambda *_, step, **__: saved.append(step // BATCH))
-    hamlet.train(declared("mappo"), Pot(), steps=total * BATCH, out=tmp_path / "a", quiet=True)
+    train(declared("mappo"), Pot(), steps=total * BATCH, out=tmp_path / "a")
     assert saved[-1] == total and np.diff(saved).max() <= max(1, total / 20)
 
 
 def test_checkpoints_stand_where_they_were_asked_for_and_two_are_kept(tmp_path):
-    hamlet.train(declared("mappo"), Pot(), steps=11 * BATCH, out=tmp_path / "a", checkpoint_every=4 * BATCH, quiet=True)
+    train(declared("mappo"), Pot(), steps=11 * BATCH, out=tmp_path / "a", checkpoint_every=4 * BATCH)
     assert checkpoint.steps(tmp_path / "a" / "checkpoints") == [8 * BATCH, 11 * BATCH]
 
 
@@ -95,16 +99,16 @@ def test_minibatches_that_do_not_divide_a_batch_are_refused_with_the_nearest(tmp
         with pytest.raises(
             hamlet.RequestError, match=f"{flag} 7 does not divide a batch of 32 sequences; the nearest is 8"
         ):
-            hamlet.train(declared("happo", **settings), Pot(), steps=BATCH, out=tmp_path / "a", quiet=True)
+            train(declared("happo", **settings), Pot(), steps=BATCH, out=tmp_path / "a")
     with pytest.raises(hamlet.RequestError, match="--chunk 5 does not divide --steps-per-rollout 8; try 4"):
-        hamlet.train(declared("happo", memory=8, chunk=5), Pot(), steps=BATCH, out=tmp_path / "a", quiet=True)
+        train(declared("happo", memory=8, chunk=5), Pot(), steps=BATCH, out=tmp_path / "a")
     assert not (tmp_path / "a").exists()
 
 
 def test_a_run_begun_from_another_has_its_weights_and_nothing_else(tmp_path):
-    first = hamlet.train(declared("mappo"), Pot(), steps=2 * BATCH, out=tmp_path / "a", quiet=True)
+    first = train(declared("mappo"), Pot(), steps=2 * BATCH, out=tmp_path / "a")
     still = declared("mappo", learning_rate=0.0, critic_learning_rate=0.0)
-    second = hamlet.train(still, Pot(), steps=BATCH, out=tmp_path / "b", seed=5, init_from=tmp_path / "a", quiet=True)
+    second = train(still, Pot(), steps=BATCH, out=tmp_path / "b", seed=5, init_from=tmp_path / "a")
     old, new = first.training().learner, second.training().learner
     assert same(old.team.actors, new.team.actors) and same(old.critic.networks, new.critic.networks)
     counts = [leaf for leaf in jax.tree.leaves(new.team.states) if jnp.issubdtype(leaf.dtype, jnp.integer)]
@@ -112,7 +116,7 @@ def test_a_run_begun_from_another_has_its_weights_and_nothing_else(tmp_path):
     assert int(second.training().iteration) == 1
     with pytest.raises(hamlet.RequestError, match="have other shapes"):
         wide = hamlet.algorithms.mappo(hidden=(8,), copies=COPIES, steps_per_rollout=STEPS)
-        hamlet.train(wide, Pot(), steps=BATCH, out=tmp_path / "c", init_from=tmp_path / "a", quiet=True)
+        train(wide, Pot(), steps=BATCH, out=tmp_path / "c", init_from=tmp_path / "a")
 
 
 SCRIPT = """
@@ -128,7 +132,8 @@ else:
     algorithm, game = offpolicy.tried(name) if name in offpolicy.NAMES else (
         hamlet.algorithms.make(name, hidden=(16,), copies=4, steps_per_rollout=8), Pot()
     )
-    hamlet.train(algorithm, game, steps=steps, seed=3, out=path, checkpoint_every=10 * 32, quiet=True)
+    points = {"evaluate_every": 7 * 32, "evaluate_episodes": 8}
+    hamlet.train(algorithm, game, steps=steps, seed=3, out=path, checkpoint_every=10 * 32, quiet=True, **points)
 """
 
 
@@ -164,6 +169,18 @@ def killed_and_resumed(name, path, steps, kills, seed):
         return
 
 
+def evaluated(run):
+    """Every point, the best policy, and the absolute metric."""
+    with Metrics(run.directory.metrics) as metrics:
+        points = metrics.evaluations()
+        np.testing.assert_allclose(metrics.read("evaluation/return")[1], points.team.mean(1), rtol=1e-12)
+    assert points.steps.tolist() == [*range(7 * BATCH, run.directory.config()["steps"], 7 * BATCH), *points.steps[-1:]]
+    actors, step = run.actors(best=True)
+    assert step == points.steps[points.team.mean(1).argmax()]
+    [absolute] = recorded.points(run.directory)
+    return points.steps.tolist(), points.returns.tolist(), step, [a.tolist() for a in jax.tree.leaves(actors)], absolute
+
+
 @pytest.mark.parametrize(
     ("name", "kills"),
     [("happo", 2), ("hatd3", 2), *(pytest.param(name, 20, marks=pytest.mark.slow) for name in ALGORITHMS)],
@@ -171,11 +188,13 @@ def killed_and_resumed(name, path, steps, kills, seed):
 def test_a_run_killed_at_any_moment_and_resumed_ends_in_the_bits_of_one_that_never_was(tmp_path, name, kills):
     steps = (60 if kills == 2 else 600) * BATCH
     algorithm, game = offpolicy.tried(name) if name in offpolicy.NAMES else (declared(name), Pot())
-    whole = hamlet.train(
-        algorithm, game, steps=steps, seed=3, out=tmp_path / "a", checkpoint_every=10 * BATCH, quiet=True
-    )
+    settings = {"steps": steps, "seed": 3, "checkpoint_every": 10 * BATCH}
+    points = {"evaluate_every": 7 * BATCH, "evaluate_episodes": 8}
+    plain = train(algorithm, game, out=tmp_path / "plain", **settings)
+    whole = train(algorithm, game, out=tmp_path / "a", **settings | points)
     killed_and_resumed(name, tmp_path / "b", steps, kills, seed=1)
     killed = Run(tmp_path / "b")
-    assert same(whole.training(), killed.training())
+    assert same(plain.training(), whole.training()) and same(whole.training(), killed.training())
+    assert evaluated(whole) == evaluated(killed)
     if name in offpolicy.NAMES:
         assert same(offpolicy.remembered(whole), offpolicy.remembered(killed))

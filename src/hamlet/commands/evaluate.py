@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hamlet.commands.options import Command, Group
 from hamlet.errors import RequestError, RunError
@@ -25,12 +26,14 @@ class EvaluateOptions:
         episodes: Whole episodes to play.
         seed: From which they are drawn.
         stochastic: Sample actions instead of taking the likeliest.
+        best: Judge the best of the policies that were evaluated while the run trained, not its newest.
         json: Print one JSON object, with the return of every episode.
     """
 
     episodes: int = 100
     seed: int = 1
     stochastic: bool = False
+    best: bool = False
     json: bool = False
 
 
@@ -53,7 +56,7 @@ def main(argv: Sequence[str]) -> int:
     check_seed(options.seed)
     run = find_run(path)
     mode = "stochastic" if options.stochastic else "deterministic"
-    judgement = judge.judge(run, episodes=options.episodes, seed=options.seed, mode=mode)
+    judgement = judge.judge(run, episodes=options.episodes, seed=options.seed, mode=mode, best=options.best)
     if options.json:
         print(json.dumps(_as_json(path, judgement)))
     else:
@@ -86,16 +89,24 @@ def check_seed(seed: int, count: int = 1) -> None:
         raise RequestError(f"--seed must lie between 0 and {_MOST_SEEDS - count}, not at {seed}; the nearest is {near}")
 
 
-def comparison(judgement: judge.Judgement) -> str:
-    """Two lines: the policy, and random play."""
+def comparison(judgement: judge.Judgement, absolute: dict[str, Any] | None = None) -> str:
+    """Lines of the policy, of random play and, where there is one, of the run's absolute metric."""
     evaluation, random = judgement.evaluation, judgement.random
-    numbers = [f"{one.mean:.2f} ± {one.standard_error:.2f}" for one in (evaluation, random)]
+    pairs = [(one.mean, one.standard_error) for one in (evaluation, random)]
+    pairs += [] if absolute is None else [(float(absolute["mean"]), float(absolute["standard_error"]))]
+    numbers = [f"{mean:.2f} ± {error:.2f}" for mean, error in pairs]
     width = max(map(len, numbers))
     episodes = f"{len(evaluation.returns)} episode" + ("s" if len(evaluation.returns) > 1 else "")
-    return (
+    lines = (
         f"{numbers[0]:>{width}}  mean team return ± standard error at step {judgement.step:,}\n"
         f"{'':{width}}  ({episodes}, {evaluation.mode} policy, seed {evaluation.seed})\n"
         f"{numbers[1]:>{width}}  random play, same first states"
+    )
+    if absolute is None:
+        return lines
+    return (
+        f"{lines}\n{numbers[2]:>{width}}  the best policy, of step {absolute['step']:,}\n"
+        f"{'':{width}}  ({absolute['episodes']} episodes, {absolute['mode']} policy, seed {absolute['seed']})"
     )
 
 

@@ -18,6 +18,7 @@ from hamlet.learners import Algorithm
 from hamlet.training import configuration
 from hamlet.training.directory import CONFIGURATION
 from hamlet.training.durable import one_line
+from hamlet.training.protocol import EPISODES, Asked
 from hamlet.training.venue import venue
 
 
@@ -33,6 +34,9 @@ class TrainOptions:
         preset: A table of hyperparameters, or "none" for the algorithm's own defaults; `hamlet list presets`.
         from_: Repeat the run that has this config.json, instead of ALGORITHM and ENV.
         checkpoint_every: Environment steps between checkpoints. Without it, 5 % of the run or two minutes.
+        evaluate_every: Environment steps between evaluations. Without it, at most 50 that add 5 % of steps, at least 5.
+        evaluate_episodes: Whole episodes of each evaluation; 0 for none. They change nothing of what is trained.
+        evaluate_mode: Whether they take the likeliest actions or sample them.
         init_from: A run whose networks, of the same shapes, to begin with.
         device: Where to compute. Without it, where JAX prefers.
         tensorboard: Write event files for TensorBoard into the run's directory.
@@ -47,6 +51,9 @@ class TrainOptions:
     preset: str | None = None
     from_: Path | None = None
     checkpoint_every: Steps | None = None
+    evaluate_every: Steps | None = None
+    evaluate_episodes: int = EPISODES
+    evaluate_mode: Literal["deterministic", "stochastic"] = "deterministic"
     init_from: Path | None = None
     device: Literal["cpu", "gpu", "tpu"] | None = None
     tensorboard: bool = False
@@ -62,6 +69,12 @@ class Request:
     environment: AnyEnvironment
     labels: dict[str, Any]
     options: TrainOptions
+
+    @property
+    def evaluation(self) -> Asked:
+        """How the run is to be evaluated while it trains."""
+        options = self.options
+        return Asked(every=options.evaluate_every, episodes=options.evaluate_episodes, mode=options.evaluate_mode)
 
 
 USAGE = "hamlet train"
@@ -160,6 +173,8 @@ def _repeat(argv: Sequence[str]) -> Request:
         config = json.loads(path.read_text(encoding="utf-8"))
         algorithm, env = configuration.decode(config["algorithm"]), configuration.decode(config["environment"])
         own = {name: config[name] for name in ("steps", "seed", "checkpoint_every", "init_from")}
+        kept = config.get("evaluation", {})
+        own |= {f"evaluate_{name}": kept[name] for name in ("every", "episodes", "mode") if name in kept}
         labels = {name: config.get(name) for name in ("algorithm_name", "environment_name", "preset")}
     except OSError as error:
         raise RequestError(f"--from {path} cannot be read: {one_line(error)}; give a run's config.json") from error

@@ -13,7 +13,7 @@ from hamlet.commands.evaluate import check_seed, comparison, keep
 from hamlet.commands.request import Request, TrainOptions, read
 from hamlet.commands.values import format_steps
 from hamlet.errors import RequestError, RunError
-from hamlet.training import checkpoint, judge
+from hamlet.training import checkpoint, judge, recorded
 from hamlet.training.directory import CONFIGURATION
 from hamlet.training.loop import Interrupted
 from hamlet.training.run import Run, train_seeds
@@ -34,6 +34,7 @@ def main(argv: Sequence[str]) -> int:
             steps=options.steps,
             labels=request.labels,
             checkpoint_every=options.checkpoint_every,
+            asked=request.evaluation,
             init_from=options.init_from,
             device=options.device,
             sinks=heard,
@@ -99,7 +100,7 @@ def finish(runs: Sequence[Run], quiet: bool) -> None:
         keep(run, judgement)
         means.append(judgement.evaluation.mean)
         if not quiet:
-            print((f"\n{run.path}\n" if runs[1:] else "") + comparison(judgement))
+            print((f"\n{run.path}\n" if runs[1:] else "") + comparison(judgement, recorded.absolute(run.directory)))
     if quiet:
         return
     if runs[1:]:

@@ -4,6 +4,7 @@ An environment is a frozen dataclass of Python numbers (hashable, so that it can
 pure functions of one copy; `hamlet.envs.copies` runs many copies and resets those that ended.
 """
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import equinox as eqx
@@ -12,7 +13,21 @@ from jaxtyping import Array, Bool, Float
 from hamlet.roster import Group
 from hamlet.types import Key
 
-__all__ = ["Declaration", "Environment", "Group", "Outcome", "View"]
+__all__ = ["Declaration", "Environment", "Group", "Outcome", "View", "declared_horizon"]
+
+# Under which names environments keep the steps of their longest episode.
+HORIZONS = ("horizon", "max_steps", "rounds", "max_cycles", "max_episode_steps", "episode_limit")
+
+
+def declared_horizon(declared: Any) -> int | None:
+    """Steps of the longest episode, where an environment, or the options that it was made with, say so.
+
+    >>> declared_horizon({"max_cycles": 25}), declared_horizon({"n_agents": 3})
+    (25, None)
+    """
+    read = declared.get if isinstance(declared, Mapping) else lambda name: getattr(declared, name, None)
+    found = (read(name) for name in HORIZONS)
+    return next((steps for steps in found if isinstance(steps, int) and steps >= 1), None)
 
 
 class View(eqx.Module):

@@ -15,11 +15,12 @@ from typing import Any, Literal
 
 import numpy as np
 
+from hamlet.envs.base import declared_horizon
 from hamlet.envs.block import Array, Plan, Seats
 from hamlet.envs.description import Agent, Description, Kind
 from hamlet.envs.host import Snapshot
 from hamlet.envs.joint import joined_shape
-from hamlet.envs.pettingzoo_copies import PettingZooCopies, Terms, probe
+from hamlet.envs.pettingzoo_copies import PettingZooCopies, Terms, probe, told
 from hamlet.errors import RequestError, require
 from hamlet.roster import Group
 from hamlet.spaces import Box, Discrete, MultiDiscrete, Space
@@ -114,6 +115,15 @@ class PettingZoo:
     def plan(self) -> Plan:
         """What copies exchange with the one who acts."""
         return Plan(tuple(_seats(agents) for agents in self._grouped), self._own_state, self.description.turns)
+
+    @cached_property
+    def horizon(self) -> int | None:
+        """Steps of the longest episode, where an option of a usual name says so, or the factory's default for it."""
+        try:
+            defaults = {one.name: one.default for one in told(self.factory, self.timeout).known}
+        except RequestError:
+            defaults = {}
+        return declared_horizon(defaults | dict(self.options))
 
     def blank(self, count: int) -> Snapshot:
         """A snapshot of ``count`` copies with zeros in it."""

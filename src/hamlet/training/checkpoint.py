@@ -19,7 +19,7 @@ import os
 import re
 import shutil
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -199,7 +199,14 @@ def _install(aside: Path, target: Path) -> Path:
 
 def _prune(directory: Path, newest: int, keep: int) -> None:
     line = [step for step in steps(directory) if step <= newest]
-    for step in set(steps(directory)) - set(line[-keep:]):
+    discard(directory, set(steps(directory)) - set(line[-keep:]))
+
+
+def discard(directory: Path, unwanted: Iterable[int]) -> None:
+    """Removes the checkpoints of some steps; a reader, or a kill at any moment, finds each whole or not there."""
+    if unwanted := set(unwanted):
+        _clear(directory)
+    for step in unwanted:
         # Renamed first: a process killed while it removes must not leave half a checkpoint under a good name.
         removed = directory / f".{_name(step)}.removed"
         shutil.rmtree(removed, ignore_errors=True)

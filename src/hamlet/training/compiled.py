@@ -13,7 +13,7 @@ from jaxtyping import Array, Int, UInt
 
 from hamlet import learners
 from hamlet.buffers.replay import Replay
-from hamlet.envs.base import Environment
+from hamlet.envs.base import Environment, declared_horizon
 from hamlet.estimation.trajectory import Trajectory
 from hamlet.learners import Algorithm
 from hamlet.networks.torso import Body
@@ -159,6 +159,11 @@ class Compiled:
     copies: None = None
     remarks: tuple[str, ...] = ()
 
+    @property
+    def horizon(self) -> int | None:
+        """What the declaration says, if it does."""
+        return declared_horizon(self.env)
+
     def sized(self, copies: int) -> Environment:
         """Itself: any number of copies is made of it."""
         return self.env
@@ -179,6 +184,19 @@ class Compiled:
         like = jax.eval_shape(lambda: begin_training(algorithm, self.env, 0))
         heed(like.replay)
         return compile_program(algorithm, self.env, like, devices)
+
+    def trials(
+        self,
+        roster: Roster,
+        like: tuple[Any, ...],
+        body: Body,
+        episodes: int,
+        seed: int,
+        mode: whole.Mode,
+        device: Device,
+    ) -> whole.CompiledTrials:
+        """One program, for every seed."""
+        return whole.compile_trials(self.env, roster, like, body, episodes, mode, device)
 
     def episodes(
         self, roster: Roster, actors: tuple[Any, ...], body: Body, count: int, seed: int, mode: whole.Mode

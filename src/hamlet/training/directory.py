@@ -3,6 +3,7 @@
     config.json   what was asked for, fully resolved       metrics.sqlite     what was measured while training
     checkpoints/  training states                          evaluation.json    what the evaluations gave
     replay/       what they remember of play               lock               held by the process that trains
+    best/         the policy that was evaluated best
 
 The lock belongs to the process (`flock`): it is gone when the process is, however it ended.
 """
@@ -68,6 +69,11 @@ class RunDirectory:
     def checkpoints(self) -> Path:
         """The directory of the checkpoints."""
         return self.path / "checkpoints"
+
+    @property
+    def best(self) -> Path:
+        """The directory of the policy that was evaluated best."""
+        return self.path / "best"
 
     @property
     def replay(self) -> Path:

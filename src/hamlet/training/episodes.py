@@ -1,5 +1,8 @@
 """Whole episodes on an environment written in JAX."""
 
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, TypeAlias
 
@@ -15,7 +18,7 @@ from hamlet.networks.torso import Body
 from hamlet.roster import Roster
 from hamlet.spaces import MultiDiscrete, Space
 from hamlet.training.rollout import Play, act, begin, draw
-from hamlet.types import Key
+from hamlet.types import Device, Key
 
 # Episodes played together; more wait their turn, so that memory does not grow with them.
 _AT_ONCE = 1000
@@ -27,10 +30,59 @@ def episodes(
 ) -> tuple[np.ndarray, np.ndarray]:
     """``count`` whole episodes, a thousand at a time: each agent's returns ``[count, n]``, and their lengths."""
     sizes = [min(_AT_ONCE, count - before) for before in range(0, count, _AT_ONCE)]
-    parts = [
-        _play(env, roster, actors, body, jax.random.fold_in(jax.random.key(seed), number), size, mode)
-        for number, size in enumerate(sizes)
-    ]
+    return _joined(
+        [_play(env, roster, actors, body, _part(seed, number), size, mode) for number, size in enumerate(sizes)]
+    )
+
+
+@dataclass(frozen=True)
+class CompiledTrials:
+    """Whole episodes by one compiled program (`hamlet.training.program.Trials`)."""
+
+    program: Callable[..., tuple[Array, Array]]
+    episodes: int
+    device: Device
+    compile_seconds: float
+
+    def play(
+        self, actors: tuple[Any, ...], seed: int, count: int, stop: Callable[[], bool] = bool
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """``count`` episodes, as many at a time as it was compiled for."""
+        # Copies of their own: a run's next call consumes the actors that it is given.
+        mine = jax.device_put(jax.tree.map(np.array, actors), self.device)
+        parts = []
+        for number in range(-(-count // self.episodes)):
+            if stop():
+                return None
+            parts.append(self.program(mine, jax.device_put(_part(seed, number), self.device)))
+        own, lengths = _joined(parts)
+        return own[:count], lengths[:count]
+
+    def remarks(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def close(self) -> None:
+        """Nothing was opened."""
+
+
+def compile_trials(
+    env: Environment, roster: Roster, like: tuple[Any, ...], body: Body, episodes: int, mode: Mode, device: Device
+) -> CompiledTrials:
+    """Compile for actors of the shapes of ``like``, of at most a thousand episodes at a time."""
+    at_once, began = min(episodes, _AT_ONCE), time.perf_counter()
+    where = jax.sharding.SingleDeviceSharding(device)
+    play = jax.jit(lambda actors, key: _play(env, roster, actors, body, key, at_once, mode), in_shardings=where)
+    program = play.lower(like, jax.eval_shape(lambda: jax.random.key(0))).compile()
+    return CompiledTrials(program, at_once, device, time.perf_counter() - began)
+
+
+def _part(seed: int, number: int) -> Key:
+    """The key of the episodes that are played together as the first, second, … part."""
+    return jax.random.fold_in(jax.random.key(seed), number)
+
+
+def _joined(parts: list[tuple[Array, Array]]) -> tuple[np.ndarray, np.ndarray]:
     own, lengths = (np.concatenate([np.asarray(part) for part in column]) for column in zip(*parts, strict=True))
     return own, lengths
 

@@ -33,6 +33,12 @@ class Evaluation:
     mode: Mode
     seed: int
 
+    @classmethod
+    def of(cls, agent_returns: np.ndarray, lengths: np.ndarray, mode: Mode, seed: int) -> "Evaluation":
+        """From what was played: the team's return is the sum over agents."""
+        own = agent_returns.astype(np.float64)  # so that a mean does not depend on how it is summed up
+        return cls(own.sum(-1), own, lengths, mode, seed)
+
     @property
     def mean(self) -> float:
         """Mean team return."""
@@ -64,4 +70,4 @@ def evaluate(
     if episodes < 1:
         raise RequestError(f"--episodes must be at least 1, not {episodes}")
     own, lengths = venue(env).episodes(roster, actors, body, episodes, seed, mode)
-    return Evaluation(own.sum(-1), own, lengths, mode, seed)
+    return Evaluation.of(own, lengths, mode, seed)

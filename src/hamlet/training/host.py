@@ -13,6 +13,7 @@ import numpy as np
 
 from hamlet import learners
 from hamlet.buffers.replay import Replay
+from hamlet.envs.base import declared_horizon
 from hamlet.envs.host import HostEnvironment
 from hamlet.errors import RunError, extended
 from hamlet.learners import Algorithm
@@ -207,6 +208,11 @@ class Hosted:
         return getattr(self.env, "copies", None)
 
     @property
+    def horizon(self) -> int | None:
+        """What the declaration says, if it does."""
+        return declared_horizon(self.env)
+
+    @property
     def remarks(self) -> Sequence[str]:
         """The environment's own."""
         return self.env.remarks
@@ -241,10 +247,16 @@ class Hosted:
         """The program of a run of this seed, its games open."""
         return compile_program(algorithm, self.env, devices, seed, heed)
 
+    def trials(
+        self, roster: Roster, like: tuple[Any, ...], body: Body, episodes: int, seed: int, mode: Mode, device: Device
+    ) -> host_episodes.HostTrials:
+        """Games of their own, open: those of a run are not disturbed."""
+        return host_episodes.HostTrials(self.env, roster, like, body, episodes, seed, mode, device)
+
     def episodes(
         self, roster: Roster, actors: tuple[Any, ...], body: Body, count: int, seed: int, mode: Mode
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Whole episodes, twenty copies at a time."""
+        """Whole episodes, about twenty copies at a time."""
         return host_episodes.episodes(self.env, roster, actors, body, count, seed, mode)
 
     def moments(

@@ -19,6 +19,7 @@ from hamlet.training.learning import Training, roster_of
 from hamlet.training.metrics import Metrics, Sink
 from hamlet.training.program import Program
 from hamlet.training.progress import Progress
+from hamlet.training.protocol import Examiner
 from hamlet.training.segments import Segment
 
 # How long a call should take: short enough for Ctrl-C, long enough that Python's part does not count.
@@ -43,8 +44,10 @@ class Loop:
         total: Iterations of the whole run.
         save_every: Iterations between checkpoints; None for the default of 5 % of the run or two minutes.
         progress: What a person sees.
+        examiner: Who evaluates.
         sinks: Who else hears the metrics.
         segments: Those of what the state to begin with remembers of play.
+        compile_seconds: What compilation for this run took.
     """
 
     program: Program
@@ -52,8 +55,10 @@ class Loop:
     total: int
     save_every: int | None
     progress: Progress
+    examiner: Examiner
     sinks: Sequence[Sink] = ()
     segments: list[Segment] = field(default_factory=list)
+    compile_seconds: float = 0.0
     _saved: int = 0
     _saved_at: float = field(default_factory=time.monotonic)
 
@@ -65,29 +70,45 @@ class Loop:
             RunError: Where something is not finite, cannot be written, or the games cannot go on.
         """
         self._saved = int(training.iteration)
-        metrics = Metrics(self.directory.metrics)
-        try:
-            with Interrupt() as interrupt:
-                training, count = self.program.place(training), 1
+        with Metrics(self.directory.metrics) as metrics, Interrupt() as interrupt:
+            try:
+                training = self.program.place(training)
                 training = kept.recalled(self.directory, training, self._rows(self._saved), self.segments)
                 self._hear()
-                while (done := int(training.iteration)) < self.total:
-                    count = min(count, self.total - done, self._saved + self._every - done)
-                    began = time.perf_counter()
-                    training, infos = self._call(training, count, interrupt)
-                    made = int(training.iteration) - done  # fewer where it was to stop
-                    seconds = (time.perf_counter() - began) / max(made, 1)
-                    if made:
-                        self._record(training, infos, done, made, seconds, metrics)
-                    if self._due(done + made) or interrupt.requested:
-                        self.save(training)
-                    if interrupt.requested:
-                        raise Interrupted(f"stopped as asked at {self._steps(done + made)} steps{self._last_good()}")
-                    count = max(1, min(CAPACITY, 2 * count, int(_CALL_SECONDS / seconds)))
-        finally:
-            metrics.close()
-            self.progress.close()
-        return training
+                return self._iterate(training, metrics, interrupt)
+            finally:
+                self.progress.close()
+
+    def _iterate(self, training: Training, metrics: Metrics, interrupt: Interrupt) -> Training:
+        count = 1
+        while True:
+            done = int(training.iteration)
+            self._evaluate(training, metrics, interrupt)
+            if interrupt.requested:
+                if done != self._saved or not checkpoint.steps(self.directory.checkpoints):
+                    self.save(training, metrics)
+                raise Interrupted(f"stopped as asked at {self._steps(done)} steps{self._last_good()}")
+            if done >= self.total:
+                return training
+            count = min(count, self._saved + self._every - done, self.examiner.next(done) - done)
+            began = time.perf_counter()
+            training, infos = self._call(training, count, interrupt)
+            made = int(training.iteration) - done  # fewer where it was to stop
+            seconds = (time.perf_counter() - began) / max(made, 1)
+            if made:
+                self._record(training, infos, done, made, seconds, metrics)
+            if self._due(done + made):
+                self.save(training, metrics)
+            count = max(1, min(CAPACITY, 2 * count, int(_CALL_SECONDS / seconds)))
+
+    def _evaluate(self, training: Training, metrics: Metrics, interrupt: Interrupt) -> None:
+        """What is due; where the games cannot be played, what was learnt is saved."""
+        try:
+            self.examiner.visit(training, metrics, lambda: interrupt.requested)
+        except RunError as error:
+            with contextlib.suppress(RunError):  # the first reason is the one to tell
+                self.save(training, metrics)
+            raise extended(error, f", in the evaluation{self._last_good()}") from error
 
     def _call(self, training: Training, count: int, interrupt: Interrupt) -> tuple[Training, dict[str, Any]]:
         """Some iterations; where the games cannot go on, what was learnt before is saved."""
@@ -104,19 +125,22 @@ class Loop:
         for line in self.program.remarks():
             self.progress.note(line)
 
-    def save(self, training: Training) -> None:
-        """Write a checkpoint, of what is finite only.
+    def save(self, training: Training, metrics: Metrics | None = None) -> None:
+        """Write a checkpoint, of what is finite only, and how long that took.
 
         Raises:
             RunError: If it cannot be written, or a tensor of the learner is not finite.
         """
-        done = int(training.iteration)
+        done, began = int(training.iteration), time.perf_counter()
         if broken := _broken(training):
             raise RunError(f"{broken} is not finite after iteration {done}{self._last_good()}")
         self.segments = kept.save(
             self.directory, training, step=self._steps(done), played=self._rows(done), known=self.segments
         )
         self._saved, self._saved_at = done, time.monotonic()
+        if metrics is not None:
+            row = (self._steps(done), {"seconds/checkpoint": time.perf_counter() - began})
+            self._write([row], metrics)
 
     @property
     def _every(self) -> int:
@@ -155,15 +179,20 @@ class Loop:
         rows = [
             (self._steps(done + k + 1), _named(host, owners, k) | {"env_steps_per_second": rate}) for k in range(count)
         ]
+        if self.compile_seconds:
+            rows[0][1]["seconds/compile"], self.compile_seconds = self.compile_seconds, 0.0
         bad = [(k, name) for k, (_, row) in enumerate(rows) for name, value in row.items() if not math.isfinite(value)]
         good = rows[: bad[0][0]] if bad else rows
-        metrics.write(good)
-        for sink in self.sinks:
-            for step, row in good:
-                sink.write(step, row)
+        self._write(good, metrics)
         if bad:
             self._stop(training, done + bad[0][0] + 1, bad[0][1])
         self.progress.update(self._steps(done + count), rows[-1][1].get("return"))
+
+    def _write(self, rows: list[tuple[int, dict[str, float]]], metrics: Metrics) -> None:
+        metrics.write(rows)
+        for sink in self.sinks:
+            for step, row in rows:
+                sink.write(step, row)
 
     def _stop(self, training: Training, iteration: int, name: str) -> None:
         _, quantity, owner = name.split("/") if name.count("/") == 2 else ("", name, "the team")

@@ -1,4 +1,4 @@
-"""What a run measured: one table in one file, and whoever else wants to hear it.
+"""What a run measured: two tables in one file, and whoever else wants to hear it.
 
 SQLite with a rollback journal, each write one transaction forced to the disk: a process killed at any moment leaves
 every write whole or not there. Not a write-ahead log, which does not work on network file systems and leaves a file
@@ -7,14 +7,17 @@ that a reader without the right to write cannot open.
 
 import contextlib
 import importlib
+import json
 import math
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 import numpy as np
+from jaxtyping import Float, Float64, Int, Int64
 
 from hamlet.errors import RequestError, RunError
 from hamlet.training import durable
@@ -28,6 +31,44 @@ _SCHEMA = """
         PRIMARY KEY (name, step)
     ) WITHOUT ROWID
 """
+# Made with the first point, so that a run without any, as those from before there were points, is read as it is.
+_POINTS = """
+    CREATE TABLE IF NOT EXISTS evaluations (
+        step INTEGER PRIMARY KEY,
+        mode TEXT NOT NULL,
+        seed INTEGER NOT NULL,
+        agents TEXT NOT NULL,
+        returns TEXT NOT NULL,
+        lengths TEXT NOT NULL,
+        wall_time REAL NOT NULL
+    )
+"""
+
+
+@dataclass(frozen=True)
+class Points:
+    """The evaluations of a run while it trained, by ascending step.
+
+    Attributes:
+        steps: Environment steps at which the policy was evaluated.
+        returns: Each agent's return of each episode; the team's is the sum over agents.
+        lengths: Steps of each episode.
+        agents: The agents' names, in the order of ``returns``.
+        mode: "deterministic" or "stochastic"; empty where there are no points.
+        seed: From which the episodes were drawn, the same at every point.
+    """
+
+    steps: Int64[np.ndarray, " P"]
+    returns: Float64[np.ndarray, "P _episodes n"]
+    lengths: Int64[np.ndarray, "P _episodes"]
+    agents: tuple[str, ...] = ()
+    mode: str = ""
+    seed: int = 0
+
+    @property
+    def team(self) -> Float64[np.ndarray, "P _episodes"]:
+        """The team's return of each episode: the sum over agents."""
+        return self.returns.sum(-1)
 
 
 class Metrics:
@@ -59,6 +100,52 @@ class Metrics:
         """Removes what was measured after a step: a run resumed from there will measure it again."""
         with self._transaction() as connection:
             connection.execute("DELETE FROM metrics WHERE step > ?", (int(after_step),))
+            if self._has_points():
+                connection.execute("DELETE FROM evaluations WHERE step > ?", (int(after_step),))
+
+    def write_evaluation(
+        self,
+        step: int,
+        values: Mapping[str, float],
+        *,
+        returns: Float[np.ndarray, "_episodes n"],
+        lengths: Int[np.ndarray, " _episodes"],
+        agents: tuple[str, ...],
+        mode: str,
+        seed: int,
+    ) -> None:
+        """Adds an evaluation, or replaces that of the step, with the values that go with it: both or none."""
+        now, rows = time.time(), ((name, int(step), float(value)) for name, value in values.items())
+        point = [json.dumps(list(agents)), *(json.dumps(array.tolist()) for array in (returns, lengths))]
+        with self._transaction() as connection:
+            connection.execute(_POINTS)
+            row = (int(step), mode, int(seed), *point, now)
+            connection.execute("INSERT OR REPLACE INTO evaluations VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            connection.executemany("INSERT OR REPLACE INTO metrics VALUES (?, ?, ?, ?)", ((*r, now) for r in rows))
+
+    def evaluations(self) -> Points:
+        """The evaluations by ascending step; of a run without any, no points."""
+        with self._reported():
+            query = "SELECT step, mode, seed, agents, returns, lengths FROM evaluations ORDER BY step"
+            rows = self._connection.execute(query).fetchall() if self._has_points() else []
+        if not rows:
+            return Points(np.zeros(0, np.int64), np.zeros((0, 0, 0)), np.zeros((0, 0), np.int64))
+        steps, modes, seeds, agents, returns, lengths = zip(*rows, strict=True)
+        try:
+            return Points(
+                np.array(steps, np.int64),
+                np.array([json.loads(text) for text in returns], np.float64),
+                np.array([json.loads(text) for text in lengths], np.int64),
+                tuple(json.loads(agents[-1])),
+                modes[-1],
+                seeds[-1],
+            )
+        except (ValueError, TypeError) as error:
+            raise RunError(f"the evaluations in {self.path} cannot be read: {durable.one_line(error)}") from error
+
+    def _has_points(self) -> bool:
+        query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'evaluations'"
+        return self._connection.execute(query).fetchone() is not None
 
     def read(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """The steps (int64, ascending) and values (float64) under a name; empty where nothing is."""

@@ -80,8 +80,42 @@ class Program(Protocol):
         ...
 
 
+class Trials(Protocol):
+    """Whole episodes, ready to be played by one policy after another: each meets the same first states."""
+
+    @property
+    def compile_seconds(self) -> float:
+        """What compilation took."""
+        ...
+
+    def play(
+        self, actors: tuple[Any, ...], seed: int, count: int, stop: Callable[[], bool] = ...
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """``count`` episodes drawn from a seed: each agent's returns ``[count, n]``, and their lengths.
+
+        None where ``stop`` said so meanwhile. The actors are not consumed.
+
+        Raises:
+            RunError: The environment failed.
+        """
+        ...
+
+    def remarks(self) -> Sequence[str]:
+        """Lines that came up since the last call."""
+        ...
+
+    def close(self) -> None:
+        """End what was opened; may be called twice."""
+        ...
+
+
 class Venue(Protocol):
     """An environment as runs and evaluations use it, whatever its kind."""
+
+    @property
+    def horizon(self) -> int | None:
+        """Steps of the longest episode, where the environment declares it."""
+        ...
 
     @property
     def copies(self) -> int | None:
@@ -107,6 +141,12 @@ class Venue(Protocol):
 
     def compile(self, algorithm: Algorithm, devices: Sequence[Device], seed: int, heed: Heed = ...) -> Program:
         """The program of a run of this seed; it serves others as well. ``heed`` is called before it is compiled."""
+        ...
+
+    def trials(
+        self, roster: Roster, like: tuple[Any, ...], body: Body, episodes: int, seed: int, mode: Any, device: Device
+    ) -> Trials:
+        """Compiled and opened for policies of the shapes of ``like``, as a rule for so many episodes of this seed."""
         ...
 
     def episodes(

@@ -10,12 +10,16 @@ _PLAIN_EVERY = 10.0
 
 @dataclass
 class Progress:
-    """One line, rewritten in a terminal and repeated every ten seconds elsewhere; counted in environment steps."""
+    """One line, rewritten in a terminal and repeated every ten seconds elsewhere; counted in environment steps.
+
+    ``evaluated`` is the mean return of the latest evaluation.
+    """
 
     total: int
     done: int = 0
     stream: TextIO = field(default_factory=lambda: sys.stderr)
     quiet: bool = False
+    evaluated: float | None = None
     _began: float = field(default_factory=time.perf_counter)
     _first: int = -1
     _shown: float = -1e9
@@ -40,11 +44,11 @@ class Progress:
         """The line itself."""
         rate = (self.done - self._first) / max(now - self._began, 1e-9)
         parts = [f"{_short(self.done)}/{_short(self.total)} steps"]
+        parts += [] if score is None else [f"return {score:.2f}"]
+        parts += [] if self.evaluated is None else [f"evaluation {self.evaluated:.2f}"]
         if rate > 0:
             left = (self.total - self.done) / rate
             parts += [f"{rate:,.0f} env steps/s", f"{int(left // 60)}:{int(left % 60):02d} left"]
-        if score is not None:
-            parts.insert(1, f"return {score:.2f}")
         return " · ".join(parts)
 
     def note(self, line: str) -> None:

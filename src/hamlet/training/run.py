@@ -4,11 +4,11 @@ import math
 import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -18,7 +18,8 @@ from hamlet.envs.host import AnyEnvironment
 from hamlet.errors import RequestError
 from hamlet.learners import Algorithm
 from hamlet.networks.heads import parameter_count
-from hamlet.training import budget, checkpoint, configuration, devices, kept, manifest
+from hamlet.training import best as best_policy
+from hamlet.training import budget, checkpoint, configuration, devices, kept, manifest, protocol
 from hamlet.training.check import check
 from hamlet.training.directory import RunDirectory
 from hamlet.training.evaluate import Evaluation, Mode
@@ -26,8 +27,9 @@ from hamlet.training.evaluate import evaluate as play
 from hamlet.training.learning import Training, roster_of
 from hamlet.training.loop import Loop
 from hamlet.training.metrics import Metrics, Sink
-from hamlet.training.program import Program
+from hamlet.training.program import Program, Trials
 from hamlet.training.progress import Progress
+from hamlet.training.protocol import EPISODES, Asked, Examiner, Plan
 from hamlet.training.segments import Segment
 from hamlet.training.venue import venue
 from hamlet.types import Device
@@ -64,10 +66,26 @@ class Run:
         """
         return checkpoint.restore(self.directory.checkpoints, venue(self.environment).outline(self.algorithm)).state
 
-    def evaluate(self, episodes: int = 100, seed: int = 1, mode: Mode = "deterministic") -> Evaluation:
-        """Play whole episodes with the newest checkpoint."""
+    def actors(self, *, best: bool = False) -> tuple[tuple[Any, ...], int]:
+        """The actors of the newest good checkpoint, or of the best policy, and the environment step of either.
+
+        Raises:
+            RequestError: If nothing was evaluated while the run trained, so that none is known to be best.
+            RunError: If there is none that is good.
+        """
+        if best:
+            like = venue(self.environment).outline(self.algorithm).learner.team.actors
+            found = best_policy.restore(self.directory, like)
+            return found.state, found.step
+        training = self.training()
+        return training.learner.team.actors, int(training.iteration) * self.algorithm.sampling.batch
+
+    def evaluate(
+        self, episodes: int = 100, seed: int = 1, mode: Mode = "deterministic", *, best: bool = False
+    ) -> Evaluation:
+        """Play whole episodes with the newest checkpoint, or with the best policy."""
         algorithm, env = self.algorithm, self.environment
-        actors = self.training().learner.team.actors
+        actors, _ = self.actors(best=best)
         return play(env, roster_of(algorithm, env), actors, algorithm.body, episodes=episodes, seed=seed, mode=mode)
 
 
@@ -80,6 +98,9 @@ def train(
     out: str | Path | None = None,
     preset: str | None = None,
     checkpoint_every: int | None = None,
+    evaluate_every: int | None = None,
+    evaluate_episodes: int = EPISODES,
+    evaluate_mode: Mode = "deterministic",
     init_from: str | Path | None = None,
     device: str | None = None,
     sinks: Sequence[Callable[[Path], Sink]] = (),
@@ -96,6 +117,10 @@ def train(
         out: The directory of the run, which must not hold one; None for ``runs/ALGORITHM-ENVIRONMENT-SEED``.
         preset: A name from `hamlet.presets.PRESETS`.
         checkpoint_every: Environment steps between checkpoints; None for 5 % of the run or two minutes.
+        evaluate_every: Environment steps between evaluations; None for at most 50 that add at most 5 % to the steps,
+            but at least 5. There is one at the end, too. They change nothing of what is trained.
+        evaluate_episodes: Whole episodes of each; 0 for no evaluation.
+        evaluate_mode: "deterministic" for the likeliest actions, "stochastic" for samples.
         init_from: A run whose networks (not its optimisers, games or counters) to begin with.
         device: "cpu", "gpu" or "tpu"; None for what JAX prefers.
         sinks: Makers of further sinks for the metrics, from the directory of the run.
@@ -122,6 +147,7 @@ def train(
         steps=steps,
         labels={"algorithm_name": name, "environment_name": env_name, "preset": preset},
         checkpoint_every=checkpoint_every,
+        asked=Asked(every=evaluate_every, episodes=evaluate_episodes, mode=evaluate_mode),
         init_from=init_from,
         device=device,
         sinks=sinks,
@@ -137,6 +163,7 @@ def train_seeds(
     steps: int,
     labels: dict[str, Any],
     checkpoint_every: int | None = None,
+    asked: Asked = Asked(),  # noqa: B008
     init_from: str | Path | None = None,
     device: str | None = None,
     sinks: Sequence[Callable[[Path], Sink]] = (),
@@ -144,13 +171,15 @@ def train_seeds(
 ) -> list[Run]:
     """One run for each seed, one after another through the same compiled program.
 
-    Each is bit for bit the run that its seed gives alone. See `train` for the arguments.
+    Each is bit for bit the run that its seed gives alone. See `train` for the arguments; ``asked`` is for evaluations.
     """
     say = _say(quiet)
     check(algorithm, env, steps=steps)
     _check_cadence(checkpoint_every)
+    asked.check()
     used = devices.select(device)
     weights = None if init_from is None else _weights(init_from, algorithm, env)
+    evaluation, line = protocol.resolve(asked, algorithm, env, steps)
     config = {
         "algorithm": configuration.encode(algorithm),
         "environment": configuration.encode(env),
@@ -164,15 +193,18 @@ def train_seeds(
     directories: dict[int, RunDirectory] = {}
     try:
         for seed, path in seeds.items():
-            directories[seed] = RunDirectory.create(path, config | {"seed": seed})
+            own = {"seed": seed, "evaluation": evaluation | protocol.seeds(seed)}
+            directories[seed] = RunDirectory.create(path, config | own)
         _describe(algorithm, env, used, say)
+        say(line)
         begin = venue(env).begin(algorithm)
-        with closing(_compile(algorithm, env, used, next(iter(seeds)), say)) as program:
+        first = next(iter(directories.values())).config()
+        with _compiled(algorithm, env, used, first, say) as compiled:
             for seed, directory in directories.items():
                 say(f"seed {seed} in {directory.path}")
                 with directory.lock():
-                    training = _with_weights(begin(seed), weights)
-                    _go(program, directory, training, steps, checkpoint_every, sinks, quiet)
+                    _go(compiled, directory, _with_weights(begin(seed), weights), sinks, quiet)
+                compiled = compiled._replace(seconds=0.0)  # which the first run has paid
     except RequestError:
         # What the first rollout showed to be the wrong request leaves nothing behind.
         for directory in directories.values():
@@ -213,46 +245,74 @@ def resume(
             weights = None if source is None else _weights(source, algorithm, env)
             training, done = _with_weights(venue(env).begin(algorithm)(config["seed"]), weights), 0
             known = []
-        if done >= total:
+        # Stopped between its last step and its last evaluation, a run has only that to do.
+        last = math.ceil(total / algorithm.sampling.batch) * algorithm.sampling.batch
+        if done > last or (done == last and protocol.finished(directory, Plan.of(config), done)):
             raise RequestError(f"{path} already has {done} steps; ask for more with --steps {2 * done}")
         if total != config["steps"]:
             directory.write_json("config.json", config | {"steps": total})
         say(f"resuming {path} at {done} of {total} steps")
         _describe(algorithm, env, used, say)
-        with closing(_compile(algorithm, env, used, config["seed"], say)) as program:
-            _go(program, directory, training, total, config["checkpoint_every"], sinks, quiet, known)
+        with _compiled(algorithm, env, used, config, say) as compiled:
+            _go(compiled, directory, training, sinks, quiet, known)
     return run
 
 
-def _compile(algorithm: Algorithm, env: AnyEnvironment, used: Sequence[Device], seed: int, say: Say) -> Program:
-    """The compiled iterations, unless they need more memory than there is."""
-    program = venue(env).compile(algorithm, used, seed, lambda ring: budget.heed(algorithm, ring, used, say))
-    try:
+class _Compiled(NamedTuple):
+    """What runs of one configuration are made with, and the seconds that it took to compile."""
+
+    program: Program
+    trials: Trials | None
+    seconds: float
+
+
+@contextmanager
+def _compiled(
+    algorithm: Algorithm, env: AnyEnvironment, used: Sequence[Device], config: dict[str, Any], say: Say
+) -> Iterator[_Compiled]:
+    """The compiled iterations and evaluations, unless they need more memory than there is."""
+    seed, plan = config["seed"], Plan.of(config)
+    with ExitStack() as opened:
+        program = venue(env).compile(algorithm, used, seed, lambda ring: budget.heed(algorithm, ring, used, say))
+        opened.enter_context(closing(program))
         budget.describe(program, used, say)
-    except BaseException:
-        program.close()
-        raise
-    return program
+        trials, seconds = protocol.prepare(plan, algorithm, env, used[0]), program.compile_seconds
+        if trials is not None:
+            opened.enter_context(closing(trials))
+            seconds += trials.compile_seconds
+        yield _Compiled(program, trials, seconds)
 
 
 def _go(
-    program: Program,
+    compiled: _Compiled,
     directory: RunDirectory,
     training: Training,
-    steps: int,
-    checkpoint_every: int | None,
     sinks: Sequence[Callable[[Path], Sink]],
     quiet: bool,
     known: Sequence[Segment] = (),
 ) -> None:
-    batch = program.algorithm.sampling.batch
-    total = math.ceil(steps / batch)
-    every = None if checkpoint_every is None else max(1, checkpoint_every // batch)
+    program, config = compiled.program, directory.config()
+    batch, every = program.algorithm.sampling.batch, config["checkpoint_every"]
+    done, total = int(training.iteration) * batch, math.ceil(config["steps"] / batch)
     with Metrics(directory.metrics) as metrics:
-        metrics.truncate(int(training.iteration) * batch)
-    heard = [make(directory.path) for make in sinks]
+        metrics.truncate(done)
+    best_policy.truncate(directory, done)
+    heard, progress = [make(directory.path) for make in sinks], Progress(total * batch, quiet=quiet)
+    examiner = Examiner(
+        Plan.of(config), compiled.trials, directory, program.algorithm, program.env, total, progress, heard
+    )
     try:
-        Loop(program, directory, total, every, Progress(total * batch, quiet=quiet), heard, list(known)).run(training)
+        Loop(
+            program,
+            directory,
+            total,
+            None if every is None else max(1, every // batch),
+            progress,
+            examiner,
+            heard,
+            list(known),
+            compiled.seconds,
+        ).run(training)
     finally:
         for sink in heard:
             sink.close()

@@ -1,0 +1,251 @@
+"""Evaluation while a run trains: at declared points the policy of the moment plays whole episodes of its own.
+
+The field's protocol (Gorsane et al., 2022, arXiv:2209.10485): so many episodes at every point, the best policy kept,
+and at the end the absolute metric, ten times as many episodes of that policy. Every point meets the same first states,
+drawn from a seed that training does not know. Nothing of a run's state is touched, so that its bits are those of a run
+that evaluates nothing; and a resumed run, whose points beyond its checkpoint are removed, measures the same ones again.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import numpy as np
+
+from hamlet.envs.host import AnyEnvironment
+from hamlet.errors import RequestError, RunError, require
+from hamlet.learners import Algorithm
+from hamlet.training import best, recorded
+from hamlet.training.best import Best
+from hamlet.training.directory import RunDirectory
+from hamlet.training.episodes import Mode
+from hamlet.training.evaluate import Evaluation
+from hamlet.training.learning import Training, roster_of
+from hamlet.training.metrics import Metrics, Sink
+from hamlet.training.program import Trials
+from hamlet.training.progress import Progress
+from hamlet.training.venue import venue
+from hamlet.types import Device
+
+EPISODES = 32
+"""At every point, as in the field's protocol."""
+# The points of a run, where they are not asked for, and the share of its environment steps that they may add.
+_MOST, _FEWEST, _SHARE = 50, 5, 0.05
+# Assumed of an environment that does not say how long its episodes are.
+_HORIZON = 500
+# Episodes of the absolute metric for one of a point.
+_ABSOLUTE = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What was asked for.
+
+    Attributes:
+        every: Environment steps between points; None for as many points as are cheap.
+        episodes: At every point; 0 for no evaluation.
+        mode: How actions are chosen.
+    """
+
+    every: int | None = None
+    episodes: int = EPISODES
+    mode: Mode = "deterministic"
+
+    def check(self) -> None:
+        """Refuse what cannot be done.
+
+        Raises:
+            RequestError: With what, why, and the nearest that can.
+        """
+        require(self.every is None or self.every >= 1, f"--evaluate-every must be at least 1, not {self.every}")
+        require(self.episodes >= 0, f"--evaluate-episodes must be at least 0, not {self.episodes}; 0 evaluates nothing")
+        require(
+            self.mode in ("deterministic", "stochastic"),
+            f"--evaluate-mode is deterministic or stochastic, not {self.mode!r}",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """When and how a run is evaluated, as its config.json holds it.
+
+    Attributes:
+        every: What was asked for; None for as many points as are cheap.
+        interval: Environment steps between points; a run made longer keeps it. There is one at the end, too.
+        episodes: At every point; 0 for no evaluation.
+        mode: How actions are chosen.
+        seed: From which the episodes of every point are drawn.
+        absolute_seed: From which those of the absolute metric are.
+    """
+
+    every: int | None
+    interval: int
+    episodes: int
+    mode: Mode
+    seed: int
+    absolute_seed: int
+
+    @classmethod
+    def of(cls, config: dict[str, Any]) -> "Plan":
+        """That of a run's config.json; a run from before there were plans is not evaluated."""
+        off = {"every": None, "interval": 1, "episodes": 0, "mode": "deterministic", "seed": 0, "absolute_seed": 0}
+        return cls(**config.get("evaluation", off))
+
+
+def seeds(seed: int) -> dict[str, int]:
+    """Those of a run's evaluations, from its own.
+
+    >>> seeds(0)
+    {'seed': 3757552657, 'absolute_seed': 673228719}
+    """
+    first, second = np.random.SeedSequence((seed, 2)).generate_state(2).tolist()
+    return {"seed": first, "absolute_seed": second}
+
+
+def interval(asked: Asked, total: int, batch: int, horizon: int) -> int:
+    """Iterations between points: as asked for, else such that they add 5 % to a run's steps, in 5 to 50 points.
+
+    Args:
+        asked: What was asked for.
+        total: Iterations of the run.
+        batch: Environment steps of one.
+        horizon: Those of the longest episode.
+
+    >>> interval(Asked(), total=1000, batch=4000, horizon=25), interval(Asked(), total=250, batch=4000, horizon=1000)
+    (20, 62)
+    """
+    if asked.every is not None:
+        return max(1, asked.every // batch)
+    cheap = int(_SHARE * total * batch / max(1, asked.episodes * horizon))
+    found = -(-total // min(max(cheap, _FEWEST), _MOST))
+    return found if -(-total // found) >= _FEWEST else max(1, -(-total // (_FEWEST - 1)) - 1)
+
+
+def resolve(asked: Asked, algorithm: Algorithm, env: AnyEnvironment, steps: int) -> tuple[dict[str, Any], str]:
+    """A run's plan as its config.json holds it, its seeds apart, and a line that tells of it."""
+    batch = algorithm.sampling.batch
+    known = venue(env).horizon if asked.episodes else None
+    horizon, total = known or _HORIZON, -(-steps // batch)
+    between = interval(asked, total, batch, horizon)
+    plan = {"every": asked.every, "interval": between * batch, "episodes": asked.episodes, "mode": asked.mode}
+    if not asked.episodes:
+        return plan, "no evaluation while it trains"
+    share = -(-total // between) * asked.episodes * horizon / (total * batch)
+    line = f"evaluated every {between * batch:,} steps: {asked.episodes} episodes of the {asked.mode} policy"
+    if share > _SHARE or known is None:
+        line += f", {'up to ' if known else ''}{100 * share:,.3g} % more steps"
+        line += "" if known else f" where episodes take {_HORIZON}, which is assumed"
+        line += "; --evaluate-every sets how often" if share > _SHARE or known is None else ""
+    return plan, line
+
+
+def prepare(plan: Plan, algorithm: Algorithm, env: AnyEnvironment, device: Device) -> Trials | None:
+    """What plays the episodes, compiled and opened; None where there are to be none."""
+    if not plan.episodes:
+        return None
+    roster, like = roster_of(algorithm, env), venue(env).outline(algorithm).learner.team.actors
+    return venue(env).trials(roster, like, algorithm.body, plan.episodes, plan.seed, plan.mode, device)
+
+
+@dataclass
+class Examiner:
+    """One run's evaluations.
+
+    Attributes:
+        plan: When and how.
+        trials: What plays the episodes; None where there are to be none.
+        directory: Where they are recorded; locked by the caller.
+        algorithm: What is trained with.
+        env: What it is trained on.
+        total: Iterations of the whole run.
+        progress: What a person sees.
+        sinks: Who else hears of it.
+    """
+
+    plan: Plan
+    trials: Trials | None
+    directory: RunDirectory
+    algorithm: Algorithm
+    env: AnyEnvironment
+    total: int
+    progress: Progress
+    sinks: Sequence[Sink] = ()
+    _measured: set[int] = field(default_factory=set)
+    _best: Best | None = None
+
+    def __post_init__(self) -> None:
+        """Look up what was evaluated before."""
+        if self.trials is not None:
+            with Metrics(self.directory.metrics) as metrics:
+                self._measured = set(metrics.evaluations().steps.tolist())
+            self._best = best.current(self.directory)
+
+    def next(self, done: int) -> int:
+        """The iteration of the first point after so many."""
+        every = max(1, self.plan.interval // self.algorithm.sampling.batch)
+        return self.total if self.trials is None else min(self.total, (done // every + 1) * every)
+
+    def visit(self, training: Training, metrics: Metrics, stop: Callable[[], bool]) -> None:
+        """Evaluate where there is a point that was not measured yet, and at the end the best policy once more.
+
+        What ``stop`` cuts short is not recorded, and measured when the run goes on.
+
+        Raises:
+            RunError: The environment failed, or something cannot be written.
+        """
+        done = int(training.iteration)
+        if self.trials is None or not done or self.next(done - 1) != done or stop():
+            return
+        try:
+            if done * self.algorithm.sampling.batch not in self._measured:
+                self._point(self.trials, training, done * self.algorithm.sampling.batch, metrics, stop)
+            if done == self.total and not stop():
+                self._absolute(self.trials, stop)
+        finally:
+            for line in self.trials.remarks():
+                self.progress.note(line)
+
+    def _point(self, trials: Trials, training: Training, step: int, metrics: Metrics, stop: Callable[[], bool]) -> None:
+        began, plan, actors = time.perf_counter(), self.plan, training.learner.team.actors
+        played = trials.play(actors, plan.seed, plan.episodes, stop)
+        if played is None:
+            return
+        evaluation = Evaluation.of(*played, plan.mode, plan.seed)
+        if self._best is None or self._best.beaten(evaluation.mean):
+            # Before the point is recorded: one that stands has its policy, whenever the process is killed.
+            self._best = best.save(self.directory, jax.tree.map(np.asarray, actors), step, evaluation.mean)
+        values = {"evaluation/return": evaluation.mean, "seconds/evaluation": time.perf_counter() - began}
+        metrics.write_evaluation(
+            step,
+            values,
+            returns=evaluation.agent_returns,
+            lengths=evaluation.lengths,
+            agents=roster_of(self.algorithm, self.env).names,
+            mode=plan.mode,
+            seed=plan.seed,
+        )
+        self._measured.add(step)
+        for sink in self.sinks:
+            sink.write(step, values)
+        self.progress.evaluated = evaluation.mean
+
+    def _absolute(self, trials: Trials, stop: Callable[[], bool]) -> None:
+        """The best policy on fresh seeds, ten times as many episodes."""
+        like = venue(self.env).outline(self.algorithm).learner.team.actors
+        try:
+            found, plan = best.restore(self.directory, like), self.plan
+        except (RequestError, RunError) as error:
+            return self.progress.note(f"there is no absolute metric: {error}")
+        played = trials.play(found.state, plan.absolute_seed, _ABSOLUTE * plan.episodes, stop)
+        if played is not None:
+            evaluation = Evaluation.of(*played, plan.mode, plan.absolute_seed)
+            names, steps = roster_of(self.algorithm, self.env).names, self.total * self.algorithm.sampling.batch
+            recorded.record_absolute(self.directory, evaluation, found.step, names, run_steps=steps)
+            best.prune(self.directory)
+
+
+def finished(directory: RunDirectory, plan: Plan, total: int) -> bool:
+    """Whether nothing is left to evaluate of a run that trained for ``total`` environment steps."""
+    return not plan.episodes or recorded.absolute(directory, run_steps=total) is not None

@@ -1,0 +1,273 @@
+"""Evaluation while a run trains: how often, on what, what is kept of it, and what it must not touch."""
+
+import shutil
+import sqlite3
+
+import jax
+import numpy as np
+import pytest
+
+import hamlet
+import hostgames
+from games import Pot
+from hamlet.training import best, checkpoint, protocol, recorded
+from hamlet.training.directory import RunDirectory
+from hamlet.training.evaluate import evaluate
+from hamlet.training.learning import roster_of
+from hamlet.training.loop import Interrupted
+from hamlet.training.metrics import Metrics
+from hamlet.training.protocol import Asked, interval
+from hamlet.training.run import Run
+from hostgames import OnHost, Slide
+from pieces import same
+
+COPIES, STEPS = 4, 8
+BATCH = COPIES * STEPS
+POINTS = {"evaluate_every": 2 * BATCH, "evaluate_episodes": 6}
+
+
+def train(path, env=None, *, iterations=5, **options):
+    algorithm = hamlet.algorithms.happo(hidden=(16,), copies=COPIES, steps_per_rollout=STEPS)
+    settings = {"quiet": True, "checkpoint_every": BATCH} | POINTS | options
+    return hamlet.train(algorithm, env or Pot(), steps=iterations * BATCH, out=path, **settings)
+
+
+def points(run):
+    with Metrics(run.directory.metrics) as metrics:
+        return metrics.evaluations()
+
+
+def told(run):
+    """All that a run keeps of its evaluations."""
+    found, (actors, step) = points(run), run.actors(best=True)
+    leaves = [leaf.tolist() for leaf in jax.tree.leaves(actors)]
+    return (
+        found.steps.tolist(),
+        found.returns.tolist(),
+        found.lengths.tolist(),
+        step,
+        leaves,
+        recorded.points(run.directory),
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return train(tmp_path_factory.mktemp("whole") / "run")
+
+
+@pytest.fixture
+def copied(tmp_path, whole):
+    """A copy of it, to be maltreated."""
+    return Run(shutil.copytree(whole.path, tmp_path / "run"))
+
+
+@pytest.mark.parametrize("horizon", [1, 25, 1000, 10**6])
+@pytest.mark.parametrize("total", [1, 4, 5, 6, 7, 19, 23, 49, 50, 51, 99, 500, 1000, 12_345])
+def test_points_are_five_to_fifty_and_add_a_twentieth_of_the_steps_unless_they_would_be_fewer(total, horizon):
+    batch, episodes = 4000, 32
+    every = interval(Asked(), total, batch, horizon)
+    count = len({*range(every, total + 1, every), total})
+    assert min(5, total) <= count <= 50
+    added = count * episodes * horizon / (total * batch)
+    smallest = len({*range(every + 1, total + 1, every + 1), total})
+    assert added <= 0.05 or count == min(5, total) or smallest < 5
+    if count < min(50, total) and total > 100:  # there are no fewer than that allows
+        assert (count + 2) * episodes * horizon > 0.05 * total * batch or count == total // every
+
+
+def test_an_environment_that_tells_its_horizon_is_believed_and_of_another_one_is_assumed_and_said():
+    algorithm = hamlet.algorithms.happo(copies=COPIES, steps_per_rollout=STEPS)
+    spread = hamlet.envs.make("mpe/simple_spread", max_steps=50)
+    plan, line = protocol.resolve(Asked(), algorithm, spread, 320_000)
+    assert plan["interval"] == 32_000 and line.endswith("32 episodes of the deterministic policy")
+    plan, line = protocol.resolve(Asked(), algorithm, spread, 3_200)
+    assert plan["interval"] == 640 and "up to 250 % more steps; --evaluate-every sets" in line
+    plan, line = protocol.resolve(Asked(), algorithm, OnHost(Slide()), 320_000)
+    assert plan["interval"] == 64_000 and "where episodes take 500, which is assumed" in line
+    plan, line = protocol.resolve(Asked(episodes=0), algorithm, spread, 320_000)
+    assert plan["episodes"] == 0 and line == "no evaluation while it trains"
+
+
+@pytest.mark.parametrize("asked", [Asked(every=0), Asked(episodes=-1), Asked(mode="random")])
+def test_what_cannot_be_evaluated_is_refused_before_anything_is_made(tmp_path, asked):
+    settings = {"evaluate_every": asked.every, "evaluate_episodes": asked.episodes, "evaluate_mode": asked.mode}
+    with pytest.raises(hamlet.RequestError, match=r"--evaluate-(every|episodes|mode) "):
+        train(tmp_path / "a", **settings)
+    assert not (tmp_path / "a").exists()
+
+
+def test_points_are_what_the_policies_of_the_moment_earn_on_the_seed_that_is_declared(whole, tmp_path):
+    """Against the same run cut short at every point, and judged from outside."""
+    declared = whole.directory.config()["evaluation"]
+    assert (declared["interval"], declared["episodes"], declared["mode"]) == (2 * BATCH, 6, "deterministic")
+    found = points(whole)
+    assert found.steps.tolist() == [2 * BATCH, 4 * BATCH, 5 * BATCH] and found.agents == ("left", "right")
+    assert (found.seed, found.mode) == (declared["seed"], "deterministic") and declared["seed"] != 0
+    for number, iterations in enumerate((2, 4)):
+        short = train(tmp_path / str(iterations), iterations=iterations, evaluate_episodes=0)
+        judged = short.evaluate(episodes=6, seed=declared["seed"])
+        assert judged.agent_returns.tolist() == found.returns[number].tolist()
+        assert judged.lengths.tolist() == found.lengths[number].tolist()
+    assert whole.evaluate(episodes=6, seed=declared["seed"]).returns.tolist() == found.team[2].tolist()
+
+
+def test_evaluating_changes_no_bit_of_the_run(whole, tmp_path):
+    plain = train(tmp_path / "a", evaluate_episodes=0)
+    assert same(plain.training(), whole.training())
+    assert not len(points(plain).steps) and not plain.directory.best.exists() and recorded.points(plain.directory) == []
+
+
+def test_the_best_policy_is_kept_and_judged_on_ten_times_as_many_episodes_of_fresh_seeds(whole):
+    found = points(whole).team.mean(1)
+    actors, step = whole.actors(best=True)
+    assert step == points(whole).steps[found.argmax()]
+    [point] = recorded.points(whole.directory)
+    seeds = whole.directory.config()["evaluation"]
+    assert (point["metric"], point["step"], point["episodes"]) == ("absolute", step, 60)
+    assert point["seed"] == seeds["absolute_seed"] != seeds["seed"]
+    first = evaluate(
+        whole.environment,
+        roster_of(whole.algorithm, whole.environment),
+        actors,
+        whole.algorithm.body,
+        episodes=6,
+        seed=point["seed"],
+        mode="deterministic",
+    )
+    assert point["returns"][:6] == first.returns.tolist()
+    assert same(hamlet.load_policy(whole.path, best=True)._actors, actors)
+
+
+def test_the_first_of_equal_means_stays_the_best_and_a_mean_that_is_no_number_never_wins():
+    first = best.Best(10, 1.0)
+    assert not first.beaten(1.0) and first.beaten(1.5) and not first.beaten(float("nan"))
+    assert best.Best(10, float("nan")).beaten(-1e9) and not best.Best(10, float("nan")).beaten(float("nan"))
+
+
+def test_the_best_of_what_a_checkpoint_knew_stays_as_long_as_the_checkpoint(tmp_path):
+    run = RunDirectory.create(tmp_path / "a", {})
+    state = {"weight": np.zeros(2)}
+    for step in (10, 20, 30, 40):
+        checkpoint.save(run.checkpoints, state, step=step)
+        if step != 30:
+            best.save(run, ({"weight": np.full(2, float(step))},), step, float(step))
+    assert checkpoint.steps(run.checkpoints) == [30, 40] and checkpoint.steps(run.best) == [20, 40]
+    best.truncate(run, 30)
+    assert best.current(run) == (20, 20.0)
+    assert best.restore(run, ({"weight": np.zeros(2)},)).state[0]["weight"].tolist() == [20, 20]
+
+
+def test_what_lies_beyond_the_checkpoint_is_measured_again_and_the_same(whole, copied):
+    before = told(whole)
+    checkpoint.discard(copied.directory.checkpoints, [5 * BATCH])
+    copied.directory.evaluation.unlink()
+    with Metrics(copied.directory.metrics) as metrics:
+        metrics.write_evaluation(
+            5 * BATCH, {}, returns=np.zeros((6, 2)), lengths=np.zeros(6, int), agents=("x", "y"), mode="no", seed=1
+        )
+    hamlet.resume(copied.path, quiet=True)
+    assert told(copied) == before and same(copied.training(), whole.training())
+
+
+def test_a_run_stopped_before_its_last_evaluation_has_only_that_left_to_do(whole, copied):
+    before = told(whole)
+    with pytest.raises(hamlet.RequestError, match="already has 160 steps"):
+        hamlet.resume(copied.path, quiet=True)
+    copied.directory.evaluation.unlink()
+    with sqlite3.connect(copied.directory.metrics) as connection:
+        connection.execute("DELETE FROM evaluations WHERE step = ?", (5 * BATCH,))
+    connection.close()
+    hamlet.resume(copied.path, quiet=True)
+    assert told(copied) == before
+
+
+def test_a_longer_run_goes_on_with_its_interval_and_has_one_absolute_metric(copied):
+    before = points(copied)
+    hamlet.resume(copied.path, steps=7 * BATCH, quiet=True)
+    found = points(copied)
+    assert found.steps.tolist() == [step * BATCH for step in (2, 4, 5, 6, 7)]
+    assert found.returns[:3].tolist() == before.returns.tolist()
+    [point] = recorded.points(copied.directory)
+    assert (point["metric"], point["run_steps"]) == ("absolute", 7 * BATCH)
+    assert copied.actors(best=True)[1] == found.steps[found.team.mean(1).argmax()]
+
+
+def test_a_run_from_before_there_were_evaluations_is_read_and_goes_on_without(copied):
+    config = copied.directory.config()
+    del config["evaluation"]
+    copied.directory.write_json("config.json", config)
+    shutil.rmtree(copied.directory.best)
+    copied.directory.evaluation.unlink()
+    with sqlite3.connect(copied.directory.metrics) as connection:
+        connection.execute("DROP TABLE evaluations")
+    connection.close()
+    assert points(copied).returns.shape == (0, 0, 0)
+    with pytest.raises(hamlet.RequestError, match="no best policy: nothing was evaluated while it trained"):
+        hamlet.load_policy(copied.path, best=True)
+    hamlet.resume(copied.path, steps=6 * BATCH, quiet=True)
+    assert not len(points(copied).steps) and recorded.points(copied.directory) == []
+
+
+def test_the_seconds_of_every_phase_are_measured(whole):
+    with Metrics(whole.directory.metrics) as metrics:
+        spent = {name: metrics.read(f"seconds/{name}") for name in ("compile", "evaluation", "checkpoint")}
+    assert {name: steps.tolist() for name, (steps, _) in spent.items()} == {
+        "compile": [BATCH],
+        "evaluation": [2 * BATCH, 4 * BATCH, 5 * BATCH],
+        "checkpoint": [k * BATCH for k in range(1, 6)],
+    }
+    assert all((seconds > 0).all() for _, seconds in spent.values())
+
+
+def test_sinks_and_the_line_of_progress_hear_of_evaluations(tmp_path, capsys):
+    class Ear:
+        heard: list = []  # noqa: RUF012
+
+        def write(self, step, values):
+            self.heard += [(step, values["evaluation/return"])] if "evaluation/return" in values else []
+
+        def close(self):
+            pass
+
+    run = train(tmp_path / "a", iterations=2, sinks=[lambda _: Ear()], evaluate_every=BATCH, quiet=False)
+    found = points(run)
+    assert Ear.heard == list(zip(found.steps, found.team.mean(1), strict=True))
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert "2 steps" not in line and f"evaluation {found.team[0].mean():.2f}" in line
+
+
+def test_games_on_the_host_are_evaluated_beside_those_under_way_which_stay_as_they_are(tmp_path):
+    game, episodes = OnHost(Slide()), {"evaluate_every": BATCH, "evaluate_episodes": 3}
+    plain, judged = (
+        train(tmp_path / name, game, iterations=3, **e)
+        for name, e in (("a", {"evaluate_episodes": 0}), ("b", episodes))
+    )
+    assert same(plain.training(), judged.training()) and hostgames.OPEN == []
+    found, seed = points(judged), judged.directory.config()["evaluation"]["seed"]
+    assert found.steps.tolist() == [BATCH, 2 * BATCH, 3 * BATCH] and (found.lengths == 6).all()
+    assert found.returns[2].tolist() == judged.evaluate(3, seed).agent_returns.tolist()
+    resumed = Run(shutil.copytree(judged.path, tmp_path / "c"))
+    checkpoint.discard(resumed.directory.checkpoints, [3 * BATCH])
+    hamlet.resume(resumed.path, quiet=True)
+    assert told(resumed) == told(judged)
+
+
+def test_a_stop_within_an_evaluation_throws_it_away_and_it_is_made_when_the_run_goes_on(tmp_path, monkeypatch, whole):
+    play = protocol.Examiner._point
+
+    def stopped(self, trials, training, step, metrics, stop):
+        import signal
+
+        if step == 4 * BATCH:
+            signal.raise_signal(signal.SIGTERM)
+        play(self, trials, training, step, metrics, stop)
+
+    monkeypatch.setattr(protocol.Examiner, "_point", stopped)
+    with pytest.raises(Interrupted, match="stopped as asked at 128 steps"):
+        train(tmp_path / "a")
+    run = Run(tmp_path / "a")
+    assert points(run).steps.tolist() == [2 * BATCH] and checkpoint.steps(run.directory.checkpoints)[-1] == 4 * BATCH
+    monkeypatch.undo()
+    hamlet.resume(run.path, quiet=True)
+    assert told(run) == told(whole) and same(run.training(), whole.training())
