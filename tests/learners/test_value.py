@@ -187,7 +187,7 @@ def test_agents_that_move_at_once_all_meet_the_actions_of_the_start():
 # --- targets -------------------------------------------------------------------------------------------------------
 
 
-def by_hand(learner, roster, sample, rest):
+def by_hand(learner, roster, sample, rest, regress):
     """The critic's and the agents' losses and targets, step by step and agent by agent, in the roster's order."""
     owner = [(g, i) for g, group in enumerate(roster.groups) for i in range(len(group.names))]
     sizes = [roster.groups[g].action.n for g, _ in owner]
@@ -205,6 +205,12 @@ def by_hand(learner, roster, sample, rest):
         mask = view.available[g]
         return int(np.argmax(values if mask is None else np.where(np.asarray(mask)[b, i], values, -np.inf)))
 
+    def free(view, b, agent):
+        """Every choice that an agent has."""
+        g, i = owner[agent]
+        mask = view.available[g]
+        return range(roster.groups[g].action.n) if mask is None else np.flatnonzero(np.asarray(mask)[b, i])
+
     def living(view, b, agent):
         return view.alive is None or bool(view.alive[b, agent])
 
@@ -221,7 +227,10 @@ def by_hand(learner, roster, sample, rest):
         for unit in sorted(set(units)):
             mine, goal = [a for a in agents if units[a] == unit], table[(b, *here)]
             targets[unit].append(goal)
-            errors[unit] += [(now[a][b][here[a]] - goal) ** 2 for a in mine if living(sample.view, b, a)]
+            for a in mine:
+                tried = [here[a]] if regress == "taken" else free(sample.view, b, a)
+                met = [(now[a][b][c] - table[(b, *here[:a], c, *here[a + 1 :])]) ** 2 for c in tried]
+                errors[unit] += [np.mean(met)] if living(sample.view, b, a) else []
             for a in mine:
                 if living(sample.view, b, a):
                     here[a] = allowed(sample.view, b, a, table[(b, *here[:a], slice(None), *here[a + 1 :])])
@@ -229,18 +238,24 @@ def by_hand(learner, roster, sample, rest):
 
 
 @pytest.mark.parametrize(
-    ("rest", "sharing", "masked"),
-    [("replay", "none", False), ("replay", "none", True), ("greedy", "none", True), ("greedy", "group", True)],
+    ("rest", "regress", "sharing", "masked"),
+    [
+        ("replay", "taken", "none", False),
+        ("replay", "all", "none", True),
+        ("greedy", "taken", "none", True),
+        ("greedy", "all", "group", True),
+    ],
 )
-def test_targets_of_both_variants_are_those_of_a_slow_loop(rest, sharing, masked):
-    roster, algorithm = roster_of(3, 3, 2, sharing=sharing), still(rest=rest, order="fixed", sharing=sharing)
+def test_targets_of_all_variants_are_those_of_a_slow_loop(rest, regress, sharing, masked):
+    roster = roster_of(3, 3, 2, sharing=sharing)
+    algorithm = still(rest=rest, regress=regress, order="fixed", sharing=sharing)
     # Of four learners, so that targets differ from networks, and agents' from each other.
     made = [value.init(algorithm, roster, (5,), jax.random.key(k)) for k in range(2)]
     critic = replace(made[0].critic, targets=made[1].critic.networks)
     learner = replace(made[0], critic=critic, targets=made[1].team.actors)
     sample = drawn(roster, 7, masked=masked)
     _, (info, critic_info) = jax.jit(partial(value.update, algorithm, roster))(learner, sample, jax.random.key(2))
-    critic_loss, losses, targets = by_hand(learner, roster, sample, rest)
+    critic_loss, losses, targets = by_hand(learner, roster, sample, rest, regress)
     np.testing.assert_allclose(critic_info["loss"][0], critic_loss, rtol=2e-5)
     np.testing.assert_allclose(info["loss"], losses, rtol=2e-5)
     np.testing.assert_allclose(info["target"], targets, rtol=2e-5, atol=1e-6)

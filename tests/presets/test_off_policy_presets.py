@@ -84,6 +84,11 @@ def test_the_entropy_of_choices_is_held_at_the_published_share_and_by_default_at
         assert common(presets.find(f"paper/mamujoco/{task}", "hasac")()).copies == 20
 
 
+def test_ours_regresses_at_all_choices_and_is_otherwise_tables_5_and_8():
+    published, ours = (presets.find(f"{whose}/mpe", "had3qn")() for whose in ("paper", "tuned"))
+    assert dataclasses.replace(published, regress="all") == ours
+
+
 @pytest.mark.parametrize("name", ["haddpg", "hatd3", "maddpg", "matd3"])
 def test_ours_differs_from_the_published_in_the_discount_alone(name):
     published, ours = (presets.find(f"{whose}/mpe", name)() for whose in ("paper", "tuned"))

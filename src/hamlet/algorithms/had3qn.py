@@ -19,13 +19,18 @@ that were played, so that all of an agent's choices are visited. "greedy", the p
 values, so that a choice is learnt about only while it seems the best, and never where its first value is too low. Where
 rewards are costs, as in MPE, first values are too high and all choices get their turn.
 
+``regress`` says at which of its choices an agent regresses there. "taken", as published: at that in its slot. A choice
+that was taken in good states then seems good, whatever it brought: in a game of signals the sender keeps to the one it
+sent last. "all", ours: at every available choice, since the critic has said what each is worth.
+
 References: Zhong et al., 2024 (HARL), arXiv:2304.09870, appendix I and algorithm 8; Wang et al., 2016, arXiv:1511.06581
 (duelling); van Hasselt et al., 2016, arXiv:1509.06461 (double).
 
-Differences from the reference code: (1) ``rest``; (2) each agent of each copy draws for itself whether it explores,
-where the code draws once per agent for all copies, and what is not available is neither drawn nor taken for the best;
-(3) absent agents are left out of the regression; (4) samples are drawn with replacement, at a cost that does not grow
-with the buffer; (5) steps of the warm-up count as environment steps; (6) agents of unlike choices are not padded.
+Differences from the reference code: (1) ``rest`` and ``regress``; (2) each agent of each copy draws for itself whether
+it explores, where the code draws once per agent for all copies, and what is not available is neither drawn nor taken
+for the best; (3) absent agents are left out of the regression; (4) samples are drawn with replacement, at a cost that
+does not grow with the buffer; (5) steps of the warm-up count as environment steps; (6) agents of unlike choices are
+not padded.
 """
 
 from typing import Literal
@@ -48,6 +53,7 @@ def had3qn(
     n_step: int = 1,
     exploration: float = 0.05,
     rest: Literal["replay", "greedy"] = "replay",
+    regress: Literal["taken", "all"] = "taken",
     polyak: float = 0.005,
     batch_size: int = 1000,
     buffer_size: int = 1_000_000,
@@ -69,6 +75,7 @@ def had3qn(
         n_step: Steps of a return before it bootstraps.
         exploration: ε in [0, 1), how often an agent's action is drawn evenly.
         rest: What the agents that have yet to move are taken to play: "replay", what they did, or "greedy".
+        regress: At which of its choices an agent regresses in a replayed state: the one "taken", or "all".
         polyak: τ in (0, 1], how far targets move in one update.
         batch_size: Environment steps of one update.
         buffer_size: Environment steps remembered.
@@ -84,6 +91,7 @@ def had3qn(
     return JointValue(
         learning_rate=learning_rate,
         rest=rest,
+        regress=regress,
         sampling=Replay(
             copies=copies,
             steps=steps_per_rollout,

@@ -159,6 +159,9 @@ RECORDS: dict[str, Record] = {
         for name in ("hatd3", "matd3", "haddpg")
     },
     "learning-speaker-listener-had3qn": _learning("had3qn", "speaker_listener", "discrete", 1_000_000),
+    "learning-speaker-listener-had3qn-tuned": _learning(
+        "had3qn", "speaker_listener", "discrete", 1_000_000, preset="tuned/mpe"
+    ),
     **{
         f"learning-speaker-listener-hasac-{kind}{suffix}": _learning(
             "hasac", "speaker_listener", kind, 500_000, preset=preset

@@ -50,13 +50,17 @@ class JointValue:
 
         Qⁱ(oⁱ, aⁱ) descends the mean of (Qⁱ(oⁱ, aⁱ) − Q(s, a))²,  and  aⁱ ← argmax over bⁱ of Q(s, (bⁱ, a⁻ⁱ)),
 
-    where a, the joint action at every replayed state, is handed on from agent to agent. It begins as ``rest`` says.
+    where a, the joint action at every replayed state, is handed on from agent to agent. It begins as ``rest`` says; at
+    which of its choices an agent regresses there, ``regress``.
 
     Attributes:
         learning_rate: Of the agents' networks, by Adam.
         rest: What stands in the slots of those who have yet to move: "replay", the actions that were played, which
             visits all of them (the published algorithm); "greedy", the best by their own values, so that each regresses
             at that action only (the published code).
+        regress: At which choices an agent regresses in a replayed state: "taken", that in its slot (as published), or
+            "all" that were available, (Qⁱ(oⁱ, bⁱ) − Q(s, (bⁱ, a⁻ⁱ)))² in the mean over bⁱ. What is learnt of a choice
+            then does not depend on the states in which it was taken.
         sampling: Which data are used.
         scheme: The order of moves.
         advantage: The steps of a return, and their discount.
@@ -70,6 +74,7 @@ class JointValue:
 
     learning_rate: float = 5e-4
     rest: Literal["replay", "greedy"] = "replay"
+    regress: Literal["taken", "all"] = "taken"
     sampling: Replay = field(default_factory=Replay)
     scheme: Scheme = field(default_factory=Sequential)
     advantage: NStep = field(default_factory=NStep)
@@ -84,6 +89,7 @@ class JointValue:
         """Refuse settings under which nothing, or nothing sensible, happens."""
         require(self.learning_rate >= 0, f"--learning-rate must not be negative: {self.learning_rate}")
         require(self.rest in ("replay", "greedy"), f"--rest is replay or greedy, not {self.rest!r}")
+        require(self.regress in ("taken", "all"), f"--regress is taken or all, not {self.regress!r}")
         require(self.sampling.delay == 1, "agents regress at every update of the critic: delay must be 1")
 
     @property
@@ -242,15 +248,16 @@ def _move(
     key: Key,
 ) -> tuple[Team, Int[Array, "n B"], Info]:
     """One unit of a group regresses at the joint actions as they stand, then puts the critic's choices in its slots."""
-    sizes, agents = choices(roster), roster.agents_per_unit(group)
+    sizes, agents, before = choices(roster), roster.agents_per_unit(group), slots
     mine, actor, moments = jax.tree.map(lambda leaf: leaf[slot], (share, team.actors[group], team.states[group]))
     first = sum(len(before.names) for before in roster.groups[:group]) + slot * agents
-    own = jax.lax.dynamic_slice_in_dim(slots, first, agents)
-    wanted = at(worth, number(slots, sizes))
+    wanted = jnp.stack([options(roster, group, worth, slots, first + k) for k in range(agents)])
+    weight = weights(algorithm.regress, mine, jax.lax.dynamic_slice_in_dim(slots, first, agents), wanted.shape[-1])
 
     def loss(actor: GreedyActor) -> tuple[Array, Array]:
-        found = at(mine.values(actor), own)
-        return returns.mean((found - wanted[None]) ** 2, mine.alive), returns.mean(found, mine.alive)
+        found = mine.values(actor)
+        error, value = ((weight * part).sum(-1) for part in ((found - wanted) ** 2, found))
+        return returns.mean(error, mine.alive), returns.mean(value, mine.alive)
 
     (error, value), gradient = jax.value_and_grad(loss, has_aux=True)(actor)
     actor, moments = descend(algorithm.optimiser, gradient, moments, actor)
@@ -259,14 +266,32 @@ def _move(
         slots = slots.at[first + k].set(chosen(roster, group, one, worth, slots, first + k))
     reached = at(worth, number(slots, sizes)).mean()
     norm = optax.tree.norm(gradient)
-    info = {"loss": error, "value": value, "target": wanted.mean(), "reached": reached, "gradient_norm": norm}
+    met = at(worth, number(before, sizes)).mean()
+    info = {"loss": error, "value": value, "target": met, "reached": reached, "gradient_norm": norm}
     return written(team, group, slot, actor, moments), slots, info
+
+
+def options(
+    roster: Roster, group: int, worth: Float[Array, "B J"], slots: Int[Array, "n B"], agent: Any
+) -> Float[Array, "B A"]:
+    """The critic's values of all choices of one agent, the other slots standing still."""
+    sizes, count = choices(roster), roster.groups[group].action.width
+    return alternatives(worth, number(slots, sizes), slots[agent], jnp.asarray(places(sizes))[agent], count)
+
+
+def weights(
+    regress: Literal["taken", "all"], share: Shown, own: Int[Array, "K B"], count: int
+) -> Float[Array, "K B A"]:
+    """How much each choice counts in a state's regression: that of ``own`` alone, or all that are available alike."""
+    if regress == "taken":
+        return jax.nn.one_hot(own, count)
+    if share.available is None:
+        return jnp.full((*own.shape, count), 1.0 / count)
+    return share.available / share.available.sum(-1, keepdims=True)
 
 
 def chosen(
     roster: Roster, group: int, share: Any, worth: Float[Array, "B J"], slots: Int[Array, "n B"], agent: Any
 ) -> Int[Array, " B"]:
     """The critic's choice for one agent, the other slots standing still; ``share`` is that of this agent alone."""
-    sizes, count = choices(roster), roster.groups[group].action.width
-    options = alternatives(worth, number(slots, sizes), slots[agent], jnp.asarray(places(sizes))[agent], count)
-    return present(greedy(options, share.available), share.alive)
+    return present(greedy(options(roster, group, worth, slots, agent), share.available), share.alive)

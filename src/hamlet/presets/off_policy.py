@@ -12,7 +12,8 @@ with 0.98·log|A| as the target for choices that they name.
 ``TUNED_MPE`` is ours. HASAC and MASAC: one step, whose soft return lacks no entropy, and a target of 0.3·log|A|, under
 which the best of five actions may have probability 0.90 rather than 0.31. Deterministic actors: γ = 0.95, for the
 reason that `hamlet.presets.mpe` gives; on seed 1 of continuous spread, which no record is judged by, HATD3 stood at
-0.4 M steps where 0.99 stood at 1 M.
+0.4 M steps where 0.99 stood at 1 M. HAD3QN: agents regress at all of their choices, without which the speaker of
+speaker-listener keeps saying the same of two landmarks.
 """
 
 from collections.abc import Mapping
@@ -78,6 +79,7 @@ PAPER_MPE: Mapping[str, "partial[Any]"] = {
     ),
 }
 TUNED_MPE: Mapping[str, "partial[Any]"] = {
+    "had3qn": partial(PAPER_MPE["had3qn"], regress="all"),
     **_gradient(0.1, 1, **_MPE, discount=0.95),
     **_twin(2, 1, **_MPE, discount=0.95),
     **_soft(5e-4, 5e-4, 1, target_entropy=0.3),
