@@ -43,6 +43,19 @@ def test_the_picture_says_what_it_shows_and_draws_the_last_level_of_every_mode(r
     assert "60.0" not in text
 
 
+def test_evaluations_on_the_way_are_dots_and_the_best_policy_has_a_level(run, tmp_path):
+    given = {"lengths": np.full(4, 25), "agents": ("a", "b"), "mode": "stochastic", "seed": 1}
+    with Metrics(run.metrics) as metrics:
+        for step in (100_000, 400_000):
+            metrics.write_evaluation(step, {}, returns=np.random.default_rng(step).normal(-25, 1, (4, 2)), **given)
+    run.write_json("evaluation.json", [*POINTS, POINTS[0] | {"metric": "absolute", "mean": -33.0}])
+    text = _texts(curve.draw(run.path, tmp_path / "curve.svg"))
+    assert "dots: 4 stochastic episodes" in text and "best policy" in text and "−33.0 ± 2.0" in text
+    assert "−40.0 ± 1.0" in text and "−150.0 ± 3.0" in text
+    drawn = (tmp_path / "curve.svg").read_text()
+    assert drawn.count('style="fill: #d55e00; stroke: #d55e00"') >= 2
+
+
 def test_levels_too_near_for_their_labels_do_not_overlap(run, tmp_path):
     points = [POINTS[0], POINTS[1] | {"mean": POINTS[0]["mean"] - 0.5}]
     run.write_json("evaluation.json", points)

@@ -1,7 +1,8 @@
 """The learning curve of a run as a picture: ``python -m hamlet.reports.curve RUN [--out PNG]``.
 
-Faint, the mean team return of the episodes that ended in each rollout; over it, their moving mean. Where the run was
-evaluated, the levels of its policy and of random play are drawn as labelled lines. Needs the extra ``plots``.
+Faint, the mean team return of the episodes that ended in each rollout; over it, their moving mean. The evaluations
+made while it trained are dots, with bars of one standard error. Where the run was judged afterwards, the levels of its
+policy, of its best policy (the absolute metric) and of random play are labelled lines. Needs the extra ``plots``.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import numpy as np
 from hamlet.errors import RequestError, RunError
 from hamlet.training import judge
 from hamlet.training.directory import RunDirectory
-from hamlet.training.metrics import Metrics
+from hamlet.training.metrics import Metrics, Points
 
 # Blue, orange and grey that stay apart for colour-blind eyes and in grey print (Okabe and Ito).
 _LEARNT, _JUDGED, _RANDOM = "#0072B2", "#D55E00", "#666666"
@@ -41,13 +42,14 @@ def draw(run_directory: str | Path, out: str | Path | None = None) -> Path:
     """
     run = RunDirectory.open(run_directory)
     out = Path(out) if out is not None else run.path / "curve.png"
-    steps, returns = _returns(run)
+    steps, returns, evaluations = _returns(run)
     figure = blank_figure(9.0, 5.4)
     axes = figure.subplots()
     _curve(axes, steps, returns)
+    _dots(axes, evaluations)
     points = _latest(judge.points(run))
     _levels(axes, points)
-    _dress(axes, run.config(), len(steps), levels=bool(points))
+    _dress(axes, run.config(), len(steps), evaluations, levels=bool(points))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(out, facecolor="white")
@@ -68,19 +70,26 @@ def smooth(values: np.ndarray, window: int) -> np.ndarray:
     return np.convolve(values, ones, "same") / np.convolve(np.ones_like(values), ones, "same")
 
 
-def _returns(run: RunDirectory) -> tuple[np.ndarray, np.ndarray]:
+def _returns(run: RunDirectory) -> tuple[np.ndarray, np.ndarray, Points]:
     if not run.metrics.exists():
         raise RequestError(f"{run.path} has measured nothing yet: go on with `hamlet resume {run.path}`")
     with Metrics(run.metrics) as metrics:
         steps, returns = metrics.read("return")
+        evaluations = metrics.evaluations()
     if not len(steps):
         raise RequestError(f"no episode of {run.path} has ended yet: go on with `hamlet resume {run.path}`")
-    return steps, returns
+    return steps, returns, evaluations
 
 
 def _latest(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The last point of every mode."""
-    return list({point["mode"]: point for point in points}.values())
+    """The last point of every mode, and the absolute metric."""
+    return list({_named(point): point for point in points}.values())
+
+
+def _named(point: dict[str, Any]) -> str:
+    if point.get("metric") == "absolute":
+        return "best policy"
+    return "random play" if point["mode"] == "random" else f"evaluation, {point['mode']}"
 
 
 def blank_figure(width: float, height: float) -> Any:
@@ -104,6 +113,17 @@ def _curve(axes: Any, steps: np.ndarray, returns: np.ndarray) -> None:
     axes.set_xlim(0, steps[-1])
 
 
+def _dots(axes: Any, evaluations: Points) -> None:
+    """Each evaluation's mean, with a bar of one standard error to either side."""
+    if not len(evaluations.steps):
+        return
+    team = evaluations.team
+    bars = team.std(1, ddof=1) / np.sqrt(team.shape[1]) if team.shape[1] > 1 else None
+    style = {"fmt": "o", "markersize": 4, "elinewidth": 1.2, "color": _JUDGED}
+    axes.errorbar(evaluations.steps, team.mean(1), bars, **style)
+    axes.set_xlim(0, max(axes.get_xlim()[1], evaluations.steps[-1]))
+
+
 def _window(count: int) -> int:
     """Odd, so that it is centred; at least 5, where there are so many."""
     return min(max(5, round(_SMOOTHING * count) | 1), count)
@@ -118,9 +138,8 @@ def _levels(axes: Any, points: list[dict[str, Any]]) -> None:
     low, high = axes.get_ylim()
     places = spread([float(point["mean"]) for point in points], apart=_LABEL * (high - low))
     for point, place in zip(points, places, strict=True):
-        what = "random play" if point["mode"] == "random" else f"evaluation, {point['mode']}"
         axes.annotate(
-            f"{what}\n{point['mean']:,.1f} ± {point['standard_error']:,.1f}".replace("-", "−"),
+            f"{_named(point)}\n{point['mean']:,.1f} ± {point['standard_error']:,.1f}".replace("-", "−"),
             xy=(1.0, place),
             xycoords=("axes fraction", "data"),
             xytext=(8, 0),
@@ -154,13 +173,15 @@ def spread(values: Sequence[float], *, apart: float) -> list[float]:
     return [places[index] for index in range(len(values))]
 
 
-def _dress(axes: Any, config: dict[str, Any], rollouts: int, *, levels: bool) -> None:
+def _dress(axes: Any, config: dict[str, Any], rollouts: int, evaluations: Points, *, levels: bool) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     name = f"{config['algorithm_name'].upper()} on {config['environment_name']}, seed {config['seed']}"
     axes.set_title(name, loc="left", fontsize=15, fontweight="bold", pad=24)
     note = f"episodes that ended in each rollout; line: moving mean of {_window(rollouts)} rollouts"
-    note += "; ± one standard error" if levels else ""
+    if len(evaluations.steps):
+        note += f"; dots: {evaluations.team.shape[1]} {evaluations.mode} episodes"
+    note += "; ± one standard error" if levels or len(evaluations.steps) else ""
     axes.text(0, 1.02, note, transform=axes.transAxes, fontsize=10, color="#444444", va="bottom")
     axes.set_xlabel("environment steps, all copies together", fontsize=12)
     axes.set_ylabel("team return of an episode\n(rewards summed over agents and steps)", fontsize=12)

@@ -92,6 +92,7 @@ def describe(evaluation: Evaluation, step: int, agents: tuple[str, ...]) -> dict
         "mean": evaluation.mean,
         "standard_error": evaluation.standard_error,
         "returns": np.asarray(evaluation.returns, float).tolist(),
+        "lengths": np.asarray(evaluation.lengths, int).tolist(),
         "agent_returns": dict(zip(agents, np.asarray(evaluation.agent_returns, float).mean(0).tolist(), strict=True)),
     }
 

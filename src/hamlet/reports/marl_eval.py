@@ -1,0 +1,87 @@
+"""The evaluations of runs in the field's format, which marl-eval and others read.
+
+    {environment: {task: {algorithm: {run: {step_k: {step_count, elapsed_time, return: […], episode_length: […]},
+                                            absolute_metrics: {return: […], episode_length: […]}}}}}}
+
+Gorsane et al., 2022, arXiv:2209.10485. Returns are the team's, one for each episode. Environments and tasks are in
+lower case, as marl-eval looks them up; ``mpe/simple_spread`` is the task ``simple_spread`` of ``mpe``. Its tools want
+equally many runs, tasks and points of every algorithm, and say what differs.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hamlet.errors import RunError
+from hamlet.training import recorded
+from hamlet.training.directory import RunDirectory
+from hamlet.training.metrics import Metrics, Points
+
+
+class Merged(NamedTuple):
+    """All runs in one document, and lines on those that are not in it."""
+
+    document: dict[str, Any]
+    remarks: list[str]
+
+
+def merged(runs: Iterable[str | Path]) -> Merged:
+    """The evaluations of finished runs; of another one, a line says why it is left out.
+
+    Args:
+        runs: Directories of runs.
+    """
+    document: dict[str, Any] = {}
+    remarks: list[str] = []
+    for path in runs:
+        directory = RunDirectory(Path(path))
+        try:
+            config, entry = directory.config(), _entry(directory)
+            environment, task = _task(config)
+            algorithm, seed = str(config["algorithm_name"]), config["seed"]
+        except (RunError, LookupError, TypeError, ValueError) as error:
+            remarks.append(f"{path} is not in the marl-eval file: {error}")
+            continue
+        own = document.setdefault(environment, {}).setdefault(task, {}).setdefault(algorithm, {})
+        names = (f"seed_{seed}" + (f"_{again}" if again > 1 else "") for again in range(1, len(own) + 2))
+        own[next(name for name in names if name not in own)] = entry
+    return Merged(document, remarks)
+
+
+def _task(config: dict[str, Any]) -> tuple[str, str]:
+    """The environment and the task of a name; one without a slash is both."""
+    name = str(config["environment_name"]).lower()
+    environment, slash, task = name.partition("/")
+    return (environment, task) if slash else (name, name)
+
+
+def _entry(directory: RunDirectory) -> dict[str, Any]:
+    """One run.
+
+    Raises:
+        RunError: Its evaluations are not complete, or cannot be read.
+    """
+    absolute = recorded.absolute(directory)
+    if absolute is None or "lengths" not in absolute:
+        raise RunError("it has no absolute metric, which is measured at its end")
+    with Metrics(directory.metrics) as metrics:
+        points, seconds = metrics.evaluations(), _seconds(*metrics.read("env_steps_per_second"))
+    steps = {f"step_{number}": _step(points, number, seconds) for number in range(len(points.steps))}
+    return steps | {"absolute_metrics": {"return": absolute["returns"], "episode_length": absolute["lengths"]}}
+
+
+def _seconds(steps: np.ndarray, rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Environment steps, and the seconds of training until each."""
+    return np.append(0, steps), np.append(0.0, np.cumsum(np.diff(steps, prepend=0) / rates))
+
+
+def _step(points: Points, number: int, seconds: tuple[np.ndarray, np.ndarray]) -> dict[str, Any]:
+    step = int(points.steps[number])
+    return {
+        "step_count": step,
+        "elapsed_time": float(np.interp(step, *seconds)),
+        "return": points.team[number].tolist(),
+        "episode_length": points.lengths[number].tolist(),
+    }
