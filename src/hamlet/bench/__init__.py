@@ -8,7 +8,7 @@ from typing import Any
 
 from hamlet.errors import RequestError, unknown
 
-_USAGE = """usage: hamlet bench [speed [ALGORITHM] | scaling | environments | mamujoco | host | records [NAME ...]]
+_USAGE = """usage: hamlet bench [speed [ALGORITHM] | scaling | environments | mamujoco | host | export | records [NAME]]
 
   speed [ALGORITHM]   train ALGORITHM (happo) on spread (continuous where it can), the paper's settings: env steps a
                       second, the share of the machine's matrix rate, compile time, peak memory
@@ -16,6 +16,7 @@ _USAGE = """usage: hamlet bench [speed [ALGORITHM] | scaling | environments | ma
   environments        environments alone, random actions
   mamujoco            multi-agent MuJoCo alone, beside the maintainers' one environment
   host                HAPPO on host environments: env steps per second, and where the time goes (act, step, wait, learn)
+  export              one action of an exported policy: NumPy, onnxruntime, and the run's own policy
   records             list the records in benchmarks/records: which exist, which are missing, what each would cost
   records NAME ...    make records (or go on with those that were interrupted); 'missing' stands for all that are
 """
@@ -51,6 +52,10 @@ def main(argv: Sequence[str]) -> int:
             from hamlet.bench import host
 
             _print(host.measure_all())
+        case ["export"]:
+            from hamlet.bench import export
+
+            _print(export.measure())
         case ["records"]:
             print("\n".join(records.table(_RECORDS)))
         case ["records", *names]:
@@ -63,9 +68,11 @@ def main(argv: Sequence[str]) -> int:
                 record = records.make(name, _RECORDS, _WORK)
                 print(f"{name}: {record['seconds']:.0f} s, written to {_RECORDS / f'{name}.json'}")
         case [name, *_]:
-            if name in ("scaling", "environments", "mamujoco", "host"):
+            if name in ("scaling", "environments", "mamujoco", "host", "export"):
                 raise RequestError(f"hamlet bench {name} takes no arguments")
-            raise unknown("benchmark", name, ("speed", "scaling", "environments", "mamujoco", "host", "records"))
+            raise unknown(
+                "benchmark", name, ("speed", "scaling", "environments", "mamujoco", "host", "export", "records")
+            )
     return 0
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hamlet import presets
-from hamlet.bench import discount, environments, host, learning, replay, scaling, seeds, speed, theory
+from hamlet.bench import discount, environments, export, host, learning, replay, scaling, seeds, speed, theory
 from hamlet.envs.simple_spread import SimpleSpread
 from hamlet.errors import unknown
 from hamlet.training import manifest
@@ -131,6 +131,9 @@ RECORDS: dict[str, Record] = {
     ),
     "speed-mamujoco": Record("multi-agent MuJoCo alone, beside the maintainers' one environment", 2.0, _mamujoco),
     "speed-seeds": Record("two seeds one after another, and at once in two processes", 3.0, seeds.measure),
+    "speed-export": Record(
+        "one action of an exported policy, in NumPy and onnxruntime", 0.5, lambda work: export.measure()
+    ),
     "scaling": Record("3 to 48 agents", 6.0, lambda work: scaling.measure()),
     "theory": Record(
         "HATRL, and HAML with four drifts, on a thousand random games", 1.5, lambda work: theory.measure()

@@ -35,7 +35,7 @@ class Policy:
         """Read the weights, from the file beside this one unless another is named."""
         with np.load(weights or Path(__file__).with_suffix(".npz"), allow_pickle=False) as kept:
             self._weights = [kept[f"w{{k}}"] for k in range({count})]
-        self.reset()
+{all}        self.reset()
 
     def reset(self):
         """Begin an episode."""
@@ -88,7 +88,7 @@ def source(
     prepare = ""
     if masked is not None:
         prepare = (
-            f"        available = {_ones(masked)} if available is None else np.asarray(available, bool)\n"
+            "        available = self._all if available is None else np.asarray(available, bool)\n"
             f"        if available.shape != {masked.shape}:\n"
             f'            raise ValueError(f"available has shape {{available.shape}}, not {masked.shape}")\n'
         )
@@ -109,6 +109,7 @@ def source(
         action="int(found[0])" if _is_choice(outputs[0]) else f"np.array(found[0], np.{outputs[0].dtype})",
         kind=seen.dtype,
         shape=seen.shape,
+        all="" if masked is None else f"        self._all = np.ones({masked.shape}, bool)\n",
         prepare=prepare,
         arguments=", ".join(ports),
         functions="".join(f"{FUNCTIONS[key]}\n\n" for key in functions),
@@ -160,11 +161,7 @@ def _literal(value: Any) -> str:
     if isinstance(number, float) and not np.isfinite(number):
         return f'float("{number}")'
     # Exact as a double, so that it is the same number as float32 again.
-    return repr(number) if number == number and number >= 0 else f"({number!r})"
-
-
-def _ones(port: Port) -> str:
-    return f"np.ones({port.shape}, bool)"
+    return repr(number) if number >= 0 else f"({number!r})"
 
 
 def _is_choice(port: Port) -> bool:

@@ -84,11 +84,17 @@ def _one(agent: Agent, port: Port, random: np.random.Generator) -> np.ndarray:
             return np.asarray(np.where(bounded, even, random.normal(size=port.shape)), port.dtype)
 
 
-def _numpy(path: Path, exported: Exported) -> Callable[[Inputs], Any]:
+def module_of(path: Path) -> Any:
+    """An exported file, imported."""
     spec = importlib.util.spec_from_file_location("exported", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+def _numpy(path: Path, exported: Exported) -> Callable[[Inputs], Any]:
+    module = module_of(path)
     weights = module.Policy()._weights
     return lambda inputs: module.compute(weights, *inputs)
 

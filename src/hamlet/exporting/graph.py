@@ -70,6 +70,9 @@ OPERATIONS = {
     "concatenate": "np.concatenate(({inputs}), {axis})",
     "matmul": "{0} @ {1}",
 }
+# Numbers that change nothing: on the right of an operation, and on the left where its sides can be exchanged.
+_NEUTRAL = {"add": 0.0, "sub": 0.0, "mul": 1.0, "div": 1.0, "max": -np.inf, "min": np.inf}
+_SYMMETRIC = ("add", "mul", "max", "min")
 # What NumPy has not itself, or slowly.
 FUNCTIONS = {
     "_erf": "_erf = np.vectorize(math.erf, otypes=[np.float32])\n",
@@ -133,6 +136,8 @@ class Graph:
 
     def apply(self, operation: str, *inputs: Node, **attributes: Any) -> Node:
         """An operation on nodes."""
+        if (simpler := self._simpler(operation, inputs)) is not None:
+            return simpler
         attributes = {name: _plain(value) for name, value in attributes.items()}
         key = (operation, tuple(map(id, inputs)), repr(sorted(attributes.items())))
         if key not in self._made:
@@ -143,6 +148,18 @@ class Graph:
             # With the inputs, whose identity is the key.
             self._made[key] = self.constant(result) if known else node, inputs
         return self._made[key][0]
+
+    def _simpler(self, operation: str, inputs: Sequence[Node]) -> Node | None:
+        """What does the same with less, if anything does."""
+        if operation == "reduce_sum" and inputs[0].operation == "square" and len(inputs[0].shape) == 1:
+            row = inputs[0].inputs[0]
+            return self.apply("matmul", row, row)
+        if operation in _NEUTRAL and inputs[0].dtype.kind == "f":
+            left, right = inputs
+            for one, other in ((left, right), (right, left)) if operation in _SYMMETRIC else ((left, right),):
+                if other.is_constant and not other.shape and other.value == _NEUTRAL[operation]:
+                    return one
+        return None
 
     def reshape(self, node: Node, shape: tuple[int, ...]) -> Node:
         """The same numbers in another shape."""

@@ -294,12 +294,14 @@ def _pad(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
 def _dot(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
     """As a product of two matrices, or of a vector and a matrix, for every entry of the axes of a batch."""
     (contracted, batched), out = equation.params["dimension_numbers"], _out(equation)
+    # Of a matrix and a vector the vector first: weights are turned beforehand, and runtimes are made for that order.
+    vector = len(squeezed(_shape(equation, 1))) == len(_axes(_shape(equation, 1), contracted[1]))
     sides = []
-    for number in (0, 1):
+    for number in (1, 0) if vector else (0, 1):
         shape = _shape(equation, number)
         kept, along, batch = squeezed(shape), _axes(shape, contracted[number]), _axes(shape, batched[number])
         free = tuple(k for k in range(len(kept)) if k not in along + batch)
-        order = (*batch, *free, *along) if number == 0 else (*batch, *along, *free)
+        order = (*batch, *free, *along) if not sides else (*batch, *along, *free)
         node = graph.transpose(_whole(graph, inputs[number], shape), order)
         lengths = [tuple(kept[k] for k in axes) for axes in (batch, free, along)]
         sides.append((node, *lengths))
