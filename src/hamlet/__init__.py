@@ -64,6 +64,7 @@ def export(
     out: str | Path | None = None,
     *,
     formats: Sequence[str] = ("numpy", "onnx", "stablehlo"),
+    best: bool = False,
 ) -> Path:
     """Write each agent's policy alone, as files that need no Hamlet.
 
@@ -71,15 +72,16 @@ def export(
         run: The directory of a run; its newest good checkpoint is taken.
         out: The directory to make, of which at most an empty one may exist; None for ``RUN/export``.
         formats: Those to write.
+        best: The policy that was evaluated best while the run trained, not its newest.
 
     Returns:
         The directory, with a README that says what every agent's policy takes and gives.
 
     Raises:
-        RequestError: If there is no run, a format is unknown or lacks its package, the directory is taken, or a
-            network uses what a format cannot say.
+        RequestError: If there is no run or no best policy, a format is unknown or lacks its package, the directory is
+            taken, or a network uses what a format cannot say.
         RunError: If the run has no good checkpoint, or the files cannot be written.
     """
     from hamlet.exporting.directory import export
 
-    return export(run, out, formats=formats)
+    return export(run, out, formats=formats, best=best)

@@ -2,8 +2,10 @@
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import equinox as eqx
 import jax
@@ -13,8 +15,8 @@ import pytest
 from jax import export as jax_export
 
 import hamlet
-from games import MaskedRecurrent
 from hamlet.cli import main
+from hamlet.exporting.check import module_of
 from hamlet.exporting.directory import write
 from hamlet.exporting.team import policies
 from hamlet.networks.actors import Deterministic, Squashed, Stochastic
@@ -23,7 +25,7 @@ from hamlet.networks.torso import Body
 from hamlet.policy import Policy
 from hamlet.roster import Group, Roster
 from hamlet.spaces import Box, Discrete, MultiDiscrete
-from hamlet.training import checkpoint, configuration
+from hamlet.training import best, checkpoint, configuration
 from hamlet.training.directory import RunDirectory
 from hamlet.training.venue import venue
 
@@ -95,10 +97,7 @@ def available(space, random):
 
 
 def in_numpy(out, entry):
-    spec = importlib.util.spec_from_file_location("exported", out / entry["files"]["numpy"])
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.Policy().act
+    return module_of(out / entry["files"]["numpy"]).Policy().act
 
 
 def in_onnx(out, entry):
@@ -163,10 +162,13 @@ def compare(out, roster, actors, body, formats, steps=5):
 @pytest.mark.parametrize("name", TEAMS)
 def test_the_files_of_unlike_agents_act_as_the_team_does_over_an_episode_with_memory_and_masks(name, tmp_path):
     kind, body, groups = TEAMS[name]
-    formats = [kind for kind in FORMATS if kind != "stablehlo" or name == "memory"]
-    agents = compare(tmp_path, *team(kind, body, groups), body, formats)
+    agents = compare(tmp_path, *team(kind, body, groups), body, [kind for kind in FORMATS if kind != "stablehlo"])
     outputs = {port["name"] for entry in agents.values() for port in entry["outputs"]}
     assert ("next_memory" in outputs) == (body.memory > 0)
+
+
+def test_what_jax_reads_back_acts_as_the_policy_does(tmp_path):
+    compare(tmp_path, *team(Stochastic(), MEMORY, [(NUMBERS, CHOICE, 1)]), MEMORY, ["stablehlo"])
 
 
 def test_agents_that_share_their_parameters_each_have_them(tmp_path):
@@ -198,11 +200,13 @@ def test_every_kind_of_actor_torso_observation_and_action_in_every_format(kind, 
 
 
 def begun(path, algorithm, env, name):
-    """A run that was never trained, without the time that takes."""
+    """A run that was never trained, without the time that takes; its best policy is said to be of step 20."""
     declared = {"algorithm": configuration.encode(algorithm), "environment": configuration.encode(env)}
     labels = {"steps": 10, "seed": 3, "algorithm_name": "happo", "environment_name": name, "preset": None}
     run = RunDirectory.create(path, declared | labels)
-    checkpoint.save(run.checkpoints, venue(env).begin(algorithm)(3), step=0)
+    training = venue(env).begin(algorithm)(3)
+    checkpoint.save(run.checkpoints, training, step=0)
+    best.save(run, jax.tree.map(lambda leaf: leaf + 0.1, training.learner.team.actors), 20, -1.0)
     return path
 
 
@@ -214,37 +218,60 @@ def spread(tmp_path_factory):
     return begun(tmp_path_factory.mktemp("runs") / "spread", algorithm, env, "mpe/simple_spread")
 
 
-def test_an_export_plays_in_its_environment_where_hamlet_and_jax_cannot_be_imported(spread, tmp_path, capsys):
-    pytest.importorskip("mpe2")
-    assert main(["export", str(spread), "--out", str(tmp_path / "out"), "--format", "numpy"]) == 0
-    assert "4 files of numpy" in capsys.readouterr().out
-    program = (tmp_path / "out" / "play.py").read_text()
-    assert len([line for line in program.splitlines() if line]) <= 10
-    assert program in (tmp_path / "out" / "README.md").read_text()
+def played(out):
+    """What `play.py` prints where neither hamlet nor jax can be imported."""
     blocked = "import runpy, sys; sys.modules['hamlet'] = sys.modules['jax'] = None; runpy.run_path('play.py')"
-    said = subprocess.run([sys.executable, "-c", blocked], cwd=tmp_path / "out", capture_output=True, text=True)
+    path = os.pathsep.join(map(str, [out, Path(__file__).parents[1]]))  # and where the tests' environments are
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"PYTHONPATH": path}
+    said = subprocess.run([sys.executable, "-c", blocked], cwd=out, env=environment, capture_output=True, text=True)
     assert said.returncode == 0, said.stderr
-    from mpe2 import simple_spread_v3
+    return said.stdout
 
-    env, policy, total = simple_spread_v3.parallel_env(N=2, max_cycles=6), hamlet.load_policy(spread), 0.0
-    observations, _ = env.reset(seed=0)
+
+def returned(env, policy):
+    """The team's return where the run's own policy plays, as `play.py` says it."""
+    (observations, infos), total = env.reset(seed=0), 0.0
     while env.agents:
-        observations, rewards, *_ = env.step(policy.act(observations))
+        masks = {name: info["action_mask"] for name, info in infos.items() if "action_mask" in info}
+        masks |= {name: seen["action_mask"] for name, seen in observations.items() if isinstance(seen, dict)}
+        seen = {name: one["observation"] if isinstance(one, dict) else one for name, one in observations.items()}
+        observations, rewards, _, _, infos = env.step(policy.act(seen, available=masks))
         total += sum(rewards.values())
-    assert said.stdout == f"the team's return is {total:.2f}\n"
+    return f"the team's return is {total:.2f}\n"
+
+
+@pytest.mark.parametrize("best", [False, True], ids=["newest", "best"])
+def test_an_export_plays_in_its_environment_where_hamlet_and_jax_cannot_be_imported(best, spread, capsys):
+    mpe = pytest.importorskip("mpe2.simple_spread_v3")
+    words = ["--best", "--out", str(spread / "chosen")] if best else []
+    out = spread / ("chosen" if best else "export")
+    assert main(["export", str(spread), *words, "--format", "numpy"]) == 0
+    assert "4 files of numpy" in capsys.readouterr().out
+    assert {path.name for path in out.iterdir()} == {"README.md", "manifest.json", "play.py", "policies"}
+    program = (out / "play.py").read_text()
+    assert len([line for line in program.splitlines() if line]) <= 10
+    assert program in (out / "README.md").read_text()
+    document = json.loads((out / "manifest.json").read_text())
+    assert [document[key] for key in ("format", "seed", "step", "best")] == [1, 3, 20 if best else 0, best]
+    env = mpe.parallel_env(N=2, max_cycles=6)
+    assert played(out) == returned(env, hamlet.load_policy(spread, best=best))
+
+
+def test_an_export_plays_a_factory_of_pettingzoo_with_its_masks(tmp_path):
+    pytest.importorskip("pettingzoo")
+    import doubles
+
+    env = hamlet.envs.from_pettingzoo("doubles:Masked", copies=2)
+    algorithm = hamlet.algorithms.happo(hidden=(16,), copies=2, steps_per_rollout=10)
+    run = begun(tmp_path / "run", algorithm, env, "doubles:Masked")
+    out = hamlet.export(run, tmp_path / "out", formats=["numpy"])
+    assert played(out) == returned(doubles.Masked(), hamlet.load_policy(run))
 
 
 def test_the_manifest_and_the_readme_say_what_every_agent_takes_and_gives(tmp_path):
-    env = MaskedRecurrent()
-    algorithm = hamlet.algorithms.happo(hidden=(16,), memory=8, chunk=5, copies=2, steps_per_rollout=10)
-    run = begun(tmp_path / "run", algorithm, env, "masked")
-    out = hamlet.export(run, formats=["numpy"])
-    assert out == run / "export"
-    assert {path.name for path in out.iterdir()} == {"README.md", "manifest.json", "policies"}
-    document = json.loads((out / "manifest.json").read_text())
-    assert (document["format"], document["seed"], document["step"]) == (1, 3, 0)
-    assert list(document["agents"]) == ["chooser_0", "chooser_1", "mover_0"]
-    chooser, mover = document["agents"]["chooser_0"], document["agents"]["mover_0"]
+    groups = [(NUMBERS, CHOICE, 1), (NUMBERS, UNEVEN, 1)]
+    agents = compare(tmp_path, *team(Stochastic(), MEMORY, groups), MEMORY, ["numpy"])
+    chooser, mover = agents["agent_0_0"], agents["agent_1_0"]
     ports = lambda entry, way: [(p["name"], p["dtype"], p["shape"]) for p in entry[way]]  # noqa: E731
     memory = ("memory", "float32", [8])
     assert ports(chooser, "inputs") == [("observation", "float32", [6]), ("available", "bool", [3]), memory]
@@ -253,13 +280,36 @@ def test_the_manifest_and_the_readme_say_what_every_agent_takes_and_gives(tmp_pa
         ("next_memory", "float32", [8]),
         ("log_probs", "float32", [3]),
     ]
-    assert ports(mover, "inputs") == [("observation", "float32", [5]), memory]
+    assert ports(mover, "inputs") == [("observation", "float32", [6]), memory]
     assert [name for name, *_ in ports(mover, "outputs")] == ["action", "next_memory", "mean", "std"]
     assert [p["optional"] for p in chooser["inputs"]] == [False, True, True]
-    text = (out / "README.md").read_text()
-    for entry in (chooser, mover):
-        for port in entry["inputs"] + entry["outputs"]:
-            assert f"`{port['name']}` | {port['dtype']} |" in text and port["says"] in text
+    assert "−1 to 1, −2 to 5" in mover["outputs"][0]["says"]
+    text = (tmp_path / "README.md").read_text()
+    for port in (port for entry in (chooser, mover) for way in ("inputs", "outputs") for port in entry[way]):
+        assert f"`{port['name']}` | {port['dtype']} |" in text and port["says"] in text
+
+
+def test_the_numbers_of_the_distribution_are_those_of_the_actor(tmp_path):
+    for (kind, body, action), names in {
+        (Stochastic(), RUNNING, CHOICES): ["log_probs"],
+        (Stochastic(), RUNNING, UNEVEN): ["mean", "std"],
+        (Squashed(), RUNNING, UNEVEN): ["base_mean", "base_std"],
+        (Deterministic(), RUNNING, UNEVEN): [],
+    }.items():
+        out = tmp_path / f"{type(kind).__name__}-{len(names)}-{type(action).__name__}"
+        out.mkdir()
+        roster, actors = team(kind, body, [(NUMBERS, action, 1)])
+        write(out, policies(roster, actors, body, ("float32",)), DOCUMENT, ["numpy"], None)
+        policy = module_of(out / "policies" / "agent_0_0.py").Policy()
+        observation = np.linspace(-2, 2, 6, dtype=np.float32)
+        found = policy.distribution(observation)
+        assert [*found] == ["action", *names]
+        actor = jax.tree.map(lambda leaf: leaf[0], actors[0])
+        wanted, _ = jax.jit(actor)(jnp.asarray(observation)[None, None], None, jnp.zeros((1, 1), bool))
+        leaves = jax.tree.leaves(wanted)
+        theirs = np.concatenate([np.ravel(leaf) for leaf in leaves])
+        ours = np.concatenate([found[name] for name in names or ["action"]])
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
 WRONG = [

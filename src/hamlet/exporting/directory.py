@@ -32,27 +32,31 @@ _VERSION = 1
 _ENDINGS = {"numpy": ".py", "onnx": ".onnx", "stablehlo": ".stablehlo"}
 
 
-def export(run: str | Path, out: str | Path | None = None, *, formats: Sequence[str] = FORMATS) -> Path:
+def export(
+    run: str | Path, out: str | Path | None = None, *, formats: Sequence[str] = FORMATS, best: bool = False
+) -> Path:
     """Write every agent's policy alone, as files that need no Hamlet.
 
     Args:
         run: The directory of a run; its newest good checkpoint is taken.
         out: The directory to make; None for ``RUN/export``.
         formats: Of "numpy", "onnx" and "stablehlo", those to write.
+        best: The policy that was evaluated best while the run trained, not its newest.
 
     Returns:
         The directory.
 
     Raises:
-        RequestError: If there is no run, a format is unknown or lacks its package, the directory is taken, or a
-            network uses what a format cannot say.
+        RequestError: If there is no run or no best policy, a format is unknown or lacks its package, the directory is
+            taken, or a network uses what a format cannot say.
         RunError: If the run has no good checkpoint, or the files cannot be written.
     """
     formats = check_formats(formats)
     found = Run(RunDirectory.open(run).path)
     out = Path(out) if out is not None else found.path / "export"
     _refuse_taken(out)
-    algorithm, env, training = found.algorithm, found.environment, found.training()
+    algorithm, env = found.algorithm, found.environment
+    actors, step = found.actors(best=best)
     roster = roster_of(algorithm, env)
     config = found.directory.config()
     document = {
@@ -61,10 +65,11 @@ def export(run: str | Path, out: str | Path | None = None, *, formats: Sequence[
         "algorithm": config.get("algorithm_name"),
         "environment": config.get("environment_name"),
         "seed": config.get("seed"),
-        "step": int(training.iteration) * algorithm.sampling.batch,
+        "step": step,
+        "best": best,
         "versions": manifest.describe()["versions"],
     }
-    made = policies(roster, training.learner.team.actors, algorithm.body, image_types(env))
+    made = policies(roster, actors, algorithm.body, image_types(env))
     _install(out, lambda aside: write(aside, made, document, formats, example(env)))
     return out
 
