@@ -305,7 +305,8 @@ def test_the_numbers_of_the_distribution_are_those_of_the_actor(tmp_path):
         found = policy.distribution(observation)
         assert [*found] == ["action", *names]
         actor = jax.tree.map(lambda leaf: leaf[0], actors[0])
-        wanted, _ = jax.jit(actor)(jnp.asarray(observation)[None, None], None, jnp.zeros((1, 1), bool))
+        row, start = jnp.asarray(observation)[None, None], jnp.zeros((1, 1), bool)
+        wanted, _ = jax.jit(lambda actor, x, start: actor(x, None, start))(actor, row, start)
         leaves = jax.tree.leaves(wanted)
         theirs = np.concatenate([np.ravel(leaf) for leaf in leaves])
         ours = np.concatenate([found[name] for name in names or ["action"]])
