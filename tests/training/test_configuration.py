@@ -20,7 +20,7 @@ from hamlet.training.configuration import decode, encode
 
 @dataclass(frozen=True, kw_only=True)
 class Ball:
-    radius: float = 0.01
+    radius: float
     limits: tuple[float, ...] = ()
 
 
@@ -130,14 +130,20 @@ def test_a_class_that_another_process_cannot_find_is_to_be_put_in_a_module(monke
         encode(Algorithm(neighbourhood=Local()))
     monkeypatch.setattr(Ball, "__module__", "__main__")
     with pytest.raises(RequestError, match=r"Algorithm.neighbourhood is a Ball, defined in __main__.*put the"):
-        encode(Algorithm(neighbourhood=Ball()))
+        encode(Algorithm(neighbourhood=Ball(radius=0.01)))
 
 
 def test_a_class_that_was_replaced_since_is_refused(monkeypatch):
-    value = Ball()
+    value = Ball(radius=0.01)
     monkeypatch.setattr(sys.modules[__name__], "Ball", Positive)
     with pytest.raises(RequestError, match="another class by now"):
         encode(value)
+
+
+def test_a_field_that_came_since_has_its_default():
+    told = encode(Ball(radius=0.5, limits=(1.0,)))
+    del told["limits"]
+    assert decode(told) == Ball(radius=0.5)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +163,7 @@ def test_a_class_that_was_replaced_since_is_refused(monkeypatch):
     ],
 )
 def test_a_wrong_description_is_refused_with_the_nearest_right_one(change, message):
-    data = {key: value for key, value in {**encode(Ball()), **change}.items() if value is not None}
+    data = {key: value for key, value in {**encode(Ball(radius=0.01)), **change}.items() if value is not None}
     with pytest.raises(RequestError, match=message) as refusal:
         decode([data])
     assert "\n" not in str(refusal.value)

@@ -3,6 +3,8 @@
 A dataclass is written as the place of its class and its fields, ``{"type": "package.module:Class", "clip": 0.1}``, a
 tuple as a list, a number that JSON has not as ``{"float": "inf"}``. Numbers, strings, booleans and None are
 themselves. Nothing is unpickled; reading imports the modules named, and calls dataclasses only.
+
+A field that a file lacks has come since: it takes its default, which must be what was done before there was a choice.
 """
 
 import dataclasses
@@ -128,7 +130,7 @@ def _construct(data: dict[str, Json]) -> Any:
             left = [other for other in names if other not in given]
             raise RequestError(f"{data['type']} has no field {name!r}{_nearest(name, left or names)}")
     for name in names:
-        if name not in given:
+        if name not in given and not _has_default(kind, name):
             raise RequestError(f"{data['type']} lacks the field {name!r} (its fields are {', '.join(names)})")
     try:
         return kind(**{name: decode(value) for name, value in given.items()})
@@ -136,6 +138,10 @@ def _construct(data: dict[str, Json]) -> Any:
         if isinstance(error, RequestError):
             raise
         raise RequestError(f"{data['type']} refuses its fields: {error}".splitlines()[0]) from error
+
+
+def _has_default(kind: type, name: str) -> bool:
+    return inspect.signature(kind).parameters[name].default is not inspect.Parameter.empty
 
 
 def _nearest(name: str, names: Iterable[str]) -> str:
