@@ -37,6 +37,8 @@ demo: $(INSTALLED)
 # Two workers: most of the time goes into compiling, which uses one core; what one compiled the other finds in the cache.
 # Neighbours stay together, and so do the fixtures that they share.
 test: check
+	@command -v chromium chromium-browser google-chrome google-chrome-stable > /dev/null \
+		|| echo "There is no Chromium: the page of reports is not tested (apt-get install chromium)"
 	$(BIN)/pytest -n 2 --dist worksteal --durations 25 --durations-min 3
 
 test-slow: $(INSTALLED)

@@ -27,13 +27,14 @@ COMMANDS = {
     "resume": ("hamlet.commands.resume", "go on with a run, to its end or further"),
     "evaluate": ("hamlet.commands.evaluate", "what a run's policy earns, beside random play"),
     "report": ("hamlet.commands.report", "what runs earned, as a page, Markdown and CSV"),
+    "watch": ("hamlet.commands.watch", "the same page while runs train, served to this machine"),
     "export": ("hamlet.commands.export", "each agent's policy alone, as NumPy, ONNX and StableHLO files"),
     "list": ("hamlet.commands.catalogue", "the algorithms, environments and presets"),
     "check-env": ("hamlet.commands.check_env", "what is wrong with a PettingZoo environment, before any training"),
     "certify": ("hamlet.commands.certify", "what the theory promises, held against an algorithm on random games"),
     "bench": ("hamlet.bench", "measure the speed on this machine"),
 }
-_COMPILING = ("train", "resume", "evaluate", "report", "export", "certify", "bench")
+_COMPILING = ("train", "resume", "evaluate", "report", "watch", "export", "certify", "bench")
 # Starting a run compiles a hundred small programs besides the large ones: all are kept, under a megabyte each.
 _CACHED_ABOVE = 0.0
 

@@ -59,16 +59,17 @@ def main(argv: Sequence[str]) -> int:
     """Write the report, and say on stderr what is missing in it."""
     runs, values = read(argv)
     options = ReportOptions(**values)  # type: ignore[arg-type]
-    document = write(runs, options.out, film=None if options.still else _film)
+    document = write(runs, options.out, film=None if options.still else film)
     say(document["remarks"])
     print(f"wrote {options.out / PAGE}: {len(document['runs'])} runs; beside it report.md, curves.csv and table.csv")
     return 0
 
 
-def _film(readings: Sequence[Reading]) -> Sequence[Mapping[str, Any]]:
-    from hamlet.reports.motion import film
+def film(readings: Sequence[Reading]) -> Sequence[Mapping[str, Any]]:
+    """The agents in motion: see `hamlet.reports.motion`, which is slow to import and not always needed."""
+    from hamlet.reports.motion import film as record
 
-    return film(readings)
+    return record(readings)
 
 
 def say(remarks: Sequence[dict[str, str]]) -> None:

@@ -10,6 +10,7 @@ Reference: Lowe et al., 2017, arXiv:1706.02275; as ``simple_reference_v3`` of mp
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -107,7 +108,7 @@ class SimpleReference:
         landmarks = [disc(place, particles.LANDMARK_RADIUS, "ground", hollow=True) for place in state.landmark]
         return Scene((*ways, *landmarks, *agents), particles.VIEW, caption="above an agent, the word it says")
 
-    def _word(self, action: np.ndarray) -> str:
+    def _word(self, action: Any) -> str:
         if self.continuous:
             return particles.spoken(action[particles.MOVES :])
         return particles.spoken(np.arange(WORDS) == action // particles.MOVES)

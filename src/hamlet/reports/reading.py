@@ -130,9 +130,6 @@ def read(path: Path) -> Reading:
     points = _points(directory, remarks)
     columns = _columns(directory.metrics, remarks)
     seconds = _Clock.of(columns.get("env_steps_per_second", _NOTHING))
-    steps, returns = columns.get("return", _NOTHING)
-    kept = np.isfinite(returns)
-    training = Series(steps[kept], returns[kept], seconds.at(steps[kept]))
     behind = [int(own[-1]) for own, _ in columns.values() if len(own)]
     with contextlib.suppress(OSError):
         behind += checkpoint.steps(directory.checkpoints)
@@ -144,8 +141,8 @@ def read(path: Path) -> Reading:
         config=config,
         state=state,
         done=done,
-        training=training,
-        evaluated=Series(*_NOTHING, np.zeros(0)),
+        training=_series(columns, "return", seconds),
+        evaluated=_series(columns, "evaluation/return", seconds),
         rate=seconds.rate,
         phases=_phases(columns, seconds),
         points=points,
@@ -198,7 +195,7 @@ def _is_point(point: Mapping[str, Any]) -> bool:
 
 
 _NOTHING = (np.zeros(0, np.int64), np.zeros(0))
-_WANTED = ("return", "env_steps_per_second", "seconds/%", "time/%")
+_WANTED = ("return", "evaluation/return", "env_steps_per_second", "seconds/%", "time/%")
 
 
 def _columns(path: Path, remarks: list[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -268,6 +265,13 @@ class _Clock:
         if not len(self.steps):
             return np.full(len(steps), np.nan)
         return np.interp(steps, np.append(0, self.steps), np.append(0.0, self.seconds))
+
+
+def _series(columns: Mapping[str, tuple[np.ndarray, np.ndarray]], name: str, clock: _Clock) -> Series:
+    """What was measured under a name, without what is no number."""
+    steps, values = columns.get(name, _NOTHING)
+    kept = np.isfinite(values)
+    return Series(steps[kept], values[kept], clock.at(steps[kept]))
 
 
 def _phases(columns: Mapping[str, tuple[np.ndarray, np.ndarray]], clock: _Clock) -> dict[str, float]:

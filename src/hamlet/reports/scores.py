@@ -153,6 +153,10 @@ def _last_training(run: Reading) -> float | None:
 
 
 _SOURCES = (
+    Source(
+        "the last evaluation while training",
+        lambda run: float(run.evaluated.values[-1]) if len(run.evaluated) else None,
+    ),
     Source("the last evaluation", _last_evaluation),
     Source(f"training, the last {_END:.0%} of the steps".replace("%", " %"), _last_training),
 )

@@ -1,10 +1,9 @@
 """A body of MuJoCo as a figure of thick lines, from where its parts are: no window and no graphics card are needed.
 
-Bodies under gravity are seen from the side and a little from above; those without it, which swim, from above. The view
-follows the torso. Limbs have the colour of the agent that moves the joint they hang on; what nobody moves is ink.
+Bodies on the ground are seen from the side, what is further away drawn a little higher; those that swim from above.
+The view follows the torso. Limbs have the colour of the agent that moves the joint they hang on, others are ink.
 """
 
-import math
 from functools import lru_cache
 from typing import Any
 
@@ -20,7 +19,8 @@ __all__ = ["figure"]
 
 # Its functions are compiled, and declared to no type checker.
 mujoco: Any = _mujoco
-_ELEVATION = math.radians(15.0)
+# Of what is further away, how much higher it is drawn.
+_DEPTH = 0.26
 _ROOM = 1.5
 _LONG = (int(mujoco.mjtGeom.mjGEOM_CAPSULE), int(mujoco.mjtGeom.mjGEOM_CYLINDER))
 
@@ -69,7 +69,7 @@ def _seen(layout: Layout, place: np.ndarray, torso: np.ndarray) -> tuple[float, 
     x, y, z = place - np.array([torso[0], torso[1], 0.0])
     if not _gravity(layout):
         return float(x), float(y)
-    return float(x), float(z * math.cos(_ELEVATION) + y * math.sin(_ELEVATION))
+    return float(x), float(z + _DEPTH * y)
 
 
 def _gravity(layout: Layout) -> bool:
