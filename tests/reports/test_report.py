@@ -205,10 +205,10 @@ def test_in_a_browser_the_page_has_curves_that_can_be_read_filtered_and_put_over
     page.press("End")
     last = document["groups"][0]["curves"]["steps"]["y"][-1]
     assert f"{last:.1f}".replace("-", "−") in page.run("document.querySelector('.tip').innerText")
-    page.run("document.querySelector('.chip').click()")
+    page.run("document.querySelector('#toolbar .chip').click()")
     assert page.run("[...document.querySelectorAll('path.line')].map(one => one.dataset.algorithm)") == ["mappo"] * 2
-    assert page.run("document.querySelector('.chip').getAttribute('aria-pressed')") == "false"
-    page.run("document.querySelector('.chip').click()")
+    assert page.run("document.querySelector('#toolbar .chip').getAttribute('aria-pressed')") == "false"
+    page.run("document.querySelector('#toolbar .chip').click()")
     page.run("[...document.querySelectorAll('.choice button')].find(one => one.innerText === 'Time').click()")
     assert "seconds of training" in page.run("document.querySelector('.chart svg').textContent")
     assert page.run("document.querySelectorAll('path.line').length") == 4

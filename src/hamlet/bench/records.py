@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hamlet import presets
-from hamlet.bench import discount, environments, export, host, learning, replay, scaling, seeds, speed, theory
+from hamlet.bench import discount, environments, export, host, learning, replay, reports, scaling, seeds, speed, theory
 from hamlet.envs.simple_spread import SimpleSpread
 from hamlet.errors import unknown
 from hamlet.training import manifest
@@ -133,6 +133,9 @@ RECORDS: dict[str, Record] = {
     "speed-seeds": Record("two seeds one after another, and at once in two processes", 3.0, seeds.measure),
     "speed-export": Record(
         "one action of an exported policy, in NumPy and onnxruntime", 0.5, lambda work: export.measure()
+    ),
+    "report": Record(
+        "hamlet report of 3 algorithms on 3 tasks, 5 seeds each, as a process of its own", 1.0, reports.measure
     ),
     "scaling": Record("3 to 48 agents", 6.0, lambda work: scaling.measure()),
     "theory": Record(

@@ -170,8 +170,8 @@ def _run(reading: Reading) -> Document:
             for point in reading.points
         ],
         "settings": {
-            "algorithm": flat(config.get("algorithm"), "algorithm"),
-            "environment": flat(config.get("environment"), "environment"),
+            "algorithm": flat(config.get("algorithm") or {}),
+            "environment": flat(config.get("environment") or {}),
             "run": flat(own),
         },
         "versions": flat(config.get("versions") or {}),

@@ -31,11 +31,13 @@ function toolbar() {
     chip(taskName(task), !view.hiddenTasks.has(index), () => toggle(view.hiddenTasks, index)));
   bar.replaceChildren(
     ...(algorithms.length ? [make("div", { class: "chips", role: "group", "aria-label": "Algorithms" }, ...algorithms)] : []),
-    ...(tasks.length ? [make("div", { class: "chips", role: "group", "aria-label": "Environments" }, ...tasks)] : []),
     choice("Over", [["steps", "Steps"], ["seconds", "Time"]], view.over, (value) => { view.over = value; }),
     chip("Each seed", view.seeds, () => { view.seeds = !view.seeds; }), ...(live ? [live] : []));
+  const environments = document.getElementById("environments");
+  environments.hidden = !tasks.length;
+  environments.replaceChildren(make("div", { class: "chips" }, ...tasks));
   bar.querySelectorAll(".chip[data-key]").forEach((one) => { if (one.dataset.key === "Each seed") one.style.textDecoration = "none"; });
-  if (focused) [...bar.querySelectorAll("[data-key]")].find((one) => one.dataset.key === focused)?.focus();
+  if (focused) [...document.querySelectorAll("nav [data-key]")].find((one) => one.dataset.key === focused)?.focus();
 }
 
 function headline() {

@@ -121,7 +121,7 @@ class Player {
     this.slider.max = film.frames - 1; this.slider.value = now;
     this.count.textContent = `${now * (film.every || 1)} / ${(film.frames - 1) * (film.every || 1)}`;
     const said = film.captions?.[now] || "", total = film.totals?.[now];
-    this.caption.textContent = [total === undefined ? "" : `return so far ${number(total)}`, said].filter(Boolean).join(". ");
+    this.caption.textContent = [said, total === undefined ? "" : `return so far ${number(total)}`].filter(Boolean).join("; ");
   }
 
   ground(pen, at, centre, left, right) {
@@ -129,7 +129,7 @@ class Player {
     for (let mark = Math.ceil(centre + left); mark <= centre + right; mark += 1) {
       const [x, y] = at(mark, 0);
       pen.beginPath(); pen.moveTo(x, y); pen.lineTo(x, y + 7); pen.stroke();
-      pen.fillText(`${mark} m`, x, y + 19);
+      pen.fillText(`${mark} m`.replace("-", "−"), x, y + 19);
     }
     pen.strokeStyle = role("ground"); pen.beginPath(); pen.moveTo(...at(centre + left, 0)); pen.lineTo(...at(centre + right, 0)); pen.stroke();
   }

@@ -112,8 +112,8 @@ function runDetails(title, swatched, runs, open) {
   const remarked = [...new Set(runs.flatMap((run) => run.remarks.map((text) => `${run.path}: ${text}`)))];
   const commands = runs.filter((run) => run.command).map((run) => command(run.command));
   return make("details", { class: "group", open, "data-title": title },
-    make("summary", {}, swatched, make("span", {}, title), make("span", { class: "state" }, plural(runs.length, "run")),
-      unfinished ? make("span", { class: "state open" }, `${unfinished} unfinished`) : null),
+    make("summary", {}, swatched ?? make("span"), make("span", {}, title),
+      unfinished ? make("span", { class: "state open" }, `${unfinished} unfinished`) : make("span"), make("span", { class: "state" }, plural(runs.length, "run"))),
     make("div", { class: "inside" }, runTable(runs), timeKey(runs),
       remarked.length ? make("ul", {}, ...remarked.map((text) => make("li", {}, text))) : null,
       commands.length ? make("h3", {}, commands.length > 1 ? "To train them once more" : "To train it once more") : null, ...commands,
