@@ -7,7 +7,7 @@ import shlex
 import pytest
 
 from documents import ROOT, blocks
-from hamlet.commands import catalogue, certify, check_env, evaluate, export, request, resume
+from hamlet.commands import catalogue, certify, check_env, evaluate, export, report, request, resume, watch
 
 READERS = {
     "train": request.read,
@@ -16,6 +16,8 @@ READERS = {
     "list": catalogue.main,
     "certify": certify.read,
     "export": export.COMMAND.parse,
+    "report": report.read,
+    "watch": lambda words: report.read(words, watch.COMMAND),
     "check-env": check_env.read,
 }
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", *(str(p.relative_to(ROOT)) for p in sorted((ROOT / "docs").rglob("*.md")))]
@@ -26,7 +28,7 @@ def shell_lines():
     for name in DOCUMENTS:
         text = (ROOT / name).read_text(encoding="utf-8")
         indented = re.findall(r"^(?: {4})?(hamlet \w.*)$", text, re.MULTILINE)
-        inline = re.findall(r"`(hamlet (?:train|evaluate|resume|list|certify|export)\b[^`]*)`", text)
+        inline = re.findall(r"`(hamlet (?:train|evaluate|resume|list|certify|export|report|watch)\b[^`]*)`", text)
         for line in indented + inline:
             words = shlex.split(line, comments=True)
             if len(words) > 1 and words[1] in READERS and "…" not in line:

@@ -74,6 +74,24 @@ def test_seconds_of_training_are_steps_over_rates_and_know_nothing_of_pauses(tmp
     assert found.phases == {"training": 17.0, "evaluation": 9.0}
 
 
+def test_evaluations_while_training_are_the_curve_and_the_last_of_them_the_score(tmp_path):
+    for seed in (0, 1):
+        path = tmp_path / f"seed-{seed}"
+        make(path, "happo", "mpe/simple_spread", seed, steps=STEPS, rollouts=50, evaluations=5, described=DESCRIBED)
+    runs = reading.read_all([tmp_path])
+    with Metrics(runs[0].path / "metrics.sqlite") as metrics:
+        steps, values = metrics.read("evaluation/return")
+    assert np.array_equal(runs[0].evaluated.steps, steps) and np.array_equal(runs[0].evaluated.values, values)
+    document = gather(runs)
+    assert document["tasks"][0]["source"] == "the last evaluation while training"
+    (group,) = document["groups"]
+    assert group["curves"]["steps"]["x"] == steps.tolist()
+    ends = [run.evaluated.values[-1] for run in runs]
+    assert group["final"]["mean"][0] == pytest.approx(np.mean(ends), rel=1e-4)
+    absolute = [one["mean"] for run in runs for one in run.points if one.get("metric") == "absolute"]
+    assert group["absolute"]["mean"][0] == pytest.approx(np.mean(absolute), rel=1e-4)
+
+
 def test_runs_that_differ_in_their_seed_alone_are_a_group(runs):
     found = {task.name: task for task in tasks(reading.read_all([runs]))}
     assert set(found) == {"mpe/simple_reference", "mpe/simple_spread"}

@@ -31,7 +31,9 @@ def measure(work: Path) -> dict[str, Any]:
     for algorithm in runs.ALGORITHMS:
         for task in runs.TASKS:
             for seed in range(SEEDS):
-                runs.make(_place(work, algorithm, task, seed), algorithm, task, seed, described=described)
+                runs.make(
+                    _place(work, algorithm, task, seed), algorithm, task, seed, evaluations=50, described=described
+                )
     for task in runs.TASKS:
         env = envs.make(task)
         declared = presets.find("paper/mpe", "happo", env)()

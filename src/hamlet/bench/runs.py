@@ -26,6 +26,7 @@ def make(
     *,
     steps: int = 10_000_000,
     rollouts: int = 2_500,
+    evaluations: int = 0,
     described: dict[str, Any] | None = None,
 ) -> Path:
     """One run: its configuration, the metrics of so many rollouts, and an evaluation beside random play.
@@ -37,6 +38,7 @@ def make(
         seed: From which its noise is drawn, too.
         steps: Environment steps.
         rollouts: Rows of each metric.
+        evaluations: Points while it trained, and with any the absolute metric.
         described: Versions and hardware; None for this process's.
     """
     env = envs.make(task)
@@ -67,10 +69,15 @@ def make(
             (int(step), {"return": value, "env_steps_per_second": pace, "actor/entropy/agent_0": 1.0})
             for step, value, pace in zip(rows, returns, speed, strict=True)
         )
+        if evaluations:
+            chosen = np.linspace(0, rollouts - 1, evaluations + 1).astype(int)[1:]
+            metrics.write((int(rows[at]), {"evaluation/return": middle[at] + rng.normal(2, 2)}) for at in chosen)
     points = [
         _point(int(rows[-1]), "deterministic", middle[-1] + 2.0, rng),
         _point(0, "random", low - 2.0, rng),
     ]
+    if evaluations:
+        points.append(_point(int(rows[-1]), "deterministic", middle[-1] + 3.0, rng) | {"metric": "absolute"})
     run.evaluation.write_text(json.dumps(points), encoding="utf-8")
     return run.path
 

@@ -18,6 +18,7 @@ from hamlet.reports.reading import Reading
 from hamlet.reports.scores import source
 from hamlet.training import checkpoint
 from hamlet.training.durable import one_line
+from hamlet.training.episodes import Mode
 from hamlet.training.learning import roster_of
 from hamlet.training.recording import Moment
 from hamlet.training.run import Run
@@ -40,9 +41,14 @@ def film(readings: Sequence[Reading]) -> list[Motion]:
 
 def best(task: Task) -> Reading | None:
     """The run with the highest final score, of those that have a checkpoint; the longest where none has a score."""
-    runs = [run for group in task.groups for run in group.runs if checkpoint.steps(run.path / "checkpoints")]
+    runs = [run for group in task.groups for run in group.runs if _steps(run)]
     chosen = source(runs) if runs else None
     return max(runs, key=lambda run: (_score(run, chosen), run.done), default=None)
+
+
+def _steps(run: Reading) -> list[int]:
+    """Those of what its policy could be read from."""
+    return checkpoint.steps(run.path / "best") + checkpoint.steps(run.path / "checkpoints")
 
 
 def _score(run: Reading, chosen: Any) -> float:
@@ -54,13 +60,15 @@ def record(reading: Reading | None, *, episodes: int = EPISODES) -> Motion | Non
     """Some episodes of a run's policy; None without a run, and a note in their place where they cannot be recorded."""
     if reading is None:
         return None
+    # As it was evaluated, where it was.
+    mode: Mode = (reading.config.get("evaluation") or {}).get("mode") or "deterministic"
     told = {
         "run": str(reading.path),
         "label": f"{reading.algorithm}, seed {reading.seed}",
-        "mode": "deterministic policy",
+        "mode": f"{mode} policy",
     }
     try:
-        step, films = _played(Run(reading.path), episodes)
+        step, films = _played(Run(reading.path), episodes, mode)
     except (RunError, RequestError) as error:
         return told | {"step": 0, "note": f"the agents cannot be shown: {error}"}
     except Exception as error:  # a stranger's environment, or one that changed since
@@ -68,20 +76,18 @@ def record(reading: Reading | None, *, episodes: int = EPISODES) -> Motion | Non
     return told | {"step": step, "episodes": films}
 
 
-def _played(run: Run, episodes: int) -> tuple[int, list[dict[str, Any]]]:
+def _played(run: Run, episodes: int, mode: Mode) -> tuple[int, list[dict[str, Any]]]:
     algorithm, env = run.algorithm, run.environment
     draw: Callable[..., Scene] | None = getattr(env, "scene", None)
     if draw is None:
         raise RequestError(f"{type(env).__name__} does not say how it is drawn; give it a scene method")
-    roster, training = roster_of(algorithm, env), run.training()
-    actors, place = training.learner.team.actors, venue(env)
+    roster, place = roster_of(algorithm, env), venue(env)
+    actors, step = run.actors(best=bool(checkpoint.steps(run.directory.best)))
     films = [
-        picture(
-            place.moments(roster, actors, algorithm.body, _SEED + number, "deterministic"), draw, sorted(roster.names)
-        )
+        picture(place.moments(roster, actors, algorithm.body, _SEED + number, mode), draw, sorted(roster.names))
         for number in range(episodes)
     ]
-    return int(training.iteration) * algorithm.sampling.batch, films
+    return step, films
 
 
 def picture(moments: Iterable[Moment], draw: Callable[..., Scene], names: Sequence[str]) -> dict[str, Any]:
