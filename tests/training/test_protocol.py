@@ -1,6 +1,7 @@
 """Evaluation while a run trains: how often, on what, what is kept of it, and what it must not touch."""
 
 import shutil
+import signal
 import sqlite3
 
 import jax
@@ -16,6 +17,7 @@ from hamlet.training.evaluate import evaluate
 from hamlet.training.learning import roster_of
 from hamlet.training.loop import Interrupted
 from hamlet.training.metrics import Metrics
+from hamlet.training.progress import Progress
 from hamlet.training.protocol import Asked, interval
 from hamlet.training.run import Run
 from hostgames import OnHost, Slide
@@ -23,11 +25,11 @@ from pieces import same
 
 COPIES, STEPS = 4, 8
 BATCH = COPIES * STEPS
-POINTS = {"evaluate_every": 2 * BATCH, "evaluate_episodes": 6}
+POINTS = {"evaluate_every": 2 * BATCH, "evaluate_episodes": 6, "evaluate_mode": "stochastic"}
 
 
 def train(path, env=None, *, iterations=5, **options):
-    algorithm = hamlet.algorithms.happo(hidden=(16,), copies=COPIES, steps_per_rollout=STEPS)
+    algorithm = hamlet.algorithms.happo(hidden=(16,), copies=COPIES, steps_per_rollout=STEPS, learning_rate=0.05)
     settings = {"quiet": True, "checkpoint_every": BATCH} | POINTS | options
     return hamlet.train(algorithm, env or Pot(), steps=iterations * BATCH, out=path, **settings)
 
@@ -51,9 +53,21 @@ def told(run):
     )
 
 
+class Ear:
+    """A sink that remembers the evaluations."""
+
+    heard: list = []  # noqa: RUF012
+
+    def write(self, step, values):
+        self.heard += [(step, values["evaluation/return"])] if "evaluation/return" in values else []
+
+    def close(self):
+        pass
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    return train(tmp_path_factory.mktemp("whole") / "run")
+    return train(tmp_path_factory.mktemp("whole") / "run", sinks=[lambda _: Ear()])
 
 
 @pytest.fixture
@@ -97,19 +111,20 @@ def test_what_cannot_be_evaluated_is_refused_before_anything_is_made(tmp_path, a
     assert not (tmp_path / "a").exists()
 
 
-def test_points_are_what_the_policies_of_the_moment_earn_on_the_seed_that_is_declared(whole, tmp_path):
-    """Against the same run cut short at every point, and judged from outside."""
+def test_points_are_what_the_policies_of_the_moment_earn_on_the_seed_that_is_declared(whole, copied):
+    """Against the checkpoints of those moments, judged from outside."""
     declared = whole.directory.config()["evaluation"]
-    assert (declared["interval"], declared["episodes"], declared["mode"]) == (2 * BATCH, 6, "deterministic")
+    assert (declared["interval"], declared["episodes"], declared["mode"]) == (2 * BATCH, 6, "stochastic")
     found = points(whole)
     assert found.steps.tolist() == [2 * BATCH, 4 * BATCH, 5 * BATCH] and found.agents == ("left", "right")
-    assert (found.seed, found.mode) == (declared["seed"], "deterministic") and declared["seed"] != 0
-    for number, iterations in enumerate((2, 4)):
-        short = train(tmp_path / str(iterations), iterations=iterations, evaluate_episodes=0)
-        judged = short.evaluate(episodes=6, seed=declared["seed"])
-        assert judged.agent_returns.tolist() == found.returns[number].tolist()
-        assert judged.lengths.tolist() == found.lengths[number].tolist()
-    assert whole.evaluate(episodes=6, seed=declared["seed"]).returns.tolist() == found.team[2].tolist()
+    assert (found.seed, found.mode) == (declared["seed"], "stochastic") and declared["seed"] != 0
+    assert (
+        whole.evaluate(episodes=6, seed=declared["seed"], mode="stochastic").returns.tolist() == found.team[2].tolist()
+    )
+    checkpoint.discard(copied.directory.checkpoints, [5 * BATCH])
+    judged = copied.evaluate(episodes=6, seed=declared["seed"], mode="stochastic")
+    assert judged.agent_returns.tolist() == found.returns[1].tolist() != found.returns[2].tolist()
+    assert judged.lengths.tolist() == found.lengths[1].tolist()
 
 
 def test_evaluating_changes_no_bit_of_the_run(whole, tmp_path):
@@ -133,7 +148,7 @@ def test_the_best_policy_is_kept_and_judged_on_ten_times_as_many_episodes_of_fre
         whole.algorithm.body,
         episodes=6,
         seed=point["seed"],
-        mode="deterministic",
+        mode="stochastic",
     )
     assert point["returns"][:6] == first.returns.tolist()
     assert same(hamlet.load_policy(whole.path, best=True)._actors, actors)
@@ -170,18 +185,6 @@ def test_what_lies_beyond_the_checkpoint_is_measured_again_and_the_same(whole, c
     assert told(copied) == before and same(copied.training(), whole.training())
 
 
-def test_a_run_stopped_before_its_last_evaluation_has_only_that_left_to_do(whole, copied):
-    before = told(whole)
-    with pytest.raises(hamlet.RequestError, match="already has 160 steps"):
-        hamlet.resume(copied.path, quiet=True)
-    copied.directory.evaluation.unlink()
-    with sqlite3.connect(copied.directory.metrics) as connection:
-        connection.execute("DELETE FROM evaluations WHERE step = ?", (5 * BATCH,))
-    connection.close()
-    hamlet.resume(copied.path, quiet=True)
-    assert told(copied) == before
-
-
 def test_a_longer_run_goes_on_with_its_interval_and_has_one_absolute_metric(copied):
     before = points(copied)
     hamlet.resume(copied.path, steps=7 * BATCH, quiet=True)
@@ -193,7 +196,7 @@ def test_a_longer_run_goes_on_with_its_interval_and_has_one_absolute_metric(copi
     assert copied.actors(best=True)[1] == found.steps[found.team.mean(1).argmax()]
 
 
-def test_a_run_from_before_there_were_evaluations_is_read_and_goes_on_without(copied):
+def test_a_run_from_before_there_were_evaluations_is_read_and_has_nothing_left_to_evaluate(copied):
     config = copied.directory.config()
     del config["evaluation"]
     copied.directory.write_json("config.json", config)
@@ -205,8 +208,9 @@ def test_a_run_from_before_there_were_evaluations_is_read_and_goes_on_without(co
     assert points(copied).returns.shape == (0, 0, 0)
     with pytest.raises(hamlet.RequestError, match="no best policy: nothing was evaluated while it trained"):
         hamlet.load_policy(copied.path, best=True)
-    hamlet.resume(copied.path, steps=6 * BATCH, quiet=True)
-    assert not len(points(copied).steps) and recorded.points(copied.directory) == []
+    assert protocol.Plan.of(copied.directory.config()).episodes == 0
+    with pytest.raises(hamlet.RequestError, match="already has 160 steps"):
+        hamlet.resume(copied.path, quiet=True)
 
 
 def test_the_seconds_of_every_phase_are_measured(whole):
@@ -220,54 +224,41 @@ def test_the_seconds_of_every_phase_are_measured(whole):
     assert all((seconds > 0).all() for _, seconds in spent.values())
 
 
-def test_sinks_and_the_line_of_progress_hear_of_evaluations(tmp_path, capsys):
-    class Ear:
-        heard: list = []  # noqa: RUF012
-
-        def write(self, step, values):
-            self.heard += [(step, values["evaluation/return"])] if "evaluation/return" in values else []
-
-        def close(self):
-            pass
-
-    run = train(tmp_path / "a", iterations=2, sinks=[lambda _: Ear()], evaluate_every=BATCH, quiet=False)
-    found = points(run)
+def test_sinks_and_the_line_of_progress_hear_of_evaluations(whole):
+    found = points(whole)
     assert Ear.heard == list(zip(found.steps, found.team.mean(1), strict=True))
-    line = capsys.readouterr().err.splitlines()[-1]
-    assert "2 steps" not in line and f"evaluation {found.team[0].mean():.2f}" in line
+    line = Progress(total=1000, done=500, evaluated=-3.25).line(1.0, -4.0)
+    assert line.startswith("500/1k steps · return -4.00 · evaluation -3.25")
 
 
 def test_games_on_the_host_are_evaluated_beside_those_under_way_which_stay_as_they_are(tmp_path):
-    game, episodes = OnHost(Slide()), {"evaluate_every": BATCH, "evaluate_episodes": 3}
-    plain, judged = (
-        train(tmp_path / name, game, iterations=3, **e)
-        for name, e in (("a", {"evaluate_episodes": 0}), ("b", episodes))
+    game, episodes = (
+        OnHost(Slide()),
+        {"evaluate_every": BATCH, "evaluate_episodes": 3, "evaluate_mode": "deterministic"},
     )
+    plain = train(tmp_path / "a", game, iterations=2, evaluate_episodes=0)
+    judged = train(tmp_path / "b", game, iterations=2, **episodes)
     assert same(plain.training(), judged.training()) and hostgames.OPEN == []
     found, seed = points(judged), judged.directory.config()["evaluation"]["seed"]
-    assert found.steps.tolist() == [BATCH, 2 * BATCH, 3 * BATCH] and (found.lengths == 6).all()
-    assert found.returns[2].tolist() == judged.evaluate(3, seed).agent_returns.tolist()
-    resumed = Run(shutil.copytree(judged.path, tmp_path / "c"))
-    checkpoint.discard(resumed.directory.checkpoints, [3 * BATCH])
-    hamlet.resume(resumed.path, quiet=True)
-    assert told(resumed) == told(judged)
+    assert found.steps.tolist() == [BATCH, 2 * BATCH] and (found.lengths == 6).all()
+    assert found.returns[1].tolist() == judged.evaluate(3, seed).agent_returns.tolist()
 
 
-def test_a_stop_within_an_evaluation_throws_it_away_and_it_is_made_when_the_run_goes_on(tmp_path, monkeypatch, whole):
-    play = protocol.Examiner._point
+def test_a_stop_within_an_evaluation_throws_it_away_and_it_is_made_when_the_run_goes_on(copied, monkeypatch, whole):
+    before, play = told(whole), protocol.Examiner._point
+    with pytest.raises(hamlet.RequestError, match="already has 160 steps"):
+        hamlet.resume(copied.path, quiet=True)
 
-    def stopped(self, trials, training, step, metrics, stop):
-        import signal
+    def stopped(self, *rest):
+        signal.raise_signal(signal.SIGTERM)
+        play(self, *rest)
 
-        if step == 4 * BATCH:
-            signal.raise_signal(signal.SIGTERM)
-        play(self, trials, training, step, metrics, stop)
-
+    checkpoint.discard(copied.directory.checkpoints, [5 * BATCH])
     monkeypatch.setattr(protocol.Examiner, "_point", stopped)
-    with pytest.raises(Interrupted, match="stopped as asked at 128 steps"):
-        train(tmp_path / "a")
-    run = Run(tmp_path / "a")
-    assert points(run).steps.tolist() == [2 * BATCH] and checkpoint.steps(run.directory.checkpoints)[-1] == 4 * BATCH
+    with pytest.raises(Interrupted, match="stopped as asked at 160 steps"):
+        hamlet.resume(copied.path, quiet=True)
+    assert points(copied).steps.tolist() == [2 * BATCH, 4 * BATCH]
+    assert checkpoint.steps(copied.directory.checkpoints)[-1] == 5 * BATCH
     monkeypatch.undo()
-    hamlet.resume(run.path, quiet=True)
-    assert told(run) == told(whole) and same(run.training(), whole.training())
+    hamlet.resume(copied.path, quiet=True)
+    assert told(copied) == before and same(copied.training(), whole.training())

@@ -248,4 +248,8 @@ class Examiner:
 
 def finished(directory: RunDirectory, plan: Plan, total: int) -> bool:
     """Whether nothing is left to evaluate of a run that trained for ``total`` environment steps."""
-    return not plan.episodes or recorded.absolute(directory, run_steps=total) is not None
+    if not plan.episodes:
+        return True
+    with Metrics(directory.metrics) as metrics:
+        last = metrics.evaluations().steps[-1:]
+    return total in last and recorded.absolute(directory, run_steps=total) is not None
