@@ -55,6 +55,8 @@ def test_the_installed_rliable_still_says_what_is_recorded():
 def test_the_interquartile_mean_leaves_out_a_quarter_at_either_end():
     assert s.iqm(np.array([[-1e9, 1.0], [2.0, 3.0], [4.0, 1e9], [2.0, 3.0]])) == pytest.approx((2 + 2 + 3 + 3) / 4)
     assert s.iqm(np.array([[5.0], [7.0], [9.0]])) == 7.0  # of three, none is a whole quarter
+    for scores in rliable.matrices().values():
+        assert s.iqm(scores) == pytest.approx(stats.trim_mean(scores, 0.25, axis=None), abs=1e-12)
 
 
 def test_a_task_with_more_runs_counts_no_more_than_another():

@@ -9,7 +9,7 @@ from hamlet import envs, presets
 from hamlet.errors import RequestError
 from hamlet.policy import load_policy
 from hamlet.training import checkpoint
-from hamlet.training.run import Run, resume, train
+from hamlet.training.complete import complete
 
 _MODULES = {
     "mpe/simple_spread": "simple_spread_v3",
@@ -32,12 +32,8 @@ def measure(
     """Train (or go on with) one run in ``directory``, then play 200 episodes in ``mpe2``."""
     env = envs.make(environment, continuous=continuous)
     declared = presets.find(preset, algorithm, env)(**changes)
-    if not (directory / "config.json").exists():
-        run = train(declared, env, steps=steps, seed=seed, out=directory)
-    elif (checkpoint.steps(directory / "checkpoints") or [0])[-1] < steps:
-        run = resume(directory, steps=steps)
-    else:
-        run = Run(directory)
+    labels = {"algorithm_name": algorithm, "environment_name": environment, "preset": preset}
+    (run,) = complete(declared, env, seeds={seed: directory}, steps=steps, labels=labels)
     returns = play_in_mpe2(run.path, environment, continuous=continuous)
     return {"seed": seed, "steps": checkpoint.steps(directory / "checkpoints")[-1], "returns": returns} | _interval(
         returns

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from hamlet import envs, presets
-from hamlet.training import checkpoint
+from hamlet.training.complete import complete
 from hamlet.training.judge import judge
 from hamlet.training.metrics import Metrics
-from hamlet.training.run import Run, resume, train
+from hamlet.training.run import Run
 
 _POINTS = 50
 
@@ -26,12 +26,9 @@ def measure(algorithm: str, task: str, *, steps: int, seed: int, directory: Path
     env = envs.make(f"mamujoco/{task}")
     preset = presets.default(f"mamujoco/{task}", algorithm)
     assert preset is not None, f"no preset speaks of {algorithm} on {task}"
-    if not (directory / "config.json").exists():
-        run = train(presets.find(preset, algorithm, env)(**changes), env, steps=steps, seed=seed, out=directory)
-    elif (checkpoint.steps(directory / "checkpoints") or [0])[-1] < steps:
-        run = resume(directory, steps=steps)
-    else:
-        run = Run(directory)
+    labels = {"algorithm_name": algorithm, "environment_name": f"mamujoco/{task}", "preset": preset}
+    declared = presets.find(preset, algorithm, env)(**changes)
+    (run,) = complete(declared, env, seeds={seed: directory}, steps=steps, labels=labels)
     agents = sum(len(group.names) for group in env.groups)
     judgement = judge(run, episodes=32)
     returns, random = (np.asarray(played.returns) / agents for played in (judgement.evaluation, judgement.random))

@@ -1,0 +1,206 @@
+"""A grid's table: ours beside the published, read from the runs' directories alone."""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hamlet.commands.values import format_steps
+from hamlet.errors import RequestError
+from hamlet.experiments.execute import EPISODES, Failures, finished, point
+from hamlet.experiments.grid import Cell, Grid
+from hamlet.reports import statistics
+from hamlet.reports.ranking import rank
+from hamlet.training import durable
+from hamlet.training.directory import RunDirectory
+from hamlet.training.judge import points
+from hamlet.training.metrics import Metrics
+from hamlet.training.run import Run
+
+
+@dataclass(frozen=True)
+class Row:
+    """One cell.
+
+    Attributes:
+        cell: With the steps that were run.
+        full: The steps of the original.
+        scores: Of the finished runs, by seed.
+        random: What random play earns, where returns are measured and a run is finished.
+        mean: Over seeds, with its interval; None where no run is finished.
+        failed: Why runs failed, by seed.
+    """
+
+    cell: Cell
+    full: int
+    scores: dict[int, float]
+    random: float | None
+    mean: statistics.Estimate | None
+    failed: dict[int, str]
+
+
+def rows(grid: Grid, full: Grid, out: Path, failures: Failures) -> list[Row]:
+    """Every cell of a grid, as far as it was carried out."""
+    found = []
+    for cell, original in zip(grid.cells, full.cells, strict=True):
+        done = [seed for seed in range(grid.seeds) if finished(cell, cell.run(out, seed))]
+        scores = {seed: _score(grid, cell, cell.run(out, seed)) for seed in done}
+        random = _random(cell, cell.run(out, done[0])) if done and grid.measures == "return" else None
+        failed = {
+            seed: why for (task, row, seed), why in failures.by_run.items() if (task, row) == (cell.task, cell.row)
+        }
+        found.append(Row(cell, original.steps, scores, random, mean(list(scores.values())), failed))
+    return found
+
+
+def write(grid: Grid, full: Grid, out: Path, failures: Failures) -> str:
+    """Write ``table.md`` and ``table.json`` into the grid's directory; gives the text of the first."""
+    found = rows(grid, full, out, failures)
+    text = markdown(grid, full, found)
+    out.mkdir(parents=True, exist_ok=True)
+    durable.write(out / "table.md", text)
+    durable.write(out / "table.json", json.dumps(_document(grid, full, found), indent=1) + "\n")
+    return text
+
+
+def markdown(grid: Grid, full: Grid, found: list[Row]) -> str:
+    """The table as text."""
+    unit = "return" if grid.measures == "return" else "seconds of training"
+    lines = [f"# {grid.name}: {grid.says}", ""]
+    if small := _small(grid, full):
+        lines += [f"**{small}: not to be compared with the published numbers.**", ""]
+    for task in grid.tasks:
+        lines += [f"## {task}", "", f"| algorithm | ours: {unit} | random play | published | steps | seeds |"]
+        lines += ["|---|---|---|---|---|---|"]
+        here = [row for row in found if row.cell.task == task]
+        lines += [_line(row, grid.seeds) for row in here]
+        lines += ["", _said(grid, here), ""]
+    lines += [f"* {note}" for note in grid.notes]
+    lines += [f"* Not run here: {what}." for what in grid.missing]
+    lines += [
+        f"* {row.cell.task}, {row.cell.row}, seed {seed} failed: {why}"
+        for row in found
+        for seed, why in row.failed.items()
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _line(row: Row, seeds: int) -> str:
+    steps = format_steps(row.cell.steps) + (f" of {format_steps(row.full)}" if row.cell.steps < row.full else "")
+    shown = "not run" if row.mean is None else _number(row.mean.value)
+    if row.mean is not None and row.mean.known:
+        shown += f" [{_number(row.mean.low)}, {_number(row.mean.high)}]"
+    numbers = (
+        shown,
+        "" if row.random is None else _number(row.random),
+        "—" if row.cell.published is None else _number(row.cell.published),
+    )
+    return f"| {row.cell.row} | {' | '.join(numbers)} | {steps} | {len(row.scores)} of {seeds} |"
+
+
+def _said(grid: Grid, here: list[Row]) -> str:
+    """The order of the algorithms on one task, or why there is none."""
+    scores = {row.cell.row: {row.cell.task: list(row.scores.values())} for row in here if row.scores}
+    if not scores:
+        return "No run is finished."
+    if grid.measures == "seconds":
+        return _ratio(here)
+    return rank(scores).words
+
+
+def _ratio(here: list[Row]) -> str:
+    first, *others = here
+    if not others or first.mean is None or others[0].mean is None:
+        return "There is no pair to compare."
+    text = f"{first.cell.row} took {first.mean.value / others[0].mean.value:.2f} times as long as {others[0].cell.row}"
+    if first.cell.published and others[0].cell.published:
+        text += f"; published {first.cell.published / others[0].cell.published:.2f}"
+    return text + "."
+
+
+def _small(grid: Grid, full: Grid) -> str:
+    """What was made smaller than the original."""
+    cut = any(a.steps < b.steps for a, b in zip(grid.cells, full.cells, strict=True))
+    less = [f"at most {format_steps(max(cell.steps for cell in grid.cells))} steps a run"] if cut else []
+    less += [f"{grid.seeds} of {full.seeds} seeds"] if grid.seeds < full.seeds else []
+    return f"Made small ({', '.join(less)})" if less else ""
+
+
+def _document(grid: Grid, full: Grid, found: list[Row]) -> dict[str, Any]:
+    return {
+        "name": grid.name,
+        "says": grid.says,
+        "measures": grid.measures,
+        "episodes": EPISODES,
+        "made_small": _small(grid, full) or None,
+        "notes": [*grid.notes, *(f"not run here: {what}" for what in grid.missing)],
+        "tasks": {task: _said(grid, [row for row in found if row.cell.task == task]) for task in grid.tasks},
+        "rows": [_row(row) for row in found],
+    }
+
+
+def _row(row: Row) -> dict[str, Any]:
+    cell, mean = row.cell, row.mean
+    interval = [mean.low, mean.high] if mean is not None and mean.known else None
+    return {
+        "task": cell.task,
+        "row": cell.row,
+        **cell.labels,
+        "options": dict(cell.options),
+        "changes": dict(cell.changes),
+        "steps": cell.steps,
+        "steps_of_the_original": row.full,
+        "scores": row.scores,
+        "mean": None if mean is None else mean.value,
+        "interval": interval,
+        "random": row.random,
+        "published": cell.published,
+        "failed": row.failed,
+    }
+
+
+def mean(scores: list[float]) -> statistics.Estimate | None:
+    """Over seeds, with its interval; None of nothing."""
+    return statistics.aggregates(statistics.matrix({"": scores}))["mean"] if scores else None
+
+
+def _score(grid: Grid, cell: Cell, path: Path) -> float:
+    """One finished run's number."""
+    if grid.measures == "seconds":
+        return _seconds(path)
+    found = point(path)
+    if found is None:
+        raise RequestError(f"{path} was not judged")
+    return float(found["mean"]) / _agents(cell, found)
+
+
+def _random(cell: Cell, path: Path) -> float | None:
+    for found in points(RunDirectory.open(path)):
+        if found.get("mode") == "random":
+            return float(found["mean"]) / _agents(cell, found)
+    return None
+
+
+def _agents(cell: Cell, found: dict[str, Any]) -> int:
+    return len(found["agent_returns"]) if cell.each else 1
+
+
+def _seconds(path: Path) -> float:
+    """Of training, without compiling and judging: the sum over iterations of their steps over their speed."""
+    run = Run(path)
+    with Metrics(run.directory.metrics) as metrics:
+        rates = metrics.read("env_steps_per_second")[1]
+    return float(np.sum(run.algorithm.sampling.batch / rates))
+
+
+def _number(value: float) -> str:
+    """Three digits or a whole number.
+
+    >>> [_number(value) for value in (-28.04, 5900.0, 0.1234)]
+    ['-28.0', '5900', '0.123']
+    """
+    digits = 0 if value == 0 else max(0, 2 - math.floor(math.log10(abs(value))))
+    return f"{value:.{digits}f}"
