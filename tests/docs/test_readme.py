@@ -8,6 +8,9 @@ import pytest
 
 from documents import ROOT, blocks
 from hamlet.commands import catalogue, certify, check_env, evaluate, export, report, request, resume, watch
+from hamlet.commands import catalogue, certify, check_env, evaluate, export, request, resume
+from hamlet.commands import catalogue, certify, check_env, evaluate, reproduce, request, resume
+from hamlet.experiments import registry
 
 READERS = {
     "train": request.read,
@@ -19,6 +22,7 @@ READERS = {
     "report": report.read,
     "watch": lambda words: report.read(words, watch.COMMAND),
     "check-env": check_env.read,
+    "reproduce": lambda rest: registry.find(reproduce.read(rest)[0]),
 }
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", *(str(p.relative_to(ROOT)) for p in sorted((ROOT / "docs").rglob("*.md")))]
 
@@ -29,6 +33,8 @@ def shell_lines():
         text = (ROOT / name).read_text(encoding="utf-8")
         indented = re.findall(r"^(?: {4})?(hamlet \w.*)$", text, re.MULTILINE)
         inline = re.findall(r"`(hamlet (?:train|evaluate|resume|list|certify|export|report|watch)\b[^`]*)`", text)
+        inline = re.findall(r"`(hamlet (?:train|evaluate|resume|list|certify|export)\b[^`]*)`", text)
+        inline = re.findall(r"`(hamlet (?:train|evaluate|resume|list|certify|reproduce)\b[^`]*)`", text)
         for line in indented + inline:
             words = shlex.split(line, comments=True)
             if len(words) > 1 and words[1] in READERS and "…" not in line:

@@ -1,5 +1,6 @@
 """A paper's table, run here: interrupted anywhere it ends the same, and it says what it is not."""
 
+import dataclasses
 import json
 import os
 import random
@@ -14,9 +15,11 @@ import pytest
 import tiny
 from documents import ROOT
 from hamlet.cli import main
+from hamlet.errors import RequestError
 from hamlet.experiments import cost, execute, registry, tables
 from hamlet.experiments.execute import Failures
 from hamlet.experiments.grid import Cell
+from hamlet.training.complete import complete
 from hamlet.training.loop import Loop
 
 
@@ -97,6 +100,13 @@ def test_what_is_finished_is_never_trained_or_judged_again(whole, monkeypatch):
     monkeypatch.setattr(execute.judge, "judge", None)
     assert reproduce("--out", str(whole), "--quiet") == 0
     assert texts(whole) == before
+
+
+def test_a_run_of_other_settings_is_not_taken_for_the_one_that_is_asked_for(whole):
+    other = dataclasses.replace(tiny.GRID.cells[0], changes=tiny.GRID.cells[0].changes | {"clip": 0.1})
+    algorithm, env = other.declare()
+    with pytest.raises(RequestError, match="holds a run with another algorithm or other settings of it"):
+        complete(algorithm, env, seeds={0: other.run(whole, 0)}, steps=120, labels={})
 
 
 def test_a_run_that_failed_is_named_and_the_others_are_carried_out(tmp_path, monkeypatch, capsys, whole):
