@@ -187,7 +187,7 @@ WRONG = [
     (["tiny/climbing", "--workers", "0"], "--workers must be at least 1"),
     (["tiny/climbing", "--worker", "2"], "nearest is --workers"),
     (["tiny/climbing", "--out", "full"], "full is not empty and holds no grid"),
-    (["tiny/climbing", "--out", "whole", "--steps", "80"], "holds tiny/climbing with other steps"),
+    (["tiny/climbing", "--out", "whole", "--steps", "80"], "holds a grid with other steps"),
     (["harl/table3", "--workers", "2"], "measures time"),
 ]
 

@@ -1,6 +1,5 @@
 """``hamlet reproduce``: a paper's table or figure, run here."""
 
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -11,9 +10,9 @@ from hamlet.commands.options import HELP, Command, Group
 from hamlet.commands.values import Steps, format_steps
 from hamlet.errors import RequestError, RunError
 from hamlet.experiments import cluster, cost, execute, registry, tables
+from hamlet.experiments.claim import claim
 from hamlet.experiments.execute import Failures
 from hamlet.experiments.grid import Grid
-from hamlet.training import durable
 from hamlet.training.loop import Interrupted
 
 MANIFEST = "grid.json"
@@ -74,7 +73,8 @@ def main(argv: Sequence[str]) -> int:
         print("\n".join([f"{name}: {full.says}", *cost.lines(costs, options.workers or 1)]), flush=True)
     if options.dry_run:
         return 0
-    _claim(grid, out)
+    # Seeds may be added, other steps are another grid.
+    claim(out, MANIFEST, {"name": grid.name, "steps": {str(c.place): c.steps for c in grid.cells}}, "grid")
     try:
         failures = _carry(grid, out, options)
     except (Interrupted, KeyboardInterrupt):
@@ -119,27 +119,6 @@ def _listing() -> list[str]:
 def _place(name: str, options: ReproduceOptions) -> Path:
     short = "" if options.steps is None else f"-steps-{format_steps(options.steps)}"
     return Path("runs") / (name.replace("/", "-") + short)
-
-
-def _claim(grid: Grid, out: Path) -> None:
-    """Keep a directory for one grid with one number of steps; seeds may be added."""
-    wanted = {"name": grid.name, "steps": {str(cell.place): cell.steps for cell in grid.cells}}
-    path = out / MANIFEST
-    if path.exists():
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise RequestError(f"{path} cannot be read: {durable.one_line(error)}; choose another --out") from error
-        if found != wanted:
-            raise RequestError(f"{out} holds {found.get('name')} with other steps or cells: choose another --out")
-        return
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RequestError(f"{out} is not empty and holds no grid: choose another --out")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        durable.write(path, json.dumps(wanted, indent=1) + "\n")
-    except OSError as error:
-        raise RunError(f"{out} cannot be written: {durable.one_line(error)}") from error
 
 
 def _carry(grid: Grid, out: Path, options: ReproduceOptions) -> Failures:

@@ -6,6 +6,7 @@ Runs are kept in the grid's directory, which every machine must see under the sa
 import importlib
 import os
 import uuid
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,10 @@ def on_ray(work: Sequence[Unit], out: Path, address: str, workers: int, *, say: 
     mark.touch()
     where = {"num_cpus": workers} if address == LOCAL else {"address": address}
     try:
-        ray.init(**where, include_dashboard=False, log_to_driver=False, logging_level="error")
+        with warnings.catch_warnings():
+            # Ray begins its processes by fork and exec at once, which JAX cannot tell from a fork that goes on.
+            warnings.filterwarnings("ignore", message=r"os\.fork\(\) was called")
+            ray.init(**where, include_dashboard=False, log_to_driver=False, logging_level="error")
     except Exception as error:
         mark.unlink()
         raise RequestError(f"no Ray cluster at {address}: {' '.join(str(error).split())[:200]}") from error

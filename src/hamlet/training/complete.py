@@ -1,6 +1,6 @@
 """Runs brought to their end, whatever already stands: begun, gone on with, or left alone."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from hamlet.errors import RequestError
 from hamlet.learners import Algorithm
 from hamlet.training import checkpoint, configuration
 from hamlet.training.directory import CONFIGURATION, RunDirectory
+from hamlet.training.metrics import Sink
 from hamlet.training.run import Run, resume, train_seeds
 
 
@@ -24,6 +25,7 @@ def complete(
     seeds: Mapping[int, Path],
     steps: int,
     labels: Mapping[str, Any],
+    sinks: Sequence[Callable[[Path], Sink]] = (),
     quiet: bool = False,
 ) -> list[Run]:
     """Runs of at least ``steps`` environment steps at the given places, one for each seed.
@@ -41,10 +43,10 @@ def complete(
         _refuse_other(path, algorithm, env)
     for path in standing:
         if steps_done(path) < steps:
-            resume(path, steps=steps, quiet=quiet)
+            resume(path, steps=steps, sinks=sinks, quiet=quiet)
     fresh = {seed: path for seed, path in seeds.items() if path not in standing}
     if fresh:
-        train_seeds(algorithm, env, seeds=fresh, steps=steps, labels=dict(labels), quiet=quiet)
+        train_seeds(algorithm, env, seeds=fresh, steps=steps, labels=dict(labels), sinks=sinks, quiet=quiet)
     return [Run(path) for path in seeds.values()]
 
 
