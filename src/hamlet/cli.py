@@ -33,9 +33,10 @@ COMMANDS = {
     "check-env": ("hamlet.commands.check_env", "what is wrong with a PettingZoo environment, before any training"),
     "certify": ("hamlet.commands.certify", "what the theory promises, held against an algorithm on random games"),
     "reproduce": ("hamlet.commands.reproduce", "a paper's table or figure, run here beside the published"),
+    "sweep": ("hamlet.commands.sweep", "search an algorithm's hyperparameters"),
     "bench": ("hamlet.bench", "measure the speed on this machine"),
 }
-_COMPILING = ("train", "resume", "evaluate", "report", "watch", "export", "certify", "reproduce", "bench")
+_COMPILING = ("train", "resume", "evaluate", "report", "watch", "export", "certify", "reproduce", "sweep", "bench")
 # Starting a run compiles a hundred small programs besides the large ones: all are kept, under a megabyte each.
 _CACHED_ABOVE = 0.0
 

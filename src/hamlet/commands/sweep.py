@@ -1,0 +1,161 @@
+"""``hamlet sweep``: search an algorithm's hyperparameters on an environment."""
+
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hamlet.algorithms import ALGORITHMS
+from hamlet.commands import request
+from hamlet.commands.evaluate import check_seed
+from hamlet.commands.options import HELP, Command, Group
+from hamlet.commands.values import Steps, format_steps
+from hamlet.errors import RequestError, RunError, unknown
+from hamlet.experiments import ranges, sweep
+from hamlet.experiments.claim import claim
+from hamlet.experiments.sweep import Outcome, Search
+from hamlet.training import durable
+from hamlet.training.loop import Interrupted
+
+MANIFEST = "sweep.json"
+# Options of a training that a trial has from the sweep, or that make no sense for many.
+_OF_TRAINING = ("from", "init-from", "checkpoint-every", "tensorboard", "wandb", "device")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepOptions:
+    """Options of ``hamlet sweep``.
+
+    Attributes:
+        trials: How many sets of values to try, those behind it included.
+        search: Where to search, as in learning-rate=1e-4:1e-2:log clip=0.1:0.3 order=random,fixed. Without it, the usual
+            hyperparameters in their usual ranges.
+        steps: Environment steps of each run.
+        seeds: Runs of each trial; its score is their mean.
+        seed: From which values are drawn.
+        out: The directory of the trials. Without it, runs/sweep-ALGORITHM-ENV.
+        quiet: Print nothing but errors and the result.
+    """
+
+    trials: int
+    search: tuple[str, ...] = ()
+    steps: Steps = 1_000_000
+    seeds: int = 1
+    seed: int = 0
+    out: Path | None = None
+    quiet: bool = False
+
+
+COMMAND = Command(
+    "hamlet sweep",
+    ("ALGORITHM", "ENV"),
+    (Group("sweep", SweepOptions, pairs=False),),
+    "Search the hyperparameters of an algorithm: trials chosen by Optuna, those that fall behind\n"
+    "cut short. Stopped at any point and asked again, it goes on. Ends with the table of trials\n"
+    "and the best as a line of hamlet train. Hyperparameters that are given, --env options and\n"
+    "--preset hold for every trial (see hamlet train ALGORITHM ENV --help).\n\n"
+    "examples:\n"
+    "  hamlet sweep happo mpe/simple_spread --trials 30 --steps 500k\n"
+    "  hamlet sweep happo mpe/simple_spread --trials 30 --search learning-rate=1e-4:1e-2:log clip=0.1:0.3",
+)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the words ask for."""
+
+    names: list[str]
+    fixed: list[str]
+    options: SweepOptions
+
+    @property
+    def out(self) -> Path:
+        """Where the trials go."""
+        return self.options.out or Path("runs") / "-".join(["sweep", *self.names]).replace("/", "-").replace(":", "-")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Search, and say what was found."""
+    asked = read(argv)
+    sweep.require_optuna()
+    options = asked.options
+    where = ranges.read(ALGORITHMS[asked.names[0]], options.search, [word for word in asked.fixed if word[:2] == "--"])
+    search = Search(
+        resolve=lambda words: request.read([*asked.names, *asked.fixed, *words]),
+        ranges=where,
+        steps=options.steps,
+        seeds=options.seeds,
+        seed=options.seed,
+        out=asked.out,
+    )
+    search.resolve([])  # what is wrong with every trial is refused before the first
+    wanted = {"words": [*asked.names, *asked.fixed], "search": list(options.search)}
+    wanted |= {"steps": options.steps, "seeds": options.seeds, "seed": options.seed}
+    claim(asked.out, MANIFEST, wanted, "sweep")  # trials may be added
+    say = (lambda line: None) if options.quiet else (lambda line: print(line, file=sys.stderr, flush=True))
+    try:
+        found = sweep.carry(search, options.trials, say=say)
+    except (Interrupted, KeyboardInterrupt):
+        raise RunError(f"stopped as asked; go on with: {shlex.join(['hamlet', 'sweep', *argv])}") from None
+    text = table(asked, found)
+    durable.write(asked.out / "trials.md", text)
+    durable.write(asked.out / "trials.json", json.dumps([vars(one) for one in found], indent=1) + "\n")
+    print(f"{text}\nthe trials are in {asked.out}")
+    if sweep.best(found) is None:
+        raise RunError(f"no trial was completed: {found[-1].why or 'see the table'}")
+    return 0
+
+
+def read(argv: Sequence[str]) -> Asked:
+    """What the words ask for; what is no option of a sweep is one of every trial.
+
+    Raises:
+        RequestError: If something is missing, or has no place in a sweep.
+    """
+    if any(word in HELP for word in argv):
+        COMMAND.show_help()
+    own, fixed = [], []
+    words, given = COMMAND.split(argv)
+    searched = [word for one in given if one.option is not None and one.option.name == "search" for word in one.words]
+    for one in given:
+        if one.option is None:
+            if one.flag.removeprefix("--").replace("_", "-").split("=")[0] in _OF_TRAINING:
+                raise RequestError(f"{one.flag} belongs to hamlet train: leave it out of a sweep")
+            fixed += [one.flag, *one.words]
+        elif one.option.name != "search":
+            own += [one.flag, *one.words]
+    names = [word.text for word in words]
+    if names[:1] and names[0] not in ALGORITHMS:
+        raise unknown("algorithm", names[0], ALGORITHMS)
+    parsed = COMMAND.parse([*names, *own, *(["--search", *searched] if searched else [])])
+    options = SweepOptions(**parsed[1].values["sweep"])
+    for flag, value in (("trials", options.trials), ("steps", options.steps), ("seeds", options.seeds)):
+        if value < 1:
+            raise RequestError(f"--{flag} must be at least 1, not {value}")
+    check_seed(options.seed)
+    return Asked(parsed[0], fixed, options)
+
+
+def table(asked: Asked, found: list[Outcome]) -> str:
+    """Every trial, the best first, and the line that trains it once more."""
+    options = asked.options
+    lines = [f"# {' on '.join(asked.names)}: {len(found)} trials of {format_steps(options.steps)} steps", ""]
+    lines += ["| trial | score | state | steps | values |", "|---|---|---|---|---|"]
+    ranked = sorted(found, key=lambda one: (one.state != "complete", -(one.score or 0.0), one.number))
+    for one in ranked:
+        score = "" if one.score is None else f"{one.score:.4g}"
+        state = one.state + (f": {one.why}" if one.why else "")
+        lines.append(f"| {one.number} | {score} | {state} | {format_steps(one.steps)} | `{' '.join(one.words)}` |")
+    lines += [
+        "",
+        f"Scores: mean return of the deterministic policy, {sweep.EPISODES} episodes, {options.seeds} seed(s).",
+    ]
+    lines += ["That of the best is flattered by being the best of many: judge it with seeds of its own:", ""]
+    top = sweep.best(found)
+    if top is not None:
+        lines.append(
+            "    " + shlex.join(["hamlet", "train", *asked.names, *asked.fixed, *top.words, *_budget(options)])
+        )
+    return "\n".join(lines) + "\n"

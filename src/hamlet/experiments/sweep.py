@@ -1,0 +1,242 @@
+"""A search over hyperparameters with Optuna: trials that can be stopped anywhere, the hopeless ones cut short.
+
+A trial is a run of ``hamlet train``, with words for its values. What was tried stands in a journal, what was trained in
+run directories: stopped and begun again, a search goes on within the trial that it was in. What the sampler draws is
+seeded anew by each trial's number, so that where it was stopped changes nothing.
+
+Trials are trained with seeds from `FIRST_SEED` on and judged on episodes of their own, which no other command uses by
+default: the seeds that a final comparison reports have had no part in choosing.
+"""
+
+import importlib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from hamlet.commands.request import Request
+from hamlet.errors import RequestError, RunError
+from hamlet.experiments.ranges import Range
+from hamlet.training import judge
+from hamlet.training.complete import complete, steps_done
+from hamlet.training.directory import RunDirectory
+from hamlet.training.loop import Interrupted
+from hamlet.training.metrics import Metrics
+from hamlet.training.run import Run
+
+FIRST_SEED = 2_000_000_000
+EVALUATION_SEED = 2_000_000
+EPISODES = 100
+# How often within a run it is asked whether it is hopeless, and how many trials are never cut short.
+RUNGS, STARTUP = 10, 5
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """What is searched.
+
+    Attributes:
+        resolve: The request that words of values make.
+        ranges: Where.
+        steps: Environment steps of a trial's runs.
+        seeds: Runs of a trial.
+        seed: From which values are drawn.
+        out: Where the journal and the runs stand.
+    """
+
+    resolve: Callable[[list[str]], Request]
+    ranges: Sequence[Range]
+    steps: int
+    seeds: int
+    seed: int
+    out: Path
+
+    def place(self, number: int) -> Path:
+        """The directory of a trial."""
+        return self.out / f"trial-{number:04d}"
+
+    def words(self, values: Mapping[str, Any]) -> list[str]:
+        """Of a trial's values."""
+        return [word for one in self.ranges for word in one.words(values[one.name])]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A trial.
+
+    Attributes:
+        number: From 0.
+        state: "complete", "pruned", "failed", or "unfinished".
+        score: Mean return of the policies; of a pruned one the last training return; None where there is neither.
+        steps: Environment steps of its first run.
+        words: Its values, as words of the command line.
+        why: The reason where it failed.
+    """
+
+    number: int
+    state: str
+    score: float | None
+    steps: int
+    words: list[str]
+    why: str = ""
+
+
+def require_optuna() -> Any:
+    """Optuna itself.
+
+    Raises:
+        RequestError: If it is not installed.
+    """
+    try:
+        optuna = importlib.import_module("optuna")
+    except ImportError as error:
+        raise RequestError('optuna is not installed: run pip install "hamlet[sweep]"') from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna
+
+
+def carry(search: Search, trials: int, *, say: Say) -> list[Outcome]:
+    """Bring a search to so many trials, and tell of all.
+
+    Raises:
+        Interrupted: Where it was asked to stop.
+        RequestError: If Optuna is absent, or every trial was refused.
+    """
+    optuna = require_optuna()
+    study = _study(optuna, search.out)
+    for number in range(trials):
+        standing = study.trials
+        if number < len(standing):
+            if standing[number].state.is_finished():
+                continue
+            trial = optuna.trial.Trial(study, standing[number]._trial_id)
+        else:
+            trial = study.ask()
+        study.sampler = optuna.samplers.TPESampler(seed=search.seed + number)
+        values = {one.name: _suggest(trial, one) for one in search.ranges}
+        say(f"trial {number + 1} of {trials}: {' '.join(search.words(values))}")
+        _try(optuna, study, trial, search, search.words(values), say)
+        jax.clear_caches()
+    return outcomes(search)
+
+
+def outcomes(search: Search) -> list[Outcome]:
+    """Every trial that was begun, from the journal."""
+    optuna = require_optuna()
+    states = optuna.trial.TrialState
+    names = {states.COMPLETE: "complete", states.PRUNED: "pruned", states.FAIL: "failed"}
+    found = []
+    for trial in _study(optuna, search.out).trials:
+        steps = steps_done(search.place(trial.number) / "seed-0")
+        words = search.words(trial.params) if len(trial.params) == len(search.ranges) else []
+        state, why = names.get(trial.state, "unfinished"), trial.user_attrs.get("why", "")
+        found.append(Outcome(trial.number, state, trial.value, steps, words, why))
+    return found
+
+
+def best(found: Sequence[Outcome]) -> Outcome | None:
+    """The complete trial of the greatest score; None where none is."""
+    whole = [one for one in found if one.state == "complete" and one.score is not None]
+    return max(whole, key=lambda one: one.score or -math.inf, default=None)
+
+
+def _study(optuna: Any, out: Path) -> Any:
+    journal = importlib.import_module("optuna.storages.journal")
+    storage = optuna.storages.JournalStorage(journal.JournalFileBackend(str(out / "journal.log")))
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=STARTUP)
+    return optuna.create_study(
+        storage=storage, study_name="sweep", direction="maximize", load_if_exists=True, pruner=pruner
+    )
+
+
+def _suggest(trial: Any, where: Range) -> Any:
+    if where.kind == "choice":
+        return trial.suggest_categorical(where.name, list(where.choices))
+    if where.kind == "int":
+        return trial.suggest_int(where.name, int(where.low), int(where.high), log=where.log)
+    return trial.suggest_float(where.name, where.low, where.high, log=where.log)
+
+
+def _try(optuna: Any, study: Any, trial: Any, search: Search, words: list[str], say: Say) -> None:
+    """One trial to its end, whichever that is."""
+    try:
+        study.tell(trial, _score(trial, search, words))
+    except optuna.TrialPruned:
+        say(f"trial {trial.number + 1} is cut short: below the median of the others so far")
+        study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+    except Interrupted:
+        raise
+    except (RunError, RequestError) as error:
+        if "is in use by process" in str(error):
+            raise
+        say(f"trial {trial.number + 1} failed: {error}")
+        trial.set_user_attr("why", str(error))
+        study.tell(trial, state=optuna.trial.TrialState.FAIL)
+
+
+def _score(trial: Any, search: Search, words: list[str]) -> float:
+    """The mean return of the policies that a trial's values lead to."""
+    request, place = search.resolve(words), search.place(trial.number)
+    runs = complete(
+        request.algorithm,
+        request.environment,
+        seeds={FIRST_SEED + k: place / f"seed-{k}" for k in range(search.seeds)},
+        steps=search.steps,
+        labels=request.labels,
+        sinks=[lambda path: Watch(trial, path, search.steps)],
+        quiet=True,
+    )
+    return float(np.mean([_judged(run) for run in runs]))
+
+
+def _judged(run: Run) -> float:
+    """The mean return of a finished run's policy, on episodes of the search's own."""
+    for point in judge.points(run.directory):
+        if (point.get("seed"), point.get("mode")) == (EVALUATION_SEED, "deterministic"):
+            return float(point["mean"])
+    found = judge.judge(run, episodes=EPISODES, seed=EVALUATION_SEED)
+    judge.record(run.directory, found.evaluation, found.step, found.agents)
+    return found.evaluation.mean
+
+
+@dataclass
+class Watch:
+    """Hears the metrics of a trial's first run, and cuts it short where it falls behind.
+
+    At each tenth of the run it reports the mean training return since the last, read from the run's own record, so that
+    a run that was stopped and resumed reports the same.
+    """
+
+    trial: Any
+    path: Path
+    steps: int
+    _rung: int = field(default=0)
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Takes the values of one step.
+
+        Raises:
+            optuna.TrialPruned: If the trial is hopeless.
+        """
+        rung = step * RUNGS // self.steps
+        if self.path.name != "seed-0" or rung == self._rung or rung >= RUNGS:
+            return
+        self._rung = rung
+        with Metrics(RunDirectory.open(self.path).metrics) as metrics:
+            at, returns = metrics.read("return")
+        heard = returns[(at <= step) & (at > step - self.steps / RUNGS)]
+        if not len(heard) or not np.isfinite(heard).all():
+            return
+        if rung not in self.trial.storage.get_trial(self.trial._trial_id).intermediate_values:
+            self.trial.report(float(heard.mean()), rung)
+        if self.trial.should_prune():
+            raise importlib.import_module("optuna").TrialPruned
+
+    def close(self) -> None:
+        """Takes no more."""
