@@ -12,8 +12,7 @@ DEMO_RUN ?= runs/demo
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-EXTRAS := dev,mpe,mamujoco,pettingzoo,plots,export
-EXTRAS := dev,mpe,mamujoco,pettingzoo,plots,sweep
+EXTRAS := dev,mpe,mamujoco,pettingzoo,plots,export,sweep
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-slow check format docs pictures pin clean

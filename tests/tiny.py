@@ -16,13 +16,13 @@ _SMALL = {
 
 
 def cell(algorithm, **rest):
-    own = {"task": "Climbing", "environment": "matrix/climbing", "steps": 120, "changes": _SMALL, "each": True}
+    own = {"task": "Product", "environment": "game/product", "steps": 120, "changes": _SMALL, "each": True}
     return Cell(algorithm=algorithm, **(own | rest))
 
 
 GRID = Grid(
-    name="tiny/climbing",
-    says="a matrix game",
+    name="tiny/product",
+    says="a game of two numbers",
     cells=(cell("happo", published=11.0),),
     seeds=2,
     notes=("A note.",),

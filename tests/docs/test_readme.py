@@ -10,6 +10,7 @@ from documents import ROOT, blocks
 from hamlet.commands import catalogue, certify, check_env, evaluate, export, report, request, resume, watch
 from hamlet.commands import catalogue, certify, check_env, evaluate, export, request, resume
 from hamlet.commands import catalogue, certify, check_env, evaluate, reproduce, request, resume
+from hamlet.commands import catalogue, certify, check_env, evaluate, export, reproduce, request, resume, sweep
 from hamlet.experiments import registry
 
 READERS = {
@@ -23,6 +24,7 @@ READERS = {
     "watch": lambda words: report.read(words, watch.COMMAND),
     "check-env": check_env.read,
     "reproduce": lambda rest: registry.find(reproduce.read(rest)[0]),
+    "sweep": sweep.read,
 }
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", *(str(p.relative_to(ROOT)) for p in sorted((ROOT / "docs").rglob("*.md")))]
 
@@ -35,6 +37,7 @@ def shell_lines():
         inline = re.findall(r"`(hamlet (?:train|evaluate|resume|list|certify|export|report|watch)\b[^`]*)`", text)
         inline = re.findall(r"`(hamlet (?:train|evaluate|resume|list|certify|export)\b[^`]*)`", text)
         inline = re.findall(r"`(hamlet (?:train|evaluate|resume|list|certify|reproduce)\b[^`]*)`", text)
+        inline = re.findall(r"`(hamlet (?:train|evaluate|resume|list|certify|export|reproduce|sweep)\b[^`]*)`", text)
         for line in indented + inline:
             words = shlex.split(line, comments=True)
             if len(words) > 1 and words[1] in READERS and "…" not in line:

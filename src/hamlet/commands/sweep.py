@@ -30,8 +30,8 @@ class SweepOptions:
 
     Attributes:
         trials: How many sets of values to try, those behind it included.
-        search: Where to search, as in learning-rate=1e-4:1e-2:log clip=0.1:0.3 order=random,fixed. Without it, the usual
-            hyperparameters in their usual ranges.
+        search: Where to search, as in learning-rate=1e-4:1e-2:log clip=0.1:0.3 order=random,fixed. Without it, the
+            usual hyperparameters in their usual ranges.
         steps: Environment steps of each run.
         seeds: Runs of each trial; its score is their mean.
         seed: From which values are drawn.
@@ -155,7 +155,6 @@ def table(asked: Asked, found: list[Outcome]) -> str:
     lines += ["That of the best is flattered by being the best of many: judge it with seeds of its own:", ""]
     top = sweep.best(found)
     if top is not None:
-        lines.append(
-            "    " + shlex.join(["hamlet", "train", *asked.names, *asked.fixed, *top.words, *_budget(options)])
-        )
+        words = ["hamlet", "train", *asked.names, *asked.fixed, *top.words, "--steps", format_steps(options.steps)]
+        lines.append("    " + shlex.join([*words, "--seeds", "5"]))
     return "\n".join(lines) + "\n"

@@ -21,8 +21,8 @@ import jax
 from hamlet.errors import RequestError, RunError
 from hamlet.experiments.grid import Cell, Grid
 from hamlet.training import judge
-from hamlet.training.complete import complete, steps_done
-from hamlet.training.directory import CONFIGURATION, RunDirectory
+from hamlet.training.complete import complete, steps_done, whole
+from hamlet.training.directory import RunDirectory
 from hamlet.training.loop import Interrupted
 from hamlet.training.run import Run
 
@@ -79,7 +79,7 @@ def units(grid: Grid, out: Path, workers: int) -> list[Unit]:
 
 def finished(cell: Cell, path: Path) -> bool:
     """Whether a run was trained to its end and judged."""
-    return (path / CONFIGURATION).exists() and steps_done(path) >= cell.steps and point(path) is not None
+    return whole(path, cell.steps) and point(path) is not None
 
 
 def point(path: Path) -> dict[str, Any] | None:
@@ -117,7 +117,7 @@ def carry(unit: Unit, out: Path, *, quiet: bool) -> dict[int, str]:
         except Interrupted:
             raise
         except RunError as error:
-            broken = next(seed for seed in left if steps_done(cell.run(out, seed)) < cell.steps)
+            broken = next(seed for seed in left if not whole(cell.run(out, seed), cell.steps))
             failures[broken] = str(error)
             left.remove(broken)
     for seed in left:

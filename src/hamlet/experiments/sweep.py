@@ -11,7 +11,7 @@ default: the seeds that a final comparison reports have had no part in choosing.
 import importlib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +23,15 @@ from hamlet.errors import RequestError, RunError
 from hamlet.experiments.ranges import Range
 from hamlet.training import judge
 from hamlet.training.complete import complete, steps_done
-from hamlet.training.directory import RunDirectory
 from hamlet.training.loop import Interrupted
-from hamlet.training.metrics import Metrics
 from hamlet.training.run import Run
 
 FIRST_SEED = 2_000_000_000
 EVALUATION_SEED = 2_000_000
 EPISODES = 100
-# How often within a run it is asked whether it is hopeless, and how many trials are never cut short.
-RUNGS, STARTUP = 10, 5
+# Trials that are never cut short.
+STARTUP = 5
+EVALUATED = "evaluation/return"
 
 Say = Callable[[str], None]
 
@@ -73,7 +72,7 @@ class Outcome:
     Attributes:
         number: From 0.
         state: "complete", "pruned", "failed", or "unfinished".
-        score: Mean return of the policies; of a pruned one the last training return; None where there is neither.
+        score: Mean return of the policies; of a pruned one that of its last evaluation; None where there is neither.
         steps: Environment steps of its first run.
         words: Its values, as words of the command line.
         why: The reason where it failed.
@@ -189,7 +188,7 @@ def _score(trial: Any, search: Search, words: list[str]) -> float:
         seeds={FIRST_SEED + k: place / f"seed-{k}" for k in range(search.seeds)},
         steps=search.steps,
         labels=request.labels,
-        sinks=[lambda path: Watch(trial, path, search.steps)],
+        sinks=[lambda path: Watch(trial, path)],
         quiet=True,
     )
     return float(np.mean([_judged(run) for run in runs]))
@@ -207,16 +206,10 @@ def _judged(run: Run) -> float:
 
 @dataclass
 class Watch:
-    """Hears the metrics of a trial's first run, and cuts it short where it falls behind.
-
-    At each tenth of the run it reports the mean training return since the last, read from the run's own record, so that
-    a run that was stopped and resumed reports the same.
-    """
+    """Hears the evaluations of a trial's first run, and cuts it short below the median of the others at that step."""
 
     trial: Any
     path: Path
-    steps: int
-    _rung: int = field(default=0)
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Takes the values of one step.
@@ -224,17 +217,11 @@ class Watch:
         Raises:
             optuna.TrialPruned: If the trial is hopeless.
         """
-        rung = step * RUNGS // self.steps
-        if self.path.name != "seed-0" or rung == self._rung or rung >= RUNGS:
+        if EVALUATED not in values or self.path.name != "seed-0":
             return
-        self._rung = rung
-        with Metrics(RunDirectory.open(self.path).metrics) as metrics:
-            at, returns = metrics.read("return")
-        heard = returns[(at <= step) & (at > step - self.steps / RUNGS)]
-        if not len(heard) or not np.isfinite(heard).all():
-            return
-        if rung not in self.trial.storage.get_trial(self.trial._trial_id).intermediate_values:
-            self.trial.report(float(heard.mean()), rung)
+        # A run that was resumed is evaluated again where it has no checkpoint, with the same result.
+        if step not in self.trial.storage.get_trial(self.trial._trial_id).intermediate_values:
+            self.trial.report(values[EVALUATED], step)
         if self.trial.should_prune():
             raise importlib.import_module("optuna").TrialPruned
 

@@ -7,7 +7,7 @@ from typing import Any
 from hamlet.envs.host import AnyEnvironment
 from hamlet.errors import RequestError
 from hamlet.learners import Algorithm
-from hamlet.training import checkpoint, configuration
+from hamlet.training import checkpoint, configuration, protocol
 from hamlet.training.directory import CONFIGURATION, RunDirectory
 from hamlet.training.metrics import Sink
 from hamlet.training.run import Run, resume, train_seeds
@@ -16,6 +16,15 @@ from hamlet.training.run import Run, resume, train_seeds
 def steps_done(path: Path) -> int:
     """Environment steps of the newest checkpoint at a place; 0 where there is none."""
     return (checkpoint.steps(path / "checkpoints") or [0])[-1]
+
+
+def whole(path: Path, steps: int) -> bool:
+    """Whether a run of at least so many environment steps stands at a place, evaluated to its end."""
+    done = steps_done(path)
+    if not (path / CONFIGURATION).exists() or done < steps:
+        return False
+    directory = RunDirectory.open(path)
+    return protocol.finished(directory, protocol.Plan.of(directory.config()), done)
 
 
 def complete(
@@ -42,7 +51,7 @@ def complete(
     for path in standing:
         _refuse_other(path, algorithm, env)
     for path in standing:
-        if steps_done(path) < steps:
+        if not whole(path, steps):
             resume(path, steps=steps, sinks=sinks, quiet=quiet)
     fresh = {seed: path for seed, path in seeds.items() if path not in standing}
     if fresh:
