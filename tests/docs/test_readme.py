@@ -7,10 +7,19 @@ import shlex
 import pytest
 
 from documents import ROOT, blocks
-from hamlet.commands import catalogue, certify, check_env, evaluate, export, report, request, resume, watch
-from hamlet.commands import catalogue, certify, check_env, evaluate, export, request, resume
-from hamlet.commands import catalogue, certify, check_env, evaluate, reproduce, request, resume
-from hamlet.commands import catalogue, certify, check_env, evaluate, export, reproduce, request, resume, sweep
+from hamlet.commands import (
+    catalogue,
+    certify,
+    check_env,
+    evaluate,
+    export,
+    report,
+    reproduce,
+    request,
+    resume,
+    sweep,
+    watch,
+)
 from hamlet.experiments import registry
 
 READERS = {
@@ -34,10 +43,9 @@ def shell_lines():
     for name in DOCUMENTS:
         text = (ROOT / name).read_text(encoding="utf-8")
         indented = re.findall(r"^(?: {4})?(hamlet \w.*)$", text, re.MULTILINE)
-        inline = re.findall(r"`(hamlet (?:train|evaluate|resume|list|certify|export|report|watch)\b[^`]*)`", text)
-        inline = re.findall(r"`(hamlet (?:train|evaluate|resume|list|certify|export)\b[^`]*)`", text)
-        inline = re.findall(r"`(hamlet (?:train|evaluate|resume|list|certify|reproduce)\b[^`]*)`", text)
-        inline = re.findall(r"`(hamlet (?:train|evaluate|resume|list|certify|export|reproduce|sweep)\b[^`]*)`", text)
+        inline = re.findall(
+            r"`(hamlet (?:train|evaluate|resume|list|certify|export|report|watch|reproduce|sweep)\b[^`]*)`", text
+        )
         for line in indented + inline:
             words = shlex.split(line, comments=True)
             if len(words) > 1 and words[1] in READERS and "…" not in line:
