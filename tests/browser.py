@@ -10,6 +10,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -28,6 +29,8 @@ _FLAGS = (
     "--force-color-profile=srgb",
 )
 _PATIENCE = 30.0
+# Between this process and the browser; a function to be run after a fork is no choice where JAX has made threads.
+_WIRED = "import os, sys; a = sys.argv; os.dup2(int(a[1]), 3); os.dup2(int(a[2]), 4); os.execv(a[3], a[3:])"
 
 
 class Page:
@@ -128,19 +131,14 @@ def page():
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         theirs_in, ours_out = os.pipe()
         ours_in, theirs_out = os.pipe()
+        # Out of the way of the numbers 3 and 4, which the browser reads and writes.
         high = [fcntl.fcntl(one, fcntl.F_DUPFD, 10) for one in (theirs_in, theirs_out)]
-
-        def wire():
-            os.dup2(high[0], 3)
-            os.dup2(high[1], 4)
-
         process = subprocess.Popen(
-            [PROGRAM, *_FLAGS, f"--user-data-dir={profile}", "about:blank"],
+            [sys.executable, "-c", _WIRED, *map(str, high), PROGRAM, *_FLAGS, f"--user-data-dir={profile}"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            close_fds=False,
-            preexec_fn=wire,
+            pass_fds=high,
             start_new_session=True,
         )
         for one in (theirs_in, theirs_out, *high):

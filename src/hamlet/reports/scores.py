@@ -14,6 +14,8 @@ from hamlet.reports.statistics import Band, Estimate
 
 # Points of a curve at most: as many as a page is wide enough for.
 POINTS = 100
+# Resamples behind each point of a curve: a band that is looked at needs fewer than a number that is quoted.
+_DRAWS = 1_000
 # The part of a run whose training returns stand for its end, where it was not evaluated.
 _END = 0.05
 
@@ -70,7 +72,8 @@ def curve(series: Sequence[Series], *, over: str) -> Curve | None:
         grid = statistics.common_grid(own)
     except RequestError:
         return None
-    return Curve(statistics.curve(grid.points, grid.values[:, None]), grid.how)
+    values = grid.values[:, None]
+    return Curve(statistics.curve(grid.points, values, picks=statistics.draw(values, draws=_DRAWS)), grid.how)
 
 
 def source(runs: Sequence[Reading]) -> Source:
