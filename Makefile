@@ -1,7 +1,8 @@
 # make demo   train HAPPO on simple spread, judge it against random play, draw its learning curve
 # make test   what every change must pass;  make test-slow  the full matrices besides
 # make check  format, lint and types alone
-# make docs   the pages made from docstrings;  make pictures  those of docs/theory.md
+# make docs   the pages made from docstrings, tests and records;  make pictures  those of docs/theory.md
+# make site   the documentation as build/site/index.html, to be read in a browser
 # make pin    the exact versions of requirements/pinned.txt anew;  make clean  remove the environment
 #
 # All of it runs in a virtual environment of its own, .venv, and needs Python 3.11 or newer, pip and make only.
@@ -12,13 +13,13 @@ DEMO_RUN ?= runs/demo
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-EXTRAS := dev,mpe,mamujoco,pettingzoo,plots,export,sweep
+EXTRAS := dev,mpe,mamujoco,pettingzoo,plots,export,sweep,docs
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow check format docs pictures pin clean
+.PHONY: help install demo test test-slow check format docs site pictures pin clean
 
 help:
-	@sed -n 's/^# //p' Makefile | head -5
+	@sed -n 's/^# //p' Makefile | head -6
 
 install: $(INSTALLED)
 
@@ -55,6 +56,10 @@ format: $(INSTALLED)
 
 docs: $(INSTALLED)
 	$(BIN)/python docs/generate.py
+
+# Whatever the documentation links to must be there: a broken link fails.
+site: $(INSTALLED)
+	$(BIN)/mkdocs build --strict --quiet
 
 pictures: $(INSTALLED)
 	$(BIN)/python docs/pictures.py

@@ -1,6 +1,9 @@
-"""Write the pages that are made from docstrings and signatures: ``make docs``. A test holds them to the code."""
+"""Write the pages that are made from docstrings, tests and records: ``make docs``. A test holds them to the code."""
 
 import inspect
+import json
+import re
+import sys
 from pathlib import Path
 
 import hamlet
@@ -12,8 +15,13 @@ from hamlet.haml.sampling import OnPolicy
 from hamlet.haml.scheme import Sequential
 from hamlet.haml.template import Haml
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+import status
+
 PARTS = ("drift", "neighbourhood", "scheme", "surrogate", "sampling", "advantage", "critic", "actor", "body")
 PAGES = Path(__file__).parent / "algorithms"
+RECORDS = Path(__file__).parents[1] / "benchmarks" / "records"
 NOTE = "<!-- Written by `make docs` from src/hamlet/algorithms; do not edit. -->\n"
 
 
@@ -84,17 +92,50 @@ def page(name, factory):
             "| name | default | meaning |",
             "|---|---|---|",
             *rows,
+            "\n## What it runs on\n",
+            status.section(name),
+            *records(name),
             f"\nSource: [src/hamlet/algorithms/{name}.py](../../src/hamlet/algorithms/{name}.py)",
             "",
         ]
     )
 
 
+def records(name):
+    """What was measured of an algorithm: the records that begin with its name, as their files have it."""
+    rows = []
+    for path in sorted(RECORDS.glob("*.json")):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        says, link = found.get("says", ""), f"[{path.stem}](../../benchmarks/records/{path.name})"
+        if not re.match(rf"{name}\b", says, re.IGNORECASE):
+            continue
+        rows.append(f"| {_plain(says)} | {_measured(found['result'])} | {link} |")
+    if not rows:
+        return ["\n## What was measured\n", "Nothing is recorded of it yet: [results](../results.md) has others."]
+    table = ["| what | measured | record |", "|---|---|---|", *rows]
+    return ["\n## What was measured\n", *table, "", "How it was measured, and what it means: [results](../results.md)."]
+
+
+def _plain(says):
+    return says.replace("|", chr(92) + "|")
+
+
+def _measured(result):
+    """The numbers of a record in a few words."""
+    if isinstance(result, list) and "mean" in result[0]:
+        means = [f"{one['mean']:.1f} ± {one['standard_error']:.1f}" for one in result]
+        return "mean return " + ", ".join(means)
+    if isinstance(result, dict) and "env_steps_per_second" in result:
+        return f"{result['env_steps_per_second']:,.0f} env steps/s"
+    return "see the record"
+
+
 def pages():
     """Every page by its path."""
     text = "All but `had3qn` are one template with different parts: [theory](../theory.md)."
     index = f"{NOTE}\n# Algorithms\n\n{table()}\n{text}\n"
-    return {PAGES / "README.md": index} | {PAGES / f"{n}.md": page(n, f) for n, f in factories().items()}
+    side = {PAGES.parent / "status.md": status.page(factories())}
+    return side | {PAGES / "README.md": index} | {PAGES / f"{n}.md": page(n, f) for n, f in factories().items()}
 
 
 if __name__ == "__main__":

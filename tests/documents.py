@@ -1,17 +1,24 @@
 """Documents as tests see them: their blocks of code, run as they stand with training cut short.
 
-As a program, ``python tests/documents.py DOCUMENT``, it runs a document's Python blocks one after another in a process
-of their own, as a reader would. A block that begins with ``# NAME.py`` becomes that file in the working directory.
+As a program, ``python tests/documents.py DOCUMENT…``, it runs the documents' blocks one after another in one process, as
+a reader would who has gone through all of them: Python blocks, and the ``hamlet`` lines of those that say ``sh`` in the
+documents of ``WALKED``. A block that begins with ``# NAME.py`` becomes that file in the working directory.
 """
 
 import re
+import shlex
 import sys
 from pathlib import Path
 
 import hamlet
+from hamlet import cli
 
 ROOT = Path(__file__).parents[1]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+WALKED = ("docs/quickstart.md",)
+# What makes a command short, and which words are replaced for it.
+SMALL = ("--copies", "2", "--steps-per-rollout", "10", "--hidden", "8", "--evaluate-episodes", "2", "--quiet")
+SHORTER = {"--steps": {"1M": "40", "2M": "80"}, "--episodes": {"320": "2"}, "--seeds": {"3": "2"}}
 
 
 def blocks(name, language):
@@ -21,26 +28,57 @@ def blocks(name, language):
 
 def shrunk(algorithm):
     """The same declaration on small networks and a small batch, so that it compiles and runs in seconds."""
+    algorithm = hamlet.algorithms.make(algorithm) if isinstance(algorithm, str) else algorithm
     sampling = hamlet.replace(algorithm.sampling, copies=2, steps=10)
     body = hamlet.replace(algorithm.body, hidden=(8,))
     return hamlet.replace(algorithm, sampling=sampling, body=body)
 
 
-def main(name):
-    """Run the blocks, with `hamlet.train` for two rollouts and few trials of `check_drift`."""
-    train, check_drift = hamlet.train, hamlet.testing.check_drift
+def shortened(words):
+    """The words of a command, with less to do."""
+    changed = [SHORTER.get(before, {}).get(word, word) for before, word in zip(["", *words], words, strict=False)]
+    return [*changed, *SMALL] if words[0] == "train" else changed
+
+
+def make_short():
+    """Everything that takes time takes less from here on, in this process."""
+    train, check_drift, evaluate = hamlet.train, hamlet.testing.check_drift, hamlet.evaluate
+    from_pettingzoo = hamlet.envs.from_pettingzoo
     hamlet.train = lambda algorithm, env, *, steps, **rest: train(
         shrunk(algorithm), env, steps=40, evaluate_episodes=0, **rest
     )
+    hamlet.evaluate = lambda run, *, episodes, **rest: evaluate(run, episodes=2, **rest)
     hamlet.testing.check_drift = lambda drift, **_: check_drift(drift, trials=1)
-    sys.path.insert(0, str(Path.cwd()))
+    hamlet.envs.from_pettingzoo = lambda factory, *, copies, **rest: from_pettingzoo(
+        factory, copies=2, processes=1, **rest
+    )
+
+
+def run_document(name):
+    """Its blocks in the order in which they stand; what one defines the next ones know."""
     names = {}
-    for code in blocks(name, "python"):
-        if file := re.match(r"# (\w+\.py)\n", code):
+    for language, code in FENCE.findall((ROOT / name).read_text(encoding="utf-8")):
+        if language == "sh" and name in WALKED:
+            for line in code.splitlines():
+                words = shlex.split(line, comments=True)[1:]
+                assert cli.main(shortened(words)) == 0, line
+        elif language == "python" and (file := re.match(r"# (\w+\.py)\n", code)):
             Path(file[1]).write_text(code, encoding="utf-8")
-        else:
+        elif language == "python":
             exec(compile(code, name, "exec"), names)
 
 
+def main(names):
+    """Run the documents."""
+    make_short()
+    sys.path.insert(0, str(Path.cwd()))
+    for name in names:
+        try:
+            run_document(name)
+        except BaseException as error:
+            error.add_note(f"in {name}")
+            raise
+
+
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1:])

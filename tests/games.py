@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from hamlet.envs.base import Group, Outcome, View
-from hamlet.spaces import Box, Discrete
+from hamlet.spaces import Box, Discrete, MultiDiscrete
 from hamlet.types import Key
 
 INF = float("inf")
@@ -249,3 +249,72 @@ class Lamps:
         dark = jax.random.randint(keys[1], (self.side, self.side, 3), 0, 40)
         spot = jax.random.randint(keys[2], (2, 2, 3), 120, 256)
         return jax.lax.dynamic_update_slice(dark, spot, (row, column, 0)).astype(jnp.uint8)
+
+
+class LeverState(eqx.Module):
+    """How the levers are to be set, and the steps so far."""
+
+    wanted: Int[Array, " levers"]
+    time: Int[Array, ""]
+
+
+@dataclass(frozen=True)
+class Levers:
+    """Two unlike agents with several levers each: a third for the team for each that is set as is shown.
+
+    ``pair_0`` has one of two positions and one of three, ``single_0`` one of four; each sees what it is to do.
+    """
+
+    steps: int = 5
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        pair = Group(("pair_0",), Box(0.0, 1.0, (2,)), MultiDiscrete((2, 3)))
+        return pair, Group(("single_0",), Box(0.0, 1.0, (1,)), MultiDiscrete((4,)))
+
+    @property
+    def state_shape(self) -> tuple[int, ...]:
+        return (3,)
+
+    def reset(self, key: Key) -> tuple[LeverState, View]:
+        state = LeverState(jax.random.randint(key, (3,), 0, jnp.array([2, 3, 4])), jnp.zeros((), jnp.int32))
+        return state, self._view(state)
+
+    def step(self, key: Key, state: LeverState, actions: tuple[Array, ...]) -> tuple[LeverState, View, Outcome]:
+        right = jnp.concatenate((actions[0][0], actions[1][0])) == state.wanted
+        reward = jnp.stack((right[:2].sum(), right[2:].sum())).astype(jnp.float32) / 3
+        after = LeverState(self.reset(key)[0].wanted, state.time + 1)
+        return after, self._view(after), Outcome(reward, jnp.zeros((), bool), after.time >= self.steps)
+
+    def _view(self, state: LeverState) -> View:
+        shown = state.wanted / jnp.array([1.0, 2.0, 3.0])
+        return View((shown[None, :2], shown[None, 2:]), shown, (None, None), None)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The same with two agents alike: each has a lever of two positions and one of three, and sees what it is to do."""
+
+    steps: int = 5
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        return (Group(("pair_0", "pair_1"), Box(0.0, 1.0, (2,)), MultiDiscrete((2, 3))),)
+
+    @property
+    def state_shape(self) -> tuple[int, ...]:
+        return (4,)
+
+    def reset(self, key: Key) -> tuple[LeverState, View]:
+        wanted = jax.random.randint(key, (4,), 0, jnp.array([2, 3, 2, 3]))
+        return LeverState(wanted, jnp.zeros((), jnp.int32)), self._view(wanted)
+
+    def step(self, key: Key, state: LeverState, actions: tuple[Array, ...]) -> tuple[LeverState, View, Outcome]:
+        right = (actions[0] == state.wanted.reshape(2, 2)).sum(-1)
+        after = LeverState(self.reset(key)[0].wanted, state.time + 1)
+        outcome = Outcome(right.astype(jnp.float32) / 4, jnp.zeros((), bool), after.time >= self.steps)
+        return after, self._view(after.wanted), outcome
+
+    def _view(self, wanted: Int[Array, " 4"]) -> View:
+        shown = wanted / jnp.array([1.0, 2.0, 1.0, 2.0])
+        return View((shown.reshape(2, 2),), shown, (None,), None)

@@ -7,32 +7,20 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from games import MaskedRecurrent
-from hamlet import envs
+import combinations
 from hamlet.algorithms import ALGORITHMS
 from hamlet.training import checkpoint
 from hamlet.training.compiled import begin_training, compile_program, iterate
 from pieces import same
 
-GAMES = {
-    "spread": envs.make("mpe/simple_spread", continuous=False, agents=2),
-    "continuous_spread": envs.make("mpe/simple_spread", continuous=True, agents=2),
-    "speaker_listener": envs.make("mpe/simple_speaker_listener"),
-    "masked_recurrent": MaskedRecurrent(),
-}
 SMALL = {"epochs": 2, "critic_epochs": 2, "iterations": 3, "tries": 3, "hidden": (16,), "copies": 4, "chunk": 5}
 # A ring of two rollouts, which overwrites itself in the third; nothing is played to warm up.
 REPLAY = {"updates_per_rollout": 4, "batch_size": 20, "buffer_size": 80, "warmup": 0, "duelling_hidden": 16}
 # A program takes seconds to compile, and one with memory twice as long.
 # Each plays, by default, the first game that it can act in.
-PLAYED = {
-    name: [game for game, env in GAMES.items() if {type(g.action).__name__ for g in env.groups} <= set(make().actions)]
-    for name, make in ALGORITHMS.items()
-}
 PAIRS = [
-    pytest.param((name, game), id=f"{name}-{game}", marks=() if number == 0 else pytest.mark.slow)
-    for name, games in PLAYED.items()
-    for number, game in enumerate(games)
+    pytest.param((name, game), id=f"{name}-{game}", marks=pytest.mark.slow if slow else ())
+    for name, game, slow in combinations.played()
 ]
 
 
@@ -40,10 +28,11 @@ class Made:
     """One algorithm on one game, compiled once."""
 
     def __init__(self, name, game):
-        factory, self.env = ALGORITHMS[name], GAMES[game]
-        known = inspect.signature(factory).parameters
-        memory = {"memory": 8 if game == "masked_recurrent" else 0}
-        settings = {key: value for key, value in (SMALL | REPLAY | memory).items() if key in known}
+        factory, played = ALGORITHMS[name], combinations.GAMES[game]
+        self.env, known = played.env, inspect.signature(factory).parameters
+        extra = {"memory": 8} if combinations.remembers(name, game) else {}
+        extra |= {"sharing": "group"} if played.sharing else {}
+        settings = {key: value for key, value in (SMALL | REPLAY).items() if key in known} | extra
         self.algorithm = factory(**settings, steps_per_rollout=10)
         self.program = compile_program(self.algorithm, self.env, self.outline, jax.devices()[:1])
 

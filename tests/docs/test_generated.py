@@ -7,9 +7,9 @@ from documents import ROOT
 GENERATED = runpy.run_path(str(ROOT / "docs" / "generate.py"))
 
 
-def test_the_pages_of_the_algorithms_are_those_that_make_docs_would_write():
+def test_the_pages_of_the_algorithms_and_their_status_are_those_that_make_docs_would_write():
     pages = GENERATED["pages"]()
-    assert set(pages) == set((ROOT / "docs" / "algorithms").glob("*.md"))
+    assert set(pages) == {*(ROOT / "docs" / "algorithms").glob("*.md"), ROOT / "docs" / "status.md"}
     for path, text in pages.items():
         assert path.read_text(encoding="utf-8") == text, f"{path.name} is not of today: make docs"
 

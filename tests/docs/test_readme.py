@@ -6,6 +6,7 @@ import shlex
 
 import pytest
 
+import documents
 from documents import ROOT, blocks
 from hamlet.commands import (
     catalogue,
@@ -67,16 +68,26 @@ def test_every_command_in_the_documents_is_understood(words, tmp_path, monkeypat
         assert "--help" in rest and not end.code
 
 
-def test_the_blocks_of_the_readme_run_one_after_another(run, tmp_path):
+def test_the_blocks_of_every_page_run_one_after_another(run, tmp_path):
+    """In one process, in the order of reading, with small networks, two copies and two rollouts.
+
+    Run are: every command of the quickstart (train, resume, evaluate, train of several seeds, report, export, and the
+    exported play.py), and the Python blocks of every page. All other commands are parsed only, above. Lines of pip,
+    make, pytest and python in indented blocks are not run; the tests that theory.md names are looked up below.
+    """
     pytest.importorskip("mpe2")
-    run(ROOT / "tests/documents.py", "README.md")
+    pytest.importorskip("onnxruntime")
+    pages = [name for name in DOCUMENTS if blocks(name, "python") and name not in documents.WALKED]
+    assert len(pages) >= 8
+    run(ROOT / "tests/documents.py", *documents.WALKED, *pages)
     assert json.loads((tmp_path / "runs/b/config.json").read_text())["algorithm"]["drift"]["epsilon"] == 0.1
     drift = json.loads((tmp_path / "runs/chi-square/config.json").read_text())["algorithm"]["drift"]
     assert drift == {"type": "chi_square:ChiSquareDrift", "weight": 2.0}
-
-
-def test_the_blocks_of_the_theory_run_one_after_another(run):
-    run(ROOT / "tests/documents.py", "docs/theory.md")
+    runs = {"a", "more", "b", "chi-square", "total-variation", "matching", "happo-kl", "residual", "tag"}
+    assert {path.name for path in (tmp_path / "runs").iterdir()} == runs
+    assert json.loads((tmp_path / "runs/a/config.json").read_text())["steps"] == 80
+    assert (tmp_path / "report/report.html").exists()
+    assert run(tmp_path / "team/play.py").startswith("the team's return is -")
 
 
 def python_files(path):
@@ -94,11 +105,6 @@ def test_the_tests_that_the_theory_names_are_there():
         assert names, files
         for term in terms.split(" or ") if terms else ():
             assert any(term in name for name in names), term
-
-
-def test_the_recipes_of_contributing_run(run, tmp_path):
-    run(ROOT / "tests/documents.py", "CONTRIBUTING.md")
-    assert {path.name for path in (tmp_path / "runs").iterdir()} == {"total-variation", "matching", "happo-kl"}
 
 
 @pytest.mark.parametrize("name", [*DOCUMENTS, "CHANGELOG.md"])

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from jax import export as jax_export
 
+import combinations
 import hamlet
 from hamlet.cli import main
 from hamlet.exporting.check import module_of
@@ -48,6 +49,12 @@ TEAMS = {
     "deterministic": (Deterministic(), PLAIN, [(NUMBERS, UNEVEN, 2), (IMAGE, SINGLE, 1)]),
     "greedy": (Greedy(width=16), RUNNING, [(NUMBERS, CHOICE, 1), (CHOICES, Discrete(2), 1)]),
 }
+
+
+def test_every_kind_of_actor_that_the_status_table_has_is_among_them():
+    assert {type(kind).__name__ for kind, *_ in TEAMS.values()} == set(combinations.EXPORTED)
+    actors = {type(make().actor).__name__ for make in hamlet.algorithms.ALGORITHMS.values()}
+    assert actors <= set(combinations.EXPORTED)
 
 
 def moved(network, seed):

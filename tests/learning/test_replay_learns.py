@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from combinations import LEARNT
 from games import Meet
 from hamlet.algorithms import ALGORITHMS
 from hamlet.envs.matrix import Matrix, common_reward
@@ -34,7 +35,6 @@ SIZE = {
 ROLLOUTS = 100
 # Where the first to prefer 0 must learn that the other answers: rows 0 1 / 2 −2.
 CROSSING = Matrix(common_reward([[0.0, 1.0], [2.0, -2.0]]))
-SLOW = {name for name in NAMES if name not in ("hatd3", "hasac")}
 
 
 def task(algorithm):
@@ -52,7 +52,7 @@ def returned(algorithm, env, training, mode="deterministic"):
     return evaluate(env, roster, actors, algorithm.body, episodes=200, seed=0, mode=mode).mean
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in NAMES])
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if LEARNT[n] else ()) for n in NAMES])
 def test_it_learns_the_game_and_no_control_does(name):
     algorithm = declared(name)
     env, optimum, threshold = task(algorithm)

@@ -14,6 +14,7 @@ import pytest
 
 import hamlet
 import hostgames
+from combinations import HOSTED
 from games import MaskedRecurrent, Pot
 from hamlet.envs.base import View
 from hamlet.training import checkpoint, host
@@ -58,7 +59,7 @@ def whole(tmp_path_factory):
     return train(GAME, tmp_path_factory.mktemp("whole") / "run", algorithm=recurrent(), seed=5)
 
 
-@pytest.mark.parametrize("name", ["happo", "hatd3", pytest.param("mappo", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if s else ()) for n, s in HOSTED.items()])
 def test_a_game_without_chance_teaches_the_same_on_the_host_as_compiled(tmp_path, name):
     algorithm, game = (remembering(), Ride()) if name == "hatd3" else (declared(name), Slide())
     run = train(OnHost(game), tmp_path / "a", algorithm=algorithm, seed=3)

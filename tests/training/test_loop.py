@@ -17,8 +17,8 @@ import pytest
 
 import hamlet
 import offpolicy
+from combinations import KILLED
 from games import Pot
-from hamlet.algorithms import ALGORITHMS
 from hamlet.training import checkpoint, recorded
 from hamlet.training.metrics import Metrics
 from hamlet.training.run import Run
@@ -124,6 +124,7 @@ import sys
 from pathlib import Path
 import hamlet
 import offpolicy
+from combinations import KILLED
 from games import Pot
 name, path, steps = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 if (path / "config.json").exists():
@@ -183,7 +184,10 @@ def evaluated(run):
 
 @pytest.mark.parametrize(
     ("name", "kills"),
-    [("happo", 2), ("hatd3", 2), *(pytest.param(name, 20, marks=pytest.mark.slow) for name in ALGORITHMS)],
+    [
+        *((name, 2) for name, slow in KILLED.items() if not slow),
+        *(pytest.param(name, 20, marks=pytest.mark.slow) for name in KILLED),
+    ],
 )
 def test_a_run_killed_at_any_moment_and_resumed_ends_in_the_bits_of_one_that_never_was(tmp_path, name, kills):
     steps = (60 if kills == 2 else 600) * BATCH

@@ -1,0 +1,63 @@
+"""The site is built without a broken link, and needs nothing from elsewhere."""
+
+import ast
+import re
+import subprocess
+import sys
+
+import pytest
+
+from documents import ROOT
+
+# What a browser would fetch of its own accord when it opens a page.
+FETCHED = re.compile(
+    r"<(?:link[^>]*\shref|script[^>]*\ssrc|img[^>]*\ssrc)=\"(?:https?:)?//[^\"]*\"|@import|url\((?:https?:)?//"
+)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The built site, as `make site` builds it."""
+    pytest.importorskip("mkdocs")
+    out = tmp_path_factory.mktemp("site")
+    words = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(out)]
+    said = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    assert said.returncode == 0, said.stderr
+    return out
+
+
+def test_every_page_is_on_the_site_and_none_asks_the_network_for_anything(site):
+    pages = sorted(site.rglob("*.html"))
+    names = {page.relative_to(site).as_posix() for page in pages}
+    assert {"index.html", "quickstart.html", "algorithms/happo.html", "status.html", "contributing.html"} <= names
+    assert "source/src/hamlet/algorithms/happo.py.html" in names  # what pages link to outside of docs/
+    for page in [*pages, *site.rglob("*.css")]:
+        assert not FETCHED.search(page.read_text(encoding="utf-8")), page
+
+
+def test_a_link_that_leads_nowhere_fails_the_build(tmp_path):
+    pytest.importorskip("mkdocs")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "index.md").write_text("[nothing](nothing.md) [no place](other.md#nowhere)\n")
+    (tmp_path / "docs" / "other.md").write_text("# Other\n")
+    text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    text = re.sub(r"^(nav|hooks|extra_css|not_in_nav|exclude_docs):.*\n(?:[ ].*\n)*", "", text, flags=re.MULTILINE)
+    (tmp_path / "mkdocs.yml").write_text(text)
+    words = [sys.executable, "-m", "mkdocs", "build", "--strict"]
+    said = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+    assert said.returncode == 1 and "'nothing.md'" in said.stderr and "#nowhere" in said.stderr
+
+
+def test_the_messages_that_troubleshooting_explains_are_messages_of_the_code():
+    """Each has a stretch of at least twelve letters that some string in the source has too."""
+    strings = set()
+    for path in (ROOT / "src/hamlet").rglob("*.py"):
+        nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        strings |= {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    text = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
+    messages = re.findall(r"^\*\*(`+)(.*)\1\*\*$", text, re.MULTILINE)
+    assert len(messages) > 20
+    for _, message in messages:
+        parts = [part.strip() for part in message.split("…")]
+        known = [s.strip() for s in strings if len(s.strip()) >= 12]
+        assert any(s in part or part in s for part in parts if len(part) >= 12 for s in known), message
