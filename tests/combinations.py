@@ -1,6 +1,7 @@
 """Which algorithm is run on what: read by the tests that run it, and by docs/generate.py.
 
-So the table of docs/status.md is made from the very lists that parametrise the tests, and claims only what they run. A combination is a pair of names and whether it is left to `make test-slow`.
+So the table of docs/status.md is made from the very lists that parametrise the tests, and claims only what they run. A
+combination is a pair of names and whether it is left to `make test-slow`.
 """
 
 from collections.abc import Iterator

@@ -1,8 +1,8 @@
 """Documents as tests see them: their blocks of code, run as they stand with training cut short.
 
-As a program, ``python tests/documents.py DOCUMENT…``, it runs the documents' blocks one after another in one process, as
-a reader would who has gone through all of them: Python blocks, and the ``hamlet`` lines of those that say ``sh`` in the
-documents of ``WALKED``. A block that begins with ``# NAME.py`` becomes that file in the working directory.
+As a program, ``python tests/documents.py DOCUMENT…``, it runs the documents' blocks one after another in one process,
+as a reader would who has gone through all of them: Python blocks, and the ``hamlet`` lines of those that say ``sh`` in
+the documents of ``WALKED``. A block that begins with ``# NAME.py`` becomes that file in the working directory.
 """
 
 import re
