@@ -113,7 +113,8 @@ def records(name):
     if not rows:
         return ["\n## What was measured\n", "Nothing is recorded of it yet: [results](../results.md) has others."]
     table = ["| what | measured | record |", "|---|---|---|", *rows]
-    return ["\n## What was measured\n", *table, "", "How it was measured, and what it means: [results](../results.md)."]
+    why = "How it was measured, and what the returns are of: [results](../results.md), [speed](../speed.md)."
+    return ["\n## What was measured\n", *table, "", why]
 
 
 def _plain(says):
@@ -123,7 +124,7 @@ def _plain(says):
 def _measured(result):
     """The numbers of a record in a few words."""
     if isinstance(result, list) and "mean" in result[0]:
-        means = [f"{one['mean']:.1f} ± {one['standard_error']:.1f}" for one in result]
+        means = [f"{one['mean']:.1f} ± {one['standard_error']:.1f}".replace("-", "−") for one in result]
         return "mean return " + ", ".join(means)
     if isinstance(result, dict) and "env_steps_per_second" in result:
         return f"{result['env_steps_per_second']:,.0f} env steps/s"

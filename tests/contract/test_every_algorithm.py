@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import pytest
 
 import combinations
+from documents import ROOT
 from hamlet.algorithms import ALGORITHMS
 from hamlet.training import checkpoint
 from hamlet.training.compiled import begin_training, compile_program, iterate
@@ -102,3 +103,9 @@ def test_a_restored_checkpoint_goes_on_to_the_same_bits(made, tmp_path):
     restored = checkpoint.restore(tmp_path, made.outline).state
     assert same(restored, middle)
     assert same(made.run(restored, 1)[0], made.end)
+
+
+def test_everything_that_is_measured_is_explained(made):
+    page = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    measured = {name for info in made.infos for name in info} - {"constant_sum", "moves"}
+    assert not [name for name in measured if f"`{name}`" not in page and f"`{name}/" not in page]
