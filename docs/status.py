@@ -2,6 +2,7 @@
 
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
 import hamlet
@@ -31,6 +32,13 @@ def tested(marks):
     return UNTRIED if not marks else SLOW if all(marks) else YES
 
 
+@cache
+def _played(name):
+    """The games that tests give to an algorithm, and whether that is left to `make test-slow`."""
+    return [(game, slow) for played, game, slow in combinations.played() if played == name]
+
+
+@cache
 def refusal(name, kind, memory):
     """What the code says to an algorithm that is to act in a kind of space, or to remember; "" where it takes it."""
     try:
@@ -48,9 +56,8 @@ def cell(name, kind, memory, unlike):
     games = combinations.GAMES
     suited = (
         slow
-        for played, game, slow in combinations.played()
-        if played == name
-        and kind in games[game].kinds
+        for game, slow in _played(name)
+        if kind in games[game].kinds
         and combinations.remembers(name, game) == memory
         and games[game].unlike == unlike
     )
@@ -59,7 +66,7 @@ def cell(name, kind, memory, unlike):
 
 def further(name):
     """The marks of what else is asked of an algorithm."""
-    pairs = [(game, slow) for played, game, slow in combinations.played() if played == name]
+    pairs = _played(name)
     actor = type(hamlet.algorithms.make(name).actor).__name__
     marks = (
         [slow for game, slow in pairs if game == "masked_recurrent"],

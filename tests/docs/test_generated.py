@@ -1,14 +1,20 @@
 """Pages made from docstrings are those of today's docstrings."""
 
 import runpy
+from functools import cache
 
 from documents import ROOT
 
 GENERATED = runpy.run_path(str(ROOT / "docs" / "generate.py"))
 
 
+@cache
+def made():
+    return GENERATED["pages"]()
+
+
 def test_the_pages_of_the_algorithms_and_their_status_are_those_that_make_docs_would_write():
-    pages = GENERATED["pages"]()
+    pages = made()
     assert set(pages) == {*(ROOT / "docs" / "algorithms").glob("*.md"), ROOT / "docs" / "status.md"}
     for path, text in pages.items():
         assert path.read_text(encoding="utf-8") == text, f"{path.name} is not of today: make docs"
@@ -20,5 +26,5 @@ def test_the_table_of_the_readme_is_that_of_the_declarations():
 
 
 def test_every_hyperparameter_has_its_meaning_on_its_page():
-    for path, text in GENERATED["pages"]().items():
+    for path, text in made().items():
         assert "|  |" not in text, path
