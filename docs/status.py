@@ -57,9 +57,7 @@ def cell(name, kind, memory, unlike):
     suited = (
         slow
         for game, slow in _played(name)
-        if kind in games[game].kinds
-        and combinations.remembers(name, game) == memory
-        and games[game].unlike == unlike
+        if kind in games[game].kinds and combinations.remembers(name, game) == memory and games[game].unlike == unlike
     )
     return tested(suited), ""
 

@@ -44,12 +44,10 @@ def shell_lines():
     for name in DOCUMENTS:
         text = (ROOT / name).read_text(encoding="utf-8")
         indented = re.findall(r"^(?: {4})?(hamlet \w.*)$", text, re.MULTILINE)
-        inline = re.findall(
-            r"`(hamlet (?:train|evaluate|resume|list|certify|export|report|watch|reproduce|sweep)\b[^`]*)`", text
-        )
+        inline = re.findall(rf"`(hamlet (?:{'|'.join(READERS)})\b[^`]*)`", text)
         for line in indented + inline:
             words = shlex.split(line, comments=True)
-            if len(words) > 1 and words[1] in READERS and "…" not in line:
+            if len(words) > 1 and words[1] in READERS and "…" not in line and "MODULE:FACTORY" not in line:
                 yield pytest.param(words[1:], id=f"{name}: {' '.join(words)}")
 
 
