@@ -146,7 +146,7 @@ def in_stablehlo(out, entry):
 READERS = {"numpy": in_numpy, "onnx": in_onnx, "stablehlo": in_stablehlo}
 
 
-def compare(out, roster, actors, body, formats, steps=5):
+def compare(out, roster, actors, body, formats, steps=9):
     """Play an episode of drawn observations, with masks in every second step, by the policy and by the files."""
     write(out, policies(roster, actors, body, ("float32",) * len(roster.groups)), DOCUMENT, formats, None)
     agents = json.loads((out / "manifest.json").read_text())["agents"]
