@@ -11,17 +11,13 @@ from typing import Any
 import numpy as np
 from jax.extend import core
 
+from hamlet.exporting.axes import Untranslatable, cut, join, out_of, shape_of, spread, squeezed, standing, whole
 from hamlet.exporting.graph import Graph, Node
 
 # Steps of a loop that are written out.
 _LONGEST = 64
 
 
-class Untranslatable(Exception):
-    """A primitive has no rule; the text is its name, and what about it has none."""
-
-
-Shape = tuple[int, ...]
 Rule = Callable[[Graph, Any, list[Node]], "Node | list[Node]"]
 
 
@@ -38,12 +34,7 @@ def lower(graph: Graph, closed: core.ClosedJaxpr, inputs: Sequence[Node]) -> lis
     """
     results = _inline(graph, closed, list(inputs))
     shapes = [out.aval.shape for out in closed.jaxpr.outvars]
-    return [graph.reshape(_whole(graph, node, shape), shape) for node, shape in zip(results, shapes, strict=True)]
-
-
-def squeezed(shape: Shape) -> Shape:
-    """A shape without its axes of length 1."""
-    return tuple(n for n in shape if n != 1)
+    return [graph.reshape(whole(graph, node, shape), shape) for node, shape in zip(results, shapes, strict=True)]
 
 
 def _inline(graph: Graph, closed: Any, inputs: list[Node]) -> list[Node]:
@@ -53,7 +44,10 @@ def _inline(graph: Graph, closed: Any, inputs: list[Node]) -> list[Node]:
         known[variable] = _constant(graph, value)
 
     def read(one: Any) -> Node:
-        return _constant(graph, one.val) if isinstance(one, core.Literal) else known[one]
+        if not isinstance(one, core.Literal):
+            return known[one]
+        kind: Any = one.aval  # a number of Python's has none of its own
+        return _constant(graph, np.asarray(one.val, kind.dtype))
 
     for equation in jaxpr.eqns:
         found = _translate(graph, equation, [read(one) for one in equation.invars])
@@ -69,7 +63,11 @@ def _translate(graph: Graph, equation: Any, inputs: list[Node]) -> Node | list[N
                 raise Untranslatable(name)
             return _inline(graph, equation.params[key], inputs)
     if name in _ELEMENTWISE:
-        return graph.apply(name, *inputs)
+        # Axes of length 1 may meet longer ones.
+        out = range(len(out_of(equation)))
+        shapes = [one.aval.shape for one in equation.invars]
+        inputs = [spread(graph, x, shape, out_of(equation), out) for x, shape in zip(inputs, shapes, strict=True)]
+        return _SPECIAL[name](graph, equation, inputs) if name in _SPECIAL else graph.apply(name, *inputs)
     if name not in _RULES:
         raise Untranslatable(name)
     return _RULES[name](graph, equation, inputs)
@@ -78,25 +76,6 @@ def _translate(graph: Graph, equation: Any, inputs: list[Node]) -> Node | list[N
 def _constant(graph: Graph, value: Any) -> Node:
     array = np.asarray(value)
     return graph.constant(array.reshape(squeezed(array.shape)))
-
-
-def _whole(graph: Graph, node: Node, shape: Shape) -> Node:
-    """The node itself in the shape that it broadcasts to."""
-    return graph.broadcast(node, squeezed(shape))
-
-
-def _axes(shape: Shape, axes: Sequence[int]) -> tuple[int, ...]:
-    """Where axes of a shape stand without those of length 1, which have no place."""
-    kept = [axis for axis, n in enumerate(shape) if n != 1]
-    return tuple(kept.index(axis) for axis in axes if axis in kept)
-
-
-def _shape(equation: Any, number: int = 0) -> Shape:
-    return equation.invars[number].aval.shape
-
-
-def _out(equation: Any) -> Shape:
-    return equation.outvars[0].aval.shape
 
 
 def _same(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
@@ -150,42 +129,30 @@ def _round(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
 
 
 def _broadcast(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
-    """Axes are put where they broadcast from; nothing is repeated before it must be."""
-    node, before, after = inputs[0], _shape(equation), _out(equation)
-    if not node.shape:
-        return node
-    kept = squeezed(before)
-    lengths = iter((1,) * (len(kept) - len(node.shape)) + node.shape)
-    source = dict(zip(equation.params["broadcast_dimensions"], before, strict=True))
-    placed = [
-        next(lengths) if source.get(axis, 1) != 1 else 1
-        for axis, n in enumerate(after)
-        if n != 1 or source.get(axis, 1) != 1
-    ]
-    first = next((k for k, n in enumerate(placed) if n != 1), len(placed))
-    return graph.reshape(node, tuple(placed[first:]))
+    axes = [int(axis) for axis in equation.params["broadcast_dimensions"]]
+    return spread(graph, inputs[0], shape_of(equation), out_of(equation), axes)
 
 
 def _reshape(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
-    before, after = squeezed(_shape(equation)), squeezed(_out(equation))
+    before, after = squeezed(shape_of(equation)), squeezed(out_of(equation))
     if equation.primitive.name == "reshape" and equation.params["dimensions"] is not None:
         raise Untranslatable("reshape in another order")
     return inputs[0] if before == after else graph.reshape(graph.broadcast(inputs[0], before), after)
 
 
 def _transpose(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
-    order = _axes(_shape(equation), equation.params["permutation"])
+    order = standing(shape_of(equation), equation.params["permutation"])
     if order == tuple(range(len(order))):
         return inputs[0]
-    return graph.transpose(_whole(graph, inputs[0], _shape(equation)), order)
+    return graph.transpose(whole(graph, inputs[0], shape_of(equation)), order)
 
 
 def _reduction(operation: str) -> Rule:
     def rule(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
-        axes = _axes(_shape(equation), equation.params["axes"])
+        axes = standing(shape_of(equation), equation.params["axes"])
         if not axes:
             return inputs[0]
-        return graph.apply(operation, _whole(graph, inputs[0], _shape(equation)), axes=axes)
+        return graph.apply(operation, whole(graph, inputs[0], shape_of(equation)), axes=axes)
 
     return rule
 
@@ -203,20 +170,20 @@ def _all_or_any(operation: str) -> Rule:
 
 def _position(operation: str) -> Rule:
     def rule(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
-        axes, kind = _axes(_shape(equation), equation.params["axes"]), equation.params["index_dtype"]
+        axes, kind = standing(shape_of(equation), equation.params["axes"]), equation.params["index_dtype"]
         if not axes:
-            return graph.constant(np.zeros(squeezed(_out(equation)), kind))
-        node = graph.apply(operation, _whole(graph, inputs[0], _shape(equation)), axis=axes[0])
+            return graph.constant(np.zeros(squeezed(out_of(equation)), kind))
+        node = graph.apply(operation, whole(graph, inputs[0], shape_of(equation)), axis=axes[0])
         return graph.cast(node, kind)
 
     return rule
 
 
 def _cumulative_sum(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
-    axes = _axes(_shape(equation), (equation.params["axis"],))
+    axes = standing(shape_of(equation), (equation.params["axis"],))
     if equation.params["reverse"] or inputs[0].dtype.kind != "f":
         raise Untranslatable("cumsum backwards, or of whole numbers")
-    return graph.apply("cumsum", _whole(graph, inputs[0], _shape(equation)), axis=axes[0]) if axes else inputs[0]
+    return graph.apply("cumsum", whole(graph, inputs[0], shape_of(equation)), axis=axes[0]) if axes else inputs[0]
 
 
 def _iota(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
@@ -225,84 +192,67 @@ def _iota(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
     return _constant(graph, np.broadcast_to(along, shape))
 
 
-def _join(graph: Graph, pieces: list[tuple[Node, Shape]], axis: int, out: Shape) -> Node:
-    """Pieces of known shapes beside each other along one axis, which may have length 1 in some."""
-    kept = [k for k, n in enumerate(out) if n != 1 or k == axis]
-    parts = [graph.reshape(_whole(graph, node, shape), tuple(shape[k] for k in kept)) for node, shape in pieces]
-    joined = parts[0] if len(parts) == 1 else graph.apply("concatenate", *parts, axis=kept.index(axis))
-    return graph.reshape(joined, squeezed(out))
-
-
 def _concatenate(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
     pieces = [(node, one.aval.shape) for node, one in zip(inputs, equation.invars, strict=True)]
-    return _join(graph, pieces, equation.params["dimension"], _out(equation))
+    return join(graph, pieces, equation.params["dimension"], out_of(equation))
 
 
 def _stack(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
-    axis, out = equation.params["axis"], _out(equation)
+    axis, out = equation.params["axis"], out_of(equation)
     shape = (*out[:axis], 1, *out[axis + 1 :])
-    return _join(graph, [(node, shape) for node in inputs], axis, out)
-
-
-def _cut(graph: Graph, node: Node, shape: Shape, cuts: Sequence[tuple[int, int, int]]) -> Node:
-    """From a start, up to a limit, in steps, along every axis."""
-    kept = [cut for cut, n in zip(cuts, shape, strict=True) if n != 1]
-    out = tuple(len(range(*cut)) for cut in cuts)
-    if out == tuple(shape):
-        return node
-    return graph.reshape(graph.apply("slice", _whole(graph, node, shape), cuts=tuple(kept)), squeezed(out))
+    return join(graph, [(node, shape) for node in inputs], axis, out)
 
 
 def _slice(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
     starts, limits = equation.params["start_indices"], equation.params["limit_indices"]
     steps = equation.params["strides"] or (1,) * len(starts)
-    return _cut(graph, inputs[0], _shape(equation), list(zip(starts, limits, steps, strict=True)))
+    return cut(graph, inputs[0], shape_of(equation), list(zip(starts, limits, steps, strict=True)))
 
 
 def _dynamic_slice(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
     node, *starts = inputs
     if not all(start.is_constant for start in starts):
         raise Untranslatable("dynamic_slice at a place that is computed")
-    sizes, shape = equation.params["slice_sizes"], _shape(equation)
+    sizes, shape = equation.params["slice_sizes"], shape_of(equation)
     first = [min(max(int(s.value), 0), n - size) for s, n, size in zip(starts, shape, sizes, strict=True)]
-    return _cut(graph, node, shape, [(at, at + size, 1) for at, size in zip(first, sizes, strict=True)])
+    return cut(graph, node, shape, [(at, at + size, 1) for at, size in zip(first, sizes, strict=True)])
 
 
 def _split(graph: Graph, equation: Any, inputs: list[Node]) -> list[Node]:
-    sizes, axis, shape = equation.params["sizes"], equation.params["axis"], _shape(equation)
+    sizes, axis, shape = equation.params["sizes"], equation.params["axis"], shape_of(equation)
     ends = np.cumsum((0, *sizes)).tolist()
-    whole = [(0, n, 1) for n in shape]
+    uncut = [(0, n, 1) for n in shape]
     return [
-        _cut(graph, inputs[0], shape, [*whole[:axis], (ends[k], ends[k + 1], 1), *whole[axis + 1 :]])
+        cut(graph, inputs[0], shape, [*uncut[:axis], (ends[k], ends[k + 1], 1), *uncut[axis + 1 :]])
         for k in range(len(sizes))
     ]
 
 
 def _pad(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
     node, value = inputs
-    config, shape, out = equation.params["padding_config"], _shape(equation), _out(equation)
+    config, shape, out = equation.params["padding_config"], shape_of(equation), out_of(equation)
     if not value.is_constant or any(before < 0 or after < 0 or inner for before, after, inner in config):
         raise Untranslatable("pad between or below entries")
     if shape == out:
         return node
     kept = [k for k, n in enumerate(out) if n != 1]
-    part = graph.reshape(_whole(graph, node, shape), tuple(shape[k] for k in kept))
+    part = graph.reshape(whole(graph, node, shape), tuple(shape[k] for k in kept))
     before, after = (tuple(config[k][end] for k in kept) for end in (0, 1))
     return graph.apply("pad", part, before=before, after=after, value=value.value.item())
 
 
 def _dot(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
     """As a product of two matrices, or of a vector and a matrix, for every entry of the axes of a batch."""
-    (contracted, batched), out = equation.params["dimension_numbers"], _out(equation)
+    (contracted, batched), out = equation.params["dimension_numbers"], out_of(equation)
     # Of a matrix and a vector the vector first: weights are turned beforehand, and runtimes are made for that order.
-    vector = len(squeezed(_shape(equation, 1))) == len(_axes(_shape(equation, 1), contracted[1]))
+    vector = len(squeezed(shape_of(equation, 1))) == len(standing(shape_of(equation, 1), contracted[1]))
     sides = []
     for number in (1, 0) if vector else (0, 1):
-        shape = _shape(equation, number)
-        kept, along, batch = squeezed(shape), _axes(shape, contracted[number]), _axes(shape, batched[number])
+        shape = shape_of(equation, number)
+        kept, along, batch = squeezed(shape), standing(shape, contracted[number]), standing(shape, batched[number])
         free = tuple(k for k in range(len(kept)) if k not in along + batch)
         order = (*batch, *free, *along) if not sides else (*batch, *along, *free)
-        node = graph.transpose(_whole(graph, inputs[number], shape), order)
+        node = graph.transpose(whole(graph, inputs[number], shape), order)
         lengths = [tuple(kept[k] for k in axes) for axes in (batch, free, along)]
         sides.append((node, *lengths))
     (left, batch, rows, along), (right, _, columns, _) = sides
@@ -325,7 +275,7 @@ def _scan(graph: Graph, equation: Any, inputs: list[Node]) -> list[Node]:
     outs: dict[int, list[Node]] = {}
     for step in reversed(range(length)) if equation.params["reverse"] else range(length):
         now = [
-            _cut(graph, row, shape, [(step, step + 1, 1), *((0, n, 1) for n in shape[1:])])
+            cut(graph, row, shape, [(step, step + 1, 1), *((0, n, 1) for n in shape[1:])])
             for row, shape in zip(rows, shapes, strict=True)
         ]
         carry_and_outs = _inline(graph, equation.params["jaxpr"], [*fixed, *carry, *now])
@@ -333,7 +283,7 @@ def _scan(graph: Graph, equation: Any, inputs: list[Node]) -> list[Node]:
     stacked = []
     for number, one in enumerate(equation.outvars[carried:]):
         shape = (1, *one.aval.shape[1:])
-        stacked.append(_join(graph, [(outs[step][number], shape) for step in range(length)], 0, one.aval.shape))
+        stacked.append(join(graph, [(outs[step][number], shape) for step in range(length)], 0, one.aval.shape))
     return [*carry, *stacked]
 
 
@@ -349,7 +299,15 @@ def _branch(graph: Graph, equation: Any, inputs: list[Node]) -> list[Node]:
 _ELEMENTWISE = {
     *("neg", "exp", "log", "log1p", "expm1", "tanh", "sin", "cos", "sqrt", "rsqrt", "abs", "sign", "floor", "ceil"),
     *("logistic", "erf", "square", "is_finite", "add", "sub", "mul", "max", "min", "pow", "rem"),
-    *("eq", "ne", "lt", "le", "gt", "ge"),
+    *("eq", "ne", "lt", "le", "gt", "ge", "div", "not", "and", "or", "xor"),
+}
+# Those of them that are not for all types.
+_SPECIAL: dict[str, Rule] = {
+    "div": _division,
+    "not": _logic("not"),
+    "and": _logic("and"),
+    "or": _logic("or"),
+    "xor": _logic("xor"),
 }
 _RULES: dict[str, Rule] = {
     "stop_gradient": _same,
@@ -357,11 +315,9 @@ _RULES: dict[str, Rule] = {
     "optimization_barrier": lambda graph, equation, inputs: inputs,
     "convert_element_type": _cast,
     "integer_pow": _integer_power,
-    "div": _division,
-    "not": _logic("not"),
-    "and": _logic("and"),
-    "or": _logic("or"),
-    "xor": _logic("xor"),
+    "erfc": lambda graph, equation, inputs: graph.apply(
+        "sub", graph.constant(np.float32(1)), graph.apply("erf", *inputs)
+    ),
     "select_n": _select,
     "clamp": _clamp,
     "round": _round,

@@ -11,9 +11,10 @@ import numpy as np
 from hamlet.envs.host import AnyEnvironment
 from hamlet.envs.pettingzoo import PettingZoo
 from hamlet.errors import RequestError
+from hamlet.exporting.axes import Untranslatable, squeezed
 from hamlet.exporting.decision import Agent, Port, observed_type
 from hamlet.exporting.graph import Graph, Node
-from hamlet.exporting.lowering import Untranslatable, lower, squeezed
+from hamlet.exporting.lowering import lower
 from hamlet.networks.torso import Body
 from hamlet.roster import Roster
 
