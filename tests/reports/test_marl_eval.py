@@ -42,6 +42,13 @@ def test_every_point_and_the_absolute_metric_stand_where_the_format_has_them(tmp
     assert run["absolute_metrics"]["episode_length"] == [25] * 40
 
 
+def test_unlike_settings_of_an_algorithm_are_told_apart_by_their_labels(tmp_path):
+    made(tmp_path / "a"), made(tmp_path / "b")
+    document, _ = merged([tmp_path / "a", tmp_path / "b"], {tmp_path / "b": "happo, clip 0.1"})
+    found = document["mpe"]["simple_spread"]
+    assert {name: list(runs) for name, runs in found.items()} == {"happo": ["seed_0"], "happo, clip 0.1": ["seed_0"]}
+
+
 def test_runs_are_merged_by_task_algorithm_and_seed_and_none_takes_the_place_of_another(tmp_path):
     for name, algorithm, env, seed in [
         ("a", "happo", "mpe/simple_spread", 0),

@@ -96,14 +96,22 @@ def test_markdown_has_every_score_and_a_command_for_every_run(made, runs):
 def test_the_command_writes_the_report_and_says_what_is_missing(runs, tmp_path, capsys):
     assert command.main([str(runs / "happo-simple_spread"), "--out", str(tmp_path / "r"), "--still"]) == 0
     shown = capsys.readouterr()
-    assert "4 runs" in shown.out and not shown.err
+    assert "4 runs" in shown.out
+    assert shown.err.startswith("4 of 4 runs are not in marl-eval.json, the first because it has no ")
+    assert shown.err.count("\n") == 1
     with Metrics(
         make(tmp_path / "b", "happo", TASKS[0], 0, rollouts=4, described=DESCRIBED) / "metrics.sqlite"
     ) as metrics:
         metrics.truncate(0)
     assert command.main([str(tmp_path / "b"), str(runs), "--out", str(tmp_path / "r"), "--still"]) == 0
     assert "b: stopped at 0 of 10,000,000 steps" in capsys.readouterr().err
-    assert {path.name for path in (tmp_path / "r").iterdir()} == {"report.html", "report.md", "curves.csv", "table.csv"}
+    assert {path.name for path in (tmp_path / "r").iterdir()} == {
+        "report.html",
+        "report.md",
+        "curves.csv",
+        "table.csv",
+        "marl-eval.json",
+    }
 
 
 def test_wrong_requests_are_refused_before_anything_is_written(runs, tmp_path):

@@ -35,7 +35,7 @@ COMMAND = Command(
     "Report one or more runs as a page that works offline: curves with intervals over seeds,\n"
     "scores, configurations, and the agents in motion. RUN is the directory of a run, or one\n"
     "that holds several, such as those of `hamlet train --seeds`. Writes report.html, report.md,\n"
-    "curves.csv and table.csv.\n\n"
+    "curves.csv, table.csv and marl-eval.json, the evaluations in the field's format.\n\n"
     "example: hamlet report runs/happo runs/mappo --out runs/report",
 )
 
@@ -61,7 +61,7 @@ def main(argv: Sequence[str]) -> int:
     options = ReportOptions(**values)  # type: ignore[arg-type]
     document = write(runs, options.out, film=None if options.still else film)
     say(document["remarks"])
-    print(f"wrote {options.out / PAGE}: {len(document['runs'])} runs; beside it report.md, curves.csv and table.csv")
+    print(f"wrote {options.out / PAGE}: {len(document['runs'])} runs; beside it its numbers")
     return 0
 
 

@@ -8,7 +8,7 @@ lower case, as marl-eval looks them up; ``mpe/simple_spread`` is the task ``simp
 equally many runs, tasks and points of every algorithm, and say what differs.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,11 +27,12 @@ class Merged(NamedTuple):
     remarks: list[str]
 
 
-def merged(runs: Iterable[str | Path]) -> Merged:
+def merged(runs: Iterable[str | Path], labels: Mapping[Path, str] | None = None) -> Merged:
     """The evaluations of finished runs; of another one, a line says why it is left out.
 
     Args:
         runs: Directories of runs.
+        labels: What to call a run's algorithm where its name does not tell it from others in the same document.
     """
     document: dict[str, Any] = {}
     remarks: list[str] = []
@@ -40,7 +41,7 @@ def merged(runs: Iterable[str | Path]) -> Merged:
         try:
             config, entry = directory.config(), _entry(directory)
             environment, task = _task(config)
-            algorithm, seed = str(config["algorithm_name"]), config["seed"]
+            algorithm, seed = (labels or {}).get(Path(path), str(config["algorithm_name"])), config["seed"]
         except (RunError, LookupError, TypeError, ValueError) as error:
             remarks.append(f"{path} is not in the marl-eval file: {error}")
             continue

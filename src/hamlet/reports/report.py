@@ -1,22 +1,23 @@
-"""Reports of runs: the page, and the same numbers as Markdown and CSV beside it."""
+"""Reports of runs: the page, and the same numbers as Markdown, CSV and the field's JSON beside it."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hamlet.errors import RequestError, RunError
-from hamlet.reports import page, tables
+from hamlet.reports import marl_eval, page, tables
 from hamlet.reports.document import Document, gather
 from hamlet.reports.reading import Reading, read_all
 from hamlet.training import durable
 
-PAGE = "report.html"
+PAGE, EVALUATIONS = "report.html", "marl-eval.json"
 # What records the episodes that a page plays, from the runs.
 Film = Callable[[Sequence[Reading]], Sequence[Mapping[str, Any]]]
 
 
 def write(paths: Sequence[str | Path], out: str | Path, *, film: Film | None = None) -> Document:
-    """Report runs into a directory: ``report.html``, ``report.md``, ``curves.csv``, ``table.csv``.
+    """Report runs into a directory: ``report.html``, ``report.md``, ``curves.csv``, ``table.csv``, ``marl-eval.json``.
 
     Args:
         paths: Directories of runs, or of runs of several seeds.
@@ -31,11 +32,13 @@ def write(paths: Sequence[str | Path], out: str | Path, *, film: Film | None = N
     if (out / "config.json").exists():
         raise RequestError(f"--out {out} is a run itself: choose another directory, such as {out.with_name('report')}")
     document = gather(readings, film(readings) if film is not None else ())
+    evaluations = _evaluations(document)
     files = {
         PAGE: page.render(document),
         "report.md": tables.markdown(document),
         "curves.csv": tables.curves(document),
         "table.csv": tables.table(document),
+        EVALUATIONS: json.dumps(evaluations, indent=1) + "\n",
     }
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -44,3 +47,15 @@ def write(paths: Sequence[str | Path], out: str | Path, *, film: Film | None = N
     except OSError as error:
         raise RunError(f"the report cannot be written to {out}: {durable.one_line(error)}") from error
     return document
+
+
+def _evaluations(document: Document) -> dict[str, Any]:
+    """The runs' evaluations as marl-eval reads them; the document says how many are not among them, and why."""
+    runs = [Path(run["path"]) for run in document["runs"]]
+    labels = {runs[number]: group["algorithm"] for group in document["groups"] for number in group["runs"]}
+    found = marl_eval.merged(runs, labels)
+    if found.remarks:
+        why = found.remarks[0].partition(": ")[2]
+        text = f"{len(found.remarks)} of {len(runs)} runs are not in {EVALUATIONS}, the first because {why}"
+        document["remarks"].append({"run": "", "text": text})
+    return found.document
