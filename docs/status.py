@@ -150,10 +150,11 @@ Refused, before anything is begun, with these words:
 * **Shared parameters**: `sharing="group"`, by the same test.
 * **Host = compiled**: a game without chance teaches the same through Python objects as compiled. Every algorithm takes
   environments of Python objects; these were compared number for number.
-* **Killed and resumed**: killed twenty times at any moment, a run ends in the bits of one that never was.
+* **Killed and resumed**: killed at any moment, twice in the tests of every change and twenty times in `make test-slow`,
+  a run ends in the bits of one that never was.
 * **Learns**: small games with a known optimum, and no control does ([learning](learning.md)).
-* **Exported**: its kind of policy acts in NumPy, ONNX and StableHLO as the original, over every kind of action that it
-  has.
+* **Exported**: its kind of policy acts as the original in NumPy and ONNX, with unlike observations and actions;
+  `make test-slow` has every format with every observation, action and body.
 """
 
 
