@@ -1,9 +1,10 @@
-"""What a sample from the replay buffer costs, whatever it holds."""
+"""What a sample from the replay buffer costs, and an iteration of HATD3, whatever the buffer holds."""
 
 import statistics
 import time
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +12,9 @@ import numpy as np
 from hamlet import presets
 from hamlet.buffers import replay as ring
 from hamlet.envs.simple_spread import SimpleSpread
-from hamlet.training.compiled import begin_training
+from hamlet.haml.template import Haml
+from hamlet.training import devices
+from hamlet.training.compiled import Compiled, begin_training
 
 _DRAWS = 200
 
@@ -19,9 +22,10 @@ _DRAWS = 200
 def measure(rounds: int = 10) -> dict[str, Any]:
     """Seconds of a sample of 1,000 steps of continuous spread: from a buffer just begun and from a full million.
 
-    Turn by turn, each the mean of 200 samples in one compiled call, so that a drift of the machine meets both.
+    Turn by turn, each the mean of 200 samples in one compiled call, so that a drift of the machine meets both. And of
+    an iteration of HATD3 with the paper's settings, a rollout and 50 updates, likewise.
     """
-    algorithm = presets.find("paper/mpe", "hatd3")()
+    algorithm = presets.find("paper/mpe", "hatd3")(warmup=0)
     whole = begin_training(algorithm, SimpleSpread(), 0).replay
     assert whole is not None
     rows, copies = whole.steps.ended.shape
@@ -43,10 +47,35 @@ def measure(rounds: int = 10) -> dict[str, Any]:
             jax.block_until_ready(draw(replay, jax.random.key(number)))
             if number:  # the first compiles
                 spent[name].append((time.perf_counter() - began) / _DRAWS)
+    iterations = _iterations(algorithm, fills, rounds)
     ratios = [full / begun for begun, full in zip(spent["begun"], spent["full"], strict=True)]
     return {
         "steps_held": {name: filled * copies for name, filled in fills.items()},
         "bytes": sum(np.dtype(leaf.dtype).itemsize * leaf.size for leaf in jax.tree.leaves(whole)),
         "seconds_per_sample": spent,
         "ratio": statistics.median(ratios),
+        "seconds_per_iteration": iterations,
+        "iteration_ratio": statistics.median(
+            full / begun for begun, full in zip(iterations["begun"], iterations["full"], strict=True)
+        ),
     }
+
+
+def _iterations(algorithm: Haml, fills: dict[str, int], rounds: int) -> dict[str, list[float]]:
+    """Seconds of iterations that begin with a buffer of each fill."""
+    place = Compiled(SimpleSpread())
+    program = place.compile(algorithm, devices.select(None), 0)
+    training = program.place(place.begin(algorithm)(0))
+    spent: dict[str, list[float]] = {name: [] for name in fills}
+    for number in range(rounds + 1):
+        for name, filled in fills.items():
+            held = training.replay
+            assert held is not None
+            counts = (jnp.int32(filled % held.steps.ended.shape[0]), jnp.int32(filled))
+            training = eqx.tree_at(lambda tree: (tree.replay.head, tree.replay.filled), training, counts)
+            began = time.perf_counter()
+            training, _ = program.call(training, jnp.int32(1), jnp.int32(1_000_000))
+            jax.block_until_ready(training)
+            if number:
+                spent[name].append(time.perf_counter() - began)
+    return spent
