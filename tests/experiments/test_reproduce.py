@@ -60,6 +60,8 @@ def test_the_table_has_ours_beside_the_published_with_an_interval_over_seeds(who
     scores = list(found["scores"].values())
     assert len(scores) == 2 and found["mean"] == pytest.approx(sum(scores) / 2)
     assert found["interval"] == pytest.approx([min(scores), max(scores)])
+    seeds = [json.loads((tiny.GRID.cells[0].run(whole, seed) / "config.json").read_text())["seed"] for seed in (0, 1)]
+    assert seeds == [0, 1]
     assert found["algorithm_name"] == "happo" and len({*scores, found["random"]}) == 3  # none is like another
 
 
