@@ -85,6 +85,18 @@ class Page:
             assert time.monotonic() < end, f"never: {script}"
             time.sleep(0.02)
 
+    def hover(self, selector, script):
+        """The pointer into the middle of an element, again where the page was still being laid out, until it shows."""
+        end = time.monotonic() + _PATIENCE
+        self.run(f"document.querySelector('{selector}').scrollIntoView({{block: 'center'}})")
+        while not self.run(script):
+            assert time.monotonic() < end, f"never: {script}"
+            box = self.run(f"JSON.stringify(document.querySelector('{selector}').getBoundingClientRect())")
+            x, y, width, height = (json.loads(box)[name] for name in ("x", "y", "width", "height"))
+            self.move(0, 0)
+            self.move(x + width / 2, y + height / 2)
+            time.sleep(0.05)
+
     def move(self, x, y):
         """The pointer to a place on the screen."""
         self.ask("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)

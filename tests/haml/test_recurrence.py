@@ -91,6 +91,7 @@ def recalled(name, *, memory, chunk=10, iterations=300):
     return max(np.convolve(returns, np.full(10, 0.1), "valid"))
 
 
+@pytest.mark.slow
 def test_a_signal_from_the_first_of_twenty_steps_is_remembered_by_a_gru_and_by_nothing_else():
     """The chunks are of ten steps, so that no gradient reaches the signal from where it is asked for."""
     assert recalled("happo", memory=16) > 0.95

@@ -405,7 +405,7 @@ def test_settings_without_sense_are_refused(settings, said):
 PAYOFFS = np.array([[-5.0, -4.0, -3.0], [-4.0, -2.0, 0.0]])
 
 
-@pytest.mark.parametrize("rest", ["replay", "greedy"])
+@pytest.mark.parametrize("rest", ["replay", pytest.param("greedy", marks=pytest.mark.slow)])
 def test_it_learns_a_game_of_unlike_agents_after_it_played_at_random(rest):
     env = envs.matrix.Matrix(common_reward(PAYOFFS))
     algorithm = had3qn(

@@ -203,10 +203,7 @@ def test_in_a_browser_the_page_has_curves_that_can_be_read_filtered_and_put_over
     paths = page.run("[...document.querySelectorAll('path.line')].map(one => one.getAttribute('d').length)")
     assert len(paths) == 4 and min(paths) > 200
     assert page.run("document.querySelectorAll('path.band').length") == 4
-    box = page.run("JSON.stringify(document.querySelector('.chart').getBoundingClientRect())")
-    x, y, width, height = (json.loads(box)[name] for name in ("x", "y", "width", "height"))
-    page.move(x + width / 2, y + height / 2)
-    page.until("!document.querySelector('.tip').hidden")
+    page.hover(".chart", "!document.querySelector('.tip').hidden")
     told = page.run("document.querySelector('.tip').innerText")
     assert "happo" in told and "mappo" in told and "4 seeds" in told and "steps" in told
     page.run("document.querySelector('.chart').focus()")

@@ -47,6 +47,7 @@ def test_a_run_that_goes_on_ends_in_the_bits_of_one_that_never_stopped(tmp_path,
     assert same(longer.training(), whole.training()) and same(remembered(longer), remembered(whole))
 
 
+@pytest.mark.slow
 def test_a_run_on_the_host_goes_on_with_what_it_remembers(tmp_path):
     env = OnHost(Ride())
     end = train(tmp_path / "a", env=env, iterations=4)

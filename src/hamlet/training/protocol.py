@@ -98,7 +98,7 @@ def seeds(seed: int) -> dict[str, int]:
     """Those of a run's evaluations, from its own.
 
     >>> seeds(0)
-    {'seed': 3757552657, 'absolute_seed': 673228719}
+    {'seed': 3141116543, 'absolute_seed': 4003597245}
     """
     first, second = np.random.SeedSequence((seed, 2)).generate_state(2).tolist()
     return {"seed": first, "absolute_seed": second}
@@ -114,7 +114,7 @@ def interval(asked: Asked, total: int, batch: int, horizon: int) -> int:
         horizon: Those of the longest episode.
 
     >>> interval(Asked(), total=1000, batch=4000, horizon=25), interval(Asked(), total=250, batch=4000, horizon=1000)
-    (20, 62)
+    (20, 50)
     """
     if asked.every is not None:
         return max(1, asked.every // batch)
