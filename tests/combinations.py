@@ -77,9 +77,10 @@ def remembers(name: str, game: str) -> bool:
 
 
 # Trained on the host as compiled, and killed at any moment and resumed to the same bits.
-HOSTED = {"happo": False, "hatd3": False, "mappo": True}
+HOSTED = {"happo": False, "hatd3": True, "mappo": True}
 KILLED = {name: name != "happo" for name in ALGORITHMS}
 # Small games with known optima are learnt, and no control learns them.
-LEARNT = {name: False for name in ON_POLICY} | {name: name != "hatd3" for name in NAMES}
+# Those that equalities hold to another one are left to it by default.
+LEARNT = {name: name in ("haa2c", "mappo", "maa2c") for name in ON_POLICY} | {name: name != "hatd3" for name in NAMES}
 # The kinds of actors whose policies are exported and act as the original does, over every kind of action of theirs.
 EXPORTED = {kind.__name__: False for kind in (Stochastic, Deterministic, Squashed, Greedy)}
