@@ -5,6 +5,7 @@ import inspect
 import math
 import re
 import types
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
@@ -50,29 +51,19 @@ def format_steps(steps: int) -> str:
     return str(steps)
 
 
-Steps: TypeAlias = Annotated[
-    int,
-    PrimitiveConstructorSpec(
+def _count(metavar: str, shown: Callable[[int], str]) -> Any:
+    """How a whole number is read, and shown."""
+    return PrimitiveConstructorSpec(
         nargs=1,
-        metavar="STEPS",
+        metavar=metavar,
         instance_from_str=lambda words: parse_steps(words[0]),
         is_instance=lambda value: isinstance(value, int),
-        str_from_instance=lambda value: [format_steps(value)],
-    ),
-]
+        str_from_instance=lambda value: [shown(value)],
+    )
 
 
-# Any other whole number is read alike, but shown in full.
-Whole: TypeAlias = Annotated[
-    int,
-    PrimitiveConstructorSpec(
-        nargs=1,
-        metavar="INT",
-        instance_from_str=lambda words: parse_steps(words[0]),
-        is_instance=lambda value: isinstance(value, int),
-        str_from_instance=lambda value: [str(value)],
-    ),
-]
+Steps: TypeAlias = Annotated[int, _count("STEPS", format_steps)]
+Whole: TypeAlias = Annotated[int, _count("INT", str)]
 
 
 def parse_number(text: str) -> int | float:
