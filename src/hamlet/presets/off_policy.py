@@ -11,9 +11,9 @@ with 0.98·log|A| as the target for choices that they name.
 
 ``TUNED_MPE`` is ours. HASAC and MASAC: one step, whose soft return lacks no entropy, and a target of 0.3·log|A|, under
 which the best of five actions may have probability 0.90 rather than 0.31. Deterministic actors: γ = 0.95, for the
-reason that `hamlet.presets.mpe` gives; on seed 1 of continuous spread, which no record is judged by, HATD3 stood at
-0.4 M steps where 0.99 stood at 1 M. HAD3QN: agents regress at all of their choices, without which the speaker of
-speaker-listener keeps saying the same of two landmarks.
+reason that `hamlet.presets.mpe` gives, tried on seed 1 of continuous spread, which no record is judged by. HAD3QN:
+agents regress at all of their choices, without which the speaker of speaker-listener keeps saying the same of two
+landmarks.
 """
 
 from collections.abc import Mapping
