@@ -1,5 +1,6 @@
 """Learning from replayed steps: with one agent it is the single-agent algorithm, written out here by hand."""
 
+import dataclasses
 from functools import partial
 
 import equinox as eqx
@@ -213,14 +214,19 @@ def test_nothing_is_learnt_while_warming_up_and_every_action_is_drawn_evenly():
 
 
 def test_parts_that_do_not_go_together_are_refused_by_name():
-    import dataclasses
-
     mixed = dataclasses.replace(algorithms.make("hatd3"), critic=algorithms.make("happo").critic)
     with pytest.raises(RequestError, match="not Replay, NStep, StateValue, Pathwise"):
         begin_training(mixed, ALONE, 0)
     mixed = dataclasses.replace(algorithms.make("happo"), critic=algorithms.make("hatd3").critic)
     with pytest.raises(RequestError, match="not OnPolicy, Gae, ActionValue, Importance"):
         begin_training(mixed, ALONE, 0)
+
+
+def test_a_neighbourhood_that_cannot_climb_a_replayed_batch_is_refused():
+    own = algorithms.make("hatd3").neighbourhood
+    for move in (dataclasses.replace(own, minibatches=2), algorithms.make("hatrpo").neighbourhood):
+        with pytest.raises(RequestError, match="use Whole with minibatches=1"):
+            begin_training(dataclasses.replace(algorithms.make("hatd3"), neighbourhood=move), ALONE, 0)
 
 
 def test_a_buffer_smaller_than_a_batch_is_refused():

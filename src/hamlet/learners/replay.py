@@ -17,6 +17,7 @@ from hamlet.estimation.action_value import ActionValue, ActionValueState, least,
 from hamlet.estimation.advantage import NStep
 from hamlet.estimation.trajectory import Trajectory
 from hamlet.haml.dual import DualState
+from hamlet.haml.neighbourhood import KlBall, Whole
 from hamlet.haml.pathwise import Joint, Pathwise, Replayed, SoftPathwise, joined
 from hamlet.haml.sampling import Replay as Sampling
 from hamlet.haml.template import Haml, Team, create, update
@@ -75,13 +76,19 @@ def parts(algorithm: Haml) -> Parts:
         "replayed steps are learnt from with Replay, NStep, ActionValue and Pathwise or SoftPathwise together, not "
         + ", ".join(type(part).__name__ for part in (a.sampling, a.advantage, a.critic, a.surrogate)),
     )
+    move = a.neighbourhood
+    require(
+        not isinstance(move, KlBall) and (not isinstance(move, Whole) or move.minibatches == 1),
+        f"a replayed batch is climbed whole, by its gradient, which {move} does not: use Whole with minibatches=1",
+    )
     return Parts(a.sampling, a.surrogate, a.advantage, a.critic)  # type: ignore[arg-type]
 
 
 def init(algorithm: Haml, roster: Roster, state_shape: tuple[int, ...], key: Key) -> ReplayLearner:
     """A learner that has seen nothing."""
     team_key, critic_key = jax.random.split(key)
-    team, (_, surrogate, _, critic) = create(algorithm, roster, team_key), parts(algorithm)
+    _, surrogate, _, critic = parts(algorithm)
+    team = create(algorithm, roster, team_key)
     dual = surrogate.temperature
     return ReplayLearner(
         team,
