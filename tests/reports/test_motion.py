@@ -23,6 +23,8 @@ SCENES = [
     ("mpe/simple_spread", {"max_steps": 3, "continuous": False}),
     ("mpe/simple_reference", {"max_steps": 3}),
     ("mpe/simple_speaker_listener", {"max_steps": 3, "continuous": False}),
+    ("grid/checkers", {}),
+    ("grid/switch", {"agents": 3}),
     ("matrix/penalty", {}),
     ("matrix/example_2", {}),
     ("game/two_state", {"horizon": 3}),

@@ -23,6 +23,9 @@ TASKS = (
     ("mpe/simple_reference", {"continuous": False}),
     ("mpe/simple_speaker_listener", {"continuous": True}),
     ("mpe/simple_speaker_listener", {"continuous": False}),
+    ("grid/checkers", {}),
+    ("grid/switch", {"agents": 2}),
+    ("grid/switch", {"agents": 4}),
 )
 
 

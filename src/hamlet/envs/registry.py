@@ -12,9 +12,11 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from hamlet.envs import mamujoco, matrix, matrix_games, small_games
+from hamlet.envs.checkers import Checkers
 from hamlet.envs.simple_reference import SimpleReference
 from hamlet.envs.simple_speaker_listener import SimpleSpeakerListener
 from hamlet.envs.simple_spread import SimpleSpread
+from hamlet.envs.switch import Switch
 from hamlet.errors import RequestError, unknown
 
 ENTRY_POINTS = "hamlet.envs"
@@ -24,6 +26,8 @@ ENVIRONMENTS: dict[str, Callable[..., Any]] = {
     "game/product": small_games.Product,
     "game/product_discrete": small_games.ProductDiscrete,
     "game/two_state": small_games.TwoStateGame,
+    "grid/checkers": Checkers,
+    "grid/switch": Switch,
     "matrix/chicken": matrix_games.chicken,
     "matrix/climbing": matrix_games.climbing,
     "matrix/example_1": matrix_games.example_1,

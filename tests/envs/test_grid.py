@@ -1,0 +1,190 @@
+"""Checkers and Switch against transcripts of ma-gym itself, and against the best that can be had in them."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import ma_gym_transcripts as ma_gym
+from hamlet.envs import copies, make
+from hamlet.envs.checkers import CheckersState
+from hamlet.envs.switch import SwitchState
+from hamlet.errors import RequestError
+
+NAMES = [*ma_gym.CHECKERS, *ma_gym.SWITCH]
+# Sums over agents of what the plans earn: 9 apples, 3 lemons, 37 steps; 17, 26 and 39 steps that are paid for.
+BEST = {"checkers-5": 41.26, "checkers-10": 86.26, "switch-2": 8.3, "switch-3": 12.4, "switch-4": 16.1}
+STARTS, GOALS = [(0, 1), (0, 5), (2, 1), (2, 5)], [(0, 6), (0, 0), (2, 6), (2, 0)]
+
+
+@pytest.fixture(scope="module")
+def kept():
+    with np.load(ma_gym.RECORD) as file:
+        return {
+            name: {key.split("/")[1]: file[key] for key in file.files if key.startswith(f"{name}/")} for name in NAMES
+        }
+
+
+def made(name, **options):
+    if name in ma_gym.CHECKERS:
+        return make("grid/checkers", pay=float(ma_gym.CHECKERS[name]), **options)
+    return make("grid/switch", agents=ma_gym.SWITCH[name], **options)
+
+
+def replayed(env, moves, fresh):
+    """Every step of one game, begun anew where it is said."""
+    start = env.reset(jax.random.key(0))[0]
+
+    def advance(state, step):
+        move, anew = step
+        state = jax.tree.map(lambda first, now: jnp.where(anew, first, now), start, state)
+        state, view, outcome = env.step(jax.random.key(0), state, (move,))
+        return state, (state, view, outcome)
+
+    return jax.jit(lambda *steps: jax.lax.scan(advance, start, steps)[1])(jnp.asarray(moves, jnp.int32), fresh)
+
+
+def home(name, told):
+    """Whether each agent of Switch is where it wants to be."""
+    return (told["position"] == GOALS[: ma_gym.SWITCH[name]]).all(-1)
+
+
+def finished(name, told):
+    """After which steps nothing is left to be done, by what ma-gym keeps."""
+    return home(name, told).all(-1) if name in ma_gym.SWITCH else ~(told["cells"] == 2).any((1, 2))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_whole_episodes_are_those_of_ma_gym(kept, name):
+    told, env = kept[name], made(name)
+    state, view, outcome = replayed(env, told["moves"], told["fresh"])
+    np.testing.assert_array_equal(state.position, told["position"])
+    np.testing.assert_allclose(view.observation[0], told["seen"] / 100, rtol=0, atol=1e-7)
+    np.testing.assert_allclose(outcome.reward, told["reward"], rtol=0, atol=1e-6)
+    over = told["done"].all(-1)
+    np.testing.assert_array_equal(outcome.terminated, finished(name, told))
+    np.testing.assert_array_equal(outcome.truncated, over & ~finished(name, told))
+    first = env.reset(jax.random.key(0))[1].observation[0]
+    np.testing.assert_allclose(first, told["first"] / 100, rtol=0, atol=1e-7)
+    assert np.array_equal(told["fresh"][1:], over[:-1]) and over[-1]
+    assert min(outcome.terminated.sum(), outcome.truncated.sum()) > (0 if name == "switch-4" else 3)
+    if name in ma_gym.CHECKERS:
+        np.testing.assert_array_equal(state.food, np.isin(told["cells"], (1, 2))[:, :, :6])
+        paid = {round(float(paid), 2) for paid in np.unique(told["reward"])}
+        assert paid >= {-env.pay - 0.01, env.pay - 0.01, -1.01, 0.99}
+    else:
+        # ma-gym calls everybody done when the time is up.
+        np.testing.assert_array_equal(view.alive, ~home(name, told))
+        np.testing.assert_array_equal(told["done"], ~view.alive | outcome.truncated[:, None])
+
+
+def test_cells_seen_as_numbers_are_those_that_ma_gym_keeps(kept):
+    told = kept["checkers-5"]
+    _, view, _ = replayed(made("checkers-5", coded=True), told["moves"], told["fresh"])
+    ringed = np.pad(told["cells"], ((0, 0), (1, 1), (1, 1)))
+    for step in range(0, len(ringed), 3):
+        for agent, (row, column) in enumerate(told["position"][step]):
+            seen = np.asarray(view.observation[0][step, agent])
+            np.testing.assert_array_equal(seen[2:].reshape(3, 3), ringed[step, row : row + 3, column : column + 3])
+            np.testing.assert_allclose(seen[:2] * 100, told["seen"][step, agent, :2], atol=1e-4)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_best_plan_earns_the_known_optimum_and_ends_the_episode(name):
+    moves = np.array([[int(move) for move in word] for word in ma_gym.PLANS[name].split()])
+    fresh = np.arange(len(moves)) == 0
+    _, view, outcome = replayed(made(name), moves, fresh)
+    assert float(outcome.reward.sum()) == pytest.approx(BEST[name], abs=1e-4)
+    assert outcome.terminated.tolist() == [False] * (len(moves) - 1) + [True] and not outcome.truncated.any()
+    if name in ma_gym.SWITCH:
+        assert not view.alive[-1].any() and (np.diff(view.alive.sum(-1)) <= 0).all()
+
+
+@pytest.mark.parametrize("agents", [2, 3, pytest.param(4, marks=pytest.mark.slow)])
+def test_no_play_of_switch_earns_more_than_the_plan(agents):
+    """By value iteration over all places of the agents and all joint moves."""
+    env = make("grid/switch", agents=agents)
+    walkable = [(row, column) for row, column in np.ndindex(3, 7) if row == 1 or not 2 <= column <= 4]
+    number = np.full((3, 7), -1)
+    number[tuple(np.transpose(walkable))] = range(len(walkable))
+    weights = jnp.asarray(len(walkable) ** np.arange(agents), jnp.int32)
+    places = np.array(list(itertools.product(walkable, repeat=agents)))[:, ::-1]
+    moves = jnp.asarray(list(itertools.product(range(5), repeat=agents)), jnp.int32)
+
+    def brought(place, move):
+        state, _, outcome = env.step(jax.random.key(0), SwitchState(place, jnp.int32(0)), (move,))
+        after = (jnp.asarray(number)[state.position[:, 0], state.position[:, 1]] * weights).sum()
+        return after, outcome.reward.sum()
+
+    # Two agents in one place can be left out, or not: nothing leads there.
+    table = jax.jit(
+        lambda places: jax.lax.map(lambda one: jax.vmap(brought, (None, 0))(one, moves), places, batch_size=64)
+    )
+    after, reward = table(jnp.asarray(places, jnp.int32))
+    better = jax.jit(lambda value: (reward + value[after]).max(1))
+    value = jnp.zeros(len(places))
+    for _ in range(20):
+        value = better(value)
+    first = sum(int(number[place]) * len(walkable) ** agent for agent, place in enumerate(STARTS[:agents]))
+    assert places[first].tolist() == [list(place) for place in STARTS[:agents]]
+    assert float(value[first]) == pytest.approx(BEST[f"switch-{agents}"], abs=1e-4)
+    assert jnp.array_equal(better(value), value)
+
+
+def test_agents_move_in_the_order_of_their_numbers():
+    """The second may enter the cell that the first has just left, and not the other way round."""
+    env, food = make("grid/checkers"), jnp.zeros((3, 6), bool).at[0, 0].set(True)
+    for places, after in (([(1, 2), (1, 3)], [[1, 1], [1, 2]]), ([(1, 3), (1, 2)], [[1, 3], [1, 1]])):
+        state = CheckersState(jnp.asarray(places, jnp.int32), food, jnp.int32(5))
+        state, _, _ = env.step(jax.random.key(0), state, (jnp.array([1, 1]),))
+        assert state.position.tolist() == after
+
+
+def test_the_last_apple_in_the_last_step_terminates_and_does_not_truncate():
+    env = make("grid/checkers", max_steps=6)
+    state = CheckersState(jnp.array([(0, 1), (2, 6)]), jnp.zeros((3, 6), bool).at[0, 0].set(True), jnp.int32(5))
+    _, view, outcome = env.step(jax.random.key(0), state, (jnp.array([1, 4]),))
+    assert (bool(outcome.terminated), bool(outcome.truncated)) == (True, False)
+    assert np.allclose(outcome.reward, [4.99, -0.01]) and float(view.state.sum()) == 2.0
+
+
+def test_the_critic_sees_where_all_are_and_what_is_left():
+    state = CheckersState(jnp.array([(0, 1), (2, 6)]), jnp.zeros((3, 6), bool).at[1, 4].set(True), jnp.int32(5))
+    whole = make("grid/checkers")._view(state).state
+    assert np.flatnonzero(whole).tolist() == [1, 24 + 2 * 8 + 6, 48 + 1 * 6 + 4] and whole.shape == (66,)
+    whole = make("grid/switch", agents=2)._view(SwitchState(jnp.array([(1, 3), (0, 0)]), jnp.int32(5))).state
+    assert np.flatnonzero(whole).tolist() == [7 + 3, 21] and whole.shape == (42,)
+
+
+@pytest.mark.parametrize("name", ["checkers-5", "switch-4"])
+def test_a_step_is_compiled_once_and_an_ended_copy_begins_anew(name):
+    env = made(name, max_steps=3)
+    step = jax.jit(lambda key, batch, moves: copies.step(env, key, batch, moves))
+    batch = copies.reset(env, jax.random.key(0), 4)
+    first = jax.tree.map(np.asarray, batch)
+    for number in range(3):
+        moves = jnp.full((4, len(env.groups[0].names)), 1, jnp.int32)
+        batch, final, outcome = step(jax.random.key(number), batch, (moves,))
+    assert step._cache_size() == 1 and outcome.truncated.all()
+    assert not any(leaf.weak_type for leaf in jax.tree.leaves((batch, outcome, final)))
+    jax.tree.map(np.testing.assert_array_equal, jax.tree.map(np.asarray, batch), first)
+    assert not np.array_equal(final.observation[0], first.view.observation[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("grid/checkers", {"pay": 0.0}, "pay must be a number above 0, not 0.0; the paper's is 5"),
+        ("grid/checkers", {"pay": float("inf")}, "pay must be a number above 0, not inf; the paper's is 5"),
+        ("grid/checkers", {"max_steps": 0}, "max_steps must be at least 1, not 0"),
+        ("grid/switch", {"agents": 1}, "agents must be 2 to 4, not 1; the nearest is 2"),
+        ("grid/switch", {"agents": 5}, "agents must be 2 to 4, not 5; the nearest is 4"),
+        ("grid/switch", {"max_steps": 0}, "max_steps must be at least 1, not 0"),
+    ],
+)
+def test_a_value_out_of_range_is_refused_in_one_line(name, options, message):
+    with pytest.raises(RequestError) as refusal:
+        make(name, **options)
+    assert str(refusal.value) == message
