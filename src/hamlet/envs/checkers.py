@@ -106,9 +106,9 @@ class Checkers:
         return state, self._view(state), Outcome(jnp.stack(rewards), over, ~over & (state.time >= self.max_steps))
 
     def scene(self, state: CheckersState, actions: tuple[np.ndarray, ...] | None) -> Scene:
-        """The grid with its fruits, and the agents as discs."""
+        """The grid with what its fruits are worth to agent 0, and the agents as discs."""
         fruits = np.full(SHAPE, "", object)
-        fruits[:, :_COLUMNS] = np.where(state.food, np.where(_APPLE, "apple", "lemon"), "")
+        fruits[:, :_COLUMNS] = np.where(state.food, np.where(_APPLE, f"+{self.pay:g}", f"−{self.pay:g}"), "")
         cells = [grid.cell(row, column, str(fruits[row, column])) for row, column in np.ndindex(*SHAPE)]
         words = grid.spoken(int(state.time), actions)
         return Scene((*cells, *grid.discs(np.asarray(state.position))), grid.room(SHAPE), 0.3, caption=words)
