@@ -12,8 +12,8 @@ _CORE = {"types", "errors", "spaces"}
 _DISTRIBUTIONS = _CORE | {"roster", "distributions"}
 _NETWORKS = _DISTRIBUTIONS | {"networks"}
 _ESTIMATION = _NETWORKS | {"envs.base", "estimation"}  # envs.base: the contract, View above all
-_GAMES = {"types", "errors", "spaces", "distributions", "games"}
-_HAML = _ESTIMATION | {"games", "haml"}
+_GAMES = _DISTRIBUTIONS | {"games"}
+_HAML = _ESTIMATION | _GAMES | {"haml"}
 _LEARNERS = _HAML | {"buffers", "learners"}
 _TRAINING = _LEARNERS | {"algorithms", "presets", "envs", "training", "__version__"}
 # What each part may import, itself included.
@@ -23,9 +23,9 @@ ALLOWED = {
     "spaces": _CORE,
     "roster": _CORE | {"roster"},
     "distributions": _DISTRIBUTIONS,
-    "games": _GAMES,
     "networks": _NETWORKS,
     "estimation": _ESTIMATION,
+    "games": _GAMES,
     "haml": _HAML,
     "testing": _HAML | {"tabular", "testing", "envs"},
     "buffers": _ESTIMATION | {"buffers"},
