@@ -10,9 +10,11 @@ import hamlet
 from hamlet.commands.options import descriptions
 from hamlet.estimation.critic import StateValue
 from hamlet.estimation.joint_value import JointActionValue
+from hamlet.haml.drift import SumDrift
+from hamlet.haml.meta_game import MetaGame, MetaStep
 from hamlet.haml.neighbourhood import KlBall
 from hamlet.haml.sampling import OnPolicy
-from hamlet.haml.scheme import Sequential
+from hamlet.haml.scheme import Sequential, Simultaneous
 from hamlet.haml.template import Haml
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -23,6 +25,12 @@ PARTS = ("drift", "neighbourhood", "scheme", "surrogate", "sampling", "advantage
 PAGES = Path(__file__).parent / "algorithms"
 RECORDS = Path(__file__).parents[1] / "benchmarks" / "records"
 NOTE = "<!-- Written by `make docs` from src/hamlet/algorithms; do not edit. -->\n"
+SCHEMES = {
+    Sequential: "one after another, random order",
+    Simultaneous: "all at once",
+    MetaGame: "all at once, in answer to the meta-game",
+    MetaStep: "all at once, to the meta-game's equilibrium",
+}
 
 
 def factories():
@@ -36,12 +44,11 @@ def table(folder=""):
     rows = [head, "|---" * 7 + "|"]
     for name, factory in factories().items():
         made = factory()
-        sequential = isinstance(made.scheme, Sequential)
         cells = (
             f"[`{name}`]({folder}{name}.md)",
-            f"`{type(made.drift).__name__}`" if isinstance(made, Haml) else "none: no mirror step",
+            _drift(made),
             _neighbourhood(made),
-            "one after another, random order" if sequential else "all at once",
+            SCHEMES[type(made.scheme)],
             "fresh rollouts" if isinstance(made.sampling, OnPolicy) else "a replay buffer",
             _seen(made.critic),
             "the sum of rewards" if made.critic.credits == "team" else "each agent's own reward",
@@ -53,6 +60,13 @@ def table(folder=""):
 def _suited(made):
     """The option under which an algorithm that acts by choices alone can act in spread."""
     return " --env.no-continuous" if made.actions == ("Discrete",) else ""
+
+
+def _drift(made):
+    if not isinstance(made, Haml):
+        return "none: no mirror step"
+    parts = made.drift.parts if isinstance(made.drift, SumDrift) else (made.drift,)
+    return " + ".join(f"`{type(part).__name__}`" for part in parts)
 
 
 def _neighbourhood(made):

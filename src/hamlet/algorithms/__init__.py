@@ -12,12 +12,16 @@ from hamlet.algorithms.happo import happo
 from hamlet.algorithms.hasac import hasac
 from hamlet.algorithms.hatd3 import hatd3
 from hamlet.algorithms.hatrpo import hatrpo
+from hamlet.algorithms.il import il
+from hamlet.algorithms.il_pp import il_pp
 from hamlet.algorithms.ippo import ippo
 from hamlet.algorithms.maa2c import maa2c
 from hamlet.algorithms.maddpg import maddpg
 from hamlet.algorithms.mappo import mappo
 from hamlet.algorithms.masac import masac
 from hamlet.algorithms.matd3 import matd3
+from hamlet.algorithms.matrl import matrl
+from hamlet.algorithms.matrl_without_response import matrl_without_response
 from hamlet.errors import unknown
 from hamlet.learners import Algorithm
 
@@ -30,6 +34,8 @@ __all__ = [
     "hasac",
     "hatd3",
     "hatrpo",
+    "il",
+    "il_pp",
     "ippo",
     "maa2c",
     "maddpg",
@@ -37,6 +43,8 @@ __all__ = [
     "mappo",
     "masac",
     "matd3",
+    "matrl",
+    "matrl_without_response",
 ]
 
 _OWN: tuple[Callable[..., Algorithm], ...] = (
@@ -53,6 +61,10 @@ _OWN: tuple[Callable[..., Algorithm], ...] = (
     maddpg,
     matd3,
     masac,
+    matrl,
+    il_pp,
+    matrl_without_response,
+    il,
 )
 ALGORITHMS: dict[str, Callable[..., Algorithm]] = {factory.__name__: factory for factory in _OWN}
 ALGORITHMS |= {point.name: point.load() for point in entry_points(group="hamlet.algorithms")}

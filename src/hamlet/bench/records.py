@@ -12,7 +12,21 @@ from pathlib import Path
 from typing import Any
 
 from hamlet import presets
-from hamlet.bench import discount, environments, export, host, learning, replay, reports, scaling, seeds, speed, theory
+from hamlet.bench import (
+    discount,
+    environments,
+    export,
+    general_sum,
+    host,
+    learning,
+    meta_game,
+    replay,
+    reports,
+    scaling,
+    seeds,
+    speed,
+    theory,
+)
 from hamlet.envs.simple_spread import SimpleSpread
 from hamlet.errors import unknown
 from hamlet.training import manifest
@@ -102,6 +116,32 @@ def _locomotion(algorithm: str, task: str, steps: int, seeds: tuple[int, ...] = 
     return Record(says, round(len(seeds) * steps * agents / 2 / 6000 / 60), make)
 
 
+def _general_sum(
+    algorithm: str, environment: str, preset: str, steps: int, seeds: tuple[int, ...], minutes: float, **options: Any
+) -> Record:
+    def make(work: Path) -> Any:
+        return general_sum.measure(
+            algorithm, environment, preset, steps=steps, seeds=seeds, directory=work, options=options
+        )
+
+    told = f" {options}" if options else ""
+    says = f"{algorithm} on {environment}{told}, {steps / 1e6:g} M steps, {preset}, seeds {seeds}"
+    return Record(says, minutes, make)
+
+
+# Figure 5 of the MATRL paper: environments, presets, steps, and minutes a seed.
+_MATRL = {
+    f"learning-{task}-{algorithm}": _general_sum(
+        algorithm, environment, f"paper/matrl/{preset}", steps, (0, 1, 2), 3 * minutes, **options
+    )
+    for task, environment, preset, steps, minutes, options in (
+        ("checkers", "grid/checkers", "grid", 3_000_000, 6.0, {"coded": True}),
+        ("switch-4", "grid/switch", "grid", 3_000_000, 12.0, {"agents": 4}),
+        ("hopper-3x1", "mamujoco/Hopper-3x1", "hopper", 1_000_000, 4.0, {}),
+    )
+    for algorithm in general_sum.ALGORITHMS
+}
+
 # The figure of the paper that shows on-policy methods in multi-agent MuJoCo.
 _FIGURE = {
     f"figure-mamujoco-{task}-{algorithm}": _locomotion(algorithm, task, 10_000_000, (0, 1, 2))
@@ -136,6 +176,9 @@ RECORDS: dict[str, Record] = {
     ),
     "report": Record(
         "hamlet report of 3 algorithms on 3 tasks, 5 seeds each, as a process of its own", 1.0, reports.measure
+    ),
+    "speed-meta-game": Record(
+        "what MATRL costs beside independent learners, 2, 4 and 8 agents", 4.0, lambda work: meta_game.measure()
     ),
     "scaling": Record("3 to 48 agents", 6.0, lambda work: scaling.measure()),
     "theory": Record(
@@ -180,6 +223,7 @@ RECORDS: dict[str, Record] = {
     "learning-mamujoco-Hopper-3x1": _locomotion("happo", "Hopper-3x1", 2_000_000),
     "learning-mamujoco-Humanoid-17x1-happo": _locomotion("happo", "Humanoid-17x1", 1_000_000),
     "learning-mamujoco-Humanoid-17x1-mappo": _locomotion("mappo", "Humanoid-17x1", 1_000_000),
+    **_MATRL,
     **_FIGURE,
 }
 

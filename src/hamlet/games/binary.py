@@ -6,7 +6,7 @@ what choice 0 earns more than choice 1, which is multilinear in the others:
     dᵢ(p₋ᵢ) = Σ_{c₋ᵢ} (uᵢ(0, c₋ᵢ) − uᵢ(1, c₋ᵢ)) Π_{j≠i} pⱼ(cⱼ),      regretᵢ = max((1 − pᵢ) dᵢ, −pᵢ dᵢ),
 
 and p is an equilibrium if and only if pᵢ = clip(pᵢ + dᵢ, 0, 1) for every i. The order of search is that of the
-meta-game of MATRL (arXiv:2102.06973): pure profiles, all at once; for two players the interior point in closed form;
+meta-game of MATRL (arXiv:2106.06828): pure profiles, all at once; for two players the interior point in closed form;
 for more a search over the box; and where nothing is found choice 0 for everybody, with its regret.
 
 The search solves pᵢ = clip(pᵢ + t (dᵢ + λ (rᵢ − pᵢ)), 0, 1), in which every player is pulled to a reference r, while λ
@@ -59,7 +59,7 @@ def equilibrium(payoffs: Float[Array | np.ndarray, " n *two"], key: Key | None =
     Raises:
         RequestError: Unless each player has payoffs of shape [2] * n, finite where that can be seen.
 
-    References: Wen et al., 2021, arXiv:2102.06973, section 4.
+    References: Wen et al., 2021, arXiv:2106.06828, section 4.
 
     >>> pennies = jnp.array([[[1.0, -1.0], [-1.0, 1.0]], [[-1.0, 1.0], [1.0, -1.0]]])
     >>> equilibrium(pennies).first

@@ -88,6 +88,23 @@ class KlDrift:
 
 
 @dataclass(frozen=True)
+class SumDrift:
+    """𝔇 = 𝔇₁ + 𝔇₂ + …: a sum of drifts is one.
+
+    Attributes:
+        parts: What is added up.
+    """
+
+    parts: tuple[Drift, ...]
+
+    def __call__(
+        self, ratio: Float[Array, "*B"], corrected: Float[Array, "*B"], old: Any, new: Any
+    ) -> Float[Array, "*B"]:
+        """The sum."""
+        return sum((part(ratio, corrected, old, new) for part in self.parts), jnp.zeros_like(ratio))
+
+
+@dataclass(frozen=True)
 class SquaredTvDrift:
     """𝔇 = c TV(π, π̄)², exact for each observation; the total variation itself has a slope at π, and is no drift.
 

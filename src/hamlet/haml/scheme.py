@@ -2,17 +2,40 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int
+from jaxtyping import Array, Float, Int
 
+from hamlet.haml.drift import Drift
+from hamlet.haml.neighbourhood import Neighbourhood
 from hamlet.types import Info, Key
 
 Order: TypeAlias = Literal["random", "fixed"]
 # (unit, actors and their states, carry, key) -> (actors and their states, carry, info)
 Visit: TypeAlias = Callable[[Int[Array, ""], Any, Any, Key], tuple[Any, Any, Info]]
+
+
+@dataclass(frozen=True)
+class Step:
+    """How one unit moves: what leaving the old policy costs it, 𝔇, and where the new one is sought, 𝒰."""
+
+    drift: Drift
+    neighbourhood: Neighbourhood
+
+
+@runtime_checkable
+class Trials(Protocol):
+    """A visit on a rollout: a scheme can also try steps that are not the declared one, and ask what units gained."""
+
+    def by(self, step: Step) -> Visit:
+        """The same visit by another step; it begins from what the neighbourhood of the declared one remembers."""
+        ...
+
+    def credits(self) -> Float[Array, "U B L"]:
+        """Every unit's Â at every step of every sequence, the mean over its agents; 0 where it is absent."""
+        ...
 
 
 class Scheme(Protocol):

@@ -24,7 +24,7 @@ from hamlet.haml.drift import Drift
 from hamlet.haml.neighbourhood import Neighbourhood
 from hamlet.haml.objective import Experience
 from hamlet.haml.sampling import OnPolicy, Replay
-from hamlet.haml.scheme import Scheme, Sequential
+from hamlet.haml.scheme import Scheme, Sequential, Step, Visit
 from hamlet.haml.surrogate import RolloutSurrogate, Surrogate
 from hamlet.networks import heads
 from hamlet.networks.actors import ActorKind, Stochastic
@@ -176,16 +176,39 @@ def update(
     Returns:
         The team after it, and infos stacked by unit.
     """
-    moves = [partial(_move, algorithm, g, share, remaining) for g, share in enumerate(shares)]
-    return sweep(algorithm.scheme, roster, moves, team, carry, key)
+    visits = _Visits(algorithm, roster, tuple(shares), remaining)
+    return algorithm.scheme.sweep(visits, team, carry, len(roster.group_of), key)
+
+
+@dataclass(frozen=True)
+class _Visits:
+    """How a scheme moves the units of a roster: by the declared step, or, for trial, by another (`Trials`)."""
+
+    algorithm: Haml
+    roster: Roster
+    shares: tuple[Any, ...]
+    remaining: Scalar | float
+
+    def __call__(self, unit: Int[Array, ""], team: Team, carry: Any, key: Key) -> tuple[Team, Any, Info]:
+        return self.by(Step(self.algorithm.drift, self.algorithm.neighbourhood))(unit, team, carry, key)
+
+    def by(self, step: Step) -> Visit:
+        surrogate, remaining = self.algorithm.surrogate, self.remaining
+        moves = [partial(_move, surrogate, step, g, share, remaining) for g, share in enumerate(self.shares)]
+        return visiting(self.roster, moves)
+
+    def credits(self) -> Float[Array, "U B L"]:
+        shares = [(share.advantage, share.agents) for share in self.shares]
+        by_agent = [a.reshape(a.shape[0], -1, agents, a.shape[-1]) for a, agents in shares]
+        return jnp.concatenate([a.mean(2) for a in by_agent])
 
 
 # (slot in the group, team, carry, key) -> (team, carry, info)
 Move: TypeAlias = Callable[[Int[Array, ""], Team, Any, Key], tuple[Team, Any, Info]]
 
 
-def sweep(scheme: Scheme, roster: Roster, moves: Sequence[Move], team: Team, carry: Any, key: Key) -> tuple[Team, Info]:
-    """Every unit moves once, as the scheme orders; ``moves`` holds for every group how a unit of it does."""
+def visiting(roster: Roster, moves: Sequence[Move]) -> Visit:
+    """The visit of any unit, where ``moves`` holds for every group how a unit of it moves."""
     group_of, slot_of = jnp.asarray(roster.group_of), jnp.asarray(roster.slot_of)
 
     def visit(unit: Int[Array, ""], team: Team, carry: Any, key: Key) -> tuple[Team, Any, Info]:
@@ -194,11 +217,12 @@ def sweep(scheme: Scheme, roster: Roster, moves: Sequence[Move], team: Team, car
             return moves[0](*arguments)
         return jax.lax.switch(group_of[unit], list(moves), *arguments)
 
-    return scheme.sweep(visit, team, carry, len(roster.group_of), key)
+    return visit
 
 
 def _move(
-    algorithm: Haml,
+    surrogate: Surrogate,
+    step: Step,
     group: int,
     share: Any,
     remaining: Scalar | float,
@@ -210,9 +234,9 @@ def _move(
     """One unit of a group moves: objective, improvement, carry."""
     own = jax.tree.map(lambda leaf: leaf[slot], (share, team.actors[group], team.states[group]))
     mine, actor, state = own
-    objective = algorithm.surrogate.objective(carry, actor, mine, algorithm.drift)
-    better, state, info = algorithm.neighbourhood.improve(objective, actor, state, key, remaining)
-    carry = algorithm.surrogate.advance(carry, objective, better)
+    objective = surrogate.objective(carry, actor, mine, step.drift)
+    better, state, info = step.neighbourhood.improve(objective, actor, state, key, remaining)
+    carry = surrogate.advance(carry, objective, better)
     return written(team, group, slot, better, state), carry, info
 
 

@@ -17,6 +17,7 @@ from hamlet.estimation.action_value import ActionValue, ActionValueState, least,
 from hamlet.estimation.advantage import NStep
 from hamlet.estimation.trajectory import Trajectory
 from hamlet.haml.dual import DualState
+from hamlet.haml.meta_game import MetaGame, MetaStep
 from hamlet.haml.neighbourhood import KlBall, Whole
 from hamlet.haml.pathwise import Joint, Pathwise, Replayed, SoftPathwise, joined
 from hamlet.haml.sampling import Replay as Sampling
@@ -75,6 +76,10 @@ def parts(algorithm: Haml) -> Parts:
         fit,
         "replayed steps are learnt from with Replay, NStep, ActionValue and Pathwise or SoftPathwise together, not "
         + ", ".join(type(part).__name__ for part in (a.sampling, a.advantage, a.critic, a.surrogate)),
+    )
+    require(
+        not isinstance(a.scheme, MetaGame | MetaStep),
+        f"a meta-game weighs fresh rollouts, not replayed steps: use Sequential or Simultaneous, not {a.scheme}",
     )
     move = a.neighbourhood
     require(

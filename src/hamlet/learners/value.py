@@ -34,7 +34,7 @@ from hamlet.estimation.joint_value import (
 from hamlet.estimation.trajectory import Trajectory
 from hamlet.haml.sampling import Replay
 from hamlet.haml.scheme import Scheme, Sequential
-from hamlet.haml.template import ActionKind, Team, assemble, sweep, written
+from hamlet.haml.template import ActionKind, Team, assemble, visiting, written
 from hamlet.learners.updating import mean, remembered, repeated, seen
 from hamlet.networks.duelling import Greedy, GreedyActor, greedy
 from hamlet.networks.torso import Body, encode
@@ -197,7 +197,8 @@ def update(
     slots = played(roster, sample) if algorithm.rest == "replay" else best(shares, team.actors)
     worth = critic.networks[0](states)
     moves = [partial(_move, algorithm, roster, g, share, worth) for g, share in enumerate(shares)]
-    team, actor_info = sweep(algorithm.scheme, roster, moves, team, slots, key)
+    visit = visiting(roster, moves)
+    team, actor_info = algorithm.scheme.sweep(visit, team, slots, len(roster.group_of), key)
     targets = moved(learner.targets, team.actors, algorithm.critic.polyak)
     after = ValueLearner(
         team, algorithm.critic.follow(critic), targets, learner.updates + 1, learner.played, learner.memory

@@ -3,8 +3,9 @@
     h ← relu(W ∗ h + b) for every layer, flattened;  what follows normalises it, as it does every row of features.
 
 Images of 36 × 36 and more go through the three layers of Mnih et al., 2015: 32 filters of 8 × 8 every 4 pixels, 64 of
-4 × 4 every 2, 64 of 3 × 3, without borders. Smaller ones go through 16 filters of 3 × 3 and 32 of 3 × 3 every 2, with
-borders of zeros: on a grid the edge is part of the game, and no grid is too small.
+4 × 4 every 2, 64 of 3 × 3, without borders, unless others are asked for (`Body.filters`). Smaller ones go through 16
+filters of 3 × 3 and 32 of 3 × 3 every 2, with borders of zeros: on a grid the edge is part of the game, and no grid is
+too small.
 """
 
 from typing import NamedTuple, TypeGuard
@@ -59,11 +60,11 @@ class Convolution(eqx.Module):
     span: float | None = eqx.field(static=True)
 
     @classmethod
-    def create(cls, key: Key, space: Box) -> "Convolution":
-        """Orthogonal weights of gain √2, zero biases.
+    def create(cls, key: Key, space: Box, kernels: tuple[Kernel, ...] = ()) -> "Convolution":
+        """Orthogonal weights of gain √2, zero biases; ``kernels`` where not those that the size asks for.
 
         Raises:
-            RequestError: If the channels seem to come first.
+            RequestError: If the channels seem to come first, or nothing is left of an image after the kernels.
         """
         first, second, last = space.shape
         require(
@@ -71,7 +72,8 @@ class Convolution(eqx.Module):
             f"an image of shape {space.shape} has its channels first; Hamlet takes height × width × channels, "
             f"{(second, last, first)}",
         )
-        kernels, channels, weights = _kernels(space), last, []
+        require(features(space, kernels) >= 1, f"nothing is left of an image {space.shape} after {kernels}")
+        kernels, channels, weights = kernels or _kernels(space), last, []
         for kernel, layer_key in zip(kernels, jax.random.split(key, len(kernels)), strict=True):
             weights.append(orthogonal(layer_key, kernel.filters, kernel.size**2 * channels, gain=2**0.5))
             channels = kernel.filters
@@ -89,9 +91,9 @@ class Convolution(eqx.Module):
         return h.reshape(h.shape[0], -1)
 
 
-def features(space: Box) -> int:
+def features(space: Box, kernels: tuple[Kernel, ...] = ()) -> int:
     """How many features an image becomes."""
-    (rows, columns, _), kernels = space.shape, _kernels(space)
+    (rows, columns, _), kernels = space.shape, kernels or _kernels(space)
     for kernel in kernels:
         rows, columns = (_steps(side, kernel) for side in (rows, columns))
     return rows * columns * kernels[-1].filters
@@ -102,7 +104,7 @@ def _kernels(space: Box) -> tuple[Kernel, ...]:
 
 
 def _steps(side: int, kernel: Kernel) -> int:
-    return -(-side // kernel.stride) if kernel.border else (side - kernel.size) // kernel.stride + 1
+    return -(-side // kernel.stride) if kernel.border else max(0, (side - kernel.size) // kernel.stride + 1)
 
 
 def _convolve(

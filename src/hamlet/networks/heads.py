@@ -106,7 +106,7 @@ class Value(eqx.Module):
 
 def feature_count(seen: Space, body: Body) -> int:
     """How many features a torso ends in."""
-    return body.memory or (body.hidden[-1] if body.hidden else width(seen))
+    return body.memory or (body.hidden[-1] if body.hidden else width(seen, body))
 
 
 Network = TypeVar("Network", Actor, Value)

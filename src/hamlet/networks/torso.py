@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Shaped
 
 from hamlet.errors import require
-from hamlet.networks.convolution import Convolution, features, is_image
+from hamlet.networks.convolution import Convolution, Kernel, features, is_image
 from hamlet.networks.init import orthogonal
 from hamlet.networks.running import Running
 from hamlet.spaces import Box, Discrete, MultiDiscrete, Space
@@ -37,6 +37,9 @@ class Body:
             choices are not: the ones are between 0 and 1, the others are no numbers.
         squash: Whether an actor's numbers go through tanh to the bounds of its Box, rather than being clipped to them.
         plain: Whether layers are linear maps alone, without LayerNorm before them.
+        filters: How many filters the layers have that images pass through first; () for those that suit their size.
+        kernels: Their sizes in pixels.
+        strides: Every how many pixels they are laid.
     """
 
     hidden: tuple[int, ...] = (128, 128)
@@ -44,11 +47,26 @@ class Body:
     normalise: bool = False
     squash: bool = False
     plain: bool = False
+    filters: tuple[int, ...] = ()
+    kernels: tuple[int, ...] = ()
+    strides: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse widths that are none."""
+        layers = (self.filters, self.kernels, self.strides)
+        require(
+            len({len(part) for part in layers}) == 1 and all(number >= 1 for part in layers for number in part),
+            "--filters, --kernels and --strides take a number of at least 1 for each layer, not "
+            + ", ".join(str(part) for part in layers),
+        )
         require(all(w >= 1 for w in self.hidden), f"--hidden takes widths of at least 1, not {self.hidden}")
         require(self.memory >= 0, f"--memory must not be negative: {self.memory}")
+
+    @property
+    def convolution(self) -> tuple[Kernel, ...]:
+        """The layers that images pass through; none for those that suit their size."""
+        layers = zip(self.kernels, self.filters, self.strides, strict=True)
+        return tuple(Kernel(size, filters, stride, False) for size, filters, stride in layers)
 
 
 class Layer(eqx.Module):
@@ -129,10 +147,10 @@ class Torso(eqx.Module):
     def create(cls, key: Key, seen: Space, body: Body) -> "Torso":
         """Fresh weights for what is seen."""
         *layer_keys, cell_key = jax.random.split(key, len(body.hidden) + 1)
-        eye = Convolution.create(jax.random.fold_in(key, 0), seen) if is_image(seen) else None
+        eye = Convolution.create(jax.random.fold_in(key, 0), seen, body.convolution) if is_image(seen) else None
         numbers = isinstance(seen, Box) and not is_image(seen)
-        running = Running.create(width(seen)) if body.normalise and numbers else None
-        widths = (width(seen), *body.hidden)
+        running = Running.create(seen.width) if body.normalise and numbers else None
+        widths = (width(seen, body), *body.hidden)
         layers = tuple(
             layer(k, i, o, body, gain=2**0.5) for k, i, o in zip(layer_keys, widths[:-1], widths[1:], strict=True)
         )
@@ -201,9 +219,9 @@ def encode(observation: Shaped[Array, "..."], space: Space) -> Shaped[Array, "..
             return jnp.concatenate(cuts, axis=-1)
 
 
-def width(space: Space) -> int:
+def width(space: Space, body: Body) -> int:
     """How many numbers the first layer of a torso sees."""
-    return features(space) if is_image(space) else space.width
+    return features(space, body.convolution) if is_image(space) else space.width
 
 
 def blank(body: Body, *shape: int) -> Float[Array, "*shape H"] | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from hamlet.envs.base import Declaration
 from hamlet.errors import RequestError, unknown
-from hamlet.presets import mamujoco, mpe, off_policy
+from hamlet.presets import mamujoco, matrl, mpe, off_policy
 from hamlet.spaces import Box
 
 __all__ = ["PRESETS", "default", "find"]
@@ -15,6 +15,7 @@ PRESETS: Mapping[str, Mapping[str, "partial[Any]"]] = {
     "paper/mpe": {**mpe.PAPER, **off_policy.PAPER_MPE},
     "tuned/mpe": {**mpe.TUNED, **off_policy.TUNED_MPE},
     **{f"paper/mamujoco/{task}": {**table, **off_policy.MUJOCO[task]} for task, table in mamujoco.PAPER.items()},
+    **{f"paper/matrl/{task}": table for task, table in matrl.PAPER.items()},
 }
 # What a preset says where every agent acts in a Box, if that differs.
 _CONTINUOUS: Mapping[str, Mapping[str, "partial[Any]"]] = {
@@ -24,6 +25,8 @@ _CONTINUOUS: Mapping[str, Mapping[str, "partial[Any]"]] = {
 # Which preset an environment, or a family of them, is trained with where none is named.
 _DEFAULTS = {
     "mpe": "paper/mpe",
+    "grid": "paper/matrl/grid",
+    "atari": "paper/matrl/pong",
     **{f"mamujoco/{task}": f"paper/mamujoco/{line}" for task, line in mamujoco.DEFAULTS.items()},
 }
 

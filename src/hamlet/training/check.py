@@ -4,6 +4,7 @@ from hamlet.algorithms import ALGORITHMS
 from hamlet.envs.host import AnyEnvironment
 from hamlet.errors import RequestError, require
 from hamlet.estimation.critic import StateValue
+from hamlet.haml.meta_game import MetaGame, MetaStep
 from hamlet.haml.neighbourhood import Whole
 from hamlet.haml.template import Haml
 from hamlet.learners import Algorithm
@@ -38,6 +39,8 @@ def check(algorithm: Algorithm, env: AnyEnvironment, *, steps: int) -> None:
     sequences = sampling.batch // length
     if isinstance(algorithm, Haml) and isinstance(algorithm.neighbourhood, Whole):
         _divides("--minibatches", algorithm.neighbourhood.minibatches, sequences, roster)
+    if isinstance(algorithm, Haml) and isinstance(algorithm.scheme, MetaGame | MetaStep):
+        algorithm.scheme.check(len(roster.group_of))
     critics = algorithm.critic.roster(roster, env.state_shape)
     if isinstance(algorithm.critic, StateValue):
         _divides("--critic-minibatches", algorithm.critic.minibatches, sequences, critics)

@@ -1,0 +1,73 @@
+"""What is learnt where every agent has a reward of its own: MATRL, its ablations and independent learners."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hamlet import envs, presets
+from hamlet.training.complete import complete
+from hamlet.training.judge import judge
+from hamlet.training.metrics import Metrics
+from hamlet.training.run import Run
+
+ALGORITHMS = ("matrl", "il", "il_pp", "matrl_without_response")
+_POINTS = 60
+
+
+def measure(
+    algorithm: str,
+    environment: str,
+    preset: str,
+    *,
+    steps: int,
+    seeds: tuple[int, ...],
+    directory: Path,
+    options: dict[str, Any],
+) -> list[dict[str, Any]]:
+    """Train (or go on with) a run for each seed under ``directory``, by one compiled program, and judge each.
+
+    Returns are sums over the agents. The paper's curves are of play while training, of sampled actions; so is the curve
+    here, each point the mean of the episodes that ended in a sixtieth of the run, and so is the mean at its end.
+
+    Args:
+        algorithm: Its name.
+        environment: Likewise.
+        preset: Whose values are taken.
+        steps: Environment steps of each run.
+        seeds: Of the runs.
+        directory: Where the runs are kept.
+        options: Of the environment.
+    """
+    env = envs.make(environment, **options)
+    declared = presets.find(preset, algorithm, env)()
+    labels = {"algorithm_name": algorithm, "environment_name": environment, "preset": preset}
+    places = {seed: directory / f"seed-{seed}" for seed in seeds}
+    runs = complete(declared, env, seeds=places, steps=steps, labels=labels)
+    return [_judged(run, seed, steps) for seed, run in zip(seeds, runs, strict=True)]
+
+
+def _judged(run: Run, seed: int, steps: int) -> dict[str, Any]:
+    with Metrics(run.directory.metrics) as metrics:
+        at, returns = metrics.read("return")
+        points = metrics.evaluations()
+        keeps = [metrics.read(name)[1] for name in metrics.names() if name.startswith("actor/keep/")]
+    curve = [
+        {"step": steps * (part + 1) / _POINTS, "return": float(here.mean())}
+        for part in range(_POINTS)
+        if len(here := returns[(at > steps * part / _POINTS) & (at <= steps * (part + 1) / _POINTS)])
+    ]
+    sampled, best = judge(run, episodes=100, mode="stochastic"), judge(run, episodes=100)
+    returns = np.asarray(sampled.evaluation.returns)
+    return {
+        "seed": seed,
+        "steps": sampled.step,
+        "mean": float(returns.mean()),
+        "standard_error": float(returns.std(ddof=1) / np.sqrt(len(returns))),
+        "returns": returns.tolist(),
+        "deterministic_mean": float(np.mean(best.evaluation.returns)),
+        "random_mean": float(np.mean(sampled.random.returns)),
+        "curve": curve,
+        "evaluations": {"steps": points.steps.tolist(), "mean": points.returns.sum(-1).mean(-1).tolist()},
+        "share_of_updates_to_all_predictions": float((np.asarray(keeps) == 0).all(0).mean()) if keeps else None,
+    }

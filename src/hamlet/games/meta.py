@@ -1,0 +1,63 @@
+"""The meta-game: every agent either keeps its policy or takes the one it was predicted to take.
+
+With rₜʲ = π̂ʲ(aₜʲ|oₜʲ) / πʲ(aₜʲ|oₜʲ), on steps that the current joint policy π played, the expected advantage of agent i
+when the agents of a profile c take their predicted policies is a mean of what is known already:
+
+    Gᵢ[c] = E_π[ ∏_{j in c} rʲ · Âⁱ ] − E_π[ Âⁱ ],
+
+where the second term has mean zero and takes away noise that the first has with it. A mixture that keeps πʲ with
+probability ρⱼ is one of probabilities, state by state, so that of its density only one number a step is needed, for
+choices and for continuous actions alike:
+
+    π̄ʲ/πʲ = ρⱼ + (1 − ρⱼ) rʲ.
+
+Reference: Wen et al., 2021, arXiv:2106.06828 (MATRL), section 3.2, equations 3 and 6. The released code
+multiplies mean ratios by mean advantages, which is near zero whatever was played.
+"""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+__all__ = ["mixture", "of_the_others", "payoffs"]
+
+
+def payoffs(ratio: Float[Array, " n *B"], advantage: Float[Array, " n *B"]) -> Float[Array, " n *profiles"]:
+    """The payoff tensors ``[n, 2, …, 2]``: choice 0 of an agent keeps its policy, choice 1 takes the predicted one.
+
+    Args:
+        ratio: rʲ of every agent at every step, clipped if it is to be.
+        advantage: Âⁱ of every agent at the same steps.
+
+    >>> ratio, advantage = jnp.array([[2.0, 0.0], [1.0, 1.0]]), jnp.array([[1.0, -1.0], [3.0, 1.0]])
+    >>> payoffs(ratio, advantage)[:, 1, 0]
+    Array([1., 1.], dtype=float32)
+    """
+    agents = ratio.shape[0]
+    advantage = advantage.reshape(agents, -1)
+    product = jnp.ones((1, advantage.shape[1]), advantage.dtype)
+    for one in ratio.reshape(agents, -1):
+        product = jnp.stack([product, product * one[None]], axis=1).reshape(-1, advantage.shape[1])
+    total = jnp.dot(advantage, (product - 1.0).T, precision="highest")
+    return (total / advantage.shape[1]).reshape(agents, *(2,) * agents)
+
+
+def mixture(ratio: Float[Array, " n *B"], keep: Float[Array, " n"]) -> Float[Array, " n *B"]:
+    """The ratio π̄ʲ/πʲ of policies that are kept with probability ρⱼ; exactly 1 where that is 1.
+
+    >>> mixture(jnp.array([[3.0], [9.0]]), jnp.array([0.5, 1.0]))
+    Array([[2.],
+           [1.]], dtype=float32)
+    """
+    share = keep.reshape(-1, *(1,) * (ratio.ndim - 1))
+    return jnp.where(share == 1.0, 1.0, share + (1.0 - share) * ratio)
+
+
+def of_the_others(ratio: Float[Array, " n *B"]) -> Float[Array, " n *B"]:
+    """For every agent the product of the others' ratios, ∏_{j≠i}, without a division.
+
+    >>> of_the_others(jnp.array([[2.0], [3.0], [0.0]]))[:, 0]
+    Array([0., 0., 6.], dtype=float32)
+    """
+    agents = ratio.shape[0]
+    own = jnp.eye(agents, dtype=bool).reshape(agents, agents, *(1,) * (ratio.ndim - 1))
+    return jnp.where(own, 1.0, ratio[None]).prod(axis=1)

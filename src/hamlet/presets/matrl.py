@@ -1,0 +1,58 @@
+"""MATRL: tables 3, 5 and 6 of Wen et al., 2021, arXiv:2106.06828 (appendix E), as typed factories.
+
+Table 3, the grid worlds: below. Table 5, the hopper, and table 6, Pong, differ by the batch, 4,000 steps, by the weight
+of the divergence, 0.01, and by the images' filters. MATRL, its ablations and independent learners share all numbers;
+table 2 is that of games of two choices (`hamlet.games.gradient`). The divisions of batches into copies and steps, the
+ten passes of the critics and λ 0.97 are the released code's, or ours where it says nothing.
+
+The coefficients of the losses. One sum of losses with coefficients is descended in the paper, where actor and critic
+have one optimiser; here they have one each, and Adam does not see a factor before a loss. What is left of the
+coefficient of the policy's loss, 100 for the hopper and 10 for Pong, is that the entropy and the divergence weigh so
+many times less beside it, and ``PAPER`` divides them by it.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from hamlet.algorithms import il, il_pp, matrl, matrl_without_response
+
+__all__ = ["PAPER"]
+
+_COMMON: Mapping[str, Any] = {
+    "clip": 0.1,
+    "learning_rate": 0.002,
+    "epochs": 10,
+    "critic_learning_rate": 0.002,
+    "critic_epochs": 10,
+    "discount": 0.99,
+    "gae_lambda": 0.97,
+    "hidden": (128, 128),
+}
+_RESPONSE: Mapping[str, Any] = {"response_learning_rate": 0.002, "response_epochs": 5}
+
+
+def _table(**values: Any) -> dict[str, "partial[Any]"]:
+    """One table, for all that it speaks of."""
+    both = {**_COMMON, **values}
+    return {
+        "matrl": partial(matrl, meta_clip=0.1, **_RESPONSE, **both),
+        "il_pp": partial(il_pp, meta_clip=0.1, **_RESPONSE, **both),
+        "matrl_without_response": partial(matrl_without_response, meta_clip=0.1, **both),
+        "il": partial(il, **both),
+    }
+
+
+PAPER: Mapping[str, Mapping[str, "partial[Any]"]] = {
+    "grid": _table(kl=0.001, entropy=0.05, copies=20, steps_per_rollout=100),
+    "hopper": _table(kl=0.01 / 100, entropy=0.05 / 100, copies=20, steps_per_rollout=200),
+    "pong": _table(
+        kl=0.01 / 10,
+        entropy=0.05 / 10,
+        filters=(8, 4, 3),
+        kernels=(3, 3, 3),
+        strides=(4, 2, 1),
+        copies=8,
+        steps_per_rollout=500,
+    ),
+}
