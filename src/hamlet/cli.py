@@ -34,9 +34,22 @@ COMMANDS = {
     "certify": ("hamlet.commands.certify", "what the theory promises, held against an algorithm on random games"),
     "reproduce": ("hamlet.commands.reproduce", "a paper's table or figure, run here beside the published"),
     "sweep": ("hamlet.commands.sweep", "search an algorithm's hyperparameters"),
+    "games": ("hamlet.commands.games", "gradient play on games of two by two: MATRL's table 1, and pictures"),
     "bench": ("hamlet.bench", "measure the speed on this machine"),
 }
-_COMPILING = ("train", "resume", "evaluate", "report", "watch", "export", "certify", "reproduce", "sweep", "bench")
+_COMPILING = (
+    "train",
+    "resume",
+    "evaluate",
+    "report",
+    "watch",
+    "export",
+    "certify",
+    "reproduce",
+    "sweep",
+    "games",
+    "bench",
+)
 # Starting a run compiles a hundred small programs besides the large ones: all are kept, under a megabyte each.
 _CACHED_ABOVE = 0.0
 

@@ -14,6 +14,7 @@ from hamlet.commands import (
     check_env,
     evaluate,
     export,
+    games,
     report,
     reproduce,
     request,
@@ -35,6 +36,7 @@ READERS = {
     "check-env": check_env.read,
     "reproduce": lambda rest: registry.find(reproduce.read(rest)[0]),
     "sweep": sweep.read,
+    "games": games.read,
 }
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", *(str(p.relative_to(ROOT)) for p in sorted((ROOT / "docs").rglob("*.md")))]
 

@@ -14,6 +14,7 @@ from hamlet.tabular.exact import (
     multi_agent_advantage,
     nash_gap,
 )
+from hamlet.tabular.joint_step import divergences, guaranteed, meta_game, mixture
 from hamlet.tabular.markov_game import MarkovGame, random_game, random_policies
 from hamlet.tabular.mirror import History, haml, haml_many, hatrl, hatrl_many
 from hamlet.tabular.quantal import quantal_gap
@@ -22,13 +23,17 @@ __all__ = [
     "Evaluation",
     "History",
     "MarkovGame",
+    "divergences",
     "evaluate",
     "evaluate_many",
+    "guaranteed",
     "haml",
     "haml_many",
     "hatrl",
     "hatrl_many",
     "joint_policy",
+    "meta_game",
+    "mixture",
     "multi_agent_advantage",
     "nash_gap",
     "quantal_gap",

@@ -1,0 +1,227 @@
+"""MATRL's table 1: how often gradient play meets an equilibrium of random games of two by two, and how soon.
+
+A game counts as converged at the first step at which both probabilities are within 0.05 of those of one of its
+equilibria; the rate is the share of all games, the steps the mean over those that converged. To pass by is enough, so
+that it is also counted in how many games the last point is near one: they are said to stay.
+
+References: Multi-Agent Trust Region Learning (ICLR 2021 submission; later arXiv:2106.06828), table 1 and table 2.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from hamlet.errors import require
+from hamlet.games import gradient
+from hamlet.games.generators import GENERATORS
+from hamlet.tabular.precision import exactly
+
+CLASSES = tuple(GENERATORS)
+START, STEPS, NEAR = (0.9, 0.2), 1000, 0.05
+SIZES = (0.02, 0.3, 1.0)
+MOST_GAMES = 100_000
+# So many games are played at once; their paths take 16 kB each.
+_TOGETHER = 3000
+
+
+@dataclass(frozen=True)
+class Row:
+    """A rule in the table.
+
+    Attributes:
+        name: As the paper has it.
+        rule: With its sizes of step.
+        paper: Rate and steps in each class, where the paper has them.
+    """
+
+    name: str
+    rule: gradient.Rule
+    paper: tuple[tuple[float, float], ...] | None = None
+
+
+SECTIONS: Mapping[str, tuple[Row, ...]] = {
+    "the paper's sizes of step": (
+        Row("IGA β=.02", gradient.Iga(0.02), ((0.99, 140.67), (0.975, 88.95), (0.78, 452.92))),
+        Row("IGA-PP β=.02 γ=.01", gradient.IgaPp(0.02, 0.01), ((0.99, 138.56), (0.975, 83.11), (0.809, 432.98))),
+        Row("MATRL β=.03 η=.02", gradient.Matrl(0.03, 0.02), ((0.99, 86.54), (0.9825, 75.52), (0.846, 369.40))),
+        Row("WoLF-IGA .02/.06", gradient.WolfIga(0.02, 0.06)),
+    ),
+    "equal sizes, .02": (
+        Row("MATRL β=.02 η=.02", gradient.Matrl(0.02, 0.02)),
+        Row("IL-PP β=.02 η=.02", gradient.IlPp(0.02, 0.02)),
+        Row("MATRL w/o BR η=.02", gradient.MatrlWithoutBestResponse(0.02)),
+    ),
+    "equal sizes, .03": (
+        Row("IGA β=.03", gradient.Iga(0.03)),
+        Row("IGA-PP β=.03 γ=.02", gradient.IgaPp(0.03, 0.02)),
+        Row("IL-PP β=.03 η=.02", gradient.IlPp(0.03, 0.02)),
+        Row("LOLA β=.03 γ=.02", gradient.Lola(0.03, 0.02)),
+    ),
+    **{
+        f"large steps, {size:g}": (
+            Row(f"IGA β={size:g}", gradient.Iga(size)),
+            Row(f"IL-PP β=η={size:g}", gradient.IlPp(size, size)),
+            Row(f"MATRL β=η={size:g}", gradient.Matrl(size, size)),
+            Row(f"MATRL w/o BR η={size:g}", gradient.MatrlWithoutBestResponse(size)),
+        )
+        for size in SIZES[1:]
+    },
+}
+
+
+def draw(games: int, seed: int) -> Float[np.ndarray, "classes games 2 2 2"]:
+    """Random games of every class, in float64.
+
+    Raises:
+        RequestError: If there are none, or too many.
+    """
+    require(1 <= games <= MOST_GAMES, f"--games is from 1 to {MOST_GAMES:,}, not {games:,}; try 1,000")
+    require(0 <= seed < 2**32, f"--seed is from 0 to {2**32 - 1}, not {seed}")
+    return exactly(jax.jit(partial(_draw, games)), np.uint32(seed))
+
+
+def measure(games: int = 1000, seed: int = 0, sections: Mapping[str, Sequence[Row]] = SECTIONS) -> dict[str, Any]:
+    """The table: every rule on the same games, in float64.
+
+    Args:
+        games: Of each class.
+        seed: From which they are drawn.
+        sections: Rules by the headings under which they stand.
+
+    Raises:
+        RequestError: If the numbers are out of range.
+    """
+    drawn = draw(games, seed)
+    points = np.random.default_rng(seed).random((len(CLASSES), games, 2))
+    return {
+        "games_of_each_class": games,
+        "seed": seed,
+        "start": list(START),
+        "most_steps": STEPS,
+        "near": NEAR,
+        "rows": [_row(section, row, drawn) for section, rows in sections.items() for row in rows],
+        "meta_game_at_random_points": {f"{size:g}": _meta_games(size, drawn, points) for size in SIZES},
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class Walk:
+    """Where a rule leads in one game.
+
+    Attributes:
+        points: The start and the point after every step, ``[T + 1, 2]``.
+        stable: z̄ seen from every point, where the rule has a meta-game: with the point the corners of the trust stable
+            region.
+        arrived: The first step near an equilibrium; −1 where there is none.
+        near: That equilibrium, or None.
+    """
+
+    points: Float[np.ndarray, "T 2"]
+    stable: Float[np.ndarray, "T 2"] | None
+    arrived: int
+    near: tuple[float, float] | None
+
+    @property
+    def summary(self) -> str:
+        """What came of it, in words."""
+        (p, q), steps = self.points[-1], len(self.points) - 1
+        end = f"after {steps} steps at ({p:.3f}, {q:.3f})"
+        if self.near is None:
+            return f"never within {NEAR} of an equilibrium; {end}"
+        return (
+            f"within {NEAR} of the equilibrium ({self.near[0]:.3f}, {self.near[1]:.3f}) at step {self.arrived}; {end}"
+        )
+
+
+def walk(rule: gradient.Rule, payoffs: Float[np.ndarray, "2 2 2"], start: tuple[float, float], steps: int) -> Walk:
+    """Follow a rule in float64."""
+    points, stable, arrived, (places, there) = exactly(
+        partial(_walk, steps=steps), rule, np.asarray(payoffs, np.float64), np.array(start)
+    )
+    near = None
+    if arrived >= 0:
+        distance = np.where(there, np.abs(places - points[arrived]).max(-1), np.inf)
+        near = (float(places[distance.argmin()][0]), float(places[distance.argmin()][1]))
+    return Walk(points, stable, int(arrived), near)
+
+
+def equilibria(payoffs: Float[np.ndarray, "2 2 2"]) -> Float[np.ndarray, "found 2"]:
+    """Every isolated equilibrium of a game, in float64."""
+    points, there = exactly(jax.jit(gradient.equilibria), np.asarray(payoffs, np.float64))
+    return points[there]
+
+
+def _row(section: str, row: Row, drawn: Float[np.ndarray, "classes games 2 2 2"]) -> dict[str, Any]:
+    """What one rule reaches in every class."""
+    shape = drawn.shape[:2]
+    arrival, stays = exactly(_play, row.rule, drawn.reshape(-1, 2, 2, 2), np.array(START))
+    found = {}
+    for name, steps, still in zip(CLASSES, arrival.reshape(shape), stays.reshape(shape), strict=True):
+        met = steps >= 0
+        rate = float(met.mean())
+        found[name] = {
+            "rate": rate,
+            "standard_error": float(np.sqrt(rate * (1 - rate) / len(met))),
+            "steps": float(steps[met].mean()) if met.any() else None,
+            "stays": float(still.mean()),
+        }
+    paper = None if row.paper is None else dict(zip(CLASSES, row.paper, strict=True))
+    return {"section": section, "name": row.name, "rule": repr(row.rule), "paper": paper, "classes": found}
+
+
+def _meta_games(
+    size: float, drawn: Float[np.ndarray, "classes games 2 2 2"], points: Float[np.ndarray, "classes games 2"]
+) -> dict[str, dict[str, float]]:
+    """In which share of games the meta-game's equilibrium lets both, or one, do as predicted, or mixes."""
+    kept = exactly(_kept, size, drawn, points)
+    freely = (kept == 0).all(-1)
+    pure = ((kept == 0) | (kept == 1)).all(-1)
+    return {
+        name: {"both as predicted": float(a), "one stays": float(b), "mixed": float(c)}
+        for name, a, b, c in zip(CLASSES, freely.mean(1), (pure & ~freely).mean(1), (~pure).mean(1), strict=True)
+    }
+
+
+def _draw(games: int, seed: Array) -> Float[Array, "classes games 2 2 2"]:
+    keys = jax.random.split(jax.random.key(seed), (len(CLASSES), games))
+    return jnp.stack([jax.vmap(make)(own) for make, own in zip(GENERATORS.values(), keys, strict=True)])
+
+
+@jax.jit
+def _play(rule: gradient.Rule, games: Float[Array, "games 2 2 2"], start: Float[Array, " 2"]) -> tuple[Array, Array]:
+    """The step of arrival in every game, −1 for none, and whether the last point is near an equilibrium."""
+
+    def one(payoffs: Float[Array, "2 2 2"]) -> tuple[Array, Array]:
+        path = gradient.follow(rule, payoffs, start, STEPS)
+        return gradient.arrival(path, payoffs, NEAR), gradient.arrival(path[-1:], payoffs, NEAR) == 0
+
+    return jax.lax.map(one, games, batch_size=_TOGETHER)
+
+
+@jax.jit
+def _kept(
+    size: Array, games: Float[Array, "classes games 2 2 2"], points: Float[Array, "classes games 2"]
+) -> Float[Array, "classes games 2"]:
+    """ρ of every game at its point."""
+
+    def one(payoffs: Float[Array, "2 2 2"], point: Float[Array, " 2"]) -> Float[Array, " 2"]:
+        return gradient.kept(payoffs, point, gradient.ahead(payoffs, point, size))
+
+    return jax.vmap(jax.vmap(one))(games, points)
+
+
+@partial(jax.jit, static_argnames="steps")
+def _walk(
+    rule: gradient.Rule, payoffs: Float[Array, "2 2 2"], start: Float[Array, " 2"], steps: int
+) -> tuple[Array, Array | None, Array, tuple[Array, Array]]:
+    points = gradient.follow(rule, payoffs, start, steps)
+    stable = None
+    if isinstance(rule, gradient.Matrl | gradient.MatrlWithoutBestResponse):
+        stable = jax.vmap(rule.stable, (None, 0))(payoffs, points)
+    return points, stable, gradient.arrival(points, payoffs, NEAR), gradient.equilibria(payoffs)

@@ -1,0 +1,114 @@
+"""What a joint step is promised in a general-sum Markov game, and the game between staying and stepping, exactly.
+
+From the joint policy π, with its unnormalised discounted occupancy ρ_π, the expected advantage of a joint policy π̄ is
+
+    g_i(π̄) = Σ_s ρ_π(s) Σ_a Πⱼ π̄ʲ(aʲ|s) A_i(s, a)                                          (equation 3)
+
+and what it brings is at least (theorem 1, here for n agents)
+
+    J_i(π̄) − J_i(π) ≥ g_i(π̄) − 4γ εᵢ α² / (1 − γ)²,      α = 1 − Πⱼ (1 − αⱼ),                (equation 4)
+    αⱼ = max_s TV(πʲ(·|s), π̄ʲ(·|s)),      εᵢ = max |A_i(s, a)|.
+
+For two agents α = α₁ + α₂ − α₁α₂. A mixture ρ π + (1 − ρ) π̂ of probabilities has αⱼ = (1 − ρⱼ) TV(πʲ, π̂ʲ), so that
+the same bound of it is remark 1 (equation 31), whose penalty is never larger. The meta-game has g of every profile in
+which each agent either stays or does as predicted.
+
+Reference: Multi-Agent Trust Region Learning, ICLR 2021 submission; later arXiv:2106.06828.
+"""
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from hamlet.errors import require
+from hamlet.tabular.exact import Evaluation, evaluate, joint_policy
+from hamlet.tabular.markov_game import MarkovGame, Policies, Table, checked_policies
+
+
+def meta_game(
+    game: MarkovGame, current: Policies, predicted: Policies, *, known: Evaluation | None = None
+) -> Float[np.ndarray, " n *profiles"]:
+    """G_i[c]: what each agent expects to gain where the agents of a profile do as predicted.
+
+    Args:
+        game: With a common reward, or one for each agent.
+        current: πⁱ(a|s) of every agent, ``[S, A_i]``.
+        predicted: π̂ⁱ likewise.
+        known: `evaluate` of the current policies, where that has been done.
+
+    Returns:
+        ``[n, 2, …, 2]``; choice 0 of an agent stays, 1 does as predicted.
+
+    Raises:
+        RequestError: If a policy does not fit the game, or is none.
+
+    >>> game = MarkovGame(np.array([[[1.0, 0.0], [0.0, 2.0]]]), np.ones((1, 2, 2, 1)), np.ones(1), 0.0)
+    >>> second = np.array([[0.0, 1.0]])
+    >>> meta_game(game, game.uniform(), (second, second))[0].tolist()
+    [[0.0, 0.25], [0.25, 1.25]]
+    """
+    stay, step = checked_policies(game, current), checked_policies(game, predicted)
+    known = known or evaluate(game, stay)
+    made = np.zeros((game.agents, *(2,) * game.agents))
+    for profile in itertools.product((0, 1), repeat=game.agents):
+        taken = [(stay, step)[choice][agent] for agent, choice in enumerate(profile)]
+        made[(slice(None), *profile)] = _expected(game, known, taken)
+    return made
+
+
+def mixture(current: Sequence[Table], predicted: Sequence[Table], keep: Float[np.ndarray, " n"]) -> tuple[Table, ...]:
+    """π̄ⁱ = ρᵢ πⁱ + (1 − ρᵢ) π̂ⁱ, state by state."""
+    rows = zip(current, predicted, keep, strict=True)
+    return tuple(rho * stay + (1.0 - rho) * step for stay, step, rho in rows)
+
+
+def guaranteed(
+    game: MarkovGame, current: Policies, new: Policies, *, known: Evaluation | None = None
+) -> Float[np.ndarray, " n"]:
+    """The right-hand side of equation 4: what each agent gains at least when all agents take their new policies.
+
+    Raises:
+        RequestError: If a policy does not fit the game, or is none.
+
+    >>> game = MarkovGame(np.array([[[1.0, 0.0], [0.0, 2.0]]]), np.ones((1, 2, 2, 1)), np.ones(1), 0.0)
+    >>> second = np.array([[0.0, 1.0]])
+    >>> guaranteed(game, game.uniform(), (second, second)).tolist()
+    [1.25, 1.25]
+    """
+    old, taken = checked_policies(game, current), checked_policies(game, new)
+    known = known or evaluate(game, old)
+    return _expected(game, known, taken) - penalty(game, known, divergences(old, taken))
+
+
+def divergences(current: Sequence[Table], new: Sequence[Table]) -> Float[np.ndarray, " n"]:
+    """αᵢ = max_s TV(πⁱ(·|s), π̄ⁱ(·|s))."""
+    return np.array([np.abs(old - one).sum(-1).max() / 2 for old, one in zip(current, new, strict=True)])
+
+
+def penalty(game: MarkovGame, known: Evaluation, alphas: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """4γ εᵢ α² / (1 − γ)², for agents that move by αⱼ.
+
+    Raises:
+        RequestError: If there is not one divergence in [0, 1] for each agent.
+    """
+    require(
+        alphas.shape == (game.agents,) and bool(((alphas >= 0) & (alphas <= 1)).all()),
+        f"there is one divergence in [0, 1] for each of {game.agents} agents, not {alphas.tolist()}",
+    )
+    largest = np.abs(_advantages(game, known)).reshape(game.agents, -1).max(1)
+    alpha = 1.0 - np.prod(1.0 - alphas)
+    return 4.0 * game.discount * largest * alpha**2 / (1.0 - game.discount) ** 2
+
+
+def _expected(game: MarkovGame, known: Evaluation, policies: Sequence[Table]) -> Float[np.ndarray, " n"]:
+    """g_i, equation 3."""
+    met = known.occupancy.reshape(-1, *(1,) * game.agents) * joint_policy(policies)
+    return (met[None] * _advantages(game, known)).reshape(game.agents, -1).sum(1)
+
+
+def _advantages(game: MarkovGame, known: Evaluation) -> Table:
+    """A_i of every agent, ``[n, S, A1, …, An]``; of a common reward the same for all."""
+    own = known.advantage[None] if game.common else known.advantage
+    return np.broadcast_to(own, (game.agents, *own.shape[1:]))
