@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from hamlet import algorithms, envs, presets, tabular, testing
+from hamlet import algorithms, envs, games, presets, tabular, testing
 from hamlet.errors import RequestError, RunError
 from hamlet.policy import Policy, load_policy
 from hamlet.training.evaluate import Evaluation
@@ -30,6 +30,7 @@ __all__ = [
     "envs",
     "evaluate",
     "export",
+    "games",
     "load_policy",
     "presets",
     "replace",

@@ -37,16 +37,16 @@ def regret_by_loop(payoffs, first):
     return max(values.max(1) - first * values[:, 0] - (1 - first) * values[:, 1])
 
 
-@pytest.mark.parametrize("players", [1, 2, 4])
+@pytest.mark.parametrize("players", [1, 3])
 def test_choice_values_and_regret_are_sums_over_profiles(players):
     payoffs = drawn(players, 1)[0]
     first = np.random.default_rng(1).random(players, np.float32)
     given = jnp.asarray(payoffs), jnp.asarray(first)
-    np.testing.assert_allclose(binary.choice_values(*given), by_loop(payoffs, first), atol=1e-6)
-    assert binary.regret(*given) == pytest.approx(regret_by_loop(payoffs, first), abs=1e-6)
+    np.testing.assert_allclose(jax.jit(binary.choice_values)(*given), by_loop(payoffs, first), atol=1e-6)
+    assert jax.jit(binary.regret)(*given) == pytest.approx(regret_by_loop(payoffs, first), abs=1e-6)
 
 
-@pytest.mark.parametrize(("players", "count"), [(2, 1000), (3, 200), (5, 100), (8, 20)])
+@pytest.mark.parametrize(("players", "count"), [(2, 1000), (3, 200), (8, 20)])
 def test_random_games_are_solved(players, count):
     solved(players, count)
 
@@ -83,17 +83,21 @@ def test_the_interior_point_makes_the_other_indifferent():
 
 
 def test_dominance_gives_the_pure_profile():
-    own = jnp.asarray(drawn(4, 1)[0])
-    bonus = jnp.stack([jnp.moveaxis(jnp.zeros((2,) * 4).at[1 - (i % 2)].set(2.0), 0, i) for i in range(4)])
-    found = binary.equilibrium(own + bonus)
-    np.testing.assert_array_equal(found.first, [0.0, 1.0, 0.0, 1.0])
-    assert found.regret == 0.0
+    games = jnp.asarray(drawn(3, 200))
+    bonus = jnp.stack(
+        [jnp.moveaxis(jnp.zeros((2, 2, 2)).at[choice].set(2.0), 0, i) for i, choice in enumerate((1, 0, 1))]
+    )
+    found = MANY(games + bonus[None])
+    np.testing.assert_array_equal(found.first, np.tile([0.0, 1.0, 0.0], (200, 1)))
+    assert found.regret.max() == 0.0
 
 
 def test_of_pure_equilibria_that_which_pays_all_most_is_taken_unless_a_key_draws_one():
     coordination = jnp.array([[[1.0, 0.0], [0.0, 2.0]]] * 2)
     np.testing.assert_array_equal(binary.equilibrium(coordination).first, [0.0, 0.0])
     np.testing.assert_array_equal(binary.equilibrium(coordination.at[:, 1, 1].set(1.0)).first, [1.0, 1.0])
+    # A difference within rounding is none.
+    np.testing.assert_array_equal(binary.equilibrium(coordination.at[:, 1, 1].set(1.000001)).first, [1.0, 1.0])
     keys = jax.random.split(jax.random.key(0), 400)
     drawn_first = jax.vmap(lambda key: binary.equilibrium(coordination, key).first)(keys)
     np.testing.assert_array_equal(drawn_first[:, 0], drawn_first[:, 1])

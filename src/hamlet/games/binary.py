@@ -22,16 +22,11 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from hamlet.errors import require
+from hamlet.games.starts import ACCEPTED, PULL, ROUNDS, STARTS, damped_step, first_success
 from hamlet.types import Key, Scalar
 
 PLAYERS = 10
-ACCEPTED = 1e-6  # regret of an equilibrium, where each player's greatest |dᵢ| is 1
 _TIED = 1e-5
-# Of the starts in 300 random games of 3, 5, 8 and 10 players without a pure equilibrium, 93, 75, 58 and 48 % find one.
-_STARTS = 8
-_ROUNDS = 32
-_PULL = (*(2.0 * 0.6**step for step in range(16)), *(0.0,) * 12)
-_DAMPING = 0.1
 
 
 class Equilibrium(NamedTuple):
@@ -149,10 +144,8 @@ def _interior(differences: Float[Array, "2 2"]) -> Float[Array, " 2"]:
 
 
 def _search(differences: Float[Array, " n *two"]) -> Float[Array, " n"]:
-    """The equilibrium that the first successful start ends in; rounds of starts follow until one does."""
-    players = len(differences)
-    pull = jnp.asarray(_PULL, differences.dtype)
-    starts, paces = (jnp.asarray(table, differences.dtype) for table in _starts(players))
+    """The equilibrium that the first successful start ends in."""
+    pull = jnp.asarray(PULL, differences.dtype)
 
     def attempt(start: Float[Array, " n"], pace: Scalar) -> tuple[Float[Array, " n"], Scalar]:
         def advance(first: Float[Array, " n"], weight: Scalar) -> tuple[Float[Array, " n"], None]:
@@ -161,20 +154,9 @@ def _search(differences: Float[Array, " n *two"]) -> Float[Array, " n"]:
         first = jax.lax.scan(advance, start, pull)[0]
         return first, _regret(_contract_all(differences, first), first)
 
-    def go_on(state: tuple[Array, Array, Array]) -> Bool[Array, ""]:
-        number, _, reached = state
-        return (number < _ROUNDS) & ~(reached < ACCEPTED)
-
-    def round_of_starts(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        number, best, least = state
-        ends, regrets = jax.vmap(attempt)(starts[number], paces[number])
-        good = regrets < ACCEPTED
-        chosen = jnp.where(jnp.any(good), jnp.argmax(good), jnp.argmin(regrets))
-        better = ~(regrets[chosen] >= least)
-        return number + 1, jnp.where(better, ends[chosen], best), jnp.where(better, regrets[chosen], least)
-
-    begin = (jnp.asarray(0), jnp.ones(players, differences.dtype), jnp.asarray(jnp.inf, differences.dtype))
-    return jax.lax.while_loop(go_on, round_of_starts, begin)[1]
+    starts = np.random.default_rng(0).random((ROUNDS, STARTS, len(differences)))
+    starts[0, 0] = 0.5
+    return first_success(attempt, jnp.asarray(starts, differences.dtype))
 
 
 def _improve(
@@ -194,32 +176,8 @@ def _improve(
     slope = slope - weight * jnp.eye(players, dtype=first.dtype)
     residual = jnp.where(free, -pulled, first - jnp.where(pulled > 0, 1.0, 0.0))
     jacobian = jnp.where(free[:, None], -slope, jnp.eye(players, dtype=first.dtype))
-    damping = _DAMPING * residual @ residual + 1e-9
-    normal = jacobian.T @ jacobian + damping * jnp.eye(players, dtype=first.dtype)
-    step = _eliminate(normal, -jacobian.T @ residual)
-    moved = jnp.clip(first + step, 0.0, 1.0)
+    moved = jnp.clip(first + damped_step(jacobian, residual), 0.0, 1.0)
     return jnp.where(jnp.isfinite(moved), moved, 0.5)
-
-
-def _eliminate(matrix: Float[Array, " n n"], right: Float[Array, " n"]) -> Float[Array, " n"]:
-    """Solve matrix · x = right for a positive definite matrix, which needs no exchange of rows.
-
-    Half the time to compile, and for a batch of such small systems to run, of ``jnp.linalg.solve``.
-    """
-
-    def clear(column: Array, system: Float[Array, " n width"]) -> Float[Array, " n width"]:
-        row = system[column] / system[column, column]
-        return (system - system[:, column, None] * row[None]).at[column].set(row)
-
-    return jax.lax.fori_loop(0, len(right), clear, jnp.concatenate([matrix, right[:, None]], axis=1))[:, -1]
-
-
-def _starts(players: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where the starts of each round begin, the first of all in the middle, and at which pace t each goes."""
-    random = np.random.default_rng(0)
-    starts, paces = random.random((_ROUNDS, _STARTS, players)), 0.1 ** random.random((_ROUNDS, _STARTS))
-    starts[0, 0] = 0.5
-    return starts, paces
 
 
 def _own_choice_first(payoffs: Float[Array, " n *two"]) -> Float[Array, " n 2 *rest"]:

@@ -1,0 +1,176 @@
+"""Nash equilibria of games with any numbers of actions: pure, in closed form, by supports, and by search.
+
+``nash`` takes the first way that fits. Support enumeration (Porter, Nudelman and Shoham, 2008, section 3) is for two
+players: for every pair of equally many actions of each it asks for probabilities that leave the other indifferent
+among its own. That finds every equilibrium of a nondegenerate game, and of a degenerate one some of infinitely many.
+"""
+
+from collections.abc import Iterator
+from itertools import combinations
+from math import comb
+
+import numpy as np
+from jaxtyping import Float
+
+from hamlet.errors import require
+from hamlet.games.payoffs import Solution, checked, solution
+from hamlet.games.search import search
+
+# Relative to the span of a player's payoffs: regret of what counts as an equilibrium.
+_EXACT = 1e-9
+_PAIRS = 1_000_000
+_TOGETHER = 20_000
+
+
+def nash(payoffs: object) -> Solution:
+    """One Nash equilibrium.
+
+    A pure one if there is any: that with the greatest sum of payoffs, each player's measured by their span. Else for
+    two players with two actions the interior point, for two players the first by supports, smallest first, and for all
+    other games a search, which may fail: the regret says so.
+
+    Args:
+        payoffs: ``payoffs[i][c₁, …, cₙ]`` is what player i earns if player j takes action cⱼ.
+
+    Raises:
+        RequestError: If this is no game, or too large a one.
+
+    >>> pennies = [[[1, -1], [-1, 1]], [[-1, 1], [1, -1]]]
+    >>> [x.tolist() for x in nash(pennies).strategies]
+    [[0.5, 0.5], [0.5, 0.5]]
+    """
+    game = checked(payoffs)
+    pure = pure_equilibria(game)
+    if pure:
+        span = np.ptp(game.reshape(len(game), -1), axis=1)
+        scaled = game / np.where(span > 0, span, 1.0).reshape(-1, *(1,) * len(game))
+        best = max(pure, key=lambda profile: round(float(scaled[(slice(None), *profile)].sum()), 9))
+        return _pure(game, best)
+    if game.shape == (2, 2, 2):
+        return solution(game, _interior(game))
+    if len(game) == 2 and _pairs(game) <= _PAIRS:
+        found = next(_by_supports(game), None)
+        if found is not None:
+            return found
+    return search(game)
+
+
+def pure_equilibria(payoffs: object) -> list[tuple[int, ...]]:
+    """Every profile of actions that nobody gains by leaving alone, in lexicographic order.
+
+    >>> pure_equilibria([[[2, 0], [0, 1]], [[1, 0], [0, 2]]])
+    [(0, 0), (1, 1)]
+    """
+    game = checked(payoffs)
+    best = [own >= own.max(axis=player, keepdims=True) for player, own in enumerate(game)]
+    return [tuple(map(int, profile)) for profile in np.argwhere(np.all(best, axis=0))]
+
+
+def two_by_two(payoffs: object) -> list[Solution]:
+    """Every equilibrium of a game of two players with two actions: the pure ones, then the interior one, if any.
+
+    In p and q, the probabilities of the first actions, the interior point makes both indifferent:
+
+        q = (u₁₁₁ − u₁₀₁) / (u₁₀₀ − u₁₀₁ − u₁₁₀ + u₁₁₁),      p = (u₂₁₁ − u₂₁₀) / (u₂₀₀ − u₂₁₀ − u₂₀₁ + u₂₁₁).
+
+    Where a player is indifferent whatever the other does, there are infinitely many, of which these are the corners.
+
+    Raises:
+        RequestError: If the game has other players or actions.
+
+    >>> len(two_by_two([[[2, 0], [0, 1]], [[1, 0], [0, 2]]]))
+    3
+    """
+    game = checked(payoffs)
+    require(game.shape == (2, 2, 2), f"this is for two players with two actions, not for the shape {game.shape}")
+    found = [_pure(game, profile) for profile in pure_equilibria(game)]
+    inner = _interior(game)
+    if all(0 < own[0] < 1 for own in inner):
+        found.append(solution(game, inner))
+    return found
+
+
+def support_enumeration(payoffs: object) -> list[Solution]:
+    """Every equilibrium of a nondegenerate game of two players, those with the fewest actions first.
+
+    Raises:
+        RequestError: If the game has not two players, or has too many pairs of supports; how many is named.
+    """
+    game = checked(payoffs)
+    require(len(game) == 2, f"supports are enumerated for two players, not for {len(game)}: search does those")
+    pairs = _pairs(game)
+    require(
+        pairs <= _PAIRS,
+        f"a game of {game.shape[1]} x {game.shape[2]} actions has {pairs:,} pairs of supports; "
+        f"at most {_PAIRS:,} are tried: search finds one equilibrium",
+    )
+    kept: list[Solution] = []
+    for found in _by_supports(game):
+        apart = (
+            max(np.abs(one - other).max() for one, other in zip(found.strategies, have.strategies, strict=True))
+            for have in kept
+        )
+        if all(distance > 1e-7 for distance in apart):
+            kept.append(found)
+    return kept
+
+
+def _pairs(game: Float[np.ndarray, "2 rows columns"]) -> int:
+    """Pairs of supports of one size: Σₖ C(m, k) C(n, k) = C(m + n, n), less the empty ones."""
+    rows, columns = game.shape[1:]
+    return comb(rows + columns, columns) - 1
+
+
+def _pure(game: Float[np.ndarray, " n *actions"], profile: tuple[int, ...]) -> Solution:
+    return solution(game, [np.eye(actions)[own] for actions, own in zip(game.shape[1:], profile, strict=True)])
+
+
+def _interior(game: Float[np.ndarray, "2 2 2"]) -> list[np.ndarray]:
+    """Where each makes the other indifferent; out of the square, or NaN, if there is no such point."""
+    (a, b), (c, d) = game[0]
+    (e, g), (f, h) = game[1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        column, row = np.divide(d - b, a - b - c + d), np.divide(h - f, e - f - g + h)
+    return [np.array([own, 1 - own]) for own in (row, column)]
+
+
+def _by_supports(game: Float[np.ndarray, "2 rows columns"]) -> Iterator[Solution]:
+    rows, columns = game.shape[1:]
+    span = np.ptp(game.reshape(2, -1), axis=1)
+    tolerance = _EXACT * np.where(span > 0, span, 1.0)
+    for size in range(1, min(rows, columns) + 1):
+        mine = np.array(list(combinations(range(rows), size)))
+        theirs = np.array(list(combinations(range(columns), size)))
+        count = len(mine) * len(theirs)
+        for begin in range(0, count, _TOGETHER):
+            pair = np.arange(begin, min(begin + _TOGETHER, count))
+            yield from _of_supports(game, mine[pair // len(theirs)], theirs[pair % len(theirs)], tolerance)
+
+
+def _of_supports(
+    game: Float[np.ndarray, "2 rows columns"], mine: np.ndarray, theirs: np.ndarray, tolerance: np.ndarray
+) -> Iterator[Solution]:
+    """The equilibria among many pairs of supports of one size, all systems solved at once."""
+    inner = game[:, mine[:, :, None], theirs[:, None, :]]
+    column, fine = _indifferent(inner[0])
+    row, also = _indifferent(np.swapaxes(inner[1], 1, 2))
+    for index in np.flatnonzero(fine & also):
+        strategies = [np.zeros(actions) for actions in game.shape[1:]]
+        strategies[0][mine[index]], strategies[1][theirs[index]] = row[index], column[index]
+        found = solution(game, strategies)
+        gains = (game[0] @ found.strategies[1]).max(), (found.strategies[0] @ game[1]).max()
+        if np.all(np.array(gains) - found.values <= tolerance):
+            yield found
+
+
+def _indifferent(matrix: Float[np.ndarray, "pairs k k"]) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities of columns that make all rows worth the same, and whether there are such."""
+    count, size, _ = matrix.shape
+    system = np.zeros((count, size + 1, size + 1))
+    system[:, :size, :size], system[:, :size, size], system[:, size, :size] = matrix, -1.0, 1.0
+    regular = np.linalg.slogdet(system)[0] != 0
+    system[~regular] = np.eye(size + 1)
+    right = np.zeros((size + 1, 1))
+    right[size] = 1.0
+    found = np.linalg.solve(system, right)[:, :size, 0]
+    return found, regular & np.all(found > -1e-10, axis=1) & (np.abs(found.sum(1) - 1) < 1e-6)

@@ -1,0 +1,129 @@
+"""Play that moves: fictitious play and the replicator dynamics, as compiled scans of one game or many at once.
+
+Both end where they end; what that is worth, the regret of every step says.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from hamlet.errors import require
+from hamlet.games.payoffs import checked
+from hamlet.games.search import action_values, regret
+
+Joint = tuple[Float[Array, " _"], ...]
+
+
+class Course(NamedTuple):
+    """How joint strategies moved.
+
+    Attributes:
+        strategies: Each player's probabilities after every step, ``[steps, actions]``.
+        regrets: What the most tempted player would have gained, after every step.
+    """
+
+    strategies: tuple[np.ndarray, ...]
+    regrets: np.ndarray
+
+
+def fictitious_play(payoffs: object, steps: int, start: tuple[int, ...] | None = None) -> Course:
+    """Everybody answers best to how often the others have played what, all at once.
+
+    A player's first action counts as one; the strategies are what counts amount to, ``start`` included. Of equally good
+    answers the first is taken. Where one player's gain is the other's loss the regret falls to zero (Robinson, 1951).
+
+    Args:
+        payoffs: ``payoffs[i][c₁, …, cₙ]``.
+        steps: Answers after the first actions.
+        start: Everybody's first action; None for action 0.
+
+    Raises:
+        RequestError: If this is no game, or the start no profile of it.
+
+    >>> rock = [[0, -1, 1], [1, 0, -1], [-1, 1, 0]]
+    >>> course = fictitious_play([rock, [[-x for x in row] for row in rock]], 9)
+    >>> round(float(course.regrets[-1]), 6)
+    0.2
+    """
+    game = checked(payoffs)
+    actions = game.shape[1:]
+    first = (0,) * len(actions) if start is None else tuple(start)
+    right = len(first) == len(actions) and all(0 <= own < most for own, most in zip(first, actions, strict=False))
+    require(right, f"a start is an action for each player, of {' x '.join(map(str, actions))}, not {first}")
+    _check_steps(steps)
+    counts = [np.eye(most)[own] for own, most in zip(first, actions, strict=True)]
+    return _course(_fictitious, game, counts, steps)
+
+
+def replicator(payoffs: object, steps: int, start: object = None, *, width: float = 0.01) -> Course:
+    """What earns more than the average grows, in proportion to what it is: ẋᵢ(k) = xᵢ(k) (uᵢ(k, x₋ᵢ) − uᵢ(x)).
+
+    With x the softmax of y this is ẏ = u, which is integrated by Runge and Kutta's fourth-order step.
+
+    Args:
+        payoffs: ``payoffs[i][c₁, …, cₙ]``.
+        steps: How many.
+        start: Each player's probabilities, none of them zero; None for even ones.
+        width: Time of a step.
+
+    Raises:
+        RequestError: If this is no game, or the start has no such probabilities.
+    """
+    game = checked(payoffs)
+    _check_steps(steps)
+    require(width > 0, f"the width of a step is a time above 0, not {width}")
+    even = [np.full(most, 1 / most) for most in game.shape[1:]]
+    own = even if start is None else [np.asarray(one, np.float64) for one in start]  # type: ignore[attr-defined]
+    right = [one.shape for one in own] == [one.shape for one in even]
+    require(
+        right and all(bool(np.all(one > 0)) and bool(abs(one.sum() - 1) < 1e-6) for one in own),
+        f"a start is a distribution without zeros for each player, over {' x '.join(map(str, game.shape[1:]))} actions",
+    )
+    return _course(partial(_replicator, width=width), game, [np.log(one) for one in own], steps)
+
+
+def _check_steps(steps: int) -> None:
+    require(steps >= 1, f"there must be at least 1 step, not {steps}")
+
+
+def _course(rule, game: Float[np.ndarray, " n *actions"], start: list[np.ndarray], steps: int) -> Course:
+    with jax.enable_x64(True):
+        strategies, regrets = _moved(rule, jnp.asarray(game), tuple(map(jnp.asarray, start)), steps)
+        return Course(tuple(np.asarray(own) for own in strategies), np.asarray(regrets))
+
+
+@partial(jax.jit, static_argnames=("rule", "steps"))
+def _moved(rule, game: Float[Array, " n *actions"], start: Joint, steps: int):
+    return jax.lax.scan(lambda state, _: rule(game, state), start, None, length=steps)[1]
+
+
+def _fictitious(game: Float[Array, " n *actions"], counts: Joint) -> tuple[Joint, tuple[Joint, Array]]:
+    # By counts and not by frequencies: whole numbers leave equally good answers equal.
+    answers = action_values(game, counts)
+    after = tuple(
+        own + jax.nn.one_hot(jnp.argmax(each), len(own), dtype=own.dtype)
+        for own, each in zip(counts, answers, strict=True)
+    )
+    now = tuple(own / jnp.sum(own) for own in after)
+    return after, (now, regret(game, now))
+
+
+def _replicator(game: Float[Array, " n *actions"], logits: Joint, *, width: float) -> tuple[Joint, tuple[Joint, Array]]:
+    def speed(at: Joint) -> Joint:
+        return action_values(game, tuple(map(jax.nn.softmax, at)))
+
+    def moved(along: Joint, time: float) -> Joint:
+        return jax.tree.map(lambda own, rate: own + time * rate, logits, along)
+
+    one = speed(logits)
+    two = speed(moved(one, width / 2))
+    three = speed(moved(two, width / 2))
+    four = speed(moved(three, width))
+    mean = jax.tree.map(lambda a, b, c, d: (a + 2 * b + 2 * c + d) / 6, one, two, three, four)
+    after = tuple(jax.nn.log_softmax(own) for own in moved(mean, width))
+    now = tuple(map(jnp.exp, after))
+    return after, (now, regret(game, now))
