@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
 from hamlet import replace
+from hamlet.haml.meta_game import MetaGame, MetaStep
 from hamlet.haml.neighbourhood import Neighbourhood
 from hamlet.haml.scheme import Scheme, Sequential
 
@@ -79,8 +80,22 @@ def ordered(algorithm):
 
 def switched(algorithm):
     """The same algorithm with switches in its state."""
-    scheme = SwitchedScheme(algorithm.scheme) if ordered(algorithm) else algorithm.scheme
+    match algorithm.scheme:
+        case Sequential():
+            scheme = SwitchedScheme(algorithm.scheme)
+        case MetaGame():
+            scheme = _predicting(algorithm.scheme)
+        case MetaStep(game):
+            scheme = MetaStep(_predicting(game))
+        case scheme:
+            pass
     return replace(algorithm, neighbourhood=SwitchedNeighbourhood(algorithm.neighbourhood), scheme=scheme)
+
+
+def _predicting(game):
+    """What is predicted is the step of a neighbourhood with the same switches."""
+    step = game.prediction
+    return replace(game, prediction=replace(step, neighbourhood=SwitchedNeighbourhood(step.neighbourhood)))
 
 
 def turned(training, switches):

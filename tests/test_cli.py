@@ -228,7 +228,8 @@ def test_help_names_every_hyperparameter_with_its_description_and_resolved_defau
     for parameter, description in descriptions(factory).items():
         assert re.search(rf"--{parameter.replace('_', '-')}[ ,]", text)
         assert description in text
-    assert "--env.agents" in text and "--checkpoint-every" in text and "(default: paper/mpe)" in text
+    preset = presets.default("mpe/simple_spread", name) or "none"
+    assert "--env.agents" in text and "--checkpoint-every" in text and f"(default: {preset})" in text
 
 
 def test_help_shows_defaults_as_the_preset_and_the_environments_options_resolve_them(capsys):

@@ -84,10 +84,7 @@ def read(argv: Sequence[str]) -> tuple[str | None, CertifyOptions]:
 def _targets(word: str | None) -> dict[str, Haml]:
     if word is None:
         made: dict[str, Any] = {name: make() for name, make in algorithms.ALGORITHMS.items()}
-        for name, one in made.items():
-            if not isinstance(one, Haml):
-                print(f"{name} is left out: it is no triple of mirror learning, and nothing is promised of it")
-        return {name: one for name, one in made.items() if isinstance(one, Haml)}
+        return {name: one for name, one in made.items() if _promised(name, one)}
     if ":" not in word:
         if word not in algorithms.ALGORITHMS:
             raise unknown("algorithm", word, algorithms.ALGORITHMS)
@@ -95,6 +92,16 @@ def _targets(word: str | None) -> dict[str, Haml]:
         require_triple(named)
         return {word: named}
     return {word: replace(algorithms.happo(), drift=_drift(word))}
+
+
+def _promised(name: str, algorithm: Any) -> bool:
+    """Whether mirror learning promises anything of an algorithm; said if not."""
+    try:
+        require_triple(algorithm)
+    except RequestError:
+        print(f"{name} is left out: it is no triple of mirror learning, and nothing is promised of it")
+        return False
+    return True
 
 
 def _drift(word: str) -> Any:

@@ -20,7 +20,7 @@ from jaxtyping import Array, Float
 
 from hamlet.errors import require
 from hamlet.games import binary, meta
-from hamlet.haml.scheme import Step, Trials, Visit
+from hamlet.haml.scheme import RolloutVisit, Step, Visit
 from hamlet.haml.template import Team
 from hamlet.types import Info, Key
 
@@ -114,11 +114,11 @@ class MetaGame:
     def foresee(self, visit: Visit, team: Any, carry: Any, units: int, key: Key) -> Foreseen:
         """The predicted policies, and how probable it is in equilibrium that each agent stays with its own."""
         require(
-            isinstance(visit, Trials),
+            isinstance(visit, RolloutVisit),
             "a meta-game is made of a rollout's samples, of which there are none here: take another scheme than "
             f"{type(self).__name__}",
         )
-        assert isinstance(visit, Trials)
+        assert isinstance(visit, RolloutVisit)
         predict_key, solve_key = jax.random.split(key)
         trial = visit.by(self.prediction)
 
@@ -132,12 +132,18 @@ class MetaGame:
         measures = {"keep": keep, "meta_regret": jnp.full(units, binary.regret(game, keep))}
         return Foreseen(ahead, ratio, keep, infos, measures)
 
-    def check(self, units: int) -> None:
-        """Refuse a number of agents whose meta-game is none, or too large.
+    def check(self, units: int, neighbourhood: Any) -> None:
+        """Refuse a number of agents whose meta-game is none, or too large, and predictions that cannot be begun.
 
         Raises:
-            RequestError: With the size.
+            RequestError: With the size; or the two neighbourhoods.
         """
+        predicts, responds = type(self.prediction.neighbourhood).__name__, type(neighbourhood).__name__
+        require(
+            predicts == responds,
+            f"a prediction begins from what the declared step remembers, so that both are of one kind, not {predicts} "
+            f"and {responds}: give both the same",
+        )
         require(units >= 2, "a meta-game is one of two agents or more: use ippo for a single one")
         most = binary.PLAYERS
         require(
@@ -171,9 +177,9 @@ class MetaStep:
             first = last
         return Team(tuple(actors), foreseen.team.states), foreseen.infos | foreseen.measures
 
-    def check(self, units: int) -> None:
+    def check(self, units: int, neighbourhood: Any) -> None:
         """As of the game."""
-        self.game.check(units)
+        self.game.check(units, neighbourhood)
 
 
 def _between(now: Any, then: Any, keep: Float[Array, " U"]) -> Any:

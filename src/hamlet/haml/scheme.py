@@ -26,7 +26,7 @@ class Step:
 
 
 @runtime_checkable
-class Trials(Protocol):
+class RolloutVisit(Protocol):
     """A visit on a rollout: a scheme can also try steps that are not the declared one, and ask what units gained."""
 
     def by(self, step: Step) -> Visit:

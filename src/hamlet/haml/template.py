@@ -182,7 +182,7 @@ def update(
 
 @dataclass(frozen=True)
 class _Visits:
-    """How a scheme moves the units of a roster: by the declared step, or, for trial, by another (`Trials`)."""
+    """How a scheme moves the units of a roster: by the declared step, or, for trial, by another (`RolloutVisit`)."""
 
     algorithm: Haml
     roster: Roster

@@ -28,6 +28,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from hamlet.errors import require
+from hamlet.haml.meta_game import MetaGame, MetaStep
 from hamlet.haml.pathwise import SoftPathwise
 from hamlet.haml.template import Haml
 from hamlet.tabular import quantal, radius
@@ -310,6 +311,11 @@ def require_triple(algorithm: Any) -> None:
         isinstance(algorithm, Haml),
         f"{name} is no triple of drift, neighbourhood and sampling: mirror learning promises nothing of it, and there "
         "is nothing to solve exactly; try haa2c, or hasac",
+    )
+    require(
+        not isinstance(algorithm.scheme, MetaGame | MetaStep),
+        f"{type(algorithm.scheme).__name__} plays a game between samples: mirror learning promises nothing "
+        "of it; try il, or `hamlet games table1`, where it is exact",
     )
 
 

@@ -40,7 +40,7 @@ def check(algorithm: Algorithm, env: AnyEnvironment, *, steps: int) -> None:
     if isinstance(algorithm, Haml) and isinstance(algorithm.neighbourhood, Whole):
         _divides("--minibatches", algorithm.neighbourhood.minibatches, sequences, roster)
     if isinstance(algorithm, Haml) and isinstance(algorithm.scheme, MetaGame | MetaStep):
-        algorithm.scheme.check(len(roster.group_of))
+        algorithm.scheme.check(len(roster.group_of), algorithm.neighbourhood)
     critics = algorithm.critic.roster(roster, env.state_shape)
     if isinstance(algorithm.critic, StateValue):
         _divides("--critic-minibatches", algorithm.critic.minibatches, sequences, critics)
