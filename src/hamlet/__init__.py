@@ -42,7 +42,13 @@ __all__ = [
 
 
 def evaluate(
-    run: str | Path, *, episodes: int = 100, seed: int = 1, deterministic: bool = True, best: bool = False
+    run: str | Path,
+    *,
+    episodes: int = 100,
+    seed: int = 1,
+    deterministic: bool = True,
+    best: bool = False,
+    at_random: Sequence[str] = (),
 ) -> Evaluation:
     """Play whole episodes with a run's newest good checkpoint, or with its best policy.
 
@@ -52,12 +58,14 @@ def evaluate(
         seed: From which they are drawn.
         deterministic: The likeliest actions rather than samples.
         best: The best of the policies that were evaluated while it trained.
+        at_random: Agents that act at random instead; `Evaluation.wins` says how often each agent won.
 
     Raises:
-        RequestError: If there is no run, or it has no best policy and that is asked for.
+        RequestError: If there is no run, it has no best policy and that is asked for, or there is no such agent.
         RunError: If it has no good checkpoint.
     """
-    return Run(Path(run)).evaluate(episodes, seed, "deterministic" if deterministic else "stochastic", best=best)
+    mode = "deterministic" if deterministic else "stochastic"
+    return Run(Path(run)).evaluate(episodes, seed, mode, best=best, at_random=tuple(at_random))
 
 
 def export(

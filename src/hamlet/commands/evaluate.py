@@ -27,6 +27,8 @@ class EvaluateOptions:
         seed: From which they are drawn.
         stochastic: Sample actions instead of taking the likeliest.
         best: Judge the best of the policies that were evaluated while the run trained, not its newest.
+        random: Agents that act at random instead of by their policies; how often each agent wins is then printed, and
+            nothing is kept in the run.
         json: Print one JSON object, with the return of every episode.
     """
 
@@ -34,6 +36,7 @@ class EvaluateOptions:
     seed: int = 1
     stochastic: bool = False
     best: bool = False
+    random: tuple[str, ...] = ()
     json: bool = False
 
 
@@ -56,12 +59,15 @@ def main(argv: Sequence[str]) -> int:
     check_seed(options.seed)
     run = find_run(path)
     mode = "stochastic" if options.stochastic else "deterministic"
-    judgement = judge.judge(run, episodes=options.episodes, seed=options.seed, mode=mode, best=options.best)
+    judgement = judge.judge(
+        run, episodes=options.episodes, seed=options.seed, mode=mode, best=options.best, at_random=options.random
+    )
     if options.json:
-        print(json.dumps(_as_json(path, judgement)))
+        print(json.dumps(_as_json(path, judgement, options.random)))
     else:
-        print(comparison(judgement))
-    keep(run, judgement)
+        print(contest(judgement, options.random) if options.random else comparison(judgement))
+    if not options.random:
+        keep(run, judgement)
     return 0
 
 
@@ -110,6 +116,23 @@ def comparison(judgement: judge.Judgement, absolute: dict[str, Any] | None = Non
     )
 
 
+def contest(judgement: judge.Judgement, at_random: tuple[str, ...]) -> str:
+    """Lines of every agent: its own return, and how often it won."""
+    evaluation, count = judgement.evaluation, len(judgement.evaluation.lengths)
+    rows = []
+    for agent, name in enumerate(judgement.agents):
+        own = evaluation.agent_returns[:, agent]
+        error = own.std(ddof=1) / count**0.5 if count > 1 else 0.0
+        played = "at random" if name in at_random else f"{evaluation.mode} policy"
+        rows.append(
+            (name, f"{own.mean():.2f} ± {error:.2f}", f"wins {100 * evaluation.wins[agent]:.1f} %", f"({played})")
+        )
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    lines = [f"{name:{widths[0]}}  {own:>{widths[1]}}  {won:>{widths[2]}}  {played}" for name, own, won, played in rows]
+    told = f"{count} episode{'s' if count > 1 else ''}, seed {evaluation.seed}, policy of step {judgement.step:,}"
+    return "\n".join(["mean return ± standard error of each agent", *lines, f"({told})"])
+
+
 def keep(run: Run, judgement: judge.Judgement) -> None:
     """Record both in the run, or warn: what was printed stays good where the directory cannot be written."""
     try:
@@ -120,10 +143,12 @@ def keep(run: Run, judgement: judge.Judgement) -> None:
         warnings.warn(f"the evaluation is not recorded: {error}", stacklevel=2)
 
 
-def _as_json(path: str, judgement: judge.Judgement) -> dict[str, object]:
+def _as_json(path: str, judgement: judge.Judgement, at_random: tuple[str, ...]) -> dict[str, object]:
     random = judgement.random
+    wins = dict(zip(judgement.agents, judgement.evaluation.wins.tolist(), strict=True))
     return {
         "run": path,
         **judge.describe(judgement.evaluation, judgement.step, judgement.agents),
+        **({"at_random": list(at_random), "wins": wins} if at_random else {}),
         "random": {"mean": random.mean, "standard_error": random.standard_error},
     }

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import Any
 
-from hamlet.envs import mamujoco, matrix, matrix_games, small_games
+from hamlet.envs import atari, mamujoco, matrix, matrix_games, small_games
 from hamlet.envs.checkers import Checkers
 from hamlet.envs.simple_reference import SimpleReference
 from hamlet.envs.simple_speaker_listener import SimpleSpeakerListener
@@ -22,6 +22,7 @@ from hamlet.errors import RequestError, unknown
 ENTRY_POINTS = "hamlet.envs"
 
 ENVIRONMENTS: dict[str, Callable[..., Any]] = {
+    "atari/pong": atari.pong,
     "game/memory": small_games.Recall,
     "game/product": small_games.Product,
     "game/product_discrete": small_games.ProductDiscrete,

@@ -199,10 +199,17 @@ class Compiled:
         return whole.compile_trials(self.env, roster, like, body, episodes, mode, device)
 
     def episodes(
-        self, roster: Roster, actors: tuple[Any, ...], body: Body, count: int, seed: int, mode: whole.Mode
+        self,
+        roster: Roster,
+        actors: tuple[Any, ...],
+        body: Body,
+        count: int,
+        seed: int,
+        mode: whole.Mode,
+        at_random: tuple[str, ...] = (),
     ) -> tuple[np.ndarray, np.ndarray]:
         """Whole episodes, a thousand at a time."""
-        return whole.episodes(self.env, roster, actors, body, count, seed, mode)
+        return whole.episodes(self.env, roster, actors, body, count, seed, mode, at_random)
 
     def moments(
         self, roster: Roster, actors: tuple[Any, ...], body: Body, seed: int, mode: whole.Mode

@@ -15,7 +15,7 @@ from hamlet.distributions import Categorical, MultiCategorical, noise
 from hamlet.envs import copies as vector
 from hamlet.envs.base import Environment
 from hamlet.networks.torso import Body
-from hamlet.roster import Roster
+from hamlet.roster import Group, Roster
 from hamlet.spaces import MultiDiscrete, Space
 from hamlet.training.rollout import Play, act, begin, draw
 from hamlet.types import Device, Key
@@ -26,12 +26,22 @@ Mode: TypeAlias = Literal["deterministic", "stochastic", "random"]
 
 
 def episodes(
-    env: Environment, roster: Roster, actors: tuple[Any, ...], body: Body, count: int, seed: int, mode: Mode
+    env: Environment,
+    roster: Roster,
+    actors: tuple[Any, ...],
+    body: Body,
+    count: int,
+    seed: int,
+    mode: Mode,
+    at_random: tuple[str, ...] = (),
 ) -> tuple[np.ndarray, np.ndarray]:
     """``count`` whole episodes, a thousand at a time: each agent's returns ``[count, n]``, and their lengths."""
     sizes = [min(_AT_ONCE, count - before) for before in range(0, count, _AT_ONCE)]
     return _joined(
-        [_play(env, roster, actors, body, _part(seed, number), size, mode) for number, size in enumerate(sizes)]
+        [
+            _play(env, roster, actors, body, _part(seed, number), size, mode, at_random)
+            for number, size in enumerate(sizes)
+        ]
     )
 
 
@@ -87,9 +97,16 @@ def _joined(parts: list[tuple[Array, Array]]) -> tuple[np.ndarray, np.ndarray]:
     return own, lengths
 
 
-@partial(jax.jit, static_argnames=("env", "roster", "body", "episodes", "mode"))
+@partial(jax.jit, static_argnames=("env", "roster", "body", "episodes", "mode", "at_random"))
 def _play(
-    env: Environment, roster: Roster, actors: tuple[Any, ...], body: Body, key: Key, episodes: int, mode: Mode
+    env: Environment,
+    roster: Roster,
+    actors: tuple[Any, ...],
+    body: Body,
+    key: Key,
+    episodes: int,
+    mode: Mode,
+    at_random: tuple[str, ...] = (),
 ) -> tuple[Array, Array]:
     begin_key, play_key = jax.random.split(key)
     play = begin(env, body, episodes, begin_key)
@@ -103,9 +120,8 @@ def _play(
         play, over, own, lengths, count = state
         act_key, env_key = jax.random.split(jax.random.fold_in(play_key, count))
         view = play.copies.view
-        actions, memory = choose(
-            roster, actors, view.observation, view.available, play.start, play.memory, act_key, mode=mode
-        )
+        seen = (view.observation, view.available, play.start, play.memory)
+        actions, memory = choose(roster, actors, *seen, act_key, mode=mode, at_random=at_random)
         copies, _, outcome = vector.step(env, env_key, play.copies, actions)
         ended = outcome.terminated | outcome.truncated
         own = own + jnp.where(over[:, None], 0.0, outcome.reward)
@@ -126,12 +142,26 @@ def choose(
     key: Key,
     *,
     mode: Mode,
+    at_random: tuple[str, ...] = (),
 ) -> tuple[tuple[Array, ...], tuple[Any, ...]]:
-    """Every agent's action in one step: as `act` in the modes of a policy, else uniform over what is available."""
+    """Every agent's action in one step: as `act` in the modes of a policy, else uniform over what is available.
+
+    Those named in ``at_random`` act uniformly in any mode.
+    """
     if mode == "random":
         return _random(roster, available, start.shape[0], key), memory
     noises = draw(roster, key, start.shape[0]) if mode == "stochastic" else None
-    return act(roster, actors, observation, available, start, memory, noises)
+    actions, memory = act(roster, actors, observation, available, start, memory, noises)
+    if at_random:
+        drawn = _random(roster, available, start.shape[0], jax.random.fold_in(key, len(roster.names)))
+        actions = tuple(map(partial(_replaced, at_random), roster.groups, actions, drawn))
+    return actions, memory
+
+
+def _replaced(names: tuple[str, ...], group: Group, actions: Array, others: Array) -> Array:
+    """The actions ``[E, N, …]`` of a group, with others in the place of those of some agents."""
+    theirs = np.array([name in names for name in group.names])
+    return jnp.where(theirs.reshape(-1, *(1,) * (actions.ndim - 2)), others.astype(actions.dtype), actions)
 
 
 def _random(roster: Roster, available: tuple[Any, ...], episodes: int, key: Key) -> tuple[Array, ...]:

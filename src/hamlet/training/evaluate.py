@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from hamlet.envs.host import AnyEnvironment
-from hamlet.errors import RequestError
+from hamlet.errors import RequestError, require, unknown
 from hamlet.networks.torso import Body
 from hamlet.roster import Roster
 from hamlet.training.episodes import Mode
@@ -50,6 +50,12 @@ class Evaluation:
         count = len(self.returns)
         return float(self.returns.std(ddof=1) / np.sqrt(count)) if count > 1 else 0.0
 
+    @property
+    def wins(self) -> np.ndarray:
+        """In which share of the episodes each agent's return was above that of every other one, ``[n]``."""
+        best = self.agent_returns == self.agent_returns.max(-1, keepdims=True)
+        return (best & (best.sum(-1, keepdims=True) == 1)).mean(0)
+
     def summary(self) -> str:
         """One line."""
         return (
@@ -59,15 +65,27 @@ class Evaluation:
 
 
 def evaluate(
-    env: AnyEnvironment, roster: Roster, actors: tuple[Any, ...], body: Body, *, episodes: int, seed: int, mode: Mode
+    env: AnyEnvironment,
+    roster: Roster,
+    actors: tuple[Any, ...],
+    body: Body,
+    *,
+    episodes: int,
+    seed: int,
+    mode: Mode,
+    at_random: tuple[str, ...] = (),
 ) -> Evaluation:
-    """Play ``episodes`` whole episodes.
+    """Play ``episodes`` whole episodes; the agents named in ``at_random`` act uniformly.
 
     Raises:
-        RequestError: If there are to be none.
+        RequestError: If there are to be none, or one of those agents is not there, or no other one is.
         RunError: If the environment fails.
     """
     if episodes < 1:
         raise RequestError(f"--episodes must be at least 1, not {episodes}")
-    own, lengths = venue(env).episodes(roster, actors, body, episodes, seed, mode)
+    for name in at_random:
+        if name not in roster.names:
+            raise unknown("agent", name, roster.names)
+    require(set(at_random) < set(roster.names), "every agent would act at random: leave one to be judged")
+    own, lengths = venue(env).episodes(roster, actors, body, episodes, seed, mode, at_random)
     return Evaluation.of(own, lengths, mode, seed)

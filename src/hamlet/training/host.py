@@ -254,10 +254,17 @@ class Hosted:
         return host_episodes.HostTrials(self.env, roster, like, body, episodes, seed, mode, device)
 
     def episodes(
-        self, roster: Roster, actors: tuple[Any, ...], body: Body, count: int, seed: int, mode: Mode
+        self,
+        roster: Roster,
+        actors: tuple[Any, ...],
+        body: Body,
+        count: int,
+        seed: int,
+        mode: Mode,
+        at_random: tuple[str, ...] = (),
     ) -> tuple[np.ndarray, np.ndarray]:
         """Whole episodes, about twenty copies at a time."""
-        return host_episodes.episodes(self.env, roster, actors, body, count, seed, mode)
+        return host_episodes.episodes(self.env, roster, actors, body, count, seed, mode, at_random)
 
     def moments(
         self, roster: Roster, actors: tuple[Any, ...], body: Body, seed: int, mode: Mode

@@ -31,6 +31,7 @@ class HostTrials:
         episodes: How many are played as a rule; the copies share them evenly.
         seed: From which they are drawn as a rule.
         mode: How actions are chosen.
+        at_random: Agents that act uniformly in any mode.
         device: Where they are computed; None for where JAX prefers.
 
     Raises:
@@ -47,12 +48,13 @@ class HostTrials:
         seed: int,
         mode: Mode,
         device: Device | None = None,
+        at_random: tuple[str, ...] = (),
     ) -> None:
         self._env, self._roster, self._body, self._device = env, roster, body, device
         together = min(episodes, max(_AT_ONCE, getattr(env, "copies", None) or 0))
         # As many rounds as that takes, and no more copies than the rounds need: all of them play to the last.
         self._copies = -(-episodes // -(-episodes // together))
-        self._act = jax.jit(partial(_act, roster, jax.tree.structure(like), mode))
+        self._act = jax.jit(partial(_act, roster, jax.tree.structure(like), mode, at_random))
         self._seed, self._games = seed, self._opened(seed)
         self._remarks: list[str] = []
         try:
@@ -131,14 +133,21 @@ class HostTrials:
 
 
 def episodes(
-    env: HostEnvironment, roster: Roster, actors: tuple[Any, ...], body: Body, count: int, seed: int, mode: Mode
+    env: HostEnvironment,
+    roster: Roster,
+    actors: tuple[Any, ...],
+    body: Body,
+    count: int,
+    seed: int,
+    mode: Mode,
+    at_random: tuple[str, ...] = (),
 ) -> tuple[np.ndarray, np.ndarray]:
     """``count`` whole episodes: each agent's returns ``[count, n]``, and their lengths, copy by copy.
 
     Raises:
         RunError: The environment failed.
     """
-    trials = HostTrials(env, roster, actors, body, count, seed, mode)
+    trials = HostTrials(env, roster, actors, body, count, seed, mode, at_random=at_random)
     try:
         found = trials.play(actors, seed, count)
         assert found is not None
@@ -151,6 +160,7 @@ def _act(
     roster: Roster,
     form: Any,
     mode: Mode,
+    at_random: tuple[str, ...],
     weights: tuple[Array, ...],
     observation: tuple[Any, ...],
     available: tuple[Any, ...],
@@ -160,7 +170,8 @@ def _act(
     step: Array,
 ) -> tuple[Any, Any]:
     actors = jax.tree.unflatten(form, weights)
-    return choose(roster, actors, observation, available, start, memory, jax.random.fold_in(key, step), mode=mode)
+    now = jax.random.fold_in(key, step)
+    return choose(roster, actors, observation, available, start, memory, now, mode=mode, at_random=at_random)
 
 
 def _apart(seed: int) -> int:

@@ -29,18 +29,27 @@ class Judgement:
 
 
 def judge(
-    run: Run, *, episodes: int = 100, seed: int = 1, mode: Mode = "deterministic", best: bool = False
+    run: Run,
+    *,
+    episodes: int = 100,
+    seed: int = 1,
+    mode: Mode = "deterministic",
+    best: bool = False,
+    at_random: tuple[str, ...] = (),
 ) -> Judgement:
     """Play whole episodes with a run's newest good checkpoint, or its best policy, and as many at random.
 
+    The agents named in ``at_random`` act uniformly in all of them.
+
     Raises:
-        RequestError: If there are to be no episodes, there is no run, or no best policy.
+        RequestError: If there are to be no episodes, there is no run, no best policy, or no such agent.
         RunError: If it has no good checkpoint.
     """
     algorithm, env = run.algorithm, run.environment
     roster = roster_of(algorithm, env)
     actors, step = run.actors(best=best)
     evaluation, random = (
-        play(env, roster, actors, algorithm.body, episodes=episodes, seed=seed, mode=how) for how in (mode, "random")
+        play(env, roster, actors, algorithm.body, episodes=episodes, seed=seed, mode=how, at_random=at_random)
+        for how in (mode, "random")
     )
     return Judgement(step, evaluation, random, roster.names)

@@ -150,9 +150,16 @@ class Venue(Protocol):
         ...
 
     def episodes(
-        self, roster: Roster, actors: tuple[Any, ...], body: Body, count: int, seed: int, mode: Any
+        self,
+        roster: Roster,
+        actors: tuple[Any, ...],
+        body: Body,
+        count: int,
+        seed: int,
+        mode: Any,
+        at_random: tuple[str, ...] = (),
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Whole episodes: each agent's returns ``[count, n]``, and their lengths."""
+        """Whole episodes, in which some act uniformly: each agent's returns ``[count, n]``, and their lengths."""
         ...
 
     def moments(

@@ -81,12 +81,19 @@ class Run:
         return training.learner.team.actors, int(training.iteration) * self.algorithm.sampling.batch
 
     def evaluate(
-        self, episodes: int = 100, seed: int = 1, mode: Mode = "deterministic", *, best: bool = False
+        self,
+        episodes: int = 100,
+        seed: int = 1,
+        mode: Mode = "deterministic",
+        *,
+        best: bool = False,
+        at_random: tuple[str, ...] = (),
     ) -> Evaluation:
-        """Play whole episodes with the newest checkpoint, or with the best policy."""
+        """Play whole episodes with the newest checkpoint, or with the best policy; some agents act at random."""
         algorithm, env = self.algorithm, self.environment
         actors, _ = self.actors(best=best)
-        return play(env, roster_of(algorithm, env), actors, algorithm.body, episodes=episodes, seed=seed, mode=mode)
+        how = {"episodes": episodes, "seed": seed, "mode": mode, "at_random": at_random}
+        return play(env, roster_of(algorithm, env), actors, algorithm.body, **how)
 
 
 def train(
