@@ -16,6 +16,7 @@ from hamlet.bench import (
     discount,
     environments,
     export,
+    games,
     general_sum,
     host,
     learning,
@@ -183,6 +184,11 @@ RECORDS: dict[str, Record] = {
     "scaling": Record("3 to 48 agents", 6.0, lambda work: scaling.measure()),
     "theory": Record(
         "HATRL, and HAML with four drifts, on a thousand random games", 1.5, lambda work: theory.measure()
+    ),
+    "games-table1": Record(
+        "gradient play on random games of two by two, MATRL's table 1, on 1,000 and 20,000 games of each class",
+        1.5,
+        lambda work: games.measure(),
     ),
     "learning-spread-discount": Record(
         "HAPPO on discrete spread by discount: six seeds, 0.5 M steps", 5.0, lambda work: discount.measure()
