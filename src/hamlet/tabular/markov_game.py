@@ -194,10 +194,13 @@ def require_distribution(table: Table, what: str, index: str) -> None:
         RequestError: Where they are negative, or do not sum to one.
     """
     at = f" at ({index})" if index else ""
+    # What is wrong is put into words only where something is: this is asked of thousands of policies.
     wrong = ~(table >= 0).all(-1)
-    require(not wrong.any(), f"{what} is negative, or not a number,{at} {_where(wrong)}: {_row(table, wrong)}")
+    if wrong.any():
+        raise RequestError(f"{what} is negative, or not a number,{at} {_where(wrong)}: {_row(table, wrong)}")
     wrong = ~(np.abs(table.sum(-1) - 1.0) <= TOLERANCE)
-    require(not wrong.any(), f"{what} does not sum to one{at} {_where(wrong)}: {_row(table.sum(-1)[..., None], wrong)}")
+    if wrong.any():
+        raise RequestError(f"{what} does not sum to one{at} {_where(wrong)}: {_row(table.sum(-1)[..., None], wrong)}")
 
 
 def require_room(states: int, actions: Sequence[int], games: int = 1) -> None:
