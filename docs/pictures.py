@@ -5,6 +5,10 @@ from pathlib import Path
 import numpy as np
 
 import hamlet
+from hamlet.envs import matrix_games
+from hamlet.experiments import gradient_play
+from hamlet.games import gradient
+from hamlet.reports import dynamics
 from hamlet.reports.certificate import draw
 from hamlet.reports.curve import blank_figure
 from hamlet.tabular import MarkovGame, evaluate
@@ -78,11 +82,20 @@ def sharing():
     figure.savefig(PICTURES / "sharing.png", facecolor="white")
 
 
+def pennies():
+    """Figure 4 of MATRL's paper: gradient play in matching pennies, which IGA leaves and MATRL settles."""
+    game = matrix_games.matching_pennies().payoffs
+    rules = {"matrl": gradient.Matrl(), "iga": gradient.Iga()}
+    walks = {name: gradient_play.walk(rule, np.array(game), (0.9, 0.2), 1000) for name, rule in rules.items()}
+    dynamics.draw("matching-pennies", np.array(game), walks, PICTURES / "pennies.png")
+
+
 def main():
     """Draw all."""
     PICTURES.mkdir(exist_ok=True)
     paths()
     sharing()
+    pennies()
     names = ("happo", "hatrpo", "haa2c", "maa2c")
     found = {name: certify(hamlet.algorithms.make(name), games=200, sweeps=60) for name in names}
     draw(found, PICTURES / "certificate.png")

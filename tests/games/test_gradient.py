@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hamlet.games import binary, gradient
+from hamlet.games import binary, gradient, solvers
 from hamlet.games.generators import GENERATORS
 from hamlet.tabular.precision import exactly
 
@@ -66,6 +66,13 @@ def test_every_equilibrium_is_one_and_the_classes_have_three_three_and_one(drawn
             assert (gain[there] < 1e-12).all(), name
         alike = there[:, [0, 3]].all(1)
         assert alike.all() if name == "coordination" else not alike.any()
+
+
+def test_the_equilibria_are_those_of_the_solver_of_single_games(drawn):
+    games = np.concatenate([own[:10] for own in drawn[0].values()])
+    for payoffs, points, there in zip(games, *exactly(MANY_EQUILIBRIA, games), strict=True):
+        others = [[one[0] for one in found.strategies] for found in solvers.two_by_two(payoffs)]
+        np.testing.assert_allclose(points[there], others, rtol=0, atol=1e-12)
 
 
 def means(games, points):

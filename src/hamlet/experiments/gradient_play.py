@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from hamlet.errors import require
-from hamlet.games import gradient
+from hamlet.games import gradient, solvers
 from hamlet.games.generators import GENERATORS
 from hamlet.tabular.precision import exactly
 
@@ -152,9 +152,8 @@ def walk(rule: gradient.Rule, payoffs: Float[np.ndarray, "2 2 2"], start: tuple[
 
 
 def equilibria(payoffs: Float[np.ndarray, "2 2 2"]) -> Float[np.ndarray, "found 2"]:
-    """Every isolated equilibrium of a game, in float64."""
-    points, there = exactly(jax.jit(gradient.equilibria), np.asarray(payoffs, np.float64))
-    return points[there]
+    """The first choices' probabilities at every isolated equilibrium of a game."""
+    return np.array([[one[0] for one in found.strategies] for found in solvers.two_by_two(payoffs)])
 
 
 def _row(section: str, row: Row, drawn: Float[np.ndarray, "classes games 2 2 2"]) -> dict[str, Any]:

@@ -260,7 +260,8 @@ def mixture(
 def equilibria(payoffs: Float[Array, "2 2 2"]) -> tuple[Float[Array, "5 2"], Bool[Array, " 5"]]:
     """Every isolated Nash equilibrium: the four pure points, then the mixed one, and which of them are equilibria.
 
-    The mixed one makes both indifferent: p* = (P₂[1,1] − P₂[1,0]) / u₂, q* = (P₁[1,1] − P₁[0,1]) / u₁.
+    The mixed one makes both indifferent: p* = (P₂[1,1] − P₂[1,0]) / u₂, q* = (P₁[1,1] − P₁[0,1]) / u₁. This is
+    `hamlet.games.solvers.two_by_two` for compiled programs: of a size that does not depend on the game.
 
     >>> coordinate = jnp.stack([jnp.eye(2)] * 2)
     >>> points, there = equilibria(coordinate)

@@ -37,7 +37,7 @@ def draw(title: str, payoffs: Float[np.ndarray, "2 2 2"], walks: Mapping[str, Wa
         RequestError: If matplotlib is missing.
         RunError: If it cannot be written.
     """
-    figure = blank_figure(6.4, 6.9)
+    figure = blank_figure(5.4, 5.9)
     axes = figure.subplots()
     _field(axes, payoffs)
     for walk in walks.values():
