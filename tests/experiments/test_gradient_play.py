@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from documents import ROOT
 from hamlet import cli
 from hamlet.commands import games as command
 from hamlet.errors import RequestError
@@ -94,6 +95,16 @@ def test_the_table_says_both_and_what_it_shows(found, monkeypatch, capsys):
     assert "coordination 9" in text and max(map(len, text.splitlines())) <= 150
     assert cli.main(["games", "table1", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == found
+
+
+def test_the_page_has_the_table_of_the_record_and_that_is_what_comes_out_today(found):
+    recorded = json.loads((ROOT / "benchmarks/records/games-table1.json").read_text(encoding="utf-8"))["result"]
+    page = (ROOT / "docs/games.md").read_text(encoding="utf-8")
+    assert "\n".join(f"    {line}".rstrip() for line in report.lines(recorded["table"])) in page
+    for row, then in zip(found["rows"], recorded["table"]["rows"], strict=True):
+        assert row["name"] == then["name"]
+        for name, one in row["classes"].items():
+            assert one["rate"] == pytest.approx(then["classes"][name]["rate"], abs=0.003)
 
 
 def test_rules_that_never_arrive_have_no_steps(found):
