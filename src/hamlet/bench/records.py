@@ -21,6 +21,7 @@ from hamlet.bench import (
     host,
     learning,
     meta_game,
+    pong,
     replay,
     reports,
     scaling,
@@ -230,6 +231,11 @@ RECORDS: dict[str, Record] = {
     "learning-mamujoco-Humanoid-17x1-happo": _locomotion("happo", "Humanoid-17x1", 1_000_000),
     "learning-mamujoco-Humanoid-17x1-mappo": _locomotion("mappo", "Humanoid-17x1", 1_000_000),
     **_MATRL,
+    "learning-pong-matrl": Record(
+        "matrl on atari/pong, paper/matrl/pong, 0.6 M steps, sampled actions against a random player",
+        60.0,
+        lambda work: pong.measure(work / "run", steps=600_000),
+    ),
     **_FIGURE,
 }
 
