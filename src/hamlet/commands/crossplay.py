@@ -1,0 +1,144 @@
+"""``hamlet crossplay``: runs against one another, who earns what, and who is good."""
+
+import json
+import sys
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from hamlet.commands.evaluate import check_seed
+from hamlet.commands.options import HELP, Command, Group
+from hamlet.errors import RequestError, RunError
+from hamlet.reports.crossplay import CrossPlay, play
+from hamlet.training.durable import one_line
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrossPlayOptions:
+    """Options of ``hamlet crossplay``.
+
+    Attributes:
+        episodes: Whole games of every cell.
+        seed: From which they are drawn; the first states are the same in all cells.
+        deterministic: Take the likeliest actions instead of sampling them.
+        best: Let every run's best policy play, of those evaluated while it trained, not its newest.
+        out: The directory for the picture and the numbers.
+        json: Print one JSON object.
+    """
+
+    episodes: int = 100
+    seed: int = 1
+    deterministic: bool = False
+    best: bool = False
+    out: Path = Path("crossplay")
+    json: bool = False
+
+
+COMMAND = Command(
+    "hamlet crossplay",
+    ("RUN…",),
+    (Group("crossplay", CrossPlayOptions, pairs=False),),
+    "Pit the policies of runs on one environment against one another. In each cell the first\n"
+    "agent acts by the row's run and all others by the column's, so that every pair meets with\n"
+    "either in the first seat. Prints what both sides earn, the Nash average and alpha-rank, and\n"
+    "writes crossplay.png and crossplay.json. RUN/best is the best policy of RUN.\n\n"
+    "example: hamlet crossplay runs/a runs/b runs/b/best --episodes 200 --out runs/crossplay",
+)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Play, print, draw and keep."""
+    if any(word in HELP for word in argv):
+        COMMAND.show_help()
+    words = [word.text for word in COMMAND.split(argv)[0]]
+    many = Command(COMMAND.usage, tuple(words), COMMAND.groups, COMMAND.description)
+    options = CrossPlayOptions(**many.parse(argv)[1].values["crossplay"])  # type: ignore[arg-type]
+    check_seed(options.seed)
+    if options.out.exists() and not options.out.is_dir():
+        raise RequestError(f"--out {options.out} is a file; the nearest is {options.out}.crossplay, a directory")
+    mode = "deterministic" if options.deterministic else "stochastic"
+    found = play(words, episodes=options.episodes, seed=options.seed, mode=mode, best=options.best)
+    document = found.document()
+    print(json.dumps(document) if options.json else told(found))
+    for line in found.remarks:
+        print(line, file=sys.stderr)
+    sys.stdout.flush()
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+        (options.out / "crossplay.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise RunError(f"{options.out} cannot be written: {one_line(error)}") from error
+    drawn = _drawn(found, options.out / "crossplay.png")
+    if not options.json:
+        print(f"wrote {options.out}/crossplay.json" + (" and crossplay.png" if drawn else ""))
+    return 0
+
+
+def _drawn(found: CrossPlay, path: Path) -> bool:
+    if find_spec("matplotlib") is None:
+        warnings.warn('there is no picture: it needs matplotlib, pip install "hamlet[plots]"', stacklevel=2)
+        return False
+    from hamlet.reports.crossplay_picture import draw
+
+    draw(found, path)
+    return True
+
+
+def told(found: CrossPlay) -> str:
+    """The matrices and the rankings as lines."""
+    rest = found.agents[1] if len(found.agents) == 2 else "each of the others"
+    how = "sampled" if found.mode == "stochastic" else "likeliest"
+    lines = [
+        f"{found.environment}: {found.episodes} games a cell, {how} actions, seed {found.seed}; mean ± standard error",
+        f"row: the run that acts for {found.agents[0]}; column: the run that acts for "
+        f"{found.agents[1] if len(found.agents) == 2 else 'all others'}",
+        "",
+        *_table(f"{found.agents[0]} earns", found, found.first, found.first_error),
+    ]
+    if found.opposed:
+        lines += ["", f"{rest} loses what {found.agents[0]} earns"]
+    elif found.alike:
+        lines += ["", "all agents earn the same: who is better than whom is not asked here, only who fits whom"]
+    else:
+        lines += ["", *_table(f"{rest} earns", found, found.others, found.others_error)]
+    average, rank = found.nash_average, found.alpha_rank
+    heads = ["run", "Nash average", "skill", "alpha-rank"]
+    rows = [
+        [player.label, f"{weight:.3f}", f"{skill:.3g}", f"{mass:.3f}"]
+        for player, weight, skill, mass in zip(
+            found.players, average.mixture, average.skills + 0.0, rank.masses, strict=True
+        )
+    ]
+    return "\n".join(
+        [
+            *lines,
+            "",
+            *_columns([heads, *rows]),
+            "Nash average and skill: of what each earns more than the other, over both seatings",
+            f"alpha-rank: of what each earns from the other, in units of their span (alpha 100, population 50); "
+            f"regrets {average.regret:.1e} and {rank.regret:.1e}",
+        ]
+    )
+
+
+def _table(title: str, found: CrossPlay, means: np.ndarray, errors: np.ndarray) -> list[str]:
+    labels = [player.label for player in found.players]
+    cells = [
+        [f"{mean + 0.0:.2f} ± {error:.2f}" for mean, error in zip(*row, strict=True)]
+        for row in zip(means, errors, strict=True)
+    ]
+    return _columns([[title, *labels], *([label, *row] for label, row in zip(labels, cells, strict=True))])
+
+
+def _columns(rows: list[list[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            [row[0].ljust(widths[0]), *(text.rjust(width) for text, width in zip(row[1:], widths[1:], strict=True))]
+        )
+        for row in rows
+    ]

@@ -1,0 +1,273 @@
+"""Runs against one another: what every pair earns, and who is good where the good beat one another in circles.
+
+In cell (i, j) the first agent acts by run i's policy for it, and all others by run j's policies for them. So every pair
+meets twice, each time with the other in the first seat. From
+
+    fᵢⱼ   what the first agent earns in a game of cell (i, j), on average
+    oᵢⱼ   what each of the others earns there
+
+come what i earns from j over both seatings, Mᵢⱼ = (fᵢⱼ + oⱼᵢ) / 2, and what it earns more than j, Dᵢⱼ = Mᵢⱼ − Mⱼᵢ. D is
+antisymmetric whatever the game is, and has a Nash average; α-rank ranks by M, with its span as the unit.
+"""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from hamlet.envs.host import AnyEnvironment
+from hamlet.errors import RequestError, require
+from hamlet.games.ranking import AlphaRank, NashAverage, alpha_rank, nash_average
+from hamlet.training import configuration
+from hamlet.training.best import current
+from hamlet.training.directory import RunDirectory
+from hamlet.training.episodes import Mode
+from hamlet.training.learning import roster_of
+from hamlet.training.run import Run
+from hamlet.training.seats import Team, seated, shapes
+from hamlet.training.venue import venue
+
+# Of how an environment is run, not of what is played.
+_MANNERS = {"copies", "processes", "timeout", "on_failure", "state"}
+
+
+@dataclass(frozen=True)
+class Player:
+    """A policy that takes part.
+
+    Attributes:
+        label: Short, and no other's.
+        path: Of its run.
+        step: Environment steps that it was trained for.
+        best: Whether it is the best of the run, not its newest.
+        team: Its agents' policies.
+    """
+
+    label: str
+    path: str
+    step: int
+    best: bool
+    team: Team
+
+
+@dataclass(frozen=True)
+class CrossPlay:
+    """What every pair earned.
+
+    Attributes:
+        players: In the order of rows and columns.
+        environment: Its name.
+        agents: Its agents' names; the first is the row's.
+        episodes: Games of each cell; all cells have the same first states.
+        seed: From which they were drawn.
+        mode: Whether actions were sampled, or the likeliest.
+        first: fᵢⱼ, ``[k, k]``.
+        others: oᵢⱼ, the mean over the other agents.
+        first_error: Standard errors of fᵢⱼ; 0 for one game.
+        others_error: Of oᵢⱼ.
+        remarks: What came up.
+    """
+
+    players: tuple[Player, ...]
+    environment: str
+    agents: tuple[str, ...]
+    episodes: int
+    seed: int
+    mode: Mode
+    first: np.ndarray
+    others: np.ndarray
+    first_error: np.ndarray
+    others_error: np.ndarray
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def opposed(self) -> bool:
+        """Whether in every cell the one side lost what the other won."""
+        return len(self.agents) == 2 and bool(np.allclose(self.first, -self.others, atol=1e-6))
+
+    @property
+    def alike(self) -> bool:
+        """Whether in every cell both sides earned the same."""
+        return bool(np.allclose(self.first, self.others, atol=1e-6))
+
+    @property
+    def earned(self) -> np.ndarray:
+        """M, what the row earns from the column over both seatings."""
+        return (self.first + self.others.T) / 2
+
+    @property
+    def difference(self) -> np.ndarray:
+        """D, what the row earns more than the column over both seatings."""
+        return self.earned - self.earned.T
+
+    @cached_property
+    def nash_average(self) -> NashAverage:
+        """Of D."""
+        return nash_average(self.difference)
+
+    @cached_property
+    def alpha_rank(self) -> AlphaRank:
+        """Of M in units of its span, for one population that meets itself."""
+        span = float(np.ptp(self.earned)) or 1.0
+        found = alpha_rank(self.earned / span)
+        return dataclasses.replace(found, values=found.values * span, regret=found.regret * span)
+
+    def document(self) -> dict[str, Any]:
+        """Everything, as JSON."""
+        average, rank = self.nash_average, self.alpha_rank
+        names = ("first", "others", "first_error", "others_error", "earned", "difference")
+        return {
+            "environment": self.environment,
+            "agents": list(self.agents),
+            "episodes": self.episodes,
+            "seed": self.seed,
+            "mode": self.mode,
+            "runs": [{k: v for k, v in vars(player).items() if k != "team"} for player in self.players],
+            **{name: getattr(self, name).tolist() for name in names},
+            "nash_average": _listed(average),
+            "alpha_rank": _listed(rank),
+            "remarks": list(self.remarks),
+        }
+
+
+def play(
+    runs: Sequence[str | Path],
+    *,
+    episodes: int = 100,
+    seed: int = 1,
+    mode: Mode = "stochastic",
+    best: bool = False,
+) -> CrossPlay:
+    """Pit the policies of runs against one another.
+
+    Args:
+        runs: Directories of at least two runs on one environment; ``RUN/best`` is the best policy of RUN.
+        episodes: Whole games of each cell.
+        seed: From which they are drawn.
+        mode: "stochastic" for actions as the policies draw them, "deterministic" for the likeliest.
+        best: The best policy of every run.
+
+    Raises:
+        RequestError: Unless there are two runs at least, each once, that play the same game of several agents.
+        RunError: If a run has no good checkpoint, or the environment fails.
+    """
+    require(
+        len(runs) > 1,
+        "cross-play takes at least two runs: hamlet crossplay RUN RUN…; the nearest for one is hamlet evaluate RUN",
+    )
+    require(episodes >= 1, f"--episodes must be at least 1, not {episodes}")
+    asked = [_asked(Path(run), best) for run in runs]
+    twice = [
+        str(path) for (path, _), count in Counter((run.path.resolve(), b) for run, b in asked).items() if count > 1
+    ]
+    require(not twice, f"{', '.join(twice)} is named twice: a run meets itself anyway, in the diagonal")
+    env = _one_environment([run for run, _ in asked])
+    players = _players(asked, env)
+    own, lost, remarks = _matrix(env, players, episodes, seed, mode)
+    return CrossPlay(
+        tuple(players),
+        asked[0][0].directory.config()["environment_name"],
+        players[0].team.roster.names,
+        episodes,
+        seed,
+        mode,
+        *(table[..., side] for table in (own, lost) for side in (0, 1)),
+        remarks=tuple(remarks),
+    )
+
+
+def _asked(path: Path, best: bool) -> tuple[Run, bool]:
+    """The run, and whether its best policy is meant."""
+    if path.name == "best" and (path.parent / "config.json").exists():
+        path, best = path.parent, True
+    run = Run(RunDirectory.open(path).path)
+    require(
+        not best or current(run.directory) is not None,
+        f"{path} has no best policy: nothing was evaluated while it trained; the nearest is its newest, without best",
+    )
+    return run, best
+
+
+def _one_environment(runs: Sequence[Run]) -> AnyEnvironment:
+    """What all of them play.
+
+    Raises:
+        RequestError: With the first difference.
+    """
+    first = runs[0].environment
+    for run in runs[1:]:
+        other = run.environment
+        difference = _difference(configuration.encode(first), configuration.encode(other))
+        if difference is not None:
+            where, mine, theirs = difference
+            names = [one.directory.config()["environment_name"] for one in (runs[0], run)]
+            what = (
+                f"{names[0]} and {names[1]}" if names[0] != names[1] else f"{names[0]} with {where} {mine} and {theirs}"
+            )
+            raise RequestError(f"{runs[0].path} and {run.path} play different games: {what}; name runs of one")
+    agents = sum(len(group.names) for group in first.groups)
+    require(agents > 1, f"{runs[0].path} has a single agent, who meets nobody; the nearest is hamlet evaluate")
+    return first
+
+
+def _difference(one: Any, other: Any, where: str = "") -> tuple[str, Any, Any] | None:
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in [key for key in one | other if key not in _MANNERS]:
+            found = _difference(one.get(key), other.get(key), f"{where}.{key}" if where else key)
+            if found is not None:
+                return found
+        return None
+    return None if one == other else (where, one, other)
+
+
+def _players(asked: Sequence[tuple[Run, bool]], env: AnyEnvironment) -> list[Player]:
+    plain = [run.path.name + (" (best)" if best else "") for run, best in asked]
+    found = []
+    for (run, best), name in zip(asked, plain, strict=True):
+        algorithm = run.algorithm
+        actors, step = run.actors(best=best)
+        label = name if plain.count(name) == 1 else f"{run.path}" + (" (best)" if best else "")
+        found.append(Player(label, str(run.path), step, best, Team(roster_of(algorithm, env), actors, algorithm.body)))
+    return found
+
+
+def _matrix(
+    env: AnyEnvironment, players: Sequence[Player], episodes: int, seed: int, mode: Mode
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Means and standard errors of both sides in every cell, ``[k, k, 2]``; one program for pairs of equal shapes."""
+    count, agents = len(players), len(players[0].team.roster.names)
+    means, errors, remarks = np.zeros((count, count, 2)), np.zeros((count, count, 2)), []
+    kinds: dict[Any, list[tuple[int, int]]] = {}
+    for i, j in np.ndindex(count, count):
+        kinds.setdefault((shapes(players[i].team), shapes(players[j].team)), []).append((i, j))
+    chosen = (True, *(False,) * (agents - 1))
+    for cells in kinds.values():
+        teams = [seated(players[i].team, players[j].team, chosen) for i, j in cells]
+        like = teams[0]
+        device = jax.devices()[0]
+        trials = venue(env).trials(like.roster, like.actors, like.body, episodes, seed, mode, device)
+        try:
+            for (i, j), team in zip(cells, teams, strict=True):
+                played = trials.play(team.actors, seed, episodes)
+                assert played is not None
+                own = played[0].astype(np.float64)
+                sides = np.stack([own[:, 0], own[:, 1:].mean(1)], axis=1)
+                means[i, j] = sides.mean(0)
+                errors[i, j] = sides.std(0, ddof=1) / np.sqrt(episodes) if episodes > 1 else 0.0
+                remarks += [f"{players[i].label} against {players[j].label}: {line}" for line in trials.remarks()]
+        finally:
+            trials.close()
+    return means, errors, remarks
+
+
+def _listed(found: AlphaRank | NashAverage) -> dict[str, Any]:
+    return {
+        name: value.tolist() if isinstance(value, np.ndarray) else value
+        for name, value in dataclasses.asdict(found).items()
+    }

@@ -1,0 +1,212 @@
+"""Runs against one another: who sits where, what is counted, and who is good where the good beat one another."""
+
+import json
+from types import SimpleNamespace
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import hamlet
+import hostgames
+from hamlet.cli import main
+from hamlet.envs.matrix import Matrix, tabulate
+from hamlet.errors import RequestError
+from hamlet.networks.heads import Actor
+from hamlet.networks.torso import Body
+from hamlet.reports import crossplay
+from hamlet.reports.crossplay import play
+from hamlet.roster import Group, Roster
+from hamlet.spaces import Box, Discrete
+from hamlet.training import best, checkpoint, configuration
+from hamlet.training.directory import RunDirectory
+from hamlet.training.run import Run
+from hamlet.training.seats import Seated, Team
+from hamlet.training.venue import venue
+
+ROCK = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]])
+SMALL = {"hidden": (8,), "copies": 2, "steps_per_rollout": 4}
+
+
+def choosing(actors, choices):
+    """The same actors, but each unit of the first group all but always makes its choice."""
+    bias = 50.0 * jax.nn.one_hot(jnp.array(choices), actors[0].head.bias.shape[-1])
+    return (eqx.tree_at(lambda actor: actor.head.bias, actors[0], bias), *actors[1:])
+
+
+def written(path, algorithm, env, training=None, choices=None, name="rock"):
+    """A run that was never trained; its best policy always chooses 0, if it was to choose anything."""
+    if choices is not None:
+        training = made(training, choices)
+    declared = {"algorithm": configuration.encode(algorithm), "environment": configuration.encode(env)}
+    labels = {"steps": 8, "seed": 3, "algorithm_name": "ippo", "environment_name": name, "preset": None}
+    run = RunDirectory.create(path, declared | labels)
+    if training is not None:
+        checkpoint.save(run.checkpoints, training, step=8)
+        if choices is not None:
+            best.save(run, choosing(training.learner.team.actors, [0] * len(choices)), 4, -1.0)
+
+
+def made(training, choices):
+    """The same state, with actors that choose so."""
+    actors = choosing(training.learner.team.actors, choices)
+    return eqx.tree_at(lambda state: state.learner.team.actors, training, actors)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """One that always plays rock, one paper, one scissors, one that shares its parameters; others by themselves."""
+    root, env = tmp_path_factory.mktemp("runs"), Matrix(tabulate([ROCK, -ROCK]), 1)
+    plain, shared = hamlet.algorithms.ippo(**SMALL), hamlet.algorithms.ippo(sharing="group", **SMALL)
+    begun = venue(env).begin(plain)(3)
+    for name, choices in (("rock", (0, 0)), ("paper", (1, 1)), ("scissors", (2, 2)), ("unlike", (2, 1))):
+        written(root / name, plain, env, begun, choices)
+    written(root / "fresh", plain, env, begun)
+    written(root / "longer", plain, Matrix(env.payoffs, 2))
+    written(root / "pennies", plain, hamlet.envs.make("matrix/matching_pennies"), name="matrix/matching_pennies")
+    for name, copies, choices in (("host", None, (0, 0)), ("other-host", 3, (1, 1))):
+        declared = hostgames.OnHost(env, copies=copies)
+        written(root / name, plain, declared)
+        best.save(RunDirectory.open(root / name), made(begun, choices).learner.team.actors, 4, -1.0)
+    written(root / "shared", shared, env)
+    one = jax.tree.map(lambda leaf: leaf[:1], made(begun, (1, 1)).learner.team.actors)
+    best.save(RunDirectory.open(root / "shared"), one, 4, -1.0)
+    return root
+
+
+def test_rock_paper_and_scissors_go_round_and_none_is_better(runs):
+    found = play([runs / "rock", runs / "paper", runs / "scissors"], episodes=3)
+    np.testing.assert_array_equal(found.first, ROCK)
+    np.testing.assert_array_equal(found.others, -ROCK)
+    np.testing.assert_array_equal(found.difference, 2 * ROCK)
+    assert not found.first_error.any() and found.opposed and not found.alike
+    np.testing.assert_allclose(found.nash_average.mixture, 1 / 3, atol=1e-9)
+    np.testing.assert_allclose(found.nash_average.skills, 0.0, atol=1e-9)
+    np.testing.assert_allclose(found.alpha_rank.masses, 1 / 3, atol=1e-9)
+    assert [player.label for player in found.players] == ["rock", "paper", "scissors"]
+
+
+def test_each_seat_is_taken_by_the_policy_that_its_run_trained_for_it(runs):
+    found = play([runs / "unlike", runs / "shared" / "best"], episodes=2)
+    choices = np.array([[2, 1], [1, 1]])  # by run and seat; those of a shared policy are alike
+    expected = [[ROCK[choices[row, 0], choices[column, 1]] for column in range(2)] for row in range(2)]
+    np.testing.assert_array_equal(found.first, expected)
+    # In the first seat scissors cut the other's paper; in the second its own paper meets paper.
+    np.testing.assert_array_equal(found.earned, [[0.0, 0.5], [-0.5, 0.0]])
+
+
+def test_of_three_agents_the_row_has_the_first_seat_and_the_column_the_others(monkeypatch):
+    roster = Roster(
+        (Group(("a", "b"), Box(0.0, 1.0, (1,)), Discrete(2)), Group(("c",), Box(0.0, 1.0, (2,)), Discrete(2)))
+    )
+
+    class Trials:
+        """Games in which every agent earns its number of weight, twice that in the second game."""
+
+        def play(self, actors, seed, count):
+            own = np.concatenate([np.where(one.chosen, one.one, one.other) for one in actors])
+            return np.outer(np.arange(1, count + 1), own), np.ones(count, int)
+
+        def remarks(self):
+            return ["a copy fell"]
+
+        def close(self):
+            closed.append(self)
+
+    closed, opened = [], []
+    place = SimpleNamespace(trials=lambda *asked: opened.append(asked) or Trials())
+    monkeypatch.setattr(crossplay, "venue", lambda env: place)
+    teams = [Team(roster, (jnp.array([1.0, 2.0]), jnp.array([6.0])), Body()), None]
+    teams[1] = Team(roster, (jnp.array([10.0, 20.0]), jnp.array([60.0])), Body())
+    players = [crossplay.Player(name, name, 0, False, team) for name, team in zip("xy", teams, strict=True)]
+    means, errors, remarks = crossplay._matrix(Matrix(tabulate([ROCK, -ROCK]), 1), players, 2, 7, "stochastic")
+    np.testing.assert_allclose(means[..., 0], 1.5 * np.array([[1, 1], [10, 10]]))
+    np.testing.assert_allclose(means[..., 1], 1.5 * np.array([[4, 40], [4, 40]]))
+    np.testing.assert_allclose(errors, means / 3)  # of 1 and 2 times a number: √½ / √2 of it
+    assert len(opened) == len(closed) == 1 and remarks[1] == "x against y: a copy fell"
+
+
+def test_a_run_against_itself_earns_what_it_is_evaluated_at(runs):
+    found = play([runs / "fresh", runs / "paper"], episodes=40, seed=5)
+    alone = Run(runs / "fresh").evaluate(40, 5, "stochastic").agent_returns
+    np.testing.assert_allclose([found.first[0, 0], found.others[0, 0]], alone.mean(0))
+    error = alone.std(0, ddof=1) / np.sqrt(40)
+    np.testing.assert_allclose([found.first_error[0, 0], found.others_error[0, 0]], error)
+    assert error[0] > 0.05
+    again = play([runs / "fresh", runs / "paper"], episodes=40, seed=5)
+    np.testing.assert_array_equal(found.first, again.first)
+
+
+def test_environments_of_python_objects_are_played_as_well(runs):
+    found = play([runs / "host", runs / "other-host"], episodes=3, best=True)
+    np.testing.assert_array_equal(found.first, ROCK[:2, :2])
+    assert not any(copies.closed == 0 for copies in hostgames.OPEN)
+
+
+@pytest.mark.parametrize("widths", [(5, 3), (5, 0)])
+def test_pairs_of_unlike_networks_keep_their_memories_apart(widths):
+    sight, choice, rows = Box(-1.0, 1.0, (2,)), Discrete(4), 6
+    pair = []
+    for number, width in enumerate(widths):
+        actor = Actor.create(jax.random.key(number), sight, choice, Body(hidden=(8,), memory=width))
+        pair.append(eqx.tree_at(lambda one: one.head.weight, actor, 100 * actor.head.weight))
+    random = np.random.default_rng(0)
+    observation, memory = random.normal(size=(rows, 1, 2)), random.normal(size=(rows, sum(widths)))
+    start, noise = np.arange(rows)[:, None] == 2, random.gumbel(size=(rows, 1, 4))
+    arrays = [jnp.asarray(array, jnp.float32) for array in (observation, memory, noise)]
+    observation, memory, noise = arrays
+    parts = [memory[:, : widths[0]], memory[:, widths[0] :] if widths[1] else None]
+    alone = [eqx.filter_jit(one)(observation, part, start) for one, part in zip(pair, parts, strict=True)]
+    for chosen in (True, False):
+        policy, after = eqx.filter_jit(Seated(*pair, jnp.asarray(chosen), widths))(observation, memory, start)
+        own, other = alone if chosen else alone[::-1]
+        np.testing.assert_array_equal(policy.sample(noise), own[0].sample(noise))
+        np.testing.assert_array_equal(policy.mode(), own[0].mode())
+        assert not np.array_equal(policy.mode(), other[0].mode())
+        kept = [later for _, later in alone if later is not None]
+        np.testing.assert_allclose(after, np.concatenate(kept, axis=-1), atol=1e-6)
+
+
+def test_the_command_prints_keeps_and_draws(runs, tmp_path, capsys):
+    names = [str(runs / name) for name in ("paper", "scissors", "paper/best")]
+    assert main(["crossplay", *names, "--episodes", "2", "--out", str(tmp_path / "x")]) == 0
+    said = capsys.readouterr().out
+    assert "paper (best)" in said and "1.00 ± 0.00" in said and "agent_1 loses what agent_0 earns" in said
+    kept = json.loads((tmp_path / "x" / "crossplay.json").read_text())
+    assert kept["first"] == [[0, -1, 1], [1, 0, -1], [-1, 1, 0]]  # the best of any always plays rock
+    assert [(run["label"], run["step"]) for run in kept["runs"]] == [("paper", 0), ("scissors", 0), ("paper (best)", 4)]
+    assert (tmp_path / "x" / "crossplay.png").read_bytes()[:4] == b"\x89PNG"
+    words = ["--episodes", "2", "--best", "--deterministic", "--json", "--out", str(tmp_path / "y")]
+    assert main(["crossplay", *names[:2], *words]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["first"] == [[0, 0], [0, 0]] and told["mode"] == "deterministic" and told["episodes"] == 2
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ([], "at least two runs"),
+        (["rock"], "the nearest for one is hamlet evaluate RUN"),
+        (["rock", "gone"], "gone"),
+        (["rock", "paper", "rock"], "rock is named twice"),
+        (["rock", "pennies"], "different games: rock and matrix/matching_pennies"),
+        (["rock", "longer"], "rock with rounds 1 and 2"),
+        (["rock", "fresh/best"], "no best policy: nothing was evaluated"),
+        (["rock", "paper", "--episodes", "0"], "--episodes must be at least 1, not 0"),
+        (["rock", "paper", "--episode", "5"], "--episodes"),
+        (["rock", "paper", "--seed", "-1"], "--seed must lie between"),
+    ],
+)
+def test_a_wrong_request_is_one_line_before_any_game(names, said, runs, monkeypatch, capsys):
+    monkeypatch.chdir(runs)
+    assert main(["crossplay", *names]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and said in err
+    assert not (runs / "crossplay").exists()
+
+
+def test_python_refuses_likewise(runs):
+    with pytest.raises(RequestError, match="at least two runs"):
+        play([runs / "rock"])
