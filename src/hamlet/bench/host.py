@@ -118,6 +118,16 @@ def half_cheetah_replayed() -> dict[str, Any]:
     }
 
 
+def pong(**changes: Any) -> dict[str, Any]:
+    """Independent learners on two-player Pong with the paper's settings, and the same on screens of half the side."""
+
+    def measured(size: int) -> dict[str, Any]:
+        env = make("atari/pong", size=size)
+        return measure(presets.find("paper/matrl/pong", "il", env)(**changes), env, iterations=3, warm=1)
+
+    return {"84": measured(84), "42": measured(42)}
+
+
 def measure_all() -> dict[str, Any]:
     """All."""
     return {"mpe2": mpe2(), "mamujoco": half_cheetah(), "mamujoco replayed": half_cheetah_replayed()}

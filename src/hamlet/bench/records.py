@@ -168,6 +168,11 @@ RECORDS: dict[str, Record] = {
         0.7,
         lambda work: host.mpe2(),
     ),
+    "speed-pong": Record(
+        "independent learners on two-player Pong, the settings of MATRL's table 6, screens of 84 and of 42",
+        2.0,
+        lambda work: host.pong(),
+    ),
     "speed-mamujoco-training": Record(
         "HAPPO on HalfCheetah-2x3, 64 copies, the paper's settings", 0.7, lambda work: host.half_cheetah()
     ),
