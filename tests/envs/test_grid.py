@@ -57,7 +57,7 @@ def finished(name, told):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_whole_episodes_are_those_of_ma_gym(kept, name):
+def test_whole_episodes_are_those_of_ma_gym_and_the_first_earns_the_optimum(kept, name):
     told, env = kept[name], made(name)
     state, view, outcome = replayed(env, told["moves"], told["fresh"])
     np.testing.assert_array_equal(state.position, told["position"])
@@ -78,6 +78,12 @@ def test_whole_episodes_are_those_of_ma_gym(kept, name):
         # ma-gym calls everybody done when the time is up.
         np.testing.assert_array_equal(view.alive, ~home(name, told))
         np.testing.assert_array_equal(told["done"], ~view.alive | outcome.truncated[:, None])
+    # The first episode is the best plan.
+    (length, *_) = np.flatnonzero(over) + 1
+    assert told["moves"][:length].tolist() == [list(map(int, word)) for word in ma_gym.PLANS[name].split()]
+    assert (
+        float(outcome.reward[:length].sum()) == pytest.approx(BEST[name], abs=1e-4) and outcome.terminated[length - 1]
+    )
 
 
 def test_cells_seen_as_numbers_are_those_that_ma_gym_keeps(kept):
@@ -91,18 +97,7 @@ def test_cells_seen_as_numbers_are_those_that_ma_gym_keeps(kept):
             np.testing.assert_allclose(seen[:2] * 100, told["seen"][step, agent, :2], atol=1e-4)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_best_plan_earns_the_known_optimum_and_ends_the_episode(name):
-    moves = np.array([[int(move) for move in word] for word in ma_gym.PLANS[name].split()])
-    fresh = np.arange(len(moves)) == 0
-    _, view, outcome = replayed(made(name), moves, fresh)
-    assert float(outcome.reward.sum()) == pytest.approx(BEST[name], abs=1e-4)
-    assert outcome.terminated.tolist() == [False] * (len(moves) - 1) + [True] and not outcome.truncated.any()
-    if name in ma_gym.SWITCH:
-        assert not view.alive[-1].any() and (np.diff(view.alive.sum(-1)) <= 0).all()
-
-
-@pytest.mark.parametrize("agents", [2, 3, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("agents", [2, *(pytest.param(count, marks=pytest.mark.slow) for count in (3, 4))])
 def test_no_play_of_switch_earns_more_than_the_plan(agents):
     """By value iteration over all places of the agents and all joint moves."""
     env = make("grid/switch", agents=agents)

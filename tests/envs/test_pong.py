@@ -2,7 +2,6 @@
 
 import importlib.util
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +40,7 @@ def test_four_frames_are_a_step_and_four_screens_are_seen():
     seen, _ = own.reset(seed=seed)
     game, frame = theirs(seed)
     screens = [slowly(frame)] * 4
-    for _ in range(36):
+    for _ in range(24):
         for seat, name in enumerate(own.agents):
             assert seen[name].dtype == np.uint8 and seen[name].shape == (84, 84, 5)
             # Whole numbers from means: never off by more than a half.
@@ -57,54 +56,54 @@ def test_four_frames_are_a_step_and_four_screens_are_seen():
         screens.append(slowly(np.maximum(*frames[-2:])))
         seen, rewards, ends, cuts, _ = own.step(actions)
         assert rewards == paid and not any(ends.values()) and not any(cuts.values())
-    assert len({screen.tobytes() for screen in screens}) > 25
+    assert len({screen.tobytes() for screen in screens}) > 16
 
 
 @needs
 def test_a_game_is_over_at_21_points():
-    """Both fire and stand still: points come quickly."""
-    own = pong.parallel_env(size=8, skip=7, noops=0)
+    """Both fire and stand still: points come quickly, and the last one with the last step that there is."""
+    own = pong.parallel_env(size=8, skip=7, noops=0, max_steps=417)
     own.reset(seed=1)
     points, steps = np.zeros(2), 0
-    while own.agents and steps < 1000:
+    while own.agents:
         _, rewards, ends, cuts, _ = own.step(dict.fromkeys(own.agents, 1))
         points, steps = points + [reward > 0 for reward in rewards.values()], steps + 1
-    assert all(ends.values()) and not any(cuts.values()) and sorted(points) == [0, 21]
+    assert all(ends.values()) and not any(cuts.values()) and sorted(points) == [0, 21] and steps == 417
 
 
 @needs
 def test_a_game_of_the_same_seed_is_the_same_and_another_idles_for_another_time():
-    def shown(seed, **options):
-        env = pong.parallel_env(size=36, **options)
+    def shown(env, seed):
         first = env.reset(seed=seed)[0]["first_0"]
-        later = [env.step({"first_0": 1, "second_0": 2})[0]["second_0"] for _ in range(6)]
+        later = [env.step({"first_0": 1, "second_0": 2})[0]["second_0"] for _ in range(3)]
         return np.stack([first, *later])
 
-    assert np.array_equal(shown(3), shown(3))
+    env = pong.parallel_env(size=36)
+    found = [shown(env, seed) for seed in (3, 5, 3)]
     idle = [np.random.default_rng(seed).integers(31) for seed in (3, 5)]
-    assert idle[0] != idle[1] and not np.array_equal(shown(3), shown(5))
-    assert np.array_equal(shown(3, noops=0), shown(5, noops=0))
+    assert np.array_equal(found[0], found[2])
+    assert idle[0] != idle[1] and not np.array_equal(found[0], found[1])
+    env = pong.parallel_env(size=36, noops=0)
+    assert np.array_equal(shown(env, 3), shown(env, 5))
 
 
 @needs
 def test_copies_in_workers_play_the_same_games_without_jax_and_end_by_the_limit_of_time():
-    env = replace(make("atari/pong", size=36, stack=2, max_steps=3, processes=1), copies=2)
-    assert env.state_shape == (36, 36, 2) and env.groups[0].names == ("first_0", "second_0") and env.horizon == 3
-    own = [pong.parallel_env(size=36, stack=2, max_steps=3) for _ in range(2)]
-    copies = env.open(7, range(2))
+    env = make("atari/pong", size=36, stack=2, max_steps=3, processes=1)
+    assert env.state_shape == (36, 36, 2) and env.groups[0].names == ("first_0", "second_0")
+    own = pong.parallel_env(size=36, stack=2, max_steps=3)
+    copies = env.open(7, range(2, 3))
     try:
         pid = copies.workers[0].pid
-        view = copies.begin(np.zeros(2, np.int32))
-        seen = [one.reset(seed=seed_of(7, e, 0))[0] for e, one in enumerate(own)]
-        for step in range(3):
-            for e in range(2):
-                assert np.array_equal(view.observation[0][e], np.stack(list(seen[e].values())))
-                assert np.array_equal(view.state[e], own[e].state())
-            actions = np.full((2, 2), step + 1, np.int32)
-            copies.send((actions,))
-            came = copies.receive()
-            seen = [one.step(dict.fromkeys(one.agents, step + 1))[0] for one in own]
-            view = came.arrival
+        view = copies.begin(np.zeros(1, np.int32))
+        seen, _ = own.reset(seed=seed_of(7, 2, 0))
+        for step in range(4):
+            assert np.array_equal(view.observation[0][0], np.stack(list(seen.values())))
+            assert np.array_equal(view.state[0], own.state())
+            if step < 3:
+                copies.send((np.full((1, 2), step + 1, np.int32),))
+                came = copies.receive()
+                view, (seen, *_) = came.arrival, own.step(dict.fromkeys(own.agents, step + 1))
         assert came.outcome.truncated.all() and not came.outcome.terminated.any()
         assert "jax" not in Path(f"/proc/{pid}/maps").read_text()
     finally:
@@ -115,7 +114,7 @@ def test_copies_in_workers_play_the_same_games_without_jax_and_end_by_the_limit_
 def test_pettingzoos_own_test_passes():
     from pettingzoo.test import parallel_api_test
 
-    parallel_api_test(pong.parallel_env(size=36, max_steps=20), num_cycles=50)
+    parallel_api_test(pong.parallel_env(size=36, max_steps=20), num_cycles=25)
 
 
 @pytest.mark.parametrize(
