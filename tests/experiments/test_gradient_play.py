@@ -29,12 +29,17 @@ REPRODUCED = {
 }
 
 
-@pytest.fixture(scope="module")
-def found():
-    """The whole table, by a process of its own: the tests' programs are not optimised, and it has much to compute."""
-    words = [sys.executable, "-m", "hamlet.cli", "games", "table1", "--json"]
+def table(*words):
+    """The table by a process of its own: the tests' programs are not optimised, and it has much to compute."""
+    words = [sys.executable, "-m", "hamlet.cli", "games", "table1", "--json", *words]
     done = subprocess.run(words, env=os.environ | {"XLA_FLAGS": ""}, capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def found():
+    """As it is by default."""
+    return table()
 
 
 def apart(row, others):
@@ -62,10 +67,10 @@ def test_every_row_is_that_of_an_independent_reproduction(found):
 
 @pytest.mark.slow
 def test_on_twenty_thousand_games_of_each_class_every_row_is_that_of_the_reproduction():
-    sections = {"": [row for rows in gradient_play.SECTIONS.values() for row in rows if row.name in REPRODUCED]}
-    for row in gradient_play.measure(20_000, 1, sections)["rows"]:
-        rate, steps = apart(row, REPRODUCED[row["name"]])
-        assert (rate <= 0.04).all() and (steps <= 0.12).all(), row["name"]
+    rows = {row["name"]: row for row in table("--games", "20000", "--seed", "1")["rows"]}
+    for name, others in REPRODUCED.items():
+        rate, steps = apart(rows[name], others)
+        assert (rate <= 0.04).all() and (steps <= 0.12).all(), name
 
 
 def test_at_equal_steps_most_of_the_gain_is_the_step_and_the_meta_game_hardly_binds(found):
