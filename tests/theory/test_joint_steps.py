@@ -28,9 +28,9 @@ GAMES = 1000
 def steps():
     """A thousand general-sum games of 2 or 3 agents, two discounts, a step of every length, and what it brings."""
     games = [random_game(seed, *sizes(seed), 0.5 if seed % 2 else 0.9, False) for seed in range(GAMES)]
-    current = [random_policies(seed, game) for seed, game in enumerate(games)]
-    far = [random_policies(GAMES + seed, game) for seed, game in enumerate(games)]
     draw = np.random.default_rng(0)
+    simplex = lambda game: tuple(draw.dirichlet(np.ones(count), game.states) for count in game.actions)  # noqa: E731
+    current, far = ([simplex(game) for game in games] for _ in range(2))
     predicted = [
         mixture(old, new, np.full(game.agents, 1 - 10 ** draw.uniform(-3, 0)))
         for game, old, new in zip(games, current, far, strict=True)
