@@ -8,9 +8,16 @@ import numpy as np
 import pytest
 
 from hamlet.errors import RequestError
-from hamlet.games import binary
+from hamlet.games import binary, search
 
 PENNIES = jnp.array([[[1.0, -1.0], [-1.0, 1.0]], [[-1.0, 1.0], [1.0, -1.0]]])
+# Two players mix and two are certain: without a pull to the start none of 256 starts finds it.
+HARD = [
+    [42, 88, 92, 81, 48, 77, 79, 16, 94, 66, 66, 80, 22, 24, 30, 73],
+    [68, 40, 22, 83, 80, 97, 7, 95, 98, 23, 6, 82, 96, 59, 68, 27],
+    [26, 12, 1, 63, 6, 48, 80, 46, 10, 54, 53, 50, 86, 82, 91, 48],
+    [23, 40, 67, 80, 72, 6, 83, 82, 99, 43, 94, 60, 50, 11, 93, 76],
+]
 MANY = jax.jit(jax.vmap(binary.equilibrium))
 
 
@@ -65,6 +72,18 @@ def solved(players, count, seed=0):
     assert mixed.any(), "none of these games had to be searched"
     for game, first, regret in list(zip(games[mixed], found.first[mixed], found.regret[mixed], strict=True))[:3]:
         assert regret_by_loop(game, np.asarray(first, float)) == pytest.approx(float(regret), abs=2e-7)
+
+
+def test_a_pull_to_the_start_finds_what_plain_steps_do_not():
+    payoffs = np.reshape(HARD, (4, 2, 2, 2, 2)).astype(np.float32) / 100
+    found = binary.equilibrium(payoffs)
+    assert found.regret < 1e-6
+    np.testing.assert_allclose(found.first, [0.8209, 0.9828, 0.0, 0.0], atol=1e-3)
+
+
+@pytest.mark.slow
+def test_so_does_it_in_the_search_for_any_numbers_of_actions():
+    assert search.search(np.reshape(HARD, (4, 2, 2, 2, 2)) / 100).regret < 1e-9
 
 
 def test_games_full_of_ties_are_solved():

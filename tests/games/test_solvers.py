@@ -127,6 +127,12 @@ def test_two_by_two_games_have_all_their_equilibria_in_closed_form(said):
             np.testing.assert_allclose(ours, theirs, atol=1e-9)
 
 
+def test_an_equilibrium_of_a_degenerate_game_is_listed_once():
+    # At the first actions each is indifferent: supports of one action and of two say the same.
+    found = solvers.support_enumeration([[[1, 0], [1, 2]], [[1, 1], [0, 2]]])
+    assert [np.concatenate(one.strategies).tolist() for one in found] == [[1, 0, 1, 0], [0, 1, 0, 1]]
+
+
 def test_games_of_several_actions_are_searched_by_one_program():
     games = np.random.default_rng(0).random((40, 3, 3, 2, 3))
     mixed = np.stack([game for game in games if not solvers.pure_equilibria(game)])
@@ -135,6 +141,10 @@ def test_games_of_several_actions_are_searched_by_one_program():
     assert regrets.max() < 1e-6
     one = [np.asarray(own[0], float) for own in strategies]
     assert regret_by_loop(mixed[0], one) == pytest.approx(0.0, abs=2e-6)
+    unit, constant = (np.reshape(own, (3, 1, 1, 1)) for own in ((2.0, 0.5, 8.0), (3.0, -7.0, 5.0)))
+    changed, _ = solvers.search_many(jnp.asarray(mixed * unit + constant))
+    for before, after in zip(strategies, changed, strict=True):
+        np.testing.assert_allclose(after, before, atol=1e-3)
 
 
 @pytest.mark.slow

@@ -29,12 +29,8 @@ def draw(found: CrossPlay, path: Path) -> Path:
     size = max(3.2, count * cell + 1.6)
     figure = blank_figure(size * len(sides) + 3.6, size + 0.9)
     panels = figure.subplots(1, len(sides) + 1, width_ratios=[size] * len(sides) + [3.0])
-    low, high = (float(end([values for _, values, _ in sides])) for end in (np.min, np.max))
-    # White is zero where some lose and some win; else the darkest earn the most.
-    limit = max(-low, high)
-    colours = ("RdBu", -limit, limit) if low < 0 < high else ("Blues", low, high if high > low else low + 1.0)
     for axes, (title, values, errors) in zip(panels[:-1], sides, strict=True):
-        image = axes.imshow(values, cmap=colours[0], vmin=colours[1], vmax=colours[2])
+        image = axes.imshow(values, **_colours(values))
         _dress(axes, found, title)
         if count <= _WRITTEN:
             _write(axes, values, errors, image)
@@ -62,6 +58,15 @@ def _sides(found: CrossPlay) -> list[tuple[str, np.ndarray, np.ndarray]]:
         return [("what every agent earns", *row[1:])]
     other = found.agents[1] if len(found.agents) == 2 else "each other agent"
     return [row, (f"what {other} earns", found.others, found.others_error)]
+
+
+def _colours(values: np.ndarray) -> dict[str, Any]:
+    """White is zero where some lose and some win; else the darkest earn the most."""
+    low, high = float(values.min()), float(values.max())
+    limit = max(-low, high)
+    if low < 0 < high:
+        return {"cmap": "RdBu", "vmin": -limit, "vmax": limit}
+    return {"cmap": "Blues", "vmin": low, "vmax": high if high > low else low + 1.0}
 
 
 def _dress(axes: Any, found: CrossPlay, title: str) -> None:
