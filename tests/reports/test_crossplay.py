@@ -1,6 +1,7 @@
 """Runs against one another: who sits where, what is counted, and who is good where the good beat one another."""
 
 import json
+import shutil
 from types import SimpleNamespace
 
 import equinox as eqx
@@ -126,6 +127,14 @@ def test_of_three_agents_the_row_has_the_first_seat_and_the_column_the_others(mo
     np.testing.assert_allclose(means[..., 1], 1.5 * np.array([[4, 40], [4, 40]]))
     np.testing.assert_allclose(errors, means / 3)  # of 1 and 2 times a number: √½ / √2 of it
     assert len(opened) == len(closed) == 1 and remarks[1] == "x against y: a copy fell"
+
+
+def test_a_directory_of_seeds_stands_for_all_of_them(runs, tmp_path):
+    for seed, name in ((2, "paper"), (10, "scissors")):
+        shutil.copytree(runs / name, tmp_path / "many" / f"seed-{seed}")
+    found = play([runs / "rock", tmp_path / "many"], episodes=3)
+    assert [player.label for player in found.players] == ["rock", "many/seed-2", "many/seed-10"]
+    np.testing.assert_array_equal(found.first, ROCK)
 
 
 def test_a_run_against_itself_earns_what_it_is_evaluated_at(runs):

@@ -45,7 +45,8 @@ COMMAND = Command(
     "Pit the policies of runs on one environment against one another. In each cell the first\n"
     "agent acts by the row's run and all others by the column's, so that every pair meets with\n"
     "either in the first seat. Prints what both sides earn, the Nash average and alpha-rank, and\n"
-    "writes crossplay.png and crossplay.json. RUN/best is the best policy of RUN.\n\n"
+    "writes crossplay.png and crossplay.json. RUN/best is the best policy of RUN;\n"
+    "a directory of several seeds stands for all of them.\n\n"
     "example: hamlet crossplay runs/a runs/b runs/b/best --episodes 200 --out runs/crossplay",
 )
 

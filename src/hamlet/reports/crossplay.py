@@ -147,7 +147,8 @@ def play(
     """Pit the policies of runs against one another.
 
     Args:
-        runs: Directories of at least two runs on one environment; ``RUN/best`` is the best policy of RUN.
+        runs: Directories of at least two runs on one environment, or of the seeds of one; ``RUN/best`` is the best
+            policy of RUN.
         episodes: Whole games of each cell.
         seed: From which they are drawn.
         mode: "stochastic" for actions as the policies draw them, "deterministic" for the likeliest.
@@ -157,12 +158,13 @@ def play(
         RequestError: Unless there are two runs at least, each once, that play the same game of several agents.
         RunError: If a run has no good checkpoint, or the environment fails.
     """
+    named = [path for run in runs for path in _seeds(Path(run))]
     require(
-        len(runs) > 1,
+        len(named) > 1,
         "cross-play takes at least two runs: hamlet crossplay RUN RUN…; the nearest for one is hamlet evaluate RUN",
     )
     require(episodes >= 1, f"--episodes must be at least 1, not {episodes}")
-    asked = [_asked(Path(run), best) for run in runs]
+    asked = [_asked(path, best) for path in named]
     twice = [
         str(path) for (path, _), count in Counter((run.path.resolve(), b) for run, b in asked).items() if count > 1
     ]
@@ -180,6 +182,12 @@ def play(
         *(table[..., side] for table in (own, lost) for side in (0, 1)),
         remarks=tuple(remarks),
     )
+
+
+def _seeds(path: Path) -> list[Path]:
+    """The runs in a directory of several seeds, by number; else the path itself."""
+    found = [] if (path / "config.json").exists() else [one.parent for one in path.glob("seed-*/config.json")]
+    return sorted(found, key=lambda one: (len(one.name), one.name)) or [path]
 
 
 def _asked(path: Path, best: bool) -> tuple[Run, bool]:
@@ -227,7 +235,7 @@ def _difference(one: Any, other: Any, where: str = "") -> tuple[str, Any, Any] |
 
 
 def _players(asked: Sequence[tuple[Run, bool]], env: AnyEnvironment) -> list[Player]:
-    plain = [run.path.name + (" (best)" if best else "") for run, best in asked]
+    plain = [_name(run.path) + (" (best)" if best else "") for run, best in asked]
     found = []
     for (run, best), name in zip(asked, plain, strict=True):
         algorithm = run.algorithm
@@ -235,6 +243,10 @@ def _players(asked: Sequence[tuple[Run, bool]], env: AnyEnvironment) -> list[Pla
         label = name if plain.count(name) == 1 else f"{run.path}" + (" (best)" if best else "")
         found.append(Player(label, str(run.path), step, best, Team(roster_of(algorithm, env), actors, algorithm.body)))
     return found
+
+
+def _name(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}" if path.name.startswith("seed-") else path.name
 
 
 def _matrix(
