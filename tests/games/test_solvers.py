@@ -189,6 +189,10 @@ def test_a_mediator_does_better_in_chicken_than_any_equilibrium():
     assert found.regret < 1e-12
     chosen = solvers.correlated(game, [[0, 0], [1, 0]])
     np.testing.assert_allclose(chosen.distribution, [[0, 0], [1, 0]], atol=1e-9)
+    # Advice to cooperate is not followed, whichever of the actions that is.
+    dilemma = np.array(oracles.bimatrices()["dilemma"])
+    for game, stable in ((dilemma, (1, 1)), (dilemma[:, ::-1, ::-1], (0, 0))):
+        assert solvers.correlated(game).distribution[stable] == pytest.approx(1.0)
 
 
 def test_advice_of_three_players_is_followed_and_no_equilibrium_earns_more():
