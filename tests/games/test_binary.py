@@ -53,7 +53,7 @@ def test_choice_values_and_regret_are_sums_over_profiles(players):
     assert jax.jit(binary.regret)(*given) == pytest.approx(regret_by_loop(payoffs, first), abs=1e-6)
 
 
-@pytest.mark.parametrize(("players", "count"), [(2, 1000), (3, 200), (8, 20)])
+@pytest.mark.parametrize(("players", "count"), [(2, 1000), (3, 200)])
 def test_random_games_are_solved(players, count):
     solved(players, count)
 

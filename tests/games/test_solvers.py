@@ -38,8 +38,9 @@ def agree_with_nashpy(said):
     """Everything of ours beside what nashpy said; how many equilibria were compared."""
     count = 0
     for name, game in oracles.bimatrices().items():
-        ours = [np.concatenate(found.strategies) for found in solvers.support_enumeration(game)]
-        assert all(found.regret < 1e-12 for found in solvers.support_enumeration(game))
+        listed = solvers.support_enumeration(game)
+        ours = [np.concatenate(found.strategies) for found in listed]
+        assert all(found.regret < 1e-12 for found in listed)
         theirs = [np.concatenate(pair) for pair in said["supports"][name]]
         for one in theirs:
             assert min(np.abs(one - other).max() for other in ours) < 1e-8, name

@@ -1,7 +1,7 @@
 """Runs against one another: who sits where, what is counted, and who is good where the good beat one another."""
 
+import dataclasses
 import json
-import shutil
 from types import SimpleNamespace
 
 import equinox as eqx
@@ -13,6 +13,7 @@ import pytest
 import hamlet
 import hostgames
 from hamlet.cli import main
+from hamlet.commands import crossplay as command
 from hamlet.envs.matrix import Matrix, tabulate
 from hamlet.errors import RequestError
 from hamlet.networks.heads import Actor
@@ -37,65 +38,68 @@ def choosing(actors, choices):
     return (eqx.tree_at(lambda actor: actor.head.bias, actors[0], bias), *actors[1:])
 
 
-def written(path, algorithm, env, training=None, choices=None, name="rock"):
-    """A run that was never trained; its best policy always chooses 0, if it was to choose anything."""
-    if choices is not None:
-        training = made(training, choices)
+def written(path, algorithm, env, training=None, *, actors=None, name="rock"):
+    """A run that was never trained: a checkpoint, or a best policy, or neither."""
     declared = {"algorithm": configuration.encode(algorithm), "environment": configuration.encode(env)}
     labels = {"steps": 8, "seed": 3, "algorithm_name": "ippo", "environment_name": name, "preset": None}
     run = RunDirectory.create(path, declared | labels)
     if training is not None:
         checkpoint.save(run.checkpoints, training, step=8)
-        if choices is not None:
-            best.save(run, choosing(training.learner.team.actors, [0] * len(choices)), 4, -1.0)
-
-
-def made(training, choices):
-    """The same state, with actors that choose so."""
-    actors = choosing(training.learner.team.actors, choices)
-    return eqx.tree_at(lambda state: state.learner.team.actors, training, actors)
+    if actors is not None:
+        best.save(run, actors, 4, -1.0)
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """One that always plays rock, one paper, one scissors, one that shares its parameters; others by themselves."""
+    """Those that always play rock, paper or scissors, one of either by seat, one that shares, one at random; others."""
     root, env = tmp_path_factory.mktemp("runs"), Matrix(tabulate([ROCK, -ROCK]), 1)
     plain, shared = hamlet.algorithms.ippo(**SMALL), hamlet.algorithms.ippo(sharing="group", **SMALL)
     begun = venue(env).begin(plain)(3)
-    for name, choices in (("rock", (0, 0)), ("paper", (1, 1)), ("scissors", (2, 2)), ("unlike", (2, 1))):
-        written(root / name, plain, env, begun, choices)
+    actors = begun.learner.team.actors
+    by = {"rock": (0, 0), "paper": (1, 1), "scissors": (2, 2), "unlike": (2, 1)}
+    for name, choices in by.items():
+        written(root / name, plain, env, actors=choosing(actors, choices))
+    written(root / "shared", shared, env, actors=jax.tree.map(lambda leaf: leaf[:1], choosing(actors, (1, 1))))
     written(root / "fresh", plain, env, begun)
     written(root / "longer", plain, Matrix(env.payoffs, 2))
     written(root / "pennies", plain, hamlet.envs.make("matrix/matching_pennies"), name="matrix/matching_pennies")
     for name, copies, choices in (("host", None, (0, 0)), ("other-host", 3, (1, 1))):
-        declared = hostgames.OnHost(env, copies=copies)
-        written(root / name, plain, declared)
-        best.save(RunDirectory.open(root / name), made(begun, choices).learner.team.actors, 4, -1.0)
-    written(root / "shared", shared, env)
-    one = jax.tree.map(lambda leaf: leaf[:1], made(begun, (1, 1)).learner.team.actors)
-    best.save(RunDirectory.open(root / "shared"), one, 4, -1.0)
+        written(root / name, plain, hostgames.OnHost(env, copies=copies), actors=choosing(actors, choices))
     return root
 
 
-def test_rock_paper_and_scissors_go_round_and_none_is_better(runs):
-    found = play([runs / "rock", runs / "paper", runs / "scissors"], episodes=3)
-    np.testing.assert_array_equal(found.first, ROCK)
-    np.testing.assert_array_equal(found.others, -ROCK)
-    np.testing.assert_array_equal(found.difference, 2 * ROCK)
-    assert not found.first_error.any() and found.opposed and not found.alike
-    np.testing.assert_allclose(found.nash_average.mixture, 1 / 3, atol=1e-9)
-    np.testing.assert_allclose(found.nash_average.skills, 0.0, atol=1e-9)
-    np.testing.assert_allclose(found.alpha_rank.masses, 1 / 3, atol=1e-9)
-    assert [player.label for player in found.players] == ["rock", "paper", "scissors"]
+@pytest.fixture(scope="module")
+def found(runs):
+    """The best policies of five, and the newest of one."""
+    names = ("rock", "paper", "scissors", "unlike", "shared")
+    return play([*(runs / name / "best" for name in names), runs / "fresh"], episodes=40, seed=5)
 
 
-def test_each_seat_is_taken_by_the_policy_that_its_run_trained_for_it(runs):
-    found = play([runs / "unlike", runs / "shared" / "best"], episodes=2)
+def part(found, rows):
+    """The same matrix, of some runs alone."""
+    pick = {name: getattr(found, name)[np.ix_(rows, rows)] for name in ("first", "others", "first_error")}
+    return dataclasses.replace(found, players=tuple(found.players[row] for row in rows), **pick)
+
+
+def test_rock_paper_and_scissors_go_round_and_none_is_better(found):
+    circle = part(found, [0, 1, 2])
+    np.testing.assert_array_equal(circle.first, ROCK)
+    np.testing.assert_array_equal(circle.others, -ROCK)
+    np.testing.assert_array_equal(circle.difference, 2 * ROCK)
+    assert not circle.first_error.any() and circle.opposed and not circle.alike
+    np.testing.assert_allclose(circle.nash_average.mixture, 1 / 3, atol=1e-9)
+    np.testing.assert_allclose(circle.nash_average.skills, 0.0, atol=1e-9)
+    np.testing.assert_allclose(circle.alpha_rank.masses, 1 / 3, atol=1e-9)
+    assert [player.label for player in circle.players] == ["rock (best)", "paper (best)", "scissors (best)"]
+
+
+def test_each_seat_is_taken_by_the_policy_that_its_run_trained_for_it(found):
+    pair = part(found, [3, 4])
     choices = np.array([[2, 1], [1, 1]])  # by run and seat; those of a shared policy are alike
     expected = [[ROCK[choices[row, 0], choices[column, 1]] for column in range(2)] for row in range(2)]
-    np.testing.assert_array_equal(found.first, expected)
+    np.testing.assert_array_equal(pair.first, expected)
     # In the first seat scissors cut the other's paper; in the second its own paper meets paper.
-    np.testing.assert_array_equal(found.earned, [[0.0, 0.5], [-0.5, 0.0]])
+    np.testing.assert_array_equal(pair.earned, [[0.0, 0.5], [-0.5, 0.0]])
 
 
 def test_of_three_agents_the_row_has_the_first_seat_and_the_column_the_others(monkeypatch):
@@ -129,23 +133,22 @@ def test_of_three_agents_the_row_has_the_first_seat_and_the_column_the_others(mo
     assert len(opened) == len(closed) == 1 and remarks[1] == "x against y: a copy fell"
 
 
-def test_a_directory_of_seeds_stands_for_all_of_them(runs, tmp_path):
-    for seed, name in ((2, "paper"), (10, "scissors")):
-        shutil.copytree(runs / name, tmp_path / "many" / f"seed-{seed}")
-    found = play([runs / "rock", tmp_path / "many"], episodes=3)
-    assert [player.label for player in found.players] == ["rock", "many/seed-2", "many/seed-10"]
-    np.testing.assert_array_equal(found.first, ROCK)
+def test_a_directory_of_seeds_stands_for_all_of_them(tmp_path):
+    for seed in (10, 2):
+        (tmp_path / "many" / f"seed-{seed}").mkdir(parents=True)
+        (tmp_path / "many" / f"seed-{seed}" / "config.json").touch()
+    listed = crossplay._seeds(tmp_path / "many")
+    assert [crossplay._name(path) for path in listed] == ["many/seed-2", "many/seed-10"]
+    assert crossplay._seeds(listed[0]) == [listed[0]]
 
 
-def test_a_run_against_itself_earns_what_it_is_evaluated_at(runs):
-    found = play([runs / "fresh", runs / "paper"], episodes=40, seed=5)
+def test_a_run_against_itself_earns_what_it_is_evaluated_at(runs, found):
     alone = Run(runs / "fresh").evaluate(40, 5, "stochastic").agent_returns
-    np.testing.assert_allclose([found.first[0, 0], found.others[0, 0]], alone.mean(0))
+    np.testing.assert_allclose([found.first[5, 5], found.others[5, 5]], alone.mean(0))
     error = alone.std(0, ddof=1) / np.sqrt(40)
-    np.testing.assert_allclose([found.first_error[0, 0], found.others_error[0, 0]], error)
+    np.testing.assert_allclose([found.first_error[5, 5], found.others_error[5, 5]], error)
     assert error[0] > 0.05
-    again = play([runs / "fresh", runs / "paper"], episodes=40, seed=5)
-    np.testing.assert_array_equal(found.first, again.first)
+    assert (found.players[5].label, found.players[5].step, found.players[5].best) == ("fresh", 0, False)
 
 
 def test_environments_of_python_objects_are_played_as_well(runs):
@@ -154,7 +157,7 @@ def test_environments_of_python_objects_are_played_as_well(runs):
     assert not any(copies.closed == 0 for copies in hostgames.OPEN)
 
 
-@pytest.mark.parametrize("widths", [(5, 3), (5, 0)])
+@pytest.mark.parametrize("widths", [(5, 3), pytest.param((5, 0), marks=pytest.mark.slow)])
 def test_pairs_of_unlike_networks_keep_their_memories_apart(widths):
     sight, choice, rows = Box(-1.0, 1.0, (2,)), Discrete(4), 6
     pair = []
@@ -167,9 +170,14 @@ def test_pairs_of_unlike_networks_keep_their_memories_apart(widths):
     arrays = [jnp.asarray(array, jnp.float32) for array in (observation, memory, noise)]
     observation, memory, noise = arrays
     parts = [memory[:, : widths[0]], memory[:, widths[0] :] if widths[1] else None]
-    alone = [eqx.filter_jit(one)(observation, part, start) for one, part in zip(pair, parts, strict=True)]
+
+    @eqx.filter_jit
+    def asked(pair, chosen):
+        alone = [one(observation, part, start) for one, part in zip(pair, parts, strict=True)]
+        return alone, Seated(*pair, chosen, widths)(observation, memory, start)
+
     for chosen in (True, False):
-        policy, after = eqx.filter_jit(Seated(*pair, jnp.asarray(chosen), widths))(observation, memory, start)
+        alone, (policy, after) = asked(pair, jnp.asarray(chosen))
         own, other = alone if chosen else alone[::-1]
         np.testing.assert_array_equal(policy.sample(noise), own[0].sample(noise))
         np.testing.assert_array_equal(policy.mode(), own[0].mode())
@@ -178,19 +186,24 @@ def test_pairs_of_unlike_networks_keep_their_memories_apart(widths):
         np.testing.assert_allclose(after, np.concatenate(kept, axis=-1), atol=1e-6)
 
 
-def test_the_command_prints_keeps_and_draws(runs, tmp_path, capsys):
-    names = [str(runs / name) for name in ("paper", "scissors", "paper/best")]
-    assert main(["crossplay", *names, "--episodes", "2", "--out", str(tmp_path / "x")]) == 0
+def test_the_command_prints_keeps_and_draws(found, tmp_path, capsys, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        command, "play", lambda runs, **options: asked.append((runs, options)) or part(found, [0, 1, 2])
+    )
+    assert main(["crossplay", "a", "b", "--episodes", "2", "--out", str(tmp_path / "x")]) == 0
     said = capsys.readouterr().out
     assert "paper (best)" in said and "1.00 ± 0.00" in said and "agent_1 loses what agent_0 earns" in said
     kept = json.loads((tmp_path / "x" / "crossplay.json").read_text())
-    assert kept["first"] == [[0, -1, 1], [1, 0, -1], [-1, 1, 0]]  # the best of any always plays rock
-    assert [(run["label"], run["step"]) for run in kept["runs"]] == [("paper", 0), ("scissors", 0), ("paper (best)", 4)]
+    assert kept["first"] == ROCK.tolist() and kept["nash_average"]["regret"] < 1e-9
+    assert [(run["label"], run["step"], run["best"]) for run in kept["runs"]][1] == ("paper (best)", 4, True)
     assert (tmp_path / "x" / "crossplay.png").read_bytes()[:4] == b"\x89PNG"
-    words = ["--episodes", "2", "--best", "--deterministic", "--json", "--out", str(tmp_path / "y")]
-    assert main(["crossplay", *names[:2], *words]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["first"] == [[0, 0], [0, 0]] and told["mode"] == "deterministic" and told["episodes"] == 2
+    monkeypatch.setattr(command, "_drawn", lambda found, path: False)
+    words = ["--seed", "7", "--best", "--deterministic", "--json", "--out", str(tmp_path / "y")]
+    assert main(["crossplay", "a", "b", *words]) == 0
+    assert json.loads(capsys.readouterr().out) == kept
+    assert asked[0] == (["a", "b"], {"episodes": 2, "seed": 1, "mode": "stochastic", "best": False})
+    assert asked[1] == (["a", "b"], {"episodes": 100, "seed": 7, "mode": "deterministic", "best": True})
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ def search(payoffs: object) -> Solution:
     return solution(game, found)
 
 
+@jax.jit
 def search_many(
     payoffs: Float[Array, " games n *actions"],
 ) -> tuple[tuple[Float[Array, "games _"], ...], Float[Array, " games"]]:

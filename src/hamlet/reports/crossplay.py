@@ -30,7 +30,7 @@ from hamlet.training.directory import RunDirectory
 from hamlet.training.episodes import Mode
 from hamlet.training.learning import roster_of
 from hamlet.training.run import Run
-from hamlet.training.seats import Team, seated, shapes
+from hamlet.training.seats import Team, apart, seated, shapes
 from hamlet.training.venue import venue
 
 # Of how an environment is run, not of what is played.
@@ -46,7 +46,7 @@ class Player:
         path: Of its run.
         step: Environment steps that it was trained for.
         best: Whether it is the best of the run, not its newest.
-        team: Its agents' policies.
+        team: Its agents' policies, one for each agent.
     """
 
     label: str
@@ -241,7 +241,8 @@ def _players(asked: Sequence[tuple[Run, bool]], env: AnyEnvironment) -> list[Pla
         algorithm = run.algorithm
         actors, step = run.actors(best=best)
         label = name if plain.count(name) == 1 else f"{run.path}" + (" (best)" if best else "")
-        found.append(Player(label, str(run.path), step, best, Team(roster_of(algorithm, env), actors, algorithm.body)))
+        team = apart(Team(roster_of(algorithm, env), actors, algorithm.body))
+        found.append(Player(label, str(run.path), step, best, team))
     return found
 
 
@@ -255,9 +256,10 @@ def _matrix(
     """Means and standard errors of both sides in every cell, ``[k, k, 2]``; one program for pairs of equal shapes."""
     count, agents = len(players), len(players[0].team.roster.names)
     means, errors, remarks = np.zeros((count, count, 2)), np.zeros((count, count, 2)), []
+    forms = [shapes(player.team) for player in players]
     kinds: dict[Any, list[tuple[int, int]]] = {}
     for i, j in np.ndindex(count, count):
-        kinds.setdefault((shapes(players[i].team), shapes(players[j].team)), []).append((i, j))
+        kinds.setdefault((forms[i], forms[j]), []).append((i, j))
     chosen = (True, *(False,) * (agents - 1))
     for cells in kinds.values():
         teams = [seated(players[i].team, players[j].team, chosen) for i, j in cells]

@@ -77,33 +77,34 @@ class Seated(eqx.Module):
         return Either(chosen, one, other), jnp.concatenate(kept, axis=-1) if kept else None
 
 
+def apart(team: Team) -> Team:
+    """The same team with an actor for every agent: those that shared one have copies."""
+    repeats = [team.roster.agents_per_unit(group) for group in range(len(team.roster.groups))]
+    actors = tuple(
+        jax.tree.map(lambda leaf, count=count: np.repeat(np.asarray(leaf), count, axis=0), group)
+        for group, count in zip(team.actors, repeats, strict=True)
+    )
+    return Team(Roster(team.roster.groups), actors, team.body)
+
+
 def seated(one: Team, other: Team, chosen: tuple[bool, ...]) -> Team:
     """The team in which the first run's policies act for the chosen agents, and the second run's for the rest.
 
     Args:
-        one: Of the first run.
-        other: Of the second, with the same agents.
+        one: Of the first run, with an actor for every agent.
+        other: Of the second, likewise, with the same agents.
         chosen: By agent, in the order of the roster.
     """
     memories = (one.body.memory, other.body.memory)
     cuts = np.cumsum([len(group.names) for group in one.roster.groups])[:-1]
     actors = tuple(
         Seated(mine, theirs, jnp.asarray(who), memories)
-        for mine, theirs, who in zip(_by_agent(one), _by_agent(other), np.split(np.array(chosen), cuts), strict=True)
+        for mine, theirs, who in zip(one.actors, other.actors, np.split(np.array(chosen), cuts), strict=True)
     )
-    return Team(Roster(one.roster.groups), actors, Body(memory=sum(memories)))
+    return Team(one.roster, actors, Body(memory=sum(memories)))
 
 
 def shapes(team: Team) -> Any:
     """What two teams must have in common to be played by the same program: kinds of networks, and their shapes."""
-    leaves, form = jax.tree.flatten(_by_agent(team))
+    leaves, form = jax.tree.flatten(team.actors)
     return form, tuple((leaf.shape, str(leaf.dtype)) for leaf in leaves), team.body.memory
-
-
-def _by_agent(team: Team) -> tuple[Any, ...]:
-    """For every group its agents' actors, of which those that share are copies."""
-    repeats = [team.roster.agents_per_unit(group) for group in range(len(team.roster.groups))]
-    return tuple(
-        jax.tree.map(lambda leaf, count=count: jnp.repeat(jnp.asarray(leaf), count, axis=0), actors)
-        for actors, count in zip(team.actors, repeats, strict=True)
-    )
