@@ -166,7 +166,7 @@ def test_pairs_of_unlike_networks_keep_their_memories_apart(widths):
         pair.append(eqx.tree_at(lambda one: one.head.weight, actor, 100 * actor.head.weight))
     random = np.random.default_rng(0)
     observation, memory = random.normal(size=(rows, 1, 2)), random.normal(size=(rows, sum(widths)))
-    start, noise = np.arange(rows)[:, None] == 2, random.gumbel(size=(rows, 1, 4))
+    start, noise = jnp.arange(rows)[:, None] == 2, random.gumbel(size=(rows, 1, 4))
     arrays = [jnp.asarray(array, jnp.float32) for array in (observation, memory, noise)]
     observation, memory, noise = arrays
     parts = [memory[:, : widths[0]], memory[:, widths[0] :] if widths[1] else None]
