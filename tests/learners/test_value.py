@@ -154,6 +154,7 @@ def test_a_pass_over_an_exact_critic_is_coordinate_ascent_and_never_lowers_it():
         assert (np.diff(chain) > -1e-6).all() and chain[-1] > chain[0] + 1
 
 
+@pytest.mark.slow
 def test_where_no_pass_moves_anything_is_a_pure_nash_equilibrium_and_nowhere_else():
     table = np.random.default_rng(5).normal(size=(3, 2, 4))
     stable = set()
@@ -405,7 +406,8 @@ def test_settings_without_sense_are_refused(settings, said):
 PAYOFFS = np.array([[-5.0, -4.0, -3.0], [-4.0, -2.0, 0.0]])
 
 
-@pytest.mark.parametrize("rest", ["replay", pytest.param("greedy", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("rest", ["replay", "greedy"])
 def test_it_learns_a_game_of_unlike_agents_after_it_played_at_random(rest):
     env = envs.matrix.Matrix(common_reward(PAYOFFS))
     algorithm = had3qn(

@@ -10,7 +10,7 @@ from offpolicy import ON_POLICY
 
 ROWS = []
 # A program takes seconds to compile: in the default tests those that are known play one game, one that is new both.
-SLOW = {(name, "match bits") for name in ("haa2c", "happo", "hatrpo", "ippo", "mappo", "maa2c")}
+SLOW = {(name, "match bits") for name in ("haa2c", "happo", "hatrpo", "ippo", "mappo", "maa2c", "matrl")}
 SLOW |= {(name, game) for name in ON_POLICY for game in TASKS if LEARNT[name]}
 PAIRS = [
     pytest.param(name, game, id=f"{name}-{game}", marks=pytest.mark.slow if (name, game) in SLOW else ())
