@@ -85,7 +85,7 @@ HOSTED = {"happo": False, "hatd3": True, "mappo": True}
 KILLED = {name: name != "happo" for name in ALGORITHMS}
 # Small games with known optima are learnt, and no control learns them.
 # Those that equalities hold to another one are left to it by default.
-LEARNT = {name: name in ("haa2c", "mappo", "maa2c", *ABLATIONS) for name in ON_POLICY} | {
+LEARNT = {name: name in ("haa2c", "ippo", "mappo", "maa2c", *ABLATIONS) for name in ON_POLICY} | {
     name: name != "hatd3" for name in NAMES
 }
 # The kinds of actors whose policies are exported and act as the original does, over every kind of action of theirs.

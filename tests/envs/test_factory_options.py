@@ -88,6 +88,7 @@ def test_check_env_plays_with_the_options(capsys):
     assert "walker_2" in said and "episodes of 2 steps" in said
 
 
+@pytest.mark.slow
 def test_options_are_kept_and_come_back_wherever_the_run_is_used(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words = ["--env.agents", "3", "--env.halt", "true", *SMALL, "--steps", "32", "--quiet"]

@@ -62,6 +62,7 @@ def test_trials_are_trained_with_seeds_that_no_final_evaluation_uses(whole):
     assert sweep.EVALUATION_SEED in seeds and not seeds & set(range(100))
 
 
+@pytest.mark.slow
 def test_a_search_that_was_stopped_goes_on_within_its_trial_and_ends_the_same(whole, tmp_path, monkeypatch, capsys):
     record, count = Loop._record, [0]
 

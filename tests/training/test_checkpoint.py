@@ -319,6 +319,7 @@ for step in itertools.count(start):
 """
 
 
+@pytest.mark.slow
 def test_a_process_killed_at_any_moment_leaves_a_checkpoint_to_go_on_from(tmp_path):
     rng, last = random.Random(1), -1
     for _ in range(4):

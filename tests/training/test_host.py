@@ -140,6 +140,7 @@ def test_a_run_that_goes_on_ends_in_the_bits_of_one_that_never_stopped(tmp_path,
     assert same(run.training(), whole.training())
 
 
+@pytest.mark.slow
 def test_games_that_cannot_be_put_back_begin_their_next_episodes_and_the_run_says_so(tmp_path, capsys):
     run = train(OnHost(MaskedRecurrent(), restorable=False), tmp_path / "a", algorithm=recurrent(), iterations=2)
     assert "cannot be put back" not in capsys.readouterr().err

@@ -43,6 +43,7 @@ def stacks(learner):
     return [network.torso.running for network in (*learner.team.actors, *learner.critic.networks)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_moments_are_those_of_what_living_agents_saw_and_no_step_of_learning_moves_them(name):
     """They are set once an iteration, to these very numbers: nothing else has touched them."""

@@ -231,6 +231,7 @@ def test_sinks_and_the_line_of_progress_hear_of_evaluations(whole):
     assert line.startswith("500/1k steps · return -4.00 · evaluation -3.25")
 
 
+@pytest.mark.slow
 def test_games_on_the_host_are_evaluated_beside_those_under_way_which_stay_as_they_are(tmp_path):
     game, episodes = (
         OnHost(Slide()),

@@ -56,6 +56,7 @@ def test_a_run_on_the_host_goes_on_with_what_it_remembers(tmp_path):
     assert same(part.training(), end.training()) and same(remembered(part), remembered(end))
 
 
+@pytest.mark.slow
 def test_an_environment_that_fails_within_a_rollout_costs_nothing_that_was_remembered(tmp_path):
     with pytest.raises(
         hamlet.RunError, match=r"as asked, in iteration 3; the last good checkpoint is that of step 96 "
@@ -65,6 +66,7 @@ def test_an_environment_that_fails_within_a_rollout_costs_nothing_that_was_remem
     assert same(failed.training(), good.training()) and same(remembered(failed), remembered(good))
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_a_run_with_the_checkpoint_before_intact(tmp_path, monkeypatch, whole):
     write = durable.write
 
