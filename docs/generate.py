@@ -11,7 +11,7 @@ from hamlet.commands.options import descriptions
 from hamlet.estimation.critic import StateValue
 from hamlet.estimation.joint_value import JointActionValue
 from hamlet.haml.drift import SumDrift
-from hamlet.haml.meta_game import MetaGame, MetaStep
+from hamlet.haml.meta_game import Forced, MetaGame, MetaStep
 from hamlet.haml.neighbourhood import KlBall
 from hamlet.haml.sampling import OnPolicy
 from hamlet.haml.scheme import Sequential, Simultaneous
@@ -28,7 +28,7 @@ NOTE = "<!-- Written by `make docs` from src/hamlet/algorithms; do not edit. -->
 SCHEMES = {
     Sequential: "one after another, random order",
     Simultaneous: "all at once",
-    MetaGame: "all at once, in answer to the meta-game",
+    MetaGame: "all at once, in answer to the meta-game's equilibrium",
     MetaStep: "all at once, to the meta-game's equilibrium",
 }
 
@@ -48,7 +48,7 @@ def table(folder=""):
             f"[`{name}`]({folder}{name}.md)",
             _drift(made),
             _neighbourhood(made),
-            SCHEMES[type(made.scheme)],
+            _scheme(made.scheme),
             "fresh rollouts" if isinstance(made.sampling, OnPolicy) else "a replay buffer",
             _seen(made.critic),
             "the sum of rewards" if made.critic.credits == "team" else "each agent's own reward",
@@ -60,6 +60,12 @@ def table(folder=""):
 def _suited(made):
     """The option under which an algorithm that acts by choices alone can act in spread."""
     return " --env.no-continuous" if made.actions == ("Discrete",) else ""
+
+
+def _scheme(scheme):
+    if isinstance(scheme, MetaGame) and isinstance(scheme.solver, Forced):
+        return "all at once, in answer to everyone's prediction"
+    return SCHEMES[type(scheme)]
 
 
 def _drift(made):
