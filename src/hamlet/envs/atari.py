@@ -19,7 +19,7 @@ def pong(
     """Pong against each other, from pixels.
 
     Args:
-        size: Height and width of a screen as agents see it; 42 trains several times as fast as 84.
+        size: Height and width of a screen as agents see it; 42 costs less than 84 to learn from.
         skip: Frames from one action to the next.
         stack: How many screens are seen at once.
         noops: An episode begins with so many idle frames at most, drawn anew for each.
