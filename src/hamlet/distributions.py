@@ -81,6 +81,20 @@ class Categorical(eqx.Module):
         """KL(self‖other) = Σₐ π(a) (log π(a) − log π′(a)), nats; exact."""
         return _total(jnp.exp(self.log_probs) * (self.log_probs - other.log_probs))
 
+    def squared_scores(self) -> Float[Array, "*B A"]:
+        """‖∇ log π(a)‖² by the logits, of every choice: (1 − π(a))² + Σ_{b≠a} π(b)² = 1 + ‖π‖² − 2π(a)."""
+        probability, others = (
+            jnp.exp(self.log_probs),
+            1.0 - jnp.eye(self.log_probs.shape[-1], dtype=self.log_probs.dtype),
+        )
+        # The sums over the others as products, so that nothing cancels where one choice is nearly sure.
+        rest, squares = (jnp.matmul(x, others, precision="highest") for x in (probability, probability**2))
+        return rest**2 + squares
+
+    def squared_score(self, action: Int[Array, "*B"]) -> Float[Array, "*B"]:
+        """‖∇ log π(a)‖² by the logits."""
+        return _total(jnp.where(jax.nn.one_hot(action, self.log_probs.shape[-1], dtype=bool), self.squared_scores(), 0))
+
     def fisher(self, tangent: "Categorical") -> "Categorical":
         """Fisher information applied to a tangent of the log-probabilities: π(a) · d log π(a)."""
         return Categorical(jnp.exp(self.log_probs) * tangent.log_probs)
@@ -133,6 +147,10 @@ class MultiCategorical(eqx.Module):
         """KL(self‖other): the sum over the choices, nats; exact."""
         return jnp.stack([p.kl(q) for p, q in zip(self.parts, other.parts, strict=True)]).sum(0)
 
+    def squared_score(self, action: Int[Array, "*B M"]) -> Float[Array, "*B"]:
+        """‖∇ log π(a)‖² by the logits: the sum over the choices."""
+        return jnp.stack([p.squared_score(action[..., k]) for k, p in enumerate(self.parts)]).sum(0)
+
     def fisher(self, tangent: "MultiCategorical") -> "MultiCategorical":
         """Fisher information applied to a tangent, choice by choice."""
         return MultiCategorical(tuple(p.fisher(t) for p, t in zip(self.parts, tangent.parts, strict=True)))
@@ -167,6 +185,11 @@ class DiagonalNormal(eqx.Module):
         distance = (self.mean - other.mean) / other.std
         return _total(0.5 * (ratio**2 + distance**2 - 1.0) - jnp.log(ratio))
 
+    def squared_score(self, action: Float[Array, "*B D"]) -> Float[Array, "*B"]:
+        """‖∇ log π(a)‖² by μ and σ: Σ_d ( (z_d² + (z_d² − 1)²) / σ_d² ) with z = (a − μ)/σ."""
+        square = ((action - self.mean) / self.std) ** 2
+        return _total((square + (square - 1.0) ** 2) / self.std**2)
+
     def fisher(self, tangent: "DiagonalNormal") -> "DiagonalNormal":
         """Fisher information applied to a tangent: dμ/σ² and 2 dσ/σ²."""
         return DiagonalNormal(tangent.mean / self.std**2, 2.0 * tangent.std / self.std**2)
@@ -191,15 +214,7 @@ class TanhNormal(eqx.Module):
 
         u = ½ log(p/q) = artanh(2p − 1), but from the distances to both bounds, so that nothing is lost near either.
         """
-        low, high = self._bounds(action.ndim)
-        inward = (jnp.nextafter(low, high) - low, high - jnp.nextafter(high, low))
-        # A subnormal step, as next to a bound of 0, is none to a processor that flushes them.
-        below, above = (
-            jnp.maximum(distance, jnp.maximum(0.5 * step, 1e-30))
-            for distance, step in zip((action - low, high - action), inward, strict=True)
-        )
-        log_below, log_above, log_span = jnp.log(below), jnp.log(above), jnp.log(high - low)
-        base = 0.5 * (log_below - log_above)
+        base, log_below, log_above, log_span = self._unsqueezed(action)
         return self.base.log_prob(base) - _total(jnp.log(2.0) + log_below + log_above - log_span)
 
     def sample(self, noise: Float[Array, "*B D"]) -> Float[Array, "*B D"]:
@@ -227,6 +242,10 @@ class TanhNormal(eqx.Module):
         """KL(self‖other), nats; that of the normals, exactly: both go through the same map."""
         return self.base.kl(other.base)
 
+    def squared_score(self, action: Float[Array, "*B D"]) -> Float[Array, "*B"]:
+        """‖∇ log π(a)‖² by μ and σ of u; that of the normal at u."""
+        return self.base.squared_score(self._unsqueezed(action)[0])
+
     def fisher(self, tangent: "TanhNormal") -> "TanhNormal":
         """Fisher information applied to a tangent; that of the normals."""
         return TanhNormal(self.base.fisher(tangent.base), self.space)
@@ -234,6 +253,18 @@ class TanhNormal(eqx.Module):
     def _bounds(self, axes: int) -> tuple[Array, Array]:
         low, high = (jnp.asarray(bound.reshape((1,) * (axes - 1) + (-1,))) for bound in self.space.bounds)
         return low, high
+
+    def _unsqueezed(self, action: Float[Array, "*B D"]) -> tuple[Array, Array, Array, Array]:
+        """u, and the logarithms of the distances to the bounds and of the distance between them."""
+        low, high = self._bounds(action.ndim)
+        inward = (jnp.nextafter(low, high) - low, high - jnp.nextafter(high, low))
+        # A subnormal step, as next to a bound of 0, is none to a processor that flushes them.
+        below, above = (
+            jnp.maximum(distance, jnp.maximum(0.5 * step, 1e-30))
+            for distance, step in zip((action - low, high - action), inward, strict=True)
+        )
+        log_below, log_above, log_span = jnp.log(below), jnp.log(above), jnp.log(high - low)
+        return 0.5 * (log_below - log_above), log_below, log_above, log_span
 
     def _squeezed(self, base: Float[Array, "*B D"]) -> Float[Array, "*B D"]:
         low, high = self._bounds(base.ndim)
@@ -330,4 +361,12 @@ class Distribution(Protocol):
 
     def fisher(self, tangent: Any) -> Any:
         """Fisher information of the distribution's own numbers applied to a tangent of them."""
+        ...
+
+
+class Scored(Distribution, Protocol):
+    """A distribution that knows how strongly its own numbers are moved by an action; what optimal baselines ask for."""
+
+    def squared_score(self, action: Any) -> Float[Array, "*B"]:
+        """‖∇_ψ log π(a)‖², ψ being the distribution's own numbers: logits, or means and deviations."""
         ...
