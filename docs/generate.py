@@ -16,12 +16,14 @@ from hamlet.haml.neighbourhood import KlBall
 from hamlet.haml.sampling import OnPolicy
 from hamlet.haml.scheme import Sequential, Simultaneous
 from hamlet.haml.template import Haml
+from hamlet.learners.decomposition import Decomposition
+from hamlet.networks.mixers import Monotonic, Own, Sum
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 import status
 
-PARTS = ("drift", "neighbourhood", "scheme", "surrogate", "sampling", "advantage", "critic", "actor", "body")
+PARTS = ("drift", "neighbourhood", "scheme", "surrogate", "sampling", "advantage", "mixer", "critic", "actor", "body")
 PAGES = Path(__file__).parent / "algorithms"
 RECORDS = Path(__file__).parents[1] / "benchmarks" / "records"
 NOTE = "<!-- Written by `make docs` from src/hamlet/algorithms; do not edit. -->\n"
@@ -31,6 +33,8 @@ SCHEMES = {
     MetaGame: "all at once, in answer to the meta-game's equilibrium",
     MetaStep: "all at once, to the meta-game's equilibrium",
 }
+# What a mixer sees beside the agents' values.
+MIXED = {Own: "nothing is mixed", Sum: "nothing: values are added", Monotonic: "the state"}
 
 
 def factories():
@@ -48,9 +52,9 @@ def table(folder=""):
             f"[`{name}`]({folder}{name}.md)",
             _drift(made),
             _neighbourhood(made),
-            _scheme(made.scheme),
+            _scheme(made),
             "fresh rollouts" if isinstance(made.sampling, OnPolicy) else "a replay buffer",
-            _seen(made.critic),
+            _seen(made),
             "the sum of rewards" if made.critic.credits == "team" else "each agent's own reward",
         )
         rows.append("| " + " | ".join(cells) + " |")
@@ -62,7 +66,10 @@ def _suited(made):
     return " --env.no-continuous" if made.actions == ("Discrete",) else ""
 
 
-def _scheme(scheme):
+def _scheme(made):
+    if isinstance(made, Decomposition):
+        return "all at once, one loss"
+    scheme = made.scheme
     if isinstance(scheme, MetaGame) and isinstance(scheme.solver, Forced):
         return "all at once, in answer to everyone's prediction"
     return SCHEMES[type(scheme)]
@@ -77,12 +84,15 @@ def _drift(made):
 
 def _neighbourhood(made):
     if not isinstance(made, Haml):
-        return "none: values, Adam"
+        return "none: values, RMSprop or Adam" if isinstance(made, Decomposition) else "none: values, Adam"
     ball = isinstance(made.neighbourhood, KlBall)
     return f"`{type(made.neighbourhood).__name__}`: " + ("natural gradient, line search" if ball else "Adam")
 
 
-def _seen(critic):
+def _seen(made):
+    if isinstance(made, Decomposition):
+        return MIXED.get(type(made.mixer), f"`{type(made.mixer).__name__}`")
+    critic = made.critic
     if not isinstance(critic, StateValue):
         return "the state; one value a joint action" if isinstance(critic, JointActionValue) else "state and actions"
     return "the state" if critic.sees == "state" else "its agent's observation"
@@ -153,7 +163,8 @@ def _measured(result):
 
 def pages():
     """Every page by its path."""
-    text = "All but `had3qn` are one template with different parts: [theory](../theory.md)."
+    others = ", ".join(f"`{name}`" for name, factory in factories().items() if not isinstance(factory(), Haml))
+    text = f"All but {others} are one template with different parts: [theory](../theory.md)."
     index = f"{NOTE}\n# Algorithms\n\n{table()}\n{text}\n"
     side = {PAGES.parent / "status.md": status.page(factories())}
     return side | {PAGES / "README.md": index} | {PAGES / f"{n}.md": page(n, f) for n, f in factories().items()}

@@ -4,6 +4,7 @@ So the table of docs/status.md is made from the very lists that parametrise the 
 combination is a pair of names and whether it is left to `make test-slow`.
 """
 
+import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from hamlet.algorithms import ALGORITHMS
 from hamlet.envs.base import Environment
 from hamlet.networks.actors import Deterministic, Squashed, Stochastic
 from hamlet.networks.duelling import Greedy
+from hamlet.networks.utility import Utilities
 from offpolicy import NAMES, ON_POLICY
 
 
@@ -61,6 +63,8 @@ GAMES = {
 
 
 ABLATIONS = ("il", "il_pp", "matrl_without_response")
+# Which of them can have memory.
+REMEMBERING = {name: "memory" in inspect.signature(make).parameters for name, make in ALGORITHMS.items()}
 
 
 def played() -> Iterator[tuple[str, str, bool]]:
@@ -71,13 +75,13 @@ def played() -> Iterator[tuple[str, str, bool]]:
     """
     for name, make in ALGORITHMS.items():
         games = [game for game, its in GAMES.items() if its.kinds <= set(make().actions)]
-        able = [g for g in games if g == "masked_recurrent" or not GAMES[g].memory or name in ON_POLICY]
+        able = [g for g in games if g == "masked_recurrent" or not GAMES[g].memory or REMEMBERING[name]]
         yield from ((name, game, number > 0 or name in ABLATIONS) for number, game in enumerate(able))
 
 
 def remembers(name: str, game: str) -> bool:
     """Whether the algorithm plays the game with memory."""
-    return GAMES[game].memory and name in ON_POLICY
+    return GAMES[game].memory and REMEMBERING[name]
 
 
 # Trained on the host as compiled, and killed at any moment and resumed to the same bits.
@@ -89,4 +93,4 @@ LEARNT = {name: name in ("haa2c", "ippo", "mappo", "maa2c", *ABLATIONS) for name
     name: name != "hatd3" for name in NAMES
 }
 # The kinds of actors whose policies are exported and act as the original does, over every kind of action of theirs.
-EXPORTED = {kind.__name__: False for kind in (Stochastic, Deterministic, Squashed, Greedy)}
+EXPORTED = {kind.__name__: False for kind in (Stochastic, Deterministic, Squashed, Greedy, Utilities)}

@@ -26,19 +26,26 @@ SMALL = {
     "buffer_size": 3 * BATCH,
     "warmup": BATCH,
 }
-# Those that do, and the others.
+# Of those that replay whole episodes: five at once, of at most so many steps.
+EPISODES = {"batch_size": 5, "buffer_size": 40, "episode_length": 10, "memory": 8}
+# Those that replay, and the others.
 NAMES = [name for name, factory in ALGORITHMS.items() if "buffer_size" in inspect.signature(factory).parameters]
 ON_POLICY = [name for name in ALGORITHMS if name not in NAMES]
 
 
 def remembering(name="hatd3", **settings):
     """One of them."""
-    return hamlet.algorithms.make(name, **(SMALL | settings))
+    known = inspect.signature(ALGORITHMS[name]).parameters
+    small = SMALL | EPISODES if "episode_length" in known else SMALL
+    return hamlet.algorithms.make(name, **({key: value for key, value in small.items() if key in known} | settings))
 
 
 def tried(name, **settings):
     """One of them, as often saved as updated, and a game that it can play."""
-    algorithm = remembering(name, **({"steps_per_rollout": 8, "warmup": 5 * 32, "buffer_size": 25 * 32} | settings))
+    often = {"steps_per_rollout": 8}
+    if "warmup" in inspect.signature(ALGORITHMS[name]).parameters:
+        often |= {"warmup": 5 * 32, "buffer_size": 25 * 32}
+    algorithm = remembering(name, **(often | settings))
     return algorithm, Ride() if "Box" in algorithm.actions else Pot()
 
 

@@ -23,6 +23,7 @@ from hamlet.exporting.team import policies
 from hamlet.networks.actors import Deterministic, Squashed, Stochastic
 from hamlet.networks.duelling import Greedy
 from hamlet.networks.torso import Body
+from hamlet.networks.utility import Utilities
 from hamlet.policy import Policy
 from hamlet.roster import Group, Roster
 from hamlet.spaces import Box, Discrete, MultiDiscrete
@@ -38,6 +39,7 @@ UNEVEN, SINGLE, TABLE = Box((-1.0, -2.0), (1.0, 5.0), (2,)), Box(0.0, 1.0, (1,))
 OPEN = Box(-INF, INF, (2,))
 MEMORY, RUNNING = Body(hidden=(16,), memory=8), Body(hidden=(16,), normalise=True)
 PLAIN, SQUASHED = Body(hidden=(16,), plain=True), Body(hidden=(16,), squash=True)
+PLAIN_MEMORY = Body(hidden=(16,), memory=8, plain=True)
 FORMATS = ["numpy", "stablehlo", *(["onnx"] if importlib.util.find_spec("onnx") else [])]
 DOCUMENT = {"run": "r", "algorithm": "happo", "environment": "x", "seed": 0, "step": 10, "versions": {"hamlet": "0"}}
 
@@ -47,6 +49,11 @@ TEAMS = {
     "running": (Stochastic(), RUNNING, [(NUMBERS, CHOICES, 1), (WIDE, TABLE, 1), (CHOICE, OPEN, 1)]),
     "squashed": (Squashed(), RUNNING, [(NUMBERS, UNEVEN, 1), (CHOICE, CHOICES, 1), (WIDE, SINGLE, 1)]),
     "deterministic": (Deterministic(), PLAIN, [(NUMBERS, UNEVEN, 2), (IMAGE, SINGLE, 1)]),
+    "utilities": (
+        Utilities(),
+        Body(hidden=(16,), memory=8, plain=True),
+        [(NUMBERS, CHOICE, 2), (CHOICES, Discrete(2), 1)],
+    ),
     "greedy": (Greedy(width=16), RUNNING, [(NUMBERS, CHOICE, 1), (CHOICES, Discrete(2), 1)]),
 }
 

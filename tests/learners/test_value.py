@@ -17,7 +17,7 @@ from hamlet.errors import RequestError
 from hamlet.estimation.joint_value import number
 from hamlet.haml.scheme import Simultaneous
 from hamlet.learners import value
-from hamlet.networks.duelling import explored, greedy
+from hamlet.networks.exploration import explored, greedy
 from hamlet.roster import Group, Roster
 from hamlet.spaces import Box, Discrete
 from hamlet.training.check import check

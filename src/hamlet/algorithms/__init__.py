@@ -15,6 +15,7 @@ from hamlet.algorithms.hatrpo import hatrpo
 from hamlet.algorithms.il import il
 from hamlet.algorithms.il_pp import il_pp
 from hamlet.algorithms.ippo import ippo
+from hamlet.algorithms.iql import iql
 from hamlet.algorithms.maa2c import maa2c
 from hamlet.algorithms.maddpg import maddpg
 from hamlet.algorithms.mappo import mappo
@@ -22,6 +23,8 @@ from hamlet.algorithms.masac import masac
 from hamlet.algorithms.matd3 import matd3
 from hamlet.algorithms.matrl import matrl
 from hamlet.algorithms.matrl_without_response import matrl_without_response
+from hamlet.algorithms.qmix import qmix
+from hamlet.algorithms.vdn import vdn
 from hamlet.errors import unknown
 from hamlet.learners import Algorithm
 
@@ -37,6 +40,7 @@ __all__ = [
     "il",
     "il_pp",
     "ippo",
+    "iql",
     "maa2c",
     "maddpg",
     "make",
@@ -45,6 +49,8 @@ __all__ = [
     "matd3",
     "matrl",
     "matrl_without_response",
+    "qmix",
+    "vdn",
 ]
 
 _OWN: tuple[Callable[..., Algorithm], ...] = (
@@ -65,6 +71,9 @@ _OWN: tuple[Callable[..., Algorithm], ...] = (
     il_pp,
     matrl_without_response,
     il,
+    iql,
+    vdn,
+    qmix,
 )
 ALGORITHMS: dict[str, Callable[..., Algorithm]] = {factory.__name__: factory for factory in _OWN}
 ALGORITHMS |= {point.name: point.load() for point in entry_points(group="hamlet.algorithms")}

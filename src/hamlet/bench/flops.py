@@ -19,6 +19,10 @@ times the samples that are replayed for each environment step. Of HAD3QN, with i
 
     critic:               targets 1 + fit 3 + what agents regress on 1
     actors:               target choices 1 + regression 3 + (where the others' slots begin greedy) present choices 1
+
+Of decomposed values, of every step of every episode of an update, its padding included:
+
+    agents, mixer:        targets 1 + regression 3; agents see the final view of an episode as well
 """
 
 from dataclasses import dataclass
@@ -32,6 +36,7 @@ from hamlet.haml.neighbourhood import KlBall, Whole
 from hamlet.haml.sampling import Replay
 from hamlet.haml.scheme import Sequential
 from hamlet.learners import Algorithm
+from hamlet.learners.decomposition import Decomposition, DecompositionLearner
 from hamlet.learners.replay import Parts, ReplayLearner, parts
 from hamlet.learners.value import JointValue, ValueLearner
 from hamlet.training.venue import venue
@@ -64,6 +69,8 @@ def count(algorithm: Algorithm, env: AnyEnvironment, *, tries: float = 1.0) -> F
     actor = sum(_forward(stack, 3) * share for stack, share in zip(learner.team.actors, shares, strict=True))
     if isinstance(algorithm, JointValue):
         return _regressed(algorithm, actor, learner)
+    if isinstance(algorithm, Decomposition):
+        return _decomposed(algorithm, actor, learner)
     move = 1.0 if isinstance(algorithm.scheme, Sequential) else 0.0
     if isinstance(algorithm.sampling, Replay):
         return _replayed(algorithm.sampling, parts(algorithm), actor, learner, move)
@@ -94,6 +101,14 @@ def _regressed(algorithm: JointValue, actor: float, learner: ValueLearner) -> Fl
     often = algorithm.sampling.updates * algorithm.sampling.samples / algorithm.sampling.batch
     passes = 4 + (algorithm.rest == "greedy")
     return Flops(actor, often * passes * actor, often * 5 * sum(_forward(one, 2) for one in learner.critic.networks))
+
+
+def _decomposed(algorithm: Decomposition, actor: float, learner: DecompositionLearner) -> Flops:
+    sampling = algorithm.sampling
+    often = sampling.updates * sampling.samples * sampling.longest / sampling.batch
+    seen = 1 + 1 / sampling.longest  # the final view as well
+    mixer = _forward(learner.critic.networks[0], 2)
+    return Flops(actor, often * seen * 4 * actor, often * 4 * mixer)
 
 
 def _units(stack: object) -> int:

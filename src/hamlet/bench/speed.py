@@ -14,7 +14,7 @@ from hamlet.bench.matrix import matrix_rate
 from hamlet.envs.base import Environment
 from hamlet.errors import RunError
 from hamlet.haml.neighbourhood import KlBall
-from hamlet.haml.sampling import Replay
+from hamlet.haml.sampling import EpisodeReplay, OnPolicy
 from hamlet.haml.template import Haml, experience
 from hamlet.learners import Algorithm, policy
 from hamlet.training import devices
@@ -75,7 +75,9 @@ def measure(algorithm: Algorithm, env: Environment, *, calls: int = 10, seconds:
 def _rows(algorithm: Algorithm) -> int:
     """How many samples go through a network at once."""
     sampling = algorithm.sampling
-    return sampling.samples if isinstance(sampling, Replay) else sampling.batch
+    if isinstance(sampling, OnPolicy):
+        return sampling.batch
+    return sampling.samples * (sampling.longest if isinstance(sampling, EpisodeReplay) else 1)
 
 
 def _assert_trust_region(algorithm: Haml, env: Environment, infos: dict[str, np.ndarray]) -> dict[str, Any]:

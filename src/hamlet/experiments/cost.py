@@ -16,7 +16,7 @@ from hamlet.bench.flops import count
 from hamlet.bench.matrix import matrix_rate
 from hamlet.envs.host import AnyEnvironment
 from hamlet.experiments.grid import Cell, Grid
-from hamlet.haml.sampling import Replay
+from hamlet.haml.sampling import EpisodeReplay, OnPolicy
 from hamlet.learners import Algorithm
 from hamlet.training import budget
 from hamlet.training.complete import steps_done
@@ -80,7 +80,7 @@ def estimate(grid: Grid, out: Path, rate: float | None = None) -> list[Cost]:
 
 def seconds_per_step(algorithm: Algorithm, env: AnyEnvironment, environment: str, rate: float) -> float:
     """What an environment step of training takes, as counted."""
-    replays = isinstance(algorithm.sampling, Replay)
+    replays = not isinstance(algorithm.sampling, OnPolicy)
     share = _SHARE_REPLAYED if replays else _SHARE_FRESH
     played = next((speed for start, speed in _PLAYED.items() if environment.startswith(start)), _PLAYED_ELSEWHERE)
     return count(algorithm, env).total / (share * rate) + 1 / played
@@ -132,11 +132,13 @@ def _own_speed(paths: list[Path]) -> float | None:
 
 def _remembered(algorithm: Algorithm, env: AnyEnvironment, steps: int) -> int:
     """Bytes of the replay buffer: what is seen before and after a step, the critic's state, actions and rewards."""
-    if not isinstance(algorithm.sampling, Replay):
+    sampling = algorithm.sampling
+    if isinstance(sampling, OnPolicy):
         return 0
+    most = sampling.copies * sampling.rows if isinstance(sampling, EpisodeReplay) else sampling.capacity
     seen = sum(len(group.names) * math.prod(group.observation.shape) for group in env.groups)
     acted = sum(len(group.names) * (group.action.width + 1) for group in env.groups)
-    return 4 * min(steps, algorithm.sampling.capacity) * (2 * seen + 2 * math.prod(env.state_shape) + acted)
+    return 4 * min(steps, most) * (2 * seen + 2 * math.prod(env.state_shape) + acted)
 
 
 def _hours(hours: float) -> str:

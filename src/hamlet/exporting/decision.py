@@ -14,6 +14,7 @@ import numpy as np
 
 from hamlet.distributions import Categorical, DiagonalNormal, MultiCategorical, TanhNormal
 from hamlet.networks.convolution import is_image
+from hamlet.networks.exploration import EpsilonGreedy
 from hamlet.networks.torso import encode
 from hamlet.spaces import Box, Discrete, MultiDiscrete, Space
 
@@ -108,6 +109,8 @@ class Agent:
         match policy:
             case Categorical():
                 return [("log_probs", policy.log_probs, (-1,))]
+            case EpsilonGreedy():
+                return [("values", policy.values, (-1,))]
             case MultiCategorical():
                 joined = jnp.concatenate([part.log_probs for part in policy.parts], axis=-1)
                 return [("log_probs", joined, (-1,))]
@@ -121,7 +124,8 @@ class Agent:
     def _says(self, name: str, found: dict[str, Any]) -> str:
         match name:
             case "action":
-                kind = "the likeliest, " if not isinstance(self.action, Box) else ""
+                best = "the best, " if "values" in found else "the likeliest, "
+                kind = best if not isinstance(self.action, Box) else ""
                 clipped = ", the mean clipped to that" if "mean" in found else ""
                 return f"{kind}{spoken(self.action)}{clipped}"
             case "next_memory":
@@ -129,6 +133,8 @@ class Agent:
             case "log_probs":
                 joined = "" if isinstance(self.action, Discrete) else ", the components' joined"
                 return f"logarithm of the probability of every choice{joined}, nats"
+            case "values":
+                return "of every choice, available or not: what the agent reckons it adds to the return"
             case "mean" | "std":
                 return f"of the normal distribution that it explored with, before clipping: its {name}"
             case _:

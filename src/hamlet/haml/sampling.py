@@ -119,3 +119,65 @@ class Replay:
     def weight(self, occupancy: Float[Array, " S"]) -> Float[Array, " S"]:
         """β over the states of a finite game: what a buffer of the current policy's play alone would hold."""
         return occupancy / occupancy.sum()
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpisodeReplay:
+    """Uniform samples of whole episodes among the last so many, by whatever policy.
+
+    Every iteration plays ``steps`` steps of every copy and then makes ``updates`` updates, each from ``samples``
+    episodes. An episode longer than ``longest`` is remembered in pieces, each of which is learnt from by itself.
+
+    Attributes:
+        copies: E, environment copies stepped together.
+        steps: T, steps of each copy between updates.
+        longest: L, steps of the longest episode.
+        capacity: Episodes remembered.
+        samples: Episodes of one update, drawn with replacement.
+        updates: Updates in an iteration, once there are as many episodes as are to be drawn.
+    """
+
+    copies: int = 8
+    steps: int = 25
+    longest: int = 25
+    capacity: int = 5000
+    samples: int = 32
+    updates: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be sampled."""
+        names = ("copies", "steps", "longest", "samples", "updates")
+        flags = ("copies", "steps-per-rollout", "episode-length", "batch-size", "updates-per-rollout")
+        for name, flag in zip(names, flags, strict=True):
+            require(getattr(self, name) >= 1, f"--{flag} must be at least 1, not {getattr(self, name)}")
+        require(
+            self.capacity >= self.samples,
+            f"--buffer-size {self.capacity} is smaller than a batch of {self.samples} episodes: "
+            f"the least is --buffer-size {self.samples}",
+        )
+
+    @property
+    def batch(self) -> int:
+        """Environment steps of one iteration."""
+        return self.copies * self.steps
+
+    @property
+    def delay(self) -> int:
+        """1: everything that is learnt moves at every update."""
+        return 1
+
+    @property
+    def rows(self) -> int:
+        """Steps of each copy that are remembered, a multiple of T, in which the last episodes always lie.
+
+        Every copy ends a piece at least every L steps, so that the last ``capacity`` of them have ended within
+        L ⌈capacity / E⌉ steps, and begun within L more.
+        """
+        return math.ceil((math.ceil(self.capacity / self.copies) + 1) * self.longest / self.steps) * self.steps
+
+    def warm(self, iteration: Int[Array, ""]) -> None:
+        """Never: the agents' own exploration begins as even as is asked for."""
+
+    def length(self, *, memory: int) -> int:
+        """T: a rollout is one piece, as no memory within it is kept."""
+        return self.steps

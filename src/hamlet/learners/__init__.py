@@ -7,9 +7,10 @@ import equinox as eqx
 from hamlet.buffers import replay as ring
 from hamlet.buffers.replay import Replay as Ring
 from hamlet.estimation.trajectory import Trajectory
-from hamlet.haml.sampling import Replay
+from hamlet.haml.sampling import OnPolicy, Replay
 from hamlet.haml.template import Haml
-from hamlet.learners import policy, replay, value
+from hamlet.learners import decomposition, policy, replay, value
+from hamlet.learners.decomposition import Decomposition
 from hamlet.learners.value import JointValue
 from hamlet.roster import Roster
 from hamlet.types import Info, Key, Scalar
@@ -17,14 +18,15 @@ from hamlet.types import Info, Key, Scalar
 __all__ = ["Algorithm", "begun_from", "empty", "init", "step"]
 
 # What can be trained: a declaration of the template, or one with a learner of its own.
-Algorithm: TypeAlias = Haml | JointValue
+Algorithm: TypeAlias = Haml | JointValue | Decomposition
+# Those, each with its learner: `init(algorithm, roster, state_shape, key)`, and
+# `step(algorithm, roster, learner, remembered, trajectory, key)`.
+_OWN: dict[type, Any] = {JointValue: value, Decomposition: decomposition}
 
 
 def init(algorithm: Algorithm, roster: Roster, state_shape: tuple[int, ...], key: Key) -> Any:
     """A learner that has seen nothing."""
-    if isinstance(algorithm, JointValue):
-        return value.init(algorithm, roster, state_shape, key)
-    kind = replay if isinstance(algorithm.sampling, Replay) else policy
+    kind: Any = _OWN.get(type(algorithm)) or (replay if isinstance(algorithm.sampling, Replay) else policy)
     return kind.init(algorithm, roster, state_shape, key)
 
 
@@ -41,7 +43,8 @@ def begun_from(learner: Any, actors: tuple[Any, ...], critics: Any) -> Any:
 
 def empty(algorithm: Algorithm, trajectory: Trajectory) -> Ring | None:
     """What it remembers of play before there was any, for rollouts of these shapes; None where it forgets at once."""
-    return ring.init(trajectory, algorithm.sampling.rows) if isinstance(algorithm.sampling, Replay) else None
+    sampling = algorithm.sampling
+    return None if isinstance(sampling, OnPolicy) else ring.init(trajectory, sampling.rows)
 
 
 def step(
@@ -55,9 +58,9 @@ def step(
     remaining: Scalar | float = 1.0,
 ) -> tuple[Any, Ring | None, Info, Info]:
     """What is learnt from one rollout: the learner, what it remembers, and the actors' and the critic's infos."""
-    if isinstance(algorithm, JointValue):
-        assert remembered is not None
-        return value.step(algorithm, roster, learner, remembered, trajectory, key)
+    if (own := _OWN.get(type(algorithm))) is not None:
+        return own.step(algorithm, roster, learner, remembered, trajectory, key)
+    assert isinstance(algorithm, Haml)
     if remembered is None:
         learner, actors, critic = policy.step(algorithm, roster, state_shape, learner, trajectory, key, remaining)
         return learner, None, actors, critic

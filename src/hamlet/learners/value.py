@@ -36,7 +36,8 @@ from hamlet.haml.sampling import Replay
 from hamlet.haml.scheme import Scheme, Sequential
 from hamlet.haml.template import ActionKind, Team, assemble, visiting, written
 from hamlet.learners.updating import mean, remembered, repeated, seen
-from hamlet.networks.duelling import Greedy, GreedyActor, greedy
+from hamlet.networks.duelling import Greedy, GreedyActor
+from hamlet.networks.exploration import greedy
 from hamlet.networks.torso import Body, encode
 from hamlet.roster import Roster, Sharing
 from hamlet.types import Info, Key

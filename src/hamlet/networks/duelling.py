@@ -13,17 +13,15 @@ from dataclasses import dataclass
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Shaped
+from jaxtyping import Array, Bool, Float, Shaped
 
 from hamlet.distributions import Categorical
 from hamlet.errors import require
+from hamlet.networks.exploration import explored
 from hamlet.networks.heads import feature_count
 from hamlet.networks.torso import Body, Layer, Plain, Torso, layer
 from hamlet.spaces import Discrete, Space
 from hamlet.types import Key
-
-# A probability of 0 has no logarithm; this is never drawn.
-_NEVER = 1e-30
 
 
 class Branch(eqx.Module):
@@ -84,21 +82,6 @@ class GreedyActor(eqx.Module):
         """The distribution of the action at every step, and no memory."""
         rows = self.network(observation.reshape(-1, *observation.shape[2:]))
         return explored(rows.reshape(*observation.shape[:2], -1), available, self.exploration), None
-
-
-def greedy(values: Float[Array, "*B A"], available: Bool[Array, "*B A"] | None) -> Int[Array, "*B"]:
-    """The best of the available choices; the lowest index among equals."""
-    allowed = values if available is None else jnp.where(available, values, -jnp.inf)
-    return jnp.argmax(allowed, axis=-1).astype(jnp.int32)
-
-
-def explored(values: Float[Array, "*B A"], available: Bool[Array, "*B A"] | None, exploration: float) -> Categorical:
-    """ε / |available| on every available choice, and 1 − ε more on the best of them."""
-    best = jax.nn.one_hot(greedy(values, available), values.shape[-1])
-    allowed = jnp.ones(values.shape) if available is None else available.astype(jnp.float32)
-    even = allowed / jnp.maximum(allowed.sum(-1, keepdims=True), 1.0)
-    share = exploration * even + (1 - exploration) * best
-    return Categorical.from_logits(jnp.log(jnp.maximum(share, _NEVER)), available)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float, Shaped
 
 from hamlet.distributions import Categorical, DiagonalNormal, Distribution, MultiCategorical, TanhNormal
 from hamlet.errors import require
+from hamlet.networks.exploration import Rate
 from hamlet.networks.running import Running
 from hamlet.networks.torso import Body, Layer, Plain, Torso, layer, repeated, width
 from hamlet.spaces import Box, Discrete, MultiDiscrete, Space
@@ -122,5 +123,5 @@ def observe(network: Network, seen: Shaped[Array, "*B L O"], alive: Bool[Array, 
 
 def parameter_count(networks: Any) -> int:
     """How many numbers some networks, or stacks of them, have to learn."""
-    parts = jax.tree.leaves(networks, is_leaf=lambda part: isinstance(part, Running))
-    return sum(int(np.prod(leaf.shape)) for leaf in parts if not isinstance(leaf, Running))
+    parts = jax.tree.leaves(networks, is_leaf=lambda part: isinstance(part, Running | Rate))
+    return sum(int(np.prod(leaf.shape)) for leaf in parts if not isinstance(leaf, Running | Rate))

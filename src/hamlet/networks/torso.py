@@ -170,16 +170,12 @@ class Torso(eqx.Module):
             memory: The memory before the first step; None without recurrence.
             start: True where an episode begins: the memory is cleared before that step.
         """
-        h = inputs if self.running is None else self.running(inputs)
-        if self.convolution is not None:
-            h = self.convolution(inputs.reshape(-1, *inputs.shape[2:])).reshape(*inputs.shape[:2], -1)
-        for one in self.layers:
-            h = jax.nn.relu(one(h))
+        h = self.look(inputs)
         cell = self.cell
         if cell is None:
             return h, None
         assert memory is not None, "a recurrent torso needs the memory before the first step"
-        seen = normalise(h)
+        seen = self.remembered(h)
 
         def step(m: Array, x: tuple[Array, Array]) -> tuple[Array, Array]:
             now, fresh = x
@@ -189,6 +185,19 @@ class Torso(eqx.Module):
         _, memories = jax.lax.scan(step, memory, (seen.swapaxes(0, 1), start.swapaxes(0, 1)))
         memories = memories.swapaxes(0, 1)
         return memories, memories
+
+    def look(self, inputs: Shaped[Array, "B L *I"]) -> Float[Array, "B L F"]:
+        """The features of every step alone, before any memory; the two leading axes may be any."""
+        h = inputs if self.running is None else self.running(inputs)
+        if self.convolution is not None:
+            h = self.convolution(inputs.reshape(-1, *inputs.shape[2:])).reshape(*inputs.shape[:2], -1)
+        for one in self.layers:
+            h = jax.nn.relu(one(h))
+        return h
+
+    def remembered(self, features: Float[Array, "B L F"]) -> Float[Array, "B L F"]:
+        """Features as the recurrent unit takes them: normalised, but among plain layers."""
+        return features if any(isinstance(one, Plain) for one in self.layers) else normalise(features)
 
 
 def _cell(key: Key, inputs: int, memory: int) -> eqx.nn.GRUCell:

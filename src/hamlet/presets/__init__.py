@@ -6,7 +6,7 @@ from typing import Any
 
 from hamlet.envs.base import Declaration
 from hamlet.errors import RequestError, unknown
-from hamlet.presets import mamujoco, matrl, mpe, off_policy
+from hamlet.presets import mamujoco, matrl, mpe, off_policy, value
 from hamlet.spaces import Box
 
 __all__ = ["PRESETS", "default", "find"]
@@ -16,6 +16,8 @@ PRESETS: Mapping[str, Mapping[str, "partial[Any]"]] = {
     "tuned/mpe": {**mpe.TUNED, **off_policy.TUNED_MPE},
     **{f"paper/mamujoco/{task}": {**table, **off_policy.MUJOCO[task]} for task, table in mamujoco.PAPER.items()},
     **{f"paper/matrl/{task}": table for task, table in matrl.PAPER.items()},
+    "paper/value": value.PAPER,
+    "tuned/matrix": value.MATRIX,
 }
 # What a preset says where every agent acts in a Box, if that differs.
 _CONTINUOUS: Mapping[str, Mapping[str, "partial[Any]"]] = {
@@ -27,6 +29,7 @@ _DEFAULTS = {
     "mpe": "paper/mpe",
     "grid": "paper/matrl/grid",
     "atari": "paper/matrl/pong",
+    "matrix": "tuned/matrix",
     **{f"mamujoco/{task}": f"paper/mamujoco/{line}" for task, line in mamujoco.DEFAULTS.items()},
 }
 

@@ -8,7 +8,7 @@ import jax
 
 from hamlet.buffers.replay import Replay
 from hamlet.errors import RequestError
-from hamlet.haml.sampling import Replay as Sampling
+from hamlet.haml.sampling import EpisodeReplay, OnPolicy
 from hamlet.learners import Algorithm
 from hamlet.training.program import Program
 from hamlet.types import Device
@@ -76,10 +76,12 @@ def _times(used: Sequence[Device]) -> int:
 
 
 def _smaller(algorithm: Algorithm, steps: int, size: int, there: int) -> str:
-    """The advice: so many steps as take half of the memory, to two digits, if they are enough for a batch."""
+    """The advice: so many steps, or episodes, as take half of the memory, to two digits, if that is a batch or more."""
     sampling = algorithm.sampling
-    assert isinstance(sampling, Sampling)
-    fits = steps * there // size // 2
+    assert not isinstance(sampling, OnPolicy)
+    episodes = isinstance(sampling, EpisodeReplay)
+    fits = (sampling.capacity if episodes else steps) * there // size // 2
     digits = 10 ** max(0, len(str(fits)) - 2)
     fits = fits // digits * digits
-    return "try fewer --copies" if fits < max(sampling.samples, sampling.batch) else f"try --buffer-size {fits}"
+    least = sampling.samples if episodes else max(sampling.samples, sampling.batch)
+    return "try fewer --copies" if fits < least else f"try --buffer-size {fits}"

@@ -11,7 +11,7 @@ from hamlet import learners
 from hamlet.buffers.replay import Replay
 from hamlet.envs.base import Declaration
 from hamlet.estimation.trajectory import Trajectory
-from hamlet.haml.sampling import Replay as Sampling
+from hamlet.haml.sampling import OnPolicy
 from hamlet.learners import Algorithm
 from hamlet.roster import Roster
 from hamlet.training.rollout import Episodes
@@ -76,7 +76,7 @@ def learn(
     info = {f"actor/{name}": value for name, value in actor_info.items()}
     info |= {f"critic/{name}": value for name, value in critic_info.items()}
     info |= {"episodes": episodes.count, "return": episodes.total / episodes.count}
-    if isinstance(algorithm.sampling, Sampling):
+    if not isinstance(algorithm.sampling, OnPolicy):
         # How many updates of the critic and of the actors stand behind what was measured: none while warming up.
         made, delay = (before.updates, learner.updates), algorithm.sampling.delay
         info |= {"updates": made[1] - made[0], "moves": made[1] // delay - made[0] // delay}
