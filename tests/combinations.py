@@ -88,9 +88,8 @@ def remembers(name: str, game: str) -> bool:
 HOSTED = {"happo": False, "hatd3": True, "mappo": True}
 KILLED = {name: name != "happo" for name in ALGORITHMS}
 # Small games with known optima are learnt, and no control learns them.
-# Those that equalities hold to another one are left to it by default.
-LEARNT = {name: name in ("haa2c", "ippo", "mappo", "maa2c", *ABLATIONS) for name in ON_POLICY} | {
-    name: name != "hatd3" for name in NAMES
-}
+# Those that were seen to are left to happo and hatd3 by default; one that is new is not.
+_SEEN = ("haa2c", "hatrpo", "ippo", "mappo", "maa2c", "matrl", *ABLATIONS)
+LEARNT = {name: name in _SEEN for name in ON_POLICY} | {name: name != "hatd3" for name in NAMES}
 # The kinds of actors whose policies are exported and act as the original does, over every kind of action of theirs.
 EXPORTED = {kind.__name__: False for kind in (Stochastic, Deterministic, Squashed, Greedy, Utilities)}

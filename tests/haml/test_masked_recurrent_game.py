@@ -168,7 +168,9 @@ FACTORIES = {
 }
 
 
-@pytest.fixture(scope="module", params=["happo", "hatrpo", pytest.param("ippo", marks=pytest.mark.slow)])
+@pytest.fixture(
+    scope="module", params=["happo", *(pytest.param(name, marks=pytest.mark.slow) for name in ("hatrpo", "ippo"))]
+)
 def program(request, at):
     """One compiled update, and the critic's fit after it."""
     algorithm = FACTORIES[request.param](hidden=(16,), memory=8, chunk=5, copies=E, steps_per_rollout=T)

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -12,12 +11,12 @@ SCRIPT = """
 import json, sys
 import jax, jax.numpy as jnp, numpy as np
 import hamlet
-from games import MaskedRecurrent
+import hamlet.envs
 from hamlet.algorithms import make
 from hamlet.training.compiled import begin_training, compile_program
 
-name, env = sys.argv[1], MaskedRecurrent()
-algorithm = make(name, hidden=(16,), memory=8, chunk=5, copies=4, steps_per_rollout=10)
+name, env = sys.argv[1], hamlet.envs.make("mpe/simple_speaker_listener", continuous=False)
+algorithm = make(name, hidden=(8,), copies=4, steps_per_rollout=10)
 outline = jax.eval_shape(lambda: begin_training(algorithm, env, 0))
 start = jax.jit(lambda: begin_training(algorithm, env, 0))()
 
@@ -53,11 +52,9 @@ print(json.dumps({
 
 @pytest.fixture(scope="module", params=["happo", pytest.param("hatrpo", marks=pytest.mark.slow)])
 def report(request):
-    tests = Path(__file__).parents[1]
     environment = os.environ | {
         "XLA_FLAGS": os.environ["XLA_FLAGS"] + " --xla_force_host_platform_device_count=2",
         "JAX_PLATFORMS": "cpu",
-        "PYTHONPATH": os.pathsep.join((str(tests), os.environ.get("PYTHONPATH", ""))),
     }
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, request.param], env=environment, capture_output=True, text=True

@@ -22,7 +22,6 @@ from pieces import masked_play, same
 T, E = 20, 4
 SIZES = {"hidden": (16,), "memory": 8, "chunk": 5, "copies": E, "steps_per_rollout": T}
 NORMALISED = {"normalise_observations": True, "normalise_rewards": True}
-NAMES = [pytest.param(n, marks=() if n == "ippo" else pytest.mark.slow) for n in ON_POLICY]
 
 
 @cache
@@ -44,7 +43,7 @@ def stacks(learner):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ON_POLICY)
 def test_the_moments_are_those_of_what_living_agents_saw_and_no_step_of_learning_moves_them(name):
     """They are set once an iteration, to these very numbers: nothing else has touched them."""
     algorithm, _, start, first, second = learnt(name)
@@ -67,7 +66,8 @@ def test_the_moments_are_those_of_what_living_agents_saw_and_no_step_of_learning
     assert not same(first.team.actors[0].head, second.team.actors[0].head)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ON_POLICY)
 def test_whatever_junk_a_dead_agent_sees_or_does_no_bit_of_the_learner_changes(name):
     algorithm, step, _, first, second = learnt(name)
     at = masked_play()
