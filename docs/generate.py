@@ -156,6 +156,10 @@ def _measured(result):
     if isinstance(result, list) and "mean" in result[0]:
         means = [f"{one['mean']:.1f} ± {one['standard_error']:.1f}".replace("-", "−") for one in result]
         return "mean return " + ", ".join(means)
+    if isinstance(result, dict) and "interval" in result:
+        low, high = result["interval"]
+        said = f"mean return {result['mean']:.1f}, 95 % interval over seeds [{low:.1f}, {high:.1f}]"
+        return f"{said}, {len(result['runs'])} seeds".replace("-", "−")
     if isinstance(result, dict) and "env_steps_per_second" in result:
         return f"{result['env_steps_per_second']:,.0f} env steps/s"
     return "see the record"
