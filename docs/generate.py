@@ -17,7 +17,10 @@ from hamlet.haml.sampling import OnPolicy
 from hamlet.haml.scheme import Sequential, Simultaneous
 from hamlet.haml.template import Haml
 from hamlet.learners.decomposition import Decomposition
+from hamlet.networks.diverse import Determinantal
 from hamlet.networks.mixers import Monotonic, Own, Sum
+from hamlet.networks.qplex import Duplex
+from hamlet.networks.qtran import Qtran
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -34,7 +37,14 @@ SCHEMES = {
     MetaStep: "all at once, to the meta-game's equilibrium",
 }
 # What a mixer sees beside the agents' values.
-MIXED = {Own: "nothing is mixed", Sum: "nothing: values are added", Monotonic: "the state"}
+MIXED = {
+    Own: "nothing is mixed",
+    Sum: "nothing: values are added",
+    Monotonic: "the state",
+    Qtran: "the state, features and actions",
+    Duplex: "the state and actions",
+    Determinantal: "vectors of choices",
+}
 
 
 def factories():

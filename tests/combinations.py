@@ -13,6 +13,7 @@ from hamlet import envs
 from hamlet.algorithms import ALGORITHMS
 from hamlet.envs.base import Environment
 from hamlet.networks.actors import Deterministic, Squashed, Stochastic
+from hamlet.networks.diverse import DiverseUtilities
 from hamlet.networks.duelling import Greedy
 from hamlet.networks.utility import Utilities
 from offpolicy import NAMES, ON_POLICY
@@ -63,6 +64,8 @@ GAMES = {
 
 
 ABLATIONS = ("il", "il_pp", "matrl_without_response")
+# Whose mixers alone differ from those of others that play: tests/networks and tests/theory hold them by default.
+MIXERS = ("qtran", "qplex")
 # Which of them can have memory.
 REMEMBERING = {name: "memory" in inspect.signature(make).parameters for name, make in ALGORITHMS.items()}
 
@@ -76,7 +79,7 @@ def played() -> Iterator[tuple[str, str, bool]]:
     for name, make in ALGORITHMS.items():
         games = [game for game, its in GAMES.items() if its.kinds <= set(make().actions)]
         able = [g for g in games if g == "masked_recurrent" or not GAMES[g].memory or REMEMBERING[name]]
-        yield from ((name, game, number > 0 or name in ABLATIONS) for number, game in enumerate(able))
+        yield from ((name, game, number > 0 or name in (*ABLATIONS, *MIXERS)) for number, game in enumerate(able))
 
 
 def remembers(name: str, game: str) -> bool:
@@ -93,3 +96,4 @@ _SEEN = ("haa2c", "hatrpo", "ippo", "mappo", "maa2c", "matrl", *ABLATIONS)
 LEARNT = {name: name in _SEEN for name in ON_POLICY} | {name: name != "hatd3" for name in NAMES}
 # The kinds of actors whose policies are exported and act as the original does, over every kind of action of theirs.
 EXPORTED = {kind.__name__: False for kind in (Stochastic, Deterministic, Squashed, Greedy, Utilities)}
+EXPORTED |= {DiverseUtilities.__name__: True}

@@ -22,6 +22,7 @@ SMALL = sorted(name for name in ENVIRONMENTS if name.startswith(("matrix/", "gam
 # What is known of each by hand: the team's best return, and the pure Nash equilibria.
 KNOWN = {
     "matrix/climbing": (8, {(0, 0), (1, 1), (1, 2), (2, 1), (2, 2)}),
+    "matrix/plateau": (12, {(0, 0), (1, 1), (1, 2), (2, 1), (2, 2)}),
     "matrix/penalty": (10, {(0, 0), (1, 1), (2, 2)}),
     "matrix/example_1": (2, {(0, 1), (1, 0)}),
     "matrix/stag_hunt": (8, {(0, 0), (1, 1)}),

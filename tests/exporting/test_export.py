@@ -21,6 +21,7 @@ from hamlet.exporting.check import module_of
 from hamlet.exporting.directory import write
 from hamlet.exporting.team import policies
 from hamlet.networks.actors import Deterministic, Squashed, Stochastic
+from hamlet.networks.diverse import DiverseUtilities
 from hamlet.networks.duelling import Greedy
 from hamlet.networks.torso import Body
 from hamlet.networks.utility import Utilities
@@ -54,6 +55,7 @@ TEAMS = {
         Body(hidden=(16,), memory=8, plain=True),
         [(NUMBERS, CHOICE, 2), (CHOICES, Discrete(2), 1)],
     ),
+    "diverse": (DiverseUtilities(embedding=4), Body(hidden=(16,), plain=True), [(NUMBERS, CHOICE, 2)]),
     "greedy": (Greedy(width=16), RUNNING, [(NUMBERS, CHOICE, 1), (CHOICES, Discrete(2), 1)]),
 }
 
@@ -181,7 +183,13 @@ def compare(out, roster, actors, body, formats, steps=9):
     return agents
 
 
-@pytest.mark.parametrize("name", TEAMS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if combinations.EXPORTED[type(kind).__name__] else ())
+        for name, (kind, *_) in TEAMS.items()
+    ],
+)
 def test_the_files_of_unlike_agents_act_as_the_team_does_over_an_episode_with_memory_and_masks(name, tmp_path):
     kind, body, groups = TEAMS[name]
     agents = compare(tmp_path, *team(kind, body, groups), body, [kind for kind in FORMATS if kind != "stablehlo"])

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hamlet.networks.dpp import Diversity, Items, extended, greedy, log_det, picked, sample
+from hamlet.networks.dpp import Items, extended, greedy, log_det, picked, present, sample
 
 JITTER = 1e-6
 
@@ -84,20 +84,27 @@ def by_the_rule(rows, values, temperature, order):
     return found
 
 
-def items(rows, values, batch=1, available=None, alive=None):
+def items(rows, values, batch=1, available=None):
     """Agents of a group as the sampler takes them, the same in every row of the batch."""
     spread = lambda x: None if x is None else jnp.broadcast_to(jnp.asarray(x)[None], (batch, *np.shape(x)))  # noqa: E731
-    return Items(spread(rows.astype(np.float32)), spread(values.astype(np.float32)), spread(available), spread(alive))
+    return Items(spread(rows.astype(np.float32)), spread(values.astype(np.float32)), spread(available))
+
+
+def drawn(groups, order, temperature, **settings):
+    """Joint actions ``[B, n]``."""
+    keys = jax.random.split(jax.random.key(1), len(groups))
+    noise = tuple(jax.random.gumbel(key, group.values.shape) for key, group in zip(keys, groups, strict=True))
+    made = jax.jit(lambda *given: sample(*given, temperature=temperature, **settings))(groups, jnp.array(order), noise)
+    return np.concatenate(made, axis=1)
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)])
 def test_the_sampler_draws_as_often_as_residuals_and_qualities_say(order):
     rows, values = blocks(4, agents=3)
     count, temperature = 40_000, 0.7
-    group, other = items(rows[:2], values[:2], count), items(rows[2:], values[2:], count)
-    drawn = jax.jit(sample)((group, other), jnp.array(order), temperature, jax.random.key(1))
+    groups = (items(rows[:2], values[:2], count), items(rows[2:], values[2:], count))
+    seen = Counter(map(tuple, drawn(groups, order, temperature).tolist()))
     wanted = by_the_rule(rows, values, temperature, order)
-    seen = Counter(map(tuple, np.asarray(drawn).tolist()))
     square = sum((seen[joint] - count * p) ** 2 / (count * p) for joint, p in wanted.items())
     assert square < 54.1  # 26 degrees of freedom: exceeded by chance once in a thousand
 
@@ -121,29 +128,20 @@ def test_greedy_agents_add_what_they_can_in_their_turn():
             left = rows[agent] - rows[agent] @ span
             wanted[agent] = int((np.log((left**2).sum(-1)) + values[agent]).argmax())
             taken = np.concatenate((taken, rows[agent, wanted[agent]][None]))
-        assert greedy((items(rows, values),), jnp.array(order))[0].tolist() == wanted
+        assert greedy((items(rows, values),), jnp.array(order))[0][0].tolist() == wanted
 
 
-def test_the_sampler_draws_nothing_unavailable_and_absent_agents_crowd_nobody_out():
-    rows, values = blocks(1, agents=2)
+def test_the_sampler_draws_nothing_unavailable_and_evenly_where_it_is_told_to():
+    rows, values = blocks(1)
     available = np.array([[True, True, True], [False, True, True]])
-    drawn = sample((items(rows, values, 500, available),), jnp.array([0, 1]), 0.5, jax.random.key(0))
-    assert set(np.unique(drawn[:, 1])) == {1, 2}
-    alone = (items(rows, values, 1, None, np.array([False, True])),)
-    assert greedy(alone, jnp.array([0, 1]))[0].tolist() == [0, int(values[1].argmax())]
-    both = picked((items(rows, values).rows,), (jnp.array([[1, 2]]),), jnp.array([[False, True]]))
-    assert float(log_det(both)[0]) == pytest.approx(0.0, abs=1e-6)
+    made = drawn((items(rows, values, 4000, available),), (0, 1), 0.5, exploration=1.0)
+    counts = [np.bincount(made[:, agent], minlength=3).tolist() for agent in range(2)]
+    assert counts[0] == pytest.approx([4000 / 3] * 3, rel=0.1)
+    assert counts[1][0] == 0 and counts[1][1:] == pytest.approx([2000] * 2, rel=0.1)
 
 
-def test_every_choice_of_every_agent_has_a_unit_row_of_its_own_or_of_its_units_network():
-    keys = jax.random.split(jax.random.key(0), 2)
-    features = (jax.random.normal(keys[0], (4, 2, 5)), jax.random.normal(keys[1], (4, 1, 3)))
-    network = Diversity.create(jax.random.key(1), (5, 3), (3, 2), (2, 1), embedding=6, jitter=JITTER)
-    first, second = network.rows(features)
-    assert first.shape == (4, 2, 3, 9) and second.shape == (4, 1, 2, 9)
-    assert (first**2).sum(-1) == pytest.approx(np.ones((4, 2, 3)), abs=1e-5)
-    same = (jnp.broadcast_to(features[0][:, :1], (4, 2, 5)), features[1])
-    own = network.rows(same)[0]
-    assert not np.allclose(own[:, 0, :, :6], own[:, 1, :, :6], atol=1e-2)
-    shared = Diversity.create(jax.random.key(1), (5, 3), (3, 2), (1, 1), embedding=6, jitter=JITTER).rows(same)[0]
-    assert shared[:, 0, :, :6] == pytest.approx(shared[:, 1, :, :6])
+def test_absent_agents_crowd_nobody_out_and_add_nothing_to_the_determinant():
+    rows, values = blocks(1)
+    (alone,) = present((items(rows, values),), jnp.array([[False, True]]))
+    assert greedy((alone,), jnp.array([0, 1]))[0][0, 1] == int(values[1].argmax())
+    assert float(log_det(picked((alone.rows,), (jnp.array([[1, 2]]),)))[0]) == pytest.approx(0.0, abs=1e-6)

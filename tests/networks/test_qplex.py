@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hamlet.networks.qplex import Duplex, Importance, duplex
+from hamlet.networks.qplex import DuplexNetwork, Importance, duplex
 
 CHOICES = (2, 3, 3)
 
@@ -24,7 +24,7 @@ def tables(seed):
     """Random values of every agent, and Q_tot of every joint action by a random network at a random state."""
     keys = jax.random.split(jax.random.key(seed), 3)
     values = 3 * jax.random.normal(keys[0], (3, 3))
-    network = Duplex.create(keys[1], 4, sum(CHOICES), 3, kernels=3, width=8, layers=2)
+    network = DuplexNetwork.create(keys[1], 4, sum(CHOICES), 3, kernels=3, width=8, layers=2)
     network = jax.tree.map(lambda leaf: 5 * leaf, network)  # far from where networks begin
     actions, hots = joint_actions()
     chosen = jnp.stack([values[i, actions[:, i]] for i in range(3)], axis=1)
@@ -84,7 +84,7 @@ def test_importance_is_positive_and_bounded_by_nothing():
 
 
 def test_an_absent_agent_has_no_part_in_the_sum():
-    network = Duplex.create(jax.random.key(2), 4, sum(CHOICES), 3, kernels=2, width=8, layers=1)
+    network = DuplexNetwork.create(jax.random.key(2), 4, sum(CHOICES), 3, kernels=2, width=8, layers=1)
     _, hots = joint_actions()
     state, rows = jnp.ones((len(hots), 4)), jnp.ones((len(hots), 1))
     own, best = rows * jnp.array([[1.0, 0.0, 2.0]]), rows * jnp.array([[3.0, 0.0, 2.5]])

@@ -23,7 +23,10 @@ from hamlet.algorithms.masac import masac
 from hamlet.algorithms.matd3 import matd3
 from hamlet.algorithms.matrl import matrl
 from hamlet.algorithms.matrl_without_response import matrl_without_response
+from hamlet.algorithms.q_dpp import q_dpp
 from hamlet.algorithms.qmix import qmix
+from hamlet.algorithms.qplex import qplex
+from hamlet.algorithms.qtran import qtran
 from hamlet.algorithms.vdn import vdn
 from hamlet.errors import unknown
 from hamlet.learners import Algorithm
@@ -49,7 +52,10 @@ __all__ = [
     "matd3",
     "matrl",
     "matrl_without_response",
+    "q_dpp",
     "qmix",
+    "qplex",
+    "qtran",
     "vdn",
 ]
 
@@ -74,6 +80,9 @@ _OWN: tuple[Callable[..., Algorithm], ...] = (
     iql,
     vdn,
     qmix,
+    qtran,
+    qplex,
+    q_dpp,
 )
 ALGORITHMS: dict[str, Callable[..., Algorithm]] = {factory.__name__: factory for factory in _OWN}
 ALGORITHMS |= {point.name: point.load() for point in entry_points(group="hamlet.algorithms")}

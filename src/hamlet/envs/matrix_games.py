@@ -1,7 +1,8 @@
 """Known games of two agents, as tables of payoffs. The first agent chooses the row, the second the column.
 
 References: Claus and Boutilier, 1998 (penalty); Zhong et al., 2024, arXiv:2304.09870 (example 1); the climbing game
-with payoffs 8, −12 and 0 is that of Son et al., 2019, arXiv:1905.05408. The four general-sum games are textbook ones.
+with payoffs 8, −12 and 0 is that of Son et al., 2019, arXiv:1905.05408; with 6 in two places of its diagonal, and the
+plateau, those of Wang et al., 2021, arXiv:2008.01062. The four general-sum games are textbook ones.
 """
 
 import numpy as np
@@ -9,13 +10,24 @@ import numpy as np
 from hamlet.envs.matrix import Matrix, common_reward, tabulate
 
 
-def climbing(*, rounds: int = 1) -> Matrix:
+def climbing(*, second: float = 0.0, rounds: int = 1) -> Matrix:
     """Climbing: the best joint action, worth 8, is surrounded by losses of 12.
 
     Args:
+        second: What the other two joint actions of the diagonal are worth; at 6, of them one must be agreed on too.
         rounds: Rounds of an episode.
     """
-    return Matrix(common_reward([[8, -12, -12], [-12, 0, 0], [-12, 0, 0]]), rounds)
+    return Matrix(common_reward([[8, -12, -12], [-12, second, 0], [-12, 0, second]]), rounds)
+
+
+def plateau(*, best: float = 12.0, rounds: int = 1) -> Matrix:
+    """Plateau: the best joint action needs both agents to leave what is worth 10 whatever the other does.
+
+    Args:
+        best: What it is worth.
+        rounds: Rounds of an episode.
+    """
+    return Matrix(common_reward([[best, 0, 10], [0, 10, 10], [10, 10, 10]]), rounds)
 
 
 def penalty(*, k: float = -100.0, rounds: int = 1) -> Matrix:

@@ -36,6 +36,7 @@ ENVIRONMENTS: dict[str, Callable[..., Any]] = {
     "matrix/file": matrix.file,
     "matrix/matching_pennies": matrix_games.matching_pennies,
     "matrix/penalty": matrix_games.penalty,
+    "matrix/plateau": matrix_games.plateau,
     "matrix/prisoners_dilemma": matrix_games.prisoners_dilemma,
     "matrix/stag_hunt": matrix_games.stag_hunt,
     "mpe/simple_reference": SimpleReference,

@@ -14,6 +14,7 @@ import numpy as np
 
 from hamlet.distributions import Categorical, DiagonalNormal, MultiCategorical, TanhNormal
 from hamlet.networks.convolution import is_image
+from hamlet.networks.diverse import DiversePolicy
 from hamlet.networks.exploration import EpsilonGreedy
 from hamlet.networks.torso import encode
 from hamlet.spaces import Box, Discrete, MultiDiscrete, Space
@@ -109,7 +110,7 @@ class Agent:
         match policy:
             case Categorical():
                 return [("log_probs", policy.log_probs, (-1,))]
-            case EpsilonGreedy():
+            case EpsilonGreedy() | DiversePolicy():
                 return [("values", policy.values, (-1,))]
             case MultiCategorical():
                 joined = jnp.concatenate([part.log_probs for part in policy.parts], axis=-1)

@@ -30,6 +30,7 @@ from hamlet.estimation.trajectory import Trajectory
 from hamlet.haml.sampling import EpisodeReplay
 from hamlet.haml.template import ActionKind, Team, assemble
 from hamlet.learners.updating import mean, repeated
+from hamlet.networks.diverse import Diverse, DiverseUtilities
 from hamlet.networks.heads import feature_count
 from hamlet.networks.mixers import Mixer, Offer, Offers, Sum
 from hamlet.networks.torso import Body, encode
@@ -86,7 +87,7 @@ class Decomposition:
     target_interval: int = 200
     polyak: float = 1.0
     sampling: EpisodeReplay = field(default_factory=EpisodeReplay)
-    actor: Utilities = field(default_factory=Utilities)
+    actor: Utilities | DiverseUtilities = field(default_factory=Utilities)
     body: Body = field(default_factory=lambda: Body(hidden=(64,), memory=64, plain=True))
     sharing: Sharing = "none"
     normalise_rewards: Literal[False] = False
@@ -145,7 +146,7 @@ class DecompositionLearner(eqx.Module):
 
     team: Team
     critic: Mixing
-    targets: tuple[Utility, ...]
+    targets: tuple[Utility | Diverse, ...]
     optimiser: optax.OptState
     index: Index
     renewed: Int[Array, ""]
@@ -249,7 +250,7 @@ def _loss(
     roster: Roster,
     learner: DecompositionLearner,
     sample: Windows,
-    parameters: tuple[tuple[Utility, ...], Any],
+    parameters: tuple[tuple[Utility | Diverse, ...], Any],
 ) -> tuple[Array, tuple[Info, Float[Array, " units"]]]:
     """The mixer's loss in the mean over all steps that are no padding."""
     actors, mixer = parameters
@@ -280,7 +281,8 @@ def target(
     after = slice(1, longest + 1)
     nothing = tuple(jnp.zeros((longest, *action.shape[1:]), jnp.int32) for action in sample.action)
     live = offers(roster, sample, values, after, nothing)
-    judged = offers(roster, sample, evaluated(roster, learner.targets, sample), after, nothing).at(live.greedy)
+    chosen = algorithm.mixer.best(learner.critic.networks[0], live)
+    judged = offers(roster, sample, evaluated(roster, learner.targets, sample), after, nothing).at(chosen)
     following = learner.critic.targets[0].joint(judged, flat(state[1:])).reshape(longest, drawn, -1)
     reward, terminated = sample.reward.sum(-1, keepdims=True), sample.terminated[..., None]
     if algorithm.critic.credits == "own":
@@ -297,7 +299,7 @@ def target(
 
 
 def evaluated(
-    roster: Roster, actors: tuple[Utility, ...], sample: Windows
+    roster: Roster, actors: tuple[Utility | Diverse, ...], sample: Windows
 ) -> tuple[tuple[Float[Array, "L1 B _N _A"], Float[Array, "L1 B _N _F"]], ...]:
     """For every group, all agents' values in all steps of some episodes, and the features below them."""
     found = []
@@ -305,7 +307,7 @@ def evaluated(
         seen = roster.by_unit(g, encode(sample.view.observation[g], group.observation), 2)
         units, steps, drawn, agents = seen.shape[:4]
         rows = seen.reshape(units, steps, drawn * agents, *seen.shape[4:])
-        made = jax.vmap(Utility.values)(actors[g], rows)
+        made = jax.vmap(lambda actor, seen: actor.values(seen))(actors[g], rows)
         found.append(
             tuple(roster.from_unit(part.reshape(units, steps, drawn, agents, part.shape[-1]), 2) for part in made)
         )
@@ -339,7 +341,7 @@ def flat(array: Array) -> Array:
     return array.reshape(-1, *array.shape[2:])
 
 
-def _set(actor: Utility, rate: Array) -> Utility:
+def _set(actor: Utility | Diverse, rate: Array) -> Utility | Diverse:
     """A stack that explores as often as that."""
     value = actor.exploration.value
     return eqx.tree_at(lambda a: a.exploration.value, actor, jnp.broadcast_to(rate, value.shape))

@@ -26,15 +26,13 @@ agents are not padded; (4) there is no regulariser of singular values; (5) absen
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
-
-from hamlet.networks.perceptron import Perceptron
-from hamlet.types import Key
 
 
 def extended(rows: Float[Array, "*B N D"], first: int, agents: int, jitter: float) -> Float[Array, "*B N X"]:
@@ -72,81 +70,13 @@ def log_det(rows: Float[Array, "B n X"]) -> Float[Array, " B"]:
     return logs.sum(0)
 
 
-class Diversity(eqx.Module):
-    """b(oᵢ, ·): from what an agent's values are computed from to a unit vector for every choice.
-
-    Group by group, and stacked by unit: ``heads[g]`` has a leading axis of the group's sets of parameters.
-    """
-
-    heads: tuple[Perceptron, ...]
-    embedding: int = eqx.field(static=True)
-    jitter: float = eqx.field(static=True)
-
-    @classmethod
-    def create(
-        cls,
-        key: Key,
-        features: tuple[int, ...],
-        choices: tuple[int, ...],
-        units: tuple[int, ...],
-        *,
-        embedding: int,
-        jitter: float,
-    ) -> "Diversity":
-        """Fresh networks.
-
-        Args:
-            key: Of the weights.
-            features: Of an agent, group by group.
-            choices: Of an agent, group by group.
-            units: Sets of parameters, group by group.
-            embedding: D, the length of a row; at least the number of agents.
-            jitter: ε in (0, 1).
-        """
-
-        def head(key: Key, features: int, choices: int, units: int) -> Perceptron:
-            make = eqx.filter_vmap(lambda key: Perceptron.create(key, features, choices * embedding))
-            return make(jax.random.split(key, units))
-
-        keys = jax.random.split(key, len(choices))
-        sizes = zip(keys, features, choices, units, strict=True)
-        return cls(tuple(head(*one) for one in sizes), embedding, jitter)
-
-    def rows(self, features: tuple[Float[Array, "B _N _F"], ...]) -> tuple[Float[Array, "B _N _A X"], ...]:
-        """The extended unit vectors of every choice, group by group."""
-        agents = sum(one.shape[1] for one in features)
-        out, first = [], 0
-        for head, seen in zip(self.heads, features, strict=True):
-            plain = _heads(head, seen).reshape(*seen.shape[:2], -1, self.embedding)
-            unit = plain * jax.lax.rsqrt((plain**2).sum(-1, keepdims=True))
-            made = extended(jnp.swapaxes(unit, 1, 2), first, agents, self.jitter)
-            out.append(jnp.swapaxes(made, 1, 2))
-            first += seen.shape[1]
-        return tuple(out)
-
-
-def _heads(head: Perceptron, features: Float[Array, "B N F"]) -> Float[Array, "B N O"]:
-    """Every agent's outputs by its unit's parameters."""
-    units = jax.tree.leaves(head)[0].shape[0]
-    by_unit = jnp.swapaxes(features.reshape(features.shape[0], units, -1, features.shape[-1]), 0, 1)
-    out = jax.vmap(lambda one, rows: one(rows.reshape(-1, rows.shape[-1])).reshape(*rows.shape[:-1], -1))(head, by_unit)
-    return jnp.swapaxes(out, 0, 1).reshape(*features.shape[:2], -1)
-
-
 def picked(
-    rows: tuple[Float[Array, "B _N _A X"], ...],
-    actions: tuple[Int[Array, "B _N"], ...],
-    alive: Bool[Array, "B n"] | None,
+    rows: tuple[Float[Array, "B _N _A X"], ...], actions: tuple[Int[Array, "B _N"], ...]
 ) -> Float[Array, "B n X"]:
-    """The rows of a joint action, B_a; an absent agent's is its own axis alone, which adds nothing to log det."""
+    """The rows of a joint action, B_a."""
     pairs = zip(rows, actions, strict=True)
     taken = [jnp.take_along_axis(row, action[..., None, None], axis=2)[:, :, 0] for row, action in pairs]
-    chosen = jnp.concatenate(taken, axis=1)
-    if alive is None:
-        return chosen
-    agents = chosen.shape[1]
-    absent = jnp.concatenate((jnp.zeros((agents, chosen.shape[-1] - agents)), jnp.eye(agents)), axis=-1)
-    return jnp.where(alive[..., None], chosen, absent[None])
+    return jnp.concatenate(taken, axis=1)
 
 
 class Items(eqx.Module):
@@ -156,76 +86,101 @@ class Items(eqx.Module):
         rows: Their extended unit vectors.
         values: Qᵢ(oᵢ, ·).
         available: Which can be chosen; None for all.
-        alive: Who acts; None for all.
     """
 
     rows: Float[Array, "B N A X"]
     values: Float[Array, "B N A"]
     available: Bool[Array, "B N A"] | None
-    alive: Bool[Array, "B N"] | None
+
+
+def present(items: tuple[Items, ...], alive: Bool[Array, "B n"]) -> tuple[Items, ...]:
+    """The same, with the rows of absent agents on their own axes alone: they add nothing to any determinant."""
+    agents, first, made = alive.shape[1], 0, []
+    for group in items:
+        count, width = group.rows.shape[1], group.rows.shape[-1]
+        own = jnp.pad(jnp.eye(agents)[first : first + count], ((0, 0), (width - agents, 0)))
+        up = alive[:, first : first + count, None, None]
+        made.append(Items(jnp.where(up, group.rows, own[None, :, None]), group.values, group.available))
+        first += count
+    return tuple(made)
+
+
+def shares(wanted: Float[Array, "*B A"], available: Bool[Array, "*B A"] | None, even: float) -> Float[Array, "*B A"]:
+    """Logarithms of the probabilities: ∝ exp(wanted), mixed with a share of even ones; −∞ for what is unavailable."""
+    allowed = jnp.ones(wanted.shape, bool) if available is None else available
+    likely = jax.nn.softmax(jnp.where(allowed, wanted, -jnp.inf))
+    alike = allowed / jnp.maximum(allowed.sum(-1, keepdims=True), 1)
+    return jnp.where(allowed, jnp.log(even * alike + (1.0 - even) * likely), -jnp.inf)
 
 
 def sample(
-    items: tuple[Items, ...], order: Int[Array, " n"], temperature: Float[Array, ""] | float, key: Key
-) -> Int[Array, "B n"]:
+    items: tuple[Items, ...],
+    order: Int[Array, " n"],
+    noise: tuple[Float[Array, "B _N _A"], ...],
+    *,
+    temperature: float | Float[Array, ""],
+    exploration: float = 0.0,
+) -> tuple[Int[Array, "B _N"], ...]:
     """A joint action, agent after agent: aᵢ ∝ ‖residual of b(oᵢ, aᵢ)‖² exp(Qᵢ(oᵢ, aᵢ) / T).
 
     Args:
         items: Group by group.
         order: In which agents choose.
+        noise: Gumbel noise for every choice.
         temperature: T, above 0, in units of reward.
-        key: Of the draws.
-
-    Returns:
-        The choices; 0 of absent agents.
+        exploration: The share of choices that are drawn evenly instead, in [0, 1].
     """
-    keys = jax.random.split(key, order.shape[0])
 
-    def choose(square: Array, values: Array, key: Key) -> Array:
-        return jax.random.categorical(key, jnp.log(square) + values / temperature)
+    def choose(group: Items, slot: Array, square: Array, noise: Array) -> Array:
+        available = None if group.available is None else group.available[:, slot]
+        wanted = jnp.log(square) + group.values[:, slot] / temperature
+        return jnp.argmax(shares(wanted, available, exploration) + noise[:, slot], axis=-1)
 
-    return _walked(items, order, keys, choose)
+    return _walked(items, order, [partial(choose, group) for group in items], noise)
 
 
-def greedy(items: tuple[Items, ...], order: Int[Array, " n"]) -> Int[Array, "B n"]:
+def greedy(items: tuple[Items, ...], order: Int[Array, " n"]) -> tuple[Int[Array, "B _N"], ...]:
     """A joint action of high Q_tot: every agent in its turn adds as much as it can, Qᵢ + log ‖residual‖²."""
 
-    def choose(square: Array, values: Array, unused: Array) -> Array:
-        del unused
-        return jnp.argmax(jnp.log(square) + values, axis=-1)
+    def choose(group: Items, slot: Array, square: Array, values: Array) -> Array:
+        added = jnp.log(square) + values[:, slot]
+        return jnp.argmax(
+            added if group.available is None else jnp.where(group.available[:, slot], added, -jnp.inf), axis=-1
+        )
 
-    return _walked(items, order, jnp.zeros_like(order), choose)
+    values = tuple(group.values for group in items)
+    return _walked(items, order, [partial(choose, group) for group in items], values)
 
 
 def _walked(
-    items: tuple[Items, ...], order: Int[Array, " n"], draws: Array, choose: Callable[[Array, Array, Array], Array]
-) -> Int[Array, "B n"]:
+    items: tuple[Items, ...],
+    order: Int[Array, " n"],
+    choosing: list[Callable[[Array, Array, Array], Array]],
+    given: tuple[Array, ...],
+) -> tuple[Int[Array, "B _N"], ...]:
     """Agents in turn choose among their items by what is left of each beyond the rows that are chosen already."""
     batch, width = items[0].rows.shape[0], items[0].rows.shape[-1]
     sizes = [group.rows.shape[1] for group in items]
     group_of, slot_of = np.repeat(np.arange(len(sizes)), sizes), np.concatenate([np.arange(size) for size in sizes])
 
-    def turn(group: Items, slot: Array, basis: Array, draw: Array) -> tuple[Array, Array]:
-        rows, values = (jax.lax.dynamic_index_in_dim(x, slot, 1, keepdims=False) for x in (group.rows, group.values))
-        if group.available is not None:
-            values = jnp.where(group.available[:, slot], values, -jnp.inf)
-        left = residual(basis, rows)
-        square = (left**2).sum(-1)
-        action = choose(square, values, draw).astype(jnp.int32)
-        vector = jnp.take_along_axis(left, action[:, None, None], axis=1)[:, 0]
-        vector = vector * jax.lax.rsqrt((vector**2).sum(-1, keepdims=True))
-        if group.alive is None:
-            return action, vector
-        up = group.alive[:, slot]
-        return jnp.where(up, action, 0), jnp.where(up[:, None], vector, 0.0)
+    def turn(group: Items, choose: Callable[[Array, Array, Array], Array], given: Array) -> Callable[..., Any]:
+        def take(slot: Array, basis: Array) -> tuple[Array, Array]:
+            left = residual(basis, group.rows[:, slot])
+            square = (left**2).sum(-1)
+            action = choose(slot, square, given).astype(jnp.int32)
+            vector = jnp.take_along_axis(left, action[:, None, None], axis=1)[:, 0]
+            return action, vector * jax.lax.rsqrt((vector**2).sum(-1, keepdims=True))
 
-    branches = [partial(turn, group) for group in items]
+        return take
 
-    def one(carry: tuple[Array, Array], now: tuple[Array, Array]) -> tuple[tuple[Array, Array], None]:
-        (basis, actions), (agent, draw) = carry, now
+    branches = [turn(*one) for one in zip(items, choosing, given, strict=True)]
+
+    def one(carry: tuple[Array, Array], agent: Array) -> tuple[tuple[Array, Array], None]:
+        basis, actions = carry
         group, slot = jnp.asarray(group_of)[agent], jnp.asarray(slot_of)[agent]
-        action, vector = jax.lax.switch(group, branches, slot, basis, draw)
+        action, vector = jax.lax.switch(group, branches, slot, basis)
         return (basis.at[:, agent].set(vector), actions.at[:, agent].set(action)), None
 
     start = (jnp.zeros((batch, sum(sizes), width)), jnp.zeros((batch, sum(sizes)), jnp.int32))
-    return jax.lax.scan(one, start, (order, draws))[0][1]
+    actions = jax.lax.scan(one, start, order)[0][1]
+    return tuple(jnp.split(actions, np.cumsum(sizes)[:-1].tolist(), axis=1))

@@ -112,6 +112,10 @@ class Mixer(Protocol):
         """
         ...
 
+    def best(self, network: Any, offers: Offers) -> tuple[Int[Array, "B _N"], ...]:
+        """The joint choice that a target judges: every agent's own best one, unless the mixer knows a better."""
+        ...
+
     def loss(
         self, network: Any, offers: Offers, state: Float[Array, "B S"], target: Float[Array, "B V"]
     ) -> tuple[Float[Array, " B"], Info]:
@@ -147,6 +151,10 @@ class Own:
         """Nothing that is learnt."""
         return Apart()
 
+    def best(self, network: Apart, offers: Offers) -> tuple[Int[Array, "B _N"], ...]:
+        """Every agent's own best choice."""
+        return offers.greedy
+
     def loss(
         self, network: Apart, offers: Offers, state: Float[Array, "B S"], target: Float[Array, "B n"]
     ) -> tuple[Float[Array, " B"], Info]:
@@ -174,6 +182,10 @@ class Sum:
     def create(self, key: Key, roster: Roster, state_width: int, features: tuple[int, ...]) -> Added:
         """Nothing that is learnt."""
         return Added()
+
+    def best(self, network: Added, offers: Offers) -> tuple[Int[Array, "B _N"], ...]:
+        """Every agent's own best choice."""
+        return offers.greedy
 
     def loss(
         self, network: Added, offers: Offers, state: Float[Array, "B S"], target: Float[Array, "B 1"]
@@ -242,6 +254,10 @@ class Monotonic:
             Pair.create(keys[2], state_width, self.hidden, self.embedding),
             Pair.create(keys[3], state_width, self.embedding, 1),
         )
+
+    def best(self, network: Monotone, offers: Offers) -> tuple[Int[Array, "B _N"], ...]:
+        """Every agent's own best choice."""
+        return offers.greedy
 
     def loss(
         self, network: Monotone, offers: Offers, state: Float[Array, "B S"], target: Float[Array, "B 1"]

@@ -17,13 +17,19 @@ one network with K outputs an agent, where the code has K networks; (3) absent a
 is the state's alone, without the attention over what agents see that the code offers for StarCraft.
 """
 
+from dataclasses import dataclass
+from typing import Literal
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
+from hamlet.errors import require
+from hamlet.networks.mixers import Offer, Offers, squared
 from hamlet.networks.perceptron import Perceptron
-from hamlet.types import Key
+from hamlet.roster import Roster
+from hamlet.types import Info, Key
 
 _LEAST = 1e-10
 
@@ -92,7 +98,7 @@ class Importance(eqx.Module):
         return (scale[..., None] * mine * jax.nn.sigmoid(taken).reshape(rows, self.kernels, -1)).sum(1)
 
 
-class Duplex(eqx.Module):
+class DuplexNetwork(eqx.Module):
     """QPLEX's mixing network."""
 
     weight: Perceptron
@@ -102,7 +108,7 @@ class Duplex(eqx.Module):
     @classmethod
     def create(
         cls, key: Key, state: int, choices: int, agents: int, *, kernels: int, width: int, layers: int
-    ) -> "Duplex":
+    ) -> "DuplexNetwork":
         """Fresh networks; see `Importance.create`."""
         keys = jax.random.split(key, 3)
         return cls(
@@ -132,3 +138,50 @@ class Duplex(eqx.Module):
         if alive is not None:
             offset = jnp.where(alive, offset, 0.0)
         return duplex(chosen, best, weight, offset, self.importance(action, state))
+
+    def joint(self, offers: Offers, state: Float[Array, "B S"]) -> Float[Array, "B 1"]:
+        """Q_tot of the choices that are meant."""
+        action = jnp.concatenate([_hot(offer) for offer in offers.groups], axis=-1)
+        return self(offers.chosen, offers.best, action, state, offers.alive)[:, None]
+
+
+def _hot(offer: Offer) -> Float[Array, "B C"]:
+    """Every agent's choice as one-hot, one after the other."""
+    return jax.nn.one_hot(offer.action, offer.values.shape[-1]).reshape(offer.action.shape[0], -1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Duplex:
+    """QPLEX's mixer, declared.
+
+    Attributes:
+        kernels: K, products of which λ is the sum.
+        hidden: Width of the hidden layers of all its networks.
+        layers: Linear maps in each network of λ; 1 for none hidden.
+    """
+
+    kernels: int = 10
+    hidden: int = 64
+    layers: int = 3
+    credits: Literal["team"] = "team"
+
+    def __post_init__(self) -> None:
+        """Refuse sizes that are none."""
+        for flag, size in (("kernels", self.kernels), ("hypernetwork-hidden", self.hidden), ("layers", self.layers)):
+            require(size >= 1, f"--{flag} must be at least 1, not {size}")
+
+    def create(self, key: Key, roster: Roster, state_width: int, features: tuple[int, ...]) -> DuplexNetwork:
+        """Fresh weights."""
+        choices = sum(group.action.width * len(group.names) for group in roster.groups)
+        sizes = {"kernels": self.kernels, "width": self.hidden, "layers": self.layers}
+        return DuplexNetwork.create(key, state_width, choices, len(roster.names), **sizes)
+
+    def best(self, network: DuplexNetwork, offers: Offers) -> tuple[Int[Array, "B _N"], ...]:
+        """Every agent's own best choice."""
+        return offers.greedy
+
+    def loss(
+        self, network: DuplexNetwork, offers: Offers, state: Float[Array, "B S"], target: Float[Array, "B 1"]
+    ) -> tuple[Float[Array, " B"], Info]:
+        """(Q_tot − y)²."""
+        return squared(network, offers, state, target)

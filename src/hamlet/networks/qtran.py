@@ -17,15 +17,22 @@ unlike ones can be added; (2) absent agents have no part in any sum.
 """
 
 import math
-from typing import NamedTuple, TypeAlias
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from hamlet.errors import require
+from hamlet.networks.mixers import Offers
 from hamlet.networks.perceptron import Perceptron
-from hamlet.types import Key
+from hamlet.roster import Roster
+from hamlet.types import Info, Key
+
+# Outputs of an exact joint value at most.
+LARGEST = 100_000
 
 
 class Terms(NamedTuple):
@@ -133,11 +140,75 @@ class Exact(eqx.Module):
         return jnp.take_along_axis(self.joint(state), joint[:, None], axis=-1)[:, 0]
 
 
-Joint: TypeAlias = Encoded | Exact
-
-
-class Qtran(eqx.Module):
+class QtranNetwork(eqx.Module):
     """The joint value, and the state's V."""
 
-    joint: Joint
+    table: Encoded | Exact
     value: Perceptron
+
+    def joint(self, offers: Offers, state: Float[Array, "B S"]) -> Float[Array, "B 1"]:
+        """Q̂(s, a) of the choices that are meant."""
+        features = tuple(offer.features for offer in offers.groups)
+        actions = tuple(offer.action for offer in offers.groups)
+        return self.table(features, actions, offers.alive, state)[:, None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Qtran:
+    """QTRAN-base's joint value and losses, declared.
+
+    Attributes:
+        opt: c_opt, at least 0.
+        nopt: c_nopt, at least 0.
+        kind: "encoded", the joint value of a sum of what agents do, or "exact", one output for each joint action.
+        hidden: Width of hidden layers, and of what is summed.
+    """
+
+    opt: float = 1.0
+    nopt: float = 0.1
+    kind: Literal["encoded", "exact"] = "encoded"
+    hidden: int = 64
+    credits: Literal["team"] = "team"
+
+    def __post_init__(self) -> None:
+        """Refuse settings under which nothing, or nothing sensible, happens."""
+        require(self.opt >= 0, f"--opt must not be negative: {self.opt}")
+        require(self.nopt >= 0, f"--nopt must not be negative: {self.nopt}")
+        require(self.kind in ("encoded", "exact"), f"--joint is encoded or exact, not {self.kind!r}")
+        require(self.hidden >= 1, f"--mixing-width must be at least 1, not {self.hidden}")
+
+    def create(self, key: Key, roster: Roster, state_width: int, features: tuple[int, ...]) -> QtranNetwork:
+        """Fresh weights.
+
+        Raises:
+            RequestError: If there are too many joint actions for an output each.
+        """
+        joint_key, value_key = jax.random.split(key)
+        value = Perceptron.create(value_key, state_width, self.hidden, self.hidden, 1)
+        choices = tuple(group.action.width for group in roster.groups)
+        if self.kind == "encoded":
+            return QtranNetwork(Encoded.create(joint_key, state_width, features, choices, self.hidden), value)
+        every = tuple(group.action.width for group in roster.groups for _ in group.names)
+        count, spoken = math.prod(every), " × ".join(map(str, every))
+        spoken = spoken if len(every) <= 6 else f"the choices of {len(every)} agents"
+        require(
+            count <= LARGEST,
+            f"--joint exact has one output for each joint action, {spoken} = {count:,}, and takes {LARGEST:,} at most: "
+            "use --joint encoded",
+        )
+        return QtranNetwork(Exact.create(joint_key, state_width, every, self.hidden), value)
+
+    def best(self, network: QtranNetwork, offers: Offers) -> tuple[Int[Array, "B _N"], ...]:
+        """Every agent's own best choice."""
+        return offers.greedy
+
+    def loss(
+        self, network: QtranNetwork, offers: Offers, state: Float[Array, "B S"], target: Float[Array, "B 1"]
+    ) -> tuple[Float[Array, " B"], Info]:
+        """The three losses, weighed, and each of the latter two by itself."""
+        joint = network.joint(offers, state)[:, 0]
+        greedy = network.joint(offers.at(offers.greedy), state)[:, 0]
+        value, chosen, best = network.value(state)[:, 0], offers.chosen.sum(-1), offers.best.sum(-1)
+        found = terms(joint, greedy, value, chosen, best, target[:, 0])
+        total = found.td + self.opt * found.opt + self.nopt * found.nopt
+        return total, {"value": joint, "td_loss": found.td, "opt_loss": found.opt, "nopt_loss": found.nopt}

@@ -6,27 +6,28 @@ independent Q-learners too: common parameters, RMSprop with 5·10⁻⁴, 5,000 e
 update follows eight episodes.
 
 ``MATRIX``, ours, is for games of one round, or few: play is even throughout, ε = 1, so that every payoff is seen and
-what is learnt is what the mixer can say; there is nothing to remember.
+what is learnt is what the mixer can say; there is nothing to remember. QTRAN's agents follow a value that itself is
+being learnt, and QPLEX's choices cross only once λ has grown, so that these two make more of the same steps.
+Under ``PAPER`` they and Q-DPP have the family's settings.
 """
 
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from hamlet.algorithms import iql, qmix, vdn
+from hamlet.algorithms import iql, q_dpp, qmix, qplex, qtran, vdn
 
 __all__ = ["MATRIX", "PAPER"]
 
-_FACTORIES = {"iql": iql, "vdn": vdn, "qmix": qmix}
+_FACTORIES = {"iql": iql, "vdn": vdn, "qmix": qmix, "qtran": qtran, "qplex": qplex, "q_dpp": q_dpp}
+_FALLING: Mapping[str, Any] = {"exploration_start": 1.0, "exploration_end": 0.05, "exploration_steps": 50_000}
+_EVEN: Mapping[str, Any] = {"exploration_start": 1.0, "exploration_end": 1.0}
 _PAPER: Mapping[str, Any] = {
     "learning_rate": 5e-4,
     "optimiser": "rmsprop",
     "max_gradient_norm": 10.0,
     "discount": 0.99,
     "td_lambda": 0.0,
-    "exploration_start": 1.0,
-    "exploration_end": 0.05,
-    "exploration_steps": 50_000,
     "target_interval": 200,
     "polyak": 1.0,
     "batch_size": 32,
@@ -38,8 +39,6 @@ _PAPER: Mapping[str, Any] = {
     "sharing": "group",
 }
 _MATRIX: Mapping[str, Any] = {
-    "exploration_start": 1.0,
-    "exploration_end": 1.0,
     "memory": 0,
     "episode_length": 1,
     "copies": 32,
@@ -47,9 +46,26 @@ _MATRIX: Mapping[str, Any] = {
 }
 
 
-def _all(values: Mapping[str, Any]) -> dict[str, "partial[Any]"]:
-    return {name: partial(factory, **values) for name, factory in _FACTORIES.items()}
+_COOLING: Mapping[str, Any] = {"temperature_start": 0.5, "temperature_end": 0.01, "temperature_steps": 50_000}
+# Two of Q-DPP's agents with common parameters who see the same cannot choose unlike each other.
+_OWN_PAPER: Mapping[str, Mapping[str, Any]] = {"q_dpp": {**_COOLING, "sharing": "none"}}
+_OWN_MATRIX: Mapping[str, Mapping[str, Any]] = {
+    "qtran": {"updates_per_rollout": 8},
+    "qplex": {"updates_per_rollout": 8, "optimiser": "adam", "learning_rate": 2e-3},
+    "q_dpp": {**_COOLING, "exploration": 1.0},
+}
 
 
-PAPER: Mapping[str, "partial[Any]"] = _all(_PAPER)
-MATRIX: Mapping[str, "partial[Any]"] = _all(_MATRIX)
+def _all(
+    values: Mapping[str, Any], exploring: Mapping[str, Any], own: Mapping[str, Mapping[str, Any]]
+) -> dict[str, "partial[Any]"]:
+    """Every algorithm with the values of the family and its own; Q-DPP explores in its own way."""
+    made = {}
+    for name, factory in _FACTORIES.items():
+        explored = {} if name == "q_dpp" else exploring
+        made[name] = partial(factory, **{**values, **explored, **own.get(name, {})})
+    return made
+
+
+PAPER: Mapping[str, "partial[Any]"] = _all(_PAPER, _FALLING, _OWN_PAPER)
+MATRIX: Mapping[str, "partial[Any]"] = _all(_MATRIX, _EVEN, _OWN_MATRIX)

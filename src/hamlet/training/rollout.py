@@ -61,18 +61,28 @@ def act(
 
     Where ``warm`` holds, actions are drawn evenly instead, from the same noise.
     """
-    actions, memories = [], []
+    policies, memories = [], []
     for g, group in enumerate(roster.groups):
         seen = (encode(observation[g], group.observation), available[g], memory[g])
         parts = [None if x is None else roster.by_unit(g, x, 1) for x in seen]
         policy, after = jax.vmap(partial(_distribution, start))(actors[g], *parts)
-        policy: Any = jax.tree.map(lambda leaf: roster.from_unit(leaf, 1), policy)
-        action = policy.mode() if noise is None else policy.sample(noise[g])
+        policies.append(jax.tree.map(lambda leaf: roster.from_unit(leaf, 1), policy))
+        memories.append(None if after is None else roster.from_unit(after, 1))
+    actions = []
+    for g, (group, action) in enumerate(zip(roster.groups, _chosen(tuple(policies), noise), strict=True)):
         if warm is not None and noise is not None:
             action = jnp.where(warm, even(group.action, noise[g], available[g]), action)
         actions.append(action.reshape(*action.shape[:2], *group.action.shape))
-        memories.append(None if after is None else roster.from_unit(after, 1))
     return tuple(actions), tuple(memories)
+
+
+def _chosen(policies: tuple[Any, ...], noise: tuple[Array, ...] | None) -> tuple[Array, ...]:
+    """Every agent chooses by itself, unless their policies are drawn from together (Q-DPP's while it is trained)."""
+    if noise is None:
+        return tuple(policy.mode() for policy in policies)
+    if hasattr(policies[0], "together"):
+        return policies[0].together(policies, noise)
+    return tuple(policy.sample(own) for policy, own in zip(policies, noise, strict=True))
 
 
 def draw(roster: Roster, key: Key, *lead: int) -> tuple[Float[Array, "*lead _N _W"], ...]:

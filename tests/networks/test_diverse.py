@@ -1,0 +1,107 @@
+"""Q-DPP's agents: a unit vector for every choice, chosen by together while they learn and apart when they play."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import hamlet
+from hamlet.errors import RequestError
+from hamlet.networks.diverse import Determinant, Determinantal, DiverseUtilities
+from hamlet.networks.mixers import Offer, Offers
+from hamlet.networks.torso import Body
+from hamlet.roster import Group, Roster
+from hamlet.spaces import Box, Discrete
+from hamlet.training.rollout import act
+
+BODY = Body(hidden=(8,), plain=True)
+SEEN = Box(0.0, 1.0, (3,))
+
+
+def team(*sizes, **settings):
+    """One agent of each group, and what each sees."""
+    kind = DiverseUtilities(embedding=4, **settings)
+    keys = jax.random.split(jax.random.key(0), len(sizes))
+    actors = tuple(
+        jax.tree.map(lambda leaf: leaf[None], kind.create(key, SEEN, Discrete(size), BODY))
+        for key, size in zip(keys, sizes, strict=True)
+    )
+    roster = Roster(tuple(Group((f"agent_{k}",), SEEN, Discrete(size)) for k, size in enumerate(sizes)))
+    return roster, actors
+
+
+def chosen(roster, actors, count, noise):
+    seen = tuple(jnp.ones((count, 1, 3)) for _ in roster.groups)
+    nothing = (None,) * len(roster.groups)
+    return act(roster, actors, seen, nothing, jnp.ones(count, bool), nothing, noise)[0]
+
+
+def test_every_choice_has_a_vector_of_unit_length_that_its_agent_alone_makes():
+    _, actors = team(3, 2)
+    found = jax.vmap(lambda actor, seen: actor.values(seen))(actors[0], jnp.ones((1, 1, 5, 3)))
+    values, vectors = (part[0, 0] for part in found)
+    assert values.shape == (5, 3) and vectors.shape == (5, 12)
+    assert (vectors.reshape(5, 3, 4) ** 2).sum(-1) == pytest.approx(np.ones((5, 3)), abs=1e-5)
+
+
+def test_together_agents_avoid_what_is_alike_and_alone_they_take_the_best():
+    """Both agents' vectors of choices 0 are the same: whoever comes second does not take it, though it is the best."""
+    roster, actors = team(2, 2)
+    made = []
+    for number, actor in enumerate(actors):
+        bare = jax.tree.map(jnp.zeros_like, actor.head), jax.tree.map(jnp.zeros_like, actor.utility.head)
+        biases = jnp.eye(4)[jnp.array([0, 1 + number])].reshape(1, 8), jnp.array([[1.0, 0.0]])
+        heads = [eqx.tree_at(lambda head: head.bias, head, bias) for head, bias in zip(bare, biases, strict=True)]
+        made.append(eqx.tree_at(lambda tree: (tree.head, tree.utility.head), actor, tuple(heads)))
+    noise = tuple(jax.random.gumbel(key, (2000, 1, 2)) for key in jax.random.split(jax.random.key(0), 2))
+    first, second = (np.asarray(part)[:, 0] for part in chosen(roster, tuple(made), 2000, noise))
+    assert ((first == 0) & (second == 0)).mean() == 0.0
+    assert 0 < (first == 0).mean() < 1 or 0 < (second == 0).mean() < 1
+    assert [int(part[0, 0]) for part in chosen(roster, tuple(made), 1, None)] == [0, 0]
+
+
+def offers(seed, embedding=4, alive=None):
+    keys = jax.random.split(jax.random.key(seed), 2)
+    vectors = jax.random.normal(keys[0], (3, 2, 3, embedding))
+    vectors /= jnp.sqrt((vectors**2).sum(-1, keepdims=True))
+    values = jax.random.normal(keys[1], (3, 2, 3))
+    return Offers((Offer(values, jnp.array([[0, 1], [1, 1], [2, 0]]), None, vectors.reshape(3, 2, -1)),), alive)
+
+
+def test_the_mixer_adds_the_determinants_logarithm_to_the_sum_and_an_absent_agent_adds_nothing():
+    given, network, state = offers(0), Determinant(1e-6), jnp.zeros((3, 2))
+    vectors = np.asarray(given.groups[0].features.reshape(3, 2, 3, 4), np.float64)
+    for row, found in enumerate(network.joint(given, state)[:, 0]):
+        first, second = (vectors[row, k, int(given.groups[0].action[row, k])] for k in range(2))
+        wanted = float(given.chosen[row].sum()) + np.log(1 - (first @ second) ** 2)
+        assert float(found) == pytest.approx(wanted, abs=1e-3)
+    alone = offers(0, alive=jnp.array([[True, False]] * 3))
+    assert network.joint(alone, state)[:, 0] == pytest.approx(np.asarray(alone.chosen.sum(-1)), abs=1e-5)
+
+
+def test_a_target_is_judged_where_agents_in_turn_add_most_and_not_where_each_is_best():
+    vectors = jnp.array([[[[1.0, 0, 0], [0, 1.0, 0]], [[1.0, 0, 0], [0, 0, 1.0]]]])
+    values = jnp.array([[[1.0, 0.0], [1.0, 0.0]]])
+    given = Offers((Offer(values, jnp.zeros((1, 2), jnp.int32), None, vectors.reshape(1, 2, 6)),), None)
+    assert [part.tolist() for part in given.greedy] == [[[0, 0]]]
+    assert [part.tolist() for part in Determinantal(embedding=3).best(Determinant(1e-8), given)] == [[[0, 1]]]
+
+
+def test_vectors_shorter_than_the_team_are_refused_with_the_least_that_would_do():
+    roster = Roster((Group(("a", "b", "c"), SEEN, Discrete(2)),))
+    with pytest.raises(RequestError, match="the least is --embedding 3"):
+        Determinantal(embedding=2).create(jax.random.key(0), roster, 2, (8,))
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"temperature_end": 0.0}, "must be above 0"),
+        ({"exploration": 1.5}, r"--exploration must lie in \[0, 1\]"),
+        ({"jitter": 0.0}, "--jitter must lie in"),
+    ],
+)
+def test_what_cannot_be_sampled_by_is_refused(settings, said):
+    with pytest.raises(RequestError, match=said):
+        hamlet.algorithms.make("q_dpp", **settings)
