@@ -13,6 +13,7 @@ Differences from the reference code: those of HAPPO. Like it, several epochs use
 from hamlet.estimation.advantage import Gae
 from hamlet.estimation.critic import StateValue
 from hamlet.estimation.fitting import Decay
+from hamlet.haml.credit import Credit, credited
 from hamlet.haml.drift import ZeroDrift
 from hamlet.haml.neighbourhood import Whole
 from hamlet.haml.sampling import OnPolicy
@@ -36,6 +37,8 @@ def haa2c(
     learning_rate_decay: Decay = "none",
     discount: float = 0.99,
     gae_lambda: float = 0.95,
+    advantage: Credit = "gae",
+    baseline_samples: int = 100,
     hidden: tuple[int, ...] = (128, 128),
     memory: int = 0,
     chunk: int = 10,
@@ -61,6 +64,9 @@ def haa2c(
         learning_rate_decay: "none", or "linear": all learning rates fall to 0 over the run.
         discount: γ in [0, 1].
         gae_lambda: λ in [0, 1] of the advantage estimates.
+        advantage: What an agent is credited with: "gae", or what a return has over the "counterfactual" or the
+            "optimal_baseline", by a critic of actions.
+        baseline_samples: Alternatives drawn for such a baseline where actions are no plain choices.
         hidden: Widths of the hidden layers.
         memory: Width of a recurrent unit after them; 0 for none.
         chunk: Steps of a training sequence, with memory.
@@ -72,7 +78,7 @@ def haa2c(
         order: "random", anew each time, or "fixed".
         sharing: "none", or "group": one set of parameters for agents of equal spaces, which leaves the theory.
     """
-    return Haml(
+    declared = Haml(
         drift=ZeroDrift(),
         neighbourhood=Whole(
             learning_rate=learning_rate,
@@ -96,3 +102,4 @@ def haa2c(
         sharing=sharing,
         normalise_rewards=normalise_rewards,
     )
+    return credited(declared, advantage, baseline_samples)

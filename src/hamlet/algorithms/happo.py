@@ -19,6 +19,7 @@ iteration.
 from hamlet.estimation.advantage import Gae
 from hamlet.estimation.critic import StateValue
 from hamlet.estimation.fitting import Decay
+from hamlet.haml.credit import Credit, credited
 from hamlet.haml.drift import ClipDrift
 from hamlet.haml.neighbourhood import Whole
 from hamlet.haml.sampling import OnPolicy
@@ -43,6 +44,8 @@ def happo(
     learning_rate_decay: Decay = "none",
     discount: float = 0.99,
     gae_lambda: float = 0.95,
+    advantage: Credit = "gae",
+    baseline_samples: int = 100,
     hidden: tuple[int, ...] = (128, 128),
     memory: int = 0,
     chunk: int = 10,
@@ -69,6 +72,9 @@ def happo(
         learning_rate_decay: "none", or "linear": all learning rates fall to 0 over the run.
         discount: γ in [0, 1].
         gae_lambda: λ in [0, 1] of the advantage estimates.
+        advantage: What an agent is credited with: "gae", or what a return has over the "counterfactual" or the
+            "optimal_baseline", by a critic of actions.
+        baseline_samples: Alternatives drawn for such a baseline where actions are no plain choices.
         hidden: Widths of the hidden layers.
         memory: Width of a recurrent unit after them; 0 for none.
         chunk: Steps of a training sequence, with memory.
@@ -80,7 +86,7 @@ def happo(
         order: "random", anew each time, or "fixed".
         sharing: "none", or "group": one set of parameters for agents of equal spaces, which leaves the theory.
     """
-    return Haml(
+    declared = Haml(
         drift=ClipDrift(clip),
         neighbourhood=Whole(
             learning_rate=learning_rate,
@@ -104,3 +110,4 @@ def happo(
         sharing=sharing,
         normalise_rewards=normalise_rewards,
     )
+    return credited(declared, advantage, baseline_samples)

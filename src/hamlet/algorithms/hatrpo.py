@@ -14,6 +14,7 @@ pass each; a rejected step is counted; and those of HAPPO.
 from hamlet.estimation.advantage import Gae
 from hamlet.estimation.critic import StateValue
 from hamlet.estimation.fitting import Decay
+from hamlet.haml.credit import Credit, credited
 from hamlet.haml.drift import ZeroDrift
 from hamlet.haml.neighbourhood import KlBall
 from hamlet.haml.sampling import OnPolicy
@@ -40,6 +41,8 @@ def hatrpo(
     learning_rate_decay: Decay = "none",
     discount: float = 0.99,
     gae_lambda: float = 0.95,
+    advantage: Credit = "gae",
+    baseline_samples: int = 100,
     hidden: tuple[int, ...] = (128, 128),
     memory: int = 0,
     chunk: int = 10,
@@ -68,6 +71,9 @@ def hatrpo(
         learning_rate_decay: "none", or "linear": its learning rate falls to 0 over the run.
         discount: γ in [0, 1].
         gae_lambda: λ in [0, 1] of the advantage estimates.
+        advantage: What an agent is credited with: "gae", or what a return has over the "counterfactual" or the
+            "optimal_baseline", by a critic of actions.
+        baseline_samples: Alternatives drawn for such a baseline where actions are no plain choices.
         hidden: Widths of the hidden layers.
         memory: Width of a recurrent unit after them; 0 for none.
         chunk: Steps of a training sequence, with memory.
@@ -79,7 +85,7 @@ def hatrpo(
         order: "random", anew each time, or "fixed".
         sharing: "none", or "group": one set of parameters for agents of equal spaces, which leaves the theory.
     """
-    return Haml(
+    declared = Haml(
         drift=ZeroDrift(),
         neighbourhood=KlBall(
             radius=radius,
@@ -105,3 +111,4 @@ def hatrpo(
         sharing=sharing,
         normalise_rewards=normalise_rewards,
     )
+    return credited(declared, advantage, baseline_samples)

@@ -12,6 +12,7 @@ Differences from the reference code: those of HAPPO; the state is that of the en
 from hamlet.estimation.advantage import Gae
 from hamlet.estimation.critic import StateValue
 from hamlet.estimation.fitting import Decay
+from hamlet.haml.credit import Credit, credited
 from hamlet.haml.drift import ClipDrift
 from hamlet.haml.neighbourhood import Whole
 from hamlet.haml.sampling import OnPolicy
@@ -36,6 +37,8 @@ def mappo(
     learning_rate_decay: Decay = "none",
     discount: float = 0.99,
     gae_lambda: float = 0.95,
+    advantage: Credit = "gae",
+    baseline_samples: int = 100,
     hidden: tuple[int, ...] = (128, 128),
     memory: int = 0,
     chunk: int = 10,
@@ -61,6 +64,9 @@ def mappo(
         learning_rate_decay: "none", or "linear": all learning rates fall to 0 over the run.
         discount: γ in [0, 1].
         gae_lambda: λ in [0, 1] of the advantage estimates.
+        advantage: What an agent is credited with: "gae", or what a return has over the "counterfactual" or the
+            "optimal_baseline", by a critic of actions.
+        baseline_samples: Alternatives drawn for such a baseline where actions are no plain choices.
         hidden: Widths of the hidden layers.
         memory: Width of a recurrent unit after them; 0 for none.
         chunk: Steps of a training sequence, with memory.
@@ -71,7 +77,7 @@ def mappo(
         steps_per_rollout: Steps of each copy between two updates.
         sharing: "none", or "group": one set of parameters for agents of equal spaces.
     """
-    return Haml(
+    declared = Haml(
         drift=ClipDrift(clip),
         neighbourhood=Whole(
             learning_rate=learning_rate,
@@ -95,3 +101,4 @@ def mappo(
         sharing=sharing,
         normalise_rewards=normalise_rewards,
     )
+    return credited(declared, advantage, baseline_samples)

@@ -1,6 +1,7 @@
 """Advantages: from a rollout and its values to what each agent is credited with."""
 
 from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,27 @@ from hamlet.estimation.returns import gae
 from hamlet.estimation.trajectory import Trajectory, whole
 
 
+class Advantage(Protocol):
+    """From a rollout and its values to what each agent is credited with.
+
+    Attributes:
+        needs: The kind of critic that it asks. What a critic is told of the policies that sampled is its own affair.
+    """
+
+    needs: ClassVar[type]
+
+    @property
+    def discount(self) -> float:
+        """γ in [0, 1]."""
+        ...
+
+    def __call__(
+        self, trajectory: Trajectory, estimate: Any, critic: Any
+    ) -> tuple[Float[Array, "C L E _V"], Float[Array, "C L E V"]]:
+        """Advantages, of the team or of each agent, and the returns that the critic is fitted to, stream by stream."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Gae:
     """Generalised advantage estimation, stream by stream (`hamlet.estimation.returns.gae`).
@@ -21,6 +43,7 @@ class Gae:
         lambda_: λ in [0, 1].
     """
 
+    needs: ClassVar[type] = StateValue
     discount: float = 0.99
     lambda_: float = 0.95
 
@@ -34,7 +57,7 @@ class Gae:
     ) -> tuple[Float[Array, "C L E V"], Float[Array, "C L E V"]]:
         """Advantages, and the returns Â + v that the critic is fitted to."""
         shape = estimate.value.shape
-        last, cut = (jnp.broadcast_to(x, shape) for x in _ends(trajectory, own=critic.credits == "own"))
+        last, cut = (jnp.broadcast_to(x, shape) for x in ends(trajectory, own=critic.credits == "own"))
         discount = jnp.where(last, 0.0, self.discount)
         reward = critic.rewards(trajectory, shape[-1])
         along = [whole(x)[0] for x in (reward, estimate.value, estimate.next_value, discount, cut)]
@@ -65,7 +88,7 @@ class NStep:
         require(self.steps >= 1, f"--n-step must be at least 1, not {self.steps}")
 
 
-def _ends(trajectory: Trajectory, *, own: bool) -> tuple[Bool[Array, "C L E _V"], Bool[Array, "C L E _V"]]:
+def ends(trajectory: Trajectory, *, own: bool) -> tuple[Bool[Array, "C L E _V"], Bool[Array, "C L E _V"]]:
     """Where nothing follows for a stream, and where its recursion ends.
 
     For the team both are of the episode. For an agent's own rewards: it has terminated where it is no longer alive and

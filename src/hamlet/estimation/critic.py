@@ -1,5 +1,6 @@
 """State-value critics: what they see, whose reward they foretell, and how they are fitted."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,10 +12,10 @@ from jaxtyping import Array, Bool, Float, Shaped
 
 from hamlet.envs.base import View
 from hamlet.errors import require
-from hamlet.estimation.fitting import Decay, adam, begin, descend, passes, shrunk
+from hamlet.estimation.fitting import Decay, adam, begin, descend, distance, passes, shrunk
 from hamlet.estimation.moments import Moments
 from hamlet.estimation.returns import mean
-from hamlet.estimation.trajectory import Trajectory, from_sequences, sequences, whole
+from hamlet.estimation.trajectory import Behaviour, Trajectory, from_sequences, sequences, whole
 from hamlet.networks import heads
 from hamlet.networks.heads import Value
 from hamlet.networks.torso import Body, blank, encode
@@ -145,8 +146,19 @@ class StateValue:
         total = trajectory.reward.sum(-1, keepdims=True)
         return jnp.broadcast_to(total, (*total.shape[:-1], streams))
 
-    def estimate(self, state: CriticState, roster: Roster, trajectory: Trajectory, memory: tuple[Any, ...]) -> Estimate:
-        """Values before and after every step; after a truncated step, of the final view."""
+    def estimate(
+        self,
+        state: CriticState,
+        roster: Roster,
+        trajectory: Trajectory,
+        memory: tuple[Any, ...],
+        behaviour: Callable[[], Behaviour] | None = None,
+        key: Key | None = None,
+    ) -> Estimate:
+        """Values before and after every step; after a truncated step, of the final view.
+
+        Which policies sampled (``behaviour``) is not asked: values of states are fitted to what came of them.
+        """
         copies = trajectory.start.shape[2]
         parts = []
         for g in range(len(roster.groups)):
@@ -257,21 +269,12 @@ class StateValue:
         return sequences(roster, group, roster.split(alive)[group])
 
     def loss(self, network: Value, part: Targets) -> Scalar:
-        """The worse of the plain and the clipped Huber loss, averaged over living steps.
+        """How far values are from returns (`hamlet.estimation.fitting.distance`), averaged over living steps.
 
-        ℓ = max( h(R̂ − v), h(R̂ − v_old − clip(v − v_old, ±c)) ), everything in units of the running deviation.
-
-        Reference: Schulman et al., 2017, arXiv:1707.06347 (code); Yu et al., 2022, arXiv:2103.01955.
+        Everything is in units of the running deviation.
         """
         value, _ = network(part.inputs, part.memory, part.start)
-        loss = self._distance(part.target - value)
-        if self.clip:
-            held = part.before + jnp.clip(value - part.before, -self.clip, self.clip)
-            loss = jnp.maximum(loss, self._distance(part.target - held))
-        return mean(loss, part.alive)
-
-    def _distance(self, error: Array) -> Array:
-        return optax.losses.huber_loss(error, delta=self.huber) if self.huber else 0.5 * error**2
+        return mean(distance(value, part.before, part.target, clip=self.clip, huber=self.huber), part.alive)
 
 
 def _per_agent(flags: Bool[Array, "C L E"], roster: Roster, group: int) -> Bool[Array, "C L E N"]:

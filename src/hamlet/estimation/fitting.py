@@ -1,14 +1,18 @@
 """First-order fitting: Adam, and passes over minibatches; what actors and critics have in common."""
 
+from collections.abc import Callable
 from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
 import optax
+from jaxtyping import Array, Float
 
 from hamlet.types import Info, Key, Scalar
 
 Parameters = TypeVar("Parameters")
+# How a gradient becomes a step.
+Rule: TypeAlias = Literal["adam", "rmsprop"]
 # How a learning rate falls over a run: not at all, or linearly to 0.
 Decay: TypeAlias = Literal["none", "linear"]
 
@@ -17,6 +21,15 @@ def adam(learning_rate: float, max_gradient_norm: float, epsilon: float = 1e-5) 
     """Adam with ε = 10⁻⁵ (the papers' "optim eps") after a clip of the gradient's norm; 0 for no clip."""
     clip = optax.clip_by_global_norm(max_gradient_norm) if max_gradient_norm else optax.identity()
     return optax.chain(clip, optax.adam(learning_rate, eps=epsilon))
+
+
+def rmsprop(learning_rate: float, max_gradient_norm: float, epsilon: float = 1e-5) -> optax.GradientTransformation:
+    """RMSprop with α = 0.99 and ε beside the root, as PyTorch's, after a clip of the gradient's norm; 0 for no clip."""
+    clip = optax.clip_by_global_norm(max_gradient_norm) if max_gradient_norm else optax.identity()
+    return optax.chain(clip, optax.rmsprop(learning_rate, decay=0.99, eps=epsilon, eps_in_sqrt=False))
+
+
+RULES: dict[Rule, Callable[[float, float, float], optax.GradientTransformation]] = {"adam": adam, "rmsprop": rmsprop}
 
 
 def begin(optimiser: optax.GradientTransformation, parameters: Any) -> optax.OptState:
@@ -42,6 +55,20 @@ def descend(
     if factor is not None:
         updates = jax.tree.map(lambda leaf: factor * leaf, updates)
     return cast(Any, optax.apply_updates(cast(Any, parameters), updates)), state
+
+
+def distance(
+    value: Float[Array, "*B"], before: Float[Array, "*B"], target: Float[Array, "*B"], *, clip: float, huber: float
+) -> Float[Array, "*B"]:
+    """How far values are from what they are to foretell: the worse of the plain and the clipped Huber loss.
+
+    ℓ = max( h(R̂ − v), h(R̂ − v_old − clip(v − v_old, ±c)) ); a clip of 0 is none, and with a Huber bound of 0 h is ½ x².
+
+    Reference: Schulman et al., 2017, arXiv:1707.06347 (code); Yu et al., 2022, arXiv:2103.01955.
+    """
+    of: Callable[[Array], Array] = lambda x: optax.losses.huber_loss(x, delta=huber) if huber else 0.5 * x**2  # noqa: E731
+    loss = of(target - value)
+    return jnp.maximum(loss, of(target - (before + jnp.clip(value - before, -clip, clip)))) if clip else loss
 
 
 def passes(step: Any, at: Any, data: Any, *, epochs: int, minibatches: int, key: Key) -> tuple[Any, Info]:

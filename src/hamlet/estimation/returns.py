@@ -46,6 +46,45 @@ def gae(
     return jax.lax.scan(back, jnp.zeros_like(delta[0]), (delta, decay), reverse=True)[1]
 
 
+def lambda_returns(
+    reward: Float[Array, " T"],
+    next_value: Float[Array, " T"],
+    discount: Float[Array, " T"],
+    cut: Bool[Array, " T"],
+    *,
+    lambda_: float,
+) -> Float[Array, " T"]:
+    """Returns that mix those of every number of steps, TD(λ).
+
+        Gₜ = rₜ + γₜ ( (1 − λ) v′ₜ + λ Gₜ₊₁ ),      but Gₜ = rₜ + γₜ v′ₜ where the recursion is cut, and at the end.
+
+    With v′ₜ = vₜ₊₁ they are `gae` + v. What is arrived at may be valued apart from what is seen next, as where values
+    are of actions: then v′ is a mean over the policy's, and no error of one action's value enters.
+
+    Args:
+        reward: rₜ.
+        next_value: v′ₜ, the value of what was arrived at, before any restart.
+        discount: γₜ in [0, 1]; 0 where nothing follows.
+        cut: True where the recursion must not cross into the next episode.
+        lambda_: In [0, 1]; 0 is one-step temporal difference, 1 is Monte Carlo.
+
+    Reference: Sutton and Barto, 2018, eq. 12.18.
+
+    >>> returns = lambda_returns(jnp.ones(2), jnp.array([4.0, 2.0]), jnp.array([0.5, 0.5]), jnp.array([False, True]),
+    ...                          lambda_=0.5)
+    >>> [float(each) for each in returns]
+    [2.5, 2.0]
+    """
+    kept = lambda_ * (1.0 - cut.astype(jnp.float32))
+
+    def back(following: Array, now: tuple[Array, ...]) -> tuple[Array, Array]:
+        reward, value, discount, kept = now
+        found = reward + discount * ((1.0 - kept) * value + kept * following)
+        return found, found
+
+    return jax.lax.scan(back, next_value[-1], (reward, next_value, discount, kept), reverse=True)[1]
+
+
 def standardise(
     values: Float[Array, "*B"], mask: Bool[Array, "*B"] | None = None, *, floor: float = 1e-5
 ) -> Float[Array, "*B"]:

@@ -36,6 +36,20 @@ class Trajectory(eqx.Module):
     cut: Bool[Any, "C L E n"] | None = None
 
 
+class Behaviour(eqx.Module):
+    """The policies that a rollout was sampled by: for every group, distributions over ``[C, L, E, N]``.
+
+    Attributes:
+        now: In what was seen before each step.
+        then: In what was arrived at, before any restart.
+        roster: Whose they are.
+    """
+
+    now: tuple[Any, ...]
+    then: tuple[Any, ...]
+    roster: Roster = eqx.field(static=True)
+
+
 def sequences(roster: Roster, group: int, array: Array) -> Array:
     """A group's ``[C, L, E, N, …]`` as each unit's sequences ``[units, E·C·K, L, …]``.
 
@@ -47,10 +61,11 @@ def sequences(roster: Roster, group: int, array: Array) -> Array:
 
 
 def from_sequences(roster: Roster, group: int, array: Array, copies: int) -> Array:
-    """The inverse: ``[units, E·C·K, L]`` as ``[C, L, E, N]``."""
+    """The inverse: ``[units, E·C·K, L, …]`` as ``[C, L, E, N, …]``."""
     units, agents = roster.units_in(group), roster.agents_per_unit(group)
-    array = array.reshape(units, copies, -1, agents, array.shape[-1])
-    return array.transpose(2, 4, 1, 0, 3).reshape(array.shape[2], array.shape[4], copies, units * agents)
+    array = array.reshape(units, copies, -1, agents, *array.shape[2:])
+    array = array.transpose(2, 4, 1, 0, 3, *range(5, array.ndim))
+    return array.reshape(*array.shape[:3], units * agents, *array.shape[5:])
 
 
 def whole(array: Array) -> Array:

@@ -10,7 +10,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float
 
 from hamlet.errors import require
-from hamlet.estimation.fitting import Decay, adam, begin, descend, passes, shrunk
+from hamlet.estimation.fitting import RULES, Decay, Rule, begin, descend, passes, shrunk
 from hamlet.haml.linalg import Vector, backtrack, conjugate_gradient
 from hamlet.haml.objective import Objective
 from hamlet.networks.heads import Actor
@@ -51,16 +51,17 @@ class Neighbourhood(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Whole:
-    """The whole policy space: first-order ascent by Adam, for some passes over the batch.
+    """The whole policy space: first-order ascent, for some passes over the batch.
 
     Attributes:
-        learning_rate: Step size of Adam.
+        learning_rate: Step size.
         epochs: Passes over the batch.
         minibatches: Parts of a pass; drawn anew for each.
         entropy: Weight of the mean entropy added to the objective, per nat.
         max_gradient_norm: The gradient's norm is scaled down to this; 0 leaves it alone.
         decay: Whether the step size falls to 0 over the run.
-        epsilon: Adam's ε.
+        epsilon: Adam's ε, or RMSprop's.
+        rule: How a gradient becomes a step: "adam" or "rmsprop".
     """
 
     learning_rate: float = 5e-4
@@ -70,15 +71,17 @@ class Whole:
     max_gradient_norm: float = 10.0
     decay: Decay = "none"
     epsilon: float = 1e-5
+    rule: Rule = "adam"
 
     def __post_init__(self) -> None:
         """Refuse settings under which nothing, or nothing sensible, happens."""
+        require(self.rule in RULES, f"a rule is {' or '.join(RULES)}, not {self.rule!r}")
         require(self.learning_rate >= 0, f"--learning-rate must not be negative: {self.learning_rate}")
         require(self.epochs >= 1, f"--epochs must be at least 1, not {self.epochs}")
         require(self.minibatches >= 1, f"--minibatches must be at least 1, not {self.minibatches}")
 
     def init(self, actor: Any) -> optax.OptState:
-        """Adam's moments."""
+        """The moments of the gradients so far."""
         return begin(self._optimiser, actor)
 
     def improve(
@@ -108,7 +111,7 @@ class Whole:
 
     @property
     def _optimiser(self) -> optax.GradientTransformation:
-        return adam(self.learning_rate, self.max_gradient_norm, self.epsilon)
+        return RULES[self.rule](self.learning_rate, self.max_gradient_norm, self.epsilon)
 
 
 @dataclass(frozen=True, kw_only=True)

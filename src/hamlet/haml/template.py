@@ -16,10 +16,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from hamlet.estimation.action_value import ActionValue
-from hamlet.estimation.advantage import Gae, NStep
+from hamlet.estimation.advantage import Advantage, NStep
+from hamlet.estimation.counterfactual import CounterfactualValue
 from hamlet.estimation.critic import StateValue
 from hamlet.estimation.returns import standardise
-from hamlet.estimation.trajectory import Trajectory, sequences
+from hamlet.estimation.trajectory import Behaviour, Trajectory, from_sequences, sequences
 from hamlet.haml.drift import Drift
 from hamlet.haml.neighbourhood import Neighbourhood
 from hamlet.haml.objective import Experience
@@ -60,8 +61,8 @@ class Haml:
     sampling: OnPolicy | Replay
     surrogate: Surrogate
     scheme: Scheme
-    advantage: Gae | NStep
-    critic: StateValue | ActionValue
+    advantage: Advantage | NStep
+    critic: StateValue | CounterfactualValue | ActionValue
     actor: ActorKind = field(default_factory=Stochastic)
     body: Body = field(default_factory=Body)
     sharing: Sharing = "none"
@@ -121,6 +122,30 @@ def experience(roster: Roster, group: int, trajectory: Trajectory, advantage: Fl
         advantage=jax.vmap(standardise)(cut(roster.split(advantage)[group]), alive),
         agents=roster.agents_per_unit(group),
     )
+
+
+def behaviour(roster: Roster, team: Team, trajectory: Trajectory) -> Behaviour:
+    """The policies by which the team's actors sampled a rollout, and what they would go on with from where it led."""
+
+    def one(actor: Any, share: Experience, seen: Array, available: Array | None) -> tuple[Any, Any]:
+        now, memories = actor(share.observation, share.memory, share.start, share.available)
+        rows = lambda x: x.reshape(-1, 1, *x.shape[2:])  # noqa: E731
+        held = None if memories is None else memories.reshape(-1, memories.shape[-1])
+        fresh = jnp.zeros((seen.shape[0] * seen.shape[1], 1), bool)
+        then, _ = actor(rows(seen), held, fresh, None if available is None else rows(available))
+        return now, jax.tree.map(lambda leaf: leaf.reshape(*seen.shape[:2], *leaf.shape[2:]), then)
+
+    copies, made = trajectory.start.shape[2], []
+    for g, group in enumerate(roster.groups):
+        share = experience(roster, g, trajectory, jnp.zeros(trajectory.reward.shape))
+        arrival, cut = trajectory.arrival, partial(sequences, roster, g)
+        seen = cut(encode(arrival.observation[g], group.observation))
+        masks = arrival.available[g]
+        available = None if masks is None else cut(masks)
+        policies = jax.vmap(one)(team.actors[g], share, seen, available)
+        made.append(jax.tree.map(lambda leaf, g=g: from_sequences(roster, g, leaf, copies), policies))
+    now, then = zip(*made, strict=True)
+    return Behaviour(now, then, roster)
 
 
 def observe(roster: Roster, team: Team, trajectory: Trajectory) -> Team:

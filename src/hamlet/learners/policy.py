@@ -1,19 +1,21 @@
 """The HAML learner: pure ``init`` and ``step``."""
 
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, cast
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
 from hamlet.errors import require
-from hamlet.estimation.advantage import Gae
-from hamlet.estimation.critic import CriticState, StateValue
+from hamlet.estimation.advantage import Advantage
+from hamlet.estimation.counterfactual import CounterfactualState
+from hamlet.estimation.critic import CriticState
 from hamlet.estimation.rewards import RewardScale
 from hamlet.estimation.trajectory import Trajectory
 from hamlet.haml.sampling import OnPolicy
 from hamlet.haml.surrogate import RolloutSurrogate
-from hamlet.haml.template import Haml, Team, create, observe, prepare, update
+from hamlet.haml.template import Haml, Team, behaviour, create, observe, prepare, update
 from hamlet.roster import Roster
 from hamlet.types import Info, Key, Scalar
 
@@ -22,7 +24,7 @@ class Learner(eqx.Module):
     """Everything that is learnt, with its optimisers and normalisers; ``memory`` is the critic's, between rollouts."""
 
     team: Team
-    critic: CriticState
+    critic: CriticState | CounterfactualState
     memory: tuple[Any, ...]
     rewards: RewardScale | None
 
@@ -31,8 +33,8 @@ class Parts(NamedTuple):
     """The parts of a declaration that learns from fresh rollouts, by their types."""
 
     sampling: OnPolicy
-    advantage: Gae
-    critic: StateValue
+    advantage: Advantage
+    critic: Any
 
 
 def parts(algorithm: Haml) -> Parts:
@@ -42,13 +44,19 @@ def parts(algorithm: Haml) -> Parts:
         RequestError: If it has parts that do not go together.
     """
     a = algorithm
-    fit = isinstance(a.sampling, OnPolicy) and isinstance(a.advantage, Gae) and isinstance(a.critic, StateValue)
+    needs = getattr(a.advantage, "needs", None)
     require(
-        fit and isinstance(a.surrogate, RolloutSurrogate),
+        isinstance(a.sampling, OnPolicy) and needs is not None and isinstance(a.surrogate, RolloutSurrogate),
         "fresh rollouts are learnt from with OnPolicy, Gae, StateValue and Importance (or another with `start`), not "
         + ", ".join(type(part).__name__ for part in (a.sampling, a.advantage, a.critic, a.surrogate)),
     )
-    return Parts(a.sampling, a.advantage, a.critic)  # type: ignore[arg-type]
+    assert needs is not None
+    require(
+        isinstance(a.critic, needs),
+        f"{type(a.advantage).__name__} asks a critic that is a {needs.__name__}, not a {type(a.critic).__name__}: "
+        f"declare critic={needs.__name__}()",
+    )
+    return Parts(cast(OnPolicy, a.sampling), cast(Advantage, a.advantage), a.critic)
 
 
 def init(algorithm: Haml, roster: Roster, state_shape: tuple[int, ...], key: Key) -> Learner:
@@ -94,7 +102,10 @@ def step(
     rewards = learner.rewards
     if rewards is not None:
         rewards, trajectory = rewards(trajectory, critic.credits, back.discount)
-    estimate = critic.estimate(learner.critic, seen_by, trajectory, learner.memory)
+    by = partial(behaviour, roster, learner.team, trajectory)
+    # Unlike the two above, which are numbers 0 and 1.
+    draw_key = jax.random.fold_in(key, 2)
+    estimate = critic.estimate(learner.critic, seen_by, trajectory, learner.memory, by, draw_key)
     advantage, returns = back(trajectory, estimate, critic)
     credit = jnp.broadcast_to(advantage, (*advantage.shape[:-1], len(roster.names)))
     shares, carry = prepare(algorithm, roster, trajectory, credit)

@@ -105,12 +105,32 @@ class Value(eqx.Module):
         return self.head(features)[..., 0], memories
 
 
+class Choices(eqx.Module):
+    """Values of choices: a torso without memory, and one output for each."""
+
+    torso: Torso
+    head: Layer | Plain
+
+    @classmethod
+    def create(cls, key: Key, seen: Space, choices: int, body: Body) -> "Choices":
+        """Fresh weights for what is seen."""
+        torso_key, head_key = jax.random.split(key)
+        head = layer(head_key, feature_count(seen, body), choices, body, gain=1.0)
+        return cls(Torso.create(torso_key, seen, body), head)
+
+    def __call__(self, inputs: Float[Array, "*B I"]) -> Float[Array, "*B A"]:
+        """The values of every row."""
+        rows = inputs.reshape(-1, 1, inputs.shape[-1])
+        features, _ = self.torso(rows, None, jnp.zeros(rows.shape[:2], bool))
+        return self.head(features).reshape(*inputs.shape[:-1], -1)
+
+
 def feature_count(seen: Space, body: Body) -> int:
     """How many features a torso ends in."""
     return body.memory or (body.hidden[-1] if body.hidden else width(seen, body))
 
 
-Network = TypeVar("Network", Actor, Value)
+Network = TypeVar("Network", Actor, Value, Choices)
 
 
 def observe(network: Network, seen: Shaped[Array, "*B L O"], alive: Bool[Array, "*B L"] | None) -> Network:

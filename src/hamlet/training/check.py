@@ -3,6 +3,7 @@
 from hamlet.algorithms import ALGORITHMS
 from hamlet.envs.host import AnyEnvironment
 from hamlet.errors import RequestError, require
+from hamlet.estimation.counterfactual import CounterfactualValue
 from hamlet.estimation.critic import StateValue
 from hamlet.haml.meta_game import MetaGame, MetaStep
 from hamlet.haml.neighbourhood import Whole
@@ -42,7 +43,7 @@ def check(algorithm: Algorithm, env: AnyEnvironment, *, steps: int) -> None:
     if isinstance(algorithm, Haml) and isinstance(algorithm.scheme, MetaGame | MetaStep):
         algorithm.scheme.check(len(roster.group_of), algorithm.neighbourhood)
     critics = algorithm.critic.roster(roster, env.state_shape)
-    if isinstance(algorithm.critic, StateValue):
+    if isinstance(algorithm.critic, StateValue | CounterfactualValue):
         _divides("--critic-minibatches", algorithm.critic.minibatches, sequences, critics)
 
 

@@ -1,0 +1,404 @@
+"""Critics of what an agent could have done while the others did what they did, fitted to fresh rollouts.
+
+    Q(s, oⁱ, a⁻ⁱ, i; aⁱ)
+
+For choices, every choice of agent i is one output, and its own slot in the joint action that the network sees is
+empty; for all else the slot is filled, there is one output, and alternatives are drawn. A group of agents of equal
+spaces shares a network, which sees which of them is asked for; groups of unlike spaces have their own, and nothing is
+padded.
+
+Reference: Foerster et al., 2018, arXiv:1705.08926 (COMA), section 4 and figure 1c. Differences from the reference code:
+the joint action of the step before is not seen; what is arrived at is valued by the mean over the agent's own policy,
+with the others' actions drawn from theirs, rather than by the action that was taken next, so that a step that was
+truncated bootstraps as well; minibatches are drawn at random rather than backwards in time.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Bool, Float, Int
+
+from hamlet.distributions import noise
+from hamlet.envs.base import View
+from hamlet.errors import require
+from hamlet.estimation.baseline import Alternatives, counterfactual, drawn, every
+from hamlet.estimation.fitting import RULES, Decay, Rule, begin, descend, distance, passes, shrunk
+from hamlet.estimation.moments import Moments
+from hamlet.estimation.trajectory import Behaviour, Trajectory, sequences
+from hamlet.networks import heads
+from hamlet.networks.actors import coded
+from hamlet.networks.convolution import is_image
+from hamlet.networks.heads import Choices
+from hamlet.networks.torso import Body, encode
+from hamlet.roster import Group, Roster
+from hamlet.spaces import Box, Discrete, Space
+from hamlet.types import Info, Key, Scalar
+
+_UNBOUNDED = float("inf")
+
+
+class CounterfactualState(eqx.Module):
+    """Everything the critic owns, group by group, stacked by unit; ``updates`` counts its steps."""
+
+    networks: tuple[Choices, ...]
+    targets: tuple[Choices, ...]
+    optimisers: tuple[optax.OptState, ...]
+    moments: tuple[Moments, ...]
+    updates: tuple[Int[Array, " units"], ...]
+
+
+class CounterfactualEstimate(eqx.Module):
+    """Values along a rollout, every agent a stream.
+
+    Attributes:
+        inputs: What each group's network saw.
+        choice: At which of its outputs; 0 where there is one, and for absent agents.
+        scaled: Q(s, a) in units of the critic.
+        value: Q(s, a).
+        next_value: Of what was arrived at, by the target networks: the mean over the agent's own policy where its
+            actions are choices, else of one draw.
+        alternatives: What each agent could have done, group by group.
+        memory: None: there is none.
+    """
+
+    inputs: tuple[Float[Array, "C L E _N _I"], ...]
+    choice: tuple[Int[Array, "C L E _N"], ...]
+    scaled: Float[Array, "C L E n"]
+    value: Float[Array, "C L E n"]
+    next_value: Float[Array, "C L E n"]
+    alternatives: tuple[Alternatives, ...]
+    memory: tuple[None, ...]
+
+
+class Rows(eqx.Module):
+    """What one network is fitted to: B sequences of L steps; or several, stacked by unit."""
+
+    inputs: Float[Array, "*units B L I"]
+    choice: Int[Array, "*units B L"]
+    before: Float[Array, "*units B L"]
+    target: Float[Array, "*units B L"]
+
+    @property
+    def size(self) -> int:
+        """B."""
+        return self.target.shape[0]
+
+    def take(self, index: Array) -> "Rows":
+        """Some of the sequences."""
+        return jax.tree.map(lambda leaf: leaf[index], self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CounterfactualValue:
+    """Q(s, oⁱ, a⁻ⁱ; aⁱ) for every agent i, of the team's reward.
+
+    Attributes:
+        samples: How many alternatives are drawn for an agent whose actions are no plain choices.
+        learning_rate: Step size.
+        epochs: Passes over the batch.
+        minibatches: Parts of a pass.
+        clip: How far a value may move from its old one in units of the running deviation, before the loss is that of
+            the clipped value if worse; 0 for no clip.
+        huber: Where the loss turns from quadratic to linear, in the same units; 0 for squares.
+        max_gradient_norm: The gradient's norm is scaled down to this.
+        normalise: Whether values are in units of a running mean and deviation of returns.
+        decay: Whether the step size falls to 0 over the run.
+        rule: How a gradient becomes a step.
+        interval: Steps of the critic from one copy of it, which bootstraps, to the next.
+    """
+
+    samples: int = 100
+    learning_rate: float = 5e-4
+    epochs: int = 5
+    minibatches: int = 1
+    clip: float = 0.2
+    huber: float = 10.0
+    max_gradient_norm: float = 10.0
+    normalise: bool = True
+    decay: Decay = "none"
+    rule: Rule = "adam"
+    interval: int = 1
+    credits: Literal["team"] = "team"
+
+    def __post_init__(self) -> None:
+        """Refuse settings under which nothing, or nothing sensible, happens."""
+        require(self.rule in RULES, f"a rule is {' or '.join(RULES)}, not {self.rule!r}")
+        require(self.learning_rate >= 0, f"--critic-learning-rate must not be negative: {self.learning_rate}")
+        for flag, number in (
+            ("baseline-samples", self.samples),
+            ("critic-epochs", self.epochs),
+            ("critic-minibatches", self.minibatches),
+            ("target-interval", self.interval),
+        ):
+            require(number >= 1, f"--{flag} must be at least 1, not {number}")
+        require(self.clip >= 0, f"--critic-clip must not be negative: {self.clip}")
+
+    def roster(self, roster: Roster, state_shape: tuple[int, ...]) -> Roster:
+        """Who owns a network: every group, which sees the state, its agent's view, the joint action and who is asked.
+
+        Raises:
+            RequestError: If the state, or what some agent sees, is an image, to which actions cannot be appended.
+        """
+        images = [group.names[0] for group in roster.groups if is_image(group.observation)]
+        require(
+            len(state_shape) == 1 and not images,
+            "a critic of actions sees rows of numbers, and "
+            + (f"{images[0]} sees an image" if images else f"the state is an image {state_shape}")
+            + ": use --advantage gae",
+        )
+        actions = sum(len(group.names) * group.action.width for group in roster.groups)
+        width = lambda g: state_shape[0] + g.observation.width + actions + len(g.names)  # noqa: E731
+        groups = (
+            Group(g.names, Box(-_UNBOUNDED, _UNBOUNDED, (width(g),)), Discrete(_outputs(g.action)))
+            for g in roster.groups
+        )
+        return Roster(tuple(groups), "group")
+
+    def create(self, key: Key, roster: Roster, body: Body) -> CounterfactualState:
+        """Fresh networks for ``roster`` (this critic's own, as given by `roster`); targets begin as their equals."""
+        body = replace(body, memory=0)
+
+        def one(group: Group, key: Key) -> tuple[Any, ...]:
+            network = Choices.create(key, group.observation, group.action.width, body)
+            return network, network, begin(self._optimiser, network), Moments.create(), jnp.zeros((), jnp.int32)
+
+        keys = jax.random.split(key, len(roster.groups))
+        made = [jax.vmap(lambda k, g=g: one(g, k))(key[None]) for g, key in zip(roster.groups, keys, strict=True)]
+        return CounterfactualState(*(tuple(part) for part in zip(*made, strict=True)))
+
+    def blank(self, roster: Roster, body: Body, copies: int) -> tuple[None, ...]:
+        """No memory: what it sees is the state."""
+        return (None,) * len(roster.groups)
+
+    def rewards(self, trajectory: Trajectory, streams: int) -> Float[Array, "C L E V"]:
+        """The team's reward, for every stream."""
+        total = trajectory.reward.sum(-1, keepdims=True)
+        return jnp.broadcast_to(total, (*total.shape[:-1], streams))
+
+    def estimate(
+        self,
+        state: CounterfactualState,
+        roster: Roster,
+        trajectory: Trajectory,
+        memory: tuple[None, ...],
+        behaviour: Callable[[], Behaviour],
+        key: Key,
+    ) -> CounterfactualEstimate:
+        """What was done, what could have been, and what it led to."""
+        policies = behaviour()
+        agents, (now, then) = policies.roster, (trajectory.view, trajectory.arrival)
+        lead, parts = trajectory.start.shape, []
+        done = [
+            a.reshape(*lead, len(g.names), *g.action.shape)
+            for g, a in zip(agents.groups, trajectory.action, strict=True)
+        ]
+        keys = jax.random.split(key, (len(agents.groups), 2))
+        going_on = [
+            policy.sample(noise(g.action, k, *lead, len(g.names)))
+            for g, policy, k in zip(agents.groups, policies.then, keys[:, 0], strict=True)
+        ]
+        for g in range(len(agents.groups)):
+            network, target, moments = _first((state.networks[g], state.targets[g], state.moments[g]))
+            before, after = seen(agents, g, now, done), seen(agents, g, then, going_on)
+            parts.append(
+                self._asked(network, target, moments, before, after, policies.now[g], policies.then[g], keys[g, 1])
+            )
+        inputs, choice, scaled, value, next_value, alternatives = zip(*parts, strict=True)
+        scaled, value, next_value = (jnp.concatenate(x, -1) for x in (scaled, value, next_value))
+        return CounterfactualEstimate(inputs, choice, scaled, value, next_value, alternatives, (None,) * len(inputs))
+
+    def _asked(
+        self,
+        network: Choices,
+        target: Choices,
+        moments: Moments,
+        before: "Seen",
+        after: "Seen",
+        now: Any,
+        then: Any,
+        key: Key,
+    ) -> tuple[Any, ...]:
+        """One group's part of an estimate, from what its network sees and from its policies, both before and after."""
+        worth = lambda x: moments.unscale(x) if self.normalise else x  # noqa: E731
+        inputs, found = before.filled(), network(before.filled())
+        led_to = worth(target(after.filled()))
+        if isinstance(before.space, Discrete):
+            choice = before.own.astype(jnp.int32)
+            choice = choice if before.alive is None else jnp.where(before.alive, choice, 0)
+            scaled = jnp.take_along_axis(found, choice[..., None], -1)[..., 0]
+            alternatives = every(now, worth(found), before.alive)
+            following = counterfactual(every(then, led_to, after.alive))
+        else:
+            choice, scaled, following = jnp.zeros(found.shape[:-1], jnp.int32), found[..., 0], led_to[..., 0]
+
+            def draw(key: Key) -> tuple[Array, Array]:
+                action = now.sample(noise(before.space, key, *scaled.shape))
+                return action, worth(network(replace(before, own=action).filled())[..., 0])
+
+            actions, values = jax.lax.map(draw, jax.random.split(key, self.samples))
+            alternatives = drawn(now, actions, jnp.moveaxis(values, 0, -1))
+        return inputs, choice, scaled, worth(scaled), following, alternatives
+
+    def fit(
+        self,
+        state: CounterfactualState,
+        roster: Roster,
+        trajectory: Trajectory,
+        estimate: CounterfactualEstimate,
+        returns: Float[Array, "C L E n"],
+        memory: tuple[None, ...],
+        key: Key,
+        remaining: Scalar | float = 1.0,
+    ) -> tuple[CounterfactualState, Info]:
+        """Fit every network to the returns at what was done; ``remaining`` is the share of the run that is left."""
+        factor, fitted, infos = shrunk(self.decay, remaining), [], []
+        targets, befores = roster.split(returns), roster.split(estimate.scaled)
+        for g in range(len(roster.groups)):
+            rows = Rows(
+                *(
+                    sequences(roster, g, each)
+                    for each in (estimate.inputs[g], estimate.choice[g], befores[g], targets[g])
+                )
+            )
+            network, target, optimiser = _first((state.networks[g], state.targets[g], state.optimisers[g]))
+            moments, updates, rows = _first((state.moments[g], state.updates[g], rows))
+            key = jax.random.fold_in(key, g)
+            made = self._fit_one(network, target, optimiser, moments, updates, rows, key, factor)
+            *parts, info = jax.tree.map(lambda leaf: leaf[None], made)
+            fitted.append(parts)
+            infos.append(info)
+        joined = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *infos)
+        return CounterfactualState(*(tuple(part) for part in zip(*fitted, strict=True))), joined
+
+    def observe(self, state: CounterfactualState, roster: Roster, trajectory: Trajectory) -> CounterfactualState:
+        """Itself: `fit` takes in what was seen, as it knows the joint actions."""
+        return state
+
+    def _fit_one(
+        self,
+        network: Choices,
+        target: Choices,
+        optimiser: optax.OptState,
+        moments: Moments,
+        updates: Int[Array, ""],
+        rows: Rows,
+        key: Key,
+        factor: Scalar | None,
+    ) -> tuple[Any, ...]:
+        spread, seen = rows.target.std(), rows.inputs
+        if self.normalise:
+            moments = moments.update(rows.target.mean(), (rows.target**2).mean(), beta=0.99999)
+            rows = eqx.tree_at(lambda r: r.target, rows, moments.scale(rows.target))
+
+        def step(at: tuple[Any, ...], part: Rows) -> tuple[tuple[Any, ...], Info]:
+            network, target, optimiser, updates = at
+            loss, gradient = jax.value_and_grad(self.loss)(network, part)
+            info = {"loss": loss, "gradient_norm": optax.tree.norm(gradient)}
+            network, optimiser = descend(self._optimiser, gradient, optimiser, network, factor)
+            updates = updates + 1
+            renewed = updates % self.interval == 0
+            target = jax.tree.map(lambda new, old: jnp.where(renewed, new, old), network, target)
+            return (network, target, optimiser, updates), info
+
+        at = (network, target, optimiser, updates)
+        at, info = passes(step, at, rows, epochs=self.epochs, minibatches=self.minibatches, key=key)
+        network, target, optimiser, updates = at
+        # Last, so that old and new values of one update see the same numbers; and what bootstraps sees them too.
+        network, target = (heads.observe(each, seen, None) for each in (network, target))
+        return network, target, optimiser, moments, updates, info | {"return_deviation": spread}
+
+    def loss(self, network: Choices, part: Rows) -> Scalar:
+        """How far the values of what was done are from returns (`hamlet.estimation.fitting.distance`), on average.
+
+        Everything is in units of the running deviation. An absent agent's first output foretells what comes without it.
+        """
+        value = jnp.take_along_axis(network(part.inputs), part.choice[..., None], -1)[..., 0]
+        return distance(value, part.before, part.target, clip=self.clip, huber=self.huber).mean()
+
+    @property
+    def _optimiser(self) -> optax.GradientTransformation:
+        return RULES[self.rule](self.learning_rate, self.max_gradient_norm, 1e-5)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a group's network sees, but for the agents' own actions.
+
+    Attributes:
+        rest: State, view, the others' actions with the own slot empty, and which agent, ``[C, L, E, N, I]``.
+        own: The agents' own actions.
+        alive: Which agents act, ``[C, L, E, N]``, or None.
+        place: Where an agent's action stands among the inputs, ``[N, W, I]``.
+        space: Of the actions.
+    """
+
+    rest: Array
+    own: Array
+    alive: Bool[Array, "C L E N"] | None
+    place: np.ndarray
+    space: Space
+
+    def filled(self) -> Array:
+        """The inputs, the own slot filled where it is not the outputs that stand for it."""
+        if isinstance(self.space, Discrete):
+            return self.rest
+        code = _present(_code(self.own, self.space, self.rest.ndim - 1), self.alive)
+        return self.rest + jnp.einsum("clenw,nwi->cleni", code, self.place)
+
+
+def seen(roster: Roster, group: int, view: View, actions: list[Array]) -> Seen:
+    """What a group's network sees of a rollout in which so was acted, every group ``[C, L, E, N, …]``."""
+    spaces, names = roster.groups[group], roster.groups[group].names
+    alive = [None] * len(roster.groups) if view.alive is None else list(roster.split(view.alive))
+    codes = [
+        _present(_code(action, each.action, 4), living)
+        for each, action, living in zip(roster.groups, actions, alive, strict=True)
+    ]
+    joint = jnp.concatenate([code.reshape(*code.shape[:3], -1) for code in codes], -1)
+    first = sum(len(each.names) * each.action.width for each in roster.groups[:group])
+    slots = first + np.arange(len(names) * spaces.action.width).reshape(len(names), -1)
+    others = np.ones((len(names), joint.shape[-1]), np.float32)
+    np.put_along_axis(others, slots, 0.0, 1)
+    spread = lambda x: jnp.broadcast_to(x[..., None, :], (*x.shape[:3], len(names), x.shape[-1]))  # noqa: E731
+    state, own_view = encode(view.state, _row(view.state)), encode(view.observation[group], spaces.observation)
+    who = jnp.broadcast_to(jnp.eye(len(names)), (*joint.shape[:3], len(names), len(names)))
+    parts = [spread(state), own_view, spread(joint) * jnp.asarray(others)[None, None, None], who]
+    offset, inputs = state.shape[-1] + own_view.shape[-1], sum(part.shape[-1] for part in parts)
+    place = np.zeros((*slots.shape, inputs), np.float32)
+    np.put_along_axis(place, (offset + slots)[..., None], 1.0, 2)
+    return Seen(jnp.concatenate(parts, -1), actions[group], alive[group], place, spaces.action)
+
+
+def _first(tree: Any) -> Any:
+    """The one unit of a group."""
+    return jax.tree.map(lambda leaf: leaf[0], tree)
+
+
+def _outputs(space: Space) -> int:
+    return space.n if isinstance(space, Discrete) else 1
+
+
+def _row(state: Array) -> Box:
+    return Box(-_UNBOUNDED, _UNBOUNDED, state.shape[-1:])
+
+
+def _present(code: Float[Array, "*B W"], alive: Bool[Array, "*B"] | None) -> Float[Array, "*B W"]:
+    """Nothing in the place of an absent agent's action, which is junk."""
+    return code if alive is None else jnp.where(alive[..., None], code, 0.0)
+
+
+def _code(action: Array, space: Space, lead: int) -> Array:
+    """Actions as a row of numbers: choices one-hot, a Box's entries clipped, those with two bounds from −1 to 1."""
+    if not isinstance(space, Box):
+        return coded(action, space)
+    flat = action.reshape(*action.shape[:lead], -1)
+    low, high = (bound.reshape((1,) * lead + (-1,)) for bound in space.bounds)
+    bounded = np.isfinite(low) & np.isfinite(high)
+    middle, half = np.where(bounded, (low + high) / 2, 0.0), np.where(bounded, (high - low) / 2, 1.0)
+    return ((jnp.clip(flat, low, high) - middle) / half).astype(jnp.float32)
