@@ -12,7 +12,7 @@ from games import Levers, MaskedRecurrent, Pairs
 from hamlet import envs
 from hamlet.algorithms import ALGORITHMS
 from hamlet.envs.base import Environment
-from hamlet.networks.actors import Deterministic, Squashed, Stochastic
+from hamlet.networks.actors import Deterministic, Exploring, Squashed, Stochastic
 from hamlet.networks.diverse import DiverseUtilities
 from hamlet.networks.duelling import Greedy
 from hamlet.networks.utility import Utilities
@@ -92,8 +92,8 @@ HOSTED = {"happo": False, "hatd3": True, "mappo": True}
 KILLED = {name: name != "happo" for name in ALGORITHMS}
 # Small games with known optima are learnt, and no control learns them.
 # Those that were seen to are left to happo and hatd3 by default; one that is new is not.
-_SEEN = ("haa2c", "hatrpo", "ippo", "mappo", "maa2c", "matrl", *ABLATIONS)
+_SEEN = ("coma", "haa2c", "hatrpo", "ippo", "mappo", "maa2c", "matrl", *ABLATIONS)
 LEARNT = {name: name in _SEEN for name in ON_POLICY} | {name: name != "hatd3" for name in NAMES}
 # The kinds of actors whose policies are exported and act as the original does, over every kind of action of theirs.
-EXPORTED = {kind.__name__: False for kind in (Stochastic, Deterministic, Squashed, Greedy, Utilities)}
+EXPORTED = {kind.__name__: False for kind in (Stochastic, Deterministic, Squashed, Greedy, Utilities, Exploring)}
 EXPORTED |= {DiverseUtilities.__name__: True}

@@ -1,11 +1,13 @@
 """What algorithms learn in small games, beside what is found without learning.
 
 As a program, ``python tests/gate.py``, it measures every algorithm that learns from fresh rollouts and writes
-docs/learning.md; those that replay have a gate of their own, tests/learning/test_replay_learns.py.
+docs/learning.md; with names after it, those algorithms alone, and the rows of the others stay as they stand. Those that
+replay have a gate of their own, tests/learning/test_replay_learns.py.
 """
 
 import inspect
 import os
+import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cache, lru_cache, partial
@@ -29,6 +31,8 @@ from switches import Switches, ordered, switched, turned
 
 # An algorithm takes of these what its factory knows. One network of 16, and a batch of 256 or 512 one-step episodes.
 SIZE = {"hidden": (16,), "copies": 64, "steps_per_rollout": 4, "critic_learning_rate": 0.01, "discount": 0.9}
+# Nothing is even but the first policies: what is learnt is what is measured.
+SIZE |= {"exploration_start": 0.0, "exploration_end": 0.0}
 SMALL_STEPS = {"learning_rate": 0.02, "epochs": 5, "clip": 0.2, "radius": 0.02, "entropy": 0.0}
 # Nearly to the best response: p(0) goes from ½ beyond 0.9 in one move.
 LARGE_STEPS = {"learning_rate": 0.1, "epochs": 20, "clip": 0.9, "radius": 0.5, "entropy": 0.0}
@@ -47,6 +51,11 @@ def declared(name, **settings):
     """An algorithm with those of the settings that it knows."""
     known = inspect.signature(ALGORITHMS[name]).parameters
     return ALGORITHMS[name](**{key: value for key, value in (SIZE | settings).items() if key in known})
+
+
+def plays(name, env):
+    """Whether an algorithm can act in a game."""
+    return {type(group.action).__name__ for group in env.groups} <= set(ALGORITHMS[name]().actions)
 
 
 def find(algorithm, env, *, iterations, seed, start=None, **off):
@@ -368,26 +377,36 @@ reward.
 """
 
 
-def page():
-    gate = [measure(name, game) for game in TASKS for name in ON_POLICY]
-    found = [limits(name, game) for game in NASH | MISSED for name in ON_POLICY]
-    shared = [
-        (name, n, [shared_return(name, n, rate) for rate in SHARED_RATES]) for n in (2, 4, 6) for name in ON_POLICY
-    ]
-    seeds = " and ".join(f"{task.seeds} seeds of *{name}*" for name, task in TASKS.items())
+GATE = [(name, game) for game in TASKS for name in ON_POLICY if plays(name, TASKS[game].env)]
+LIMITS = [(game, name) for game in NASH | MISSED for name in ON_POLICY if plays(name, (NASH | MISSED)[game].env)]
+SHARED = [(n, name) for n in (2, 4, 6) for name in ON_POLICY]
+
+
+def page(names, old):
+    """The page, where the rows of some algorithms are measured and the others are those of a page before."""
+    kept = {tuple(cell.strip() for cell in line.strip("|").split("|")[:2]): line for line in old.splitlines()}
+
+    def rows(keys, made):
+        asked = [key for key in keys if set(key) & set(names)]
+        head, rule, *lines = made(asked).splitlines()
+        fresh = dict(zip(asked, lines, strict=True))
+        return "\n".join([head, rule, *(fresh.get(key) or kept[tuple(map(str, key))] for key in keys)]) + "\n"
+
+    share = lambda n, name: (name, n, [shared_return(name, n, rate) for rate in SHARED_RATES])  # noqa: E731
     return PAGE.format(
-        seeds=seeds,
+        seeds=" and ".join(f"{task.seeds} seeds of *{name}*" for name, task in TASKS.items()),
         iterations=NASH_ITERATIONS,
         samples=SIZE["copies"] * NASH_SETTINGS["steps_per_rollout"],
-        gate=table(gate),
-        limits=limits_table(found),
-        shared=shared_table(shared),
+        gate=rows(GATE, lambda keys: table([measure(*key) for key in keys])),
+        limits=rows(LIMITS, lambda keys: limits_table([limits(name, game) for game, name in keys])),
+        shared=rows(SHARED, lambda keys: shared_table([share(*key) for key in keys])),
     )
 
 
 if __name__ == "__main__":
     # Compiled in a hurry, as in the tests: read when the first program is compiled.
     os.environ["XLA_FLAGS"] = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-    text = page()
-    (Path(__file__).parents[1] / "docs" / "learning.md").write_text(text, encoding="utf-8")
+    where = Path(__file__).parents[1] / "docs" / "learning.md"
+    text = page(sys.argv[1:] or ON_POLICY, where.read_text(encoding="utf-8"))
+    where.write_text(text, encoding="utf-8")
     print(text)

@@ -31,6 +31,8 @@ EPISODES = {"batch_size": 5, "buffer_size": 40, "episode_length": 10, "memory": 
 # Those that replay, and the others.
 NAMES = [name for name, factory in ALGORITHMS.items() if "buffer_size" in inspect.signature(factory).parameters]
 ON_POLICY = [name for name in ALGORITHMS if name not in NAMES]
+# Those of the others that act in every kind of space and see whatever there is to see.
+EVERYWHERE = [name for name in ON_POLICY if "Box" in ALGORITHMS[name]().actions]
 
 
 def remembering(name="hatd3", **settings):

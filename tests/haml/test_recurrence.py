@@ -14,7 +14,7 @@ from hamlet.envs.small_games import Recall
 from hamlet.haml.template import experience
 from hamlet.training.compiled import begin_training, iterate, roster_of
 from hamlet.training.rollout import rollout
-from offpolicy import ON_POLICY
+from offpolicy import EVERYWHERE
 
 T, E, L = 40, 4, 5
 ENV = MaskedRecurrent()
@@ -67,7 +67,7 @@ def _walked(g, actors, play, played):
 
 # By default this is held without training, in test_masked_recurrent_game: it does not depend on the algorithm.
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ON_POLICY)
+@pytest.mark.parametrize("name", EVERYWHERE)
 def test_log_probabilities_in_training_are_those_of_acting_across_chunks_and_episodes(name):
     played, pairs = after_training(name)
     start = np.asarray(played.start)
@@ -99,7 +99,7 @@ def test_a_signal_from_the_first_of_twenty_steps_is_remembered_by_a_gru_and_by_n
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ON_POLICY)
+@pytest.mark.parametrize("name", EVERYWHERE)
 def test_every_algorithm_remembers(name):
     """With the signal within reach of gradients; what lies beyond is kept, and lost again, by chance."""
     assert recalled(name, memory=16, chunk=20, iterations=600) > 0.9

@@ -20,7 +20,7 @@ PAIRS = [
     for quick in (True, False)
     for name in ON_POLICY
     for game in NASH
-    if not quick or (name, game) in QUICK
+    if (name, game) in QUICK or (not quick and (game, name) in gate.LIMITS)
 ]
 SHARED = [(name, agents) for name in ON_POLICY for agents in (2, 4, 6)]
 

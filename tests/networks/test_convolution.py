@@ -18,7 +18,7 @@ from hamlet.networks.torso import Body, encode
 from hamlet.spaces import Box, Discrete
 from hamlet.training.compiled import begin_training, iterate, roster_of
 from hamlet.training.rollout import rollout
-from offpolicy import ON_POLICY
+from offpolicy import EVERYWHERE
 
 BYTES = partial(Box, 0.0, 255.0)
 
@@ -103,7 +103,7 @@ def test_bytes_stay_bytes_until_the_network():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ON_POLICY)
+@pytest.mark.parametrize("name", EVERYWHERE)
 def test_what_an_image_shows_is_learnt(name):
     quick = {"learning_rate": 5e-3, "critic_learning_rate": 5e-3, "radius": 0.03}
     known = inspect.signature(ALGORITHMS[name]).parameters

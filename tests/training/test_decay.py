@@ -12,11 +12,11 @@ import hamlet
 from games import Pot
 from hamlet.training.compiled import begin_training, iterate, left
 from hamlet.training.run import Run
-from offpolicy import ON_POLICY
+from offpolicy import EVERYWHERE
 from pieces import same
 
 BATCH = 4 * 8
-OTHERS = [pytest.param(name, marks=pytest.mark.slow) for name in ON_POLICY if name not in ("happo", "hatrpo")]
+OTHERS = [pytest.param(name, marks=pytest.mark.slow) for name in EVERYWHERE if name not in ("happo", "hatrpo")]
 
 
 def declared(name, **settings):

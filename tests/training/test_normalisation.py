@@ -16,7 +16,7 @@ from hamlet.learners import policy
 from hamlet.networks.heads import parameter_count
 from hamlet.training.compiled import begin_training, iterate, roster_of
 from hamlet.training.rollout import rollout
-from offpolicy import ON_POLICY
+from offpolicy import EVERYWHERE
 from pieces import masked_play, same
 
 T, E = 20, 4
@@ -43,7 +43,7 @@ def stacks(learner):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ON_POLICY)
+@pytest.mark.parametrize("name", EVERYWHERE)
 def test_the_moments_are_those_of_what_living_agents_saw_and_no_step_of_learning_moves_them(name):
     """They are set once an iteration, to these very numbers: nothing else has touched them."""
     algorithm, _, start, first, second = learnt(name)
@@ -67,7 +67,7 @@ def test_the_moments_are_those_of_what_living_agents_saw_and_no_step_of_learning
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ON_POLICY)
+@pytest.mark.parametrize("name", EVERYWHERE)
 def test_whatever_junk_a_dead_agent_sees_or_does_no_bit_of_the_learner_changes(name):
     algorithm, step, _, first, second = learnt(name)
     at = masked_play()

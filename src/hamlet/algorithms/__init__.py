@@ -5,6 +5,7 @@ from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import Any
 
+from hamlet.algorithms.coma import coma
 from hamlet.algorithms.haa2c import haa2c
 from hamlet.algorithms.had3qn import had3qn
 from hamlet.algorithms.haddpg import haddpg
@@ -33,6 +34,7 @@ from hamlet.learners import Algorithm
 
 __all__ = [
     "ALGORITHMS",
+    "coma",
     "haa2c",
     "had3qn",
     "haddpg",
@@ -66,6 +68,7 @@ _OWN: tuple[Callable[..., Algorithm], ...] = (
     mappo,
     ippo,
     maa2c,
+    coma,
     haddpg,
     hatd3,
     hasac,

@@ -16,6 +16,7 @@ from hamlet.estimation.trajectory import Trajectory
 from hamlet.haml.sampling import OnPolicy
 from hamlet.haml.surrogate import RolloutSurrogate
 from hamlet.haml.template import Haml, Team, behaviour, create, observe, prepare, update
+from hamlet.networks.actors import Exploring
 from hamlet.roster import Roster
 from hamlet.types import Info, Key, Scalar
 
@@ -116,4 +117,9 @@ def step(
     memory = tuple(None if after is None else after[:, :, -1] for after in estimate.memory)
     # Last, so that the old and the new policy of one update see the same numbers.
     team, state = observe(roster, team, trajectory), critic.observe(state, seen_by, trajectory)
+    if isinstance(algorithm.actor, Exploring):
+        rates = [actor.exploration.value for actor in learner.team.actors]
+        actor_info = {**actor_info, "exploration": jnp.concatenate(rates)}
+        later = tuple(jax.vmap(lambda actor: actor.after(algorithm.sampling.batch))(actor) for actor in team.actors)
+        team = Team(later, team.states)
     return Learner(team, state, memory, rewards), actor_info, critic_info

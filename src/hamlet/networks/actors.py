@@ -4,7 +4,7 @@ Every actor maps observations ``[B, L, …]`` to a distribution of actions and t
 the actor of one unit.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import equinox as eqx
@@ -14,9 +14,10 @@ from jaxtyping import Array, Bool, Float, Shaped
 
 from hamlet.distributions import DiagonalNormal, Noisy, TanhNormal
 from hamlet.errors import require
-from hamlet.networks.heads import Actor, feature_count
+from hamlet.networks.exploration import Schedule
+from hamlet.networks.heads import Actor, ExploringActor, feature_count
 from hamlet.networks.torso import Body, Layer, Plain, Torso, layer
-from hamlet.spaces import Box, Space
+from hamlet.spaces import Box, Discrete, Space
 from hamlet.types import Key
 
 
@@ -83,6 +84,31 @@ class Squashed:
         space = _bounded(action)
         head = layer(head_key, feature_count(observation, body), 2 * space.width, body, gain=0.01)
         return SquashedActor(Torso.create(torso_key, observation, body), head, space)
+
+
+@dataclass(frozen=True)
+class Exploring:
+    """Categorical over choices, of which a share ε is even over what is available; ε falls while a run plays.
+
+    Attributes:
+        exploration: How ε falls.
+    """
+
+    exploration: Schedule = field(default_factory=Schedule)
+
+    def create(self, key: Key, observation: Space, action: Space, body: Body) -> ExploringActor:
+        """A fresh policy for the spaces of one agent.
+
+        Raises:
+            RequestError: If its actions are no plain choices.
+        """
+        require(
+            isinstance(action, Discrete),
+            f"a share of even choices needs a Discrete space, and {action} is another: "
+            "use mappo --advantage counterfactual",
+        )
+        assert isinstance(action, Discrete)
+        return ExploringActor.create(key, observation, action, body, self.exploration)
 
 
 class DeterministicActor(eqx.Module):

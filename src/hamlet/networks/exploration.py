@@ -1,4 +1,4 @@
-"""Acting on values: the best choice, but for a share ε of even ones, and how ε falls while a run plays."""
+"""Acting for a share ε of the time by even chances, and how ε falls while a run plays."""
 
 from dataclasses import dataclass
 
@@ -29,6 +29,22 @@ def explored(
     allowed = jnp.ones(values.shape) if available is None else available.astype(jnp.float32)
     even = allowed / jnp.maximum(allowed.sum(-1, keepdims=True), 1.0)
     share = exploration * even + (1 - exploration) * best
+    return Categorical.from_logits(jnp.log(jnp.maximum(share, _NEVER)), available)
+
+
+def mixed(
+    logits: Float[Array, "*B A"], available: Bool[Array, "*B A"] | None, exploration: float | Scalar
+) -> Categorical:
+    """Every available choice with (1 − ε) of its probability by the logits, and ε / |available| more.
+
+    >>> policy = mixed(jnp.array([9.0, -9.0, 0.0]), jnp.array([True, True, False]), 0.5)
+    >>> [round(float(p), 3) for p in jnp.exp(policy.log_probs)]
+    [0.75, 0.25, 0.0]
+    """
+    own = jnp.exp(Categorical.from_logits(logits, available).log_probs)
+    allowed = jnp.ones(logits.shape) if available is None else available.astype(jnp.float32)
+    even = allowed / jnp.maximum(allowed.sum(-1, keepdims=True), 1.0)
+    share = exploration * even + (1 - exploration) * own
     return Categorical.from_logits(jnp.log(jnp.maximum(share, _NEVER)), available)
 
 

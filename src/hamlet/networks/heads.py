@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Shaped
 
 from hamlet.distributions import Categorical, DiagonalNormal, Distribution, MultiCategorical, TanhNormal
 from hamlet.errors import require
-from hamlet.networks.exploration import Rate
+from hamlet.networks.exploration import Rate, Schedule, mixed
 from hamlet.networks.running import Running
 from hamlet.networks.torso import Body, Layer, Plain, Torso, layer, repeated, width
 from hamlet.spaces import Box, Discrete, MultiDiscrete, Space
@@ -85,6 +85,44 @@ class Actor(eqx.Module):
                 return made, memories
 
 
+class ExploringActor(eqx.Module):
+    """A policy over choices of which a share ε is even: (1 − ε) softmax(z) + ε / |available|.
+
+    It is the mixture that is sampled and learnt by. ε is no parameter: it falls while a run plays (`after`).
+    """
+
+    torso: Torso
+    head: Layer | Plain
+    exploration: Rate
+    space: Discrete = eqx.field(static=True)
+    schedule: Schedule = eqx.field(static=True)
+
+    @classmethod
+    def create(cls, key: Key, observation: Space, action: Discrete, body: Body, schedule: Schedule) -> "ExploringActor":
+        """A fresh policy for the spaces of one agent."""
+        torso_key, head_key = jax.random.split(key)
+        head = layer(head_key, feature_count(observation, body), action.width, body, gain=_GAIN)
+        return cls(Torso.create(torso_key, observation, body), head, Rate(schedule(0)), action, schedule)
+
+    def __call__(
+        self,
+        observation: Shaped[Array, "B L *O"],
+        memory: Float[Array, "B H"] | None,
+        start: Bool[Array, "B L"],
+        available: Bool[Array, "B L A"] | None = None,
+    ) -> tuple[Categorical, Float[Array, "B L H"] | None]:
+        """The distribution of the action at every step, and the memory after it."""
+        features, memories = self.torso(observation, memory, start)
+        return mixed(self.head(features), available, jax.lax.stop_gradient(self.exploration.value)), memories
+
+    def after(self, steps: int) -> "ExploringActor":
+        """The same policy so many environment steps later: ε goes on along its line, and stays at its end."""
+        ends = sorted((self.schedule.start, self.schedule.end))
+        step = (self.schedule.end - self.schedule.start) * steps / max(self.schedule.steps, 1)
+        moved = jnp.clip(self.exploration.value + step, *ends)
+        return eqx.tree_at(lambda a: a.exploration.value, self, moved)
+
+
 class Value(eqx.Module):
     """A value network: torso and one output."""
 
@@ -130,7 +168,7 @@ def feature_count(seen: Space, body: Body) -> int:
     return body.memory or (body.hidden[-1] if body.hidden else width(seen, body))
 
 
-Network = TypeVar("Network", Actor, Value, Choices)
+Network = TypeVar("Network", Actor, ExploringActor, Value, Choices)
 
 
 def observe(network: Network, seen: Shaped[Array, "*B L O"], alive: Bool[Array, "*B L"] | None) -> Network:
