@@ -8,6 +8,7 @@ from pathlib import Path
 
 import hamlet
 from hamlet.commands.options import descriptions
+from hamlet.estimation.counterfactual import CounterfactualValue
 from hamlet.estimation.critic import StateValue
 from hamlet.estimation.joint_value import JointActionValue
 from hamlet.haml.drift import SumDrift
@@ -96,13 +97,17 @@ def _neighbourhood(made):
     if not isinstance(made, Haml):
         return "none: values, RMSprop or Adam" if isinstance(made, Decomposition) else "none: values, Adam"
     ball = isinstance(made.neighbourhood, KlBall)
-    return f"`{type(made.neighbourhood).__name__}`: " + ("natural gradient, line search" if ball else "Adam")
+    return f"`{type(made.neighbourhood).__name__}`: " + (
+        "natural gradient, line search" if ball else {"adam": "Adam", "rmsprop": "RMSprop"}[made.neighbourhood.rule]
+    )
 
 
 def _seen(made):
     if isinstance(made, Decomposition):
         return MIXED.get(type(made.mixer), f"`{type(made.mixer).__name__}`")
     critic = made.critic
+    if isinstance(critic, CounterfactualValue):
+        return "state, observation, the others' actions; one value a choice"
     if not isinstance(critic, StateValue):
         return "the state; one value a joint action" if isinstance(critic, JointActionValue) else "state and actions"
     return "the state" if critic.sees == "state" else "its agent's observation"

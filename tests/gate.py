@@ -26,7 +26,7 @@ from hamlet.envs.matrix import Matrix, common_reward, equilibria
 from hamlet.training.compiled import begin_training, iterate, roster_of
 from hamlet.training.evaluate import evaluate
 from hamlet.training.rollout import act, begin, rollout
-from offpolicy import ON_POLICY
+from offpolicy import EVERYWHERE, ON_POLICY
 from switches import Switches, ordered, switched, turned
 
 # An algorithm takes of these what its factory knows. One network of 16, and a batch of 256 or 512 one-step episodes.
@@ -353,7 +353,8 @@ whoever moves first prefers 0 and whoever comes second answers with 1. So the fi
 first 2, and both at once go round between 0 and −2. A random order earns more than a fixed one only because about half
 of its runs begin with the better agent: that is about this game, not about orders. Algorithms whose agents move at once
 have no order and no M (—), and learn it in small steps. In *match bits* (`tests/games.py`) two unlike agents must each
-look before they answer; there steps are small, order and M make no difference, and are not asked (—).
+look before they answer; there steps are small, order and M make no difference, and are not asked (—). COMA acts by
+choices alone, and plays *crossing*.
 
 {gate}
 ## Limits
@@ -378,8 +379,8 @@ reward.
 
 
 GATE = [(name, game) for game in TASKS for name in ON_POLICY if plays(name, TASKS[game].env)]
-LIMITS = [(game, name) for game in NASH | MISSED for name in ON_POLICY if plays(name, (NASH | MISSED)[game].env)]
-SHARED = [(n, name) for n in (2, 4, 6) for name in ON_POLICY]
+LIMITS = [(game, name) for game in NASH | MISSED for name in EVERYWHERE]
+SHARED = [(n, name) for n in (2, 4, 6) for name in EVERYWHERE]
 
 
 def page(names, old):
@@ -388,9 +389,15 @@ def page(names, old):
 
     def rows(keys, made):
         asked = [key for key in keys if set(key) & set(names)]
-        head, rule, *lines = made(asked).splitlines()
+        # Without any, the row of titles is kept too.
+        head, rule, *lines = made(asked).splitlines() if asked else kept_head(keys[0])
         fresh = dict(zip(asked, lines, strict=True))
         return "\n".join([head, rule, *(fresh.get(key) or kept[tuple(map(str, key))] for key in keys)]) + "\n"
+
+    def kept_head(first):
+        lines = old.splitlines()
+        row = lines.index(kept[tuple(map(str, first))])
+        return lines[row - 2 : row]
 
     share = lambda n, name: (name, n, [shared_return(name, n, rate) for rate in SHARED_RATES])  # noqa: E731
     return PAGE.format(

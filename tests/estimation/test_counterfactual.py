@@ -11,10 +11,11 @@ import hamlet
 from hamlet.algorithms import coma, happo, ippo, mappo
 from hamlet.distributions import Categorical
 from hamlet.errors import RequestError
-from hamlet.estimation.counterfactual import CounterfactualValue, seen
+from hamlet.estimation.counterfactual import CounterfactualValue
 from hamlet.estimation.credit import Counterfactual, OptimalBaseline
 from hamlet.estimation.critic import StateValue
 from hamlet.estimation.returns import gae, lambda_returns
+from hamlet.estimation.slots import seen
 from hamlet.estimation.trajectory import Behaviour, Trajectory
 from hamlet.haml.template import Team, behaviour
 from hamlet.learners import policy

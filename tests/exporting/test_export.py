@@ -20,7 +20,7 @@ from hamlet.cli import main
 from hamlet.exporting.check import module_of
 from hamlet.exporting.directory import write
 from hamlet.exporting.team import policies
-from hamlet.networks.actors import Deterministic, Squashed, Stochastic
+from hamlet.networks.actors import Deterministic, Exploring, Squashed, Stochastic
 from hamlet.networks.diverse import DiverseUtilities
 from hamlet.networks.duelling import Greedy
 from hamlet.networks.torso import Body
@@ -56,6 +56,7 @@ TEAMS = {
         [(NUMBERS, CHOICE, 2), (CHOICES, Discrete(2), 1)],
     ),
     "diverse": (DiverseUtilities(embedding=4), Body(hidden=(16,), plain=True), [(NUMBERS, CHOICE, 2)]),
+    "exploring": (Exploring(), MEMORY, [(NUMBERS, CHOICE, 1)]),
     "greedy": (Greedy(width=16), RUNNING, [(NUMBERS, CHOICE, 1), (CHOICES, Discrete(2), 1)]),
 }
 

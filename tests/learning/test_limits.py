@@ -10,7 +10,7 @@ import gate
 from gate import NASH, find, limits, limits_table, shared_return
 from hamlet.algorithms import ALGORITHMS
 from hamlet.training.compiled import begin_training, iterate
-from offpolicy import ON_POLICY
+from offpolicy import EVERYWHERE
 from switches import switched
 
 # In the default tests with three seeds; a program takes seconds to compile.
@@ -18,11 +18,11 @@ QUICK = {("happo", "matrix/climbing")}
 PAIRS = [
     pytest.param(name, game, 3 if quick else 10, marks=() if quick else pytest.mark.slow)
     for quick in (True, False)
-    for name in ON_POLICY
+    for name in EVERYWHERE
     for game in NASH
-    if (name, game) in QUICK or (not quick and (game, name) in gate.LIMITS)
+    if not quick or (name, game) in QUICK
 ]
-SHARED = [(name, agents) for name in ON_POLICY for agents in (2, 4, 6)]
+SHARED = [(name, agents) for name in EVERYWHERE for agents in (2, 4, 6)]
 
 
 @pytest.mark.parametrize(("name", "game", "seeds"), PAIRS)

@@ -20,22 +20,20 @@ from typing import Any, Literal
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 from hamlet.distributions import noise
-from hamlet.envs.base import View
 from hamlet.errors import require
 from hamlet.estimation.baseline import Alternatives, counterfactual, drawn, every
 from hamlet.estimation.fitting import RULES, Decay, Rule, begin, descend, distance, passes, shrunk
 from hamlet.estimation.moments import Moments
+from hamlet.estimation.slots import Seen, seen
 from hamlet.estimation.trajectory import Behaviour, Trajectory, sequences
 from hamlet.networks import heads
-from hamlet.networks.actors import coded
 from hamlet.networks.convolution import is_image
 from hamlet.networks.heads import Choices
-from hamlet.networks.torso import Body, encode
+from hamlet.networks.torso import Body
 from hamlet.roster import Group, Roster
 from hamlet.spaces import Box, Discrete, Space
 from hamlet.types import Info, Key, Scalar
@@ -218,8 +216,8 @@ class CounterfactualValue:
         network: Choices,
         target: Choices,
         moments: Moments,
-        before: "Seen",
-        after: "Seen",
+        before: Seen,
+        after: Seen,
         now: Any,
         then: Any,
         key: Key,
@@ -325,55 +323,6 @@ class CounterfactualValue:
         return RULES[self.rule](self.learning_rate, self.max_gradient_norm, 1e-5)
 
 
-@dataclass(frozen=True)
-class Seen:
-    """What a group's network sees, but for the agents' own actions.
-
-    Attributes:
-        rest: State, view, the others' actions with the own slot empty, and which agent, ``[C, L, E, N, I]``.
-        own: The agents' own actions.
-        alive: Which agents act, ``[C, L, E, N]``, or None.
-        place: Where an agent's action stands among the inputs, ``[N, W, I]``.
-        space: Of the actions.
-    """
-
-    rest: Array
-    own: Array
-    alive: Bool[Array, "C L E N"] | None
-    place: np.ndarray
-    space: Space
-
-    def filled(self) -> Array:
-        """The inputs, the own slot filled where it is not the outputs that stand for it."""
-        if isinstance(self.space, Discrete):
-            return self.rest
-        code = _present(_code(self.own, self.space, self.rest.ndim - 1), self.alive)
-        return self.rest + jnp.einsum("clenw,nwi->cleni", code, self.place)
-
-
-def seen(roster: Roster, group: int, view: View, actions: list[Array]) -> Seen:
-    """What a group's network sees of a rollout in which so was acted, every group ``[C, L, E, N, …]``."""
-    spaces, names = roster.groups[group], roster.groups[group].names
-    alive = [None] * len(roster.groups) if view.alive is None else list(roster.split(view.alive))
-    codes = [
-        _present(_code(action, each.action, 4), living)
-        for each, action, living in zip(roster.groups, actions, alive, strict=True)
-    ]
-    joint = jnp.concatenate([code.reshape(*code.shape[:3], -1) for code in codes], -1)
-    first = sum(len(each.names) * each.action.width for each in roster.groups[:group])
-    slots = first + np.arange(len(names) * spaces.action.width).reshape(len(names), -1)
-    others = np.ones((len(names), joint.shape[-1]), np.float32)
-    np.put_along_axis(others, slots, 0.0, 1)
-    spread = lambda x: jnp.broadcast_to(x[..., None, :], (*x.shape[:3], len(names), x.shape[-1]))  # noqa: E731
-    state, own_view = encode(view.state, _row(view.state)), encode(view.observation[group], spaces.observation)
-    who = jnp.broadcast_to(jnp.eye(len(names)), (*joint.shape[:3], len(names), len(names)))
-    parts = [spread(state), own_view, spread(joint) * jnp.asarray(others)[None, None, None], who]
-    offset, inputs = state.shape[-1] + own_view.shape[-1], sum(part.shape[-1] for part in parts)
-    place = np.zeros((*slots.shape, inputs), np.float32)
-    np.put_along_axis(place, (offset + slots)[..., None], 1.0, 2)
-    return Seen(jnp.concatenate(parts, -1), actions[group], alive[group], place, spaces.action)
-
-
 def _first(tree: Any) -> Any:
     """The one unit of a group."""
     return jax.tree.map(lambda leaf: leaf[0], tree)
@@ -381,23 +330,3 @@ def _first(tree: Any) -> Any:
 
 def _outputs(space: Space) -> int:
     return space.n if isinstance(space, Discrete) else 1
-
-
-def _row(state: Array) -> Box:
-    return Box(-_UNBOUNDED, _UNBOUNDED, state.shape[-1:])
-
-
-def _present(code: Float[Array, "*B W"], alive: Bool[Array, "*B"] | None) -> Float[Array, "*B W"]:
-    """Nothing in the place of an absent agent's action, which is junk."""
-    return code if alive is None else jnp.where(alive[..., None], code, 0.0)
-
-
-def _code(action: Array, space: Space, lead: int) -> Array:
-    """Actions as a row of numbers: choices one-hot, a Box's entries clipped, those with two bounds from −1 to 1."""
-    if not isinstance(space, Box):
-        return coded(action, space)
-    flat = action.reshape(*action.shape[:lead], -1)
-    low, high = (bound.reshape((1,) * lead + (-1,)) for bound in space.bounds)
-    bounded = np.isfinite(low) & np.isfinite(high)
-    middle, half = np.where(bounded, (low + high) / 2, 0.0), np.where(bounded, (high - low) / 2, 1.0)
-    return ((jnp.clip(flat, low, high) - middle) / half).astype(jnp.float32)

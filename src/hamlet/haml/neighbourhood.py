@@ -13,7 +13,7 @@ from hamlet.errors import require
 from hamlet.estimation.fitting import RULES, Decay, Rule, begin, descend, passes, shrunk
 from hamlet.haml.linalg import Vector, backtrack, conjugate_gradient
 from hamlet.haml.objective import Objective
-from hamlet.networks.heads import Actor
+from hamlet.networks.heads import AnyActor
 from hamlet.types import Info, Key, Scalar
 
 
@@ -154,13 +154,13 @@ class KlBall:
         require(0 <= self.accept <= 1, f"--accept must lie in [0, 1], not at {self.accept}")
         require(self.damping >= 0, f"--damping must not be negative: {self.damping}")
 
-    def init(self, actor: Actor) -> tuple[()]:
+    def init(self, actor: AnyActor) -> tuple[()]:
         """Nothing is remembered."""
         return ()
 
     def improve(
-        self, objective: Objective, actor: Actor, state: tuple[()], key: Key, remaining: Scalar | float = 1.0
-    ) -> tuple[Actor, tuple[()], Info]:
+        self, objective: Objective, actor: AnyActor, state: tuple[()], key: Key, remaining: Scalar | float = 1.0
+    ) -> tuple[AnyActor, tuple[()], Info]:
         """One natural-gradient step, or none; it has no learning rate, and asks the ball alone how long it may be."""
         flat, unravel = ravel_pytree(actor)
         before, gradient = jax.value_and_grad(lambda at: objective(unravel(at)).gain)(flat)

@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float
 from hamlet.distributions import Distribution
 from hamlet.estimation.returns import mean
 from hamlet.haml.drift import Drift
-from hamlet.networks.heads import Actor
+from hamlet.networks.heads import AnyActor
 from hamlet.types import Info, Scalar
 
 
@@ -39,7 +39,7 @@ class Experience(eqx.Module):
     advantage: Float[Array, "*units B L"]
     agents: int = eqx.field(static=True)
 
-    def policy(self, actor: Actor) -> Distribution:
+    def policy(self, actor: AnyActor) -> Distribution:
         """The actor's distribution at every step."""
         return actor(self.observation, self.memory, self.start, self.available)[0]
 
@@ -86,7 +86,7 @@ class Objective(eqx.Module):
         # Masked before the exponential: an absent agent's action is junk, and an overflow would make the gradient NaN.
         return jnp.exp(change if alive is None else jnp.where(alive, change, 0.0))
 
-    def __call__(self, actor: Actor) -> Terms:
+    def __call__(self, actor: AnyActor) -> Terms:
         """All terms, from one evaluation of the policy."""
         new, alive = self.experience.policy(actor), self.experience.alive
         ratio = self.ratio(new)
@@ -97,6 +97,6 @@ class Objective(eqx.Module):
         }
         return Terms(mean(gain, alive), mean(new.entropy(), alive), measures)
 
-    def kl(self, actor: Actor) -> Scalar:
+    def kl(self, actor: AnyActor) -> Scalar:
         """E[ KL(π‖π̄) ], exact for each observation, nats."""
         return mean(self.old.kl(self.experience.policy(actor)), self.experience.alive)

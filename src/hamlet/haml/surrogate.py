@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from hamlet.haml.drift import Drift
 from hamlet.haml.objective import Experience, Objective
-from hamlet.networks.heads import Actor
+from hamlet.networks.heads import AnyActor
 
 
 class Surrogate(Protocol):
@@ -46,13 +46,13 @@ class Importance:
         """Ones."""
         return jnp.ones((sequences, length))
 
-    def objective(self, carry: Float[Array, "B L"], actor: Actor, experience: Experience, drift: Drift) -> Objective:
+    def objective(self, carry: Float[Array, "B L"], actor: AnyActor, experience: Experience, drift: Drift) -> Objective:
         """M Â, and the unit's policy as it stands."""
         factor = jnp.repeat(carry, experience.agents, axis=0) if experience.agents > 1 else carry
         old = jax.lax.stop_gradient(experience.policy(actor))
         return Objective(experience, factor * experience.advantage, old, drift)
 
-    def advance(self, carry: Float[Array, "B L"], objective: Objective, actor: Actor) -> Float[Array, "B L"]:
+    def advance(self, carry: Float[Array, "B L"], objective: Objective, actor: AnyActor) -> Float[Array, "B L"]:
         """M times the ratios of the unit's agents."""
         ratio = objective.ratio(objective.experience.policy(actor))
         return carry * ratio.reshape(-1, objective.experience.agents, ratio.shape[-1]).prod(axis=1)

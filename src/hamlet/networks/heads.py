@@ -1,6 +1,6 @@
 """Heads: from features to a distribution over a space's actions, or to a value; and the networks they complete."""
 
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import equinox as eqx
 import jax
@@ -121,6 +121,10 @@ class ExploringActor(eqx.Module):
         step = (self.schedule.end - self.schedule.start) * steps / max(self.schedule.steps, 1)
         moved = jnp.clip(self.exploration.value + step, *ends)
         return eqx.tree_at(lambda a: a.exploration.value, self, moved)
+
+
+# What samples, and is moved by the probability of what it did.
+AnyActor: TypeAlias = Actor | ExploringActor
 
 
 class Value(eqx.Module):

@@ -6,14 +6,14 @@ from typing import Any
 
 from hamlet.envs.base import Declaration
 from hamlet.errors import RequestError, unknown
-from hamlet.presets import mamujoco, matrl, mpe, off_policy, value
+from hamlet.presets import credit, mamujoco, matrl, mpe, off_policy, value
 from hamlet.spaces import Box
 
 __all__ = ["PRESETS", "default", "find"]
 
 PRESETS: Mapping[str, Mapping[str, "partial[Any]"]] = {
-    "paper/mpe": {**mpe.PAPER, **off_policy.PAPER_MPE},
-    "tuned/mpe": {**mpe.TUNED, **off_policy.TUNED_MPE},
+    "paper/mpe": {**mpe.PAPER, **credit.PAPER_MPE, **off_policy.PAPER_MPE},
+    "tuned/mpe": {**mpe.TUNED, **credit.TUNED_MPE, **off_policy.TUNED_MPE},
     **{f"paper/mamujoco/{task}": {**table, **off_policy.MUJOCO[task]} for task, table in mamujoco.PAPER.items()},
     **{f"paper/matrl/{task}": table for task, table in matrl.PAPER.items()},
     "paper/value": value.PAPER,
@@ -21,8 +21,8 @@ PRESETS: Mapping[str, Mapping[str, "partial[Any]"]] = {
 }
 # What a preset says where every agent acts in a Box, if that differs.
 _CONTINUOUS: Mapping[str, Mapping[str, "partial[Any]"]] = {
-    "paper/mpe": {**mpe.PAPER_CONTINUOUS, **off_policy.PAPER_MPE},
-    "tuned/mpe": {**mpe.TUNED_CONTINUOUS, **off_policy.TUNED_MPE},
+    "paper/mpe": {**mpe.PAPER_CONTINUOUS, **credit.PAPER_MPE, **off_policy.PAPER_MPE},
+    "tuned/mpe": {**mpe.TUNED_CONTINUOUS, **credit.TUNED_MPE, **off_policy.TUNED_MPE},
 }
 # Which preset an environment, or a family of them, is trained with where none is named.
 _DEFAULTS = {
