@@ -3,6 +3,7 @@
 import csv
 import http.client
 import io
+import itertools
 import json
 import re
 import signal
@@ -81,6 +82,25 @@ def test_the_numbers_of_the_csv_are_those_of_the_document_and_of_the_runs(made, 
         if (r["environment"], r["algorithm"], r["over"], r["x"]) == (TASKS[1], "mappo", "steps", "1000000")
     )
     assert float(last["iqm"]) == pytest.approx(np.mean(sorted(values[-1] for values in own)[1:3]), rel=1e-4)
+
+
+def test_profiles_and_improvements_are_those_of_the_statistics(made):
+    overall = made[1]["overall"]
+    for row in overall["rows"]:
+        shares = row["profile"]["y"]
+        assert row["profile"]["x"][0] == 0 and row["profile"]["x"][-1] == 1 and shares[-1] == 0
+        assert all(more >= less for more, less in itertools.pairwise(shares))
+    # Of each of the two environments there is a best run, which no threshold below 1 keeps out.
+    assert sum(row["profile"]["y"][-2] for row in overall["rows"]) >= 2 / 8
+    for pair, scores in [
+        (task["improvement"][0], _scores(made[1], number)) for number, task in enumerate(made[1]["tasks"])
+    ]:
+        won = [(x > y) + (x == y) / 2 for x in scores[pair["first"]] for y in scores[pair["second"]]]
+        assert pair["probability"][0] == pytest.approx(np.mean(won)) and pair["probability"][1] is not None
+
+
+def _scores(document, task):
+    return {group["algorithm"]: group["scores"] for group in document["groups"] if group["task"] == task}
 
 
 def test_markdown_has_every_score_and_a_command_for_every_run(made, runs):
@@ -200,25 +220,48 @@ def page():
 def test_in_a_browser_the_page_has_curves_that_can_be_read_filtered_and_put_over_time(page, made):
     out, document = made
     page.open((out / "report.html").as_uri())
-    paths = page.run("[...document.querySelectorAll('path.line')].map(one => one.getAttribute('d').length)")
+    paths = page.run("[...document.querySelectorAll('#tasks path.line')].map(one => one.getAttribute('d').length)")
     assert len(paths) == 4 and min(paths) > 200
-    assert page.run("document.querySelectorAll('path.band').length") == 4
-    page.hover(".chart", "!document.querySelector('.tip').hidden")
-    told = page.run("document.querySelector('.tip').innerText")
+    assert page.run("document.querySelectorAll('#tasks path.band').length") == 4
+    page.hover("#tasks .chart", "!document.querySelector('#tasks .tip').hidden")
+    told = page.run("document.querySelector('#tasks .tip').innerText")
     assert "happo" in told and "mappo" in told and "4 seeds" in told and "steps" in told
-    page.run("document.querySelector('.chart').focus()")
+    page.run("document.querySelector('#tasks .chart').focus()")
     page.press("End")
     last = document["groups"][0]["curves"]["steps"]["y"][-1]
-    assert f"{last:.1f}".replace("-", "−") in page.run("document.querySelector('.tip').innerText")
+    assert f"{last:.1f}".replace("-", "−") in page.run("document.querySelector('#tasks .tip').innerText")
     page.run("document.querySelector('#toolbar .chip').click()")
-    assert page.run("[...document.querySelectorAll('path.line')].map(one => one.dataset.algorithm)") == ["mappo"] * 2
+    assert (
+        page.run("[...document.querySelectorAll('#tasks path.line')].map(one => one.dataset.algorithm)")
+        == ["mappo"] * 2
+    )
     assert page.run("document.querySelector('#toolbar .chip').getAttribute('aria-pressed')") == "false"
     page.run("document.querySelector('#toolbar .chip').click()")
     page.run("[...document.querySelectorAll('.choice button')].find(one => one.innerText === 'Time').click()")
-    assert "seconds of training" in page.run("document.querySelector('.chart svg').textContent")
-    assert page.run("document.querySelectorAll('path.line').length") == 4
+    assert "seconds of training" in page.run("document.querySelector('#tasks .chart svg').textContent")
+    assert page.run("document.querySelectorAll('#tasks path.line').length") == 4
     page.run("[...document.querySelectorAll('.chip')].find(one => one.innerText === 'mpe/simple_spread').click()")
     assert page.run("document.querySelectorAll('#tasks section').length") == 1
+    assert page.complaints == []
+
+
+@needs_browser
+def test_in_a_browser_profiles_fall_from_random_play_to_the_best_run_and_improvements_are_told(page, made):
+    out, document = made
+    page.open((out / "report.html").as_uri())
+    page.hover("#overall .chart", "!document.querySelector('#overall .tip').hidden")
+    assert re.match(r"above 0\.\d\d", page.run("document.querySelector('#overall .tip').innerText"))
+    page.run("document.querySelector('#overall .chart').focus()")
+    page.press("Home")
+    shares = [row["profile"]["y"][0] for row in document["overall"]["rows"]]
+    told = page.run("document.querySelector('#overall .tip').innerText")
+    assert len(shares) == 2 and all(f"{share:.2f}" in told for share in shares)
+    page.run("document.querySelector('#overall details.improvement').open = true")
+    (pair,) = document["overall"]["improvement"]
+    assert f"{pair['probability'][0]:.2f}" in page.run("document.querySelector('#overall details').innerText")
+    page.run("document.querySelector('#toolbar .chip').click()")
+    assert page.run("document.querySelectorAll('#overall path.line').length") == 1
+    assert page.run("document.querySelector('#overall details')") is None
     assert page.complaints == []
 
 

@@ -12,12 +12,15 @@ import numpy as np
 import hamlet
 from hamlet.reports import ranking, scores, statistics
 from hamlet.reports.grouping import Group, Task, flat, tasks
+from hamlet.reports.ranking import Ranking
 from hamlet.reports.reading import Reading, Series
-from hamlet.reports.statistics import Estimate
+from hamlet.reports.statistics import Band, Estimate
 
 Document = dict[str, Any]
 # Digits of a number on the page, where a finer one would not be seen.
 _DIGITS = 5
+# Where performance profiles are drawn, from random play to the best run.
+_THRESHOLDS = np.linspace(0.0, 1.0, 51)
 _UNSEEDED = ("seed", "algorithm", "environment", "versions", "hardware", "platform", "revision")
 
 
@@ -66,20 +69,32 @@ class _Kind:
 
 
 def _task(task: Task, kind: _Kind) -> Document:
+    found = _ranked({group.label: {task.name: scores.final(group, kind.source)} for group in task.groups})
     return {
         "name": task.name,
         "options": [list(option) for option in task.options],
         "curve": "evaluation while training" if kind.evaluated else "training episodes",
         "source": kind.source.name,
         "random": _number(kind.random),
-        "verdict": verdict({group.label: {task.name: scores.final(group, kind.source)} for group in task.groups}),
+        **_compared(found),
     }
 
 
-def verdict(columns: Mapping[str, Mapping[str, Sequence[float]]], *, normalised: bool = False) -> str:
-    """What can be said of an order of algorithms, by their scores on each task; nothing of fewer than two."""
+def _ranked(columns: Mapping[str, Mapping[str, Sequence[float]]], *, normalised: bool = False) -> Ranking | None:
+    """The comparison of the algorithms that have scores; None for fewer than two."""
     known = {who: own for who, own in columns.items() if all(len(scores) for scores in own.values())}
-    return ranking.rank(known, normalised=normalised).words if len(known) > 1 else ""
+    return ranking.rank(known, normalised=normalised) if len(known) > 1 else None
+
+
+def _compared(found: Ranking | None) -> Document:
+    """What can be said of an order, and how often a run of each algorithm scores above one of another."""
+    pairs = () if found is None else found.comparisons
+    return {
+        "verdict": "" if found is None else found.words,
+        "improvement": [
+            {"first": one.first, "second": one.second, "probability": _packed(one.improvement)} for one in pairs
+        ],
+    }
 
 
 def _group(group: Group, task: int, labels: Sequence[str], numbers: Mapping[int, int], kind: _Kind) -> Document:
@@ -112,13 +127,15 @@ def _series(run: Reading, kind: _Kind) -> Document:
 def _curve(curve: scores.Curve | None) -> Document | None:
     if curve is None:
         return None
-    band = curve.band
+    return {**_band(curve.band), "how": curve.how}
+
+
+def _band(band: Band) -> Document:
     return {
         "x": _numbers(band.points, digits=8),
         "y": _numbers(band.value),
         "low": _numbers(band.low),
         "high": _numbers(band.high),
-        "how": curve.how,
     }
 
 
@@ -137,12 +154,19 @@ def _overall(found: Sequence[Task], labels: Sequence[str]) -> Document | None:
     unit = scores.normalised(columns, low)
     if unit is None:
         return None
-    rows = {who: statistics.aggregates(statistics.matrix(own)) for who, own in unit.items()}
+    matrices = {who: statistics.matrix(own) for who, own in unit.items()}
     return {
-        "rows": [{"algorithm": who, **{name: _packed(one) for name, one in row.items()}} for who, row in rows.items()],
-        "verdict": verdict(unit, normalised=True),
+        "rows": [_summed(who, values) for who, values in matrices.items()],
+        **_compared(_ranked(unit, normalised=True)),
         "how": "0 is random play, 1 the best run of each environment in this report",
     }
+
+
+def _summed(algorithm: str, values: np.ndarray) -> Document:
+    """One algorithm over all environments: aggregates, and the share of its runs above every score."""
+    profile = statistics.profile(values, _THRESHOLDS)
+    found = {name: _packed(one) for name, one in statistics.aggregates(values).items()}
+    return {"algorithm": algorithm, **found, "profile": _band(profile)}
 
 
 def task_name(task: Task) -> str:

@@ -59,6 +59,13 @@ def _score_rows(document: Document) -> Iterable[list[Any]]:
             for measure in _MEASURES:
                 if measure in found:
                     yield [*named, source, measure, *found[measure]]
+    for task in document["tasks"]:
+        counted = {
+            g["algorithm"]: len(g["counted"]) for g in document["groups"] if document["tasks"][g["task"]] is task
+        }
+        for pair in task["improvement"]:
+            measure = f"probability of improvement on {pair['second']}"
+            yield [_task(task), pair["first"], counted[pair["first"]], task["source"], measure, *pair["probability"]]
 
 
 def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -79,7 +86,8 @@ def _scores(task: Document, groups: Sequence[Document]) -> list[str]:
         rows.append([group["algorithm"], str(len(group["counted"])), f"{group['steps']:,}", *own])
     note = f"Returns of the team, from {task['source']}, with 95 % bootstrap intervals over seeds."
     random = "" if task["random"] is None else f" Random play earns {_number(task['random'])}."
-    return [note + random, "", *_table(header, rows), *(["", task["verdict"]] if task["verdict"] else [])]
+    verdict = ["", task["verdict"]] if task["verdict"] else []
+    return [note + random, "", *_table(header, rows), *verdict, *_improvement(task["improvement"])]
 
 
 def _overall(overall: Document) -> list[str]:
@@ -87,7 +95,15 @@ def _overall(overall: Document) -> list[str]:
     rows = [[row["algorithm"], *(_interval(row[name]) for name in names)] for row in overall["rows"]]
     header = ["algorithm", "IQM", "mean", "median", "optimality gap"]
     said = f"Scores: {overall['how']}. {overall['verdict']}"
-    return [said, "", *_table(header, rows)]
+    return [said, "", *_table(header, rows), *_improvement(overall["improvement"])]
+
+
+def _improvement(pairs: Sequence[Document]) -> list[str]:
+    """How often a run of one algorithm scores above one of another."""
+    if not pairs:
+        return []
+    rows = [[pair["first"], pair["second"], _interval(pair["probability"])] for pair in pairs]
+    return ["", *_table(["a run of", "above one of", "how often"], rows)]
 
 
 def _runs(runs: Sequence[Document]) -> list[str]:

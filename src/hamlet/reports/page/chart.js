@@ -1,4 +1,4 @@
-// The curves of one environment: a line with its interval for every algorithm, read by pointer, touch or arrow keys.
+// The curves of one environment, or of all: a line with its interval for every algorithm, read by pointer, touch or arrow keys.
 
 const MARGIN = { top: 14, right: 16, bottom: 40, left: 58 };
 
@@ -16,6 +16,13 @@ function timeTicks(high, count) {
   const step = SIXTY.find((one) => one >= high / count) || 86400 * Math.ceil(high / count / 86400);
   return Array.from({ length: Math.floor(high / step + 1e-9) + 1 }, (_, index) => index * step);
 }
+
+// What a curve runs over: the name of the axis, its marks, and how a place on it is told.
+const AXES = {
+  steps: { title: "environment steps, all copies together", mark: short, told: (value) => `${Math.round(value).toLocaleString("en")} steps` },
+  seconds: { title: "seconds of training, evaluation apart", mark: duration, told: duration },
+  score: { title: "score, 0 random play, 1 the best run", mark: short, told: (value) => `above ${value.toFixed(2)}` },
+};
 
 function stretch(values, pad) {
   const known = values.filter((one) => one !== null && Number.isFinite(one));
@@ -61,12 +68,12 @@ function spread(places, apart, low, high) {
 }
 
 class Chart {
-  constructor(task, groups, view) {
+  constructor(task, groups, view, what = `Returns on ${taskName(task)}`) {
     this.task = task; this.groups = groups; this.view = view;
     this.tip = make("div", { class: "tip", role: "status", hidden: true });
     this.frame = make("div", {
       class: "chart", tabindex: 0, role: "group",
-      "aria-label": `Returns on ${taskName(task)}. Arrow keys read the values.`,
+      "aria-label": `${what}. Arrow keys read the values.`,
       on: {
         pointermove: (event) => this.point(event), pointerdown: (event) => this.point(event),
         pointerleave: () => this.leave(), blur: () => this.leave(), keydown: (event) => this.key(event),
@@ -110,18 +117,16 @@ class Chart {
   }
 
   axes(svg, low, high) {
-    const { x, y, width, height, right } = this, over = this.view.over;
-    const format = over === "steps" ? short : duration;
+    const { x, y, width, height, right } = this, over = this.view.over, along = AXES[over];
     for (const at of ticks(low, high, height / 55)) {
       svg.append(make("svg:line", { class: "grid", x1: MARGIN.left, x2: width - right, y1: y(at), y2: y(at) }));
       svg.append(make("svg:text", { x: MARGIN.left - 8, y: y(at) + 4, "text-anchor": "end" }, short(at)));
     }
     const count = Math.max(2, (width - MARGIN.left - right) / 95);
-    for (const at of over === "steps" ? ticks(0, this.xHigh, count) : timeTicks(this.xHigh, count))
-      svg.append(make("svg:text", { x: x(at), y: height - MARGIN.bottom + 18, "text-anchor": "middle" }, format(at)));
+    for (const at of over === "seconds" ? timeTicks(this.xHigh, count) : ticks(0, this.xHigh, count))
+      svg.append(make("svg:text", { x: x(at), y: height - MARGIN.bottom + 18, "text-anchor": "middle" }, along.mark(at)));
     svg.append(make("svg:line", { class: "axis", x1: MARGIN.left, x2: width - right, y1: height - MARGIN.bottom, y2: height - MARGIN.bottom }));
-    const title = over === "steps" ? "environment steps, all copies together" : "seconds of training, evaluation apart";
-    svg.append(make("svg:text", { x: (MARGIN.left + width - right) / 2, y: height - 4, "text-anchor": "middle" }, title));
+    svg.append(make("svg:text", { x: (MARGIN.left + width - right) / 2, y: height - 4, "text-anchor": "middle" }, along.title));
     if (this.random !== null) {
       const at = y(this.random);
       svg.append(make("svg:line", { class: "random", x1: MARGIN.left, x2: width - right, y1: at, y2: at }));
@@ -175,7 +180,7 @@ class Chart {
 
   read(at) {
     this.at = at;
-    const over = this.view.over, format = over === "steps" ? (value) => `${Math.round(value).toLocaleString("en")} steps` : duration;
+    const over = this.view.over;
     const found = this.shown.map((group) => {
       const curve = group.curves[over], index = nearest(curve.x, at);
       return { group, at: curve.x[index], y: curve.y[index], low: curve.low[index], high: curve.high[index] };
@@ -186,8 +191,8 @@ class Chart {
     const rows = found.map(({ group, y, low, high }) => make("tr", {},
       make("td", {}, make("span", { class: "who" }, swatch(group.colour), group.label)), make("td", {}, number(y, scale)),
       make("td", { class: "muted" }, low === null ? "" : `[${number(low, scale)}, ${number(high, scale)}]`),
-      make("td", { class: "muted" }, plural(group.counted.length, "seed"))));
-    this.tip.replaceChildren(make("strong", {}, format(place)), make("table", {}, make("tbody", {}, ...rows)));
+      make("td", { class: "muted" }, group.counted ? plural(group.counted.length, "seed") : "")));
+    this.tip.replaceChildren(make("strong", {}, AXES[over].told(place)), make("table", {}, make("tbody", {}, ...rows)));
     this.tip.hidden = false;
     this.mark(place, found);
   }

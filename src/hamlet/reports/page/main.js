@@ -61,7 +61,8 @@ function taskSection(task, index) {
     make("p", { class: "verdict" }, task.verdict),
     make("div", { class: player ? "pair moving" : "pair" }, drawn, player),
     make("div", { class: "card", style: "margin-top:1rem" }, make("h3", {}, "Scores"),
-      make("p", { class: "card-note" }, `From ${task.source}${task.random === null ? "" : `; random play earns ${number(task.random)}`}.`), resultTable(task, shown)));
+      make("p", { class: "card-note" }, `From ${task.source}${task.random === null ? "" : `; random play earns ${number(task.random)}`}.`), resultTable(task, shown),
+      improvements(report, task.improvement, view.hidden, `on ${taskName(task)}`)));
   charts.push(chart);
   return section;
 }
@@ -81,7 +82,8 @@ function render() {
   headline();
   toolbar();
   remarks(document.getElementById("remarks"), report);
-  overall(document.getElementById("overall"), report, view.hidden);
+  const profile = overall(document.getElementById("overall"), report, view.hidden);
+  if (profile) charts.push(profile);
   const sections = report.tasks.map((task, index) => (view.hiddenTasks.has(index) ? null : taskSection(task, index))).filter(Boolean);
   document.getElementById("tasks").replaceChildren(...sections);
   runSection(document.getElementById("runs"), report);

@@ -23,18 +23,41 @@ function resultTable(task, groups) {
     make("table", { class: "numbers" }, head(names), make("tbody", {}, ...rows)));
 }
 
+// How often a run of one algorithm scores above one of another; half of the ties count.
+function improvements(report, pairs, hidden, where) {
+  const shown = pairs.filter((pair) => !hidden.has(pair.first) && !hidden.has(pair.second));
+  if (!shown.length) return null;
+  const named = (label) => who({ colour: report.algorithms.indexOf(label), label });
+  const rows = shown.map((pair) => make("tr", {},
+    ...[named(pair.first), named(pair.second), estimate(pair.probability)].map((cell) => make("td", {}, ...[cell].flat()))));
+  const names = [["a run of"], ["above one of"], ["how often", "95 % interval"]];
+  return make("details", { class: "improvement" }, make("summary", {}, "Probability of improvement"),
+    make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `Probability of improvement ${where}` },
+      make("table", { class: "numbers" }, head(names), make("tbody", {}, ...rows))));
+}
+
+function profiles(report, hidden) {
+  const groups = report.overall.rows.map((row) =>
+    ({ label: row.algorithm, colour: report.algorithms.indexOf(row.algorithm), curves: { score: row.profile }, each: [] }));
+  return new Chart({ random: null }, groups, { over: "score", hidden, seeds: false }, "Performance profiles");
+}
+
 function overall(section, report, hidden) {
   section.hidden = !report.overall;
-  if (!report.overall) return;
+  if (!report.overall) return null;
   const names = [["algorithm"], ["IQM", "95 % interval"], ["mean", "95 % interval"], ["median", "95 % interval"], ["optimality gap", "less is better"]];
   const rows = report.overall.rows.filter((row) => !hidden.has(row.algorithm)).map((row) => make("tr", {},
     make("td", {}, who({ colour: report.algorithms.indexOf(row.algorithm), label: row.algorithm })),
     ...["iqm", "mean", "median", "optimality_gap"].map((name) => make("td", {}, ...estimate(row[name])))));
+  const chart = profiles(report, hidden);
   section.replaceChildren(
     make("h2", { id: "overall-title" }, "All environments together"),
     make("p", { class: "verdict" }, `${report.overall.verdict} Scores: ${report.overall.how}.`),
     make("div", { class: "card" }, make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Scores over all environments" },
-      make("table", { class: "numbers" }, head(names), make("tbody", {}, ...rows)))));
+      make("table", { class: "numbers" }, head(names), make("tbody", {}, ...rows))), improvements(report, report.overall.improvement, hidden, "over all environments")),
+    make("div", { class: "card", style: "margin-top:1rem" }, make("h3", {}, "Performance profiles"),
+      make("p", { class: "card-note" }, "The share of runs above every score, all environments counting alike, and its 95 % interval."), chart.frame));
+  return chart;
 }
 
 const capital = (text) => text && text[0].toUpperCase() + text.slice(1);
