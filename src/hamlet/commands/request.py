@@ -34,7 +34,7 @@ class TrainOptions:
         preset: A table of hyperparameters, or "none" for the algorithm's own defaults; `hamlet list presets`.
         from_: Repeat the run that has this config.json, instead of ALGORITHM and ENV.
         checkpoint_every: Environment steps between checkpoints. Without it, 5 % of the run or two minutes.
-        evaluate_every: Environment steps between evaluations. Without it, at most 50 that add 5 % of steps, at least 5.
+        evaluate_every: Environment steps between evaluations. Without it, at most 50 that add 5 % of steps, at least 3.
         evaluate_episodes: Whole episodes of each evaluation; 0 for none. They change nothing of what is trained.
         evaluate_mode: Whether they take the likeliest actions or sample them.
         init_from: A run whose networks, of the same shapes, to begin with.

@@ -32,7 +32,7 @@ from hamlet.types import Device
 EPISODES = 32
 """At every point, as in the field's protocol."""
 # The points of a run, where they are not asked for, and the share of its environment steps that they may add.
-_MOST, _FEWEST, _SHARE = 50, 5, 0.05
+_MOST, _FEWEST, _SHARE = 50, 3, 0.05
 # Assumed of an environment that does not say how long its episodes are.
 _HORIZON = 500
 # Episodes of the absolute metric for one of a point.
@@ -105,7 +105,7 @@ def seeds(seed: int) -> dict[str, int]:
 
 
 def interval(asked: Asked, total: int, batch: int, horizon: int) -> int:
-    """Iterations between points: as asked for, else such that they add 5 % to a run's steps, in 5 to 50 points.
+    """Iterations between points: as asked for, else such that they add 5 % to a run's steps, in 3 to 50 points.
 
     Args:
         asked: What was asked for.
@@ -114,7 +114,7 @@ def interval(asked: Asked, total: int, batch: int, horizon: int) -> int:
         horizon: Those of the longest episode.
 
     >>> interval(Asked(), total=1000, batch=4000, horizon=25), interval(Asked(), total=250, batch=4000, horizon=1000)
-    (20, 50)
+    (20, 84)
     """
     if asked.every is not None:
         return max(1, asked.every // batch)

@@ -125,7 +125,7 @@ def train(
         preset: A name from `hamlet.presets.PRESETS`.
         checkpoint_every: Environment steps between checkpoints; None for 5 % of the run or two minutes.
         evaluate_every: Environment steps between evaluations; None for at most 50 that add at most 5 % to the steps,
-            but at least 5. There is one at the end, too. They change nothing of what is trained.
+            but at least 3. There is one at the end, too. They change nothing of what is trained.
         evaluate_episodes: Whole episodes of each; 0 for no evaluation.
         evaluate_mode: "deterministic" for the likeliest actions, "stochastic" for samples.
         init_from: A run whose networks (not its optimisers, games or counters) to begin with.
