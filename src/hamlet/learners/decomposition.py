@@ -307,11 +307,19 @@ def evaluated(
         seen = roster.by_unit(g, encode(sample.view.observation[g], group.observation), 2)
         units, steps, drawn, agents = seen.shape[:4]
         rows = seen.reshape(units, steps, drawn * agents, *seen.shape[4:])
-        made = jax.vmap(lambda actor, seen: actor.values(seen))(actors[g], rows)
+        made = _by_unit(actors[g], rows)
         found.append(
             tuple(roster.from_unit(part.reshape(units, steps, drawn, agents, part.shape[-1]), 2) for part in made)
         )
     return tuple(found)
+
+
+def _by_unit(actor: Utility | Diverse, rows: Array) -> tuple[Array, Array]:
+    """Each unit's values and features; a single unit's not as a stack of one, which is slower."""
+    if rows.shape[0] > 1:
+        return jax.vmap(lambda actor, seen: actor.values(seen))(actor, rows)
+    values, features = jax.tree.map(lambda leaf: leaf[0], actor).values(rows[0])
+    return values[None], features[None]
 
 
 def offers(

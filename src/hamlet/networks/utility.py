@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Float, Shaped
 from hamlet.errors import require
 from hamlet.networks.exploration import EpsilonGreedy, Rate, Schedule
 from hamlet.networks.heads import feature_count
-from hamlet.networks.recurrence import episodes
+from hamlet.networks.recurrence import episodes, onward
 from hamlet.networks.torso import Body, Layer, Plain, Torso, layer
 from hamlet.spaces import Discrete, Space
 from hamlet.types import Key
@@ -36,7 +36,11 @@ class Utility(eqx.Module):
         available: Bool[Array, "B L A"] | None = None,
     ) -> tuple[EpsilonGreedy, Float[Array, "B L H"] | None]:
         """The policy at every step, and the memory after it."""
-        features, memories = self.torso(observation, memory, start)
+        features, cell, memories = self.torso.look(observation), self.torso.cell, None
+        if cell is not None:
+            assert memory is not None, "a recurrent utility needs the memory before the first step"
+            seen = self.torso.remembered(features).swapaxes(0, 1)
+            features = memories = onward(cell, seen, memory, start.swapaxes(0, 1)).swapaxes(0, 1)
         values = self.head(features)
         return EpsilonGreedy(values, available, jnp.broadcast_to(self.exploration.value, values.shape[:2])), memories
 
