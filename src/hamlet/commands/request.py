@@ -154,7 +154,7 @@ def _declare(name: str, environment: str | None, preset: str | None, argv: Seque
 
 def _table(preset: str, name: str, env: AnyEnvironment | None) -> "partial[Any]":
     """An algorithm's factory with a preset's values, or with none."""
-    return partial(ALGORITHMS[name]) if preset == "none" else presets.find(preset, name, env)
+    return presets.find(None if preset == "none" else preset, name, env)
 
 
 def _repeat(argv: Sequence[str]) -> Request:

@@ -107,7 +107,7 @@ class Diverse(eqx.Module):
         available: Bool[Array, "B L A"] | None = None,
     ) -> tuple[DiversePolicy, Float[Array, "B L H"] | None]:
         """The policy at every step, and the memory after it."""
-        features, memories = self.torso(observation, memory, start)
+        features, memories = self.utility.features(observation, memory, start)
         values = self.utility.head(features)
         temperature = jnp.broadcast_to(self.exploration.value, values.shape[:2])
         policy = DiversePolicy(values, self.vectors(features), available, temperature, self.even, self.jitter)

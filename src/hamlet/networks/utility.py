@@ -36,13 +36,20 @@ class Utility(eqx.Module):
         available: Bool[Array, "B L A"] | None = None,
     ) -> tuple[EpsilonGreedy, Float[Array, "B L H"] | None]:
         """The policy at every step, and the memory after it."""
+        features, memories = self.features(observation, memory, start)
+        values = self.head(features)
+        return EpsilonGreedy(values, available, jnp.broadcast_to(self.exploration.value, values.shape[:2])), memories
+
+    def features(
+        self, observation: Shaped[Array, "B L *O"], memory: Float[Array, "B H"] | None, start: Bool[Array, "B L"]
+    ) -> tuple[Float[Array, "B L F"], Float[Array, "B L H"] | None]:
+        """What values are made of, and the memory after every step: as `Torso` has it, but for rounding, and faster."""
         features, cell, memories = self.torso.look(observation), self.torso.cell, None
         if cell is not None:
             assert memory is not None, "a recurrent utility needs the memory before the first step"
             seen = self.torso.remembered(features).swapaxes(0, 1)
             features = memories = onward(cell, seen, memory, start.swapaxes(0, 1)).swapaxes(0, 1)
-        values = self.head(features)
-        return EpsilonGreedy(values, available, jnp.broadcast_to(self.exploration.value, values.shape[:2])), memories
+        return features, memories
 
     def values(self, observation: Shaped[Array, "L B *O"]) -> tuple[Float[Array, "L B A"], Float[Array, "L B F"]]:
         """Of whole episodes, time first: the values of every choice, and the features that the head makes them of."""

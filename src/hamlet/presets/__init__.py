@@ -1,19 +1,21 @@
 """The hyperparameters of the papers: for every preset, a typed factory for each algorithm that it speaks of."""
 
+import inspect
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from hamlet.envs.base import Declaration
+from hamlet.algorithms import ALGORITHMS
+from hamlet.envs.base import Declaration, declared_horizon
 from hamlet.errors import RequestError, unknown
 from hamlet.presets import credit, mamujoco, matrl, mpe, off_policy, value
 from hamlet.spaces import Box
 
-__all__ = ["PRESETS", "default", "find"]
+__all__ = ["PRESETS", "default", "find", "fitted"]
 
 PRESETS: Mapping[str, Mapping[str, "partial[Any]"]] = {
     "paper/mpe": {**mpe.PAPER, **credit.PAPER_MPE, **off_policy.PAPER_MPE},
-    "tuned/mpe": {**mpe.TUNED, **credit.TUNED_MPE, **off_policy.TUNED_MPE},
+    "tuned/mpe": {**mpe.TUNED, **credit.TUNED_MPE, **off_policy.TUNED_MPE, **value.TUNED},
     **{f"paper/mamujoco/{task}": {**table, **off_policy.MUJOCO[task]} for task, table in mamujoco.PAPER.items()},
     **{f"paper/matrl/{task}": table for task, table in matrl.PAPER.items()},
     "paper/value": value.PAPER,
@@ -24,21 +26,24 @@ _CONTINUOUS: Mapping[str, Mapping[str, "partial[Any]"]] = {
     "paper/mpe": {**mpe.PAPER_CONTINUOUS, **credit.PAPER_MPE, **off_policy.PAPER_MPE},
     "tuned/mpe": {**mpe.TUNED_CONTINUOUS, **credit.TUNED_MPE, **off_policy.TUNED_MPE},
 }
-# Which preset an environment, or a family of them, is trained with where none is named.
+# Which presets an environment, or a family of them, is trained with where none is named: the first that speaks of the
+# algorithm.
 _DEFAULTS = {
-    "mpe": "paper/mpe",
-    "grid": "paper/matrl/grid",
-    "atari": "paper/matrl/pong",
-    "matrix": "tuned/matrix",
-    **{f"mamujoco/{task}": f"paper/mamujoco/{line}" for task, line in mamujoco.DEFAULTS.items()},
+    "mpe": ("paper/mpe", "tuned/mpe"),
+    "grid": ("paper/matrl/grid",),
+    "atari": ("paper/matrl/pong",),
+    "matrix": ("tuned/matrix",),
+    **{f"mamujoco/{task}": (f"paper/mamujoco/{line}",) for task, line in mamujoco.DEFAULTS.items()},
 }
 
 
-def find(preset: str, algorithm: str, environment: Declaration | None = None) -> "partial[Any]":
+def find(preset: str | None, algorithm: str, environment: Declaration | None = None) -> "partial[Any]":
     """The factory of an algorithm with a preset's values, those for continuous actions where the environment's are.
 
+    Without a preset, with its own. See `fitted` for what else depends on the environment.
+
     Raises:
-        RequestError: If there is no such preset, or it does not speak of the algorithm.
+        RequestError: If there is no such preset, or it does not speak of the algorithm, or there is no such algorithm.
 
     >>> find("paper/mpe", "happo").keywords["clip"]
     0.2
@@ -46,6 +51,10 @@ def find(preset: str, algorithm: str, environment: Declaration | None = None) ->
     >>> find("paper/mpe", "happo", hamlet.envs.make("mpe/simple_spread", continuous=True)).keywords["entropy"]
     40.0
     """
+    if preset is None:
+        if algorithm not in ALGORITHMS:
+            raise unknown("algorithm", algorithm, ALGORITHMS)
+        return fitted(partial(ALGORITHMS[algorithm]), environment)
     if preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
     if algorithm not in PRESETS[preset]:
@@ -53,7 +62,26 @@ def find(preset: str, algorithm: str, environment: Declaration | None = None) ->
             f"preset {preset} has no values for {algorithm}; it has them for {', '.join(PRESETS[preset])}"
         )
     continuous = environment is not None and all(isinstance(group.action, Box) for group in environment.groups)
-    return (_CONTINUOUS if continuous and preset in _CONTINUOUS else PRESETS)[preset][algorithm]
+    # Of those that act by choices alone it has no others: they refuse the environment themselves.
+    others = _CONTINUOUS.get(preset, {}) if continuous else {}
+    return fitted(others.get(algorithm, PRESETS[preset][algorithm]), environment)
+
+
+def fitted(factory: "partial[Any]", environment: Declaration | None) -> "partial[Any]":
+    """The factory of an algorithm for an environment: with the length of its episodes, where whole ones are replayed.
+
+    Where nothing else is said, they are as long as the environment declares its longest, and so is a rollout.
+
+    >>> import hamlet
+    >>> env = hamlet.envs.make("mpe/simple_spread", continuous=False, max_steps=30)
+    >>> fitted(partial(hamlet.algorithms.qmix), env).keywords
+    {'episode_length': 30, 'steps_per_rollout': 30}
+    """
+    horizon = None if environment is None else declared_horizon(environment)
+    if horizon is None or "episode_length" not in inspect.signature(factory).parameters:
+        return factory
+    own = {"episode_length": horizon, "steps_per_rollout": horizon}
+    return partial(factory, **{name: steps for name, steps in own.items() if name not in factory.keywords})
 
 
 def default(environment: str, algorithm: str) -> str | None:
@@ -61,8 +89,10 @@ def default(environment: str, algorithm: str) -> str | None:
 
     >>> default("mpe/simple_spread", "happo")
     'paper/mpe'
+    >>> default("mpe/simple_spread", "qmix")
+    'tuned/mpe'
     >>> default("mamujoco/HalfCheetah-6x1", "happo")
     'paper/mamujoco/HalfCheetah-2x3'
     """
-    preset = _DEFAULTS.get(environment, _DEFAULTS.get(environment.split("/")[0]))
-    return preset if preset is not None and algorithm in PRESETS[preset] else None
+    named = _DEFAULTS.get(environment, _DEFAULTS.get(environment.split("/")[0], ()))
+    return next((preset for preset in named if algorithm in PRESETS[preset]), None)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 
-from hamlet import algorithms, envs, learners, presets
+from hamlet import envs, learners, presets
 from hamlet.envs.host import AnyEnvironment
 from hamlet.errors import RequestError
 from hamlet.learners import Algorithm
@@ -143,7 +143,7 @@ def train(
         preset = preset or presets.default(env_name, name)
         own = venue(env).copies
         given = {} if own is None else {"copies": own}
-        declared = algorithms.make(name, **given) if preset is None else presets.find(preset, name, env)(**given)
+        declared = presets.find(preset, name, env)(**given)
     else:
         declared = algorithm
     out = Path(out) if out is not None else Path("runs") / f"{name}-{env_name.replace('/', '-')}-seed-{seed}"
