@@ -6,9 +6,10 @@ import numpy as np
 
 import hamlet
 from hamlet.envs import matrix_games
-from hamlet.experiments import gradient_play
+from hamlet.experiments import gradient_play, gradient_variance
 from hamlet.games import gradient
 from hamlet.reports import dynamics
+from hamlet.reports import gradient_variance as report
 from hamlet.reports.certificate import draw
 from hamlet.reports.curve import blank_figure
 from hamlet.tabular import MarkovGame, evaluate
@@ -99,6 +100,7 @@ def main():
     names = ("happo", "hatrpo", "haa2c", "maa2c")
     found = {name: certify(hamlet.algorithms.make(name), games=200, sweeps=60) for name in names}
     draw(found, PICTURES / "certificate.png")
+    report.draw(gradient_variance.measure((2, 3, 4, 6, 8), games=200, choices=3, seed=0), PICTURES / "variance.png")
 
 
 if __name__ == "__main__":

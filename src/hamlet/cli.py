@@ -35,7 +35,10 @@ COMMANDS = {
     "certify": ("hamlet.commands.certify", "what the theory promises, held against an algorithm on random games"),
     "reproduce": ("hamlet.commands.reproduce", "a paper's table or figure, run here beside the published"),
     "sweep": ("hamlet.commands.sweep", "search an algorithm's hyperparameters"),
-    "games": ("hamlet.commands.games", "gradient play on games of two by two: MATRL's table 1, and pictures"),
+    "games": (
+        "hamlet.commands.games",
+        "gradient play on games of two by two, and how gradients vary, with pictures",
+    ),
     "bench": ("hamlet.bench", "measure the speed on this machine"),
 }
 _COMPILING = (

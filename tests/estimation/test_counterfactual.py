@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import hamlet
+from games import MaskedRecurrent
 from hamlet.algorithms import coma, happo, ippo, mappo
 from hamlet.distributions import Categorical
 from hamlet.errors import RequestError
@@ -22,7 +23,8 @@ from hamlet.learners import policy
 from hamlet.networks.torso import Body
 from hamlet.roster import Group, Roster
 from hamlet.spaces import Box, Discrete
-from pieces import masked_play, views
+from hamlet.training.compiled import begin_training, iterate
+from pieces import masked_play, same, views
 
 INF = float("inf")
 PAYOFF = np.array([[1.0, -2.0, 0.5], [0.0, 3.0, -1.0]], np.float32)
@@ -225,3 +227,15 @@ def test_an_estimator_beside_a_critic_that_it_does_not_ask_is_refused_by_name():
     wrong = hamlet.replace(mappo(), advantage=OptimalBaseline())
     with pytest.raises(RequestError, match=r"OptimalBaseline asks .* CounterfactualValue, not a StateValue"):
         policy.parts(wrong)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["happo", "hatrpo", "haa2c", "mappo", "maa2c"])
+def test_unlike_agents_with_masks_deaths_and_memory_are_trained_by_it_to_the_same_bits(name):
+    small = {"hidden": (16,), "memory": 8, "chunk": 5, "copies": 4, "steps_per_rollout": 10, "baseline_samples": 4}
+    made, env = hamlet.algorithms.make(name, advantage="optimal_baseline", **small), MaskedRecurrent()
+    once = jax.jit(lambda training: iterate(made, env, training)[0])
+    start = jax.jit(lambda: begin_training(made, env, 0))()
+    end = once(once(start))
+    assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(end.learner))
+    assert not same(start.learner.team.actors, end.learner.team.actors) and same(once(once(start)), end)

@@ -1,5 +1,6 @@
 """What a preset learns: train as it is, and judge the policy by playing in ``mpe2`` itself."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,45 @@ def measure(
     return {"seed": seed, "steps": checkpoint.steps(directory / "checkpoints")[-1], "returns": returns} | _interval(
         returns
     )
+
+
+def difference(
+    algorithm: str,
+    environment: str,
+    changes: Mapping[str, Any],
+    *,
+    steps: int,
+    directory: Path,
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4),
+    preset: str = "tuned/mpe",
+) -> dict[str, Any]:
+    """What changes of an algorithm's hyperparameters are worth on discrete actions: a mean over seeds, less another.
+
+    The interval is that of Welch's t at 95 %, the seeds of either being drawn apart.
+    """
+    from scipy import stats
+
+    made = {
+        name: [
+            measure(
+                algorithm,
+                environment,
+                continuous=False,
+                steps=steps,
+                seed=seed,
+                directory=directory / f"{name}-{seed}",
+                preset=preset,
+                **asked,
+            )
+            for seed in seeds
+        ]
+        for name, asked in (("without", {}), ("with", dict(changes)))
+    }
+    means = {name: [run["mean"] for run in runs] for name, runs in made.items()}
+    interval = stats.ttest_ind(means["with"], means["without"], equal_var=False).confidence_interval(0.95)
+    apart = float(np.mean(means["with"]) - np.mean(means["without"]))
+    spoken = {"difference": apart, "interval": [float(interval.low), float(interval.high)]}
+    return {"changes": dict(changes), **spoken, "means": means, "runs": made}
 
 
 def play_in_mpe2(run: Path, environment: str, *, continuous: bool, episodes: int = 200) -> list[float]:

@@ -18,6 +18,7 @@ from hamlet.bench import (
     export,
     games,
     general_sum,
+    gradient_variance,
     host,
     learning,
     meta_game,
@@ -196,6 +197,11 @@ RECORDS: dict[str, Record] = {
         1.5,
         lambda work: games.measure(),
     ),
+    "gradient-variance": Record(
+        "the total variance of one agent's parameter gradient on discrete spread, by baseline, for 2, 4 and 8 agents",
+        10.0,
+        lambda work: gradient_variance.measure(),
+    ),
     "learning-spread-discount": Record(
         "HAPPO on discrete spread by discount: six seeds, 0.5 M steps", 5.0, lambda work: discount.measure()
     ),
@@ -212,6 +218,17 @@ RECORDS: dict[str, Record] = {
     "learning-spread-hatrpo": _learning("hatrpo", "spread", "continuous", 4_000_000),
     "learning-spread-mappo-shared": _learning("mappo", "spread", "continuous", 4_000_000),
     "learning-spread-mappo-unshared": _learning("mappo", "spread", "continuous", 4_000_000, sharing="none"),
+    "learning-spread-coma": _learning("coma", "spread", "discrete", 2_000_000, seeds=(0, 1, 2)),
+    "learning-spread-coma-tuned": _learning(
+        "coma", "spread", "discrete", 2_000_000, seeds=(0, 1, 2), preset="tuned/mpe"
+    ),
+    "learning-spread-mappo-ob": Record(
+        "mappo with the optimal baseline less mappo on discrete spread, tuned/mpe, 1 M steps, five seeds each, in mpe2",
+        8.0,
+        lambda work: learning.difference(
+            "mappo", "mpe/simple_spread", {"advantage": "optimal_baseline"}, steps=1_000_000, directory=work
+        ),
+    ),
     "learning-spread-hatd3": _learning("hatd3", "spread", "continuous", 2_000_000),
     "learning-spread-matd3": _learning("matd3", "spread", "continuous", 2_000_000),
     "learning-spread-haddpg": _learning("haddpg", "spread", "continuous", 2_000_000),

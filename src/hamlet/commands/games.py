@@ -1,4 +1,4 @@
-"""``hamlet games``: gradient play on games of two players with two choices each."""
+"""``hamlet games``: gradient play on games of two players with two choices each, and how gradients vary."""
 
 import dataclasses
 import difflib
@@ -13,7 +13,7 @@ import numpy as np
 from hamlet.commands.options import HELP, Command, Group
 from hamlet.envs import matrix, matrix_games
 from hamlet.errors import RequestError, require, unknown
-from hamlet.experiments import gradient_play
+from hamlet.experiments import gradient_play, gradient_variance
 from hamlet.games import gradient
 
 
@@ -56,6 +56,27 @@ class DynamicsOptions:
     seed: int = 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class VarianceOptions:
+    """Options of ``hamlet games variance``.
+
+    Attributes:
+        agents: How many agents the games have, with commas between.
+        games: Random games for each number of agents.
+        choices: Of every agent.
+        seed: From which they are drawn.
+        out: The picture, .png, .svg or .pdf.
+        json: Print one JSON object, with every game, instead of the table.
+    """
+
+    agents: str = "2,3,4,6,8"
+    games: int = 200
+    choices: int = 3
+    seed: int = 0
+    out: Path = Path("variance.png")
+    json: bool = False
+
+
 TABLE = Command(
     "hamlet games table1",
     (),
@@ -75,6 +96,14 @@ DYNAMICS = Command(
     "  hamlet games dynamics matching-pennies\n"
     "  hamlet games dynamics chicken --rule matrl,lola --start 0.4,0.6 --out chicken.svg",
 )
+VARIANCE = Command(
+    "hamlet games variance",
+    (),
+    (Group("variance", VarianceOptions, pairs=False),),
+    "How much one agent's gradient estimate varies with no baseline, with V(s), COMA's and the optimal baseline, and\n"
+    "with the others averaged out, by the number of agents: exactly, in random team games.\n\n"
+    "example: hamlet games variance --agents 2,4,8 --out variance.png",
+)
 _BATTLE = [[[2.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 2.0]]]
 NAMED: dict[str, Callable[[], Any]] = {
     "battle-of-the-sexes": lambda: _BATTLE,
@@ -86,14 +115,15 @@ NAMED: dict[str, Callable[[], Any]] = {
 }
 GAMES = (*NAMED, *gradient_play.CLASSES)
 DYNAMICS = dataclasses.replace(DYNAMICS, description=DYNAMICS.description.format(games=", ".join(GAMES)))
-_TOPICS = {"table1": TABLE, "dynamics": DYNAMICS}
+_TOPICS = {"table1": TABLE, "dynamics": DYNAMICS, "variance": VARIANCE}
 _KINDS = (".png", ".svg", ".pdf")
-_USAGE = """usage: hamlet games table1 | dynamics GAME
+_USAGE = """usage: hamlet games table1 | dynamics GAME | variance
 
   table1          MATRL's table 1, the paper's numbers and ours
   dynamics GAME   where gradient play leads in a game of two by two, as a picture
+  variance        how much gradient estimates vary, by baseline and number of agents, with a picture
 
-hamlet games table1 --help and hamlet games dynamics --help say more."""
+hamlet games table1 --help says more, and so do the others."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -104,8 +134,10 @@ def main(argv: Sequence[str]) -> int:
     topic, words, options = read(argv)
     if topic == "table1":
         _table(TableOptions(**options))
-    else:
+    elif topic == "dynamics":
         _dynamics(words[0], DynamicsOptions(**options))
+    else:
+        _variance(VarianceOptions(**options))
     return 0
 
 
@@ -118,7 +150,9 @@ def read(argv: Sequence[str]) -> tuple[str, list[str], dict[str, Any]]:
     topic, *rest = argv
     if topic not in _TOPICS:
         near = difflib.get_close_matches(topic, _TOPICS, n=1, cutoff=0.0)[0]
-        raise RequestError(f"hamlet games has no {topic!r}; the nearest is 'hamlet games {near}' (of table1, dynamics)")
+        raise RequestError(
+            f"hamlet games has no {topic!r}; the nearest is 'hamlet games {near}' (of {', '.join(_TOPICS)})"
+        )
     command = _TOPICS[topic]
     words, parsed = command.parse(rest)
     return topic, words, parsed.values[command.groups[0].title]
@@ -192,6 +226,22 @@ def _table(options: TableOptions) -> None:
 
     found = gradient_play.measure(options.games, options.seed)
     print(json.dumps(found) if options.json else "\n".join(report.lines(found)))
+
+
+def _variance(options: VarianceOptions) -> None:
+    from hamlet.reports import gradient_variance as report
+
+    try:
+        agents = [int(word) for word in options.agents.split(",")]
+    except ValueError:
+        raise RequestError(f"--agents takes whole numbers, as 2,4,8, not {options.agents!r}") from None
+    out = options.out
+    require(out.suffix in _KINDS, f"{out} is of no kind that is drawn; the nearest is {out.with_suffix('.png')}")
+    found = gradient_variance.measure(sorted(set(agents)), options.games, options.choices, options.seed)
+    print(json.dumps(found) if options.json else "\n".join(report.lines(found)))
+    made = report.draw(found, out)
+    if not options.json:
+        print(f"wrote {made}")
 
 
 def _dynamics(name: str, options: DynamicsOptions) -> None:
