@@ -88,7 +88,7 @@ def remembers(name: str, game: str) -> bool:
 
 
 # Trained on the host as compiled, and killed at any moment and resumed to the same bits.
-HOSTED = {"happo": False, "hatd3": True, "mappo": True}
+HOSTED = {"happo": False, "hatd3": True, "mappo": True, "qmix": True}
 KILLED = {name: name != "happo" for name in ALGORITHMS}
 # Small games with known optima are learnt, and no control learns them.
 # Those that were seen to are left to happo and hatd3 by default; one that is new is not.

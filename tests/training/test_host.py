@@ -25,7 +25,7 @@ from hamlet.training.loop import Interrupted
 from hamlet.training.metrics import Metrics
 from hamlet.training.run import Run
 from hostgames import OnHost, Ride, Slide
-from offpolicy import UPDATES, remembering
+from offpolicy import ON_POLICY, UPDATES, remembering
 from pieces import same
 
 COPIES, STEPS = 4, 12
@@ -61,7 +61,8 @@ def whole(tmp_path_factory):
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if s else ()) for n, s in HOSTED.items()])
 def test_a_game_without_chance_teaches_the_same_on_the_host_as_compiled(tmp_path, name):
-    algorithm, game = (remembering(), Ride()) if name == "hatd3" else (declared(name), Slide())
+    algorithm = declared(name) if name in ON_POLICY else remembering(name)
+    game = {"hatd3": Ride(), "qmix": hamlet.envs.make("matrix/climbing", rounds=3)}.get(name, Slide())
     run = train(OnHost(game), tmp_path / "a", algorithm=algorithm, seed=3)
     training = jax.jit(lambda: begin_training(algorithm, game, 3))()
     step = jax.jit(lambda training: iterate(algorithm, game, training)[0])
@@ -72,6 +73,8 @@ def test_a_game_without_chance_teaches_the_same_on_the_host_as_compiled(tmp_path
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
     if name == "hatd3":  # three of the four iterations were not played to warm up
         assert all(int(learner.updates) == 3 * UPDATES for learner in ends)
+    if name == "qmix":
+        assert all(int(learner.updates) > UPDATES for learner in ends)
 
 
 def test_a_rollout_is_what_a_loop_over_copies_one_by_one_would_see():

@@ -10,7 +10,7 @@ from hamlet.errors import RequestError, unknown
 
 _USAGE = """usage: hamlet bench [speed [ALGORITHM] | scaling | environments | mamujoco | host | export | records [NAME]]
 
-  speed [ALGORITHM]   train ALGORITHM (happo) on spread (continuous where it can), the paper's settings: env steps a
+  speed [ALGORITHM]   train ALGORITHM (happo) on spread (continuous where it can), the usual settings: env steps a
                       second, the share of the machine's matrix rate, compile time, peak memory
   scaling             the same update from 3 to 48 agents
   environments        environments alone, random actions
@@ -81,7 +81,7 @@ def _speed(name: str) -> None:
     from hamlet.bench import speed
     from hamlet.envs.simple_spread import SimpleSpread
 
-    factory = presets.find("paper/mpe", name)
+    factory = presets.find(presets.default("mpe/simple_spread", name) or "paper/mpe", name)
     # What is played to warm up is no training.
     cold = {"warmup": 0} if "warmup" in inspect.signature(factory).parameters else {}
     algorithm = factory(**cold)

@@ -29,6 +29,7 @@ from hamlet.bench import (
     seeds,
     speed,
     theory,
+    value,
 )
 from hamlet.envs.simple_spread import SimpleSpread
 from hamlet.errors import unknown
@@ -202,6 +203,15 @@ RECORDS: dict[str, Record] = {
         10.0,
         lambda work: gradient_variance.measure(),
     ),
+    "speed-qmix": Record(
+        "qmix on discrete spread: an update of 32 episodes for 8 played, evaluation included; and as first published",
+        1.5,
+        lambda work: value.measure(),
+    ),
+    **{
+        f"learning-spread-{name}": _learning(name, "spread", "discrete", 1_000_000, seeds=(0, 1, 2), preset="tuned/mpe")
+        for name in ("iql", "vdn", "qmix")
+    },
     "learning-spread-discount": Record(
         "HAPPO on discrete spread by discount: six seeds, 0.5 M steps", 5.0, lambda work: discount.measure()
     ),
