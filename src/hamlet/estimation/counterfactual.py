@@ -148,7 +148,7 @@ class CounterfactualValue:
             len(state_shape) == 1 and not images,
             "a critic of actions sees rows of numbers, and "
             + (f"{images[0]} sees an image" if images else f"the state is an image {state_shape}")
-            + ": use --advantage gae",
+            + ": use --advantage gae, which mappo has by default",
         )
         actions = sum(len(group.names) * group.action.width for group in roster.groups)
         width = lambda g: state_shape[0] + g.observation.width + actions + len(g.names)  # noqa: E731
