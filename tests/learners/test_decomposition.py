@@ -104,6 +104,13 @@ def test_independent_learners_have_their_own_rewards_and_their_own_ends():
     np.testing.assert_allclose(found, [[1 + 0.5 * 3, 2 + 0.5 * 5], [10 + 0.5 * 4, 20]])
 
 
+def test_nothing_that_comes_after_its_end_reaches_an_independent_learner_by_returns_of_many_steps():
+    alive = [[True, True], [True, False], [True, False]]
+    algorithm, made = learner("iql", td_lambda=1.0)
+    found = target(algorithm, made, window(SEEN, REWARD, alive=alive))
+    np.testing.assert_allclose(found[0], [1 + 0.5 * (10 + 0.5 * 4), 2])
+
+
 def test_returns_of_many_steps_mix_what_follows_in_the_live_order():
     algorithm, made = learner(td_lambda=0.25)
     second = 30 + 0.5 * 12
