@@ -22,6 +22,7 @@ from hamlet.networks.diverse import Determinantal
 from hamlet.networks.mixers import Monotonic, Own, Sum
 from hamlet.networks.qplex import Duplex
 from hamlet.networks.qtran import Qtran
+from hamlet.reports import decomposition
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -186,6 +187,9 @@ def pages():
     text = f"All but {others} are one template with different parts: [theory](../theory.md)."
     index = f"{NOTE}\n# Algorithms\n\n{table()}\n{text}\n"
     side = {PAGES.parent / "status.md": status.page(factories())}
+    solved = PAGES.parent / "value-decomposition.md"
+    record = json.loads((RECORDS / "value-decomposition.json").read_text(encoding="utf-8"))
+    side |= {solved: decomposition.written(solved.read_text(encoding="utf-8"), record)}
     return side | {PAGES / "README.md": index} | {PAGES / f"{n}.md": page(n, f) for n, f in factories().items()}
 
 

@@ -23,10 +23,8 @@ def team(*sizes, **settings):
     """One agent of each group, and what each sees."""
     kind = DiverseUtilities(embedding=4, **settings)
     keys = jax.random.split(jax.random.key(0), len(sizes))
-    actors = tuple(
-        jax.tree.map(lambda leaf: leaf[None], kind.create(key, SEEN, Discrete(size), BODY))
-        for key, size in zip(keys, sizes, strict=True)
-    )
+    make = jax.jit(lambda keys: [kind.create(k, SEEN, Discrete(n), BODY) for k, n in zip(keys, sizes, strict=True)])
+    actors = tuple(jax.tree.map(lambda leaf: leaf[None], actor) for actor in make(keys))
     roster = Roster(tuple(Group((f"agent_{k}",), SEEN, Discrete(size)) for k, size in enumerate(sizes)))
     return roster, actors
 
@@ -34,12 +32,12 @@ def team(*sizes, **settings):
 def chosen(roster, actors, count, noise):
     seen = tuple(jnp.ones((count, 1, 3)) for _ in roster.groups)
     nothing = (None,) * len(roster.groups)
-    return act(roster, actors, seen, nothing, jnp.ones(count, bool), nothing, noise)[0]
+    return jax.jit(lambda *given: act(roster, actors, seen, nothing, *given)[0])(jnp.ones(count, bool), nothing, noise)
 
 
 def test_every_choice_has_a_vector_of_unit_length_that_its_agent_alone_makes():
     _, actors = team(3, 2)
-    found = jax.vmap(lambda actor, seen: actor.values(seen))(actors[0], jnp.ones((1, 1, 5, 3)))
+    found = jax.jit(jax.vmap(lambda actor, seen: actor.values(seen)))(actors[0], jnp.ones((1, 1, 5, 3)))
     values, vectors = (part[0, 0] for part in found)
     assert values.shape == (5, 3) and vectors.shape == (5, 12)
     assert (vectors.reshape(5, 3, 4) ** 2).sum(-1) == pytest.approx(np.ones((5, 3)), abs=1e-5)
@@ -61,23 +59,25 @@ def test_together_agents_avoid_what_is_alike_and_alone_they_take_the_best():
     assert [int(part[0, 0]) for part in chosen(roster, tuple(made), 1, None)] == [0, 0]
 
 
-def offers(seed, embedding=4, alive=None):
-    keys = jax.random.split(jax.random.key(seed), 2)
-    vectors = jax.random.normal(keys[0], (3, 2, 3, embedding))
-    vectors /= jnp.sqrt((vectors**2).sum(-1, keepdims=True))
-    values = jax.random.normal(keys[1], (3, 2, 3))
-    return Offers((Offer(values, jnp.array([[0, 1], [1, 1], [2, 0]]), None, vectors.reshape(3, 2, -1)),), alive)
+def offers(alive=None):
+    random = np.random.default_rng(0)
+    vectors, values = random.normal(size=(3, 2, 3, 4)), random.normal(size=(3, 2, 3))
+    vectors /= np.linalg.norm(vectors, axis=-1, keepdims=True)
+    values, vectors = (jnp.asarray(part, jnp.float32) for part in (values, vectors.reshape(3, 2, -1)))
+    return Offers((Offer(values, jnp.array([[0, 1], [1, 1], [2, 0]]), None, vectors),), alive)
 
 
 def test_the_mixer_adds_the_determinants_logarithm_to_the_sum_and_an_absent_agent_adds_nothing():
-    given, network, state = offers(0), Determinant(1e-6), jnp.zeros((3, 2))
+    given, state = offers(), jnp.zeros((3, 2))
+    joint = jax.jit(lambda given: Determinant(1e-6).joint(given, state)[:, 0])
     vectors = np.asarray(given.groups[0].features.reshape(3, 2, 3, 4), np.float64)
-    for row, found in enumerate(network.joint(given, state)[:, 0]):
+    chosen = np.asarray(given.chosen.sum(-1))
+    for row, found in enumerate(joint(given)):
         first, second = (vectors[row, k, int(given.groups[0].action[row, k])] for k in range(2))
-        wanted = float(given.chosen[row].sum()) + np.log(1 - (first @ second) ** 2)
+        wanted = chosen[row] + np.log(1 - (first @ second) ** 2)
         assert float(found) == pytest.approx(wanted, abs=1e-3)
-    alone = offers(0, alive=jnp.array([[True, False]] * 3))
-    assert network.joint(alone, state)[:, 0] == pytest.approx(np.asarray(alone.chosen.sum(-1)), abs=1e-5)
+    alone = offers(alive=jnp.array([[True, False]] * 3))
+    assert joint(alone) == pytest.approx(np.asarray(alone.chosen.sum(-1)), abs=1e-5)
 
 
 def test_a_target_is_judged_where_agents_in_turn_add_most_and_not_where_each_is_best():

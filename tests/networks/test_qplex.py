@@ -1,13 +1,17 @@
 """QPLEX's mixer against its proof, and against what it is bound to be on any network."""
 
 import itertools
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hamlet.networks.qplex import DuplexNetwork, Importance, duplex
+from hamlet.networks.mixers import Offer, Offers
+from hamlet.networks.qplex import Duplex, DuplexNetwork, Importance, duplex
+from hamlet.roster import Group, Roster
+from hamlet.spaces import Discrete
 
 CHOICES = (2, 3, 3)
 
@@ -17,6 +21,16 @@ def joint_actions(choices=CHOICES):
     actions = np.array(list(itertools.product(*map(range, choices))))
     hots = np.concatenate([np.eye(c)[actions[:, i]] for i, c in enumerate(choices)], axis=1)
     return actions, jnp.asarray(hots, jnp.float32)
+
+
+@jax.jit
+def called(module, *given):
+    return module(*given)
+
+
+@jax.jit
+def joint(module, *given):
+    return module.joint(*given)
 
 
 @jax.jit
@@ -75,23 +89,47 @@ def test_agents_learn_as_if_the_importance_were_one():
 
 def test_importance_is_positive_and_bounded_by_nothing():
     _, hots = joint_actions()
-    made = Importance.create(jax.random.key(1), 4, sum(CHOICES), 3, kernels=2, width=8, layers=1)
+    create = partial(Importance.create, state=4, choices=sum(CHOICES), agents=3, kernels=2, width=8, layers=1)
+    made = jax.jit(create)(jax.random.key(1))
     state = jnp.ones((len(hots), 4))
     found = [jax.tree.map(lambda leaf, k=k: k * leaf, made.key) for k in (0.0, 1e3, 1e6)]
-    low, middle, high = (Importance(key, made.agents, made.actions, 2)(hots, state) for key in found)
+    low, middle, high = (called(Importance(key, made.agents, made.actions, 2), hots, state) for key in found)
     assert (low > 0).all() and low.max() < 1e-9
     assert high / middle == pytest.approx(np.full(high.shape, 1e3), rel=1e-3) and high.max() > 1e4
 
 
 def test_an_absent_agent_has_no_part_in_the_sum():
-    network = DuplexNetwork.create(jax.random.key(2), 4, sum(CHOICES), 3, kernels=2, width=8, layers=1)
+    create = partial(DuplexNetwork.create, state=4, choices=sum(CHOICES), agents=3, kernels=2, width=8, layers=1)
+    network = jax.jit(create)(jax.random.key(2))
     _, hots = joint_actions()
     state, rows = jnp.ones((len(hots), 4)), jnp.ones((len(hots), 1))
     own, best = rows * jnp.array([[1.0, 0.0, 2.0]]), rows * jnp.array([[3.0, 0.0, 2.5]])
     alive = jnp.broadcast_to(jnp.array([[True, False, True]]), own.shape)
-    found = network(own, best, hots, state, alive)
-    weight, offset = jnp.abs(network.weight(state)), network.offset(state)
-    given = network.importance(hots, state)
+    found = called(network, own, best, hots, state, alive)
+    weight, offset = np.abs(called(network.weight, state)), np.asarray(called(network.offset, state))
+    given, own, best = (np.asarray(x) for x in (called(network.importance, hots, state), own, best))
     total = sum(weight[:, i] * own[:, i] + offset[:, i] for i in (0, 2))
     total += sum((given[:, i] - 1) * weight[:, i] * (own[:, i] - best[:, i]) for i in (0, 2))
     assert np.asarray(found) == pytest.approx(np.asarray(total), abs=1e-5)
+
+
+def test_the_mixer_takes_unlike_agents_and_leaves_what_is_unavailable_out_of_their_best():
+    random = np.random.default_rng(3)
+    values = (random.normal(size=(4, 1, 2)), random.normal(size=(4, 2, 3)))
+    actions = (np.array([[0], [1], [0], [1]]), np.array([[1, 2], [2, 1], [1, 1], [2, 2]]))
+    masks = (None, jnp.asarray(np.broadcast_to([False, True, True], (4, 2, 3))))
+    groups = zip(values, actions, masks, strict=True)
+    told = [(jnp.asarray(v, jnp.float32), jnp.asarray(a, jnp.int32), mask) for v, a, mask in groups]
+    offers = Offers(tuple(Offer(value, *rest, value) for value, *rest in told), None)
+    roster = Roster((Group(("a",), Discrete(2), Discrete(2)), Group(("b", "c"), Discrete(2), Discrete(3))))
+    mixer = Duplex(kernels=2, hidden=8, layers=1)
+    network = jax.jit(lambda key: mixer.create(key, roster, 2, (2, 3)))(jax.random.key(4))
+    state = jnp.ones((4, 2))
+    hots = np.concatenate([np.eye(v.shape[-1])[a].reshape(4, -1) for v, a in zip(values, actions, strict=True)], axis=1)
+    chosen = np.concatenate(
+        [np.take_along_axis(v, a[..., None], 2)[..., 0] for v, a in zip(values, actions, strict=True)], 1
+    )
+    best = np.concatenate([values[0].max(-1), values[1][..., 1:].max(-1)], axis=1)
+    given = (jnp.asarray(part, jnp.float32) for part in (chosen, best, hots))
+    wanted = np.asarray(called(network, *given, state, None))
+    assert np.asarray(joint(network, offers, state))[:, 0] == pytest.approx(wanted, abs=1e-6)

@@ -8,7 +8,8 @@ from typing import Any
 
 from hamlet.errors import RequestError, unknown
 
-_USAGE = """usage: hamlet bench [speed [ALGORITHM] | scaling | environments | mamujoco | host | export | records [NAME]]
+_USAGE = """usage: hamlet bench [speed [ALGORITHM] | scaling | environments | mamujoco | host | export | decomposition |
+                     records [NAME]]
 
   speed [ALGORITHM]   train ALGORITHM (happo) on spread (continuous where it can), the usual settings: env steps a
                       second, the share of the machine's matrix rate, compile time, peak memory
@@ -17,10 +18,14 @@ _USAGE = """usage: hamlet bench [speed [ALGORITHM] | scaling | environments | ma
   mamujoco            multi-agent MuJoCo alone, beside the maintainers' one environment
   host                HAPPO on host environments: env steps per second, and where the time goes (act, step, wait, learn)
   export              one action of an exported policy: NumPy, onnxruntime, and the run's own policy
+  decomposition       which game each method of value decomposition solves: make the record, and write the tables of
+                      docs/value-decomposition.md
   records             list the records in benchmarks/records: which exist, which are missing, what each would cost
   records NAME ...    make records (or go on with those that were interrupted); 'missing' stands for all that are
 """
+_WHOLE = ("scaling", "environments", "mamujoco", "host", "export", "decomposition")
 _RECORDS, _WORK = Path("benchmarks/records"), Path("runs/bench")
+_PAGE = Path("docs/value-decomposition.md")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -56,6 +61,8 @@ def main(argv: Sequence[str]) -> int:
             from hamlet.bench import export
 
             _print(export.measure())
+        case ["decomposition"]:
+            _decomposition()
         case ["records"]:
             print("\n".join(records.table(_RECORDS)))
         case ["records", *names]:
@@ -68,11 +75,9 @@ def main(argv: Sequence[str]) -> int:
                 record = records.make(name, _RECORDS, _WORK)
                 print(f"{name}: {record['seconds']:.0f} s, written to {_RECORDS / f'{name}.json'}")
         case [name, *_]:
-            if name in ("scaling", "environments", "mamujoco", "host", "export"):
+            if name in _WHOLE:
                 raise RequestError(f"hamlet bench {name} takes no arguments")
-            raise unknown(
-                "benchmark", name, ("speed", "scaling", "environments", "mamujoco", "host", "export", "records")
-            )
+            raise unknown("benchmark", name, ("speed", *_WHOLE, "records"))
     return 0
 
 
@@ -89,6 +94,17 @@ def _speed(name: str) -> None:
     raw = result.pop("seconds_per_iteration")
     print(f"seconds per iteration: {', '.join(f'{value:.4f}' for value in raw)}")
     _print(result)
+
+
+def _decomposition() -> None:
+    from hamlet.bench import records
+    from hamlet.reports import decomposition
+    from hamlet.training.durable import write
+
+    record = records.make("value-decomposition", _RECORDS, _WORK)
+    if _PAGE.exists():
+        write(_PAGE, decomposition.written(_PAGE.read_text(encoding="utf-8"), record))
+    print("\n".join(decomposition.lines(record["result"])))
 
 
 def _print(result: Any) -> None:

@@ -33,6 +33,7 @@ from hamlet.bench import (
 )
 from hamlet.envs.simple_spread import SimpleSpread
 from hamlet.errors import unknown
+from hamlet.experiments import decomposition
 from hamlet.training import manifest
 from hamlet.training.durable import write
 
@@ -212,6 +213,11 @@ RECORDS: dict[str, Record] = {
         f"learning-spread-{name}": _learning(name, "spread", "discrete", 1_000_000, seeds=(0, 1, 2), preset="tuned/mpe")
         for name in ("iql", "vdn", "qmix")
     },
+    "value-decomposition": Record(
+        "which games of one round IQL, VDN, QMIX, QTRAN, QPLEX and Q-DPP each solve",
+        40.0,
+        lambda work: decomposition.measure(work),
+    ),
     "learning-spread-discount": Record(
         "HAPPO on discrete spread by discount: six seeds, 0.5 M steps", 5.0, lambda work: discount.measure()
     ),

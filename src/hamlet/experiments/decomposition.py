@@ -1,0 +1,208 @@
+"""Which small game each method of value decomposition solves: what it can say of the payoffs, and what it learns.
+
+Two agents play one round over and over, by default evenly, ε = 1, so that every payoff is seen and what is learnt is
+what the method can say. What it can say of a table of payoffs is known without learning:
+
+    IQL     the mean of each agent's own payoffs over the other's choices: rows and columns by themselves
+    VDN     the nearest sum, row mean + column mean − mean of all
+    QMIX    the nearest function that rises along an order of each agent's choices, best of all pairs of orders
+    QTRAN, QPLEX   any table; the agents' own best choices are its best
+
+What gradients find need not be what can be said: QMIX is the case in point (`hamlet.algorithms.qmix`).
+
+References: Son et al., 2019, arXiv:1905.05408 (climbing); Wang et al., 2021, arXiv:2008.01062 (with 6); Claus and
+Boutilier, 1998 (penalty).
+"""
+
+import itertools
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from scipy.optimize import nnls
+
+from hamlet import presets
+from hamlet.envs import matrix_games
+from hamlet.envs.matrix import SIGHT
+from hamlet.learners import Algorithm
+from hamlet.learners.decomposition import Decomposition
+from hamlet.networks.mixers import Offer, Offers
+from hamlet.training.compiled import begin_training, iterate
+
+METHODS = ("iql", "vdn", "qmix", "qtran", "qplex", "q_dpp")
+STEPS = 60_000
+# Beyond so many choices of an agent its orders are too many to go through.
+_ORDERED = 5
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A game, and how it is played while it is learnt.
+
+    Attributes:
+        name: In the record and on the page.
+        make: The game.
+        exploration: ε throughout.
+        seeds: How many, from 0.
+    """
+
+    name: str
+    make: Callable[[], Any]
+    exploration: float = 1.0
+    seeds: int = 5
+
+
+SETTINGS = (
+    Setting("climbing", matrix_games.climbing, seeds=20),
+    Setting("climbing, ε = 0.05", matrix_games.climbing, exploration=0.05, seeds=20),
+    Setting("climbing with 6", partial(matrix_games.climbing, second=6.0)),
+    Setting("penalty", matrix_games.penalty),
+    Setting("stag hunt", matrix_games.stag_hunt),
+)
+
+
+def measure(work: Path, settings: tuple[Setting, ...] = SETTINGS, steps: int = STEPS) -> dict[str, Any]:
+    """Every method on every game; what was finished before is kept under ``work`` and not done again."""
+    work.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for setting in settings:
+        payoff, methods = team_payoff(setting.make()), {}
+        for method in METHODS:
+            path = work / f"{setting.name}-{method}.json".replace(" ", "-")
+            if not path.exists():
+                path.write_text(json.dumps(learnt(declared(method, setting), setting, steps)), encoding="utf-8")
+            methods[method] = json.loads(path.read_text(encoding="utf-8"))
+        said = can_say(setting.make())
+        if setting.exploration < 1:  # what is seen, and so what is nearest, is then a matter of what is preferred
+            said |= dict.fromkeys(("iql", "vdn", "qmix"))
+        row = {"game": setting.name, "exploration": setting.exploration, "seeds": setting.seeds}
+        rows.append(row | {"best": float(payoff.max()), "can_say": said, "methods": methods})
+    return {"steps": steps, "preset": "tuned/matrix", "games": rows}
+
+
+def declared(method: str, setting: Setting) -> Decomposition:
+    """The method by the preset of matrix games, exploring as the setting says."""
+    share = setting.exploration
+    own = {"exploration": share} if method == "q_dpp" else {"exploration_start": share, "exploration_end": share}
+    return presets.find("tuned/matrix", method)(**own)
+
+
+def learnt(algorithm: Decomposition, setting: Setting, steps: int = STEPS) -> dict[str, Any]:
+    """What the agents' best choices earn after learning, and how far the team's value is from the payoffs.
+
+    All seeds are one compiled program.
+
+    Returns:
+        Of every seed: the joint choice, its payoff, and the sum of squares over the table; None without a team's value.
+    """
+    env = setting.make()
+    payoff = team_payoff(env)
+    run = jax.jit(partial(_learnt, algorithm, env, steps // algorithm.sampling.batch))
+    found = [jax.tree.map(np.asarray, run(jnp.uint32(seed))) for seed in range(setting.seeds)]
+    joint = [[int(values.argmax()) for values in own] for own, _ in found]
+    errors = None
+    if algorithm.critic.credits == "team":
+        errors = [float(((table - payoff) ** 2).sum()) for _, table in found]
+    return {"joint": joint, "payoffs": [float(payoff[tuple(one)]) for one in joint], "squared_error": errors}
+
+
+def team_payoff(env: Any) -> Float[np.ndarray, "rows columns"]:
+    """What the team earns for each joint action of two agents."""
+    return np.asarray(env.payoffs, np.float64).sum(0)
+
+
+def can_say(env: Any) -> dict[str, list[float] | None]:
+    """What the best choices may earn by what each method can say of the payoffs; None where that is not known.
+
+    Several where what is said is the same of several joint actions.
+    """
+    payoff, (first, second) = team_payoff(env), np.asarray(env.payoffs, np.float64)
+    alone = first.mean(1)[:, None] + second.mean(0)[None]  # best where both are
+    rises = _earned(nearest_monotone(payoff), payoff) if max(payoff.shape) <= _ORDERED else None
+    best = [float(payoff.max())]
+    said = {"iql": _earned(alone, payoff), "vdn": _earned(nearest_sum(payoff), payoff), "qmix": rises}
+    return {**said, "qtran": best, "qplex": best, "q_dpp": None}
+
+
+def _earned(said: Float[np.ndarray, "rows columns"], payoff: Float[np.ndarray, "rows columns"]) -> list[float]:
+    """The payoffs of the joint actions that are said to be best."""
+    return sorted({float(one) for one in payoff[said >= said.max() - 1e-6]})
+
+
+def nearest_sum(payoff: Float[np.ndarray, "rows columns"]) -> Float[np.ndarray, "rows columns"]:
+    """Row mean + column mean − mean of all: the least squares over all sums of a row's and a column's value.
+
+    >>> nearest_sum(np.array([[8.0, -12, -12], [-12, 0, 0], [-12, 0, 0]])).round(3)[0].tolist()
+    [-6.222, -4.889, -4.889]
+    """
+    return payoff.mean(1, keepdims=True) + payoff.mean(0, keepdims=True) - payoff.mean()
+
+
+def nearest_monotone(payoff: Float[np.ndarray, "rows columns"]) -> Float[np.ndarray, "rows columns"]:
+    """The least squares over all functions that rise along some order of each agent's choices, by trying all orders.
+
+    >>> nearest_monotone(np.array([[8.0, -12, -12], [-12, 0, 0], [-12, 0, 0]])).round(3)[0].tolist()
+    [8.0, -6.0, -6.0]
+    """
+    orders = itertools.product(*(itertools.permutations(range(count)) for count in payoff.shape))
+    found = [monotone(payoff, *pair) for pair in orders]
+    return min(found, key=lambda fit: float(((fit - payoff) ** 2).sum()))
+
+
+def monotone(
+    payoff: Float[np.ndarray, "rows columns"], rows: tuple[int, ...], columns: tuple[int, ...]
+) -> Float[np.ndarray, "rows columns"]:
+    """The least squares over functions that rise along these orders, worst first.
+
+    They are what a constant and steps up make: one step, of no negative height, for every set of joint actions that has
+    with each of them all that lie above it.
+    """
+    place = (
+        np.argsort(rows)[:, None] * np.ones(len(columns), int),
+        np.argsort(columns)[None] * np.ones((len(rows), 1), int),
+    )
+    steps = [np.ones(payoff.size), -np.ones(payoff.size)]
+    for heights in itertools.combinations_with_replacement(range(len(columns), -1, -1), len(rows)):
+        steps.append((place[1] >= np.asarray(heights)[place[0]]).ravel().astype(float))
+    design = np.stack(steps, axis=1)
+    return (design @ nnls(design, payoff.ravel())[0]).reshape(payoff.shape)
+
+
+def _learnt(
+    algorithm: Algorithm, env: Any, iterations: int, seed: Array
+) -> tuple[tuple[Float[Array, " _A"], ...], Float[Array, "rows columns"]]:
+    """Both agents' values after learning, and the mixer's value of every joint action."""
+    training = begin_training(algorithm, env, seed)
+    training = jax.lax.fori_loop(0, iterations, lambda _, at: iterate(algorithm, env, at)[0], training)
+    learner = training.learner
+    return table(learner.team.actors, learner.critic.networks[0])
+
+
+def table(actors: tuple[Any, ...], mixer: Any) -> tuple[tuple[Float[Array, " _A"], ...], Float[Array, "rows columns"]]:
+    """Both agents' values in the one state there is, and what the mixer makes of every joint action."""
+    seen = jnp.asarray(SIGHT)[None, None]
+    shares = [jax.vmap(lambda actor: tuple(part[0, 0] for part in actor.values(seen)))(stack) for stack in actors]
+    own = tuple(values[agent] for values, _ in shares for agent in range(values.shape[0]))
+    rows, columns = (values.shape[0] for values in own)
+    joint = jnp.stack(jnp.meshgrid(jnp.arange(rows), jnp.arange(columns), indexing="ij"), axis=-1).reshape(-1, 2)
+    groups, first = [], 0
+    for values, features in shares:
+        agents = values.shape[0]
+        spread = [jnp.broadcast_to(part[None], (joint.shape[0], *part.shape)) for part in (values, features)]
+        groups.append(Offer(spread[0], joint[:, first : first + agents].astype(jnp.int32), None, spread[1]))
+        first += agents
+    state = jnp.broadcast_to(jnp.asarray(SIGHT)[None], (joint.shape[0], len(SIGHT)))
+    found = mixer.joint(Offers(tuple(groups), None), state)
+    return own, found.sum(-1).reshape(rows, columns)
+
+
+def solved(row: Mapping[str, Any], method: str) -> int:
+    """In how many seeds a method's agents end at the best payoff."""
+    return sum(abs(payoff - row["best"]) < 1e-6 for payoff in row["methods"][method]["payoffs"])
