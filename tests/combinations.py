@@ -65,7 +65,7 @@ GAMES = {
 
 ABLATIONS = ("il", "il_pp", "matrl_without_response")
 # Whose mixers alone differ from those of others that play: tests/networks and tests/theory hold them by default.
-MIXERS = ("qtran", "qplex")
+MIXERS = ("iql", "vdn", "qtran", "qplex")
 # Which of them can have memory.
 REMEMBERING = {name: "memory" in inspect.signature(make).parameters for name, make in ALGORITHMS.items()}
 
