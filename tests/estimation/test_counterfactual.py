@@ -18,6 +18,7 @@ from hamlet.estimation.critic import StateValue
 from hamlet.estimation.returns import gae, lambda_returns
 from hamlet.estimation.slots import seen
 from hamlet.estimation.trajectory import Behaviour, Trajectory
+from hamlet.haml.credit import credited
 from hamlet.haml.template import Team, behaviour
 from hamlet.learners import policy
 from hamlet.networks.torso import Body
@@ -209,7 +210,7 @@ def test_a_declaration_says_what_it_is_credited_with_and_keeps_its_settings():
 @pytest.mark.parametrize(
     ("ask", "answer"),
     [
-        (lambda: ippo(advantage="optimal_baseline"), "sees its own agent alone: use .* mappo --advantage"),
+        (lambda: credited(ippo(), "optimal_baseline", 100), "sees its own agent alone: use .* mappo --advantage"),
         (lambda: mappo(advantage="counterfactual", baseline_samples=0), "--baseline-samples must be at least 1"),
         (lambda: coma(target_interval=0), "--target-interval must be at least 1"),
         (lambda: coma(td_lambda=1.5), r"must lie in \[0, 1\]"),

@@ -11,7 +11,6 @@ Differences from the reference code: those of HAPPO; no parameters are shared un
 from hamlet.estimation.advantage import Gae
 from hamlet.estimation.critic import StateValue
 from hamlet.estimation.fitting import Decay
-from hamlet.haml.credit import Credit, credited
 from hamlet.haml.drift import ClipDrift
 from hamlet.haml.neighbourhood import Whole
 from hamlet.haml.sampling import OnPolicy
@@ -36,8 +35,6 @@ def ippo(
     learning_rate_decay: Decay = "none",
     discount: float = 0.99,
     gae_lambda: float = 0.95,
-    advantage: Credit = "gae",
-    baseline_samples: int = 100,
     hidden: tuple[int, ...] = (128, 128),
     memory: int = 0,
     chunk: int = 10,
@@ -63,9 +60,6 @@ def ippo(
         learning_rate_decay: "none", or "linear": all learning rates fall to 0 over the run.
         discount: γ in [0, 1].
         gae_lambda: λ in [0, 1] of the advantage estimates.
-        advantage: What an agent is credited with: "gae", or what a return has over the "counterfactual" or the
-            "optimal_baseline", by a critic of actions.
-        baseline_samples: Alternatives drawn for such a baseline where actions are no plain choices.
         hidden: Widths of the hidden layers.
         memory: Width of a recurrent unit after them; 0 for none.
         chunk: Steps of a training sequence, with memory.
@@ -76,7 +70,7 @@ def ippo(
         steps_per_rollout: Steps of each copy between two updates.
         sharing: "none", or "group": one set of parameters for agents of equal spaces.
     """
-    declared = Haml(
+    return Haml(
         drift=ClipDrift(clip),
         neighbourhood=Whole(
             learning_rate=learning_rate,
@@ -102,4 +96,3 @@ def ippo(
         sharing=sharing,
         normalise_rewards=normalise_rewards,
     )
-    return credited(declared, advantage, baseline_samples)
