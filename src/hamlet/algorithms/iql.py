@@ -12,7 +12,8 @@ Differences from the first published code: (1) agents see neither their last act
 parameters unless asked to; (2) play goes on from episode to episode, and an update is made after so many steps rather
 than episodes; (3) episodes are drawn with replacement, at a cost that does not grow with the buffer; (4) an episode cut
 by a limit of time bootstraps from its final view; (5) absent agents count 0; (6) agents of unlike spaces are not
-padded; (7) the recurrent unit begins by keeping more of its memory (`hamlet.networks.torso`).
+padded; (7) the recurrent unit begins by keeping more of its memory (`hamlet.networks.torso`); (8) an agent that is
+truncated while others play on counts as terminated, which replayed steps do not tell apart.
 
 References: Tan, 1993; Rashid et al., 2018, arXiv:1803.11485 (as the baseline there).
 """

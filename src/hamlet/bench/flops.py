@@ -7,6 +7,8 @@ counted: the fraction of the matrix rate that is reached pays for it.
     actor, first order:   rollout 1 + old policy 1 + epochs × 3 + M 1 (sequential schemes only)
     actor, natural step:  rollout 1 + old policy 1 + gradient 3 + linearisation 1 + 4 × iterations + tries + new 1
     critic:               values before and after each step 2 + epochs × 3
+    critic of actions:    likewise, for every agent, and 1 for every alternative that is drawn (of actions that are no
+                          choices); actors once more before and after each step, as those that sampled, 2
 
 Of an algorithm that replays, one sample of one update costs, with C the critic's networks, of which actors climb R:
 
@@ -31,6 +33,7 @@ import jax
 import numpy as np
 
 from hamlet.envs.host import AnyEnvironment
+from hamlet.estimation.counterfactual import CounterfactualState, CounterfactualValue
 from hamlet.estimation.critic import StateValue
 from hamlet.haml.neighbourhood import KlBall, Whole
 from hamlet.haml.sampling import Replay
@@ -39,6 +42,7 @@ from hamlet.learners import Algorithm
 from hamlet.learners.decomposition import Decomposition, DecompositionLearner
 from hamlet.learners.replay import Parts, ReplayLearner, parts
 from hamlet.learners.value import JointValue, ValueLearner
+from hamlet.spaces import Discrete
 from hamlet.training.venue import venue
 
 
@@ -62,7 +66,14 @@ class Flops:
 
 
 def count(algorithm: Algorithm, env: AnyEnvironment, *, tries: float = 1.0) -> Flops:
-    """Count one step. ``tries`` is the line search's mean number of tries."""
+    """Count one step. ``tries`` is the line search's mean number of tries.
+
+    >>> from hamlet import algorithms, envs
+    >>> small = {"hidden": (16,), "advantage": "optimal_baseline", "epochs": 1, "critic_epochs": 1}
+    >>> found = count(algorithms.make("mappo", **small), envs.make("mpe/simple_spread", continuous=False))
+    >>> found.actors / found.rollout  # the old policy, its gradient, and what sampled before and after each step
+    6.0
+    """
     learner = venue(env).outline(algorithm).learner
     agents = [len(group.names) for group in env.groups]
     shares = [a / _units(actor) for a, actor in zip(agents, learner.team.actors, strict=True)]
@@ -74,7 +85,6 @@ def count(algorithm: Algorithm, env: AnyEnvironment, *, tries: float = 1.0) -> F
     move = 1.0 if isinstance(algorithm.scheme, Sequential) else 0.0
     if isinstance(algorithm.sampling, Replay):
         return _replayed(algorithm.sampling, parts(algorithm), actor, learner, move)
-    critic = sum(_forward(stack, 3) for stack in learner.critic.networks)
     match algorithm.neighbourhood:
         case Whole(epochs=epochs):
             passes = 1 + 3 * epochs + move
@@ -83,8 +93,17 @@ def count(algorithm: Algorithm, env: AnyEnvironment, *, tries: float = 1.0) -> F
             passes = 1 + 3 + share * (1 + 4 * iterations) + tries + 1
         case other:
             raise TypeError(f"no formula for {other}")
+    if isinstance(algorithm.critic, CounterfactualValue):
+        return Flops(actor, actor * (passes + 2), _counterfactual(algorithm.critic, env, learner.critic))
     assert isinstance(algorithm.critic, StateValue)
+    critic = sum(_forward(stack, 3) for stack in learner.critic.networks)
     return Flops(actor, actor * passes, critic * (2 + 3 * algorithm.critic.epochs))
+
+
+def _counterfactual(critic: CounterfactualValue, env: AnyEnvironment, state: CounterfactualState) -> float:
+    drawn = [0 if isinstance(group.action, Discrete) else critic.samples for group in env.groups]
+    passes = [len(group.names) * (2 + more + 3 * critic.epochs) for group, more in zip(env.groups, drawn, strict=True)]
+    return sum(_forward(stack, 3) * count for stack, count in zip(state.networks, passes, strict=True))
 
 
 def _replayed(sampling: Replay, own: Parts, actor: float, learner: ReplayLearner, move: float) -> Flops:
