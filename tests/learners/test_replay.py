@@ -218,7 +218,7 @@ def test_parts_that_do_not_go_together_are_refused_by_name():
     with pytest.raises(RequestError, match="not Replay, NStep, StateValue, Pathwise"):
         begin_training(mixed, ALONE, 0)
     mixed = dataclasses.replace(algorithms.make("happo"), critic=algorithms.make("hatd3").critic)
-    with pytest.raises(RequestError, match="not OnPolicy, Gae, ActionValue, Importance"):
+    with pytest.raises(RequestError, match="Gae stands on the critic StateValue, not on ActionValue"):
         begin_training(mixed, ALONE, 0)
 
 

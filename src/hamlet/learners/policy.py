@@ -54,7 +54,7 @@ def parts(algorithm: Haml) -> Parts:
     assert needs is not None
     require(
         isinstance(a.critic, needs),
-        f"{type(a.advantage).__name__} asks a critic that is a {needs.__name__}, not a {type(a.critic).__name__}: "
+        f"{type(a.advantage).__name__} stands on the critic {needs.__name__}, not on {type(a.critic).__name__}: "
         f"declare critic={needs.__name__}()",
     )
     return Parts(cast(OnPolicy, a.sampling), cast(Advantage, a.advantage), a.critic)
