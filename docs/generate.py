@@ -172,6 +172,9 @@ def _measured(result):
     if isinstance(result, list) and "mean" in result[0]:
         means = [f"{one['mean']:.1f} ± {one['standard_error']:.1f}".replace("-", "−") for one in result]
         return "mean return " + ", ".join(means)
+    if isinstance(result, dict) and "difference" in result:
+        low, high = result["interval"]
+        return f"difference {result['difference']:.1f}, 95 % interval [{low:.1f}, {high:.1f}]".replace("-", "−")
     if isinstance(result, dict) and "interval" in result:
         low, high = result["interval"]
         said = f"mean return {result['mean']:.1f}, 95 % interval over seeds [{low:.1f}, {high:.1f}]"
