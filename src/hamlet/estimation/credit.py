@@ -9,8 +9,9 @@ b(s, a⁻ⁱ), and b* the least variance.
 References: Foerster et al., 2018, arXiv:1705.08926; Kuba et al., 2021, arXiv:2108.08612.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +20,7 @@ from jaxtyping import Array, Float
 from hamlet.errors import require
 from hamlet.estimation import baseline
 from hamlet.estimation.advantage import ends
+from hamlet.estimation.baseline import Alternatives
 from hamlet.estimation.counterfactual import CounterfactualEstimate, CounterfactualValue
 from hamlet.estimation.returns import lambda_returns
 from hamlet.estimation.trajectory import Trajectory, whole
@@ -38,65 +40,33 @@ class Counterfactual:
     """
 
     needs: ClassVar[type] = CounterfactualValue
+    baseline: ClassVar[Callable[[Alternatives], Array]] = staticmethod(baseline.counterfactual)
     discount: float = 0.99
     lambda_: float = 0.8
     credited: Credited = "values"
 
     def __post_init__(self) -> None:
         """Refuse what is no weight."""
-        _check(self)
+        require(0 <= self.discount <= 1, f"--discount must lie in [0, 1], not at {self.discount}")
+        require(0 <= self.lambda_ <= 1, f"λ of returns must lie in [0, 1], not at {self.lambda_}")
+        require(self.credited in ("values", "returns"), f"credited are values or returns, not {self.credited!r}")
 
     def __call__(
         self, trajectory: Trajectory, estimate: CounterfactualEstimate, critic: CounterfactualValue
     ) -> tuple[Float[Array, "C L E n"], Float[Array, "C L E n"]]:
         """Every agent's advantages, and the returns that its values are fitted to."""
-        return _against(self, baseline.counterfactual, trajectory, estimate, critic)
+        shape = estimate.value.shape
+        last, cut = (jnp.broadcast_to(x, shape) for x in ends(trajectory, own=False))
+        discount, reward = jnp.where(last, 0.0, self.discount), critic.rewards(trajectory, shape[-1])
+        along = [whole(x)[0] for x in (reward, estimate.next_value, discount, cut)]
+        back = lambda *x: lambda_returns(*x, lambda_=self.lambda_)  # noqa: E731
+        returns = jax.vmap(jax.vmap(back, 1, 1), 1, 1)(*along).reshape(shape)
+        subtracted = jnp.concatenate([self.baseline(found) for found in estimate.alternatives], -1)
+        return (estimate.value if self.credited == "values" else returns) - subtracted, returns
 
 
 @dataclass(frozen=True, kw_only=True)
-class OptimalBaseline:
-    """What was done beside the baseline of least variance.
+class OptimalBaseline(Counterfactual):
+    """Likewise beside the baseline of least variance."""
 
-    Attributes:
-        discount: γ in [0, 1].
-        lambda_: λ in [0, 1] of the returns that the critic is fitted to.
-        credited: "values" or "returns".
-    """
-
-    needs: ClassVar[type] = CounterfactualValue
-    discount: float = 0.99
-    lambda_: float = 0.8
-    credited: Credited = "values"
-
-    def __post_init__(self) -> None:
-        """Refuse what is no weight."""
-        _check(self)
-
-    def __call__(
-        self, trajectory: Trajectory, estimate: CounterfactualEstimate, critic: CounterfactualValue
-    ) -> tuple[Float[Array, "C L E n"], Float[Array, "C L E n"]]:
-        """Every agent's advantages, and the returns that its values are fitted to."""
-        return _against(self, baseline.optimal, trajectory, estimate, critic)
-
-
-def _check(one: Counterfactual | OptimalBaseline) -> None:
-    require(0 <= one.discount <= 1, f"--discount must lie in [0, 1], not at {one.discount}")
-    require(0 <= one.lambda_ <= 1, f"λ of returns must lie in [0, 1], not at {one.lambda_}")
-    require(one.credited in ("values", "returns"), f"credited are values or returns, not {one.credited!r}")
-
-
-def _against(
-    one: Counterfactual | OptimalBaseline,
-    of: Any,
-    trajectory: Trajectory,
-    estimate: CounterfactualEstimate,
-    critic: CounterfactualValue,
-) -> tuple[Float[Array, "C L E n"], Float[Array, "C L E n"]]:
-    shape = estimate.value.shape
-    last, cut = (jnp.broadcast_to(x, shape) for x in ends(trajectory, own=False))
-    discount, reward = jnp.where(last, 0.0, one.discount), critic.rewards(trajectory, shape[-1])
-    along = [whole(x)[0] for x in (reward, estimate.next_value, discount, cut)]
-    back = lambda *x: lambda_returns(*x, lambda_=one.lambda_)  # noqa: E731
-    returns = jax.vmap(jax.vmap(back, 1, 1), 1, 1)(*along).reshape(shape)
-    subtracted = jnp.concatenate([of(found) for found in estimate.alternatives], -1)
-    return (estimate.value if one.credited == "values" else returns) - subtracted, returns
+    baseline: ClassVar[Callable[[Alternatives], Array]] = staticmethod(baseline.optimal)

@@ -25,11 +25,7 @@ def explored(
     values: Float[Array, "*B A"], available: Bool[Array, "*B A"] | None, exploration: float | Float[Array, "*#B #A"]
 ) -> Categorical:
     """ε / |available| on every available choice, and 1 − ε more on the best of them."""
-    best = jax.nn.one_hot(greedy(values, available), values.shape[-1])
-    allowed = jnp.ones(values.shape) if available is None else available.astype(jnp.float32)
-    even = allowed / jnp.maximum(allowed.sum(-1, keepdims=True), 1.0)
-    share = exploration * even + (1 - exploration) * best
-    return Categorical.from_logits(jnp.log(jnp.maximum(share, _NEVER)), available)
+    return _shared(jax.nn.one_hot(greedy(values, available), values.shape[-1]), available, exploration)
 
 
 def mixed(
@@ -42,7 +38,14 @@ def mixed(
     [0.75, 0.25, 0.0]
     """
     own = jnp.exp(Categorical.from_logits(logits, available).log_probs)
-    allowed = jnp.ones(logits.shape) if available is None else available.astype(jnp.float32)
+    return _shared(own, available, exploration)
+
+
+def _shared(
+    own: Float[Array, "*B A"], available: Bool[Array, "*B A"] | None, exploration: float | Float[Array, "..."]
+) -> Categorical:
+    """1 − ε of some probabilities, and ε / |available| more on every available choice."""
+    allowed = jnp.ones(own.shape) if available is None else available.astype(jnp.float32)
     even = allowed / jnp.maximum(allowed.sum(-1, keepdims=True), 1.0)
     share = exploration * even + (1 - exploration) * own
     return Categorical.from_logits(jnp.log(jnp.maximum(share, _NEVER)), available)
