@@ -112,6 +112,20 @@ def test_values_are_at_what_was_done_and_the_alternatives_hold_it(at):
     assert (weight[~np.asarray(at.played.view.available[0]) & alive[..., :2, None]] == 0).all()
 
 
+@pytest.mark.parametrize(("kind", "by_score"), [(Counterfactual, False), (OptimalBaseline, True)])
+def test_what_is_subtracted_is_the_mean_of_the_alternatives_weighed_by_scores_too_or_not(at, kind, by_score):
+    advantage, _ = kind(discount=0.9, lambda_=0.5)(at.played, at.estimate, at.critic)
+    subtracted = np.asarray(at.estimate.value - advantage)
+    expected = []
+    for found in at.estimate.alternatives:
+        value, weight, score = (np.asarray(part, np.float64) for part in (found.value, found.weight, found.score))
+        share = weight * score if by_score else weight
+        expected.append((share * value).sum(-1) / share.sum(-1))
+    there = np.asarray(at.played.view.alive) & np.isfinite(np.concatenate(expected, -1))
+    assert there.sum() > 100
+    np.testing.assert_allclose(subtracted[there], np.concatenate(expected, -1)[there], rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("kind", [Counterfactual, OptimalBaseline])
 def test_an_absent_agent_is_credited_with_nothing_and_all_have_the_teams_returns(at, kind):
     back = kind(discount=0.9, lambda_=0.5)
