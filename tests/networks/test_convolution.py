@@ -12,7 +12,7 @@ import hamlet
 from games import Lamps
 from hamlet.algorithms import ALGORITHMS, happo
 from hamlet.haml.template import experience
-from hamlet.networks.convolution import Convolution, features, is_image
+from hamlet.networks.convolution import Convolution, Kernel, features, is_image
 from hamlet.networks.heads import Actor
 from hamlet.networks.torso import Body, encode
 from hamlet.spaces import Box, Discrete
@@ -27,9 +27,17 @@ def image(shape, seed=0, count=3):
     return jax.random.randint(jax.random.key(seed), (count, *shape), 0, 256).astype(jnp.uint8)
 
 
-@pytest.mark.parametrize("shape", [(36, 41, 3), (8, 8, 3), (7, 5, 2), (1, 1, 4)], ids=str)
-def test_the_features_are_those_of_a_convolution(shape):
-    made, seen = Convolution.create(jax.random.key(1), BYTES(shape)), image(shape)
+@pytest.mark.parametrize(
+    ("shape", "kernels"),
+    [
+        *(((shape, ())) for shape in [(36, 41, 3), (8, 8, 3), (7, 5, 2), (1, 1, 4)]),
+        ((23, 30, 2), (Kernel(3, 4, 4, False), Kernel(5, 6, 2, True))),
+        ((9, 14, 2), (Kernel(2, 3, 5, True), Kernel(1, 4, 1, False))),
+    ],
+    ids=str,
+)
+def test_the_features_are_those_of_a_convolution(shape, kernels):
+    made, seen = Convolution.create(jax.random.key(1), BYTES(shape), kernels), image(shape)
     made = jax.tree.map(lambda leaf: leaf + 0.1 * jax.random.normal(jax.random.key(2), leaf.shape), made)
     h = seen.astype(jnp.float32) / 255
     for kernel, weight, bias in zip(made.kernels, made.weights, made.biases, strict=True):
@@ -40,7 +48,7 @@ def test_the_features_are_those_of_a_convolution(shape):
         h = jax.nn.relu(h + bias[None, None, None])
     found = jax.jit(lambda network, seen: network(seen))(made, seen)
     np.testing.assert_allclose(found, h.reshape(3, -1), rtol=1e-4, atol=1e-5)
-    assert found.shape == (3, features(BYTES(shape))) and found.any()
+    assert found.shape == (3, features(BYTES(shape), kernels)) and found.any()
 
 
 def test_pixels_are_from_zero_to_one_by_the_bounds_of_the_space_or_those_of_bytes():

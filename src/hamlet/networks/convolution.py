@@ -85,9 +85,13 @@ class Convolution(eqx.Module):
     def __call__(self, image: Shaped[Array, "B R W C"]) -> Float[Array, "B F"]:
         """Features of every image, flat."""
         span = self.span or (255.0 if jnp.issubdtype(image.dtype, jnp.integer) else 1.0)
-        h = (image.astype(jnp.float32) - self.low) * (1.0 / span)
+        h, blank = image, self.low
         for kernel, weight, bias in zip(self.kernels, self.weights, self.biases, strict=True):
-            h = jax.nn.relu(_convolve(h, kernel, weight, bias))
+            patches = _patches(h, kernel, blank)
+            if h is image:
+                # Pixel values are bytes most often, and moved as such.
+                patches = (patches.astype(jnp.float32) - self.low) * (1.0 / span)
+            h, blank = jax.nn.relu(_filtered(patches, _as_seen(weight, kernel), bias)), 0.0
         return h.reshape(h.shape[0], -1)
 
 
@@ -107,29 +111,50 @@ def _steps(side: int, kernel: Kernel) -> int:
     return -(-side // kernel.stride) if kernel.border else max(0, (side - kernel.size) // kernel.stride + 1)
 
 
-def _convolve(
-    image: Float[Array, "B R W C"], kernel: Kernel, weight: Float[Array, "F K"], bias: Float[Array, " F"]
-) -> Float[Array, "B _R _W F"]:
-    """One layer, as a product of matrices: what each filter sees beside each other, times the filters.
+def _filtered(
+    patches: Float[Array, "B R W K"], weight: Float[Array, "F K"], bias: Float[Array, " F"]
+) -> Float[Array, "B R W F"]:
+    """What every filter makes of what it sees: a product of matrices.
 
     On a CPU the gradient of large images is faster so than by the convolution that is built in (by a third), that of
     small ones about as fast, and agents of unlike weights, when they act together, are a batch of products.
     """
-    rows, columns = (_steps(side, kernel) for side in image.shape[1:3])
-    if kernel.border:
-        # As many zeros in front as behind, or one fewer.
-        spare = [
-            max((n - 1) * kernel.stride + kernel.size - side, 0)
-            for n, side in zip((rows, columns), image.shape[1:3], strict=True)
-        ]
-        image = jnp.pad(image, ((0, 0), *((s // 2, s - s // 2) for s in spare), (0, 0)))
-    reach = [(n - 1) * kernel.stride + 1 for n in (rows, columns)]
+    rows = patches.reshape(-1, patches.shape[-1])
+    out = rows @ weight.T + jnp.dot(jnp.ones((rows.shape[0], 1)), bias[None], precision="highest")
+    return out.reshape(*patches.shape[:3], -1)
+
+
+def _patches(image: Shaped[Array, "B R W C"], kernel: Kernel, blank: float) -> Shaped[Array, "B _R _W K"]:
+    """What the filters see at every place, pixel by pixel; a border is blank.
+
+    The image is cut into squares of a stride's side, and a filter sees some of them beside each other, of the last ones
+    a part: 4 copies of the image where it is 8 wide every 4 pixels, rather than 64, and 1 where it is 3 wide.
+    """
+    size, stride, channels = kernel.size, kernel.stride, image.shape[-1]
+    sides = image.shape[1:3]
+    places = [_steps(side, kernel) for side in sides]
+    # As many blank pixels in front as behind, or one fewer, where there is a border; then up to a whole square.
+    squares = [steps + (size - 1) // stride for steps in places]
+    front = [max((n - 1) * stride + size - side, 0) // 2 for n, side in zip(places, sides, strict=True)]
+    image = image[:, : squares[0] * stride, : squares[1] * stride]
+    behind = [n * stride - ahead - side for n, ahead, side in zip(squares, front, image.shape[1:3], strict=True)]
+    image = jnp.pad(image, ((0, 0), *zip(front, behind, strict=True), (0, 0)), constant_values=blank)
+    cut = image.reshape(-1, squares[0], stride, squares[1], stride * channels).transpose(0, 1, 3, 2, 4)
+    parts = [(first, min(stride, size - first * stride)) for first in range(-(-size // stride))]
     seen = [
-        image[:, i : i + reach[0] : kernel.stride, j : j + reach[1] : kernel.stride]
-        for i in range(kernel.size)
-        for j in range(kernel.size)
+        cut[:, down : down + places[0], right : right + places[1], :height, : width * channels]
+        for down, height in parts
+        for right, width in parts
     ]
-    patches = jnp.concatenate(seen, axis=-1)
-    out = patches.reshape(-1, patches.shape[-1]) @ weight.T
-    out = out + jnp.dot(jnp.ones((out.shape[0], 1)), bias[None], precision="highest")
-    return out.reshape(image.shape[0], rows, columns, -1)
+    return jnp.concatenate([part.reshape(*part.shape[:3], -1) for part in seen], axis=-1)
+
+
+def _as_seen(weight: Float[Array, "F K"], kernel: Kernel) -> Float[Array, "F K"]:
+    """The weights of every filter, row by row, in the order of `_patches`."""
+    size, stride = kernel.size, kernel.stride
+    if stride == 1 or size <= stride:
+        return weight
+    square = weight.reshape(len(weight), size, size, -1)
+    parts = [slice(first, first + stride) for first in range(0, size, stride)]
+    seen = [square[:, rows, columns].reshape(len(weight), -1) for rows in parts for columns in parts]
+    return jnp.concatenate(seen, axis=1)
