@@ -1,5 +1,6 @@
 """Every test runs with shapes checked and without silent broadcasts of ranks."""
 
+import gc
 import json
 import os
 import sys
@@ -39,6 +40,9 @@ jax.config.update(
 # How long an example takes says what else the machine does.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
+# Tracing makes objects by the million and cycles by the hundred: looking for these as often as Python does is an eighth
+# of all the time.
+gc.set_threshold(100_000, 20, 50)
 _MAPS = 30_000
 _BEGAN = time.time()
 _OUTCOMES: dict[str, str] = {}
@@ -50,6 +54,15 @@ def _few_programs():
     maps = Path("/proc/self/maps")
     if maps.exists() and maps.read_bytes().count(b"\n") > _MAPS:
         jax.clear_caches()
+
+
+@pytest.fixture(scope="module")
+def programs_once():
+    """For modules that train the same thing in many tests."""
+    import reuse
+
+    with reuse.programs():
+        yield
 
 
 def pytest_addoption(parser):

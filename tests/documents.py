@@ -5,6 +5,7 @@ as a reader would who has gone through all of them: Python blocks, and the ``ham
 the documents of ``WALKED``. A block that begins with ``# NAME.py`` becomes that file in the working directory.
 """
 
+import gc
 import re
 import shlex
 import sys
@@ -42,13 +43,15 @@ def shortened(words):
 
 def make_short():
     """Everything that takes time takes less from here on, in this process."""
-    train, check_drift, evaluate = hamlet.train, hamlet.testing.check_drift, hamlet.evaluate
+    train, evaluate = hamlet.train, hamlet.evaluate
+    check_drift, check_algorithm = hamlet.testing.check_drift, hamlet.testing.check_algorithm
     from_pettingzoo = hamlet.envs.from_pettingzoo
     hamlet.train = lambda algorithm, env, *, steps, **rest: train(
         shrunk(algorithm), env, steps=40, evaluate_episodes=0, **rest
     )
     hamlet.evaluate = lambda run, *, episodes, **rest: evaluate(run, episodes=2, **rest)
     hamlet.testing.check_drift = lambda drift, **_: check_drift(drift, trials=1)
+    hamlet.testing.check_algorithm = lambda algorithm, **_: check_algorithm(algorithm, games=1, sweeps=2)
     hamlet.envs.from_pettingzoo = lambda factory, *, copies, **rest: from_pettingzoo(
         factory, copies=2, processes=1, **rest
     )
@@ -70,6 +73,7 @@ def run_document(name):
 
 def main(names):
     """Run the documents."""
+    gc.set_threshold(100_000, 20, 50)  # as in conftest
     make_short()
     sys.path.insert(0, str(Path.cwd()))
     for name in names:

@@ -21,6 +21,8 @@ from hamlet.commands.request import read
 from hamlet.commands.values import format_steps, parse_steps
 from hamlet.training import checkpoint
 
+pytestmark = pytest.mark.usefixtures("programs_once")
+
 TASK = ["happo", "mpe/simple_spread"]
 SMALL = ["--hidden", "16", "--copies", "4", "--steps-per-rollout", "25", "--epochs", "1", "--critic-epochs", "1"]
 SMALL += ["--evaluate-episodes", "0"]

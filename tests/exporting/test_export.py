@@ -32,6 +32,8 @@ from hamlet.training import best, checkpoint, configuration
 from hamlet.training.directory import RunDirectory
 from hamlet.training.venue import venue
 
+pytestmark = pytest.mark.usefixtures("programs_once")
+
 INF = float("inf")
 NUMBERS, WIDE = Box(-INF, INF, (6,)), Box((-2.0, 0.0, -INF), (2.0, 1.0, INF), (3,))
 IMAGE, LARGE = Box(0.0, 255.0, (5, 4, 2)), Box(0.0, 255.0, (40, 36, 3))

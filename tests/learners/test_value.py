@@ -142,9 +142,9 @@ def test_joint_actions_of_unequal_sizes_are_numbered_as_an_array_numbers_its_ent
 
 
 def test_a_pass_over_an_exact_critic_is_coordinate_ascent_and_never_lowers_it():
-    table = np.random.default_rng(3).normal(size=(2, 3, 3, 4))
+    table = np.random.default_rng(3).normal(size=(2, 3, 4))
     starts = list(np.ndindex(*table.shape))
-    for order in [(0, 1, 2, 3), (3, 1, 0, 2)]:
+    for order in [(0, 1, 2), (2, 0, 1)]:
         by_hand = [ascended(table, start, order) for start in starts]
         target, reached = swept(table, starts, order)
         for agent in order:

@@ -17,6 +17,8 @@ from hamlet.training import judge
 from hamlet.training.evaluate import Evaluation, evaluate
 from hostgames import OnHost
 
+pytestmark = pytest.mark.usefixtures("programs_once")
+
 BODY = Body(hidden=(8,))
 # Each of two agents earns the number of its own choice, whatever the other does.
 ENV = Matrix(tabulate([[[0, 0, 0], [1, 1, 1], [2, 2, 2]], [[0, 1, 2]] * 3]))

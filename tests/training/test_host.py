@@ -28,6 +28,8 @@ from hostgames import OnHost, Ride, Slide
 from offpolicy import ON_POLICY, UPDATES, remembering
 from pieces import same
 
+pytestmark = pytest.mark.usefixtures("programs_once")
+
 COPIES, STEPS = 4, 12
 BATCH = COPIES * STEPS
 GAME = OnHost(MaskedRecurrent())
@@ -236,7 +238,7 @@ def test_a_run_that_is_asked_to_stop_within_a_rollout_throws_the_rollout_away(tm
         time.sleep(0.5)
         signal.raise_signal(number)
 
-    thread = threading.Thread(target=ask)
+    thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     with pytest.raises(Interrupted, match=r"stopped as asked at \d+ steps; the last good checkpoint"):
         train(OnHost(Slide()), tmp_path / "a", iterations=10_000, checkpoint_every=BATCH)

@@ -20,6 +20,9 @@ from hamlet.training.run import Run
 from pieces import same
 
 COPIES, STEPS = 4, 8
+
+pytestmark = pytest.mark.usefixtures("programs_once")
+
 BATCH = COPIES * STEPS
 
 

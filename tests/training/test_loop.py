@@ -24,6 +24,8 @@ from hamlet.training.metrics import Metrics
 from hamlet.training.run import Run
 from pieces import same
 
+pytestmark = pytest.mark.usefixtures("programs_once")
+
 COPIES, STEPS = 4, 8
 BATCH = COPIES * STEPS
 

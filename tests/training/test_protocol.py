@@ -23,6 +23,8 @@ from hamlet.training.run import Run
 from hostgames import OnHost, Slide
 from pieces import same
 
+pytestmark = pytest.mark.usefixtures("programs_once")
+
 COPIES, STEPS = 4, 8
 BATCH = COPIES * STEPS
 POINTS = {"evaluate_every": 2 * BATCH, "evaluate_episodes": 6, "evaluate_mode": "stochastic"}

@@ -19,6 +19,8 @@ from hostgames import OnHost, Ride
 from offpolicy import BATCH, UPDATES, remembered, remembering
 from pieces import same
 
+pytestmark = pytest.mark.usefixtures("programs_once")
+
 ITERATIONS = 6
 
 
