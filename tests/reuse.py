@@ -8,8 +8,6 @@ import pytest
 
 from hamlet.training import compiled, host
 
-_MADE = {}
-
 
 @contextmanager
 def programs():
@@ -18,6 +16,7 @@ def programs():
     What a run begins with is a program too. All are pure functions: only how long they took to compile is told anew as
     it was the first time.
     """
+    made = {}
     with pytest.MonkeyPatch.context() as patch:
         for owner, name in (
             (compiled, "compile_program"),
@@ -25,11 +24,11 @@ def programs():
             (compiled.Compiled, "begin"),
             (host.Hosted, "begin"),
         ):
-            patch.setattr(owner, name, _once(getattr(owner, name)))
+            patch.setattr(owner, name, _once(getattr(owner, name), made))
         yield
 
 
-def _once(make):
+def _once(make, made):
     @wraps(make)
     def found(*given):
         key = (make, *map(_outline, given))
@@ -37,9 +36,9 @@ def _once(make):
             hash(key)
         except TypeError:
             return make(*given)
-        if key not in _MADE:
-            _MADE[key] = make(*given)
-        return _MADE[key]
+        if key not in made:
+            made[key] = make(*given)
+        return made[key]
 
     return found
 
