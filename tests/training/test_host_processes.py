@@ -19,10 +19,9 @@ from hamlet.training.metrics import Metrics
 from hamlet.training.run import Run
 from pieces import same
 
-COPIES, STEPS = 4, 8
-
 pytestmark = pytest.mark.usefixtures("programs_once")
 
+COPIES, STEPS = 4, 8
 BATCH = COPIES * STEPS
 
 

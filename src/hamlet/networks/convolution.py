@@ -85,13 +85,11 @@ class Convolution(eqx.Module):
     def __call__(self, image: Shaped[Array, "B R W C"]) -> Float[Array, "B F"]:
         """Features of every image, flat."""
         span = self.span or (255.0 if jnp.issubdtype(image.dtype, jnp.integer) else 1.0)
-        h, blank = image, self.low
+        h, low, scale = image, self.low, 1.0 / span
         for kernel, weight, bias in zip(self.kernels, self.weights, self.biases, strict=True):
-            patches = _patches(h, kernel, blank)
-            if h is image:
-                # Pixel values are bytes most often, and moved as such.
-                patches = (patches.astype(jnp.float32) - self.low) * (1.0 / span)
-            h, blank = jax.nn.relu(_filtered(patches, _as_seen(weight, kernel), bias)), 0.0
+            # Pixels are bytes most often, and moved as such.
+            patches = (_patches(h, kernel, low).astype(jnp.float32) - low) * scale
+            h, low, scale = jax.nn.relu(_filtered(patches, _as_seen(weight, kernel), bias)), 0.0, 1.0
         return h.reshape(h.shape[0], -1)
 
 
@@ -116,8 +114,8 @@ def _filtered(
 ) -> Float[Array, "B R W F"]:
     """What every filter makes of what it sees: a product of matrices.
 
-    On a CPU the gradient of large images is faster so than by the convolution that is built in (by a third), that of
-    small ones about as fast, and agents of unlike weights, when they act together, are a batch of products.
+    On a CPU gradients are faster so than by the convolution that is built in, and agents of unlike weights, when they
+    act together, are a batch of products.
     """
     rows = patches.reshape(-1, patches.shape[-1])
     out = rows @ weight.T + jnp.dot(jnp.ones((rows.shape[0], 1)), bias[None], precision="highest")
