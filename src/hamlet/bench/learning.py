@@ -17,6 +17,8 @@ _MODULES = {
     "mpe/simple_reference": "simple_reference_v3",
     "mpe/simple_speaker_listener": "simple_speaker_listener_v4",
 }
+# The seed of the first episode on which a policy is judged; each has the next one.
+FIRST_SEED = 10_000
 
 
 def measure(
@@ -80,8 +82,8 @@ def difference(
     return {"changes": dict(changes), **spoken, "means": means, "runs": made}
 
 
-def play_in_mpe2(run: Path, environment: str, *, continuous: bool, episodes: int = 200) -> list[float]:
-    """Team returns (sums over agents) of episodes of 25 steps, deterministic policy, seeds 10,000 and up.
+def parallel(environment: str, *, continuous: bool) -> Any:
+    """The task as ``mpe2`` itself has it.
 
     Raises:
         RequestError: If mpe2 is absent.
@@ -92,9 +94,18 @@ def play_in_mpe2(run: Path, environment: str, *, continuous: bool, episodes: int
         module = importlib.import_module(f"mpe2.{_MODULES[environment]}")
     except ImportError:
         raise RequestError('judging in mpe2 needs it: pip install "hamlet[mpe]"') from None
-    env, policy, returns = module.parallel_env(continuous_actions=continuous), load_policy(run), []
+    return module.parallel_env(continuous_actions=continuous)
+
+
+def play_in_mpe2(run: Path, environment: str, *, continuous: bool, episodes: int = 200) -> list[float]:
+    """Team returns (sums over agents) of episodes of 25 steps, deterministic policy, seeds 10,000 and up.
+
+    Raises:
+        RequestError: If mpe2 is absent.
+    """
+    env, policy, returns = parallel(environment, continuous=continuous), load_policy(run), []
     for episode in range(episodes):
-        observations, _ = env.reset(seed=10_000 + episode)
+        observations, _ = env.reset(seed=FIRST_SEED + episode)
         policy.reset()
         total = 0.0
         while env.agents:

@@ -22,6 +22,7 @@ from hamlet.bench import (
     host,
     learning,
     meta_game,
+    optimum,
     pong,
     replay,
     reports,
@@ -221,6 +222,11 @@ RECORDS: dict[str, Record] = {
         "which games of one round IQL, VDN, QMIX, QTRAN, QPLEX and Q-DPP each solve",
         40.0,
         lambda work: decomposition.measure(work),
+    ),
+    "optimum-speaker-listener": Record(
+        "what no policy can exceed on speaker-listener, in the episodes in which trained ones are judged",
+        1.0,
+        lambda work: optimum.measure(),
     ),
     "learning-spread-discount": Record(
         "HAPPO on discrete spread by discount: six seeds, 0.5 M steps", 5.0, lambda work: discount.measure()
