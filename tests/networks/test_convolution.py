@@ -14,7 +14,7 @@ from hamlet.algorithms import ALGORITHMS, happo
 from hamlet.haml.template import experience
 from hamlet.networks.convolution import Convolution, Kernel, features, is_image
 from hamlet.networks.heads import Actor
-from hamlet.networks.torso import Body, encode
+from hamlet.networks.torso import Body, Torso, encode
 from hamlet.spaces import Box, Discrete
 from hamlet.training.compiled import begin_training, iterate, roster_of
 from hamlet.training.rollout import rollout
@@ -122,3 +122,21 @@ def test_what_an_image_shows_is_learnt(name):
         training, info = step(training)
         returns.append(float(info["return"]))
     assert returns[0] < 0.5 and returns[-1] > 0.9
+
+
+def test_images_are_standardised_pixel_by_pixel_where_that_is_asked_for():
+    seen = image((8, 8, 3), count=60).at[:, 0].set(77)  # a row of pixels that never change
+    body = Body(hidden=(8,), normalise=True)
+    torso = Torso.create(jax.random.key(0), BYTES((8, 8, 3)), body)
+    alive = jnp.arange(60)[:, None] < 50
+    torso = torso.observe(seen[:, None], alive)
+    unit = np.asarray(seen[:50], np.float64).reshape(50, -1) / 255
+    np.testing.assert_allclose(torso.running.mean, unit.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(torso.running.variance, unit.var(0), rtol=1e-3, atol=1e-9)
+    standard = torso.running(torso.numbers(seen)).reshape(seen.shape)
+    np.testing.assert_allclose(standard[:50, 1:].std(0), 1.0, rtol=1e-3)
+    assert not standard[:, 0].any()
+    # What the filters see is that: as a space without bounds has it.
+    bare = Torso.create(jax.random.key(0), Box(-np.inf, np.inf, (8, 8, 3)), Body(hidden=(8,)))
+    start = jnp.zeros((60, 1), bool)
+    np.testing.assert_allclose(torso(seen[:, None], None, start)[0], bare(standard[:, None], None, start)[0], rtol=1e-4)

@@ -38,6 +38,12 @@ def test_the_filters_of_pong_are_the_papers():
     assert presets.find("paper/matrl/grid", "matrl")().body.convolution == ()
 
 
+def test_the_filters_that_are_tuned_for_pong_see_every_pixel_of_a_screen_once():
+    body = presets.find("tuned/pong", "matrl")().body
+    assert body.normalise and all(kernel.size == kernel.stride for kernel in body.convolution)
+    assert features(Box(0, 255, (42, 42, 3)), body.convolution) == 7 * 7 * 32
+
+
 def test_what_an_environment_is_trained_with_where_no_preset_is_named():
     assert presets.default("grid/checkers", "matrl") == "paper/matrl/grid"
     assert presets.default("grid/switch", "happo") is None

@@ -282,7 +282,12 @@ RECORDS: dict[str, Record] = {
     "learning-pong-matrl": Record(
         "matrl on atari/pong, paper/matrl/pong, 0.6 M steps, sampled actions against a random player",
         60.0,
-        lambda work: pong.measure(work / "run", steps=600_000),
+        lambda work: pong.measure(work, "paper/matrl/pong", steps=600_000),
+    ),
+    "learning-pong-matrl-tuned": Record(
+        "matrl on atari/pong, two screens of 42, tuned/pong, 1 M steps, sampled actions against a random player",
+        60.0,
+        lambda work: pong.measure(work, "tuned/pong", steps=1_000_000, size=42, stack=2),
     ),
     **_FIGURE,
 }

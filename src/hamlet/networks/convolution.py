@@ -84,8 +84,21 @@ class Convolution(eqx.Module):
 
     def __call__(self, image: Shaped[Array, "B R W C"]) -> Float[Array, "B F"]:
         """Features of every image, flat."""
-        span = self.span or (255.0 if jnp.issubdtype(image.dtype, jnp.integer) else 1.0)
-        h, low, scale = image, self.low, 1.0 / span
+        return self._filter(image, self.low, self._scale(image))
+
+    def numbers(self, image: Shaped[Array, "*B R W C"]) -> Float[Array, "*B P"]:
+        """An image as a row of numbers between 0 and 1, where its space has bounds."""
+        scaled = (image.astype(jnp.float32) - self.low) * self._scale(image)
+        return scaled.reshape(*image.shape[:-3], -1)
+
+    def of_numbers(self, numbers: Float[Array, "B P"], shape: tuple[int, ...]) -> Float[Array, "B F"]:
+        """Features of images of a shape that were made `numbers`, whatever these have become since."""
+        return self._filter(numbers.reshape(-1, *shape), 0.0, 1.0)
+
+    def _scale(self, image: Shaped[Array, "*B R W C"]) -> float:
+        return 1.0 / (self.span or (255.0 if jnp.issubdtype(image.dtype, jnp.integer) else 1.0))
+
+    def _filter(self, h: Shaped[Array, "B R W C"], low: float, scale: float) -> Float[Array, "B F"]:
         for kernel, weight, bias in zip(self.kernels, self.weights, self.biases, strict=True):
             # Pixels are bytes most often, and moved as such.
             patches = (_patches(h, kernel, low).astype(jnp.float32) - low) * scale

@@ -175,12 +175,9 @@ def feature_count(seen: Space, body: Body) -> int:
 Network = TypeVar("Network", Actor, ExploringActor, Value, Choices)
 
 
-def observe(network: Network, seen: Shaped[Array, "*B L O"], alive: Bool[Array, "*B L"] | None) -> Network:
+def observe(network: Network, seen: Shaped[Array, "..."], alive: Bool[Array, "*B L"] | None) -> Network:
     """The same network with what was seen taken into its running mean and deviation, where it has them."""
-    running = network.torso.running
-    if running is None:
-        return network
-    return eqx.tree_at(lambda n: n.torso.running, network, running.merge(seen, alive))
+    return eqx.tree_at(lambda n: n.torso, network, network.torso.observe(seen, alive))
 
 
 def parameter_count(networks: Any) -> int:

@@ -33,8 +33,8 @@ class Body:
     Attributes:
         hidden: Width of every hidden layer.
         memory: Width H of a gated recurrent unit after them; 0 for none.
-        normalise: Whether what is seen is standardised by its running mean and deviation before them. Images and
-            choices are not: the ones are between 0 and 1, the others are no numbers.
+        normalise: Whether what is seen is standardised by its running mean and deviation before them, an image pixel
+            by pixel. Choices are not: they are no numbers.
         squash: Whether an actor's numbers go through tanh to the bounds of its Box, rather than being clipped to them.
         plain: Whether layers are linear maps alone, without LayerNorm before them.
         filters: How many filters the layers have that images pass through first; () for those that suit their size.
@@ -148,8 +148,7 @@ class Torso(eqx.Module):
         """Fresh weights for what is seen."""
         *layer_keys, cell_key = jax.random.split(key, len(body.hidden) + 1)
         eye = Convolution.create(jax.random.fold_in(key, 0), seen, body.convolution) if is_image(seen) else None
-        numbers = isinstance(seen, Box) and not is_image(seen)
-        running = Running.create(seen.width) if body.normalise and numbers else None
+        running = Running.create(seen.width) if body.normalise and isinstance(seen, Box) else None
         widths = (width(seen, body), *body.hidden)
         layers = tuple(
             layer(k, i, o, body, gain=2**0.5) for k, i, o in zip(layer_keys, widths[:-1], widths[1:], strict=True)
@@ -188,12 +187,28 @@ class Torso(eqx.Module):
 
     def look(self, inputs: Shaped[Array, "B L *I"]) -> Float[Array, "B L F"]:
         """The features of every step alone, before any memory; the two leading axes may be any."""
-        h = inputs if self.running is None else self.running(inputs)
-        if self.convolution is not None:
-            h = self.convolution(inputs.reshape(-1, *inputs.shape[2:])).reshape(*inputs.shape[:2], -1)
+        if self.convolution is None:
+            h = inputs if self.running is None else self.running(inputs)
+        else:
+            images = inputs.reshape(-1, *inputs.shape[2:])
+            if self.running is None:
+                h = self.convolution(images)
+            else:
+                h = self.convolution.of_numbers(self.running(self.numbers(images)), images.shape[1:])
+            h = h.reshape(*inputs.shape[:2], -1)
         for one in self.layers:
             h = jax.nn.relu(one(h))
         return h
+
+    def numbers(self, inputs: Shaped[Array, "..."]) -> Float[Array, "..."]:
+        """What is seen as rows, which is what a running mean and deviation are of; of images the pixels, in [0, 1]."""
+        return inputs if self.convolution is None else self.convolution.numbers(inputs)
+
+    def observe(self, inputs: Shaped[Array, "..."], alive: Bool[Array, "*B L"] | None) -> "Torso":
+        """The same with what was seen taken into its running mean and deviation, if it has them."""
+        if self.running is None:
+            return self
+        return eqx.tree_at(lambda torso: torso.running, self, self.running.merge(self.numbers(inputs), alive))
 
     def remembered(self, features: Float[Array, "B L F"]) -> Float[Array, "B L F"]:
         """Features as the recurrent unit takes them: normalised, but among plain layers."""

@@ -18,6 +18,7 @@ PRESETS: Mapping[str, Mapping[str, "partial[Any]"]] = {
     "tuned/mpe": {**mpe.TUNED, **credit.TUNED_MPE, **off_policy.TUNED_MPE, **value.TUNED},
     **{f"paper/mamujoco/{task}": {**table, **off_policy.MUJOCO[task]} for task, table in mamujoco.PAPER.items()},
     **{f"paper/matrl/{task}": table for task, table in matrl.PAPER.items()},
+    "tuned/pong": matrl.TUNED_PONG,
     "paper/value": value.PAPER,
     "tuned/matrix": value.MATRIX,
 }
