@@ -2,7 +2,6 @@
 
 import inspect
 import re
-from functools import cached_property
 
 import jax
 import jax.numpy as jnp
@@ -39,15 +38,10 @@ class Made:
         own = SMALL | REPLAY | (EPISODES if "episode_length" in known else {})
         settings = {key: value for key, value in own.items() if key in known} | extra
         self.algorithm = factory(**settings, steps_per_rollout=10)
+        # Traced once, for what a state is like and for making one.
+        begun = jax.jit(lambda seed: begin_training(self.algorithm, self.env, seed)).trace(jnp.uint32(0))
+        self.outline, self._begin = begun.out_info, begun.lower().compile()
         self.program = compile_program(self.algorithm, self.env, self.outline, jax.devices()[:1])
-
-    @cached_property
-    def outline(self):
-        return jax.eval_shape(lambda: begin_training(self.algorithm, self.env, 0))
-
-    @cached_property
-    def _begin(self):
-        return jax.jit(lambda seed: begin_training(self.algorithm, self.env, seed))
 
     def begin(self, seed=0):
         return self._begin(jnp.uint32(seed))

@@ -86,7 +86,7 @@ def _away(way: Way, forces: Forces) -> np.ndarray:
     return way[:, :, None] + reach(forces.shape[2]) @ forces
 
 
-def relaxed(kind: str, way: Way, *, steps: int, blind: int = 0, tries: int = 3000) -> tuple[Forces, np.ndarray]:
+def relaxed(kind: str, way: Way, *, steps: int, blind: int = 0, tries: int) -> tuple[Forces, np.ndarray]:
     """The best forces, and by how much at most the sum of an episode's costs over its goals exceeds the least.
 
     Args:
@@ -149,16 +149,16 @@ def _descend(way: np.ndarray, made: np.ndarray, moved: np.ndarray, curve: np.nda
         made[first], made[second] = one, other
 
 
-def measure(*, episodes: int = 200) -> dict[str, Any]:
+def measure(*, episodes: int = 200, tries: int = 3000) -> dict[str, Any]:
     """Optima of the episodes on which trained policies are judged, and what discrete moves earn, played in ``mpe2``."""
     start, goals, true = _beginnings(episodes)
     way, steps = start[:, None] - goals, SimpleSpeakerListener().max_steps
     known = np.take_along_axis(way, true[:, None, None], 1)
     told: dict[str, Any] = {"episodes": episodes}
     for kind in KINDS:
-        forces, gap = relaxed(kind, known, steps=steps)
+        forces, gap = relaxed(kind, known, steps=steps, tries=tries)
         any_goal = {
-            name: -AGENTS * float(costs(way, relaxed(kind, way, steps=steps, blind=blind)[0]).mean())
+            name: -AGENTS * float(costs(way, relaxed(kind, way, steps=steps, blind=blind, tries=tries)[0]).mean())
             for name, blind in (("told_at_once", 0), ("told_after_a_move", 1))
         }
         told[kind] = {

@@ -1,5 +1,6 @@
 """Pure learners, and which of them an algorithm's sampling asks for."""
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import equinox as eqx
@@ -41,10 +42,13 @@ def begun_from(learner: Any, actors: tuple[Any, ...], critics: Any) -> Any:
     return learner
 
 
-def empty(algorithm: Algorithm, trajectory: Trajectory) -> Ring | None:
-    """What it remembers of play before there was any, for rollouts of these shapes; None where it forgets at once."""
+def empty(algorithm: Algorithm, trajectory: Callable[[], Trajectory]) -> Ring | None:
+    """What it remembers of play before there was any; None where it forgets at once.
+
+    ``trajectory`` gives the shapes of a rollout, which are known by tracing one: only who remembers asks for them.
+    """
     sampling = algorithm.sampling
-    return None if isinstance(sampling, OnPolicy) else ring.init(trajectory, sampling.rows)
+    return None if isinstance(sampling, OnPolicy) else ring.init(trajectory(), sampling.rows)
 
 
 def step(

@@ -33,8 +33,8 @@ CAPACITY = 64
 def begin_training(algorithm: Algorithm, env: Environment, seed: int | UInt[Array, ""]) -> Training:
     """The state before the first iteration."""
     training = _begin(algorithm, env, seed)
-    trajectory = jax.eval_shape(partial(_played, algorithm, env), training, training.key)[1]
-    return with_replay(training, learners.empty(algorithm, trajectory))
+    played = lambda: jax.eval_shape(partial(_played, algorithm, env), training, training.key)[1]  # noqa: E731
+    return with_replay(training, learners.empty(algorithm, played))
 
 
 def _begin(algorithm: Algorithm, env: Environment, seed: int | UInt[Array, ""]) -> Training:

@@ -152,7 +152,7 @@ def compile_program(
         length = sampling.length(memory=algorithm.body.memory)
         outline = Hosted(env).outline(algorithm)
         storage = Storage(roster, whole_view(games.halves), outline.play, steps=sampling.steps, length=length)
-        ring = jax.eval_shape(lambda: learners.empty(algorithm, storage.trajectory()))
+        ring = jax.eval_shape(lambda: learners.empty(algorithm, storage.trajectory))
         heed(ring)
         began = time.perf_counter()
         acting = Acting(
