@@ -23,13 +23,14 @@ help:
 
 install: $(INSTALLED)
 
-# The build backend comes from the same list: nothing that is installed is left to the day of the installation.
+# The build backend comes from the same list: nothing that is installed is left to the day of the installation. Bytecode
+# is made of what is imported, when it is: of everything, it would take as long as the rest of the installation.
 $(INSTALLED): pyproject.toml requirements/pinned.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Hamlet needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
 	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet -c requirements/pinned.txt hatchling editables
-	$(BIN)/pip install --quiet --no-build-isolation -c requirements/pinned.txt -e '.[$(EXTRAS)]'
+	$(BIN)/pip install --quiet --no-compile -c requirements/pinned.txt hatchling editables
+	$(BIN)/pip install --quiet --no-compile --no-build-isolation -c requirements/pinned.txt -e '.[$(EXTRAS)]'
 	@touch $@
 
 demo: $(INSTALLED)

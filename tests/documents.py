@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import hamlet
+import reuse
 from hamlet import cli
 
 ROOT = Path(__file__).parents[1]
@@ -76,12 +77,13 @@ def main(names):
     gc.set_threshold(100_000, 20, 50)  # as in conftest
     make_short()
     sys.path.insert(0, str(Path.cwd()))
-    for name in names:
-        try:
-            run_document(name)
-        except BaseException as error:
-            error.add_note(f"in {name}")
-            raise
+    with reuse.programs():
+        for name in names:
+            try:
+                run_document(name)
+            except BaseException as error:
+                error.add_note(f"in {name}")
+                raise
 
 
 if __name__ == "__main__":

@@ -236,6 +236,9 @@ RECORDS: dict[str, Record] = {
     "learning-spread-discrete": _learning("happo", "spread", "discrete", 10_000_000),
     "learning-spread-discrete-seeds": _learning("happo", "spread", "discrete", 10_000_000, seeds=(1, 2, 3, 4, 5)),
     "learning-spread-discrete-tuned": _learning("happo", "spread", "discrete", 10_000_000, preset="tuned/mpe"),
+    "learning-spread-discrete-discount-0.8": _learning(
+        "happo", "spread", "discrete", 10_000_000, seeds=(0, 1, 2), preset="tuned/mpe", discount=0.8
+    ),
     "learning-spread-continuous-tuned": _learning("happo", "spread", "continuous", 10_000_000, preset="tuned/mpe"),
     "learning-speaker-listener-continuous": _learning("happo", "speaker_listener", "continuous", 10_000_000),
     "learning-speaker-listener-discrete": _learning("happo", "speaker_listener", "discrete", 10_000_000),
