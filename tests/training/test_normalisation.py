@@ -104,12 +104,14 @@ def test_whatever_junk_a_dead_agent_sees_or_does_no_bit_of_the_learner_changes(n
         assert same(after.rewards.spread, second.rewards.spread)
 
 
-def test_statistics_are_no_parameters_and_images_have_none():
+def test_statistics_are_no_parameters_and_images_have_one_a_pixel():
     def outline(env, **settings):
         return jax.eval_shape(lambda: begin_training(happo(hidden=(16,), copies=4, **settings), env, 0)).learner.team
 
-    assert parameter_count(outline(Pot(), **NORMALISED).actors) == parameter_count(outline(Pot()).actors)
-    assert outline(Lamps(), **NORMALISED).actors[0].torso.running is None
+    for env in (Pot(), Lamps()):
+        assert parameter_count(outline(env, **NORMALISED).actors) == parameter_count(outline(env).actors)
+    assert outline(Lamps()).actors[0].torso.running is None
+    assert outline(Lamps(), **NORMALISED).actors[0].torso.running.mean.shape == (2, 8 * 8 * 3)
 
 
 def test_the_scale_of_rewards_is_the_deviation_of_discounted_returns_stream_by_stream():
