@@ -163,11 +163,6 @@ def records(name):
     return ["\n## What was measured\n", *table, "", why]
 
 
-def _ends(result):
-    """What was judged first, last, and of random play."""
-    return result["stages"][0]["policy"], result["stages"][-1]["policy"], result["random"]
-
-
 def _plain(says):
     return says.replace("|", chr(92) + "|")
 
@@ -184,10 +179,10 @@ def _measured(result):
         low, high = result["interval"]
         said = f"mean return {result['mean']:.1f}, 95 % interval over seeds [{low:.1f}, {high:.1f}]"
         return f"{said}, {len(result['runs'])} seeds".replace("-", "−")
-    if isinstance(result, dict) and "random" in result:
-        won = [{seat: told["wins"] for seat, told in part.items()} for part in _ends(result)]
-        first, last, random = (" and ".join(f"{wins:.0%}" for wins in part.values()) for part in won)
-        return f"games won by {' and '.join(won[0])}: {first} at first, {last} at last; {random} at random"
+    if isinstance(result, dict) and {"stages", "random"} <= result.keys():
+        ends = result["stages"][0]["policy"], result["stages"][-1]["policy"], result["random"]
+        first, last, random = (" and ".join(f"{told['wins']:.0%}" for told in end.values()) for end in ends)
+        return f"games won by {' and '.join(result['random'])}: {first} at first, {last} at last; {random} at random"
     if isinstance(result, dict) and "env_steps_per_second" in result:
         return f"{result['env_steps_per_second']:,.0f} env steps/s"
     return "see the record"
