@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from games import MaskedRecurrent
 from hamlet.algorithms import happo
@@ -25,6 +26,12 @@ from hamlet.training.rollout import rollout
 SPACES = {"discrete": Discrete(3), "multi": MultiDiscrete((2, 3)), "continuous": Box(-1.0, 1.0, (2,))}
 KINDS = ("discrete", "multi", "continuous", "masked", "recurrent")
 OBSERVATION = Box(-float("inf"), float("inf"), (4,))
+
+
+def always(*chosen, of):
+    """What a test is run with: always the chosen, and everything with the full matrices."""
+    assert set(chosen) <= set(of)
+    return [value if value in chosen else pytest.param(value, marks=pytest.mark.slow) for value in of]
 
 
 @partial(jax.jit, static_argnames=("kind", "hidden", "spread"))

@@ -10,6 +10,7 @@ from hamlet.errors import RequestError
 from hamlet.haml.drift import ClipDrift, ZeroDrift
 from hamlet.haml.neighbourhood import KlBall, Whole
 from hamlet.testing import check_algorithm, check_neighbourhood
+from pieces import always
 
 
 @pytest.mark.parametrize("neighbourhood", [Whole(), KlBall(radius=1e-3)])
@@ -51,7 +52,7 @@ def test_what_is_no_neighbourhood_is_refused_with_the_property_that_fails(neighb
         check_neighbourhood(neighbourhood)
 
 
-@pytest.mark.parametrize("name", ["happo", "hatrpo", "haa2c"])
+@pytest.mark.parametrize("name", always("hatrpo", of=("happo", "hatrpo", "haa2c")))
 def test_sequential_algorithms_of_the_registry_pass(name):
     check_algorithm(hamlet.algorithms.make(name), games=8, sweeps=8)
 

@@ -20,7 +20,7 @@ from hamlet.haml.scheme import Step
 from hamlet.haml.template import Team, create, experience, prepare, update
 from hamlet.roster import Roster
 from hamlet.spaces import Box, Discrete
-from pieces import OBSERVATION, moved, same, trajectory
+from pieces import OBSERVATION, always, moved, same, trajectory
 
 GROUPS = (Group(("first", "second"), OBSERVATION, Discrete(3)), Group(("third",), OBSERVATION, Box(-1.0, 1.0, (2,))))
 ROSTER = Roster(GROUPS)
@@ -70,7 +70,7 @@ def test_the_ablations_are_declarations_that_differ_in_one_part():
     assert il(clip=0.3, kl=0.7).drift == SumDrift((ClipDrift(0.3), KlDrift(0.7)))
 
 
-@pytest.mark.parametrize("keep", [0.0, 0.25])
+@pytest.mark.parametrize("keep", always(0.25, of=(0.0, 0.25)))
 def test_the_response_is_the_step_on_advantages_weighed_by_what_the_others_will_play(keep):
     """Written out: independent learners' steps, ratios by hand, mixtures as densities, and one step each on w Â."""
     algorithm, clip = answered(Forced(keep)), 0.1

@@ -13,10 +13,10 @@ from jax.flatten_util import ravel_pytree
 from hamlet.errors import RequestError
 from hamlet.haml.drift import ClipDrift
 from hamlet.haml.neighbourhood import KlBall, Whole, fisher_product
-from pieces import KINDS, objective, same
+from pieces import KINDS, always, objective, same
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", always("multi", "recurrent", of=KINDS))
 def test_the_fisher_product_is_that_of_the_hessian_of_the_mean_divergence_and_the_damping(kind):
     actor, aim = objective(0, kind, sequences=8)
     flat, unravel = ravel_pytree(actor)
@@ -31,7 +31,7 @@ def test_the_fisher_product_is_that_of_the_hessian_of_the_mean_divergence_and_th
         np.testing.assert_allclose(product, exact, rtol=2e-3, atol=2e-4)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", always("continuous", "masked", of=KINDS))
 def test_the_ball_is_never_left_and_the_gain_never_falls(kind):
     # Large and hardly damped, so that the step foretold from the curvature would often leave it.
     ball = KlBall(radius=0.2, damping=1e-3, accept=0.1)
@@ -55,7 +55,7 @@ def test_the_ball_is_never_left_and_the_gain_never_falls(kind):
     assert accepted >= 24 and max(tries) > 1
 
 
-@pytest.mark.parametrize("kind", ["discrete", "continuous"])
+@pytest.mark.parametrize("kind", always("discrete", of=("discrete", "continuous")))
 def test_a_rejected_step_returns_the_old_actor_bit_for_bit(kind):
     actor, aim = objective(1, kind)
     still = dataclasses.replace(aim, corrected=jnp.zeros_like(aim.corrected))
@@ -82,7 +82,7 @@ def test_the_fisher_information_of_a_sample_serves_as_well():
     assert same(steps[0][0], steps[2][0]) and not same(steps[0][0], steps[1][0])
 
 
-@pytest.mark.parametrize("minibatches", [1, 3])
+@pytest.mark.parametrize("minibatches", always(3, of=(1, 3)))
 def test_first_order_ascent_is_that_of_an_explicit_loop(minibatches):
     actor, aim = objective(4, "recurrent", drift=ClipDrift(0.2))
     whole = Whole(learning_rate=0.01, epochs=2, minibatches=minibatches, entropy=0.1, max_gradient_norm=0.5)

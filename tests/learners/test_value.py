@@ -241,9 +241,9 @@ def by_hand(learner, roster, sample, rest, regress):
 @pytest.mark.parametrize(
     ("rest", "regress", "sharing", "masked"),
     [
-        ("replay", "taken", "none", False),
+        pytest.param("replay", "taken", "none", False, marks=pytest.mark.slow),
         ("replay", "all", "none", True),
-        ("greedy", "taken", "none", True),
+        pytest.param("greedy", "taken", "none", True, marks=pytest.mark.slow),
         ("greedy", "all", "group", True),
     ],
 )

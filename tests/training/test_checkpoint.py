@@ -21,6 +21,7 @@ import pytest
 
 from hamlet.errors import RequestError, RunError
 from hamlet.training import checkpoint
+from pieces import always
 
 
 class Pair(eqx.Module):
@@ -353,7 +354,7 @@ except RunError as error:
 """
 
 
-@pytest.mark.parametrize("limit", [100, 50_000])
+@pytest.mark.parametrize("limit", always(50_000, of=(100, 50_000)))
 def test_a_write_that_fails_leaves_the_earlier_checkpoint_and_nothing_else(tmp_path, limit):
     command = [sys.executable, "-c", RUNS_OUT_OF_ROOM, str(tmp_path), str(limit)]
     process = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -1,6 +1,6 @@
 """What is learnt where every agent has a reward of its own: MATRL, its ablations and independent learners."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,8 @@ def measure(
     steps: int,
     seeds: tuple[int, ...],
     directory: Path,
-    options: dict[str, Any],
+    options: Mapping[str, Any],
+    changes: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Train (or go on with) a run for each seed under ``directory``, by one compiled program, and judge each.
 
@@ -40,9 +41,10 @@ def measure(
         seeds: Of the runs.
         directory: Where the runs are kept.
         options: Of the environment.
+        changes: Of the preset's values.
     """
     env = envs.make(environment, **options)
-    declared = presets.find(preset, algorithm, env)()
+    declared = presets.find(preset, algorithm, env)(**changes)
     labels = {"algorithm_name": algorithm, "environment_name": environment, "preset": preset}
     places = {seed: directory / f"seed-{seed}" for seed in seeds}
     runs = complete(declared, env, seeds=places, steps=steps, labels=labels)

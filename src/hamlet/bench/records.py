@@ -6,7 +6,7 @@ rounded or left out because it does not flatter.
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,22 +127,29 @@ def _locomotion(algorithm: str, task: str, steps: int, seeds: tuple[int, ...] = 
 
 
 def _general_sum(
-    algorithm: str, environment: str, preset: str, steps: int, seeds: tuple[int, ...], minutes: float, **options: Any
+    algorithm: str,
+    environment: str,
+    preset: str,
+    steps: int,
+    seeds: tuple[int, ...],
+    minutes: float,
+    options: Mapping[str, Any],
+    **changes: Any,
 ) -> Record:
     def make(work: Path) -> Any:
         return general_sum.measure(
-            algorithm, environment, preset, steps=steps, seeds=seeds, directory=work, options=options
+            algorithm, environment, preset, steps=steps, seeds=seeds, directory=work, options=options, changes=changes
         )
 
-    told = f" {options}" if options else ""
-    says = f"{algorithm} on {environment}{told}, {steps / 1e6:g} M steps, {preset}, seeds {seeds}"
+    told, changed = (f" {dict(values)}" if values else "" for values in (options, changes))
+    says = f"{algorithm}{changed} on {environment}{told}, {steps / 1e6:g} M steps, {preset}, seeds {seeds}"
     return Record(says, minutes, make)
 
 
 # Figure 5 of the MATRL paper: environments, presets, steps, and minutes a seed.
 _MATRL = {
     f"learning-{task}-{algorithm}": _general_sum(
-        algorithm, environment, f"paper/matrl/{preset}", steps, (0, 1, 2), 3 * minutes, **options
+        algorithm, environment, f"paper/matrl/{preset}", steps, (0, 1, 2), 3 * minutes, options
     )
     for task, environment, preset, steps, minutes, options in (
         ("checkers", "grid/checkers", "grid", 3_000_000, 6.0, {"coded": True}),
@@ -150,6 +157,10 @@ _MATRL = {
         ("hopper-3x1", "mamujoco/Hopper-3x1", "hopper", 1_000_000, 4.0, {}),
     )
     for algorithm in general_sum.ALGORITHMS
+} | {
+    "learning-switch-4-matrl-entropy-0.01": _general_sum(
+        "matrl", "grid/switch", "paper/matrl/grid", 3_000_000, (0, 1, 2), 36.0, {"agents": 4}, entropy=0.01
+    )
 }
 
 # The figure of the paper that shows on-policy methods in multi-agent MuJoCo.
