@@ -20,7 +20,7 @@ _POINTS = 60
 def measure(
     algorithm: str,
     environment: str,
-    preset: str,
+    preset: str | None,
     *,
     steps: int,
     seeds: tuple[int, ...],
@@ -36,7 +36,7 @@ def measure(
     Args:
         algorithm: Its name.
         environment: Likewise.
-        preset: Whose values are taken.
+        preset: Whose values are taken; None for the algorithm's own defaults.
         steps: Environment steps of each run.
         seeds: Of the runs.
         directory: Where the runs are kept.
@@ -83,6 +83,8 @@ def _judged(run: Run, seed: int, steps: int) -> dict[str, Any]:
         "steps": sampled.step,
         "mean": float(returns.mean()),
         "standard_error": float(returns.std(ddof=1) / np.sqrt(len(returns))),
+        "agent_means": dict(zip(sampled.agents, sampled.evaluation.agent_returns.mean(0).tolist(), strict=True)),
+        "lengths": sampled.evaluation.lengths.tolist(),
         "returns": returns.tolist(),
         "deterministic_mean": float(np.mean(best.evaluation.returns)),
         "random_mean": float(np.mean(sampled.random.returns)),

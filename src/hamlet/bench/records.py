@@ -129,7 +129,7 @@ def _locomotion(algorithm: str, task: str, steps: int, seeds: tuple[int, ...] = 
 def _general_sum(
     algorithm: str,
     environment: str,
-    preset: str,
+    preset: str | None,
     steps: int,
     seeds: tuple[int, ...],
     minutes: float,
@@ -142,10 +142,20 @@ def _general_sum(
         )
 
     told, changed = (f" {dict(values)}" if values else "" for values in (options, changes))
-    says = f"{algorithm}{changed} on {environment}{told}, {steps / 1e6:g} M steps, {preset}, seeds {seeds}"
+    whose = preset or "its own defaults"
+    says = f"{algorithm}{changed} on {environment}{told}, {steps / 1e6:g} M steps, {whose}, seeds {seeds}"
     return Record(says, minutes, make)
 
 
+_GRID = "paper/matrl/grid"
+_SLOWER = {
+    "normalise_observations": True,
+    "learning_rate": 5e-4,
+    "response_learning_rate": 5e-4,
+    "minibatches": 4,
+    "critic_minibatches": 4,
+    "entropy": 0.01,
+}
 # Figure 5 of the MATRL paper: environments, presets, steps, and minutes a seed.
 _MATRL = {
     f"learning-{task}-{algorithm}": _general_sum(
@@ -157,9 +167,18 @@ _MATRL = {
         ("hopper-3x1", "mamujoco/Hopper-3x1", "hopper", 1_000_000, 4.0, {}),
     )
     for algorithm in general_sum.ALGORITHMS
-} | {
-    "learning-switch-4-matrl-entropy-0.01": _general_sum(
-        "matrl", "grid/switch", "paper/matrl/grid", 3_000_000, (0, 1, 2), 36.0, {"agents": 4}, entropy=0.01
+}
+# What was tried against the distance to the optima of two of them.
+_TRIED = {
+    f"learning-{name}": _general_sum(algorithm, environment, preset, 3_000_000, seeds, minutes, options, **changes)
+    for name, algorithm, environment, preset, seeds, minutes, options, changes in (
+        ("checkers-matrl-entropy", "matrl", "grid/checkers", _GRID, (0,), 6.0, {"coded": True}, {"entropy": 0.01}),
+        ("checkers-matrl-flags", "matrl", "grid/checkers", _GRID, (0,), 6.0, {}, {}),
+        ("checkers-matrl-slower", "matrl", "grid/checkers", _GRID, (0,), 8.0, {"coded": True}, _SLOWER),
+        ("checkers-happo", "happo", "grid/checkers", None, (0,), 6.0, {"coded": True}, {}),
+        ("switch-4-matrl-entropy", "matrl", "grid/switch", _GRID, (0, 1, 2), 36.0, {"agents": 4}, {"entropy": 0.01}),
+        ("switch-4-matrl-memory", "matrl", "grid/switch", _GRID, (0,), 40.0, {"agents": 4}, {"memory": 64}),
+        ("switch-4-happo", "happo", "grid/switch", None, (0,), 12.0, {"agents": 4}, {}),
     )
 }
 
@@ -250,6 +269,9 @@ RECORDS: dict[str, Record] = {
     "learning-spread-discrete-discount-0.8": _learning(
         "happo", "spread", "discrete", 10_000_000, seeds=(0, 1, 2), preset="tuned/mpe", discount=0.8
     ),
+    "learning-spread-discrete-shared": _learning(
+        "happo", "spread", "discrete", 10_000_000, seeds=(0, 1, 2), preset="tuned/mpe/shared"
+    ),
     "learning-spread-continuous-tuned": _learning("happo", "spread", "continuous", 10_000_000, preset="tuned/mpe"),
     "learning-speaker-listener-continuous": _learning("happo", "speaker_listener", "continuous", 10_000_000),
     "learning-speaker-listener-discrete": _learning("happo", "speaker_listener", "discrete", 10_000_000),
@@ -293,6 +315,7 @@ RECORDS: dict[str, Record] = {
     "learning-mamujoco-Humanoid-17x1-happo": _locomotion("happo", "Humanoid-17x1", 1_000_000),
     "learning-mamujoco-Humanoid-17x1-mappo": _locomotion("mappo", "Humanoid-17x1", 1_000_000),
     **_MATRL,
+    **_TRIED,
     "learning-pong-matrl": Record(
         "matrl on atari/pong, paper/matrl/pong, 0.6 M steps, sampled actions against a random player",
         60.0,

@@ -16,6 +16,7 @@ __all__ = ["PRESETS", "default", "find", "fitted"]
 PRESETS: Mapping[str, Mapping[str, "partial[Any]"]] = {
     "paper/mpe": {**mpe.PAPER, **credit.PAPER_MPE, **off_policy.PAPER_MPE},
     "tuned/mpe": {**mpe.TUNED, **credit.TUNED_MPE, **off_policy.TUNED_MPE, **value.TUNED},
+    "tuned/mpe/shared": mpe.SHARED,
     **{f"paper/mamujoco/{task}": {**table, **off_policy.MUJOCO[task]} for task, table in mamujoco.PAPER.items()},
     **{f"paper/matrl/{task}": table for task, table in matrl.PAPER.items()},
     "tuned/pong": matrl.TUNED_PONG,
@@ -26,6 +27,7 @@ PRESETS: Mapping[str, Mapping[str, "partial[Any]"]] = {
 _CONTINUOUS: Mapping[str, Mapping[str, "partial[Any]"]] = {
     "paper/mpe": {**mpe.PAPER_CONTINUOUS, **credit.PAPER_MPE, **off_policy.PAPER_MPE},
     "tuned/mpe": {**mpe.TUNED_CONTINUOUS, **credit.TUNED_MPE, **off_policy.TUNED_MPE},
+    "tuned/mpe/shared": mpe.SHARED_CONTINUOUS,
 }
 # Which presets an environment, or a family of them, is trained with where none is named: the first that speaks of the
 # algorithm.

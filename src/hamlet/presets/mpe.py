@@ -130,3 +130,10 @@ PAPER_CONTINUOUS = PAPER | {name: partial(PAPER[name], entropy=0.01 * 4000) for 
 # the paper's own choice for HAD3QN here (table 8).
 TUNED = {name: partial(factory, discount=0.95) for name, factory in PAPER.items()}
 TUNED_CONTINUOUS = {name: partial(factory, discount=0.95) for name, factory in PAPER_CONTINUOUS.items()}
+
+# Agents that are alike, as spread's are, with one policy for all: HAPPO then has a single unit to move and is MAPPO. On
+# discrete spread, policies of their own come to divide the landmarks for good; one for all divides them anew every time
+# (`docs/results.md`). The discount goes with discrete actions.
+_SHARED = ("happo", "mappo")
+SHARED = {name: partial(TUNED[name], discount=0.8, sharing="group") for name in _SHARED}
+SHARED_CONTINUOUS = {name: partial(TUNED_CONTINUOUS[name], sharing="group") for name in _SHARED}

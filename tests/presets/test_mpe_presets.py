@@ -1,0 +1,28 @@
+"""The presets of MPE."""
+
+import jax
+import numpy as np
+
+import hamlet
+from hamlet import presets
+from hamlet.training.compiled import begin_training, iterate
+
+SMALL = {"hidden": (16,), "copies": 4, "steps_per_rollout": 10}
+
+
+def test_with_one_policy_for_all_happo_takes_the_steps_of_mappo():
+    env = hamlet.envs.make("mpe/simple_spread", continuous=False)
+    ends = []
+    for name in ("happo", "mappo"):
+        algorithm = presets.find("tuned/mpe/shared", name, env)(**SMALL)
+        assert algorithm.advantage.discount == 0.8 and algorithm.sharing == "group"
+        training = jax.jit(lambda algorithm=algorithm: iterate(algorithm, env, begin_training(algorithm, env, 0))[0])()
+        ends.append(training.learner.team.actors)
+    for ours, theirs in zip(*map(jax.tree.leaves, ends), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_policies_of_continuous_actions_are_shared_with_the_discount_and_the_entropy_that_they_have_alone():
+    env = hamlet.envs.make("mpe/simple_spread", continuous=True)
+    alone, shared = (presets.find(preset, "happo", env)() for preset in ("tuned/mpe", "tuned/mpe/shared"))
+    assert shared == hamlet.replace(alone, sharing="group")
