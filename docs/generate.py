@@ -175,6 +175,8 @@ def _measured(result):
     if isinstance(result, dict) and "difference" in result:
         low, high = result["interval"]
         return f"difference {result['difference']:.1f}, 95 % interval [{low:.1f}, {high:.1f}]".replace("-", "−")
+    if isinstance(result, dict) and "interval" in result and result["interval"] is None:
+        return _measured(result["runs"])
     if isinstance(result, dict) and "interval" in result:
         low, high = result["interval"]
         said = f"mean return {result['mean']:.1f}, 95 % interval over seeds [{low:.1f}, {high:.1f}]"

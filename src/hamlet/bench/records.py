@@ -156,13 +156,8 @@ _SLOWER = {
     "critic_minibatches": 4,
     "entropy": 0.01,
 }
-_REMEMBERING = {
-    "memory": 64,
-    "entropy": 0.01,
-    "learning_rate": 5e-4,
-    "response_learning_rate": 5e-4,
-    "critic_learning_rate": 5e-4,
-}
+_REMEMBERING_ALONE = {"memory": 64, "entropy": 0.01, "learning_rate": 5e-4, "critic_learning_rate": 5e-4}
+_REMEMBERING = {**_REMEMBERING_ALONE, "response_learning_rate": 5e-4}
 # Figure 5 of the MATRL paper: environments, presets, steps, and minutes a seed.
 _MATRL = {
     f"learning-{task}-{algorithm}": _general_sum(
@@ -188,6 +183,7 @@ _TRIED = {
         ("switch-4-matrl-entropy", "matrl", "grid/switch", _GRID, 3_000_000, 12.0, {"agents": 4}, {"entropy": 0.01}),
         ("switch-4-matrl-memory", "matrl", "grid/switch", _GRID, 3_000_000, 40.0, {"agents": 4}, {"memory": 64}),
         ("switch-4-matrl-memory-slower", "matrl", "grid/switch", _GRID, 1_000_000, 13.0, {"agents": 4}, _REMEMBERING),
+        ("switch-4-il-memory-slower", "il", "grid/switch", _GRID, 1_000_000, 10.0, {"agents": 4}, _REMEMBERING_ALONE),
         ("switch-4-happo", "happo", "grid/switch", None, 3_000_000, 4.0, {"agents": 4}, {}),
     )
 }
