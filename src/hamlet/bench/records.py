@@ -278,6 +278,9 @@ RECORDS: dict[str, Record] = {
     "learning-spread-discrete-shared": _learning(
         "happo", "spread", "discrete", 10_000_000, seeds=(0, 1, 2), preset="tuned/mpe/shared"
     ),
+    "learning-spread-continuous-shared": _learning(
+        "happo", "spread", "continuous", 10_000_000, preset="tuned/mpe/shared"
+    ),
     "learning-spread-continuous-tuned": _learning("happo", "spread", "continuous", 10_000_000, preset="tuned/mpe"),
     "learning-speaker-listener-continuous": _learning("happo", "speaker_listener", "continuous", 10_000_000),
     "learning-speaker-listener-discrete": _learning("happo", "speaker_listener", "discrete", 10_000_000),

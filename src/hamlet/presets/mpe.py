@@ -133,7 +133,7 @@ TUNED_CONTINUOUS = {name: partial(factory, discount=0.95) for name, factory in P
 
 # Agents that are alike, as spread's are, with one policy for all: HAPPO then has a single unit to move and is MAPPO. On
 # discrete spread, policies of their own come to divide the landmarks for good; one for all divides them anew every time
-# (`docs/results.md`). The discount goes with discrete actions.
-_SHARED = ("happo", "mappo")
-SHARED = {name: partial(TUNED[name], discount=0.8, sharing="group") for name in _SHARED}
-SHARED_CONTINUOUS = {name: partial(TUNED_CONTINUOUS[name], sharing="group") for name in _SHARED}
+# (`docs/results.md`).
+_SHARED = {"discount": 0.8, "sharing": "group"}
+SHARED = {name: partial(PAPER[name], **_SHARED) for name in ("happo", "mappo")}
+SHARED_CONTINUOUS = {name: partial(PAPER_CONTINUOUS[name], **_SHARED) for name in ("happo", "mappo")}
