@@ -89,6 +89,9 @@ def _judged(run: Run, seed: int, steps: int) -> dict[str, Any]:
         "deterministic_mean": float(np.mean(best.evaluation.returns)),
         "random_mean": float(np.mean(sampled.random.returns)),
         "curve": curve,
-        "evaluations": {"steps": points.steps.tolist(), "mean": points.returns.sum(-1).mean(-1).tolist()},
+        "evaluations": {
+            "steps": points.steps.tolist(),
+            "mean": [float(returns.sum(-1).mean()) for returns in points.returns],
+        },
         "share_of_updates_to_all_predictions": float((np.asarray(keeps) == 0).all(0).mean()) if keeps else None,
     }
