@@ -6,18 +6,20 @@ import numpy as np
 import hamlet
 from hamlet import presets
 from hamlet.training.compiled import begin_training, iterate
+from pieces import same
 
 SMALL = {"hidden": (16,), "copies": 4, "steps_per_rollout": 10}
 
 
 def test_with_one_policy_for_all_happo_takes_the_steps_of_mappo():
-    env = hamlet.envs.make("mpe/simple_spread", continuous=False)
-    ends = []
+    env, ends = hamlet.envs.make("mpe/simple_spread", continuous=False), []
     for name in ("happo", "mappo"):
         algorithm = presets.find("tuned/mpe/shared", name, env)(**SMALL)
         assert algorithm.advantage.discount == 0.8 and algorithm.sharing == "group"
-        training = jax.jit(lambda algorithm=algorithm: iterate(algorithm, env, begin_training(algorithm, env, 0))[0])()
-        ends.append(training.learner.team.actors)
+        start = jax.jit(lambda algorithm=algorithm: begin_training(algorithm, env, 0))()
+        end = jax.jit(lambda start, algorithm=algorithm: iterate(algorithm, env, start)[0])(start)
+        assert not same(start.learner.team.actors, end.learner.team.actors)
+        ends.append(end.learner.team.actors)
     for ours, theirs in zip(*map(jax.tree.leaves, ends), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
 

@@ -244,7 +244,7 @@ RUNS = {
 }
 
 
-@pytest.mark.parametrize("run", always("own drift", of=RUNS))
+@pytest.mark.parametrize("run", always("sequential", "algorithm 1", of=RUNS))
 def test_a_game_in_a_box_of_unlike_games_has_the_history_that_it_has_alone(run):
     single, several, what = RUNS[run]
     # Fewer states, agents and actions than others have.

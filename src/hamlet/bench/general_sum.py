@@ -1,4 +1,4 @@
-"""What is learnt where every agent has a reward of its own: MATRL, its ablations and independent learners."""
+"""What is learnt where every agent has a reward of its own: MATRL, its ablations, and others beside them."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -91,7 +91,7 @@ def _judged(run: Run, seed: int, steps: int) -> dict[str, Any]:
         "curve": curve,
         "evaluations": {
             "steps": points.steps.tolist(),
-            "mean": [float(returns.sum(-1).mean()) for returns in points.returns],
+            "mean": [float(point.sum(-1).mean()) for point in points.returns],
         },
         "share_of_updates_to_all_predictions": float((np.asarray(keeps) == 0).all(0).mean()) if keeps else None,
     }
