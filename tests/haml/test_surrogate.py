@@ -95,3 +95,13 @@ def test_a_surrogate_of_ones_own_is_asked_how_it_begins():
         before = begin_training(algorithm, env, 0)
         after = jax.jit(partial(iterate, algorithm, env))(before)[0]
         assert same(before.learner.team.actors, after.learner.team.actors) == (not moves)
+
+
+def test_the_measures_of_an_update_are_the_estimated_divergence_and_the_share_of_ratios_beyond_a_fifth():
+    before = actor(0, "masked")
+    data, after = experience(1, "masked", before), moved(before, 2, 0.1)
+    measures = Importance().objective(jnp.ones((24, 1)), before, data, ZeroDrift())(after).measures
+    ratios = ratio(data, before, after)[np.asarray(data.alive)]
+    assert 0 < (np.abs(ratios - 1) > 0.2).mean() < 1 and (np.abs(np.abs(ratios - 1) - 0.11) < 0.09).mean() > 0
+    np.testing.assert_allclose(measures["outside"], (np.abs(ratios - 1) > 0.2).mean(), rtol=1e-6)
+    np.testing.assert_allclose(measures["divergence"], (ratios - 1 - np.log(ratios)).mean(), rtol=1e-4)
