@@ -126,6 +126,82 @@ def test_no_play_of_switch_earns_more_than_the_plan(agents):
     assert places[first].tolist() == [list(place) for place in STARTS[:agents]]
     assert float(value[first]) == pytest.approx(BEST[f"switch-{agents}"], abs=1e-4)
     assert jnp.array_equal(better(value), value)
+    # From no place is it better to be cut short, so that a limit of time raises nothing.
+    apart = [len(set(map(tuple, place))) == agents for place in places]
+    assert float(value[np.array(apart)].min()) >= 0
+
+
+# What bars the way: with fewer lemons, or other three, an apple cannot be reached.
+BARRING = frozenset({(1, 0), (1, 2), (1, 4)})
+FRUITS = {(row, column): (row + column) % 2 == 0 for row, column in np.ndindex(3, 6)}
+
+
+def around(place):
+    row, column = place
+    near = ((row + 1, column), (row - 1, column), (row, column + 1), (row, column - 1))
+    return [(r, c) for r, c in near if 0 <= r < 3 and 0 <= c < 8]
+
+
+def apples_reached(lemons):
+    """How many apples agent 0 can reach where these lemons are gone."""
+    free = {place for place in np.ndindex(3, 8) if FRUITS.get(place, True) or place in lemons}
+    seen, rest = {(0, 6)}, [(0, 6)]
+    while rest:
+        fresh = {place for place in around(rest.pop()) if place in free} - seen
+        seen, rest = seen | fresh, [*rest, *fresh]
+    return sum(FRUITS.get(place, False) for place in seen)
+
+
+def fewest_steps():
+    """In which agent 0 eats all apples and agent 1 the lemons that bar the way, by breadth-first search."""
+    apples = frozenset(place for place, apple in FRUITS.items() if apple)
+    walkable = {place for place in np.ndindex(3, 8) if FRUITS.get(place, True) or place in BARRING}
+    ways = {place: [place, *(near for near in around(place) if near in walkable)] for place in walkable}
+    start = ((0, 6), (2, 6), apples | BARRING)
+    seen, frontier = {start}, {start}
+    for step in itertools.count(1):
+        reached = set()
+        for (first, second, left), here in ((state, ways[state[0]]) for state in frontier):
+            for there in here:
+                if there == second or there in left & BARRING:
+                    continue
+                after = left - {there}
+                reached |= {
+                    (there, other, after - {other})
+                    for other in ways[second]
+                    if other != there and other not in after & apples
+                }
+        frontier = reached - seen
+        seen |= frontier
+        if any(not left & apples for _, _, left in frontier):
+            return step
+
+
+def test_no_play_of_checkers_earns_more_than_the_plan():
+    """Agent 0 eats all apples, agent 1 the only three lemons behind which all can be reached, in the fewest steps."""
+    lemons = [place for place, apple in FRUITS.items() if not apple]
+    assert [set(some) for some in itertools.combinations(lemons, 3) if apples_reached(some) == 9] == [set(BARRING)]
+    # With ever fewer lemons at least 2, 5 and 8 apples stay, which costs more than the lemons and the time.
+    most = [max(apples_reached(some) for some in itertools.combinations(lemons, count)) for count in range(3)]
+    assert most == [1, 4, 7] and fewest_steps() == 37
+    for pay in (2.0, 5.0, 10.0):
+        best = make("grid/checkers", pay=pay).known_returns.optimum
+        assert best == pytest.approx(9 * pay - 3 - 0.74)
+        # Nor does another lemon, or an apple for agent 1 that is paid less, pay for the steps that it saves.
+        others = [apples * pay - count for count, apples in enumerate(most)]
+        assert best > max(*others, 9 * pay - 4, 8 * pay + 1 - 3)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_environment_declares_the_best_return_where_episodes_are_long_enough_for_it(name):
+    steps = len(ma_gym.PLANS[name].split())
+    assert made(name).known_returns.optimum == pytest.approx(BEST[name])
+    assert made(name, max_steps=steps).known_returns is not None
+    assert made(name, max_steps=steps - 1).known_returns is None
+
+
+def test_checkers_declares_nothing_where_agent_1_might_better_eat_apples():
+    assert make("grid/checkers", pay=1.5).known_returns is None
 
 
 def test_agents_move_in_the_order_of_their_numbers():

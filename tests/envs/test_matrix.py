@@ -1,5 +1,6 @@
 """Games of payoffs: what is paid, to whom, when it ends, and which joint actions are equilibria."""
 
+import dataclasses
 import itertools
 import json
 import re
@@ -13,6 +14,7 @@ import pytest
 
 from documents import ROOT
 from hamlet.envs import ENVIRONMENTS, copies, make
+from hamlet.envs.base import KnownReturns, declared_returns
 from hamlet.envs.matrix import Matrix, common_reward, equilibria, tabulate
 from hamlet.errors import RequestError
 from hamlet.spaces import Box, Discrete
@@ -240,3 +242,33 @@ def test_a_value_out_of_range_is_refused_in_one_line(name, options, message):
     with pytest.raises(RequestError) as refusal:
         make(name, **options)
     assert str(refusal.value) == message
+
+
+TABLED = [*sorted(KNOWN), "matrix/example_2", "matrix/file", "game/product_discrete"]
+
+
+@pytest.mark.parametrize("name", TABLED)
+def test_the_returns_that_a_game_declares_are_those_of_its_table_for_all_rounds(name):
+    team, known = np.asarray(made(name).payoffs).sum(0), made(name, **rounds(name, 3)).known_returns
+    if name == "matrix/matching_pennies":
+        assert known is None  # no play is better than another
+        return
+    times = 3 if rounds(name, 3) else 1
+    assert known.optimum == pytest.approx(times * team.max()) and known.random == pytest.approx(times * team.mean())
+
+
+def rounds(name, count):
+    return {"rounds": count} if name.startswith(("matrix/", "game/product")) else {}
+
+
+def test_the_returns_that_the_other_games_declare_are_those_of_every_joint_play():
+    assert make("game/product", bound=3.0, rounds=2).known_returns == KnownReturns(18.0, 0.0)
+    game, plays = make("game/two_state", reward=8.0, horizon=3), list(itertools.product((0, 1), repeat=2))
+    paid = []
+    for moves in itertools.product(plays, repeat=3):
+        paid.append(8.0 * sum(move == (0, 0) and (1, 1) not in moves[:step] for step, move in enumerate(moves)))
+    assert dataclasses.astuple(game.known_returns) == pytest.approx((max(paid), np.mean(paid)))
+    assert make("game/two_state", reward=-8.0).known_returns.optimum == 0.0
+    assert make("game/two_state", reward=0.0).known_returns is None
+    assert make("game/memory").known_returns == KnownReturns(1.0, 0.5)
+    assert declared_returns(make("mpe/simple_spread")) is None

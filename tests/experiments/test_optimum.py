@@ -1,11 +1,16 @@
 """What nobody can exceed on speaker-listener."""
 
 import itertools
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from hamlet.bench import optimum
+from hamlet.envs.simple_speaker_listener import SimpleSpeakerListener
+
+RECORDS = Path(__file__).parents[2] / "benchmarks" / "records"
 
 STEPS = 5
 WAY = np.random.default_rng(0).uniform(-1, 1, (4, 3, 2))
@@ -50,3 +55,16 @@ def test_what_is_planned_is_what_mpe2_pays():
     assert np.mean(told["optima"]) == pytest.approx(told["optimum"])
     # Below the optimum, which no moves reach, and near it.
     assert told["optimum"] - 0.1 < told["played_in_mpe2"] <= told["optimum"] + told["largest_gap"]
+
+
+@pytest.mark.parametrize("continuous", [True, False])
+def test_what_speaker_listener_declares_is_the_bound_in_the_mean_over_first_states(continuous):
+    bound, gap = optimum.expected("continuous" if continuous else "discrete")
+    known = SimpleSpeakerListener(continuous=continuous).known_returns
+    assert known is not None and known.optimum == pytest.approx(bound, abs=0.01)
+    assert gap < 0.003
+    # The episodes on which policies are judged are drawn from the same first states.
+    record = json.loads((RECORDS / "optimum-speaker-listener.json").read_text(encoding="utf-8"))
+    optima = record["result"]["continuous" if continuous else "discrete"]["optima"]
+    assert abs(np.mean(optima) - bound) < 3 * np.std(optima) / len(optima) ** 0.5
+    assert SimpleSpeakerListener(max_steps=24).known_returns is None

@@ -5,6 +5,7 @@ pure functions of one copy; `hamlet.envs.copies` runs many copies and resets tho
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import equinox as eqx
@@ -13,7 +14,16 @@ from jaxtyping import Array, Bool, Float
 from hamlet.roster import Group
 from hamlet.types import Key
 
-__all__ = ["Declaration", "Environment", "Group", "Outcome", "View", "declared_horizon"]
+__all__ = [
+    "Declaration",
+    "Environment",
+    "Group",
+    "KnownReturns",
+    "Outcome",
+    "View",
+    "declared_horizon",
+    "declared_returns",
+]
 
 # Under which names environments keep the steps of their longest episode.
 HORIZONS = ("horizon", "max_steps", "rounds", "max_cycles", "max_episode_steps", "episode_limit")
@@ -28,6 +38,32 @@ def declared_horizon(declared: Any) -> int | None:
     read = declared.get if isinstance(declared, Mapping) else lambda name: getattr(declared, name, None)
     found = (read(name) for name in HORIZONS)
     return next((steps for steps in found if isinstance(steps, int) and steps >= 1), None)
+
+
+@dataclass(frozen=True)
+class KnownReturns:
+    """What is known of the team's return of an episode, the sum over agents, in the mean over episodes.
+
+    An environment that knows it has it as an attribute or a property ``known_returns``. Reports then normalise by it,
+    and say how far runs are from the optimum.
+
+    Attributes:
+        optimum: What no joint policy exceeds.
+        random: What uniformly random actions earn; None where that is not known exactly.
+    """
+
+    optimum: float
+    random: float | None = None
+
+
+def declared_returns(env: Any) -> KnownReturns | None:
+    """What an environment knows of its returns; None where it knows nothing.
+
+    >>> declared_returns(object()) is None
+    True
+    """
+    known = getattr(env, "known_returns", None)
+    return known if isinstance(known, KnownReturns) else None
 
 
 class View(eqx.Module):

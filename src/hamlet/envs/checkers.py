@@ -27,7 +27,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from hamlet.envs import grid
-from hamlet.envs.base import Group, Outcome, View
+from hamlet.envs.base import Group, KnownReturns, Outcome, View
 from hamlet.envs.scene import Scene
 from hamlet.errors import require
 from hamlet.spaces import Box, Discrete
@@ -44,6 +44,8 @@ _ROWS = (0.0, 0.33, 0.67)
 _ALONG = tuple(round(column / (SHAPE[1] - 1), 2) for column in range(SHAPE[1]))
 # What a cell holds: nothing, a lemon, an apple, either agent.
 _KINDS = 5
+# Of the best play: the lemons that bar the way, and the steps. Held by an exhaustive search in the tests.
+_BARRING, _STEPS = 3, 37
 
 
 class CheckersState(eqx.Module):
@@ -82,6 +84,17 @@ class Checkers:
     def state_shape(self) -> tuple[int, ...]:
         """Each agent's cell, and the fruits."""
         return (2 * SHAPE[0] * SHAPE[1] + _APPLE.size,)
+
+    @property
+    def known_returns(self) -> KnownReturns | None:
+        """Agent 0 eats all apples, agent 1 the three lemons that bar the way: 9 · pay − 3 − 2c · 37.
+
+        With fewer lemons at least two apples are out of reach. None where episodes are too short for it, or where the
+        pay is below 2: then it may be better that agent 1 eats apples, which saves steps.
+        """
+        if self.max_steps < _STEPS or self.pay < 2:
+            return None
+        return KnownReturns(float(_APPLE.sum() * self.pay - _BARRING - 2 * COST * _STEPS))
 
     def reset(self, key: Key) -> tuple[CheckersState, View]:
         """The same for every key."""

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from hamlet.envs.base import Group, Outcome, View
+from hamlet.envs.base import Group, KnownReturns, Outcome, View
 from hamlet.envs.scene import Scene, payoff_table, told
 from hamlet.errors import RequestError, require
 from hamlet.spaces import Box, Discrete, Space
@@ -90,6 +90,11 @@ class Matrix:
         """Of the constant that is seen."""
         return (len(SIGHT),)
 
+    @property
+    def known_returns(self) -> KnownReturns | None:
+        """Those of the table."""
+        return table_returns(self.payoffs, self.rounds)
+
     def reset(self, key: Key) -> tuple[RoundState, View]:
         """The same for every key."""
         del key
@@ -155,6 +160,24 @@ def common_reward(payoff: Any) -> tuple[Any, ...]:
     table = np.asarray(payoff, np.float64)
     agents = table.ndim
     return tabulate(np.broadcast_to(table / max(agents, 1), (agents, *table.shape)))
+
+
+def table_returns(payoffs: Any, rounds: int) -> KnownReturns | None:
+    """The best return and that of random play: rounds · max over a of Σᵢ uᵢ(a), and the mean over a in its place.
+
+    None where the sum is the same for every joint action, as in a zero-sum game: then no play is better than another.
+
+    Args:
+        payoffs: ``[n, A₁, …, A_n]``.
+        rounds: Rounds of an episode.
+
+    >>> table_returns(common_reward([[8, 0], [0, 2]]), 2)
+    KnownReturns(optimum=16.0, random=5.0)
+    """
+    team = np.asarray(payoffs, np.float64).sum(0)
+    if np.ptp(team) <= 1e-9 * np.abs(np.asarray(payoffs)).max(initial=0.0):
+        return None
+    return KnownReturns(float(rounds * team.max()), float(rounds * team.mean()))
 
 
 def equilibria(payoffs: Any) -> list[tuple[int, ...]]:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from hamlet.envs.base import Group, Outcome, View
+from hamlet.envs.base import Group, KnownReturns, Outcome, View
 from hamlet.envs.matrix import SIGHT, RoundState, after, begin, group
 from hamlet.envs.scene import Cell, Circle, Label, Scene, Segment, choices, told
 from hamlet.errors import require
@@ -55,6 +55,11 @@ class Halves:
     def state_shape(self) -> tuple[int, ...]:
         """Of the constant that is seen."""
         return (len(SIGHT),)
+
+    @property
+    def known_returns(self) -> KnownReturns:
+        """One of the two joint actions that are paid, among 2ⁿ."""
+        return KnownReturns(float(self.rounds), self.rounds * 2.0 ** (1 - self.agents))
 
     @property
     def payoffs(self) -> np.ndarray:
@@ -113,6 +118,11 @@ class Product:
         """Of the constant that is seen."""
         return (len(SIGHT),)
 
+    @property
+    def known_returns(self) -> KnownReturns:
+        """Both at the same bound; random actions are as often of unlike signs."""
+        return KnownReturns(float(self.rounds * self.bound**2), 0.0)
+
     def reset(self, key: Key) -> tuple[RoundState, View]:
         """The same for every key."""
         del key
@@ -157,6 +167,11 @@ class ProductDiscrete:
     def state_shape(self) -> tuple[int, ...]:
         """Of the constant that is seen."""
         return (len(SIGHT),)
+
+    @property
+    def known_returns(self) -> KnownReturns:
+        """Both at the same bound; random numbers are as often of unlike signs."""
+        return KnownReturns(float(self.rounds * self.bound**2), 0.0)
 
     @property
     def payoffs(self) -> np.ndarray:
@@ -233,6 +248,17 @@ class TwoStateGame:
         """One number for each state."""
         return (2,)
 
+    @property
+    def known_returns(self) -> KnownReturns | None:
+        """To stay and be paid for it, unless that costs; None where nothing is paid.
+
+        Random play is in the first state at step t with probability (3/4)ᵗ, and is paid there one time in four: in sum
+        reward · (1 − (3/4)ᴴ) over H steps.
+        """
+        if not self.reward:
+            return None
+        return KnownReturns(float(max(self.reward, 0) * self.horizon), self.reward * (1 - 0.75**self.horizon))
+
     def reset(self, key: Key) -> tuple[TwoState, View]:
         """In the first state, for every key."""
         del key
@@ -293,6 +319,11 @@ class Recall:
     def state_shape(self) -> tuple[int, ...]:
         """Two bits, one number for each value, and the time."""
         return (5,)
+
+    @property
+    def known_returns(self) -> KnownReturns:
+        """Both right; who guesses is right one time in two."""
+        return KnownReturns(1.0, 0.5)
 
     def reset(self, key: Key) -> tuple[RecallState, View]:
         """Bits drawn evenly."""
