@@ -161,8 +161,8 @@ def fewest_steps():
     seen, frontier = {start}, {start}
     for step in itertools.count(1):
         reached = set()
-        for (first, second, left), here in ((state, ways[state[0]]) for state in frontier):
-            for there in here:
+        for first, second, left in frontier:
+            for there in ways[first]:
                 if there == second or there in left & BARRING:
                     continue
                 after = left - {there}

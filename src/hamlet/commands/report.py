@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hamlet.commands.options import HELP, Command, Group
+from hamlet.commands.values import Steps
 from hamlet.errors import RequestError
 from hamlet.reports.reading import Reading
 from hamlet.reports.report import PAGE, write
@@ -21,10 +22,12 @@ class ReportOptions:
 
     Attributes:
         out: The directory for the report.
+        steps: Report runs as they were after so many environment steps. Without it, with all that they have.
         still: Leave the agents in motion out, which takes a second or two for each environment.
     """
 
     out: Path = Path("report")
+    steps: Steps | None = None
     still: bool = False
 
 
@@ -59,7 +62,7 @@ def main(argv: Sequence[str]) -> int:
     """Write the report, and say on stderr what is missing in it."""
     runs, values = read(argv)
     options = ReportOptions(**values)  # type: ignore[arg-type]
-    document = write(runs, options.out, film=None if options.still else film)
+    document = write(runs, options.out, film=None if options.still else film, steps=options.steps)
     say(document["remarks"])
     print(f"wrote {options.out / PAGE}: {len(document['runs'])} runs; beside it its numbers")
     return 0

@@ -21,6 +21,11 @@ Document = dict[str, Any]
 _DIGITS = 5
 # Where performance profiles are drawn, from random play to the best run.
 _THRESHOLDS = np.linspace(0.0, 1.0, 51)
+_CONSTANT_SUM = (
+    "A constant-sum game: the team's return is the same in every episode and orders nobody. What stands here is each "
+    "agent's own return, against the other agents of its run; hamlet crossplay lets agents of different runs play."
+)
+_OF_A_POINT = ("step", "mode", "metric", "episodes", "seed", "mean", "standard_error", "failed", "cut")
 _UNSEEDED = ("seed", "algorithm", "environment", "versions", "hardware", "platform", "revision")
 
 
@@ -61,7 +66,12 @@ class _Kind:
         runs = [run for group in task.groups for run in group.counted]
         self.source = scores.source(runs)
         self.evaluated = all(len(run.evaluated) for run in runs)
-        self.random = scores.random_play([run for group in task.groups for run in group.runs])
+        every = [run for group in task.groups for run in group.runs]
+        self.random = scores.random_play(every)
+        self.optimum = next((run.known.optimum for run in every if run.known is not None), None)
+        self.constant_sum = bool(runs) and all(run.constant_sum for run in runs)
+        finals = [score for group in task.groups for score in scores.final(group, self.source)]
+        self.scale = scores.Scale.of(self.random, self.optimum, finals)
 
     def series(self, run: Reading) -> Series:
         """The curve that is shown first."""
@@ -69,14 +79,17 @@ class _Kind:
 
 
 def _task(task: Task, kind: _Kind) -> Document:
-    found = _ranked({group.label: {task.name: scores.final(group, kind.source)} for group in task.groups})
+    groups = () if kind.constant_sum else task.groups
+    compared = _compared(_ranked({group.label: {task.name: scores.final(group, kind.source)} for group in groups}))
     return {
         "name": task.name,
         "options": [list(option) for option in task.options],
         "curve": "evaluation while training" if kind.evaluated else "training episodes",
         "source": kind.source.name,
         "random": _number(kind.random),
-        **_compared(found),
+        "optimum": _number(kind.optimum),
+        "constant_sum": kind.constant_sum,
+        **(compared | {"verdict": _CONSTANT_SUM} if kind.constant_sum else compared),
     }
 
 
@@ -101,7 +114,9 @@ def _group(group: Group, task: int, labels: Sequence[str], numbers: Mapping[int,
     runs, series = group.counted, [scores.thinned(kind.series(run)) for run in group.counted]
     rates = [run.rate for run in runs if run.rate is not None]
     trained = [run.training.seconds[-1] for run in runs if len(run.training)]
-    final, absolute = scores.final(group, kind.source), scores.absolute(group)
+    final = [] if kind.constant_sum else scores.final(group, kind.source)
+    absolute = [] if kind.constant_sum else scores.absolute(group)
+    gap = scores.gap(final, kind.scale)
     return {
         "task": task,
         "algorithm": group.label,
@@ -113,15 +128,36 @@ def _group(group: Group, task: int, labels: Sequence[str], numbers: Mapping[int,
         "scores": _numbers(final),
         "final": {name: _packed(one) for name, one in scores.estimates(final).items()},
         "absolute": {name: _packed(one) for name, one in scores.estimates(absolute).items()},
+        "gap": None if gap is None else _packed(gap),
+        "sides": _sides(runs) if kind.constant_sum else [],
         "steps": max((run.done for run in runs), default=0),
         "rate": _number(float(np.median(rates))) if rates else None,
         "seconds": _number(float(np.median(trained))) if trained else None,
     }
 
 
+def _sides(runs: Sequence[Reading]) -> list[Document]:
+    """Each agent's own return and wins, where agents play against each other."""
+    return [
+        {
+            "agent": side.agent,
+            "return": {name: _packed(one) for name, one in side.returns.items()},
+            "wins": None if side.wins is None else _packed(side.wins),
+            "random": _number(side.random),
+            "against_random": None if side.against_random is None else _packed(side.against_random),
+            "curves": {over: _curve(one) for over, one in side.curves.items()},
+            "each": [_points(one, seed) for one, seed in side.each],
+        }
+        for side in scores.sides(runs)
+    ]
+
+
 def _series(run: Reading, kind: _Kind) -> Document:
-    own = scores.thinned(kind.series(run))
-    return {"seed": run.seed, "steps": own.steps.tolist(), "seconds": _numbers(own.seconds), "y": _numbers(own.values)}
+    return _points(scores.thinned(kind.series(run)), run.seed)
+
+
+def _points(own: Series, seed: int | None) -> Document:
+    return {"seed": seed, "steps": own.steps.tolist(), "seconds": _numbers(own.seconds), "y": _numbers(own.values)}
 
 
 def _curve(curve: scores.Curve | None) -> Document | None:
@@ -139,34 +175,34 @@ def _band(band: Band) -> Document:
     }
 
 
-def _overall(found: Sequence[Task], labels: Sequence[str]) -> Document | None:
-    """All environments together, where that can be done: scores between random play and the best run."""
-    kinds = [_Kind(task) for task in found]
-    names = [task_name(task) for task in found]
-    columns: dict[str, dict[str, list[float]]] = {}
-    for label in labels:
-        own = [next((one for one in task.groups if one.label == label), None) for task in found]
-        columns[label] = {
-            name: [] if group is None else scores.final(group, kind.source)
-            for name, group, kind in zip(names, own, kinds, strict=True)
-        }
-    low = {name: kind.random for name, kind in zip(names, kinds, strict=True) if kind.random is not None}
-    unit = scores.normalised(columns, low)
+def _overall(every: Sequence[Task], labels: Sequence[str]) -> Document | None:
+    """All environments together, where that can be done; those in which agents play against each other are left out."""
+    kinds = {task_name(task): (task, kind) for task in every if not (kind := _Kind(task)).constant_sum}
+    columns: dict[str, dict[str, list[float]]] = {label: {} for label in labels}
+    for label, own in columns.items():
+        for name, (task, kind) in kinds.items():
+            group = next((one for one in task.groups if one.label == label), None)
+            own[name] = [] if group is None else scores.final(group, kind.source)
+    low = {name: kind.random for name, (_, kind) in kinds.items() if kind.random is not None}
+    optima = {name: kind.optimum for name, (_, kind) in kinds.items() if kind.optimum is not None}
+    unit = scores.normalised(columns, low, optima)
     if unit is None:
         return None
-    matrices = {who: statistics.matrix(own) for who, own in unit.items()}
+    matrices = {who: statistics.matrix(own) for who, own in unit.scores.items()}
     return {
-        "rows": [_summed(who, values) for who, values in matrices.items()],
-        **_compared(_ranked(unit, normalised=True)),
-        "how": "0 is random play, 1 the best run of each environment in this report",
+        "rows": [_summed(who, values, known=unit.known) for who, values in matrices.items()],
+        **_compared(_ranked(unit.scores, normalised=True)),
+        "how": unit.how,
+        "ends": unit.ends,
     }
 
 
-def _summed(algorithm: str, values: np.ndarray) -> Document:
+def _summed(algorithm: str, values: np.ndarray, *, known: bool) -> Document:
     """One algorithm over all environments: aggregates, and the share of its runs above every score."""
     profile = statistics.profile(values, _THRESHOLDS)
     found = {name: _packed(one) for name, one in statistics.aggregates(values).items()}
-    return {"algorithm": algorithm, **found, "profile": _band(profile)}
+    gap = found if known else found | {"optimality_gap": None}
+    return {"algorithm": algorithm, **gap, "profile": _band(profile)}
 
 
 def task_name(task: Task) -> str:
@@ -189,10 +225,7 @@ def _run(reading: Reading) -> Document:
         "asked": reading.asked,
         "rate": _number(reading.rate),
         "phases": {name: _number(seconds) for name, seconds in reading.phases.items()},
-        "points": [
-            {name: point.get(name) for name in ("step", "mode", "metric", "episodes", "seed", "mean", "standard_error")}
-            for point in reading.points
-        ],
+        "points": [{name: _plain(point.get(name)) for name in _OF_A_POINT} for point in reading.points],
         "settings": {
             "algorithm": flat(config.get("algorithm") or {}),
             "environment": flat(config.get("environment") or {}),
@@ -217,9 +250,8 @@ def _remarks(readings: Sequence[Reading], found: Sequence[Task]) -> list[Documen
     remarks: list[Document] = [{"run": str(run.path), "text": text} for run in readings for text in run.remarks]
     for task in found:
         for group in task.groups:
-            if left := len(group.runs) - len(group.counted):
-                text = f"{left} of {len(group.runs)} runs are unfinished and are left out of its numbers"
-                remarks.append({"run": f"{group.label} on {task_name(task)}", "text": text})
+            where = f"{group.label} on {task_name(task)}"
+            remarks += [{"run": where, "text": text} for text in group.left_out]
     outside = [run for run in readings if run.config.get("environment") is None]
     if outside:
         remarks.append({"run": "", "text": f"{len(outside)} runs are in no table: what they are of is not known"})
@@ -237,6 +269,13 @@ def _number(value: float | None, digits: int = _DIGITS) -> float | None:
         return None
     rounded = float(f"{value:.{digits}g}")
     return int(rounded) if rounded == int(rounded) and abs(rounded) < 1e15 else rounded
+
+
+def _plain(value: Any) -> str | int | float | None:
+    """What a file holds where a number or a word should be; None for what is neither, and for what is not finite."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, str | int) else None
 
 
 def _numbers(values: Any, digits: int = _DIGITS) -> list[float | None]:

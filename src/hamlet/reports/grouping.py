@@ -18,12 +18,28 @@ class Group:
     Attributes:
         label: The algorithm's name, with what tells it from others of that name on this environment.
         runs: All of them, by seed.
-        counted: Those that its numbers are made of: the finished ones, or all where none is finished.
+        counted: Those that its numbers are made of: the longest of the finished ones, or all where none is finished.
     """
 
     label: str
     runs: tuple[Reading, ...]
     counted: tuple[Reading, ...]
+
+    @property
+    def left_out(self) -> list[str]:
+        """Lines on the runs that do not count, and why."""
+        out = [run for run in self.runs if not any(run is one for one in self.counted)]
+        shorter = [run for run in out if run.state == "done"]
+        lines, of = [], f"of {len(self.runs)} runs"
+        if open_ := len(out) - len(shorter):
+            lines.append(f"{open_} {of} {_are(open_)} unfinished and left out of its numbers")
+        if shorter:
+            shared = min(run.asked or 0 for run in shorter)
+            lines.append(
+                f"{len(shorter)} {of} {_are(len(shorter))} shorter than {self.counted[0].asked:,} steps and left out "
+                f"of its numbers; --steps {shared} reports all finished ones after the {shared:,} that they share"
+            )
+        return lines
 
 
 @dataclass(frozen=True)
@@ -84,6 +100,10 @@ def _word(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     return "none" if value is None else str(value)
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def _groups(runs: Sequence[Reading]) -> tuple[Group, ...]:

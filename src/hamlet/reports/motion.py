@@ -61,7 +61,8 @@ def record(reading: Reading | None, *, episodes: int = EPISODES) -> Motion | Non
     if reading is None:
         return None
     # As it was evaluated, where it was.
-    mode: Mode = (reading.config.get("evaluation") or {}).get("mode") or "deterministic"
+    plan = reading.config.get("evaluation")
+    mode: Mode = plan.get("mode", "deterministic") if isinstance(plan, Mapping) else "deterministic"
     told = {
         "run": str(reading.path),
         "label": f"{reading.algorithm}, seed {reading.seed}",

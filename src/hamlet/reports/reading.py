@@ -11,25 +11,26 @@ import json
 import math
 import os
 import re
-import shutil
 import sqlite3
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from hamlet.envs.base import KnownReturns, declared_returns
 from hamlet.errors import RequestError, RunError
+from hamlet.reports import sides
+from hamlet.reports.measurements import NOTHING, Clock, evaluations, opened
+from hamlet.reports.sides import Sides
 from hamlet.training import checkpoint, judge
 from hamlet.training.directory import CONFIGURATION, LOCK, RunDirectory
 from hamlet.training.durable import one_line
+from hamlet.training.run import Run
 
 State = Literal["done", "training", "stopped"]
-# For a process that is just writing.
-_WAIT_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,11 @@ class Series:
     def __len__(self) -> int:
         return len(self.steps)
 
+    def until(self, steps: int) -> "Series":
+        """Without what was measured after a step."""
+        kept = self.steps <= steps
+        return Series(self.steps[kept], self.values[kept], self.seconds[kept])
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -64,6 +70,8 @@ class Reading:
         rate: Environment steps a second, the median; None where none was measured.
         phases: Seconds by what they were spent on.
         points: What its evaluations gave, the oldest first.
+        sides: What each agent earned in the evaluations; None where there are none.
+        known: What its environment knows of its returns; None where that is nothing, or it cannot be read.
         remarks: What was missing, damaged or unfinished.
     """
 
@@ -76,6 +84,8 @@ class Reading:
     rate: float | None = None
     phases: Mapping[str, float] = field(default_factory=dict)
     points: Sequence[Mapping[str, Any]] = ()
+    sides: Sides | None = None
+    known: KnownReturns | None = None
     remarks: tuple[str, ...] = ()
 
     @property
@@ -111,15 +121,51 @@ class Reading:
         names = ("algorithm_name", "algorithm", "init_from")
         return json.dumps([self.config.get(name) for name in names], sort_keys=True)
 
+    @property
+    def constant_sum(self) -> bool:
+        """Whether its agents play against each other: their returns sum to the same number, whatever is played."""
+        if self.sides is None or self.known is not None:
+            return False
+        if any(point.get("constant_sum") is not None for point in self.points):
+            return True
+        lists = [point["returns"] for point in self.points if isinstance(point.get("returns"), list)]
+        team = [float(value) for values in lists for value in values if isinstance(value, int | float)]
+        return self.sides.constant_sum([*team, *self.training.values])
 
-def read_all(paths: Sequence[str | Path]) -> list[Reading]:
+    def until(self, steps: int) -> "Reading":
+        """As it was after so many environment steps, where it has them; else as it is."""
+        if self.done < steps:
+            return self
+        return replace(
+            self,
+            config=dict(self.config) | {"steps": steps},
+            state="done",
+            done=steps,
+            training=self.training.until(steps),
+            evaluated=self.evaluated.until(steps),
+            points=[point for point in self.points if _stood(point, steps)],
+            sides=None if self.sides is None else self.sides.until(steps),
+            remarks=tuple(line for line in self.remarks if line not in _unfinished(self.state, self.done, self.config)),
+        )
+
+
+def read_all(paths: Sequence[str | Path], *, steps: int | None = None) -> list[Reading]:
     """The runs in these directories; one that holds the runs of several seeds, or several runs, counts as its runs.
 
+    Args:
+        paths: Of runs, or of directories of them.
+        steps: After how many environment steps they are read; None for all that they have.
+
     Raises:
-        RequestError: A path holds no run; names the nearest.
+        RequestError: A path holds no run, and names the nearest; or no run has so many steps.
     """
-    found = dict.fromkeys(run for path in paths for run in _runs(Path(path)))
-    return [read(path) for path in found]
+    runs = [read(path) for path in dict.fromkeys(run for path in paths for run in _runs(Path(path)))]
+    if steps is None:
+        return runs
+    longest = max(run.done for run in runs)
+    if not 1 <= steps <= longest:
+        raise RequestError(f"--steps {steps:,} is beyond all runs: the longest has {longest:,}")
+    return [run.until(steps) for run in runs]
 
 
 def read(path: Path) -> Reading:
@@ -129,12 +175,13 @@ def read(path: Path) -> Reading:
     directory = RunDirectory(path)
     points = _points(directory, remarks)
     columns = _columns(directory.metrics, remarks)
-    seconds = _Clock.of(columns.get("env_steps_per_second", _NOTHING))
+    seconds = Clock.of(columns.get("env_steps_per_second", NOTHING))
     behind = [int(own[-1]) for own, _ in columns.values() if len(own)]
     with contextlib.suppress(OSError):
         behind += checkpoint.steps(directory.checkpoints)
     done = max(behind, default=0)
     state = _state(directory, config, done)
+    own = _sides(directory.metrics, points, remarks)
     remarks += _unfinished(state, done, config)
     return Reading(
         path=path,
@@ -146,6 +193,8 @@ def read(path: Path) -> Reading:
         rate=seconds.rate,
         phases=_phases(columns, seconds),
         points=points,
+        sides=own,
+        known=_known(path),
         remarks=tuple(remarks),
     )
 
@@ -186,7 +235,40 @@ def _points(directory: RunDirectory, remarks: list[str]) -> list[dict[str, Any]]
     good = [point for point in points if _is_point(point)]
     if len(good) < len(points):
         remarks.append(f"evaluation.json: {len(points) - len(good)} of {len(points)} points are incomplete")
+    remarks += [text for point in good if (text := _spoiled(point))]
     return good
+
+
+def _spoiled(point: Mapping[str, Any]) -> str:
+    """What is to be known of an evaluation some of whose episodes failed or were cut; empty where none was."""
+    failed, cut, count = (point.get(name) for name in ("failed", "cut", "episodes"))
+    words = [f"{failed} episodes failed and were replaced"] if isinstance(failed, int) and failed > 0 else []
+    if isinstance(cut, int) and cut > 0:
+        limit = point.get("max_episode_steps")
+        words.append(f"{cut} were cut" + (f" at {limit:,} steps" if isinstance(limit, int) else ""))
+    kind = "absolute metric" if point.get("metric") == "absolute" else f"{point['mode']} evaluation"
+    return f"of the {count} episodes of the {kind} at step {point['step']:,}, {' and '.join(words)}" if words else ""
+
+
+def _stood(point: Mapping[str, Any], steps: int) -> bool:
+    """Whether a point is of a run of so many steps."""
+    return point.get("run_steps") == steps if point.get("metric") == "absolute" else point["step"] <= steps
+
+
+def _known(path: Path) -> KnownReturns | None:
+    with contextlib.suppress(Exception):  # of a class that is not trusted, or not there any more
+        return declared_returns(Run(path).environment)
+    return None
+
+
+def _sides(metrics: Path, points: Sequence[Mapping[str, Any]], remarks: list[str]) -> Sides | None:
+    """Each agent's part in the evaluations while it trained; where there were none, in those afterwards."""
+    try:
+        rows = evaluations(metrics) if metrics.is_file() else []
+        return sides.of_rows(rows) or sides.of_points([one for one in points if one["mode"] != "random"])
+    except (sqlite3.Error, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        remarks.append(f"the agents' own returns cannot be read: {one_line(error)}")
+        return None
 
 
 def _is_point(point: Mapping[str, Any]) -> bool:
@@ -194,7 +276,6 @@ def _is_point(point: Mapping[str, Any]) -> bool:
     return all(isinstance(one, int | float) and math.isfinite(one) for one in numbers) and "mode" in point
 
 
-_NOTHING = (np.zeros(0, np.int64), np.zeros(0))
 _WANTED = ("return", "evaluation/return", "env_steps_per_second", "seconds/%", "time/%")
 
 
@@ -204,7 +285,7 @@ def _columns(path: Path, remarks: list[str]) -> dict[str, tuple[np.ndarray, np.n
         remarks.append("metrics.sqlite is missing: there are no curves of this run")
         return {}
     try:
-        with _opened(path) as connection:
+        with opened(path) as connection:
             where = " OR ".join("name LIKE ?" for _ in _WANTED)
             rows = connection.execute(
                 f"SELECT name, step, value FROM metrics WHERE {where} ORDER BY name, step", _WANTED
@@ -220,61 +301,14 @@ def _columns(path: Path, remarks: list[str]) -> dict[str, tuple[np.ndarray, np.n
     }
 
 
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[sqlite3.Connection]:
-    """The metrics, read-only; a copy of them where a journal must be undone first."""
-    journal = path.with_name(f"{path.name}-journal")
-    try:
-        with contextlib.closing(_connect(path)) as connection:
-            connection.execute("SELECT 1 FROM metrics LIMIT 1").fetchall()
-            yield connection
-            return
-    except sqlite3.OperationalError:
-        if not journal.exists():
-            raise
-    with tempfile.TemporaryDirectory() as aside:
-        for one in (path, journal):
-            shutil.copy(one, aside)
-        with contextlib.closing(sqlite3.connect(Path(aside) / path.name)) as connection:
-            yield connection
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=_WAIT_SECONDS)
-
-
-@dataclass(frozen=True)
-class _Clock:
-    """Seconds of training by step: every iteration's steps over its rate, so that pauses between do not count."""
-
-    steps: np.ndarray
-    seconds: np.ndarray
-    rate: float | None
-
-    @classmethod
-    def of(cls, rates: tuple[np.ndarray, np.ndarray]) -> "_Clock":
-        steps, values = rates
-        good = np.isfinite(values) & (values > 0)
-        steps, values = steps[good], values[good]
-        if not len(steps):
-            return cls(*_NOTHING, None)
-        return cls(steps, np.cumsum(np.diff(steps, prepend=0) / values), float(np.median(values)))
-
-    def at(self, steps: np.ndarray) -> np.ndarray:
-        """The seconds until each of some steps; NaN where no rate was measured."""
-        if not len(self.steps):
-            return np.full(len(steps), np.nan)
-        return np.interp(steps, np.append(0, self.steps), np.append(0.0, self.seconds))
-
-
-def _series(columns: Mapping[str, tuple[np.ndarray, np.ndarray]], name: str, clock: _Clock) -> Series:
+def _series(columns: Mapping[str, tuple[np.ndarray, np.ndarray]], name: str, clock: Clock) -> Series:
     """What was measured under a name, without what is no number."""
-    steps, values = columns.get(name, _NOTHING)
+    steps, values = columns.get(name, NOTHING)
     kept = np.isfinite(values)
     return Series(steps[kept], values[kept], clock.at(steps[kept]))
 
 
-def _phases(columns: Mapping[str, tuple[np.ndarray, np.ndarray]], clock: _Clock) -> dict[str, float]:
+def _phases(columns: Mapping[str, tuple[np.ndarray, np.ndarray]], clock: Clock) -> dict[str, float]:
     """Seconds by what they were spent on: training first, then what is timed besides."""
     phases = {"training": float(clock.seconds[-1])} if len(clock.seconds) else {}
     parts = {name: float(np.nansum(values)) for name, (_, values) in columns.items() if name.startswith("time/")}

@@ -16,23 +16,26 @@ PAGE, EVALUATIONS = "report.html", "marl-eval.json"
 Film = Callable[[Sequence[Reading]], Sequence[Mapping[str, Any]]]
 
 
-def write(paths: Sequence[str | Path], out: str | Path, *, film: Film | None = None) -> Document:
+def write(
+    paths: Sequence[str | Path], out: str | Path, *, film: Film | None = None, steps: int | None = None
+) -> Document:
     """Report runs into a directory: ``report.html``, ``report.md``, ``curves.csv``, ``table.csv``, ``marl-eval.json``.
 
     Args:
         paths: Directories of runs, or of runs of several seeds.
         out: Where to; files of an earlier report are replaced.
         film: What records the agents in motion; None for a page without them.
+        steps: After how many environment steps runs are reported; None for all that they have.
 
     Raises:
-        RequestError: A path holds no run, or ``out`` is one.
+        RequestError: A path holds no run, no run has so many steps, or ``out`` is a run.
         RunError: The files cannot be written.
     """
-    readings, out = read_all(paths), Path(out)
+    readings, out = read_all(paths, steps=steps), Path(out)
     if (out / "config.json").exists():
         raise RequestError(f"--out {out} is a run itself: choose another directory, such as {out.with_name('report')}")
     document = gather(readings, film(readings) if film is not None else ())
-    evaluations = _evaluations(document)
+    evaluations = _evaluations(document, readings, steps)
     files = {
         PAGE: page.render(document),
         "report.md": tables.markdown(document),
@@ -49,13 +52,14 @@ def write(paths: Sequence[str | Path], out: str | Path, *, film: Film | None = N
     return document
 
 
-def _evaluations(document: Document) -> dict[str, Any]:
+def _evaluations(document: Document, readings: Sequence[Reading], steps: int | None) -> dict[str, Any]:
     """The runs' evaluations as marl-eval reads them; the document says how many are not among them, and why."""
-    runs = [Path(run["path"]) for run in document["runs"]]
-    labels = {runs[number]: group["algorithm"] for group in document["groups"] for number in group["runs"]}
-    found = marl_eval.merged(runs, labels)
+    paths = [reading.path for reading in readings]
+    labels = {paths[number]: group["algorithm"] for group in document["groups"] for number in group["runs"]}
+    by_agent = {reading.path for reading in readings if reading.constant_sum}
+    found = marl_eval.merged(paths, labels, by_agent=by_agent, steps=steps)
     if found.remarks:
         why = found.remarks[0].partition(": ")[2]
-        text = f"{len(found.remarks)} of {len(runs)} runs are not in {EVALUATIONS}, the first because {why}"
+        text = f"{len(found.remarks)} of {len(paths)} runs are not in {EVALUATIONS}, the first because {why}"
         document["remarks"].append({"run": "", "text": text})
     return found.document

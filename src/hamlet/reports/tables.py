@@ -10,6 +10,7 @@ from hamlet.reports.page import title
 
 Document = dict[str, Any]
 _MEASURES = ("iqm", "mean")
+_OVERALL = (*_MEASURES, "median", "optimality_gap")
 
 
 def markdown(document: Document) -> str:
@@ -39,16 +40,22 @@ def curves(document: Document) -> str:
 def table(document: Document) -> str:
     """Every group's scores as CSV, one measure a row."""
     header = ["environment", "algorithm", "seeds", "source", "measure", "value", "low", "high"]
-    return _csv(header, _score_rows(document))
+    return _csv(header, [*_score_rows(document), *_overall_rows(document["overall"])])
 
 
 def _curve_rows(document: Document) -> Iterable[list[Any]]:
     for group in document["groups"]:
         named = [_task(document["tasks"][group["task"]]), group["algorithm"], len(group["counted"])]
-        for over, curve in group["curves"].items():
-            if curve is not None:
-                for row in zip(curve["x"], curve["y"], curve["low"], curve["high"], strict=True):
-                    yield [*named, over, *row]
+        drawn = (
+            [(named, group["curves"])]
+            if not group["sides"]
+            else [([named[0], f"{named[1]}: {side['agent']}", named[2]], side["curves"]) for side in group["sides"]]
+        )
+        for own, curves in drawn:
+            for over, curve in curves.items():
+                if curve is not None:
+                    for row in zip(curve["x"], curve["y"], curve["low"], curve["high"], strict=True):
+                        yield [*own, over, *row]
 
 
 def _score_rows(document: Document) -> Iterable[list[Any]]:
@@ -59,6 +66,12 @@ def _score_rows(document: Document) -> Iterable[list[Any]]:
             for measure in _MEASURES:
                 if measure in found:
                     yield [*named, source, measure, *found[measure]]
+        if group["gap"] is not None:
+            yield [*named, task["source"], "optimality gap", *group["gap"]]
+        for side in group["sides"]:
+            for measure, found in (*side["return"].items(), *_wins(side)):
+                if found is not None:
+                    yield [*named, task["source"], f"{measure} of {side['agent']}", *found]
     for task in document["tasks"]:
         counted = {
             g["algorithm"]: len(g["counted"]) for g in document["groups"] if document["tasks"][g["task"]] is task
@@ -66,6 +79,20 @@ def _score_rows(document: Document) -> Iterable[list[Any]]:
         for pair in task["improvement"]:
             measure = f"probability of improvement on {pair['second']}"
             yield [_task(task), pair["first"], counted[pair["first"]], task["source"], measure, *pair["probability"]]
+
+
+def _wins(side: Document) -> Iterable[tuple[str, Any]]:
+    return (("wins", side["wins"]), ("wins against random", side["against_random"]))
+
+
+def _overall_rows(overall: Document | None) -> Iterable[list[Any]]:
+    if overall is None:
+        return
+    for row in overall["rows"]:
+        for measure in _OVERALL:
+            if row[measure] is not None:
+                name = measure.replace("_", " ")
+                yield ["all environments", row["algorithm"], "", overall["how"], name, *row[measure]]
 
 
 def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -77,23 +104,62 @@ def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def _scores(task: Document, groups: Sequence[Document]) -> list[str]:
-    absolute = any(group["absolute"] for group in groups)
-    header = ["algorithm", "seeds", "steps", "IQM", "mean", *(["absolute metric"] if absolute else [])]
+    if task["constant_sum"]:
+        return _sides(task, groups)
+    absolute, gap = (any(group[name] for group in groups) for name in ("absolute", "gap"))
+    header = ["algorithm", "seeds", "steps", "IQM", "mean"]
+    header += [*(["absolute metric"] if absolute else []), *(["optimality gap"] if gap else [])]
     rows = []
     for group in groups:
         own = [_interval(group["final"].get(measure)) for measure in _MEASURES]
         own += [_interval(group["absolute"].get("iqm"))] if absolute else []
+        own += [_interval(group["gap"])] if gap else []
         rows.append([group["algorithm"], str(len(group["counted"])), f"{group['steps']:,}", *own])
     note = f"Returns of the team, from {task['source']}, with 95 % bootstrap intervals over seeds."
-    random = "" if task["random"] is None else f" Random play earns {_number(task['random'])}."
+    note += "" if task["random"] is None else f" Random play earns {_number(task['random'])}."
+    note += "" if task["optimum"] is None else f" The optimum is {_number(task['optimum'])}."
+    note += " The optimality gap is 0 at the optimum and 1 at random play." if gap else ""
     verdict = ["", task["verdict"]] if task["verdict"] else []
-    return [note + random, "", *_table(header, rows), *verdict, *_improvement(task["improvement"])]
+    return [note, "", *_table(header, rows), *verdict, *_improvement(task["improvement"])]
+
+
+def _sides(task: Document, groups: Sequence[Document]) -> list[str]:
+    """Each agent's own return and wins, where the team's return says nothing."""
+    header = [
+        "algorithm",
+        "agent",
+        "seeds",
+        "steps",
+        "return, IQM",
+        "return, mean",
+        "wins",
+        "wins against random",
+        "return at random",
+    ]
+    rows = [
+        [
+            group["algorithm"],
+            side["agent"],
+            str(len(group["counted"])),
+            f"{group['steps']:,}",
+            *(_interval(side["return"].get(measure)) for measure in _MEASURES),
+            _interval(side["wins"]),
+            _interval(side["against_random"]),
+            "–" if side["random"] is None else _number(side["random"]),
+        ]
+        for group in groups
+        for side in group["sides"]
+    ]
+    note = (
+        "Returns of each agent and the share of episodes in which its return is above all others', from evaluations, "
+    )
+    return [task["verdict"], "", f"{note}with 95 % bootstrap intervals over seeds.", "", *_table(header, rows)]
 
 
 def _overall(overall: Document) -> list[str]:
-    names = [*_MEASURES, "median", "optimality_gap"]
+    names = [name for name in _OVERALL if any(row[name] is not None for row in overall["rows"])]
     rows = [[row["algorithm"], *(_interval(row[name]) for name in names)] for row in overall["rows"]]
-    header = ["algorithm", "IQM", "mean", "median", "optimality gap"]
+    header = ["algorithm", *("IQM" if name == "iqm" else name.replace("_", " ") for name in names)]
     said = f"Scores: {overall['how']}. {overall['verdict']}"
     return [said, "", *_table(header, rows), *_improvement(overall["improvement"])]
 

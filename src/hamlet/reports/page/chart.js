@@ -21,7 +21,7 @@ function timeTicks(high, count) {
 const AXES = {
   steps: { title: "environment steps, all copies together", mark: short, told: (value) => `${Math.round(value).toLocaleString("en")} steps` },
   seconds: { title: "seconds of training, evaluation apart", mark: duration, told: duration },
-  score: { title: "score, 0 random play, 1 the best run", mark: short, told: (value) => `above ${value.toFixed(2)}` },
+  score: { title: "score", mark: short, told: (value) => `above ${value.toFixed(2)}` },
 };
 
 function stretch(values, pad) {
@@ -89,7 +89,7 @@ class Chart {
   draw() {
     const width = Math.max(this.frame.clientWidth, 240), height = Math.round(Math.min(340, Math.max(230, width * 0.52)));
     const over = this.view.over, shown = this.shown, labelled = width >= 520 && shown.length > 1;
-    const longest = Math.max(0, ...shown.map((group) => group.label.length));
+    const longest = Math.max(0, ...shown.map((group) => (group.named ?? group.label).length));
     const right = labelled ? Math.min(150, 14 + 7.2 * longest) : MARGIN.right;
     if (!shown.length) {
       this.frame.replaceChildren(make("p", { class: "empty" }, "Nothing to draw: no run shown has measured a return over this axis."), this.tip);
@@ -99,10 +99,11 @@ class Chart {
     const ends = shown.map((group) => Math.max(group.curves[over].x.at(-1), over === "steps" ? group.steps : 0));
     const xHigh = Math.max(...ends, ...seeds.map((one) => one[over].at(-1) ?? 0));
     const values = shown.flatMap(({ curves }) => [...curves[over].y, ...curves[over].low, ...curves[over].high]);
-    const drawn = [...values, ...seeds.flatMap((one) => one.y)], own = stretch(drawn, 0.05), wide = stretch([...drawn, this.task.random], 0.05);
-    // Random play far below would squeeze the curves that are to be compared.
-    this.random = this.task.random !== null && wide[1] - wide[0] < 1.8 * (own[1] - own[0]) ? this.task.random : null;
-    const [low, high] = this.random === null ? own : wide;
+    const drawn = [...values, ...seeds.flatMap((one) => one.y)], own = stretch(drawn, 0.05);
+    // Levels far from the curves that are to be compared would squeeze them.
+    this.levels = [["random play", this.task.random], ["optimum", this.task.optimum]].filter(([, at]) => at !== null && at !== undefined)
+      .filter(([, at]) => { const wide = stretch([...drawn, at], 0.05); return wide[1] - wide[0] < 1.8 * (own[1] - own[0]); });
+    const [low, high] = stretch([...drawn, ...this.levels.map(([, at]) => at)], 0.05);
     const x = (at) => MARGIN.left + (at / (xHigh || 1)) * (width - MARGIN.left - right);
     const y = (at) => MARGIN.top + ((high - at) / (high - low)) * (height - MARGIN.top - MARGIN.bottom);
     Object.assign(this, { x, y, xHigh, width, height, right });
@@ -126,11 +127,11 @@ class Chart {
     for (const at of over === "seconds" ? timeTicks(this.xHigh, count) : ticks(0, this.xHigh, count))
       svg.append(make("svg:text", { x: x(at), y: height - MARGIN.bottom + 18, "text-anchor": "middle" }, along.mark(at)));
     svg.append(make("svg:line", { class: "axis", x1: MARGIN.left, x2: width - right, y1: height - MARGIN.bottom, y2: height - MARGIN.bottom }));
-    svg.append(make("svg:text", { x: (MARGIN.left + width - right) / 2, y: height - 4, "text-anchor": "middle" }, along.title));
-    if (this.random !== null) {
-      const at = y(this.random);
-      svg.append(make("svg:line", { class: "random", x1: MARGIN.left, x2: width - right, y1: at, y2: at }));
-      svg.append(make("svg:text", { x: width - right - 4, y: at - 5, "text-anchor": "end" }, "random play"));
+    svg.append(make("svg:text", { x: (MARGIN.left + width - right) / 2, y: height - 4, "text-anchor": "middle" }, this.task.axis ?? along.title));
+    for (const [name, level] of this.levels) {
+      const at = y(level);
+      svg.append(make("svg:line", { class: "level", x1: MARGIN.left, x2: width - right, y1: at, y2: at }));
+      svg.append(make("svg:text", { x: width - right - 4, y: at - 5, "text-anchor": "end" }, name));
     }
   }
 
@@ -153,7 +154,7 @@ class Chart {
     const ends = shown.map(({ curves }) => this.y(curves[this.view.over].y.at(-1)));
     const places = spread(ends, 15, MARGIN.top, this.height - MARGIN.bottom);
     return shown.map((group, index) => {
-      const text = make("svg:text", { class: "name", x: this.width - this.right + 8, y: places[index] + 4 }, group.label);
+      const text = make("svg:text", { class: "name", x: this.width - this.right + 8, y: places[index] + 4 }, group.named ?? group.label);
       text.style.fill = colour(group.colour);
       return text;
     });
@@ -189,7 +190,7 @@ class Chart {
     const place = found.reduce((best, one) => (Math.abs(one.at - at) < Math.abs(best.at - at) ? one : best)).at;
     const scale = Math.max(...found.map((one) => Math.abs(one.y)));
     const rows = found.map(({ group, y, low, high }) => make("tr", {},
-      make("td", {}, make("span", { class: "who" }, swatch(group.colour), group.label)), make("td", {}, number(y, scale)),
+      make("td", {}, make("span", { class: "who" }, swatch(group.colour), group.named ?? group.label)), make("td", {}, number(y, scale)),
       make("td", { class: "muted" }, low === null ? "" : `[${number(low, scale)}, ${number(high, scale)}]`),
       make("td", { class: "muted" }, group.counted ? plural(group.counted.length, "seed") : "")));
     this.tip.replaceChildren(make("strong", {}, AXES[over].told(place)), make("table", {}, make("tbody", {}, ...rows)));

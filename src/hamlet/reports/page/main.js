@@ -51,9 +51,10 @@ function headline() {
 
 function taskSection(task, index) {
   const groups = report.groups.filter((group) => group.task === index), shown = groups.filter((group) => !view.hidden.has(group.label));
-  const chart = new Chart(task, groups, view), player = playerOf(index);
+  const curves = task.constant_sum ? groups.flatMap(sidesOf) : groups;
+  const chart = new Chart(task, curves, view), player = playerOf(index);
   const drawn = make("div", { class: "card" }, make("h3", {}, view.over === "steps" ? "Return by steps" : "Return by training time"),
-    make("p", { class: "card-note" }, `Interquartile mean over seeds and its 95 % interval; ${task.curve}.`), chart.frame);
+    make("p", { class: "card-note" }, `Interquartile mean over seeds and its 95 % interval; ${task.constant_sum ? "each agent's own, from evaluations" : task.curve}.`), chart.frame);
   const name = `task-${index}`;
   const section = make("section", { "aria-labelledby": name },
     make("div", { class: "task-head" }, make("h2", { id: name }, task.name),
@@ -61,10 +62,16 @@ function taskSection(task, index) {
     make("p", { class: "verdict" }, task.verdict),
     make("div", { class: player ? "pair moving" : "pair" }, drawn, player),
     make("div", { class: "card", style: "margin-top:1rem" }, make("h3", {}, "Scores"),
-      make("p", { class: "card-note" }, `From ${task.source}${task.random === null ? "" : `; random play earns ${number(task.random)}`}.`), resultTable(task, shown),
+      make("p", { class: "card-note" }, scoreNote(task)), resultTable(task, shown),
       improvements(report, task.improvement, view.hidden, `on ${taskName(task)}`)));
   charts.push(chart);
   return section;
+}
+
+function scoreNote(task) {
+  if (task.constant_sum) return "From the last evaluation: each agent's return, and the share of episodes in which it is above all others'.";
+  const random = task.random === null ? "" : `; random play earns ${number(task.random)}`;
+  return `From ${task.source}${random}${task.optimum === null ? "" : `; the optimum is ${number(task.optimum)}`}.`;
 }
 
 function how() {

@@ -68,3 +68,9 @@ function taskName(task) {
   const told = task.options.map(([name, value]) => `${name} ${value}`).join(", ");
   return told ? `${task.name} (${told})` : task.name;
 }
+
+// The agents of a constant-sum game as curves of their own.
+function sidesOf(group) {
+  return group.sides.map((side, index) =>
+    ({ ...group, ...side, label: group.label, named: `${group.label}: ${side.agent}`, colour: group.colour * group.sides.length + index }));
+}

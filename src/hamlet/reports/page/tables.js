@@ -5,17 +5,32 @@ function head(names) {
 }
 
 function who(group) {
-  return make("span", { class: "who" }, swatch(group.colour), group.label);
+  return make("span", { class: "who" }, swatch(group.colour), group.named ?? group.label);
+}
+
+// Each agent's own return and wins, where the team's return is constant.
+function sideTable(task, groups) {
+  const names = [["agent"], ["return, IQM", "95 % interval"], ["return, mean", "95 % interval"], ["wins", "share of episodes"], ["wins", "others at random"], ["return at random"], ["seeds"], ["steps"]];
+  const rows = groups.flatMap((group) => sidesOf(group).map((side) => {
+    const cells = [who(side), estimate(side.return.iqm), estimate(side.return.mean), estimate(side.wins), estimate(side.against_random), number(side.random), group.counted.length, short(group.steps)];
+    return make("tr", {}, ...cells.map((cell) => make("td", {}, ...[cell].flat())));
+  }));
+  return make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `Agents on ${taskName(task)}` },
+    make("table", { class: "numbers" }, head(names), make("tbody", {}, ...rows)));
 }
 
 function resultTable(task, groups) {
+  if (task.constant_sum) return sideTable(task, groups);
   const absolute = groups.some((group) => group.absolute.iqm);
   const names = [["algorithm"], ["return, IQM", "95 % interval"], ["mean", "95 % interval"]];
+  const gap = groups.some((group) => group.gap);
   if (absolute) names.push(["absolute metric", "IQM, best policy"]);
+  if (gap) names.push(["optimality gap", "0 optimum, 1 random"]);
   names.push(["seeds"], ["steps"], ["steps/s", "training"], ["training", "a run"]);
   const rows = groups.map((group) => {
     const cells = [who(group), estimate(group.final.iqm), estimate(group.final.mean)];
     if (absolute) cells.push(estimate(group.absolute.iqm));
+    if (gap) cells.push(estimate(group.gap));
     cells.push(group.counted.length, short(group.steps), group.rate === null ? "–" : short(group.rate), duration(group.seconds));
     return make("tr", {}, ...cells.map((cell) => make("td", {}, ...[cell].flat())));
   });
@@ -39,16 +54,17 @@ function improvements(report, pairs, hidden, where) {
 function profiles(report, hidden) {
   const groups = report.overall.rows.map((row) =>
     ({ label: row.algorithm, colour: report.algorithms.indexOf(row.algorithm), curves: { score: row.profile }, each: [] }));
-  return new Chart({ random: null }, groups, { over: "score", hidden, seeds: false }, "Performance profiles");
+  return new Chart({ random: null, axis: `score: ${report.overall.ends}` }, groups, { over: "score", hidden, seeds: false }, "Performance profiles");
 }
 
 function overall(section, report, hidden) {
   section.hidden = !report.overall;
   if (!report.overall) return null;
-  const names = [["algorithm"], ["IQM", "95 % interval"], ["mean", "95 % interval"], ["median", "95 % interval"], ["optimality gap", "less is better"]];
+  const known = report.overall.rows.some((row) => row.optimality_gap);
+  const names = [["algorithm"], ["IQM", "95 % interval"], ["mean", "95 % interval"], ["median", "95 % interval"], ...(known ? [["optimality gap", "less is better"]] : [])];
   const rows = report.overall.rows.filter((row) => !hidden.has(row.algorithm)).map((row) => make("tr", {},
     make("td", {}, who({ colour: report.algorithms.indexOf(row.algorithm), label: row.algorithm })),
-    ...["iqm", "mean", "median", "optimality_gap"].map((name) => make("td", {}, ...estimate(row[name])))));
+    ...["iqm", "mean", "median", ...(known ? ["optimality_gap"] : [])].map((name) => make("td", {}, ...estimate(row[name])))));
   const chart = profiles(report, hidden);
   section.replaceChildren(
     make("h2", { id: "overall-title" }, "All environments together"),
@@ -114,7 +130,8 @@ function runTable(runs) {
     const judged = run.points.filter((point) => point.mode !== "random" && point.metric !== "absolute").at(-1);
     const last = judged ? `${number(judged.mean)} ± ${number(judged.standard_error, Math.abs(judged.mean))}` : "–";
     const steps = run.asked && run.done < run.asked ? `${short(run.done)} of ${short(run.asked)}` : short(run.done);
-    const note = judged ? make("small", {}, `${judged.episodes} episodes, ${judged.mode}`) : null;
+    const spoiled = judged ? ["failed", "cut"].filter((name) => judged[name]).map((name) => `, ${judged[name]} ${name}`).join("") : "";
+    const note = judged ? make("small", {}, `${judged.episodes} episodes, ${judged.mode}${spoiled}`) : null;
     return make("tr", {}, make("td", {}, run.path), make("td", {}, run.seed ?? "–"),
       make("td", {}, make("span", { class: run.state === "done" ? "state" : "state open" }, run.state)),
       make("td", {}, steps), make("td", {}, last, note), make("td", {}, run.rate === null ? "–" : short(run.rate)), make("td", {}, timeBar(run.phases)));
