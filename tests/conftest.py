@@ -4,6 +4,7 @@ import gc
 import json
 import os
 import sys
+import tempfile
 import time
 import typing
 from pathlib import Path
@@ -16,6 +17,9 @@ from jaxtyping import install_import_hook
 sys.path.insert(0, str(Path(__file__).parent))  # for games and shapes
 # beartype asks isinstance of a Protocol, which Python allows of marked ones only: here, all are.
 typing.Protocol._is_runtime_protocol = True  # type: ignore[attr-defined]
+# No test sees which runs this user began, or adds to them.
+_STATE = tempfile.TemporaryDirectory(prefix="hamlet-state-")
+os.environ["XDG_STATE_HOME"] = _STATE.name
 # Before anything imports hamlet: every annotated array is then checked at every call.
 install_import_hook("hamlet", "shapes.checked")
 jax.config.update("jax_numpy_rank_promotion", "raise")

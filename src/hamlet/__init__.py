@@ -49,6 +49,7 @@ def evaluate(
     deterministic: bool = True,
     best: bool = False,
     at_random: Sequence[str] = (),
+    trust: bool = False,
 ) -> Evaluation:
     """Play whole episodes with a run's newest good checkpoint, or with its best policy.
 
@@ -59,13 +60,15 @@ def evaluate(
         deterministic: The likeliest actions rather than samples.
         best: The best of the policies that were evaluated while it trained.
         at_random: Agents that act at random instead; `Evaluation.wins` says how often each agent won.
+        trust: Whether code of its own that the run names may be run, though this user did not begin it here.
 
     Raises:
-        RequestError: If there is no run, it has no best policy and that is asked for, or there is no such agent.
+        RequestError: If there is no run, it is not trusted, it has no best policy and that is asked for, or there is
+            no such agent.
         RunError: If it has no good checkpoint.
     """
     mode = "deterministic" if deterministic else "stochastic"
-    return Run(Path(run)).evaluate(episodes, seed, mode, best=best, at_random=tuple(at_random))
+    return Run(Path(run), trust).evaluate(episodes, seed, mode, best=best, at_random=tuple(at_random))
 
 
 def export(
@@ -74,6 +77,7 @@ def export(
     *,
     formats: Sequence[str] = ("numpy", "onnx", "stablehlo"),
     best: bool = False,
+    trust: bool = False,
 ) -> Path:
     """Write each agent's policy alone, as files that need no Hamlet.
 
@@ -82,6 +86,7 @@ def export(
         out: The directory to make, of which at most an empty one may exist; None for ``RUN/export``.
         formats: Those to write.
         best: The policy that was evaluated best while the run trained, not its newest.
+        trust: Whether code of its own that the run names may be run, though this user did not begin it here.
 
     Returns:
         The directory, with a README that says what every agent's policy takes and gives.
@@ -93,4 +98,4 @@ def export(
     """
     from hamlet.exporting.directory import export
 
-    return export(run, out, formats=formats, best=best)
+    return export(run, out, formats=formats, best=best, trust=trust)

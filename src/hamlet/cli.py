@@ -159,7 +159,9 @@ def _keep_programs() -> None:
 
 def _fail(error: object, status: int) -> int:
     sys.stdout.flush()
-    print("hamlet: " + " ".join(str(error).split()), file=sys.stderr, flush=True)
+    # What an error quotes may come from a file: no terminal shall obey it.
+    line = "".join(char if char.isprintable() else repr(char)[1:-1] for char in " ".join(str(error).split()))
+    print(f"hamlet: {line}", file=sys.stderr, flush=True)
     return status
 
 

@@ -44,6 +44,16 @@ def unknown(kind: str, name: str, choices: Iterable[str]) -> RequestError:
     return RequestError(f"there is no {kind} {name!r}{nearest} ({rest})")
 
 
+def nearest(name: str, choices: Iterable[str]) -> str:
+    """The end of a refusal: the choice that is most like the name, if there is any.
+
+    >>> nearest("radios", ["radius", "limits"])
+    "; the nearest is 'radius'"
+    """
+    near = difflib.get_close_matches(name, list(choices), n=1, cutoff=0.0)
+    return f"; the nearest is {near[0]!r}" if near else ""
+
+
 def require(condition: bool, message: str) -> None:
     """Refuse a request unless the condition holds.
 

@@ -89,18 +89,20 @@ class Policy:
 _act = jax.jit(act, static_argnames="roster")
 
 
-def load_policy(run: str | Path, *, best: bool = False, seed: int = 0) -> Policy:
+def load_policy(run: str | Path, *, best: bool = False, seed: int = 0, trust: bool = False) -> Policy:
     """The joint policy of a run's newest good checkpoint, or the best of those that were evaluated while it trained.
 
     Args:
         run: The directory of a run.
         best: The policy whose mean return in the run's own evaluations is highest.
         seed: From which stochastic actions are drawn.
+        trust: Whether code of its own that the run names may be run, though this user did not begin it here.
 
     Raises:
-        RequestError: If there is no run, or nothing was evaluated while it trained and ``best`` is asked for.
+        RequestError: If there is no run, it is not trusted, or nothing was evaluated while it trained and ``best`` is
+            asked for.
         RunError: If it has no good checkpoint.
     """
-    found = Run(Path(run))
-    algorithm, env = found.algorithm, found.environment
+    found = Run(Path(run), trust)
+    algorithm, env = found.declaration
     return Policy(roster_of(algorithm, env), found.actors(best=best)[0], algorithm.body, seed)

@@ -82,7 +82,7 @@ def test_the_blocks_of_every_page_run_one_after_another(run, tmp_path):
     run(ROOT / "tests/documents.py", *documents.WALKED, *pages)
     assert json.loads((tmp_path / "runs/b/config.json").read_text())["algorithm"]["drift"]["epsilon"] == 0.1
     drift = json.loads((tmp_path / "runs/chi-square/config.json").read_text())["algorithm"]["drift"]
-    assert drift == {"type": "chi_square:ChiSquareDrift", "weight": 2.0}
+    assert drift == {"import": "chi_square:ChiSquareDrift", "weight": 2.0}
     runs = {"a", "more", "b", "chi-square", "total-variation", "matching", "happo-kl", "residual", "tag"}
     assert {path.name for path in (tmp_path / "runs").iterdir()} == runs
     assert json.loads((tmp_path / "runs/a/config.json").read_text())["steps"] == 80

@@ -94,7 +94,7 @@ def test_options_are_kept_and_come_back_wherever_the_run_is_used(tmp_path, monke
     words = ["--env.agents", "3", "--env.halt", "true", *SMALL, "--steps", "32", "--quiet"]
     assert main(["train", "happo", "makers:parallel_env", *words, "--out", "a"]) == 0
     kept = json.loads((tmp_path / "a/config.json").read_text())["environment"]
-    assert (kept["factory"], kept["options"]) == ("makers:parallel_env", [["agents", 3], ["halt", True]])
+    assert (kept["factory"], kept["options"]) == ({"import": "makers:parallel_env"}, [["agents", 3], ["halt", True]])
     assert encode(read(["--from", "a/config.json"]).environment) == kept
     opened, real = [], PettingZoo.open
     monkeypatch.setattr(PettingZoo, "open", lambda env, *rest: (opened.append(env.options), real(env, *rest))[1])

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hamlet.errors import RequestError
-from hamlet.training.configuration import decode, encode
+from hamlet.haml.neighbourhood import KlBall
+from hamlet.training.configuration import decode, encode, foreign
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +66,7 @@ class OwnConstructor(eqx.Module):
 
 
 def through_json(value):
-    return decode(json.loads(json.dumps(encode(value), allow_nan=False)))
+    return decode(json.loads(json.dumps(encode(value), allow_nan=False)), trusted=True)
 
 
 plain = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
@@ -92,13 +93,25 @@ def test_numbers_that_json_has_not_survive():
     assert math.copysign(1.0, read[3]) == -1.0 and read[4] == 0.1
 
 
-def test_a_dataclass_is_written_as_its_place_and_its_fields():
-    assert encode(Ball(radius=0.5)) == {"type": f"{__name__}:Ball", "radius": 0.5, "limits": []}
+def test_a_dataclass_of_ones_own_is_written_as_its_place_and_its_fields():
+    assert encode(Ball(radius=0.5)) == {"import": f"{__name__}:Ball", "radius": 0.5, "limits": []}
+
+
+def test_a_part_of_hamlet_is_written_by_its_name_and_read_without_trust():
+    assert encode(KlBall(radius=0.5))["type"] == "kl_ball"
+    assert decode(encode(KlBall(radius=0.5))) == KlBall(radius=0.5)
+
+
+def test_nothing_of_ones_own_is_imported_for_what_is_not_trusted():
+    data = encode((1, Algorithm(neighbourhood=Ball(radius=0.5))))
+    assert foreign(data) == (f"{__name__}:Algorithm", f"{__name__}:Ball")
+    with pytest.raises(RequestError, match="Algorithm' is code of its own, in a configuration that is not trusted"):
+        decode(data)
 
 
 def test_a_class_within_a_class_and_an_equinox_module_are_found():
     value = Algorithm(neighbourhood=Algorithm.Nested(3))
-    assert encode(value)["neighbourhood"] == {"type": f"{__name__}:Algorithm.Nested", "size": 3}
+    assert encode(value)["neighbourhood"] == {"import": f"{__name__}:Algorithm.Nested", "size": 3}
     assert through_json(value).neighbourhood.size == 3
 
 
@@ -143,7 +156,7 @@ def test_a_class_that_was_replaced_since_is_refused(monkeypatch):
 def test_a_field_that_came_since_has_its_default():
     told = encode(Ball(radius=0.5, limits=(1.0,)))
     del told["limits"]
-    assert decode(told) == Ball(radius=0.5)
+    assert decode(told, trusted=True) == Ball(radius=0.5)
 
 
 @pytest.mark.parametrize(
@@ -152,27 +165,33 @@ def test_a_field_that_came_since_has_its_default():
         ({"radios": 1.0}, "no field 'radios'; the nearest is 'radius'"),
         ({"limits": None, "limit": []}, "no field 'limit'; the nearest is 'limits'"),
         ({"radius": None}, r"lacks the field 'radius' \(its fields are radius, limits\)"),
-        ({"type": f"{__name__}:Bell"}, "no class Bell; the nearest is 'Ball'"),
-        ({"type": f"{__name__}:through_json"}, "is no dataclass"),
-        ({"type": f"{__name__}:np"}, "is no dataclass"),
-        ({"type": "builtins:eval"}, "is no dataclass"),
-        ({"type": "hamlet.absent:Ball"}, "cannot be imported: ModuleNotFoundError"),
-        ({"type": "Ball"}, "names no class"),
-        ({"type": "os; import sys:Ball"}, "names no class"),
-        ({"type": 3}, "not {"),
+        ({"import": f"{__name__}:Bell"}, "no class Bell; the nearest is 'Ball'"),
+        ({"import": f"{__name__}:through_json"}, "is no dataclass"),
+        ({"import": f"{__name__}:np"}, "is no dataclass"),
+        ({"import": "builtins:eval"}, "is no dataclass"),
+        ({"import": "hamlet.absent:Ball"}, "cannot be imported: ModuleNotFoundError"),
+        ({"import": "Ball"}, "names no class"),
+        ({"import": "os; import sys:Ball"}, "names no class"),
+        ({"import": 3}, 'not "{'),
+        ({"import": None, "type": "kl_bal"}, "no part 'kl_bal'; the nearest is 'kl_ball'"),
+        (
+            {"import": None, "type": "hamlet.haml.neighbourhood:KlBall"},
+            "hamlet.haml.neighbourhood', which is not installed",
+        ),
+        ({"type": "kl_ball"}, 'not "{'),
     ],
 )
 def test_a_wrong_description_is_refused_with_the_nearest_right_one(change, message):
     data = {key: value for key, value in {**encode(Ball(radius=0.01)), **change}.items() if value is not None}
     with pytest.raises(RequestError, match=message) as refusal:
-        decode([data])
+        decode([data], trusted=True)
     assert "\n" not in str(refusal.value)
 
 
 def test_what_a_constructor_refuses_is_one_line():
     data = encode(Positive(1.0))
     with pytest.raises(RequestError, match="Positive refuses its fields: number must be positive") as refusal:
-        decode({**data, "number": -1.0})
+        decode({**data, "number": -1.0}, trusted=True)
     assert "\n" not in str(refusal.value)
 
 
@@ -180,7 +199,7 @@ def test_a_module_that_fails_while_imported_is_one_line(tmp_path, monkeypatch):
     (tmp_path / "hamlet_test_broken.py").write_text("raise RuntimeError('first\\nsecond')")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(RequestError, match=r"cannot be imported: RuntimeError: first$"):
-        decode({"type": "hamlet_test_broken:Thing"})
+        decode({"import": "hamlet_test_broken:Thing"}, trusted=True)
 
 
 def test_a_dataclass_made_by_a_call_is_found_where_its_module_says():

@@ -13,10 +13,10 @@ from hamlet.training.directory import RunDirectory
 
 
 def test_a_run_begun_can_be_opened_and_gives_its_configuration_back(tmp_path):
-    config = {"seed": 0, "algorithm": {"type": "a:B", "clip": 0.2}}
+    config = {"seed": 0, "algorithm": {"type": "clip_drift", "epsilon": 0.2}}
     RunDirectory.create(str(tmp_path / "runs" / "a"), config)
     run = RunDirectory.open(tmp_path / "runs" / "a")
-    assert run.config() == config
+    assert run.config() == {"version": 1} | config
     assert (run.checkpoints.name, run.metrics.name) == ("checkpoints", "metrics.sqlite")
     assert run.evaluation == tmp_path / "runs" / "a" / "evaluation.json"
 
@@ -25,7 +25,7 @@ def test_a_directory_that_holds_a_run_is_refused_with_the_next_free_name(tmp_pat
     RunDirectory.create(tmp_path / "a", {"seed": 0})
     with pytest.raises(RequestError, match=r"already holds a run: .*hamlet resume .*/a`.* --out .*/a-2$"):
         RunDirectory.create(tmp_path / "a", {"seed": 1})
-    assert RunDirectory.open(tmp_path / "a").config() == {"seed": 0}
+    assert RunDirectory.open(tmp_path / "a").config() == {"version": 1, "seed": 0}
     (tmp_path / "a-2").mkdir()
     with pytest.raises(RequestError, match=r"--out .*/a-3$"):
         RunDirectory.create(tmp_path / "a", {})
@@ -57,7 +57,7 @@ def test_an_empty_directory_and_what_a_kill_left_of_a_beginning_are_taken(tmp_pa
     (tmp_path / "lock").write_text("123")
     (tmp_path / ".config.json.123").write_text("{")
     RunDirectory.create(tmp_path, {"seed": 1})
-    assert RunDirectory.open(tmp_path).config() == {"seed": 1}
+    assert RunDirectory.open(tmp_path).config() == {"version": 1, "seed": 1}
 
 
 def test_a_directory_below_a_file_cannot_be_made(tmp_path):

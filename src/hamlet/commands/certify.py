@@ -2,10 +2,8 @@
 
 import inspect
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import numpy as np
 
 from hamlet import algorithms
 from hamlet.commands.options import HELP, Command, Group
+from hamlet.envs import modules
 from hamlet.errors import RequestError, RunError, require, unknown
 from hamlet.haml.template import Haml
 from hamlet.tabular import certificate
@@ -110,15 +109,12 @@ def _drift(word: str) -> Any:
     Raises:
         RequestError: If there is none, or it breaks the definition: where, and how.
     """
-    module, _, name = word.partition(":")
-    sys.path.insert(0, "")
+    modules.called(word)
     try:
-        found = getattr(import_module(module), name)
+        found = getattr(modules.load(word), word.partition(":")[2])
         drift: Any = found() if inspect.isclass(found) else found
     except Exception as error:
         raise RequestError(f"{word} cannot be had: {one_line(error)}; write MODULE:DRIFT, from here") from error
-    finally:
-        sys.path.remove("")
     require(callable(drift), f"{word} is no drift: it cannot be called with (ratio, corrected, old, new)")
     try:
         check_drift(drift)

@@ -29,6 +29,7 @@ class EvaluateOptions:
         best: Judge the best of the policies that were evaluated while the run trained, not its newest.
         random: Agents that act at random instead of by their policies; how often each agent wins is then printed, and
             nothing is kept in the run.
+        trust: Run code that the run names and that is not Hamlet's, though the run is not one that you began here.
         json: Print one JSON object, with the return of every episode.
     """
 
@@ -37,6 +38,7 @@ class EvaluateOptions:
     stochastic: bool = False
     best: bool = False
     random: tuple[str, ...] = ()
+    trust: bool = False
     json: bool = False
 
 
@@ -57,7 +59,7 @@ def main(argv: Sequence[str]) -> int:
     if options.episodes < 1:
         raise RequestError(f"--episodes must be at least 1, not {options.episodes}")
     check_seed(options.seed)
-    run = find_run(path)
+    run = find_run(path, trust=options.trust)
     mode = "stochastic" if options.stochastic else "deterministic"
     judgement = judge.judge(
         run, episodes=options.episodes, seed=options.seed, mode=mode, best=options.best, at_random=options.random
@@ -71,8 +73,12 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def find_run(path: str) -> Run:
+def find_run(path: str, *, trust: bool = False) -> Run:
     """The run in a directory.
+
+    Args:
+        path: The directory.
+        trust: Whether code of its own that the run names may be run, though this user did not begin it here.
 
     Raises:
         RequestError: If there is none; names those of a directory of several seeds.
@@ -81,7 +87,7 @@ def find_run(path: str) -> Run:
     if seeds and not (Path(path) / "config.json").exists():
         names = ", ".join(seed.name for seed in seeds[:8]) + (", …" if seeds[8:] else "")
         raise RequestError(f"{path} holds the runs of {len(seeds)} seeds ({names}): name one, as in {seeds[0]}")
-    return Run(RunDirectory.open(path).path)
+    return Run(RunDirectory.open(path).path, trust)
 
 
 def check_seed(seed: int, count: int = 1) -> None:

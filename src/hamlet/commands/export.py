@@ -16,11 +16,13 @@ class ExportOptions:
     Attributes:
         out: The directory to make; RUN/export if it is not given.
         best: Export the policy that was evaluated best while the run trained, not its newest.
+        trust: Run code that the run names and that is not Hamlet's, though the run is not one that you began here.
         format: Of numpy, onnx and stablehlo those to write, with commas between; or all.
     """
 
     out: str | None = None
     best: bool = False
+    trust: bool = False
     format: str = "all"
 
 
@@ -41,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
     words = [word.strip() for word in options.format.split(",") if word.strip()]
     formats = FORMATS if words == ["all"] else check_formats(words)
     run = find_run(path)
-    out = export(run.path, options.out, formats=formats, best=options.best)
+    out = export(run.path, options.out, formats=formats, best=options.best, trust=options.trust)
     names = sorted((Path(out) / "policies").iterdir())
     print(
         f"{len([name for name in names if name.name != '__init__.py'])} files of {', '.join(formats)} in {out}/policies"

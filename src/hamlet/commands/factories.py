@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Optional
 
 from hamlet.commands import values
+from hamlet.envs import modules
 from hamlet.envs.keywords import Keyword, Keywords
 from hamlet.envs.pettingzoo import from_pettingzoo, place_of
 from hamlet.envs.pettingzoo_copies import told
@@ -38,7 +39,8 @@ class Factory:
         Raises:
             RequestError: There is none.
         """
-        return cls(place, told(place_of(place), _PATIENCE))
+        modules.called(place_of(place))
+        return cls(place, told(place, _PATIENCE))
 
     @cached_property
     def parameters(self) -> dict[str, inspect.Parameter]:

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,13 @@ class ReportOptions:
         out: The directory for the report.
         steps: Report runs as they were after so many environment steps. Without it, with all that they have.
         still: Leave the agents in motion out, which takes a second or two for each environment.
+        trust: Show also the agents of runs that name code that is not Hamlet's, though you did not begin them here.
     """
 
     out: Path = Path("report")
     steps: Steps | None = None
     still: bool = False
+    trust: bool = False
 
 
 COMMAND = Command(
@@ -62,17 +65,18 @@ def main(argv: Sequence[str]) -> int:
     """Write the report, and say on stderr what is missing in it."""
     runs, values = read(argv)
     options = ReportOptions(**values)  # type: ignore[arg-type]
-    document = write(runs, options.out, film=None if options.still else film, steps=options.steps)
+    recorder = None if options.still else partial(film, trust=options.trust)
+    document = write(runs, options.out, film=recorder, steps=options.steps)
     say(document["remarks"])
     print(f"wrote {options.out / PAGE}: {len(document['runs'])} runs; beside it its numbers")
     return 0
 
 
-def film(readings: Sequence[Reading]) -> Sequence[Mapping[str, Any]]:
+def film(readings: Sequence[Reading], *, trust: bool = False) -> Sequence[Mapping[str, Any]]:
     """The agents in motion: see `hamlet.reports.motion`, which is slow to import and not always needed."""
     from hamlet.reports.motion import film as record
 
-    return record(readings)
+    return record(readings, trust=trust)
 
 
 def say(remarks: Sequence[dict[str, str]]) -> None:

@@ -1,6 +1,5 @@
 """What ``hamlet train`` is asked for: its options, those of the environment, and the hyperparameters."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,10 +12,10 @@ from hamlet.commands.catalogue import environments, factory
 from hamlet.commands.options import HELP, Command, Group, Parsed
 from hamlet.commands.values import Steps
 from hamlet.envs.host import AnyEnvironment
-from hamlet.errors import RequestError, unknown
+from hamlet.errors import RequestError, RunError, unknown
 from hamlet.learners import Algorithm
-from hamlet.training import configuration
-from hamlet.training.directory import CONFIGURATION
+from hamlet.training import declaration
+from hamlet.training.directory import CONFIGURATION, read_config
 from hamlet.training.durable import one_line
 from hamlet.training.protocol import EPISODES, Asked
 from hamlet.training.venue import venue
@@ -38,6 +37,7 @@ class TrainOptions:
         evaluate_episodes: Whole episodes of each evaluation; 0 for none. They change nothing of what is trained.
         evaluate_mode: Whether they take the likeliest actions or sample them.
         init_from: A run whose networks, of the same shapes, to begin with.
+        trust: Run code that --from or --init-from names and that is not Hamlet's, though you did not begin that run.
         device: Where to compute. Without it, where JAX prefers.
         tensorboard: Write event files for TensorBoard into the run's directory.
         wandb: Send the metrics to Weights & Biases.
@@ -55,6 +55,7 @@ class TrainOptions:
     evaluate_episodes: int = EPISODES
     evaluate_mode: Literal["deterministic", "stochastic"] = "deterministic"
     init_from: Path | None = None
+    trust: bool = False
     device: Literal["cpu", "gpu", "tpu"] | None = None
     tensorboard: bool = False
     wandb: bool = False
@@ -170,18 +171,15 @@ def _repeat(argv: Sequence[str]) -> Request:
     path = parsed.values["run"]["from_"]
     path = path / CONFIGURATION if path.is_dir() else path
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        algorithm, env = configuration.decode(config["algorithm"]), configuration.decode(config["environment"])
-        own = {name: config[name] for name in ("steps", "seed", "checkpoint_every", "init_from")}
-        kept = config.get("evaluation", {})
-        own |= {f"evaluate_{name}": kept[name] for name in ("every", "episodes", "mode") if name in kept}
-        labels = {name: config.get(name) for name in ("algorithm_name", "environment_name", "preset")}
-    except OSError as error:
-        raise RequestError(f"--from {path} cannot be read: {one_line(error)}; give a run's config.json") from error
-    except RequestError as error:
-        raise RequestError(f"--from {path}: {error}") from error
-    except (ValueError, LookupError, TypeError) as error:
-        raise RequestError(f"--from {path} is no config.json of a run: {one_line(error)}") from error
+        found = read_config(path)
+    except RunError as error:
+        raise RequestError(f"--from {error}; give a run's {CONFIGURATION}") from error
+    algorithm, env = declaration.read(found, f"--from {path}", trusted=parsed.values["run"]["trust"])
+    declaration.check_repeatable(found.values, f"--from {path}")
+    config, kept = found.values, found.values.get("evaluation", {})
+    own = {name: config[name] for name in ("steps", "seed", "checkpoint_every", "init_from")}
+    own |= {f"evaluate_{name}": kept[name] for name in ("every", "episodes", "mode") if name in kept}
+    labels = {name: config.get(name) for name in ("algorithm_name", "environment_name", "preset")}
     asked = {name: parsed.values["run"][name] for name in _names(command, parsed)}
     own["init_from"] = None if own["init_from"] is None else Path(own["init_from"])
     return Request(algorithm, env, labels, TrainOptions(**(parsed.values["run"] | own | asked)))

@@ -22,6 +22,7 @@ class ResumeOptions:
         device: Where to compute. Without it, where JAX prefers.
         tensorboard: Write event files for TensorBoard into RUN/tensorboard.
         wandb: Send the metrics to Weights & Biases.
+        trust: Run code that the run names and that is not Hamlet's, though the run is not one that you began here.
         quiet: Print nothing but errors.
     """
 
@@ -29,6 +30,7 @@ class ResumeOptions:
     device: Literal["cpu", "gpu", "tpu"] | None = None
     tensorboard: bool = False
     wandb: bool = False
+    trust: bool = False
     quiet: bool = False
 
 
@@ -51,6 +53,8 @@ def main(argv: Sequence[str]) -> int:
     run = find_run(path)
     heard = sinks.wanted(tensorboard=options.tensorboard, wandb=options.wandb)
     with stoppable([run.path]):
-        run = resume(run.path, steps=options.steps, device=options.device, sinks=heard, quiet=options.quiet)
+        run = resume(
+            run.path, steps=options.steps, trust=options.trust, device=options.device, sinks=heard, quiet=options.quiet
+        )
     finish([run], options.quiet)
     return 0

@@ -36,6 +36,7 @@ def main(argv: Sequence[str]) -> int:
             checkpoint_every=options.checkpoint_every,
             asked=request.evaluation,
             init_from=options.init_from,
+            trusted=options.trust,
             device=options.device,
             sinks=heard,
             quiet=options.quiet,

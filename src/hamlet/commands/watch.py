@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from hamlet.commands.options import Command, Group
 from hamlet.commands.report import film, read, say
@@ -15,10 +16,12 @@ class WatchOptions:
     Attributes:
         port: Where to serve, on this machine's loopback; 0 for any that is free.
         still: Leave the agents in motion out; they are recorded anew about once a minute.
+        trust: Show also the agents of runs that name code that is not Hamlet's, though you did not begin them here.
     """
 
     port: int = 8765
     still: bool = False
+    trust: bool = False
 
 
 COMMAND = Command(
@@ -34,7 +37,7 @@ def main(argv: Sequence[str]) -> int:
     """Serve until Ctrl-C."""
     runs, values = read(argv, COMMAND)
     options = WatchOptions(**values)  # type: ignore[arg-type]
-    watched = watch.Watched(runs, None if options.still else film)
+    watched = watch.Watched(runs, None if options.still else partial(film, trust=options.trust))
     server = watch.server(watched, options.port)
     say(watched.document()["remarks"])
     print(f"http://{watch.HOST}:{server.server_address[1]}/ follows {', '.join(runs)}; Ctrl-C ends it", flush=True)

@@ -6,7 +6,6 @@ side by side with the same seed and actions, and must agree.
 
 import contextlib
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from hamlet.envs import block
+from hamlet.envs import block, modules
 from hamlet.envs.host import HostEnvironment
 from hamlet.envs.pettingzoo import PettingZoo, from_pettingzoo
 from hamlet.envs.player import Broken, Player, parallel, seed_of
@@ -56,15 +55,15 @@ def examine(
         RequestError: The environment cannot be made, or has spaces that are not supported.
     """
     environment = from_pettingzoo(factory, **options)
-    with _from_here():
-        make = find(environment.factory)
-        seats = [_Seat(environment, Watched(parallel(make(**options)))) for _ in range(2)]
-        try:
-            return _play(environment, seats, episodes, longest, seed)
-        finally:
-            for seat in seats:
-                with contextlib.suppress(Exception):
-                    seat.env.close()
+    modules.append(environment.factory)
+    make = find(environment.factory)
+    seats = [_Seat(environment, Watched(parallel(make(**options)))) for _ in range(2)]
+    try:
+        return _play(environment, seats, episodes, longest, seed)
+    finally:
+        for seat in seats:
+            with contextlib.suppress(Exception):
+                seat.env.close()
 
 
 def _play(environment: PettingZoo, seats: "list[_Seat]", episodes: int, longest: int, seed: int) -> Findings:
@@ -253,14 +252,3 @@ def choices(
         chosen = np.stack([part.argmax(-1) for part in parts], -1)
         found.append(chosen.reshape(*shape, *action.shape).astype(np.int32))
     return tuple(found)
-
-
-@contextlib.contextmanager
-def _from_here() -> Iterator[None]:
-    """Modules are found from the working directory, as workers find them."""
-    before = list(sys.path)
-    sys.path.insert(0, os.getcwd())
-    try:
-        yield
-    finally:
-        sys.path[:] = before

@@ -8,18 +8,20 @@ import os
 import pickle
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from types import ModuleType
 from typing import Any, Literal
 
 import numpy as np
 
+from hamlet.envs import modules
 from hamlet.envs.base import declared_horizon
 from hamlet.envs.block import Array, Plan, Seats
 from hamlet.envs.description import Agent, Description, Kind
 from hamlet.envs.host import Snapshot
 from hamlet.envs.joint import joined_shape
+from hamlet.envs.known import CODE, Factories
 from hamlet.envs.pettingzoo_copies import PettingZooCopies, Terms, probe, told
 from hamlet.errors import RequestError, require
 from hamlet.roster import Group
@@ -43,7 +45,7 @@ class PettingZoo:
         description: What the environment was found to be.
     """
 
-    factory: str
+    factory: str = field(metadata={CODE: Factories})
     options: tuple[tuple[str, Any], ...] = ()
     copies: int = 16
     processes: int | None = None
@@ -191,6 +193,7 @@ def from_pettingzoo(
         RequestError: The factory cannot be found by another process, or what it makes is not supported.
     """
     place = place_of(factory)
+    modules.called(place)
     pairs = tuple(options.items())
     for name, value in pairs:
         _refuse_unsendable(name, value)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from multiprocessing.connection import Pipe
 from pathlib import Path
 
-from hamlet.envs import block, worker
+from hamlet.envs import block, modules, worker
 from hamlet.envs.worker import Setup
 
 # Seconds that workers have to close their environments before they are killed.
@@ -49,9 +49,10 @@ class Process:
         self._asked, self.pending = time.monotonic(), True
         package = str(Path(worker.__file__).parents[1])
         descriptors = (theirs.fileno(), watched, self._dump, memory)
-        path = list(dict.fromkeys([os.getcwd(), *(place or os.getcwd() for place in sys.path)]))
+        places = json.dumps([modules.search_path(setup.factory), modules.known()])
         self._process = subprocess.Popen(
-            [sys.executable, "-c", worker.BOOT, json.dumps(path), package, *map(str, descriptors)],
+            # -P: without it the working directory would come first, even for what is imported here.
+            [sys.executable, "-P", "-c", worker.BOOT, places, package, *map(str, descriptors)],
             stdin=subprocess.DEVNULL,
             stdout=2,  # what an environment prints must not mix with what a command prints as JSON
             env={**os.environ, **_ENVIRONMENT},

@@ -23,14 +23,16 @@ from hamlet.envs.block import Plan
 from hamlet.envs.description import describe
 from hamlet.envs.player import Broken, Player, parallel, seed_of
 
-# Run by `python -c` with where to import from, the package's directory, and file descriptors.
+# Run by `python -P -c` with where to import from, the package's directory, and file descriptors.
 BOOT = """
 import json, sys, types
-sys.path[:] = json.loads(sys.argv[1])
+sys.path[:], directories = json.loads(sys.argv[1])
 for name in ("hamlet", "hamlet.envs"):
     sys.modules[name] = types.ModuleType(name)
     sys.modules[name].__path__ = ["/".join((sys.argv[2], *name.split(".")[1:]))]
+from hamlet.envs import modules
 from hamlet.envs.worker import main
+modules.remember(directories)
 main(*map(int, sys.argv[3:]))
 """
 # Messages of one byte: let every copy step; begin the episodes named in the block; end.

@@ -199,7 +199,7 @@ def _begin(unit: Unit, out: Path) -> "subprocess.Popen[str]":
         least = jax.config.jax_persistent_cache_min_compile_time_secs  # type: ignore[attr-defined]
         environment["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = str(least)
     process = subprocess.Popen(
-        [sys.executable, "-m", "hamlet.experiments.worker"],
+        [sys.executable, "-P", "-m", "hamlet.experiments.worker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -33,7 +33,12 @@ _ENDINGS = {"numpy": ".py", "onnx": ".onnx", "stablehlo": ".stablehlo"}
 
 
 def export(
-    run: str | Path, out: str | Path | None = None, *, formats: Sequence[str] = FORMATS, best: bool = False
+    run: str | Path,
+    out: str | Path | None = None,
+    *,
+    formats: Sequence[str] = FORMATS,
+    best: bool = False,
+    trust: bool = False,
 ) -> Path:
     """Write every agent's policy alone, as files that need no Hamlet.
 
@@ -42,6 +47,7 @@ def export(
         out: The directory to make; None for ``RUN/export``.
         formats: Of "numpy", "onnx" and "stablehlo", those to write.
         best: The policy that was evaluated best while the run trained, not its newest.
+        trust: Whether code of its own that the run names may be run, though this user did not begin it here.
 
     Returns:
         The directory.
@@ -52,10 +58,10 @@ def export(
         RunError: If the run has no good checkpoint, or the files cannot be written.
     """
     formats = check_formats(formats)
-    found = Run(RunDirectory.open(run).path)
+    found = Run(RunDirectory.open(run).path, trust)
     out = Path(out) if out is not None else found.path / "export"
     _refuse_taken(out)
-    algorithm, env = found.algorithm, found.environment
+    algorithm, env = found.declaration
     actors, step = found.actors(best=best)
     roster = roster_of(algorithm, env)
     config = found.directory.config()

@@ -143,6 +143,7 @@ def play(
     seed: int = 1,
     mode: Mode = "stochastic",
     best: bool = False,
+    trust: bool = False,
 ) -> CrossPlay:
     """Pit the policies of runs against one another.
 
@@ -153,6 +154,7 @@ def play(
         seed: From which they are drawn.
         mode: "stochastic" for actions as the policies draw them, "deterministic" for the likeliest.
         best: The best policy of every run.
+        trust: Whether code of their own that runs name may be run, though this user did not begin them here.
 
     Raises:
         RequestError: Unless there are two runs at least, each once, that play the same game of several agents.
@@ -164,7 +166,7 @@ def play(
         "cross-play takes at least two runs: hamlet crossplay RUN RUN…; the nearest for one is hamlet evaluate RUN",
     )
     require(episodes >= 1, f"--episodes must be at least 1, not {episodes}")
-    asked = [_asked(path, best) for path in named]
+    asked = [_asked(path, best, trust) for path in named]
     twice = [
         str(path) for (path, _), count in Counter((run.path.resolve(), b) for run, b in asked).items() if count > 1
     ]
@@ -190,11 +192,11 @@ def _seeds(path: Path) -> list[Path]:
     return sorted(found, key=lambda one: (len(one.name), one.name)) or [path]
 
 
-def _asked(path: Path, best: bool) -> tuple[Run, bool]:
+def _asked(path: Path, best: bool, trust: bool) -> tuple[Run, bool]:
     """The run, and whether its best policy is meant."""
     if path.name == "best" and (path.parent / "config.json").exists():
         path, best = path.parent, True
-    run = Run(RunDirectory.open(path).path)
+    run = Run(RunDirectory.open(path).path, trust)
     require(
         not best or current(run.directory) is not None,
         f"{path} has no best policy: nothing was evaluated while it trained; the nearest is its newest, without best",

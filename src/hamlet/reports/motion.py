@@ -34,9 +34,14 @@ _DECIMALS = 3
 _SEED = 7
 
 
-def film(readings: Sequence[Reading]) -> list[Motion]:
-    """An episode or two of every environment, each of the best run on it; where it cannot be made, a note why."""
-    return [made for task in tasks(readings) if (made := record(best(task))) is not None]
+def film(readings: Sequence[Reading], *, trust: bool = False) -> list[Motion]:
+    """An episode or two of every environment, each of the best run on it; where it cannot be made, a note why.
+
+    Args:
+        readings: The runs.
+        trust: Whether code of their own that runs name may be run, though this user did not begin them here.
+    """
+    return [made for task in tasks(readings) if (made := record(best(task), trust=trust)) is not None]
 
 
 def best(task: Task) -> Reading | None:
@@ -56,20 +61,21 @@ def _score(run: Reading, chosen: Any) -> float:
     return -np.inf if score is None else score
 
 
-def record(reading: Reading | None, *, episodes: int = EPISODES) -> Motion | None:
+def record(reading: Reading | None, *, episodes: int = EPISODES, trust: bool = False) -> Motion | None:
     """Some episodes of a run's policy; None without a run, and a note in their place where they cannot be recorded."""
     if reading is None:
         return None
     # As it was evaluated, where it was.
     plan = reading.config.get("evaluation")
-    mode: Mode = plan.get("mode", "deterministic") if isinstance(plan, Mapping) else "deterministic"
+    stochastic = isinstance(plan, Mapping) and plan.get("mode") == "stochastic"
+    mode: Mode = "stochastic" if stochastic else "deterministic"
     told = {
         "run": str(reading.path),
         "label": f"{reading.algorithm}, seed {reading.seed}",
         "mode": f"{mode} policy",
     }
     try:
-        step, films = _played(Run(reading.path), episodes, mode)
+        step, films = _played(Run(reading.path, trust), episodes, mode)
     except (RunError, RequestError) as error:
         return told | {"step": 0, "note": f"the agents cannot be shown: {error}"}
     except Exception as error:  # a stranger's environment, or one that changed since
@@ -78,7 +84,7 @@ def record(reading: Reading | None, *, episodes: int = EPISODES) -> Motion | Non
 
 
 def _played(run: Run, episodes: int, mode: Mode) -> tuple[int, list[dict[str, Any]]]:
-    algorithm, env = run.algorithm, run.environment
+    algorithm, env = run.declaration
     draw: Callable[..., Scene] | None = getattr(env, "scene", None)
     if draw is None:
         raise RequestError(f"{type(env).__name__} does not say how it is drawn; give it a scene method")

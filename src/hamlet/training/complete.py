@@ -7,7 +7,7 @@ from typing import Any
 from hamlet.envs.host import AnyEnvironment
 from hamlet.errors import RequestError
 from hamlet.learners import Algorithm
-from hamlet.training import checkpoint, configuration, protocol
+from hamlet.training import checkpoint, protocol
 from hamlet.training.directory import CONFIGURATION, RunDirectory
 from hamlet.training.metrics import Sink
 from hamlet.training.run import Run, resume, train_seeds
@@ -61,7 +61,7 @@ def complete(
 
 def _refuse_other(path: Path, algorithm: Algorithm, env: AnyEnvironment) -> None:
     """A run of other settings is not taken for this one."""
-    config = RunDirectory.open(path).config()
+    held = Run(RunDirectory.open(path).path).declaration
     for name, wanted in (("algorithm", algorithm), ("environment", env)):
-        if configuration.decode(config[name]) != wanted:
+        if getattr(held, name) != wanted:
             raise RequestError(f"{path} holds a run with another {name} or other settings of it: choose another --out")

@@ -1,25 +1,34 @@
 """Configurations as JSON and back: the equal object, or a refusal that names what is wrong.
 
-A dataclass is written as the place of its class and its fields, ``{"type": "package.module:Class", "clip": 0.1}``, a
-tuple as a list, a number that JSON has not as ``{"float": "inf"}``. Numbers, strings, booleans and None are
-themselves. Nothing is unpickled; reading imports the modules named, and calls dataclasses only.
+A part is written by its name and its fields, ``{"type": "clip_drift", "epsilon": 0.2}``; the names are those of
+`hamlet.training.parts`. A dataclass of the user's own is written by where it is imported from, ``{"import":
+"package.module:Class", …}``, and so is a function that a field names; reading imports nothing of the kind unless it is
+told that the file is trusted (`hamlet.training.trust`). A tuple is a list, a number that JSON has not is ``{"float":
+"inf"}``. Numbers, strings, booleans and None are themselves. Nothing is unpickled.
 
 A field that a file lacks has come since: it takes its default, which must be what was done before there was a choice.
 """
 
 import dataclasses
-import difflib
-import importlib
+import functools
 import inspect
 import math
-from collections.abc import Iterable
+import re
+import typing
+from collections.abc import Iterator
 from typing import Any, TypeAlias
 
-from hamlet.errors import RequestError
+from hamlet.envs import modules
+from hamlet.envs.known import CODE
+from hamlet.errors import RequestError, nearest
+from hamlet.training import field_types, parts, version_0
+from hamlet.training.parts import shown
 
 Json: TypeAlias = Any
 
+VERSION = 1
 _NOT_IN_JSON = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
+_PLACE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
 def encode(value: Any) -> Json:
@@ -33,17 +42,21 @@ def encode(value: Any) -> Json:
     [1, 0.5, {'float': 'inf'}, None]
     """
     data = _encode(value, "the configuration")
-    if _encode(decode(data), "the configuration") != data:
+    if _encode(decode(data, trusted=True), "the configuration") != data:
         raise RequestError("the configuration reads back as another: a dataclass in it changes its own fields")
     return data
 
 
-def decode(data: Json) -> Any:
+def decode(data: Json, *, trusted: bool = False) -> Any:
     """The configuration that `encode` wrote.
 
+    Args:
+        data: Of the present version.
+        trusted: Whether code of the user's own, or of whoever wrote the file, may be imported.
+
     Raises:
-        RequestError: A class cannot be imported or is no dataclass; a field is unknown or missing; a constructor
-            refuses its fields.
+        RequestError: A part is not known, or is code of the user's own in what is not trusted; a field is unknown,
+            missing or of another type; a constructor refuses its fields.
 
     >>> decode([1, {"float": "-inf"}])
     (1, -inf)
@@ -51,12 +64,57 @@ def decode(data: Json) -> Any:
     if data is None or isinstance(data, bool | int | float | str):
         return data
     if isinstance(data, list | tuple):
-        return tuple(decode(item) for item in data)
+        return tuple(decode(item, trusted=trusted) for item in data)
     if isinstance(data, dict) and set(data) == {"float"} and data["float"] in list(_NOT_IN_JSON):
         return _NOT_IN_JSON[data["float"]]
-    if isinstance(data, dict) and isinstance(data.get("type"), str):
-        return _construct(data)
-    raise RequestError(f'a configuration holds numbers, strings, lists and {{"type": "module:Class", …}}, not {data!r}')
+    if isinstance(data, dict) and isinstance(data.get("type"), str) and "import" not in data:
+        return _construct(parts.find(data["type"]), data, trusted)
+    if isinstance(data, dict) and isinstance(data.get("import"), str) and "type" not in data:
+        if not trusted:
+            raise RequestError(f"{shown(data['import'])} is code of its own, in a configuration that is not trusted")
+        return _construct(_find(data["import"]), data, trusted)
+    raise RequestError(f'a configuration holds numbers, strings, lists and {{"type": "part", …}}, not {shown(data)}')
+
+
+def foreign(data: Json) -> tuple[str, ...]:
+    """The places of the code of the user's own that a configuration names, each once.
+
+    >>> foreign({"type": "haml", "drift": {"import": "chi_square:ChiSquareDrift", "weight": 2.0}})
+    ('chi_square:ChiSquareDrift',)
+    """
+    return tuple(dict.fromkeys(_imports(data)))
+
+
+def upgraded(config: dict[str, Json]) -> dict[str, Json]:
+    """What a config.json of any version holds, in the present one.
+
+    Raises:
+        RequestError: It is of a version that is not known.
+    """
+    version = config.get("version", 0)
+    if type(version) is not int or not 0 <= version <= VERSION:
+        raise RequestError(
+            f"it has version {shown(version)}, and this Hamlet reads versions 0 to {VERSION}: the nearest is a newer "
+            "Hamlet, or the one that wrote it"
+        )
+    if version == 0:
+        config = config | {name: version_0.upgraded(config[name]) for name in DECLARED if name in config}
+    return {"version": VERSION} | {name: value for name, value in config.items() if name != "version"}
+
+
+DECLARED = ("algorithm", "environment")
+"""What of a config.json is a configuration."""
+
+
+def _imports(data: Json) -> Iterator[str]:
+    if isinstance(data, dict):
+        if "import" in data:
+            place = data["import"]
+            yield place if isinstance(place, str) and _PLACE.fullmatch(place) else shown(place)
+        data = list(data.values())
+    if isinstance(data, list | tuple):
+        for item in data:
+            yield from _imports(item)
 
 
 def _encode(value: Any, where: str) -> Json:
@@ -67,9 +125,7 @@ def _encode(value: Any, where: str) -> Json:
     if isinstance(value, tuple) and type(value) is tuple:
         return [_encode(item, f"{where}[{index}]") for index, item in enumerate(value)]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        names = _fields(type(value), where)
-        encoded = {name: _encode(getattr(value, name), f"{type(value).__name__}.{name}") for name in names}
-        return {"type": _place(type(value), where), **encoded}
+        return _written(value, where)
     advice = {list: "write a tuple", dict: "write a frozen dataclass"}.get(type(value), "")
     if callable(value):
         advice = "write a frozen dataclass with a __call__ method"
@@ -77,8 +133,18 @@ def _encode(value: Any, where: str) -> Json:
     raise RequestError(f"{where} is {kind}, which a configuration cannot hold{advice and ': '}{advice}")
 
 
+def _written(value: Any, where: str) -> dict[str, Json]:
+    kind, names = type(value), _fields(type(value), where)
+    held = {name: getattr(value, name) for name in names}
+    encoded = {name: _encode(held[name], f"{kind.__name__}.{name}") for name in names}
+    for name, code in _code(kind):
+        encoded[name] = code.name(held[name], held) or {"import": held[name]}
+    part = parts.name_of(kind)
+    return {"import": _place(kind, where), **encoded} if part is None else {"type": part, **encoded}
+
+
 def _place(kind: type, where: str) -> str:
-    """Where a class can be imported from."""
+    """Where a class of the user's own can be imported from."""
     place = f"{kind.__module__}:{kind.__qualname__}"
     if kind.__module__ == "__main__" or "<locals>" in kind.__qualname__:
         body = "__main__" if kind.__module__ == "__main__" else "the body of a function"
@@ -92,19 +158,21 @@ def _place(kind: type, where: str) -> str:
 
 
 def _find(place: str) -> type:
-    """The dataclass at ``module:Class``."""
+    """The dataclass at ``module:Class``, imported."""
     module, _, name = place.partition(":")
-    if not all(part.isidentifier() for part in [*module.split("."), *name.split(".")]):
-        raise RequestError(f"{place!r} names no class: write package.module:Class")
+    if not _PLACE.fullmatch(place):
+        raise RequestError(f"{shown(place)} names no class: write package.module:Class")
     try:
-        found: Any = importlib.import_module(module)
+        found: Any = modules.load(place)
     except Exception as error:
         raise RequestError(f"{place} cannot be imported: {type(error).__name__}: {error}".splitlines()[0]) from error
     for part in name.split("."):
         names = [name for name, value in vars(found).items() if isinstance(value, type) and not name.startswith("_")]
         found = vars(found).get(part)
         if found is None:
-            raise RequestError(f"{module} has no class {part}{_nearest(part, names)}")
+            raise RequestError(f"{module} has no class {part}{nearest(part, names)}")
+        if not isinstance(found, type):
+            break
     if not (isinstance(found, type) and dataclasses.is_dataclass(found)):
         raise RequestError(f"{place} is no dataclass: a configuration is made of dataclasses only")
     return found
@@ -121,29 +189,68 @@ def _fields(kind: type, where: str) -> list[str]:
     return names
 
 
-def _construct(data: dict[str, Json]) -> Any:
-    kind = _find(data["type"])
-    names = _fields(kind, data["type"])
-    given = {name: value for name, value in data.items() if name != "type"}
+def _code(kind: type) -> list[tuple[str, Any]]:
+    """The fields that name functions, and how they are written."""
+    return [(field.name, field.metadata[CODE]) for field in dataclasses.fields(kind) if CODE in field.metadata]
+
+
+def _construct(kind: type, data: dict[str, Json], trusted: bool) -> Any:
+    what = data.get("type") or data["import"]
+    names = _fields(kind, what)
+    given = {name: value for name, value in data.items() if name not in ("type", "import")}
     for name in given:
         if name not in names:
             left = [other for other in names if other not in given]
-            raise RequestError(f"{data['type']} has no field {name!r}{_nearest(name, left or names)}")
+            raise RequestError(f"{what} has no field {shown(name)}{nearest(name, left or names)}")
     for name in names:
         if name not in given and not _has_default(kind, name):
-            raise RequestError(f"{data['type']} lacks the field {name!r} (its fields are {', '.join(names)})")
+            raise RequestError(f"{what} lacks the field {name!r} (its fields are {', '.join(names)})")
+    coded = dict(_code(kind))
+    values = {name: decode(value, trusted=trusted) for name, value in given.items() if name not in coded}
+    for name in coded.keys() & given.keys():
+        values[name] = _function(given[name], coded[name], values, f"{what}.{name}", trusted)
+    if "type" in data:
+        _refuse_other_types(kind, values, what)
     try:
-        return kind(**{name: decode(value) for name, value in given.items()})
-    except (TypeError, ValueError) as error:
-        if isinstance(error, RequestError):
-            raise
-        raise RequestError(f"{data['type']} refuses its fields: {error}".splitlines()[0]) from error
+        return kind(**values)
+    except RequestError:
+        raise
+    except Exception as error:
+        raise RequestError(f"{what} refuses its fields: {_line(error)}") from error
+
+
+def _function(data: Json, code: Any, fields: dict[str, Any], where: str, trusted: bool) -> str:
+    """The place of a function that a field names: one that needs no trust, or one of the user's own."""
+    if isinstance(data, str):
+        place = code.place(data, fields)
+        if place is None:
+            raise RequestError(f'{where} is {shown(data)}, which is not known; one of your own is {{"import": "…"}}')
+        return place
+    if not (isinstance(data, dict) and set(data) == {"import"} and isinstance(data["import"], str)):
+        raise RequestError(f"{where} names no function: {shown(data)}")
+    if not trusted:
+        raise RequestError(f"{shown(data['import'])} is code of its own, in a configuration that is not trusted")
+    if not _PLACE.fullmatch(data["import"]):
+        raise RequestError(f"{shown(data['import'])} names no function: write package.module:function")
+    return data["import"]
+
+
+def _refuse_other_types(kind: type, values: dict[str, Any], what: str) -> None:
+    """Refuse values that a field's type does not allow; classes of the user's own are not asked."""
+    hints = _hints(kind)
+    for name, value in values.items():
+        if not field_types.fits(value, hints[name]):
+            raise RequestError(f"{what}.{name} is {field_types.spoken(hints[name])}, not {shown(value)}")
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
+
+
+def _line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def _has_default(kind: type, name: str) -> bool:
     return inspect.signature(kind).parameters[name].default is not inspect.Parameter.empty
-
-
-def _nearest(name: str, names: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(names), n=1, cutoff=0.0)
-    return f"; the nearest is {near[0]!r}" if near else ""

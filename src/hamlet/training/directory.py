@@ -12,19 +12,27 @@ import contextlib
 import difflib
 import fcntl
 import itertools
-import json
 import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from hamlet.errors import RequestError, RunError
-from hamlet.training import durable
+from hamlet.training import configuration, durable, json_file
 
 CONFIGURATION = "config.json"
 LOCK = "lock"
+# What is read and written of a run: none may be a link that leads elsewhere.
+_PARTS = (CONFIGURATION, LOCK, "checkpoints", "best", "replay", "metrics.sqlite", "evaluation.json", "wandb-id")
+
+
+class Config(NamedTuple):
+    """What a config.json holds, in the present version, and its bytes."""
+
+    values: dict[str, Any]
+    data: bytes
 
 
 @dataclass(frozen=True)
@@ -49,7 +57,7 @@ class RunDirectory:
             raise RunError(f"the directory {run.path} cannot be made: {durable.one_line(error)}") from error
         with run.lock():
             _refuse_taken(run.path)  # by a process that came between
-            run.write_json(CONFIGURATION, config)
+            run.write_json(CONFIGURATION, versioned(config))
         return run
 
     @classmethod
@@ -57,12 +65,17 @@ class RunDirectory:
         """The run at ``path``.
 
         Raises:
-            RequestError: No run is there; names the nearest one.
+            RequestError: No run is there; names the nearest one. Or something of it is a link that leads elsewhere.
         """
         path = Path(path)
         if not _holds_run(path):
             what = "is no run" if path.exists() else "does not exist"
             raise RequestError(f"{path} {what}{_nearest_run(path)}")
+        for name in _PARTS:
+            try:
+                json_file.refuse_link(path / name, path)
+            except ValueError as error:
+                raise RequestError(f"{path / name} is not used: {error}; put what it leads to in its place") from None
         return cls(path)
 
     @property
@@ -91,16 +104,20 @@ class RunDirectory:
         return self.path / "evaluation.json"
 
     def config(self) -> dict[str, Any]:
-        """What `create` was given.
+        """What `create` was given, in the present version.
 
         Raises:
             RunError: The file cannot be read.
         """
-        path = self.path / CONFIGURATION
-        try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise RunError(f"{path} cannot be read: {durable.one_line(error)}") from error
+        return self.as_written().values
+
+    def as_written(self) -> Config:
+        """The same with the bytes of the file.
+
+        Raises:
+            RunError: The file cannot be read.
+        """
+        return read_config(self.path / CONFIGURATION)
 
     def write_json(self, name: str, data: Any) -> None:
         """Replaces a file of the run: a reader, or a kill at any moment, finds the old one or the new one.
@@ -108,9 +125,8 @@ class RunDirectory:
         Raises:
             RunError: It cannot be written, as on a full disk; the old file is intact.
         """
-        text = json.dumps(data, indent=2) + "\n"
         try:
-            durable.write(self.path / name, text)
+            durable.write(self.path / name, json_file.as_text(data))
         except OSError as error:
             raise RunError(f"{self.path / name} cannot be written: {durable.one_line(error)}") from error
 
@@ -124,7 +140,8 @@ class RunDirectory:
         path = self.path / LOCK
         try:
             # Not inherited by what this process starts: a worker that outlives it must not keep the run locked.
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+            descriptor = os.open(path, flags, 0o666)
         except OSError as error:
             raise RunError(f"{path} cannot be opened: {durable.one_line(error)}") from error
         try:
@@ -146,6 +163,27 @@ class RunDirectory:
                 fcntl.flock(descriptor, fcntl.LOCK_UN)
         finally:
             os.close(descriptor)
+
+
+def versioned(config: dict[str, Any]) -> dict[str, Any]:
+    """What a config.json of the present version holds."""
+    return {"version": configuration.VERSION} | config
+
+
+def read_config(path: Path) -> Config:
+    """What a config.json of any version holds.
+
+    Raises:
+        RunError: It cannot be read; the line says why.
+    """
+    try:
+        data = json_file.contents(path)
+        values = json_file.parse(data)
+        if not isinstance(values, dict):
+            raise ValueError("it holds no configuration, which is a JSON object")
+        return Config(configuration.upgraded(values), data)
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} cannot be read: {durable.one_line(error)}") from error
 
 
 def _holds_run(path: Path) -> bool:

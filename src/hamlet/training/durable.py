@@ -13,15 +13,20 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def write(path: Path, data: str | bytes) -> None:
+def write(path: Path, data: str | bytes, *, mode: int = 0o666) -> None:
     """Puts ``data`` at ``path``: readers see the old file or the new one, never a part of either.
+
+    Args:
+        path: Of the file.
+        data: All that it is to hold.
+        mode: Who may read and write it, less what the process's mask takes away.
 
     Raises:
         OSError: The disk is full, or the directory cannot be written; the old file is untouched.
     """
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with aside.open("wb") as file:
+        with open(aside, "wb", opener=lambda place, flags: os.open(place, flags, mode)) as file:
             file.write(data.encode() if isinstance(data, str) else data)
             file.flush()
             os.fsync(file.fileno())

@@ -45,7 +45,7 @@ def judge(
         RequestError: If there are to be no episodes, there is no run, no best policy, or no such agent.
         RunError: If it has no good checkpoint.
     """
-    algorithm, env = run.algorithm, run.environment
+    algorithm, env = run.declaration
     roster = roster_of(algorithm, env)
     actors, step = run.actors(best=best)
     evaluation, random = (

@@ -2,7 +2,6 @@
 
 import contextlib
 import fcntl
-import json
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hamlet.errors import RunError
-from hamlet.training import durable
+from hamlet.training import durable, json_file
 from hamlet.training.directory import RunDirectory
 from hamlet.training.evaluate import Evaluation
 
@@ -27,7 +26,8 @@ def points(directory: RunDirectory) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     try:
-        return [dict(point) for point in json.loads(path.read_text(encoding="utf-8"))]
+        # A mean that is no number is the reader's to judge: the other points are good.
+        return [dict(point) for point in json_file.read(path, finite=False)]
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise RunError(f"{path} cannot be read: {durable.one_line(error)}; move it away") from error
 

@@ -1,7 +1,6 @@
 """Runs: begin one, go on with one, judge one."""
 
 import math
-import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -17,10 +16,20 @@ from hamlet import envs, learners, presets
 from hamlet.envs.host import AnyEnvironment
 from hamlet.errors import RequestError
 from hamlet.learners import Algorithm
-from hamlet.networks.heads import parameter_count
+from hamlet.training import (
+    announce,
+    budget,
+    checkpoint,
+    configuration,
+    declaration,
+    devices,
+    kept,
+    manifest,
+    protocol,
+)
 from hamlet.training import best as best_policy
-from hamlet.training import budget, checkpoint, configuration, devices, kept, manifest, protocol
 from hamlet.training.check import check
+from hamlet.training.declaration import Declaration
 from hamlet.training.directory import RunDirectory
 from hamlet.training.evaluate import Evaluation, Mode
 from hamlet.training.evaluate import evaluate as play
@@ -39,9 +48,15 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Run:
-    """A run that stands in a directory."""
+    """A run that stands in a directory.
+
+    Attributes:
+        path: The directory.
+        trust: Whether code of its own that its config.json names may be run, though this user did not begin it here.
+    """
 
     path: Path
+    trust: bool = False
 
     @property
     def directory(self) -> RunDirectory:
@@ -51,12 +66,22 @@ class Run:
     @property
     def algorithm(self) -> Algorithm:
         """What it trains with."""
-        return configuration.decode(self.directory.config()["algorithm"])
+        return self.declaration.algorithm
 
     @property
     def environment(self) -> AnyEnvironment:
         """What it trains on."""
-        return configuration.decode(self.directory.config()["environment"])
+        return self.declaration.environment
+
+    @property
+    def declaration(self) -> Declaration:
+        """Both.
+
+        Raises:
+            RequestError: The config.json is wrong, or names code of its own and is not trusted.
+            RunError: It cannot be read.
+        """
+        return declaration.read(self.directory.as_written(), str(self.path), trusted=self.trust)
 
     def training(self) -> Training:
         """The newest good checkpoint, without what it remembers of play.
@@ -64,7 +89,8 @@ class Run:
         Raises:
             RunError: If there is none.
         """
-        return checkpoint.restore(self.directory.checkpoints, venue(self.environment).outline(self.algorithm)).state
+        algorithm, env = self.declaration
+        return checkpoint.restore(self.directory.checkpoints, venue(env).outline(algorithm)).state
 
     def actors(self, *, best: bool = False) -> tuple[tuple[Any, ...], int]:
         """The actors of the newest good checkpoint, or of the best policy, and the environment step of either.
@@ -73,12 +99,13 @@ class Run:
             RequestError: If nothing was evaluated while the run trained, so that none is known to be best.
             RunError: If there is none that is good.
         """
+        algorithm, env = self.declaration
         if best:
-            like = venue(self.environment).outline(self.algorithm).learner.team.actors
+            like = venue(env).outline(algorithm).learner.team.actors
             found = best_policy.restore(self.directory, like)
             return found.state, found.step
         training = self.training()
-        return training.learner.team.actors, int(training.iteration) * self.algorithm.sampling.batch
+        return training.learner.team.actors, int(training.iteration) * algorithm.sampling.batch
 
     def evaluate(
         self,
@@ -90,7 +117,7 @@ class Run:
         at_random: tuple[str, ...] = (),
     ) -> Evaluation:
         """Play whole episodes with the newest checkpoint, or with the best policy; some agents act at random."""
-        algorithm, env = self.algorithm, self.environment
+        algorithm, env = self.declaration
         actors, _ = self.actors(best=best)
         how = {"episodes": episodes, "seed": seed, "mode": mode, "at_random": at_random}
         return play(env, roster_of(algorithm, env), actors, algorithm.body, **how)
@@ -109,6 +136,7 @@ def train(
     evaluate_episodes: int = EPISODES,
     evaluate_mode: Mode = "deterministic",
     init_from: str | Path | None = None,
+    trust: bool = False,
     device: str | None = None,
     sinks: Sequence[Callable[[Path], Sink]] = (),
     quiet: bool = False,
@@ -129,6 +157,7 @@ def train(
         evaluate_episodes: Whole episodes of each; 0 for no evaluation.
         evaluate_mode: "deterministic" for the likeliest actions, "stochastic" for samples.
         init_from: A run whose networks (not its optimisers, games or counters) to begin with.
+        trust: Whether code of its own that the run ``init_from`` names may be run.
         device: "cpu", "gpu" or "tpu"; None for what JAX prefers.
         sinks: Makers of further sinks for the metrics, from the directory of the run.
         quiet: Print nothing.
@@ -156,6 +185,7 @@ def train(
         checkpoint_every=checkpoint_every,
         asked=Asked(every=evaluate_every, episodes=evaluate_episodes, mode=evaluate_mode),
         init_from=init_from,
+        trusted=trust,
         device=device,
         sinks=sinks,
         quiet=quiet,
@@ -172,6 +202,7 @@ def train_seeds(
     checkpoint_every: int | None = None,
     asked: Asked = Asked(),  # noqa: B008
     init_from: str | Path | None = None,
+    trusted: bool = False,
     device: str | None = None,
     sinks: Sequence[Callable[[Path], Sink]] = (),
     quiet: bool = False,
@@ -185,7 +216,7 @@ def train_seeds(
     _check_cadence(checkpoint_every)
     asked.check()
     used = devices.select(device)
-    weights = None if init_from is None else _weights(init_from, algorithm, env)
+    weights = None if init_from is None else _weights(init_from, algorithm, env, trusted)
     evaluation, line = protocol.resolve(asked, algorithm, env, steps)
     config = {
         "algorithm": configuration.encode(algorithm),
@@ -201,8 +232,8 @@ def train_seeds(
     try:
         for seed, path in seeds.items():
             own = {"seed": seed, "evaluation": evaluation | protocol.seeds(seed)}
-            directories[seed] = RunDirectory.create(path, config | own)
-        _describe(algorithm, env, used, say)
+            directories[seed] = declaration.begin(path, config | own, say)
+        announce.describe(algorithm, env, used, say)
         say(line)
         begin = venue(env).begin(algorithm)
         first = next(iter(directories.values())).config()
@@ -225,6 +256,7 @@ def resume(
     path: str | Path,
     *,
     steps: int | None = None,
+    trust: bool = False,
     device: str | None = None,
     sinks: Sequence[Callable[[Path], Sink]] = (),
     quiet: bool = False,
@@ -239,17 +271,21 @@ def resume(
         RunError: As for `train`.
     """
     say, directory = _say(quiet), RunDirectory.open(path)
+    run = Run(directory.path, trust)
+    algorithm, env = run.declaration
     config = directory.config()
-    run, total = Run(directory.path), steps or config["steps"]
-    algorithm, env = run.algorithm, run.environment
+    declaration.check_repeatable(config, str(path))
+    total = steps or config["steps"]
     check(algorithm, env, steps=total)
     used = devices.select(device)
     with directory.lock():
+        if trust:
+            declaration.adopt(directory, say)
         if checkpoint.steps(directory.checkpoints):
             training, done, known = kept.restore(directory, venue(env).outline(algorithm))
         else:
             source = config["init_from"]
-            weights = None if source is None else _weights(source, algorithm, env)
+            weights = None if source is None else _weights(source, algorithm, env, trust)
             training, done = _with_weights(venue(env).begin(algorithm)(config["seed"]), weights), 0
             known = []
         # Stopped between its last step and its last evaluation, a run has only that to do.
@@ -257,9 +293,9 @@ def resume(
         if done > last or (done == last and protocol.finished(directory, Plan.of(config), done)):
             raise RequestError(f"{path} already has {done} steps; ask for more with --steps {2 * done}")
         if total != config["steps"]:
-            directory.write_json("config.json", config | {"steps": total})
+            declaration.rewrite(directory, config | {"steps": total}, say)
         say(f"resuming {path} at {done} of {total} steps")
-        _describe(algorithm, env, used, say)
+        announce.describe(algorithm, env, used, say)
         with _compiled(algorithm, env, used, config, say) as compiled:
             _go(compiled, directory, training, sinks, quiet, known)
     return run
@@ -325,9 +361,9 @@ def _go(
             sink.close()
 
 
-def _weights(path: str | Path, algorithm: Algorithm, env: AnyEnvironment) -> Any:
+def _weights(path: str | Path, algorithm: Algorithm, env: AnyEnvironment, trusted: bool) -> Any:
     """The networks of another run, which must have the same shapes."""
-    run = Run(RunDirectory.open(path).path)
+    run = Run(RunDirectory.open(path).path, trusted)
     learner = run.training().learner
     theirs, ours = (learner.team.actors, learner.critic.networks), venue(env).outline(algorithm).learner
     shapes = lambda tree: [leaf.shape for leaf in jax.tree.leaves(tree)]  # noqa: E731
@@ -353,20 +389,3 @@ def _check_cadence(checkpoint_every: int | None) -> None:
 
 def _say(quiet: bool) -> Say:
     return (lambda line: None) if quiet else (lambda line: print(line, file=sys.stderr, flush=True))
-
-
-def _describe(algorithm: Algorithm, env: AnyEnvironment, used: Sequence[Device], say: Say) -> None:
-    """What a person should know before minutes are spent."""
-    outline = venue(env).outline(algorithm)
-    actors, critics = (parameter_count(n) for n in (outline.learner.team.actors, outline.learner.critic.networks))
-    kind = f"{len(used)} × {used[0].device_kind}" if len(used) > 1 else used[0].device_kind
-    say(f"device {kind} ({used[0].platform}), {len(os.sched_getaffinity(0))} threads")
-    if line := devices.overlooked_gpu():
-        say(line)
-    say(f"{actors:,} parameters in actors, {critics:,} in critics")
-    for line in venue(env).remarks:
-        say(line)
-    if algorithm.critic.credits == "team":
-        say("every agent is trained on the team's reward: the sum over agents")
-    if reason := algorithm.leaves_theory:
-        say(f"this leaves the theory: {reason}")

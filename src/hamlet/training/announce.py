@@ -1,0 +1,30 @@
+"""What a person is told of a run before minutes are spent on it."""
+
+import os
+from collections.abc import Callable, Sequence
+
+from hamlet.envs.host import AnyEnvironment
+from hamlet.learners import Algorithm
+from hamlet.networks.heads import parameter_count
+from hamlet.training import devices
+from hamlet.training.venue import venue
+from hamlet.types import Device
+
+Say = Callable[[str], None]
+
+
+def describe(algorithm: Algorithm, env: AnyEnvironment, used: Sequence[Device], say: Say) -> None:
+    """Where it computes, how large its networks are, what its environment says, and whether it leaves the theory."""
+    outline = venue(env).outline(algorithm)
+    actors, critics = (parameter_count(n) for n in (outline.learner.team.actors, outline.learner.critic.networks))
+    kind = f"{len(used)} × {used[0].device_kind}" if len(used) > 1 else used[0].device_kind
+    say(f"device {kind} ({used[0].platform}), {len(os.sched_getaffinity(0))} threads")
+    if line := devices.overlooked_gpu():
+        say(line)
+    say(f"{actors:,} parameters in actors, {critics:,} in critics")
+    for line in venue(env).remarks:
+        say(line)
+    if algorithm.critic.credits == "team":
+        say("every agent is trained on the team's reward: the sum over agents")
+    if reason := algorithm.leaves_theory:
+        say(f"this leaves the theory: {reason}")

@@ -1,0 +1,60 @@
+"""Whether a value from a file is of the type that a dataclass's field declares.
+
+The types that declarations use: numbers, switches, words, choices of words, tuples of them, and other dataclasses.
+"""
+
+import dataclasses
+import types
+import typing
+from typing import Any, Literal, Union
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Whether a field may hold a value.
+
+    A whole number is a number too; a switch is none. Where any object of an interface will do, any dataclass does.
+
+    >>> fits((64, 64), tuple[int, ...]), fits("64", int), fits(1, float), fits(True, int)
+    (True, False, True, False)
+    """
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        return any(value == choice and type(value) is type(choice) for choice in arguments)
+    if origin in (Union, types.UnionType):
+        return any(fits(value, each) for each in arguments)
+    if origin is tuple:
+        return isinstance(value, tuple) and _items_fit(value, arguments)
+    if hint is None or hint is type(None):
+        return value is None
+    if hint in (bool, str):
+        return isinstance(value, hint)
+    if hint in (int, float):
+        return isinstance(value, (int, float) if hint is float else int) and not isinstance(value, bool)
+    if not isinstance(hint, type) or hint is object:
+        return True
+    if getattr(hint, "_is_protocol", False):
+        return dataclasses.is_dataclass(value)
+    return isinstance(value, hint)
+
+
+def spoken(hint: Any) -> str:
+    """A type in words.
+
+    >>> spoken(int), spoken(Literal["random", "fixed"]), spoken(float | None)
+    ('a whole number', "'random' or 'fixed'", 'a number or null')
+    """
+    words = {int: "a whole number", float: "a number", bool: "true or false", str: "a word", type(None): "null"}
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        return " or ".join(map(repr, arguments))
+    if origin in (Union, types.UnionType):
+        return " or ".join(map(spoken, arguments))
+    if origin is tuple:
+        return "a list" + (f" of {len(arguments)}" if arguments and Ellipsis not in arguments else "")
+    return words.get(hint) or f"a {getattr(hint, '__name__', hint)}"
+
+
+def _items_fit(values: tuple[Any, ...], hints: tuple[Any, ...]) -> bool:
+    if len(hints) == 2 and hints[1] is Ellipsis:
+        return all(fits(value, hints[0]) for value in values)
+    return not hints or (len(values) == len(hints) and all(map(fits, values, hints)))
