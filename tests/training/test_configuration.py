@@ -172,13 +172,13 @@ def test_a_field_that_came_since_has_its_default():
         ({"import": "hamlet.absent:Ball"}, "cannot be imported: ModuleNotFoundError"),
         ({"import": "Ball"}, "names no class"),
         ({"import": "os; import sys:Ball"}, "names no class"),
-        ({"import": 3}, 'not "{'),
+        ({"import": 3}, "not {"),
         ({"import": None, "type": "kl_bal"}, "no part 'kl_bal'; the nearest is 'kl_ball'"),
         (
             {"import": None, "type": "hamlet.haml.neighbourhood:KlBall"},
             "hamlet.haml.neighbourhood', which is not installed",
         ),
-        ({"type": "kl_ball"}, 'not "{'),
+        ({"type": "kl_ball"}, "not {"),
     ],
 )
 def test_a_wrong_description_is_refused_with_the_nearest_right_one(change, message):

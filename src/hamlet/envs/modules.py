@@ -31,9 +31,14 @@ def top(place: str) -> str:
 
 
 def called(place: str) -> None:
-    """Have a module that the user names in this call found in the working directory, where it stands there."""
+    """Have a module that the user names in this call found: where it was imported from, or in the working directory."""
     name, here = top(place), os.getcwd()
-    if name in _INSTALLED or name in sys.modules or _DIRECTORIES.get(name) == here:
+    if name in _INSTALLED or _DIRECTORIES.get(name) == here:
+        return
+    if name in sys.modules:
+        home = _imported(sys.modules[name])
+        if home is not None and not _is_installed(home):
+            remember({name: home})
         return
     mine = PathFinder.find_spec(name, [here])
     other = None if mine is None else _elsewhere(name)

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from hamlet.envs import modules
+from hamlet.envs import block, modules
 from hamlet.envs.base import declared_horizon
 from hamlet.envs.block import Array, Plan, Seats
 from hamlet.envs.description import Agent, Description, Kind
@@ -68,6 +68,9 @@ class PettingZoo:
             why = self.description.complaint or "there is none"
             raise RequestError(f"the critic cannot see state() of {self.factory}: {why}; use state='observations'")
         _ = self.state_shape
+        for name, array in block.arrays(self.plan, 1).items():
+            numbers = np.dtype(array.dtype).kind in "biuf" and min(array.shape) >= 0
+            require(numbers, f"{name} of {self.factory} is {array.dtype} of shape {array.shape}, no array of numbers")
 
     @property
     def groups(self) -> tuple[Group, ...]:

@@ -25,7 +25,8 @@ from hamlet.training import configuration, durable, json_file
 CONFIGURATION = "config.json"
 LOCK = "lock"
 # What is read and written of a run: none may be a link that leads elsewhere.
-_PARTS = (CONFIGURATION, LOCK, "checkpoints", "best", "replay", "metrics.sqlite", "evaluation.json", "wandb-id")
+_PARTS = (CONFIGURATION, LOCK, "checkpoints", "best", "replay", "evaluation.json", "tensorboard", "wandb", "wandb-id")
+_PARTS += ("metrics.sqlite", "metrics.sqlite-journal")
 
 
 class Config(NamedTuple):
@@ -72,10 +73,7 @@ class RunDirectory:
             what = "is no run" if path.exists() else "does not exist"
             raise RequestError(f"{path} {what}{_nearest_run(path)}")
         for name in _PARTS:
-            try:
-                json_file.refuse_link(path / name, path)
-            except ValueError as error:
-                raise RequestError(f"{path / name} is not used: {error}; put what it leads to in its place") from None
+            _refuse_strange(path / name)
         return cls(path)
 
     @property
@@ -163,6 +161,16 @@ class RunDirectory:
                 fcntl.flock(descriptor, fcntl.LOCK_UN)
         finally:
             os.close(descriptor)
+
+
+def _refuse_strange(path: Path) -> None:
+    """Refuse what a run's own process has not made: reading it could wait for ever, writing it change other files."""
+    try:
+        json_file.refuse_link(path, path.parent)
+    except ValueError as error:
+        raise RequestError(f"{path} is not used: {error}; put what it leads to in its place") from None
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise RequestError(f"{path} is neither a file nor a directory, and is not used: remove it")
 
 
 def versioned(config: dict[str, Any]) -> dict[str, Any]:

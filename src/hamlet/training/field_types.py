@@ -30,7 +30,7 @@ def fits(value: Any, hint: Any) -> bool:
         return isinstance(value, hint)
     if hint in (int, float):
         return isinstance(value, (int, float) if hint is float else int) and not isinstance(value, bool)
-    if not isinstance(hint, type) or hint is object:
+    if not isinstance(hint, type) or hint in (Any, object):
         return True
     if getattr(hint, "_is_protocol", False):
         return dataclasses.is_dataclass(value)
@@ -43,7 +43,14 @@ def spoken(hint: Any) -> str:
     >>> spoken(int), spoken(Literal["random", "fixed"]), spoken(float | None)
     ('a whole number', "'random' or 'fixed'", 'a number or null')
     """
-    words = {int: "a whole number", float: "a number", bool: "true or false", str: "a word", type(None): "null"}
+    words = {
+        int: "a whole number",
+        float: "a number",
+        bool: "true or false",
+        str: "a word",
+        dict: "an object",
+        type(None): "null",
+    }
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Literal:
         return " or ".join(map(repr, arguments))
