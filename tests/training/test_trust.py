@@ -384,7 +384,7 @@ def elsewhere(*runs, cwd):
 
 
 def test_a_run_of_ones_own_is_read_in_another_process_and_directory_though_it_was_moved(tmp_path, monkeypatch, marker):
-    run, code, said = begun(tmp_path, monkeypatch, marker)
+    run, _, said = begun(tmp_path, monkeypatch, marker)
     assert said == []
     moved = run.rename(tmp_path / "moved")
     (moved / "chi_square.py").write_text("raise SystemExit('the module of the run')")
