@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hamlet.errors import RequestError
 from hamlet.exporting.decision import Port
 from hamlet.exporting.graph import Node, needed
+from hamlet.extras import bring
 
 if TYPE_CHECKING:
     import onnx
@@ -54,15 +54,9 @@ def require_onnx() -> Any:
     """The package.
 
     Raises:
-        RequestError: It is absent.
+        RequestError: It cannot be imported.
     """
-    try:
-        import onnx
-    except ImportError:
-        raise RequestError(
-            'ONNX files need its package: pip install "hamlet[export]", or leave them out: --format numpy,stablehlo'
-        ) from None
-    return onnx
+    return bring("onnx", "the format onnx", "leave it out by --format numpy,stablehlo")
 
 
 def model(name: str, inputs: Sequence[Port], outputs: Sequence[Port], nodes: Sequence[Node]) -> "onnx.ModelProto":
@@ -75,7 +69,7 @@ def model(name: str, inputs: Sequence[Port], outputs: Sequence[Port], nodes: Seq
         nodes: The outputs.
 
     Raises:
-        RequestError: If ONNX is not installed.
+        RequestError: If ONNX cannot be imported.
     """
     onnx = require_onnx()
     writer = _Writer(onnx.helper, onnx.numpy_helper)

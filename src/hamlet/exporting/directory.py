@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from hamlet import extras
 from hamlet.errors import RequestError, RunError, unknown
 from hamlet.exporting import as_numpy, as_onnx, as_stablehlo, check, readme
 from hamlet.exporting.example import example
@@ -33,25 +35,25 @@ _ENDINGS = {"numpy": ".py", "onnx": ".onnx", "stablehlo": ".stablehlo"}
 
 
 def export(
-    run: str | Path, out: str | Path | None = None, *, formats: Sequence[str] = FORMATS, best: bool = False
+    run: str | Path, out: str | Path | None = None, *, formats: Sequence[str] | None = None, best: bool = False
 ) -> Path:
     """Write every agent's policy alone, as files that need no Hamlet.
 
     Args:
         run: The directory of a run; its newest good checkpoint is taken.
         out: The directory to make; None for ``RUN/export``.
-        formats: Of "numpy", "onnx" and "stablehlo", those to write.
+        formats: Of "numpy", "onnx" and "stablehlo", those to write; None for those whose packages are installed.
         best: The policy that was evaluated best while the run trained, not its newest.
 
     Returns:
         The directory.
 
     Raises:
-        RequestError: If there is no run or no best policy, a format is unknown or lacks its package, the directory is
-            taken, or a network uses what a format cannot say.
+        RequestError: If there is no run or no best policy, a format is unknown or asked for without its package, the
+            directory is taken, or a network uses what a format cannot say.
         RunError: If the run has no good checkpoint, or the files cannot be written.
     """
-    formats = check_formats(formats)
+    formats = writable_formats() if formats is None else check_formats(formats)
     found = Run(RunDirectory.open(run).path)
     out = Path(out) if out is not None else found.path / "export"
     _refuse_taken(out)
@@ -89,6 +91,15 @@ def check_formats(formats: Iterable[str]) -> tuple[str, ...]:
     if "onnx" in wanted:
         as_onnx.require_onnx()
     return tuple(name for name in FORMATS if name in wanted)
+
+
+def writable_formats() -> tuple[str, ...]:
+    """All formats whose packages can be imported; a warning says in one line what is left out, and what brings it."""
+    line = extras.lacking("onnx", "ONNX files are left out: the format onnx")
+    if line is None:
+        return FORMATS
+    warnings.warn(line, stacklevel=2)
+    return tuple(name for name in FORMATS if name != "onnx")
 
 
 def write(

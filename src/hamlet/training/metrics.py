@@ -6,7 +6,6 @@ that a reader without the right to write cannot open.
 """
 
 import contextlib
-import importlib
 import json
 import math
 import sqlite3
@@ -19,7 +18,8 @@ from typing import Any, Protocol, Self
 import numpy as np
 from jaxtyping import Float, Float64, Int, Int64
 
-from hamlet.errors import RequestError, RunError
+from hamlet.errors import RunError
+from hamlet.extras import bring
 from hamlet.training import durable
 
 _SCHEMA = """
@@ -220,7 +220,7 @@ class TensorBoardSink:
     """
 
     def __init__(self, directory: str | Path, *, resume_step: int | None = None) -> None:
-        package = _import("tensorboardX", extra="tensorboard")
+        package = bring("tensorboardX", "--tensorboard")
         purge_step = None if resume_step is None else resume_step + 1
         self._writer = package.SummaryWriter(str(directory), purge_step=purge_step)
 
@@ -254,7 +254,7 @@ class WandbSink:
         config: dict[str, Any] | None = None,
         identity: str | None = None,
     ) -> None:
-        package = _import("wandb", extra="wandb")
+        package = bring("wandb", "--wandb")
         resume = None if identity is None else "allow"
         self._run = package.init(
             dir=str(directory), project=project, name=name, config=config, id=identity, resume=resume
@@ -272,10 +272,3 @@ class WandbSink:
 def _number(value: float | None) -> float:
     """SQLite keeps NaN as NULL."""
     return math.nan if value is None else value
-
-
-def _import(package: str, *, extra: str) -> Any:
-    try:
-        return importlib.import_module(package)
-    except ImportError as error:
-        raise RequestError(f'{package} is not installed: run pip install "hamlet[{extra}]"') from error

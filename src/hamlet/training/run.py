@@ -1,7 +1,6 @@
 """Runs: begin one, go on with one, judge one."""
 
 import math
-import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +12,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 
-from hamlet import envs, learners, presets
+from hamlet import envs, learners, machine, presets
 from hamlet.envs.host import AnyEnvironment
 from hamlet.errors import RequestError
 from hamlet.learners import Algorithm
@@ -360,7 +359,7 @@ def _describe(algorithm: Algorithm, env: AnyEnvironment, used: Sequence[Device],
     outline = venue(env).outline(algorithm)
     actors, critics = (parameter_count(n) for n in (outline.learner.team.actors, outline.learner.critic.networks))
     kind = f"{len(used)} × {used[0].device_kind}" if len(used) > 1 else used[0].device_kind
-    say(f"device {kind} ({used[0].platform}), {len(os.sched_getaffinity(0))} threads")
+    say(f"device {kind} ({used[0].platform}), {machine.cores()} threads")
     if line := devices.overlooked_gpu():
         say(line)
     say(f"{actors:,} parameters in actors, {critics:,} in critics")

@@ -15,7 +15,6 @@ that is all observations joined, as its difference from them.
 
 import hashlib
 import json
-import os
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,6 +25,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from hamlet import machine
 from hamlet.buffers.replay import Replay, Steps
 from hamlet.envs.base import View
 from hamlet.errors import RunError
@@ -240,4 +240,4 @@ def _named(tree: Any) -> list[tuple[str, Any]]:
 
 def _threads() -> int:
     """Deflating leaves Python to others."""
-    return max(1, min(8, len(os.sched_getaffinity(0))))
+    return max(1, min(8, machine.cores()))
