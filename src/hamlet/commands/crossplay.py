@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from hamlet.commands.evaluate import check_seed
 from hamlet.commands.options import HELP, Command, Group
 from hamlet.errors import RequestError, RunError
 from hamlet.extras import lacking
 from hamlet.reports.crossplay import CrossPlay, play
 from hamlet.training.durable import one_line
+from hamlet.training.seeds import check_seed
 
 
 @dataclass(frozen=True, kw_only=True)

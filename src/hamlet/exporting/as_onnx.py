@@ -63,7 +63,7 @@ def model(name: str, inputs: Sequence[Port], outputs: Sequence[Port], nodes: Seq
     """The model of one agent, checked.
 
     Args:
-        name: The agent.
+        name: Of the graph.
         inputs: What it takes.
         outputs: What it gives.
         nodes: The outputs.

@@ -8,7 +8,6 @@ OUT/policies/AGENT.*      .py and .npz (NumPy), .onnx, .stablehlo
 
 import json
 import os
-import re
 import shutil
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -23,6 +22,7 @@ from hamlet.errors import RequestError, RunError, unknown
 from hamlet.exporting import as_numpy, as_onnx, as_stablehlo, check, readme
 from hamlet.exporting.example import example
 from hamlet.exporting.graph import Node
+from hamlet.exporting.literals import module_name, within_text
 from hamlet.exporting.team import Exported, image_types, policies
 from hamlet.training import durable, manifest
 from hamlet.training.directory import RunDirectory
@@ -119,7 +119,7 @@ def write(
     title = _title(document)
     for exported in made:
         name = exported.agent.name
-        stem = _stem(name, [entry["file"] for entry in agents.values()])
+        stem = module_name(name, {entry["file"].lower() for entry in agents.values()})
         files = _write_one(out / "policies" / stem, exported, formats, title)
         agents[name] = {
             "file": stem,
@@ -146,13 +146,13 @@ def _write_one(stem: Path, exported: Exported, formats: Sequence[str], title: st
     files = {kind: stem.with_name(stem.name + _ENDINGS[kind]) for kind in formats}
     nodes: list[Node] = exported.nodes() if {"numpy", "onnx"} & set(formats) else []
     if "numpy" in files:
-        first = f"The policy of {agent.name}, {title}."
+        first = f"The policy of {within_text(agent.name)}, {title}."
         text, weights = as_numpy.source(agent.name, stem.name, first, agent.inputs, outputs, nodes)
         files["numpy"].write_text(text, encoding="utf-8")
         with files["numpy"].with_suffix(".npz").open("wb") as file:
             np.savez(file, allow_pickle=False, **weights)  # type: ignore[arg-type]
     if "onnx" in files:
-        files["onnx"].write_bytes(as_onnx.model(agent.name, agent.inputs, outputs, nodes).SerializeToString())
+        files["onnx"].write_bytes(as_onnx.model(stem.name, agent.inputs, outputs, nodes).SerializeToString())
     if "stablehlo" in files:
         files["stablehlo"].write_bytes(as_stablehlo.serialised(exported, agent.inputs))
     return files
@@ -181,15 +181,6 @@ def _refuse_taken(out: Path) -> None:
         raise RequestError(f"{out} exists and is not empty: choose --out {free}, or remove it")
 
 
-def _stem(name: str, taken: Sequence[str]) -> str:
-    """The agent's name as that of a module, another for each agent."""
-    stem = re.sub(r"\W", "_", name, flags=re.ASCII) or "agent"
-    stem = f"agent_{stem}" if stem[0].isdigit() or stem.startswith("__") else stem
-    while stem.lower() in {other.lower() for other in taken}:
-        stem += "_"
-    return stem
-
-
 def _described(port: Any) -> dict[str, Any]:
     return {key: value for key, value in asdict(port).items() if key != "default"} | {
         "optional": port.default is not None
@@ -197,6 +188,7 @@ def _described(port: Any) -> dict[str, Any]:
 
 
 def _title(document: dict[str, Any]) -> str:
-    what = " on ".join(str(document[key]) for key in ("algorithm", "environment") if document[key])
-    after = f"seed {document['seed']}, after {document['step']:,} steps"
+    """What the policies are, as it may stand in a docstring and in Markdown."""
+    what = " on ".join(within_text(document[key]) for key in ("algorithm", "environment") if document[key])
+    after = f"seed {within_text(document['seed'])}, after {document['step']:,} steps"
     return f"trained with {what or 'Hamlet'} ({after})"

@@ -74,7 +74,7 @@ def smooth(values: np.ndarray, window: int) -> np.ndarray:
 def _returns(run: RunDirectory) -> tuple[np.ndarray, np.ndarray, Points]:
     if not run.metrics.exists():
         raise RequestError(f"{run.path} has measured nothing yet: go on with `hamlet resume {run.path}`")
-    with Metrics(run.metrics) as metrics:
+    with Metrics(run.metrics, write=False) as metrics:
         steps, returns = metrics.read("return")
         evaluations = metrics.evaluations()
     if not len(steps):

@@ -13,6 +13,7 @@ import numpy as np
 
 from hamlet.envs.scene import Scene
 from hamlet.errors import RequestError, RunError
+from hamlet.reports import damage
 from hamlet.reports.grouping import Task, tasks
 from hamlet.reports.reading import Reading
 from hamlet.reports.scores import source
@@ -61,8 +62,7 @@ def record(reading: Reading | None, *, episodes: int = EPISODES) -> Motion | Non
     if reading is None:
         return None
     # As it was evaluated, where it was.
-    plan = reading.config.get("evaluation")
-    mode: Mode = plan.get("mode", "deterministic") if isinstance(plan, Mapping) else "deterministic"
+    mode: Mode = damage.mode(reading.config)
     told = {
         "run": str(reading.path),
         "label": f"{reading.algorithm}, seed {reading.seed}",

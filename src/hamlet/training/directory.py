@@ -15,6 +15,7 @@ import itertools
 import json
 import os
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ from hamlet.training import durable
 
 CONFIGURATION = "config.json"
 LOCK = "lock"
+# A lock that is only looked at is free a moment later.
+_TRIES, _PAUSE = 5, 0.02
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,7 @@ class RunDirectory:
             raise RunError(f"{path} cannot be opened: {durable.one_line(error)}") from error
         try:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _hold(descriptor)
             except BlockingIOError:
                 holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "of another machine"
                 raise RequestError(
@@ -146,6 +149,37 @@ class RunDirectory:
                 fcntl.flock(descriptor, fcntl.LOCK_UN)
         finally:
             os.close(descriptor)
+
+
+def _hold(descriptor: int) -> None:
+    """Lock a file for this process alone; who only looks whether it is locked (`is_locked`) has it for an instant.
+
+    Raises:
+        BlockingIOError: Another process holds it.
+    """
+    for _ in range(_TRIES - 1):
+        with contextlib.suppress(BlockingIOError):
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        time.sleep(_PAUSE)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process holds a run's lock, on whatever file system it is and in whatever container the process."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _holds_run(path: Path) -> bool:

@@ -20,7 +20,7 @@ from jaxtyping import Float, Float64, Int, Int64
 
 from hamlet.errors import RunError
 from hamlet.extras import bring
-from hamlet.training import durable
+from hamlet.training import durable, metrics_file
 
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS metrics (
@@ -76,18 +76,27 @@ class Metrics:
 
     Every method raises `RunError` where the file cannot be read or written.
 
+    Args:
+        path: The file; it is made if it is to be written and is absent.
+        write: Whether it may be written.
+
     >>> metrics = Metrics(":memory:")
     >>> metrics.write([(10, {"return": 1.5}), (20, {"return": 2.5, "entropy": 0.7})])
     >>> metrics.last("return")
     2.5
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, write: bool = True) -> None:
         self.path = path
+        self._opened = contextlib.ExitStack()
         with self._reported():
-            self._connection = sqlite3.connect(path, timeout=30.0, isolation_level=None)
-            self._connection.execute("PRAGMA synchronous = FULL")
-            self._connection.execute(_SCHEMA)
+            if write or not Path(path).exists():
+                self._connection = metrics_file.writable(path if write else ":memory:")
+                self._opened.callback(self._connection.close)
+                self._connection.execute("PRAGMA synchronous = FULL")
+                self._connection.execute(_SCHEMA)
+            else:
+                self._connection = self._opened.enter_context(metrics_file.readable(Path(path)))
 
     def write(self, rows: Iterable[tuple[int, Mapping[str, float]]]) -> None:
         """Adds the values of one or more steps, all or none; a value at the same name and step is replaced."""
@@ -171,7 +180,7 @@ class Metrics:
 
     def close(self) -> None:
         """Closes the file."""
-        self._connection.close()
+        self._opened.close()
 
     def __enter__(self) -> Self:
         return self
@@ -195,7 +204,7 @@ class Metrics:
     def _reported(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise RunError(f"the metrics in {self.path}: {durable.one_line(error)}") from error
 
 
