@@ -8,7 +8,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "hamlet"
 FILES = sorted(SOURCE.rglob("*.py"))
 
-_CORE = {"types", "errors", "spaces"}
+_CORE = {"types", "errors", "extras", "machine", "spaces"}
 _DISTRIBUTIONS = _CORE | {"roster", "distributions"}
 _NETWORKS = _DISTRIBUTIONS | {"networks"}
 _ESTIMATION = _NETWORKS | {"envs.base", "estimation"}  # envs.base: the contract, View above all
@@ -20,6 +20,8 @@ _TRAINING = _LEARNERS | {"algorithms", "presets", "envs", "training", "__version
 ALLOWED = {
     "types": {"types"},
     "errors": {"errors"},
+    "extras": {"errors", "extras"},
+    "machine": {"machine"},
     "spaces": _CORE,
     "roster": _CORE | {"roster"},
     "distributions": _DISTRIBUTIONS,

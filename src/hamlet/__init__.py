@@ -75,7 +75,7 @@ def export(
     run: str | Path,
     out: str | Path | None = None,
     *,
-    formats: Sequence[str] = ("numpy", "onnx", "stablehlo"),
+    formats: Sequence[str] | None = None,
     best: bool = False,
     trust: bool = False,
 ) -> Path:
@@ -84,7 +84,7 @@ def export(
     Args:
         run: The directory of a run; its newest good checkpoint is taken.
         out: The directory to make, of which at most an empty one may exist; None for ``RUN/export``.
-        formats: Those to write.
+        formats: Of "numpy", "onnx" and "stablehlo", those to write; None for those whose packages are installed.
         best: The policy that was evaluated best while the run trained, not its newest.
         trust: Whether code of its own that the run names may be run, though this user did not begin it here.
 
@@ -92,8 +92,8 @@ def export(
         The directory, with a README that says what every agent's policy takes and gives.
 
     Raises:
-        RequestError: If there is no run or no best policy, a format is unknown or lacks its package, the directory is
-            taken, or a network uses what a format cannot say.
+        RequestError: If there is no run or no best policy, a format is unknown or asked for without its package, the
+            directory is taken, or a network uses what a format cannot say.
         RunError: If the run has no good checkpoint, or the files cannot be written.
     """
     from hamlet.exporting.directory import export

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hamlet import extras
 from hamlet.cli import main
 from hamlet.envs import atari, make, pong
 from hamlet.envs.player import seed_of
 from hamlet.errors import RequestError
 
 installed = all(importlib.util.find_spec(package) for package in pong.PACKAGES)
-needs = pytest.mark.skipif(not installed, reason="pip install 'hamlet[atari]'")
+needs = pytest.mark.skipif(not installed, reason="needs the extra atari")
 
 
 def theirs(seed):
@@ -128,14 +129,14 @@ def test_pettingzoos_own_test_passes():
     ],
 )
 def test_a_value_out_of_range_is_refused_in_one_line(monkeypatch, options, said):
-    monkeypatch.setattr(atari, "find_spec", lambda package: True)
+    monkeypatch.setattr(atari.extras, "installed", lambda package: True)
     with pytest.raises(RequestError) as refusal:
         make("atari/pong", **options)
     assert str(refusal.value) == said
 
 
 def test_without_the_extra_one_line_says_what_brings_it(monkeypatch, capsys):
-    monkeypatch.setattr(atari, "find_spec", lambda package: None if package == "multi_agent_ale_py" else True)
+    monkeypatch.setattr(atari.extras, "installed", lambda package: package != "multi_agent_ale_py")
     assert main(["train", "ippo", "atari/pong"]) == 2
     error = capsys.readouterr().err
-    assert error.count("\n") == 1 and 'run pip install "hamlet[atari]"' in error
+    assert error.count("\n") == 1 and f"run {extras.install_line('atari', '')}" in error

@@ -13,7 +13,7 @@ from hamlet.training.venue import venue
 from pieces import same as equal
 
 pytestmark = pytest.mark.filterwarnings("ignore:The old environment creation API")
-pytest.importorskip("Box2D", reason="pip install 'hamlet[pettingzoo]'")
+pytest.importorskip("Box2D", reason="needs the extra pettingzoo")
 
 # Small games and few steps; knights and archers among so many zombies that they fall one by one.
 QUICK = {

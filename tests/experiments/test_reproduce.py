@@ -14,6 +14,7 @@ import pytest
 
 import tiny
 from documents import ROOT
+from hamlet import extras
 from hamlet.cli import main
 from hamlet.errors import RequestError
 from hamlet.experiments import cost, execute, registry, tables
@@ -213,7 +214,7 @@ def test_without_a_name_it_lists_what_there_is_and_what_is_not(capsys):
 def test_ray_is_refused_in_one_line_where_it_is_absent(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "ray", None)
     assert reproduce("--ray", "--out", "grid") == 2
-    assert 'run pip install "hamlet[ray]"' in capsys.readouterr().err
+    assert f"run {extras.install_line('ray', 'ray')}, or leave out --ray" in capsys.readouterr().err
 
 
 def run_tiny(*words, **rest):
@@ -274,7 +275,7 @@ def children(parent):
 
 @pytest.mark.slow
 def test_two_ray_workers_give_the_same_table_as_one_process(wide, tmp_path):
-    pytest.importorskip("ray", reason='ray is not installed: pip install "hamlet[ray]"')
+    pytest.importorskip("ray", reason="needs the extra ray")
     for workers in ("1", "2"):
         out = tmp_path / workers
         process = run_tiny("--out", str(out), "--quiet", "--ray", "--workers", workers, stdout=subprocess.DEVNULL)

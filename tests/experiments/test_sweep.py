@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hamlet import algorithms
+from hamlet import algorithms, extras
 from hamlet.cli import main
 from hamlet.commands import request
 from hamlet.errors import RunError
@@ -182,7 +182,9 @@ def test_what_cannot_be_searched_is_refused_in_one_line(argv, said, whole, tmp_p
 def test_optuna_is_named_in_one_line_where_it_is_absent(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "optuna", None)
     assert search("a") == 2
-    assert 'run pip install "hamlet[sweep]"' in capsys.readouterr().err and not Path("a").exists()
+    error = capsys.readouterr().err
+    assert f"run {extras.install_line('sweep', 'optuna')}" in error and error.count("\n") == 1
+    assert not Path("a").exists()
 
 
 def test_the_ranges_of_all_algorithms_can_be_declared():

@@ -16,7 +16,9 @@ from jax import export as jax_export
 
 import combinations
 import hamlet
+from hamlet import extras
 from hamlet.cli import main
+from hamlet.errors import RequestError
 from hamlet.exporting.check import module_of
 from hamlet.exporting.directory import write
 from hamlet.exporting.team import policies
@@ -373,9 +375,29 @@ def test_a_wrong_request_is_refused_in_a_line_before_anything_is_written(
 
 def test_without_the_package_onnx_is_refused_by_name_and_the_others_are_not(spread, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "onnx", None)
-    assert main(["export", str(spread), "--out", str(tmp_path / "a")]) == 2
-    assert 'pip install "hamlet[export]"' in capsys.readouterr().err
+    advice = f"run {extras.install_line('export', 'onnx')}"
+    for formats in ("onnx", "numpy,onnx", "all"):
+        assert main(["export", str(spread), "--out", str(tmp_path / "a"), "--format", formats]) == 2
+        assert capsys.readouterr().err == (
+            f"hamlet: the format onnx needs onnx, which is not installed: {advice}, "
+            "or leave it out by --format numpy,stablehlo\n"
+        )
     assert not (tmp_path / "a").exists()
+
+
+def test_without_the_package_onnx_the_others_are_written_unless_it_was_asked_for(spread, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    assert main(["export", str(spread), "--out", str(tmp_path / "a")]) == 0
+    out, err = capsys.readouterr()
+    assert "files of numpy, stablehlo in" in out
+    assert err.count("\n") == 1 and err.startswith("warning: ONNX files are left out: ")
+    assert f"run {extras.install_line('export', 'onnx')}" in err
+    endings = {path.suffix for path in (tmp_path / "a" / "policies").iterdir()}
+    assert endings == {".py", ".npz", ".stablehlo"}
+    with pytest.warns(UserWarning, match="ONNX files are left out"):
+        assert hamlet.export(spread, tmp_path / "b").is_dir()
+    with pytest.raises(RequestError, match="the format onnx needs onnx"):
+        hamlet.export(spread, tmp_path / "c", formats=["onnx"])
 
 
 def test_a_run_without_a_checkpoint_is_a_failure_that_leaves_nothing(tmp_path, capsys):

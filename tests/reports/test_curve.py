@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+from hamlet import extras
 from hamlet.errors import RequestError
 from hamlet.reports import curve
 from hamlet.training.directory import RunDirectory
@@ -83,9 +84,11 @@ def test_what_cannot_be_drawn_is_refused_in_one_line(run, tmp_path):
 
 
 def test_without_matplotlib_the_line_names_what_to_install(run, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(RequestError, match=r'pip install "hamlet\[plots\]"'):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.delitem(sys.modules, "matplotlib.figure", raising=False)
+    with pytest.raises(RequestError) as refusal:
         curve.draw(run.path)
+    assert str(refusal.value) == extras.absent("matplotlib", "a picture")
 
 
 def test_from_the_shell_it_draws_and_refuses_with_status_2(run, tmp_path, capsys):

@@ -4,12 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
 from hamlet.errors import RequestError, RunError
 from hamlet.training import manifest
-from hamlet.training.directory import RunDirectory
+from hamlet.training.directory import RunDirectory, is_locked
 
 
 def test_a_run_begun_can_be_opened_and_gives_its_configuration_back(tmp_path):
@@ -116,7 +118,7 @@ def test_a_reader_who_opened_a_file_before_reads_the_old_one_to_its_end(tmp_path
 
 HOLDS = """
 import subprocess, sys, time
-from hamlet.training.directory import RunDirectory
+from hamlet.training.directory import RunDirectory, is_locked
 with RunDirectory.open(sys.argv[1]).lock():
     worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], close_fds=False, stdout=2)
     print(worker.pid, flush=True)
@@ -125,8 +127,10 @@ with RunDirectory.open(sys.argv[1]).lock():
 
 ASKS = """
 import sys
+import threading
+import time
 from hamlet.errors import RequestError
-from hamlet.training.directory import RunDirectory
+from hamlet.training.directory import RunDirectory, is_locked
 try:
     with RunDirectory.open(sys.argv[1]).lock():
         print("held")
@@ -214,3 +218,25 @@ def test_the_revision_is_that_of_a_tracked_file_only(tmp_path, monkeypatch):
     assert manifest.revision(source) == f"{commit}+changes"
     monkeypatch.setenv("PATH", "")
     assert manifest.revision(source) is None
+
+
+def test_who_looks_whether_a_run_is_locked_keeps_nobody_from_locking_it(tmp_path):
+    run = RunDirectory.create(tmp_path / "run", {})
+    lock, stop = tmp_path / "run" / "lock", threading.Event()
+    assert not is_locked(lock) and not is_locked(tmp_path / "nothing")
+
+    def look():
+        while not stop.is_set():
+            is_locked(lock)
+            time.sleep(0.001)  # as a reader does: a look is an instant
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    try:
+        for _ in range(50):
+            with run.lock():
+                assert is_locked(lock)
+    finally:
+        stop.set()
+        watcher.join()
+    assert not is_locked(lock)

@@ -1,5 +1,6 @@
 """The loop around the compiled iterations: what stops it, what it keeps, how it goes on."""
 
+import errno
 import os
 import random
 import re
@@ -19,7 +20,7 @@ import hamlet
 import offpolicy
 from combinations import KILLED
 from games import Pot
-from hamlet.training import checkpoint, recorded
+from hamlet.training import checkpoint, durable, recorded
 from hamlet.training.metrics import Metrics
 from hamlet.training.run import Run
 from pieces import same
@@ -74,6 +75,46 @@ def test_parameters_that_overflow_in_the_last_step_of_an_iteration_are_never_sav
     assert checkpoint.steps(tmp_path / "a" / "checkpoints") == []
 
 
+class Full:
+    """A sink on a disk that is full after some steps."""
+
+    def write(self, step, values):
+        if step > 3 * BATCH:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize("what", ["sink", "metrics", "checkpoint"])
+def test_a_full_disk_stops_a_run_with_where_it_stands_and_how_to_go_on(tmp_path, monkeypatch, what):
+    out, whole, written = tmp_path / "my run", durable.write, Metrics.write
+
+    def write(path, data, **how):
+        if path.name == "manifest.json" and path.parent.name.startswith(f".{4 * BATCH:012d}"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        whole(path, data, **how)
+
+    def record(self, rows):
+        if any(step > 3 * BATCH for step, _ in rows):
+            raise hamlet.RunError("the metrics: database or disk is full")
+        written(self, rows)
+
+    with monkeypatch.context() as full:
+        if what == "checkpoint":
+            full.setattr(durable, "write", write)
+        if what == "metrics":
+            full.setattr(Metrics, "write", record)
+        sinks = [lambda path: Full()] if what == "sink" else []
+        with pytest.raises(hamlet.RunError) as stopped:
+            train(declared("mappo"), Pot(), steps=6 * BATCH, out=out, checkpoint_every=BATCH, sinks=sinks)
+    line, newest = str(stopped.value), checkpoint.steps(out / "checkpoints")[-1]
+    assert "\n" not in line and newest == 3 * BATCH and str(newest) in line
+    assert ("full" if what == "metrics" else "No space left on device") in line
+    assert line.endswith(f"; go on with: hamlet resume '{out}'")
+    assert int(hamlet.resume(out, quiet=True).training().iteration) == 6
+
+
 def test_a_team_is_not_trained_on_rewards_that_only_change_hands_and_ippo_is(tmp_path):
     game = Pot(constant_sum=True)
     with pytest.raises(hamlet.RequestError, match=r"sum to a constant.*use matrl or ippo"):
@@ -107,15 +148,17 @@ def test_minibatches_that_do_not_divide_a_batch_are_refused_with_the_nearest(tmp
     assert not (tmp_path / "a").exists()
 
 
-def test_a_run_begun_from_another_has_its_weights_and_nothing_else(tmp_path):
+def test_a_run_begun_from_another_has_its_weights_and_nothing_else(tmp_path, monkeypatch):
     first = train(declared("mappo"), Pot(), steps=2 * BATCH, out=tmp_path / "a")
     still = declared("mappo", learning_rate=0.0, critic_learning_rate=0.0)
-    second = train(still, Pot(), steps=BATCH, out=tmp_path / "b", seed=5, init_from=tmp_path / "a")
+    monkeypatch.chdir(tmp_path)  # resumed from elsewhere before its first checkpoint, it must find the other again
+    second = train(still, Pot(), steps=BATCH, out=tmp_path / "b", seed=5, init_from="a")
     old, new = first.training().learner, second.training().learner
     assert same(old.team.actors, new.team.actors) and same(old.critic.networks, new.critic.networks)
     counts = [leaf for leaf in jax.tree.leaves(new.team.states) if jnp.issubdtype(leaf.dtype, jnp.integer)]
     assert counts and all((count == 5).all() for count in counts)  # the five epochs of its one iteration
     assert int(second.training().iteration) == 1
+    assert second.directory.config()["init_from"] == str(tmp_path / "a")
     with pytest.raises(hamlet.RequestError, match="have other shapes"):
         wide = hamlet.algorithms.mappo(hidden=(8,), copies=COPIES, steps_per_rollout=STEPS)
         train(wide, Pot(), steps=BATCH, out=tmp_path / "c", init_from=tmp_path / "a")

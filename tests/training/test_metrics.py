@@ -10,6 +10,7 @@ import types
 import numpy as np
 import pytest
 
+from hamlet import extras
 from hamlet.errors import RequestError, RunError
 from hamlet.training.metrics import Metrics, Sink, TensorBoardSink, WandbSink
 
@@ -115,7 +116,8 @@ def test_a_sink_whose_package_is_missing_names_the_command_that_brings_it(tmp_pa
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(RequestError) as refusal:
         sink(tmp_path)
-    assert str(refusal.value) == f'{package} is not installed: run pip install "hamlet[{extra}]"'
+    advice = extras.install_line(extra, package)
+    assert str(refusal.value) == f"--{extra} needs {package}, which is not installed: run {advice}"
 
 
 class Recorder:

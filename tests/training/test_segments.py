@@ -149,4 +149,4 @@ def test_what_is_seen_twice_is_kept_once():
     steps = Steps(view, (action,), reward, flags, flags, arrival)
     data = segments.encode(steps)
     assert 1.0 < len(data) / noise[:400].nbytes < 1.05
-    assert same(segments.decode(data, steps), steps)
+    assert same(segments.decode(data, steps, 400), steps)

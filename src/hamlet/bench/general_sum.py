@@ -67,7 +67,7 @@ def interval(means: Sequence[float]) -> tuple[float, float] | None:
 
 
 def _judged(run: Run, seed: int, steps: int) -> dict[str, Any]:
-    with Metrics(run.directory.metrics) as metrics:
+    with Metrics(run.directory.metrics, write=False) as metrics:
         at, returns = metrics.read("return")
         points = metrics.evaluations()
         keeps = [metrics.read(name)[1] for name in metrics.names() if name.startswith("actor/keep/")]

@@ -1,6 +1,5 @@
 """How fast host environments train here, and where the time goes."""
 
-import resource
 import statistics
 import time
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from hamlet import presets
+from hamlet import machine, presets
 from hamlet.bench.flops import count
 from hamlet.bench.matrix import matrix_rate
 from hamlet.envs import from_pettingzoo, make
@@ -53,7 +52,7 @@ def measure(algorithm: Haml, env: HostEnvironment, *, iterations: int = 10, warm
         "median": middle,
         "iterations": kept,
         "compile_seconds": program.compile_seconds,
-        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_memory_mb": machine.peak_memory() / 2**20,
     }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from hamlet import envs, presets
-from hamlet.errors import RequestError
+from hamlet.extras import bring
 from hamlet.policy import load_policy
 from hamlet.training import checkpoint
 from hamlet.training.complete import complete
@@ -88,12 +88,7 @@ def parallel(environment: str, *, continuous: bool) -> Any:
     Raises:
         RequestError: If mpe2 is absent.
     """
-    try:
-        import importlib
-
-        module = importlib.import_module(f"mpe2.{_MODULES[environment]}")
-    except ImportError:
-        raise RequestError('judging in mpe2 needs it: pip install "hamlet[mpe]"') from None
+    module = bring(f"mpe2.{_MODULES[environment]}", "an evaluation in mpe2")
     return module.parallel_env(continuous_actions=continuous)
 
 

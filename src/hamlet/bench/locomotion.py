@@ -46,7 +46,7 @@ def measure(algorithm: str, task: str, *, steps: int, seed: int, directory: Path
 
 def _curve(run: Run, steps: int, agents: int) -> list[dict[str, float]]:
     """Mean training return (of sampled actions) in each part of the run, and steps per second there."""
-    with Metrics(run.directory.metrics) as metrics:
+    with Metrics(run.directory.metrics, write=False) as metrics:
         at, returns = metrics.read("return")
         timed, speeds = metrics.read("env_steps_per_second")
     points = []

@@ -1,6 +1,5 @@
 """How fast a preset trains here: environment steps per second, and the share of the machine's matrix rate."""
 
-import resource
 import statistics
 import time
 from typing import Any
@@ -9,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from hamlet import machine
 from hamlet.bench.flops import count
 from hamlet.bench.matrix import matrix_rate
 from hamlet.envs.base import Environment
@@ -65,7 +65,7 @@ def measure(algorithm: Algorithm, env: Environment, *, calls: int = 10, seconds:
             flops.total * algorithm.sampling.batch / spent / rate.best for spent, rate in zip(raw, rates, strict=True)
         ),
         "compile_seconds": program.compile_seconds,
-        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_memory_mb": machine.peak_memory() / 2**20,
     }
     if isinstance(algorithm, Haml) and isinstance(algorithm.neighbourhood, KlBall):
         result |= _assert_trust_region(algorithm, env, seen)

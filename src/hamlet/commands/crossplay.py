@@ -5,16 +5,16 @@ import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
-from hamlet.commands.evaluate import check_seed
 from hamlet.commands.options import HELP, Command, Group
 from hamlet.errors import RequestError, RunError
+from hamlet.extras import lacking
 from hamlet.reports.crossplay import CrossPlay, play
 from hamlet.training.durable import one_line
+from hamlet.training.seeds import check_seed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,8 +82,8 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _drawn(found: CrossPlay, path: Path) -> bool:
-    if find_spec("matplotlib") is None:
-        warnings.warn('there is no picture: it needs matplotlib, pip install "hamlet[plots]"', stacklevel=2)
+    if line := lacking("matplotlib.figure", "crossplay.png is left out: a picture"):
+        warnings.warn(line, stacklevel=2)
         return False
     from hamlet.reports.crossplay_picture import draw
 

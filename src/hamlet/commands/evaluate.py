@@ -13,9 +13,7 @@ from hamlet.errors import RequestError, RunError
 from hamlet.training import judge
 from hamlet.training.directory import RunDirectory
 from hamlet.training.run import Run
-
-# Seeds beyond give the same keys as seeds within.
-_MOST_SEEDS = 2**32
+from hamlet.training.seeds import check_seed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,17 +86,6 @@ def find_run(path: str, *, trust: bool = False) -> Run:
         names = ", ".join(seed.name for seed in seeds[:8]) + (", …" if seeds[8:] else "")
         raise RequestError(f"{path} holds the runs of {len(seeds)} seeds ({names}): name one, as in {seeds[0]}")
     return Run(RunDirectory.open(path).path, trust)
-
-
-def check_seed(seed: int, count: int = 1) -> None:
-    """Refuse a seed that would give the numbers of another.
-
-    Raises:
-        RequestError: With the nearest that does not.
-    """
-    if not 0 <= seed <= _MOST_SEEDS - count:
-        near = min(max(seed, 0), _MOST_SEEDS - count)
-        raise RequestError(f"--seed must lie between 0 and {_MOST_SEEDS - count}, not at {seed}; the nearest is {near}")
 
 
 def comparison(judgement: judge.Judgement, absolute: dict[str, Any] | None = None) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hamlet.commands.evaluate import find_run
 from hamlet.commands.options import Command, Group
-from hamlet.exporting.directory import FORMATS, check_formats, export
+from hamlet.exporting.directory import FORMATS, check_formats, export, writable_formats
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,13 +17,14 @@ class ExportOptions:
         out: The directory to make; RUN/export if it is not given.
         best: Export the policy that was evaluated best while the run trained, not its newest.
         trust: Run code that the run names and that is not Hamlet's, though the run is not one that you began here.
-        format: Of numpy, onnx and stablehlo those to write, with commas between; or all.
+        format: Of numpy, onnx and stablehlo those to write, with commas between, or all; without it, those whose
+            packages are installed.
     """
 
     out: str | None = None
     best: bool = False
     trust: bool = False
-    format: str = "all"
+    format: str | None = None
 
 
 COMMAND = Command(
@@ -40,8 +41,7 @@ def main(argv: Sequence[str]) -> int:
     """Export a run."""
     (path,), parsed = COMMAND.parse(argv)
     options = ExportOptions(**parsed.values["export"])
-    words = [word.strip() for word in options.format.split(",") if word.strip()]
-    formats = FORMATS if words == ["all"] else check_formats(words)
+    formats = writable_formats() if options.format is None else _asked(options.format)
     run = find_run(path)
     out = export(run.path, options.out, formats=formats, best=options.best, trust=options.trust)
     names = sorted((Path(out) / "policies").iterdir())
@@ -50,3 +50,8 @@ def main(argv: Sequence[str]) -> int:
     )
     print(f"what they take and give: {out}/README.md")
     return 0
+
+
+def _asked(words: str) -> tuple[str, ...]:
+    names = [word.strip() for word in words.split(",") if word.strip()]
+    return check_formats(FORMATS if names == ["all"] else names)

@@ -1,12 +1,12 @@
 """Who else hears the metrics of a run: TensorBoard, Weights & Biases."""
 
-import importlib.util
 import os
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from hamlet.errors import RequestError, RunError
+from hamlet.errors import RunError
+from hamlet.extras import bring
 from hamlet.training import checkpoint
 from hamlet.training.directory import RunDirectory
 from hamlet.training.durable import one_line
@@ -17,16 +17,15 @@ def wanted(*, tensorboard: bool, wandb: bool) -> list[Callable[[Path], Sink]]:
     """Makers of the sinks that were asked for.
 
     Raises:
-        RequestError: If a package is not installed; names the extra that brings it.
+        RequestError: If a package cannot be imported; says what installs it.
     """
     makers: list[Callable[[Path], Sink]] = []
-    for asked, package, extra, maker in (
-        (tensorboard, "tensorboardX", "tensorboard", _tensorboard),
-        (wandb, "wandb", "wandb", _wandb),
+    for asked, package, option, maker in (
+        (tensorboard, "tensorboardX", "--tensorboard", _tensorboard),
+        (wandb, "wandb", "--wandb", _wandb),
     ):
-        if asked and importlib.util.find_spec(package) is None:
-            raise RequestError(f'--{extra} needs {package}, which is not installed: run pip install "hamlet[{extra}]"')
         if asked:
+            bring(package, option, f"leave out {option}")
             makers.append(maker)
     return makers
 

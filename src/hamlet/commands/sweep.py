@@ -9,7 +9,6 @@ from pathlib import Path
 
 from hamlet.algorithms import ALGORITHMS
 from hamlet.commands import request
-from hamlet.commands.evaluate import check_seed
 from hamlet.commands.options import HELP, Command, Group
 from hamlet.commands.values import Steps, format_steps
 from hamlet.errors import RequestError, RunError, unknown
@@ -18,6 +17,7 @@ from hamlet.experiments.claim import claim
 from hamlet.experiments.sweep import Outcome, Search
 from hamlet.training import durable
 from hamlet.training.loop import Interrupted
+from hamlet.training.seeds import check_seed
 
 MANIFEST = "sweep.json"
 # Options of a training that a trial has from the sweep, or that make no sense for many.

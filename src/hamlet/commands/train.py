@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hamlet.commands import sinks
-from hamlet.commands.evaluate import check_seed, comparison, keep
+from hamlet.commands.evaluate import comparison, keep
 from hamlet.commands.request import Request, TrainOptions, read
 from hamlet.commands.values import format_steps
 from hamlet.errors import RequestError, RunError
@@ -17,6 +17,7 @@ from hamlet.training import checkpoint, judge, recorded
 from hamlet.training.directory import CONFIGURATION
 from hamlet.training.loop import Interrupted
 from hamlet.training.run import Run, train_seeds
+from hamlet.training.seeds import check_seed
 
 
 def main(argv: Sequence[str]) -> int:

@@ -1,10 +1,9 @@
 """Games of the Atari 2600 for two players, by name."""
 
-from importlib.util import find_spec
-
+from hamlet import extras
 from hamlet.envs import pong as game
 from hamlet.envs.pettingzoo import PettingZoo, from_pettingzoo
-from hamlet.errors import RequestError, require
+from hamlet.errors import require
 
 
 def pong(
@@ -29,8 +28,8 @@ def pong(
     Raises:
         RequestError: The extra is not installed, or a value is out of range.
     """
-    if not all(find_spec(package) for package in game.PACKAGES):
-        raise RequestError('atari/pong needs multi-agent-ale-py and ale-py: run pip install "hamlet[atari]"')
+    for package in game.PACKAGES:  # not imported here: workers do that
+        require(extras.installed(package), extras.absent(package, "atari/pong", extra="atari"))
     require(8 <= size <= min(game.SCREEN), f"size must be 8 to {min(game.SCREEN)}, not {size}")
     require(skip >= 1, f"skip must be at least 1, not {skip}")
     require(stack >= 1, f"stack must be at least 1, not {stack}")

@@ -4,7 +4,6 @@ It is named by a function of a module that makes one copy; every copy lives in a
 form a group and nothing is padded; float64 becomes float32, and uint8 stays what it is.
 """
 
-import os
 import pickle
 import sys
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from hamlet import machine
 from hamlet.envs import block, modules
 from hamlet.envs.base import declared_horizon
 from hamlet.envs.block import Array, Plan, Seats
@@ -141,7 +141,7 @@ class PettingZoo:
             RequestError: The environment cannot be made, or is another by now.
         """
         # Halves that take turns are open at once: more workers than cores would keep each other from stepping.
-        processes = (self.processes or _cores()) * min(1.0, len(numbers) / self.copies)
+        processes = (self.processes or machine.cores()) * min(1.0, len(numbers) / self.copies)
         terms = Terms(
             self.factory,
             self.options,
@@ -261,11 +261,6 @@ def place_of(factory: Callable[..., Any] | str) -> str:
         f"the factory {what} cannot be sent to another process: put it in a module, at its top level, and give its "
         "options as keywords"
     )
-
-
-def _cores() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _at(module: str, name: str) -> Any:

@@ -14,10 +14,11 @@ import select
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
+from hamlet import extras
 from hamlet.envs import block, keywords
 from hamlet.envs.block import Plan
 from hamlet.envs.description import describe
@@ -39,6 +40,8 @@ main(*map(int, sys.argv[3:]))
 STEP, BEGIN, CLOSE, DONE = b"s", b"b", b"c", b"."
 # How often in a row a copy may fail before it has made a step.
 PATIENCE = 5
+# Whether SIGIO ends a process that does nothing about it: so on Linux, and not on macOS and the BSDs.
+_SIGIO_ENDS = sys.platform == "linux"
 
 
 class Setup(NamedTuple):
@@ -93,6 +96,9 @@ def find(place: str) -> Callable[..., Any]:
     try:
         found: Any = importlib.import_module(module)
     except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in extras.PACKAGES and not extras.installed(package):
+            raise Broken(extras.absent(package, place)) from None
         # What the module itself fails to import is told with where.
         if error.name is None or not (module + ".").startswith(error.name + "."):
             raise
@@ -107,7 +113,7 @@ def find(place: str) -> Callable[..., Any]:
 
 def main(connection: int, life: int, dump: int, memory: int) -> None:
     """Serve until told to end, or until the one who asked is gone."""
-    _end_with_parent(life)
+    _end_with_parent(life, (connection, dump, memory))
     for descriptor in (connection, life, dump, memory):
         os.set_inheritable(descriptor, False)
     for number in (signal.SIGINT, signal.SIGTERM):  # the parent decides when its workers end
@@ -124,19 +130,35 @@ def _forget_packages() -> None:
         del sys.modules[name]
 
 
-def _end_with_parent(life: int) -> None:
-    """Have the kernel end this process and all that it starts once nobody holds the other end of a pipe.
+def _end_with_parent(life: int, others: Sequence[int]) -> None:
+    """End this process and all that it starts once nobody holds the other end of a pipe.
 
-    It does so also while an environment hangs in compiled code. PR_SET_PDEATHSIG would watch the thread that started
-    this process instead of the process.
+    The kernel does so, also while an environment hangs in compiled code; where its signal ends nobody, another process.
     """
-    signal.signal(signal.SIGIO, signal.SIG_DFL)
-    fcntl.fcntl(life, fcntl.F_SETOWN, -os.getpgrp())
-    fcntl.fcntl(life, fcntl.F_SETFL, fcntl.fcntl(life, fcntl.F_GETFL) | os.O_ASYNC | os.O_NONBLOCK)
+    (_have_kernel_end_group if _SIGIO_ENDS else _watch_from_beside)(life, others)
     poll = select.poll()
     poll.register(life, select.POLLHUP)
     if poll.poll(0):
         os._exit(1)
+
+
+def _have_kernel_end_group(life: int, others: Sequence[int]) -> None:
+    """Linux: SIGIO tells the group of the pipe's end. PR_SET_PDEATHSIG would watch a thread, not its process."""
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    fcntl.fcntl(life, fcntl.F_SETOWN, -os.getpgrp())
+    fcntl.fcntl(life, fcntl.F_SETFL, fcntl.fcntl(life, fcntl.F_GETFL) | os.O_ASYNC | os.O_NONBLOCK)
+
+
+def _watch_from_beside(life: int, others: Sequence[int]) -> None:
+    """Elsewhere, where SIGIO is ignored unless somebody listens: a process of the same group waits and ends it."""
+    if os.fork():
+        return
+    for descriptor in others:  # or nobody would see that this process has ended
+        os.close(descriptor)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    os.read(life, 1)  # nobody writes: it returns when the other end is closed
+    os.killpg(0, signal.SIGKILL)
 
 
 class Worker:

@@ -3,7 +3,6 @@
 Runs are kept in the grid's directory, which every machine must see under the same path, as on a network file system.
 """
 
-import importlib
 import os
 import uuid
 import warnings
@@ -13,6 +12,7 @@ from typing import Any
 
 from hamlet.errors import RequestError, RunError
 from hamlet.experiments.execute import Failures, Say, Unit, patiently
+from hamlet.extras import bring
 
 LOCAL = "local"
 
@@ -21,12 +21,9 @@ def require_ray() -> Any:
     """Ray itself.
 
     Raises:
-        RequestError: If it is not installed.
+        RequestError: If it cannot be imported.
     """
-    try:
-        return importlib.import_module("ray")
-    except ImportError as error:
-        raise RequestError('ray is not installed: run pip install "hamlet[ray]", or leave out --ray') from error
+    return bring("ray", "--ray", "leave out --ray")
 
 
 def on_ray(work: Sequence[Unit], out: Path, address: str, workers: int, *, say: Say) -> Failures:

@@ -125,7 +125,7 @@ def _own_speed(paths: list[Path]) -> float | None:
     found: list[float] = []
     for path in paths:
         if (path / "metrics.sqlite").exists():
-            with Metrics(RunDirectory.open(path).metrics) as metrics:
+            with Metrics(RunDirectory.open(path).metrics, write=False) as metrics:
                 found += metrics.read("env_steps_per_second")[1].tolist()
     return float(np.median(found)) if found else None
 

@@ -21,6 +21,7 @@ import numpy as np
 from hamlet.commands.request import Request
 from hamlet.errors import RequestError, RunError
 from hamlet.experiments.ranges import Range
+from hamlet.extras import bring
 from hamlet.training import judge
 from hamlet.training.complete import complete, steps_done
 from hamlet.training.loop import Interrupted
@@ -90,12 +91,9 @@ def require_optuna() -> Any:
     """Optuna itself.
 
     Raises:
-        RequestError: If it is not installed.
+        RequestError: If it cannot be imported.
     """
-    try:
-        optuna = importlib.import_module("optuna")
-    except ImportError as error:
-        raise RequestError('optuna is not installed: run pip install "hamlet[sweep]"') from error
+    optuna = bring("optuna", "hamlet sweep")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna
 

@@ -191,7 +191,7 @@ def _agents(cell: Cell, found: dict[str, Any]) -> int:
 def _seconds(path: Path) -> float:
     """Of training, without compiling and judging: the sum over iterations of their steps over their speed."""
     run = Run(path)
-    with Metrics(run.directory.metrics) as metrics:
+    with Metrics(run.directory.metrics, write=False) as metrics:
         rates = metrics.read("env_steps_per_second")[1]
     return float(np.sum(run.algorithm.sampling.batch / rates))
 

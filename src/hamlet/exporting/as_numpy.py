@@ -8,6 +8,7 @@ import numpy as np
 
 from hamlet.exporting.decision import Port
 from hamlet.exporting.graph import FUNCTIONS, Node, needed
+from hamlet.exporting.literals import within_text
 
 _FILE = '''"""{title}
 
@@ -77,7 +78,7 @@ def source(
     Args:
         name: The agent.
         module: The name of the file, without its ending.
-        title: Its first line.
+        title: Its first line, as a docstring may hold it.
         inputs: What it takes.
         outputs: What it gives.
         nodes: The outputs.
@@ -97,7 +98,7 @@ def source(
     text = _FILE.format(
         title=title,
         module=module,
-        name=name,
+        name=within_text(name),
         imports="import math\n" if "_erf" in functions else "",
         inputs=_listed(inputs),
         outputs=_listed(outputs),
@@ -169,7 +170,7 @@ def _is_choice(port: Port) -> bool:
 
 
 def _spoken(port: Port) -> str:
-    return f"{port.dtype} {list(port.shape)}, {port.says}"
+    return f"{port.dtype} {list(port.shape)}, {within_text(port.says)}"
 
 
 def _listed(ports: Sequence[Port]) -> str:

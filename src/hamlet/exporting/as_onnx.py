@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hamlet.errors import RequestError
 from hamlet.exporting.decision import Port
 from hamlet.exporting.graph import Node, needed
+from hamlet.extras import bring
 
 if TYPE_CHECKING:
     import onnx
@@ -54,28 +54,22 @@ def require_onnx() -> Any:
     """The package.
 
     Raises:
-        RequestError: It is absent.
+        RequestError: It cannot be imported.
     """
-    try:
-        import onnx
-    except ImportError:
-        raise RequestError(
-            'ONNX files need its package: pip install "hamlet[export]", or leave them out: --format numpy,stablehlo'
-        ) from None
-    return onnx
+    return bring("onnx", "the format onnx", "leave it out by --format numpy,stablehlo")
 
 
 def model(name: str, inputs: Sequence[Port], outputs: Sequence[Port], nodes: Sequence[Node]) -> "onnx.ModelProto":
     """The model of one agent, checked.
 
     Args:
-        name: The agent.
+        name: Of the graph.
         inputs: What it takes.
         outputs: What it gives.
         nodes: The outputs.
 
     Raises:
-        RequestError: If ONNX is not installed.
+        RequestError: If ONNX cannot be imported.
     """
     onnx = require_onnx()
     writer = _Writer(onnx.helper, onnx.numpy_helper)

@@ -1,6 +1,7 @@
 """What was exported, held against the policy it was made from before it is handed over."""
 
 import importlib.util
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from hamlet import extras
 from hamlet.errors import RunError
 from hamlet.exporting.decision import Agent, Port
 from hamlet.exporting.team import Exported
@@ -100,10 +102,11 @@ def _numpy(path: Path, exported: Exported) -> Callable[[Inputs], Any]:
 
 
 def _onnx(path: Path, exported: Exported) -> Callable[[Inputs], Any] | None:
-    try:
-        import onnxruntime
-    except ImportError:
+    if line := extras.lacking("onnxruntime", "ONNX files are written and not checked: that"):
+        warnings.warn(line, stacklevel=2)
         return None
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # it warns of inputs that have defaults
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

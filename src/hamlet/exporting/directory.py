@@ -8,8 +8,8 @@ OUT/policies/AGENT.*      .py and .npz (NumPy), .onnx, .stablehlo
 
 import json
 import os
-import re
 import shutil
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,10 +17,12 @@ from typing import Any
 
 import numpy as np
 
+from hamlet import extras
 from hamlet.errors import RequestError, RunError, unknown
 from hamlet.exporting import as_numpy, as_onnx, as_stablehlo, check, readme
 from hamlet.exporting.example import example
 from hamlet.exporting.graph import Node
+from hamlet.exporting.literals import module_name, within_text
 from hamlet.exporting.team import Exported, image_types, policies
 from hamlet.training import durable, manifest
 from hamlet.training.directory import RunDirectory
@@ -36,7 +38,7 @@ def export(
     run: str | Path,
     out: str | Path | None = None,
     *,
-    formats: Sequence[str] = FORMATS,
+    formats: Sequence[str] | None = None,
     best: bool = False,
     trust: bool = False,
 ) -> Path:
@@ -45,7 +47,7 @@ def export(
     Args:
         run: The directory of a run; its newest good checkpoint is taken.
         out: The directory to make; None for ``RUN/export``.
-        formats: Of "numpy", "onnx" and "stablehlo", those to write.
+        formats: Of "numpy", "onnx" and "stablehlo", those to write; None for those whose packages are installed.
         best: The policy that was evaluated best while the run trained, not its newest.
         trust: Whether code of its own that the run names may be run, though this user did not begin it here.
 
@@ -53,11 +55,11 @@ def export(
         The directory.
 
     Raises:
-        RequestError: If there is no run or no best policy, a format is unknown or lacks its package, the directory is
-            taken, or a network uses what a format cannot say.
+        RequestError: If there is no run or no best policy, a format is unknown or asked for without its package, the
+            directory is taken, or a network uses what a format cannot say.
         RunError: If the run has no good checkpoint, or the files cannot be written.
     """
-    formats = check_formats(formats)
+    formats = writable_formats() if formats is None else check_formats(formats)
     found = Run(RunDirectory.open(run).path, trust)
     out = Path(out) if out is not None else found.path / "export"
     _refuse_taken(out)
@@ -97,6 +99,15 @@ def check_formats(formats: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in FORMATS if name in wanted)
 
 
+def writable_formats() -> tuple[str, ...]:
+    """All formats whose packages can be imported; a warning says in one line what is left out, and what brings it."""
+    line = extras.lacking("onnx", "ONNX files are left out: the format onnx")
+    if line is None:
+        return FORMATS
+    warnings.warn(line, stacklevel=2)
+    return tuple(name for name in FORMATS if name != "onnx")
+
+
 def write(
     out: Path, made: Iterable[Exported], document: dict[str, Any], formats: Sequence[str], play: str | None
 ) -> None:
@@ -114,7 +125,7 @@ def write(
     title = _title(document)
     for exported in made:
         name = exported.agent.name
-        stem = _stem(name, [entry["file"] for entry in agents.values()])
+        stem = module_name(name, {entry["file"].lower() for entry in agents.values()})
         files = _write_one(out / "policies" / stem, exported, formats, title)
         agents[name] = {
             "file": stem,
@@ -141,13 +152,13 @@ def _write_one(stem: Path, exported: Exported, formats: Sequence[str], title: st
     files = {kind: stem.with_name(stem.name + _ENDINGS[kind]) for kind in formats}
     nodes: list[Node] = exported.nodes() if {"numpy", "onnx"} & set(formats) else []
     if "numpy" in files:
-        first = f"The policy of {agent.name}, {title}."
+        first = f"The policy of {within_text(agent.name)}, {title}."
         text, weights = as_numpy.source(agent.name, stem.name, first, agent.inputs, outputs, nodes)
         files["numpy"].write_text(text, encoding="utf-8")
         with files["numpy"].with_suffix(".npz").open("wb") as file:
             np.savez(file, allow_pickle=False, **weights)  # type: ignore[arg-type]
     if "onnx" in files:
-        files["onnx"].write_bytes(as_onnx.model(agent.name, agent.inputs, outputs, nodes).SerializeToString())
+        files["onnx"].write_bytes(as_onnx.model(stem.name, agent.inputs, outputs, nodes).SerializeToString())
     if "stablehlo" in files:
         files["stablehlo"].write_bytes(as_stablehlo.serialised(exported, agent.inputs))
     return files
@@ -176,15 +187,6 @@ def _refuse_taken(out: Path) -> None:
         raise RequestError(f"{out} exists and is not empty: choose --out {free}, or remove it")
 
 
-def _stem(name: str, taken: Sequence[str]) -> str:
-    """The agent's name as that of a module, another for each agent."""
-    stem = re.sub(r"\W", "_", name, flags=re.ASCII) or "agent"
-    stem = f"agent_{stem}" if stem[0].isdigit() or stem.startswith("__") else stem
-    while stem.lower() in {other.lower() for other in taken}:
-        stem += "_"
-    return stem
-
-
 def _described(port: Any) -> dict[str, Any]:
     return {key: value for key, value in asdict(port).items() if key != "default"} | {
         "optional": port.default is not None
@@ -192,6 +194,7 @@ def _described(port: Any) -> dict[str, Any]:
 
 
 def _title(document: dict[str, Any]) -> str:
-    what = " on ".join(str(document[key]) for key in ("algorithm", "environment") if document[key])
-    after = f"seed {document['seed']}, after {document['step']:,} steps"
+    """What the policies are, as it may stand in a docstring and in Markdown."""
+    what = " on ".join(within_text(document[key]) for key in ("algorithm", "environment") if document[key])
+    after = f"seed {within_text(document['seed'])}, after {document['step']:,} steps"
     return f"trained with {what or 'Hamlet'} ({after})"

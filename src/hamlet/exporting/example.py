@@ -9,6 +9,7 @@ from hamlet.envs.pettingzoo import PettingZoo
 from hamlet.envs.simple_reference import SimpleReference
 from hamlet.envs.simple_speaker_listener import SimpleSpeakerListener
 from hamlet.envs.simple_spread import SimpleSpread
+from hamlet.exporting.literals import NotALiteral, is_name, keywords, literal
 
 _PLAY = '''"""One episode in {where}, by the exported policies; it needs NumPy and {needs}."""
 {imports}
@@ -30,16 +31,26 @@ _RENAMED = {"agents": "N", "max_steps": "max_cycles", "continuous": "continuous_
 
 
 def example(env: Any) -> str | None:
-    """A program that plays one episode, for the folder above the policies; None where that needs Hamlet."""
+    """A program that plays one episode, for the folder above the policies; None where that needs Hamlet.
+
+    Whatever the names in it are, they are literals there. None also where no source says them.
+    """
+    try:
+        return _program(env)
+    except NotALiteral:
+        return None
+
+
+def _program(env: Any) -> str | None:
     if type(env) in _MPE:
         name = _MPE[type(env)]
         options = {_RENAMED.get(field.name, field.name): getattr(env, field.name) for field in dataclasses.fields(env)}
-        return _text("mpe2", f"from mpe2 import {name}\n", f"{name}.parallel_env({_spoken(options)})")
+        return _text("mpe2", f"from mpe2 import {name}\n", f"{name}.parallel_env({keywords(options)})")
     if isinstance(env, PettingZoo):
         return _factory(env)
     if isinstance(env, MultiAgentMujoco) and _is_original(env):
-        words = f'"{env.scenario}", "{env.partition}", agent_obsk={env.obsk}'
-        words += "" if env.max_steps == 1000 else f", max_episode_steps={env.max_steps}"
+        words = f"{literal(env.scenario)}, {literal(env.partition)}, agent_obsk={literal(env.obsk)}"
+        words += "" if env.max_steps == 1000 else f", max_episode_steps={literal(env.max_steps)}"
         return _text(
             "gymnasium-robotics",
             "from gymnasium_robotics import mamujoco_v1\n",
@@ -50,8 +61,10 @@ def example(env: Any) -> str | None:
 
 def _factory(env: PettingZoo) -> str:
     module, _, name = env.factory.partition(":")
-    top = name.split(".")[0]
-    imports, make = f"from {module} import {top}\n", f"{name}({_spoken(dict(env.options))})"
+    parts = name.split(".")
+    if not all(is_name(part) for part in (*module.split("."), *parts)):
+        raise NotALiteral(f"{env.factory} is no name of Python")
+    imports, make = f"from {module} import {parts[0]}\n", f"{name}({keywords(dict(env.options))})"
     if env.description.turns:
         imports = f"from pettingzoo.utils.conversions import turn_based_aec_to_parallel\n{imports}"
         make = f"turn_based_aec_to_parallel({make})"
@@ -60,10 +73,6 @@ def _factory(env: PettingZoo) -> str:
 
 def _text(where: str, imports: str, make: str) -> str:
     return _PLAY.format(where=where, needs=where, imports=imports, make=make)
-
-
-def _spoken(options: dict[str, Any]) -> str:
-    return ", ".join(f"{name}={value!r}" for name, value in options.items())
 
 
 def _is_original(env: MultiAgentMujoco) -> bool:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from hamlet.exporting.literals import literal, within_text
+
 _TEAM = '''"""All policies of the team {title}."""
 
 from importlib import import_module
@@ -108,9 +110,9 @@ def team(modules: dict[str, str], title: str) -> str:
 
     Args:
         modules: The name of every agent's module, by agent.
-        title: What they are.
+        title: What they are, as a docstring may hold it.
     """
-    lines = "".join(f"    {name!r}: {module!r},\n" for name, module in modules.items())
+    lines = "".join(f"    {literal(name)}: {literal(module)},\n" for name, module in modules.items())
     return _TEAM.format(title=title, modules="{\n" + lines + "}")
 
 
@@ -143,7 +145,7 @@ def text(document: dict[str, Any], title: str, play: str | None) -> str:
     return _README.format(
         title=title,
         remembering=" and remembers" if any(len(_names(one) & {"memory"}) for one in agents.values()) else "",
-        run=document["run"],
+        run=within_text(document["run"]),
         version=document["versions"]["hamlet"],
         checked_on=document["checked_on"],
         difference=", ".join(f"{value:.1g} ({kind})" for kind, value in found.items() if value >= 0) or "not measured",
@@ -162,8 +164,8 @@ def _agent(name: str, entry: dict[str, Any]) -> str:
     for way in ("inputs", "outputs"):
         for port in entry[way]:
             shape = " × ".join(map(str, port["shape"])) or "one number"
-            optional = ", optional" if port["optional"] else ""
-            rows.append(f"| {way[:-1]}{optional} | `{port['name']}` | {port['dtype']} | {shape} | {port['says']} |")
+            optional, says = ", optional" if port["optional"] else "", within_text(port["says"])
+            rows.append(f"| {way[:-1]}{optional} | `{port['name']}` | {port['dtype']} | {shape} | {says} |")
     files = ", ".join(f"`{path}`" for path in entry["files"].values())
     head = "| | name | type | shape | what it is |\n|---|---|---|---|---|\n"
-    return f"### `{name}`\n\nIn {files}.\n\n{head}" + "\n".join(rows)
+    return f"### `{within_text(name)}`\n\nIn {files}.\n\n{head}" + "\n".join(rows)

@@ -14,7 +14,9 @@ def conjugate_gradient(
 ) -> tuple[Vector, Vector]:
     """An approximate solution x of F x = b for a symmetric positive definite F, from x = 0, and b − F x.
 
-    Once ‖b − F x‖² falls to ``tolerance`` further iterations leave x as it is, so the cost is always the same.
+    Once ‖b − F x‖² falls to ``tolerance`` further iterations leave x as it is, so the cost is always the same. Products
+    have the precision of the parameters on every device: accelerators would multiply float32 with fewer bits, and
+    directions would not stay conjugate.
 
     Reference: Hestenes and Stiefel, 1952; its use for policies in Schulman et al., 2015, arXiv:1502.05477, appendix C.
     """
@@ -30,8 +32,9 @@ def conjugate_gradient(
         direction = jnp.where(going, residual + after / jnp.where(going, square, 1.0) * direction, direction)
         return (x, residual, direction, jnp.where(going, after, square)), None
 
-    start = (jnp.zeros_like(target), target, target, target @ target)
-    x, residual, _, _ = jax.lax.scan(step, start, None, length=iterations)[0]
+    with jax.default_matmul_precision("highest"):
+        start = (jnp.zeros_like(target), target, target, target @ target)
+        x, residual, _, _ = jax.lax.scan(step, start, None, length=iterations)[0]
     return x, residual
 
 

@@ -4,7 +4,9 @@
     G    = the game between keeping πⁱ and taking π̂ⁱ, from the same batch (`hamlet.games.meta`);
     ρ    = an equilibrium of G: agent i keeps πⁱ with probability ρᵢ;
     π̄ⁱ   = ρᵢ πⁱ + (1 − ρᵢ) π̂ⁱ, a mixture of probabilities, state by state;
-    πⁱ ← argmax E_π[ wⁱ (r Âⁱ − 𝔇) ]  from πⁱ,  wⁱ = ∏_{j≠i} clip(π̄ʲ/πʲ, 1 ± c), the best response to the mixture.
+    πⁱ ← argmax E_π[ r wⁱÂⁱ − 𝔇(r, wⁱÂⁱ) ]  from πⁱ,  wⁱ = ∏_{j≠i} clip(π̄ʲ/πʲ, 1 ± c), the best response to the mixture.
+
+The weight is a part of the advantage, on which clipping's drift depends; a KL penalty does not, and is not weighed.
 
 Reference: Wen et al., 2021, arXiv:2106.06828 (MATRL), algorithm 2, which prints the ratio π/π̄; the
 expectation is under π̄ and the batch from π, so it is π̄/π here. The released code weighs by the predicted policies

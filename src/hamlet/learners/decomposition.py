@@ -40,6 +40,7 @@ from hamlet.spaces import Box, Discrete
 from hamlet.types import Info, Key
 
 _UNBOUNDED = float("inf")
+_MOST_STEPS = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ def step(
 
     learner, (actors, mixer) = repeated(one, learner, count, key)
     played = learner.played + 1
-    rate = algorithm.actor.exploration(played * sampling.batch)
+    rate = algorithm.actor.exploration(steps_played(played, sampling.batch))
     exploring = tuple(_set(actor, rate) for actor in learner.team.actors)
     learner = eqx.tree_at(lambda tree: (tree.team.actors, tree.played), learner, (exploring, played))
     return learner, replay, mean(actors, count), mean(mixer, count)
@@ -347,6 +348,15 @@ def offers(
 def flat(array: Array) -> Array:
     """``[L, B, …]`` as rows."""
     return array.reshape(-1, *array.shape[2:])
+
+
+def steps_played(rollouts: Int[Array, ""], batch: int) -> Int[Array, ""]:
+    """Environment steps of so many rollouts, held below what an int32 counts, where exploration has long ended.
+
+    >>> int(steps_played(jnp.int32(2**30), 3))
+    2147483646
+    """
+    return jnp.minimum(rollouts, _MOST_STEPS // batch) * batch
 
 
 def _set(actor: Utility | Diverse, rate: Array) -> Utility | Diverse:

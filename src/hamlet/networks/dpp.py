@@ -45,10 +45,12 @@ def extended(rows: Float[Array, "*B N D"], first: int, agents: int, jitter: floa
 def residual(basis: Float[Array, "*B n X"], rows: Float[Array, "*B K X"]) -> Float[Array, "*B K X"]:
     """What is left of rows beyond the span of an orthonormal basis, whose unused rows are 0.
 
-    Projected out twice: once leaves an error of the size of rounding, which counts where little is left.
+    Projected out twice: once leaves an error of the size of rounding, which counts where little is left. For the same
+    reason products are those of float32 on every device, and not of fewer bits, as accelerators would have them.
     """
+    exactly = partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
     for _ in range(2):
-        rows = rows - (rows @ jnp.swapaxes(basis, -1, -2)) @ basis
+        rows = rows - exactly(exactly(rows, jnp.swapaxes(basis, -1, -2)), basis)
     return rows
 
 

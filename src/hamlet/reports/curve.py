@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from hamlet.errors import RequestError, RunError
+from hamlet.extras import bring
 from hamlet.training import judge
 from hamlet.training.directory import RunDirectory
 from hamlet.training.metrics import Metrics, Points
@@ -73,7 +74,7 @@ def smooth(values: np.ndarray, window: int) -> np.ndarray:
 def _returns(run: RunDirectory) -> tuple[np.ndarray, np.ndarray, Points]:
     if not run.metrics.exists():
         raise RequestError(f"{run.path} has measured nothing yet: go on with `hamlet resume {run.path}`")
-    with Metrics(run.metrics) as metrics:
+    with Metrics(run.metrics, write=False) as metrics:
         steps, returns = metrics.read("return")
         evaluations = metrics.evaluations()
     if not len(steps):
@@ -96,14 +97,10 @@ def blank_figure(width: float, height: float) -> Any:
     """An empty figure of a size in inches.
 
     Raises:
-        RequestError: If matplotlib is missing.
+        RequestError: If matplotlib cannot be imported.
     """
-    try:
-        # Not pyplot: it looks for a screen and keeps figures alive.
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise RequestError('a picture needs matplotlib: run pip install "hamlet[plots]"') from error
-    return Figure(figsize=(width, height), dpi=150, layout="constrained")
+    # Not pyplot: it looks for a screen and keeps figures alive.
+    return bring("matplotlib.figure", "a picture").Figure(figsize=(width, height), dpi=150, layout="constrained")
 
 
 def _curve(axes: Any, steps: np.ndarray, returns: np.ndarray) -> None:

@@ -78,7 +78,7 @@ def _entry(directory: RunDirectory, steps: int | None, *, by_agent: bool) -> dic
     if absolute is None or "lengths" not in absolute:
         end = "at its end" if steps is None else f"at its end: it did not end after {steps:,} steps"
         raise RunError(f"it has no absolute metric, which is measured {end}")
-    with Metrics(directory.metrics) as metrics:
+    with Metrics(directory.metrics, write=False) as metrics:
         points, seconds = metrics.evaluations(), _seconds(*metrics.read("env_steps_per_second"))
     numbers = [number for number, step in enumerate(points.steps) if steps is None or step <= steps]
     every = {f"step_{number}": _step(points, number, seconds, by_agent=by_agent) for number in numbers}

@@ -1,40 +1,13 @@
-"""What a run measured, opened read-only: a copy, where a killed process left a journal that only a writer may undo."""
+"""What a run measured while it trained, read only."""
 
-import contextlib
-import shutil
-import sqlite3
-import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-# For a process that is just writing.
-_WAIT_SECONDS = 5.0
+from hamlet.training.metrics_file import readable
+
 NOTHING = (np.zeros(0, np.int64), np.zeros(0))
-
-
-@contextlib.contextmanager
-def opened(path: Path) -> Iterator[sqlite3.Connection]:
-    """The metrics, read-only; a copy of them where a journal must be undone first."""
-    journal = path.with_name(f"{path.name}-journal")
-    with contextlib.ExitStack() as stack:
-        connection = stack.enter_context(contextlib.closing(_connect(path)))
-        try:
-            connection.execute("SELECT 1 FROM metrics LIMIT 1").fetchall()
-        except sqlite3.OperationalError:
-            if not journal.exists():
-                raise
-            aside = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            for one in (path, journal):
-                shutil.copy(one, aside)
-            connection = stack.enter_context(contextlib.closing(sqlite3.connect(aside / path.name)))
-        yield connection
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=_WAIT_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -64,7 +37,7 @@ class Clock:
 
 def evaluations(path: Path) -> list[tuple[int, str, str]]:
     """The evaluations made while training: step, agents' names and their returns ``[episodes, n]`` as JSON."""
-    with opened(path) as connection:
+    with readable(path) as connection:
         if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'evaluations'").fetchone() is None:
             return []
         return connection.execute("SELECT step, agents, returns FROM evaluations ORDER BY step").fetchall()

@@ -13,6 +13,7 @@ import numpy as np
 
 from hamlet.envs.scene import Scene
 from hamlet.errors import RequestError, RunError
+from hamlet.reports import damage
 from hamlet.reports.grouping import Task, tasks
 from hamlet.reports.reading import Reading
 from hamlet.reports.scores import source
@@ -66,9 +67,7 @@ def record(reading: Reading | None, *, episodes: int = EPISODES, trust: bool = F
     if reading is None:
         return None
     # As it was evaluated, where it was.
-    plan = reading.config.get("evaluation")
-    stochastic = isinstance(plan, Mapping) and plan.get("mode") == "stochastic"
-    mode: Mode = "stochastic" if stochastic else "deterministic"
+    mode: Mode = damage.mode(reading.config)
     told = {
         "run": str(reading.path),
         "label": f"{reading.algorithm}, seed {reading.seed}",

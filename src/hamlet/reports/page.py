@@ -5,6 +5,8 @@ from importlib import resources
 from string import Template
 from typing import Any
 
+from hamlet.reports import damage
+
 _SCRIPTS = ("shared.js", "chart.js", "motion.js", "tables.js", "main.js")
 
 
@@ -26,8 +28,12 @@ def render(document: dict[str, Any]) -> str:
 
 
 def as_json(document: dict[str, Any]) -> str:
-    """The document in as few bytes as JSON allows."""
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    """The document in as few bytes as JSON allows; what is no number, or no text of Unicode, is nothing there.
+
+    >>> as_json({"mean": float("nan"), "seed": 3})
+    '{"mean":null,"seed":3}'
+    """
+    return json.dumps(damage.readable(document), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def title(document: dict[str, Any]) -> str:

@@ -6,10 +6,8 @@ copy of both is read instead.
 """
 
 import contextlib
-import fcntl
 import json
 import math
-import os
 import re
 import sqlite3
 from collections.abc import Mapping, Sequence
@@ -22,12 +20,13 @@ from jaxtyping import Float, Int
 
 from hamlet.envs.base import KnownReturns, declared_returns
 from hamlet.errors import RequestError, RunError
-from hamlet.reports import sides
-from hamlet.reports.measurements import NOTHING, Clock, evaluations, opened
+from hamlet.reports import damage, sides
+from hamlet.reports.measurements import NOTHING, Clock, evaluations
 from hamlet.reports.sides import Sides
 from hamlet.training import checkpoint, judge
-from hamlet.training.directory import CONFIGURATION, LOCK, RunDirectory
+from hamlet.training.directory import CONFIGURATION, LOCK, RunDirectory, is_locked
 from hamlet.training.durable import one_line
+from hamlet.training.metrics_file import readable
 from hamlet.training.run import Run
 
 State = Literal["done", "training", "stopped"]
@@ -221,7 +220,7 @@ def _config(path: Path, remarks: list[str]) -> dict[str, Any]:
         remarks.append(str(error).replace(f"{path}/", ""))
         return {}
     if isinstance(config, dict):
-        return config
+        return damage.sound(config, remarks)
     remarks.append(f"{CONFIGURATION} holds no configuration")
     return {}
 
@@ -232,7 +231,7 @@ def _points(directory: RunDirectory, remarks: list[str]) -> list[dict[str, Any]]
     except RunError as error:
         remarks.append(str(error).replace(f"{directory.path}/", ""))
         return []
-    good = [point for point in points if _is_point(point)]
+    good = [point for point in map(damage.readable, points) if damage.is_point(point)]
     if len(good) < len(points):
         remarks.append(f"evaluation.json: {len(points) - len(good)} of {len(points)} points are incomplete")
     remarks += [text for point in good if (text := _spoiled(point))]
@@ -271,11 +270,6 @@ def _sides(metrics: Path, points: Sequence[Mapping[str, Any]], remarks: list[str
         return None
 
 
-def _is_point(point: Mapping[str, Any]) -> bool:
-    numbers = (point.get("mean"), point.get("step"))
-    return all(isinstance(one, int | float) and math.isfinite(one) for one in numbers) and "mode" in point
-
-
 _WANTED = ("return", "evaluation/return", "env_steps_per_second", "seconds/%", "time/%")
 
 
@@ -285,7 +279,7 @@ def _columns(path: Path, remarks: list[str]) -> dict[str, tuple[np.ndarray, np.n
         remarks.append("metrics.sqlite is missing: there are no curves of this run")
         return {}
     try:
-        with opened(path) as connection:
+        with readable(path) as connection:
             where = " OR ".join("name LIKE ?" for _ in _WANTED)
             rows = connection.execute(
                 f"SELECT name, step, value FROM metrics WHERE {where} ORDER BY name, step", _WANTED
@@ -294,7 +288,10 @@ def _columns(path: Path, remarks: list[str]) -> dict[str, tuple[np.ndarray, np.n
         remarks.append(f"metrics.sqlite cannot be read: {one_line(error)}; there are no curves of this run")
         return {}
     columns: dict[str, list[tuple[int, float]]] = {}
-    for name, step, value in rows:
+    good = [row for row in rows if damage.is_measurement(*row)]
+    if len(good) < len(rows):
+        remarks.append(f"metrics.sqlite: {len(rows) - len(good)} of {len(rows)} values are no measurements")
+    for name, step, value in good:
         columns.setdefault(name, []).append((step, math.nan if value is None else value))
     return {
         name: (np.array([s for s, _ in own], np.int64), np.array([v for _, v in own])) for name, own in columns.items()
@@ -321,26 +318,10 @@ def _phases(columns: Mapping[str, tuple[np.ndarray, np.ndarray]], clock: Clock) 
 
 
 def _state(directory: RunDirectory, config: Mapping[str, Any], done: int) -> State:
-    if _held(directory.path / LOCK):
+    if is_locked(directory.path / LOCK):
         return "training"
     asked = config.get("steps")
     return "stopped" if not isinstance(asked, int) or done < asked else "done"
-
-
-def _held(path: Path) -> bool:
-    """Whether a process holds a lock. Looked up rather than tried: trying would get in the way of one that begins."""
-    with contextlib.suppress(OSError):
-        file = path.stat()
-        locks = Path("/proc/locks")
-        if locks.exists():
-            mine = f"{os.major(file.st_dev):02x}:{os.minor(file.st_dev):02x}:{file.st_ino}"
-            return any(mine in line.split() for line in locks.read_text().splitlines() if "FLOCK" in line)
-        with path.open() as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-    return False
 
 
 def _unfinished(state: State, done: int, config: Mapping[str, Any]) -> list[str]:

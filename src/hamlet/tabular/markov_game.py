@@ -5,7 +5,6 @@ arXiv:2304.09870, section 2). With a reward of its own for each agent it is a ge
 """
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -14,6 +13,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
+from hamlet import machine
 from hamlet.errors import RequestError, require
 from hamlet.types import Key
 
@@ -220,15 +220,10 @@ def require_bytes(need: int, what: str, fewer: str) -> None:
     Raises:
         RequestError: With both sizes.
     """
-    have = memory()
-    if need > _SHARE * have:
+    have = machine.memory()
+    if have is not None and need > _SHARE * have:
         sizes = f"{_readable(need)}, and this machine has {_readable(have)}"
         raise RequestError(f"{what} would take {sizes}; take fewer {fewer}")
-
-
-def memory() -> int:
-    """Bytes of this machine's memory."""
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _simplex(positive: Table) -> Table:

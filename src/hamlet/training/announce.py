@@ -1,8 +1,8 @@
 """What a person is told of a run before minutes are spent on it."""
 
-import os
 from collections.abc import Callable, Sequence
 
+from hamlet import machine
 from hamlet.envs.host import AnyEnvironment
 from hamlet.learners import Algorithm
 from hamlet.networks.heads import parameter_count
@@ -18,7 +18,7 @@ def describe(algorithm: Algorithm, env: AnyEnvironment, used: Sequence[Device], 
     outline = venue(env).outline(algorithm)
     actors, critics = (parameter_count(n) for n in (outline.learner.team.actors, outline.learner.critic.networks))
     kind = f"{len(used)} × {used[0].device_kind}" if len(used) > 1 else used[0].device_kind
-    say(f"device {kind} ({used[0].platform}), {len(os.sched_getaffinity(0))} threads")
+    say(f"device {kind} ({used[0].platform}), {machine.cores()} threads")
     if line := devices.overlooked_gpu():
         say(line)
     say(f"{actors:,} parameters in actors, {critics:,} in critics")

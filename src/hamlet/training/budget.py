@@ -1,11 +1,11 @@
 """What a run takes of memory: said before it is taken, and refused where there is not so much."""
 
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 
+from hamlet import machine
 from hamlet.buffers.replay import Replay
 from hamlet.errors import RequestError
 from hamlet.haml.sampling import EpisodeReplay, OnPolicy
@@ -19,7 +19,7 @@ Say = Callable[[str], None]
 def present(used: Sequence[Device]) -> int | None:
     """Bytes of memory where the devices compute: the machine's, or the least of the cards'; None if nobody says."""
     if used[0].platform == "cpu":
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        return machine.memory()
     known = [(device.memory_stats() or {}).get("bytes_limit") for device in used]
     return None if None in known else min(int(limit) for limit in known)  # type: ignore[arg-type]
 

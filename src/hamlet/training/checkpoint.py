@@ -8,6 +8,9 @@ process leaves aside is removed by the next save. The manifest carries a digest 
 never taken for another format. Leaves are matched by their path in the tree: a reordered field keeps its array,
 and a renamed one is an error (`eqx.tree_serialise_leaves` matches by order, and swaps two fields of equal shape).
 
+A checkpoint may be a stranger's: only plain files of its own directory are read, of sizes that its leaves explain, and
+nothing is unpickled.
+
 This is the only module that uses orbax, and it imports it when first used (0.2 to 0.4 s).
 """
 
@@ -15,6 +18,7 @@ import contextlib
 import hashlib
 import json
 import logging
+import math
 import os
 import re
 import shutil
@@ -27,7 +31,7 @@ import numpy as np
 
 import hamlet
 from hamlet.errors import RequestError, RunError
-from hamlet.training import durable, leaves
+from hamlet.training import durable, leaves, plain_files
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -41,6 +45,10 @@ class Restored(NamedTuple):
     step: int
     extra: dict[str, Any]
     path: Path
+
+
+class NotSaved(RunError):
+    """A checkpoint could not be written; the line says which is the last good one."""
 
 
 class _Damaged(Exception):
@@ -81,7 +89,7 @@ def save(directory: Path, state: Any, *, step: int, extra: Mapping[str, Any] | N
         _prune(directory, step, keep)
     except Exception as error:
         reason = f"the checkpoint of step {step} could not be written: {_cause(error)}"
-        raise RunError(f"{reason}; {intact(directory)}") from error
+        raise NotSaved(f"{reason}; {intact(directory)}") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return target
@@ -108,7 +116,7 @@ def restore(directory: Path, like: Any, *, damage: Callable[[dict[str, Any]], st
         path = _path(directory, step)
         before, wrong = _identity(path), None
         try:
-            document = _verified(path)
+            document = _verified(path, sought)
             leaves.compare(sought, document["leaves"], path)
             if reason := damage and damage(document["extra"]):
                 raise _Damaged(reason)
@@ -145,6 +153,9 @@ def extras(directory: Path) -> list[dict[str, Any]]:
     return found
 
 
+# Bytes of a manifest at most, and what a checkpoint may take beside the bytes of its leaves: for each, and in all.
+_LARGEST_MANIFEST = 64 * 2**20
+_BESIDE_LEAF, _BESIDE = 2**16, 2**20
 _REPLACED = ".replaced"
 _STANDING = re.compile(rf"([0-9]{{12,}})|\.([0-9]{{12,}}){re.escape(_REPLACED)}")
 _ASIDE = re.compile(r"\.[0-9]{12,}\..*")
@@ -181,7 +192,7 @@ def _write(aside: Path, arrays: Mapping[str, np.ndarray], document: dict[str, An
     for path in sorted(aside.rglob("*")):
         durable.sync(path)
         if path.is_file():
-            document["files"][path.relative_to(aside).as_posix()] = _digest(path)
+            document["files"][path.relative_to(aside).as_posix()] = plain_files.sha256(path)
     durable.write(aside / MANIFEST, _sealed(document))
 
 
@@ -244,43 +255,73 @@ def intact(directory: Path) -> str:
 def _manifest(path: Path) -> dict[str, Any]:
     """The manifest of a checkpoint, as it was written."""
     try:
-        text = (path / MANIFEST).read_text(encoding="utf-8")
+        if path.is_symlink():
+            raise ValueError("it is a link")
+        text = plain_files.contents(path / MANIFEST, _LARGEST_MANIFEST).decode("utf-8")
         document = json.loads(text)
         del document["sha256"]
-    except (OSError, ValueError, TypeError, LookupError) as error:
+        intact = text == _sealed(document)
+    except (OSError, ValueError, TypeError, LookupError, RecursionError) as error:
         raise _Damaged(f"{MANIFEST} cannot be read") from error
-    if text != _sealed(document):
+    if not intact:
         raise _Damaged(f"{MANIFEST} is not as it was written")
+    if document.get("format") == FORMAT and not _is_whole(document, path):
+        raise _Damaged(f"{MANIFEST} does not say what a checkpoint holds")
     return document
 
 
-def _verified(path: Path) -> dict[str, Any]:
-    """The manifest of a checkpoint of which every file is as it was written."""
+def _is_whole(document: dict[str, Any], path: Path) -> bool:
+    """Whether a manifest says all that this format says, of the step that the directory is named by."""
+    named = _STANDING.fullmatch(path.name)
+    dictionaries = [document.get(key) for key in ("leaves", "extra", "files")]
+    return (
+        type(step := document.get("step")) is int
+        and (named is None or step == int(named[1] or named[2]))
+        and all(isinstance(one, dict) for one in dictionaries)
+        and all(isinstance(digest, str) for digest in document["files"].values())
+    )
+
+
+def _verified(path: Path, sought: Mapping[str, leaves.Leaf] | None = None) -> dict[str, Any]:
+    """The manifest of a checkpoint of which every file is as it was written.
+
+    Where it is known what its leaves shall be, files are refused before they are read that are larger than those.
+    """
     document = _manifest(path)
-    if document["format"] != FORMAT:
+    if document.get("format") != FORMAT:
         raise RequestError(
-            f"the checkpoint {path} has format {document['format']}, written by Hamlet {document['hamlet']}; "
+            f"the checkpoint {path} has format {document.get('format')!r}, written by Hamlet "
+            f"{document.get('hamlet')!r}; "
             f"this is Hamlet {hamlet.__version__}, which reads format {FORMAT}: use the Hamlet that wrote it"
         )
+    try:
+        files = plain_files.within(path)
+    except (OSError, ValueError) as error:
+        raise _Damaged(f"its files cannot be read: {durable.one_line(error)}") from error
+    if sought is not None and sum(files.values()) > _most_bytes(sought):
+        raise _Damaged(f"its files are larger than its leaves, of {_most_bytes(sought):,} bytes at most")
     for name, digest in document["files"].items():
+        if name not in files:
+            raise _Damaged(f"{name!r} is not among its files")
         try:
-            intact = _digest(path / name) == digest
-        except OSError as error:
+            intact = plain_files.sha256(path / name) == digest
+        except (OSError, ValueError) as error:
             raise _Damaged(f"{name} cannot be read") from error
         if not intact:
             raise _Damaged(f"{name} is not as it was written")
     return document
 
 
+def _most_bytes(sought: Mapping[str, leaves.Leaf]) -> int:
+    """Of the files of a checkpoint with these leaves: no compression makes them twice as large."""
+    sizes = (math.prod(leaf.stored_shape) * leaf.stored_dtype.itemsize for leaf in sought.values())
+    return _LARGEST_MANIFEST + _BESIDE + sum(2 * size + _BESIDE_LEAF for size in sizes)
+
+
 def _sealed(document: dict[str, Any]) -> str:
     """The text of a manifest. Every format keeps this form and this seal, so that a newer one is told from damage."""
     seal = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
     return json.dumps({**document, "sha256": seal}, sort_keys=True, indent=1)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read(path: Path, sought: Mapping[str, leaves.Leaf]) -> dict[str, np.ndarray]:
@@ -294,10 +335,28 @@ def _read(path: Path, sought: Mapping[str, leaves.Leaf]) -> dict[str, np.ndarray
         how = {name: orbax.RestoreArgs(restore_type=np.ndarray) for name in solid}
         try:
             with orbax.Checkpointer(orbax.PyTreeCheckpointHandler()) as checkpointer:
+                _refuse_other_shapes(checkpointer.metadata(path.absolute()), {name: sought[name] for name in solid})
                 arrays |= checkpointer.restore(path.absolute(), args=orbax.args.PyTreeRestore(restore_args=how))
+        except _Damaged:
+            raise
         except Exception as error:
             raise _Damaged(f"orbax cannot read it: {durable.one_line(error)}") from error
+    for name, leaf in sought.items():
+        if (arrays[name].shape, arrays[name].dtype) != (leaf.stored_shape, leaf.stored_dtype):
+            raise _Damaged(f"the array {name} is not of the shape that its manifest says")
     return arrays
+
+
+def _refuse_other_shapes(metadata: Any, sought: Mapping[str, leaves.Leaf]) -> None:
+    """Before arrays are allocated: each must be what the manifest says, and stored in parts no larger than itself."""
+    held = metadata.item_metadata.tree
+    for name, leaf in sought.items():
+        if name not in held:
+            raise _Damaged(f"it has no array {name}")
+        there = held[name]
+        part = getattr(there.storage, "chunk_shape", None) or ()
+        if tuple(there.shape) != leaf.stored_shape or math.prod(part) > math.prod(leaf.stored_shape):
+            raise _Damaged(f"the array {name} is not of the shape that its manifest says")
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from hamlet.errors import RequestError
+from hamlet.extras import install_line
 from hamlet.training.learning import Training
 from hamlet.types import Device
 
@@ -23,7 +24,7 @@ def select(platform: str | None) -> list[Device]:
         return jax.devices(platform) if platform else jax.devices()
     except RuntimeError:
         present = jax.devices()[0].platform
-        extra = '; for NVIDIA cards: pip install "hamlet[cuda]"' if platform in ("gpu", "cuda") else ""
+        extra = f"; for NVIDIA cards: {_install_cuda()}" if platform in ("gpu", "cuda") else ""
         raise RequestError(f"JAX has no {platform} here; the nearest is --device {present}{extra}") from None
 
 
@@ -31,7 +32,11 @@ def overlooked_gpu() -> str | None:
     """A line to print where JAX sits on the CPU though the machine has an NVIDIA card, else None."""
     if jax.default_backend() != "cpu" or shutil.which("nvidia-smi") is None:
         return None
-    return 'JAX runs on the CPU although this machine has a GPU; pip install "hamlet[cuda]" uses it'
+    return f"JAX runs on the CPU although this machine has a GPU; JAX for it comes with: {_install_cuda()}"
+
+
+def _install_cuda() -> str:
+    return install_line("cuda", "jax[cuda13]")
 
 
 class Layout(NamedTuple):

@@ -14,6 +14,7 @@ import fcntl
 import itertools
 import os
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ LOCK = "lock"
 # What is read and written of a run: none may be a link that leads elsewhere.
 _PARTS = (CONFIGURATION, LOCK, "checkpoints", "best", "replay", "evaluation.json", "tensorboard", "wandb", "wandb-id")
 _PARTS += ("metrics.sqlite", "metrics.sqlite-journal")
+# A lock that is only looked at is free a moment later.
+_TRIES, _PAUSE = 5, 0.02
 
 
 class Config(NamedTuple):
@@ -144,7 +147,7 @@ class RunDirectory:
             raise RunError(f"{path} cannot be opened: {durable.one_line(error)}") from error
         try:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _hold(descriptor)
             except BlockingIOError:
                 holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "of another machine"
                 raise RequestError(
@@ -192,6 +195,37 @@ def read_config(path: Path) -> Config:
         return Config(configuration.upgraded(values), data)
     except (OSError, ValueError) as error:
         raise RunError(f"{path} cannot be read: {durable.one_line(error)}") from error
+
+
+def _hold(descriptor: int) -> None:
+    """Lock a file for this process alone; who only looks whether it is locked (`is_locked`) has it for an instant.
+
+    Raises:
+        BlockingIOError: Another process holds it.
+    """
+    for _ in range(_TRIES - 1):
+        with contextlib.suppress(BlockingIOError):
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        time.sleep(_PAUSE)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process holds a run's lock, on whatever file system it is and in whatever container the process."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _holds_run(path: Path) -> bool:

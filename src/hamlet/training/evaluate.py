@@ -10,6 +10,7 @@ from hamlet.errors import RequestError, require, unknown
 from hamlet.networks.torso import Body
 from hamlet.roster import Roster
 from hamlet.training.episodes import Mode
+from hamlet.training.seeds import check_seed
 from hamlet.training.venue import venue
 
 __all__ = ["Evaluation", "Mode", "evaluate"]
@@ -81,6 +82,7 @@ def evaluate(
         RequestError: If there are to be none, or one of those agents is not there, or no other one is.
         RunError: If the environment fails.
     """
+    check_seed(seed)
     if episodes < 1:
         raise RequestError(f"--episodes must be at least 1, not {episodes}")
     for name in at_random:

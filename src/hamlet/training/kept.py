@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from hamlet.errors import RunError, extended
+from hamlet.errors import RunError
 from hamlet.training import checkpoint, segments
 from hamlet.training.directory import RunDirectory
 from hamlet.training.learning import Training, with_replay
@@ -41,7 +41,7 @@ def save(run: RunDirectory, training: Training, *, step: int, played: int, known
         try:
             known = segments.write(run.replay, training.replay, played, known)
         except RunError as error:
-            raise extended(error, f"; {checkpoint.intact(run.checkpoints)}") from error
+            raise checkpoint.NotSaved(f"{error}; {checkpoint.intact(run.checkpoints)}") from error
         extra[_KEY] = [list(segment) for segment in known]
     checkpoint.save(run.checkpoints, with_replay(training, None), step=step, extra=extra)
     if training.replay is not None:
@@ -57,7 +57,14 @@ def restore(run: RunDirectory, like: Training) -> Found:
     Raises:
         RunError: There is none.
     """
-    found = checkpoint.restore(run.checkpoints, like, damage=lambda extra: segments.damage(run.replay, _listed(extra)))
+
+    def damage(extra: dict[str, Any]) -> str | None:
+        try:
+            return segments.damage(run.replay, _listed(extra))
+        except ValueError as error:
+            return str(error)
+
+    found = checkpoint.restore(run.checkpoints, like, damage=damage)
     return Found(found.state, found.step, _listed(found.extra))
 
 
@@ -73,4 +80,4 @@ def recalled(run: RunDirectory, training: Training, played: int, known: list[Seg
 
 
 def _listed(extra: dict[str, Any]) -> list[Segment]:
-    return [Segment(int(first), int(last), str(sha256)) for first, last, sha256 in extra.get(_KEY, [])]
+    return segments.listed(extra.get(_KEY, []))

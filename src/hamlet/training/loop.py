@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ import jax
 import numpy as np
 
 from hamlet.errors import RequestError, RunError, extended
-from hamlet.training import checkpoint, kept
+from hamlet.training import checkpoint, durable, kept
 from hamlet.training.compiled import CAPACITY
 from hamlet.training.directory import RunDirectory
 from hamlet.training.interrupt import Interrupt
@@ -32,6 +33,10 @@ _BEHIND, _ALWAYS = {"actor": "moves", "critic": "updates"}, np.ones(CAPACITY, np
 
 class Interrupted(RunError):
     """A run was asked to stop, and did, with a checkpoint."""
+
+
+class NotFinite(RunError):
+    """Something is not finite: to go on from the last good checkpoint would come to the same."""
 
 
 @dataclass
@@ -67,7 +72,8 @@ class Loop:
 
         Raises:
             Interrupted: On SIGINT or SIGTERM, after a checkpoint.
-            RunError: Where something is not finite, cannot be written, or the games cannot go on.
+            RunError: Where something is not finite, cannot be written, or the games cannot go on; the line says which
+                checkpoint is the last good one and how to go on from it.
         """
         self._saved = int(training.iteration)
         with Metrics(self.directory.metrics) as metrics, Interrupt() as interrupt:
@@ -76,6 +82,14 @@ class Loop:
                 training = kept.recalled(self.directory, training, self._rows(self._saved), self.segments)
                 self._hear()
                 return self._iterate(training, metrics, interrupt)
+            except (Interrupted, NotFinite):
+                raise
+            except checkpoint.NotSaved as error:
+                raise extended(error, self._advice()) from error
+            except RunError as error:
+                raise extended(error, f"{self._last_good()}{self._advice()}") from error
+            except OSError as error:
+                raise RunError(f"{durable.one_line(error)}{self._last_good()}{self._advice()}") from error
             finally:
                 self.progress.close()
 
@@ -108,16 +122,16 @@ class Loop:
         except RunError as error:
             with contextlib.suppress(RunError):  # the first reason is the one to tell
                 self.save(training, metrics)
-            raise extended(error, f", in the evaluation{self._last_good()}") from error
+            raise extended(error, ", in the evaluation") from error
 
     def _call(self, training: Training, count: int, interrupt: Interrupt) -> tuple[Training, dict[str, Any]]:
         """Some iterations; where the games cannot go on, what was learnt before is saved."""
         try:
             return self.program.call(training, count, self.total, lambda: interrupt.requested)
-        except RunError as error:
+        except RunError:
             with contextlib.suppress(RunError):  # the first reason is the one to tell
                 self.save(training)
-            raise extended(error, self._last_good()) from error
+            raise
         finally:
             self._hear()
 
@@ -133,7 +147,7 @@ class Loop:
         """
         done, began = int(training.iteration), time.perf_counter()
         if broken := _broken(training):
-            raise RunError(f"{broken} is not finite after iteration {done}{self._last_good()}")
+            raise NotFinite(f"{broken} is not finite after iteration {done}{self._last_good()}")
         self.segments = kept.save(
             self.directory, training, step=self._steps(done), played=self._rows(done), known=self.segments
         )
@@ -161,6 +175,9 @@ class Loop:
         if not steps:
             return "; there is no checkpoint yet"
         return f"; the last good checkpoint is that of step {steps[-1]} in {self.directory.checkpoints}"
+
+    def _advice(self) -> str:
+        return f"; go on with: {shlex.join(['hamlet', 'resume', str(self.directory.path)])}"
 
     def _record(
         self, training: Training, infos: dict[str, Any], done: int, count: int, seconds: float, metrics: Metrics
@@ -198,7 +215,7 @@ class Loop:
         _, quantity, owner = name.split("/") if name.count("/") == 2 else ("", name, "the team")
         broken = _broken(training)
         tensor = f", first in {broken}" if broken else ""
-        raise RunError(f"{quantity} of {owner} is not finite at iteration {iteration}{tensor}{self._last_good()}")
+        raise NotFinite(f"{quantity} of {owner} is not finite at iteration {iteration}{tensor}{self._last_good()}")
 
 
 def _broken(training: Training) -> str | None:

@@ -1,7 +1,6 @@
 """What a run was made with: versions, source revision, hardware, in words, without a path or the name of a person."""
 
 import importlib.metadata
-import os
 import platform
 import subprocess
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import jax
 
 import hamlet
+from hamlet import machine
 
 PACKAGES = {
     "jax": "jax",
@@ -31,7 +31,7 @@ def describe() -> dict[str, Any]:
     return {
         "versions": versions | {key: _version(name) for key, name in PACKAGES.items()},
         "revision": revision(),
-        "hardware": {"cpu": _processor(), "cores": _cores(), "memory": _memory(), "devices": _devices()},
+        "hardware": {"cpu": _processor(), "cores": machine.cores(), "memory": _memory(), "devices": _devices()},
         "platform": f"{platform.system()} {platform.release()} {platform.machine()}",
     }
 
@@ -74,17 +74,9 @@ def _processor() -> str:
     return named[0] if named else platform.processor() or platform.machine()
 
 
-def _cores() -> int:
-    """Cores this process may use, which in a container or a batch job are fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _memory() -> str | None:
-    try:
-        size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError, AttributeError):
-        return None
-    return f"{size / 2**30:.1f} GiB"
+    size = machine.memory()
+    return None if size is None else f"{size / 2**30:.1f} GiB"
 
 
 def _devices() -> list[str]:

@@ -6,7 +6,6 @@ that a reader without the right to write cannot open.
 """
 
 import contextlib
-import importlib
 import json
 import math
 import sqlite3
@@ -19,8 +18,9 @@ from typing import Any, Protocol, Self
 import numpy as np
 from jaxtyping import Float, Float64, Int, Int64
 
-from hamlet.errors import RequestError, RunError
-from hamlet.training import durable
+from hamlet.errors import RunError
+from hamlet.extras import bring
+from hamlet.training import durable, metrics_file
 
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS metrics (
@@ -76,18 +76,27 @@ class Metrics:
 
     Every method raises `RunError` where the file cannot be read or written.
 
+    Args:
+        path: The file; it is made if it is to be written and is absent.
+        write: Whether it may be written.
+
     >>> metrics = Metrics(":memory:")
     >>> metrics.write([(10, {"return": 1.5}), (20, {"return": 2.5, "entropy": 0.7})])
     >>> metrics.last("return")
     2.5
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, write: bool = True) -> None:
         self.path = path
+        self._opened = contextlib.ExitStack()
         with self._reported():
-            self._connection = sqlite3.connect(path, timeout=30.0, isolation_level=None)
-            self._connection.execute("PRAGMA synchronous = FULL")
-            self._connection.execute(_SCHEMA)
+            if write or not Path(path).exists():
+                self._connection = metrics_file.writable(path if write else ":memory:")
+                self._opened.callback(self._connection.close)
+                self._connection.execute("PRAGMA synchronous = FULL")
+                self._connection.execute(_SCHEMA)
+            else:
+                self._connection = self._opened.enter_context(metrics_file.readable(Path(path)))
 
     def write(self, rows: Iterable[tuple[int, Mapping[str, float]]]) -> None:
         """Adds the values of one or more steps, all or none; a value at the same name and step is replaced."""
@@ -171,7 +180,7 @@ class Metrics:
 
     def close(self) -> None:
         """Closes the file."""
-        self._connection.close()
+        self._opened.close()
 
     def __enter__(self) -> Self:
         return self
@@ -195,7 +204,7 @@ class Metrics:
     def _reported(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise RunError(f"the metrics in {self.path}: {durable.one_line(error)}") from error
 
 
@@ -220,7 +229,7 @@ class TensorBoardSink:
     """
 
     def __init__(self, directory: str | Path, *, resume_step: int | None = None) -> None:
-        package = _import("tensorboardX", extra="tensorboard")
+        package = bring("tensorboardX", "--tensorboard")
         purge_step = None if resume_step is None else resume_step + 1
         self._writer = package.SummaryWriter(str(directory), purge_step=purge_step)
 
@@ -254,7 +263,7 @@ class WandbSink:
         config: dict[str, Any] | None = None,
         identity: str | None = None,
     ) -> None:
-        package = _import("wandb", extra="wandb")
+        package = bring("wandb", "--wandb")
         resume = None if identity is None else "allow"
         self._run = package.init(
             dir=str(directory), project=project, name=name, config=config, id=identity, resume=resume
@@ -272,10 +281,3 @@ class WandbSink:
 def _number(value: float | None) -> float:
     """SQLite keeps NaN as NULL."""
     return math.nan if value is None else value
-
-
-def _import(package: str, *, extra: str) -> Any:
-    try:
-        return importlib.import_module(package)
-    except ImportError as error:
-        raise RequestError(f'{package} is not installed: run pip install "hamlet[{extra}]"') from error

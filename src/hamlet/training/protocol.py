@@ -178,7 +178,7 @@ class Examiner:
     def __post_init__(self) -> None:
         """Look up what was evaluated before."""
         if self.trials is not None:
-            with Metrics(self.directory.metrics) as metrics:
+            with Metrics(self.directory.metrics, write=False) as metrics:
                 self._measured = set(metrics.evaluations().steps.tolist())
             self._best = best.current(self.directory)
 
@@ -250,6 +250,6 @@ def finished(directory: RunDirectory, plan: Plan, total: int) -> bool:
     """Whether nothing is left to evaluate of a run that trained for ``total`` environment steps."""
     if not plan.episodes:
         return True
-    with Metrics(directory.metrics) as metrics:
+    with Metrics(directory.metrics, write=False) as metrics:
         last = metrics.evaluations().steps[-1:]
     return total in last and recorded.absolute(directory, run_steps=total) is not None

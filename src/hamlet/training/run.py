@@ -39,6 +39,7 @@ from hamlet.training.metrics import Metrics, Sink
 from hamlet.training.program import Program, Trials
 from hamlet.training.progress import Progress
 from hamlet.training.protocol import EPISODES, Asked, Examiner, Plan
+from hamlet.training.seeds import check_seed
 from hamlet.training.segments import Segment
 from hamlet.training.venue import venue
 from hamlet.types import Device
@@ -166,7 +167,7 @@ def train(
         RequestError: If the request cannot be run; nothing was begun.
         RunError: If it failed or was stopped while running; the last checkpoint is intact.
     """
-    name, env_name = _label(algorithm), _label(environment)
+    name, env_name, seed = _label(algorithm), _label(environment), check_seed(seed)
     env = envs.make(environment) if isinstance(environment, str) else environment
     if isinstance(algorithm, str):
         preset = preset or presets.default(env_name, name)
@@ -213,6 +214,7 @@ def train_seeds(
     """
     say = _say(quiet)
     check(algorithm, env, steps=steps)
+    seeds = {check_seed(seed): path for seed, path in seeds.items()}
     _check_cadence(checkpoint_every)
     asked.check()
     used = devices.select(device)
@@ -223,7 +225,8 @@ def train_seeds(
         "environment": configuration.encode(env),
         "steps": steps,
         "checkpoint_every": checkpoint_every,
-        "init_from": None if init_from is None else str(init_from),
+        # Absolute: a run that is resumed before its first checkpoint, from wherever that is, reads it once more.
+        "init_from": None if init_from is None else str(Path(init_from).absolute()),
         **labels,
         **manifest.describe(),
     }

@@ -15,7 +15,7 @@ that is all observations joined, as its difference from them.
 
 import hashlib
 import json
-import os
+import math
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,14 +26,16 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from hamlet import machine
 from hamlet.buffers.replay import Replay, Steps
 from hamlet.envs.base import View
 from hamlet.errors import RunError
-from hamlet.training import durable, memory
+from hamlet.training import durable, memory, plain_files
 
 _LEVEL = 1
 # Whether a plane gets smaller is tried on so many of its bytes.
 _TRIED = 1 << 16
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[0-9]{12}-[0-9]{12}-[0-9a-f]{16}\.rows")
 
 
@@ -48,6 +50,25 @@ class Segment(NamedTuple):
     def name(self) -> str:
         """Of the file: another content has another name."""
         return f"{self.first:012d}-{self.last:012d}-{self.sha256[:16]}.rows"
+
+
+def listed(records: Any) -> list[Segment]:
+    """The segments that a checkpoint lists.
+
+    Raises:
+        ValueError: It lists none that this module writes.
+    """
+    found = []
+    for record in records if isinstance(records, list) else [None]:
+        if not (isinstance(record, list) and len(record) == 3 and _is_segment(*record)):
+            raise ValueError("its replay buffer is not listed as it is written")
+        found.append(Segment(*record))
+    return found
+
+
+def _is_segment(first: Any, last: Any, sha256: Any) -> bool:
+    whole = type(first) is int and type(last) is int and 0 <= first < last < 10**12
+    return whole and isinstance(sha256, str) and _SHA256.fullmatch(sha256) is not None
 
 
 def write(directory: Path, ring: Replay, played: int, known: Sequence[Segment]) -> list[Segment]:
@@ -100,10 +121,11 @@ def read(directory: Path, ring: Replay, played: int, segments: Sequence[Segment]
 
     def get(segment: Segment) -> tuple[int, Steps]:
         try:
-            found = decode((directory / segment.name).read_bytes(), ring.steps)
+            with plain_files.opened(directory / segment.name) as file:
+                found = decode(file.read(), ring.steps, segment.last - segment.first)
         except OSError as error:
             raise RunError(f"{directory / segment.name} cannot be read: {durable.one_line(error)}") from error
-        except (ValueError, LookupError, zlib.error) as error:
+        except (ValueError, LookupError, TypeError, zlib.error, RecursionError) as error:
             raise RunError(f"{directory / segment.name} holds no rows of this run: {error}") from error
         return segment.first, found
 
@@ -124,9 +146,8 @@ def damage(directory: Path, segments: Iterable[Segment]) -> str | None:
     def wrong(segment: Segment) -> str | None:
         path = directory / segment.name
         try:
-            with path.open("rb") as file:
-                intact = hashlib.file_digest(file, "sha256").hexdigest() == segment.sha256
-        except OSError:
+            intact = plain_files.sha256(path) == segment.sha256
+        except (OSError, ValueError):
             return f"{path.name} of its replay buffer cannot be read"
         return None if intact else f"{path.name} of its replay buffer is not as it was written"
 
@@ -157,12 +178,12 @@ def encode(steps: Steps) -> bytes:
     return b"".join([json.dumps(records).encode(), b"\n", *planes])
 
 
-def decode(data: bytes, like: Steps) -> Steps:
-    """The inverse, for a ring of the leaves of ``like``; raises ValueError where they are others."""
+def decode(data: bytes, like: Steps, rows: int) -> Steps:
+    """The inverse, for so many rows of a ring of the leaves of ``like``; raises ValueError where they are others."""
     head, _, rest = data.partition(b"\n")
     records, view = json.loads(head), memoryview(rest)
-    sought = [(name, str(leaf.dtype), list(leaf.shape[1:])) for name, leaf in _named(like)]
-    held = [(record["name"], record["dtype"], record["shape"][1:]) for record in records]
+    sought = [(name, str(leaf.dtype), [rows, *leaf.shape[1:]]) for name, leaf in _named(like)]
+    held = [(record["name"], record["dtype"], record["shape"]) for record in records]
     if held != sought:
         raise ValueError(f"its leaves are {held}, and not {sought}")
     leaves, at = [], 0
@@ -170,7 +191,7 @@ def decode(data: bytes, like: Steps) -> Steps:
         planes = []
         for small, length in record["planes"]:
             part, at = view[at : at + length], at + length
-            planes.append(np.frombuffer(zlib.decompress(part) if small else part, np.uint8))
+            planes.append(np.frombuffer(_inflated(part, math.prod(record["shape"])) if small else part, np.uint8))
         leaves.append(np.stack(planes, -1).view(leaf.dtype).reshape(record["shape"]))
     return _against_next(_against_observations(jax.tree.unflatten(jax.tree.structure(like), leaves)))
 
@@ -221,6 +242,15 @@ def _deflated(plane: bytes) -> bytes:
     return zlib.compress(plane, _LEVEL)
 
 
+def _inflated(part: memoryview, length: int) -> bytes:
+    """A plane of so many bytes: a few bytes that stand for more fill no memory."""
+    inflater = zlib.decompressobj()
+    plane = inflater.decompress(part, length + 1)
+    if len(plane) != length:
+        raise ValueError(f"a plane has not the {length:,} bytes of its rows")
+    return plane
+
+
 def _cuts(first: int, last: int, rows: int, most: int) -> Iterator[tuple[int, int]]:
     """Rows ``first`` to ``last`` in parts of at most so many, none of which goes around the ring's end."""
     while first < last:
@@ -240,4 +270,4 @@ def _named(tree: Any) -> list[tuple[str, Any]]:
 
 def _threads() -> int:
     """Deflating leaves Python to others."""
-    return max(1, min(8, len(os.sched_getaffinity(0))))
+    return max(1, min(8, machine.cores()))

@@ -3,11 +3,11 @@
 import dataclasses
 import inspect
 import math
-import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hamlet import machine
 from hamlet.envs.host import HostCopies, Snapshot
 from hamlet.envs.mamujoco.rules import Rules
 from hamlet.envs.mamujoco.scenarios import NAMES, SCENARIOS, refuse_unless_known
@@ -62,8 +62,7 @@ class MultiAgentMujoco:
     @property
     def workers(self) -> int:
         """How many threads step the copies: as many as asked for, or as there are cores for this process."""
-        count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return self.threads or count
+        return self.threads or machine.cores()
 
     @property
     def groups(self) -> tuple[Group, ...]:

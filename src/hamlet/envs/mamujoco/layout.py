@@ -21,6 +21,7 @@ from jaxtyping import Float, Int
 
 from hamlet.envs.mamujoco.scenarios import SCENARIOS, partition_of
 from hamlet.errors import RequestError
+from hamlet.extras import bring, install_line
 
 __all__ = ["QUANTITIES", "Layout", "layout_of", "original"]
 
@@ -39,6 +40,8 @@ QUANTITIES: Mapping[str, Callable[[Any], np.ndarray]] = {
 _SEEN = ("qpos", "qvel", "cinert", "cvel", "qfrc_actuator", "cfrc_ext")
 _PLACES = {"slide": "qpos", "torso": "torso", "mass": "xipos"}
 _HUGE = 1e9
+# What is imported of gymnasium-robotics.
+_MODULES = ("many_segment_ant", "many_segment_swimmer", "mujoco_multi", "obsk")
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,24 +151,21 @@ def original(scenario: str, partition: str, obsk: int, **options: Any) -> Any:
 
 def _package(scenario: str, partition: str) -> Any:
     """What is needed of gymnasium-robotics and MuJoCo, imported without the notice about hands that comes with it."""
-    try:
-        with contextlib.redirect_stderr(io.StringIO()):
-            import gymnasium
-            import mujoco
-            from gymnasium_robotics.envs.multiagent_mujoco import many_segment_ant, many_segment_swimmer
-            from gymnasium_robotics.envs.multiagent_mujoco.mujoco_multi import MultiAgentMujocoEnv
-            from gymnasium_robotics.envs.multiagent_mujoco.obsk import get_parts_and_edges
-    except ImportError as error:
-        raise RequestError(
-            f'mamujoco/{scenario}-{partition} needs gymnasium-robotics: run pip install "hamlet[mamujoco]"'
-        ) from error
-    generate = {"ManySegmentAnt": many_segment_ant.gen_asset, "ManySegmentSwimmer": many_segment_swimmer.gen_asset}
+    task, package = f"mamujoco/{scenario}-{partition}", "gymnasium_robotics.envs.multiagent_mujoco"
+    with contextlib.redirect_stderr(io.StringIO()):
+        import gymnasium
+
+        mujoco = bring("mujoco", task)
+        parts = {name: bring(f"{package}.{name}", task) for name in _MODULES}
     return SimpleNamespace(
         make=gymnasium.make,
         mujoco=mujoco,
-        environment=MultiAgentMujocoEnv,
-        graph=get_parts_and_edges,
-        generate=generate,
+        environment=parts["mujoco_multi"].MultiAgentMujocoEnv,
+        graph=parts["obsk"].get_parts_and_edges,
+        generate={
+            "ManySegmentAnt": parts["many_segment_ant"].gen_asset,
+            "ManySegmentSwimmer": parts["many_segment_swimmer"].gen_asset,
+        },
     )
 
 
@@ -216,7 +216,7 @@ def _traced(observe: Callable[[Any], np.ndarray], data: Any) -> Float[np.ndarray
     ):
         raise RequestError(
             "this version of gymnasium-robotics observes what Hamlet cannot read: "
-            'run pip install "hamlet[mamujoco]" for one that it can'
+            f"{install_line('mamujoco', 'gymnasium-robotics')} brings one that it can"
         )
     return np.stack([column, low, high], axis=-1)
 
