@@ -87,8 +87,10 @@ def remembers(name: str, game: str) -> bool:
     return GAMES[game].memory and REMEMBERING[name]
 
 
-# Trained on the host as compiled, and killed at any moment and resumed to the same bits.
+# Taught the same on the host as compiled; and below, killed at any moment and resumed to the same bits.
 HOSTED = {"happo": False, "hatd3": True, "mappo": True, "qmix": True}
+# Played hosted, compiled and by halves of the copies the same, step for step: by default one of each kind of actor.
+PLAYED_ALIKE = {name: name not in ("happo", "coma", "hatd3", "hasac", "had3qn", "qmix", "q_dpp") for name in ALGORITHMS}
 KILLED = {name: name != "happo" for name in ALGORITHMS}
 # Small games with known optima are learnt, and no control learns them.
 # Those that were seen to are left to happo and hatd3 by default; one that is new is not.

@@ -100,7 +100,8 @@ def _greedy(algorithm, env, actors):
     key = jax.random.key(0)
     play = begin(env, algorithm.body, 1, key)
     view = play.copies.view
-    modes, _ = act(roster_of(algorithm, env), actors, view.observation, view.available, play.start, play.memory, None)
+    seen = (view.observation, view.available, play.start, play.memory)
+    modes, _ = act(roster_of(algorithm, env), actors, *seen, None, alive=view.alive)
     joint = tuple(mode[0] for mode in modes)
     _, _, outcome = env.step(key, jax.tree.map(lambda leaf: leaf[0], play.copies.state), joint)
     return joint, outcome.reward.sum()

@@ -57,9 +57,10 @@ class Policy:
                 raise unknown("agent", name, self.agents)
         arrays = tuple(self._gather(group.names, group.observation, observations) for group in self.roster.groups)
         masks = tuple(self._masks(group, available) for group in self.roster.groups)
-        noises = None if deterministic else draw(self.roster, jax.random.fold_in(self._key, self._count), 1)
-        start = np.array([self._start])
-        actions, self._memory = _act(self.roster, self._actors, arrays, masks, start, self._memory, noises)
+        chance = None if deterministic else draw(self.roster, jax.random.fold_in(self._key, self._count), 1)
+        start, alive = np.array([self._start]), np.array([[name in observations for name in self.roster.names]])
+        given = (arrays, masks, start, self._memory, chance)
+        actions, self._memory = _act(self.roster, self._actors, *given, alive=alive)
         self._start, self._count = False, self._count + 1
         answer: dict[str, Any] = {}
         for group, values in zip(self.roster.groups, actions, strict=True):

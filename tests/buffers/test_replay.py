@@ -12,15 +12,15 @@ from hamlet.estimation.trajectory import Trajectory
 COPIES, STEPS, ROWS = 3, 4, 12
 
 
-def rollout(number, rng):
-    """Four steps of three copies whose observations say when and where they were seen."""
+def rollout(number, rng, before):
+    """Four steps of three copies whose observations say when and where they were seen; ``before`` is who begins."""
     when = np.arange(STEPS)[:, None] + number * STEPS
     name = (when * 10 + np.arange(COPIES)).astype(np.float32)[None]
     ended, final = rng.random((2, 1, STEPS, COPIES)) < [[[[0.3]]], [[[0.5]]]]
     view = lambda shift: View((name[..., None, None] + shift,), name[..., None] + shift, (None,), None)  # noqa: E731
     return Trajectory(
         view=view(0.0),
-        start=np.zeros((1, STEPS, COPIES), bool),
+        start=np.concatenate([before[None, None], ended[:, :-1]], axis=1),
         action=(np.asarray(name[..., None], np.int32),),
         reward=rng.standard_normal((1, STEPS, COPIES, 2)).astype(np.float32),
         terminated=ended & final,
@@ -30,9 +30,14 @@ def rollout(number, rng):
     )
 
 
-def filled(count, seed=0):
-    rng = np.random.default_rng(seed)
-    played = [jax.tree.map(jnp.asarray, rollout(number, rng)) for number in range(count)]
+def filled(count, seed=0, anew=None):
+    rng, before, played = np.random.default_rng(seed), np.ones(COPIES, bool), []
+    for number in range(count):
+        one = rollout(number, rng, before)
+        before = (one.terminated | one.truncated)[0, -1]
+        if number + 1 == anew:
+            before = np.ones(COPIES, bool)  # as after a resume where nothing can be put back
+        played.append(jax.tree.map(jnp.asarray, one))
     replay = ring.init(played[0], ROWS)
     for one in played:
         replay = ring.add(replay, one)
@@ -40,12 +45,12 @@ def filled(count, seed=0):
 
 
 def history(played):
-    """All that was played, in order: rewards ``[T, E, n]``, flags, names."""
+    """All that was played, in order: rewards ``[T, E, n]``, who terminated, where the next step begins anew, names."""
     join = lambda leaves: np.concatenate([np.asarray(leaf)[0] for leaf in leaves])  # noqa: E731
     return (
         join([one.reward for one in played]),
         join([one.terminated for one in played]),
-        join([one.terminated | one.truncated for one in played]),
+        np.concatenate([join([one.start for one in played])[1:], np.ones((1, COPIES), bool)]),
         join([one.view.state for one in played])[..., 0],
     )
 
@@ -61,10 +66,12 @@ def test_it_holds_the_newest_steps_and_no_other(count):
 
 
 @pytest.mark.parametrize("window", [1, 2, 5])
-@pytest.mark.parametrize("count", [2, 5])
-def test_a_window_is_what_a_slow_loop_adds_up_and_never_crosses_an_episodes_end_or_the_newest_step(window, count):
-    replay, played = filled(count, seed=count)
-    reward, terminated, ended, names = history(played)
+@pytest.mark.parametrize(("count", "anew"), [(2, None), (5, None), (2, 1), (5, 3), (7, 4)])
+def test_a_window_is_what_a_slow_loop_adds_up_and_never_crosses_into_another_episode_or_the_newest_step(
+    window, count, anew
+):
+    replay, played = filled(count, seed=count, anew=anew)
+    reward, terminated, over, names = history(played)
     kept = int(replay.filled)
     first = len(reward) - kept
     age, copy = (grid.ravel() for grid in np.meshgrid(np.arange(kept), np.arange(COPIES), indexing="ij"))
@@ -73,7 +80,7 @@ def test_a_window_is_what_a_slow_loop_adds_up_and_never_crosses_an_episodes_end_
         total, weight, at = np.zeros(2), 1.0, first + a
         while True:
             total, weight = total + weight * reward[at, c], weight * 0.9
-            if ended[at, c] or at + 1 == len(reward) or at + 1 - first - a == window:
+            if over[at, c] or at + 1 == len(reward) or at + 1 - first - a == window:
                 break
             at += 1
         np.testing.assert_allclose(found.reward[b], total, rtol=1e-5, atol=1e-6)

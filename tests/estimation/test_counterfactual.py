@@ -173,6 +173,28 @@ def test_targets_are_copied_every_so_many_steps_and_bootstrap_alone(at):
     assert (np.asarray(found.next_value) != np.asarray(at.estimate.next_value)).any()
 
 
+def test_what_follows_is_valued_by_the_policies_that_will_act_there_and_not_by_those_that_acted_before(at):
+    """Those that act where the rollout arrives, of whom the mean is taken, are alone asked."""
+    now, then = at.policies.now, at.policies.then
+    others = at.ask(at.state, at.played, Behaviour(then, then, at.roster))
+    np.testing.assert_array_equal(others.next_value, at.estimate.next_value)
+    stale = at.ask(at.state, at.played, Behaviour(now, now, at.roster))
+    assert (np.asarray(stale.next_value) != np.asarray(at.estimate.next_value)).mean() > 0.5
+    # A policy that is sure of a choice: its mean is that choice's value, between the least and the greatest.
+    sure = [
+        at.ask(at.state, at.played, Behaviour(now, (Categorical(_sure(then[0].log_probs, k)), then[1]), at.roster))
+        for k in range(3)
+    ]
+    assert all((np.asarray(one.value) == np.asarray(at.estimate.value)).all() for one in sure)
+    alive = np.asarray(at.played.arrival.alive)[..., :2]
+    found = [np.asarray(one.next_value)[..., :2][alive] for one in sure]
+    assert (np.abs(found[0] - found[1]) > 1e-6).mean() > 0.9
+
+
+def _sure(log_probs, choice):
+    return jnp.where(jnp.arange(log_probs.shape[-1]) == choice, jnp.zeros_like(log_probs), -jnp.inf)
+
+
 def table():
     """Every joint action of a game of one step once, two agents of unlike spaces, under even policies."""
     groups = Group(("row",), Box(-INF, INF, (1,)), Discrete(2)), Group(("column",), Box(-INF, INF, (2,)), Discrete(3))

@@ -127,3 +127,20 @@ def test_every_on_policy_algorithm_hands_its_critic_the_clip(name):
     assert (make().critic.clip, make(critic_clip=0.05).critic.clip) == (0.0 if name == "coma" else 0.2, 0.05)
     with pytest.raises(RequestError, match="--critic-clip must not be negative"):
         make(critic_clip=-0.1)
+
+
+def test_values_before_and_after_a_step_are_in_units_of_reward():
+    """What is arrived at is what is seen next, and so are their values the same, wherever no episode ended."""
+    at, env = masked_play(), MaskedRecurrent()
+    critic, body = StateValue(), Body(hidden=(4,))
+    roster = critic.roster(Roster(env.groups), env.state_shape)
+    state = critic.create(jax.random.key(0), roster, body)
+    known = jax.vmap(lambda scale: scale.update(jnp.array([97.0, 103.0])))(state.moments[0])
+    state = eqx.tree_at(lambda s: s.moments, state, (known,))
+    ask = jax.jit(lambda state: critic.estimate(state, roster, at.played, critic.blank(roster, body, 4)))
+    found = ask(state)
+    scaled, value, after = (np.asarray(x).reshape(20, 4) for x in (found.scaled, found.value, found.next_value))
+    np.testing.assert_allclose(value, 100.0 + 3.0 * scaled, rtol=1e-5)
+    going = ~np.asarray(at.played.terminated | at.played.truncated).reshape(20, 4)[:-1]
+    np.testing.assert_allclose(after[:-1][going], value[1:][going], rtol=1e-5)
+    assert going.any() and np.abs(scaled).max() < 50.0

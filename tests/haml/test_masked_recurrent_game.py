@@ -78,7 +78,8 @@ def test_one_step_at_a_time_the_policy_takes_the_actions_of_the_rollout_with_the
     def replay(memory):
         def step(memory, now):
             view, start, noise = now
-            actions, after = act(at.roster, at.actors, view.observation, view.available, start, memory, noise)
+            seen = (view.observation, view.available, start, memory)
+            actions, after = act(at.roster, at.actors, *seen, noise, alive=view.alive)
             return after, (actions, memory)
 
         return jax.lax.scan(step, memory, (view, jnp.asarray(flat(at.played.start)), noises))

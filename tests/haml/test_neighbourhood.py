@@ -67,6 +67,18 @@ def test_a_rejected_step_returns_the_old_actor_bit_for_bit(kind):
     assert info["rejected"] == 1 and info["tries"] == 1 and same(moved, actor)
 
 
+def test_a_gain_that_is_too_small_a_share_of_what_was_predicted_is_not_accepted():
+    """A long step inside the ball that gains, but less than the linear prediction: taken by who asks for nothing."""
+    actor, aim = objective(1, "discrete")
+    tried = [
+        jax.jit(KlBall(radius=1.0, damping=1e-2, tries=1, accept=accept).improve)(aim, actor, (), jax.random.key(0))
+        for accept in (0.0, 1.0)
+    ]
+    (taken, _, info), (left, _, strict) = tried
+    assert info["rejected"] == 0 and aim.kl(taken) <= 1.0 and aim(taken).gain > aim(actor).gain
+    assert strict["rejected"] == 1 and same(left, actor)
+
+
 def test_an_advantage_that_is_no_number_moves_nothing():
     actor, aim = objective(2, "discrete")
     broken = dataclasses.replace(aim, corrected=aim.corrected.at[0].set(jnp.nan))

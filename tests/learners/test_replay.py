@@ -104,6 +104,48 @@ def close(found, expected):
         np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-6)
 
 
+def test_no_key_is_drawn_from_twice_in_an_update_or_in_two():
+    """Noise for what follows, for the climb and for the others' actions: each of a key of its own, in every group."""
+    env = envs.make("mpe/simple_speaker_listener")
+    algorithm = algorithms.make("hasac", **SMALL | {"hidden": (4,)}, discount=GAMMA)
+    algorithm = dataclasses.replace(algorithm, surrogate=dataclasses.replace(algorithm.surrogate, others="policy"))
+    roster, outline = roster_of(algorithm, env), jax.eval_shape(lambda: begin_training(algorithm, env, 0))
+    drawn, noise = [], learner_of.noise
+
+    def recorded(space, key, *lead):
+        drawn.append(jax.random.key_data(key))
+        return noise(space, key, *lead)
+
+    def keys(key):
+        drawn.clear()
+        blank = (outline.learner, outline.replay)
+        learner, held = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), blank)
+        learner_of._update(algorithm, roster, held, learner, key, remaining=1.0)
+        parts = jax.random.split(key, 3)
+        parents = jnp.concatenate([key[None], parts, jax.random.split(parts[2], 3)])
+        return jnp.concatenate([jnp.stack(drawn), jax.random.key_data(parents)])
+
+    learner_of.noise = recorded
+    try:
+        found = np.concatenate([jax.jit(keys)(jax.random.key(number)) for number in range(2)])
+    finally:
+        learner_of.noise = noise
+    # For each of two groups: two draws ahead and two for its share of the climb, and one anew for the others' actions.
+    assert len(drawn) == 2 * 5
+    assert len(np.unique(found, axis=0)) == len(found) == 2 * (10 + 7)
+
+
+def test_what_is_climbed_by_and_what_follows_are_drawn_apart():
+    env = envs.make("mpe/simple_speaker_listener")
+    roster, key = roster_of(algorithms.make("hasac"), env), jax.random.key(3)
+    view = jax.vmap(env.reset)(jax.random.split(jax.random.key(0), 50))[1]
+    share = learner_of.share(roster, 0, view, jnp.zeros(1), key)
+    first, second = jax.random.split(key)
+    shape = share.noise.shape[:-1]
+    np.testing.assert_array_equal(share.noise, learner_of.noise(share.space, first, *shape))
+    np.testing.assert_array_equal(share.fresh, learner_of.noise(share.space, second, *shape))
+
+
 @pytest.mark.parametrize("name", always("hatd3", of=("haddpg", "hatd3")))
 def test_with_one_agent_haddpg_is_ddpg_and_hatd3_is_td3(name):
     twin = name == "hatd3"

@@ -13,7 +13,7 @@ from hamlet.networks.mixers import Offer, Offers
 from hamlet.networks.torso import Body
 from hamlet.roster import Group, Roster
 from hamlet.spaces import Box, Discrete
-from hamlet.training.rollout import act
+from hamlet.training.rollout import Chance, act
 
 BODY = Body(hidden=(8,), plain=True)
 SEEN = Box(0.0, 1.0, (3,))
@@ -29,10 +29,31 @@ def team(*sizes, **settings):
     return roster, actors
 
 
-def chosen(roster, actors, count, noise):
+def chosen(roster, actors, count, chance, alive=None):
     seen = tuple(jnp.ones((count, 1, 3)) for _ in roster.groups)
     nothing = (None,) * len(roster.groups)
-    return jax.jit(lambda *given: act(roster, actors, seen, nothing, *given)[0])(jnp.ones(count, bool), nothing, noise)
+    go = jax.jit(
+        lambda start, chance, alive: act(roster, actors, seen, nothing, start, nothing, chance, alive=alive)[0]
+    )
+    return go(jnp.ones(count, bool), chance, alive)
+
+
+def alike():
+    """Two agents whose vectors of choices 0 are the same, and whose best choice that is."""
+    roster, actors = team(2, 2)
+    made = []
+    for number, actor in enumerate(actors):
+        bare = jax.tree.map(jnp.zeros_like, actor.head), jax.tree.map(jnp.zeros_like, actor.utility.head)
+        biases = jnp.eye(4)[jnp.array([0, 1 + number])].reshape(1, 8), jnp.array([[1.0, 0.0]])
+        heads = [eqx.tree_at(lambda head: head.bias, head, bias) for head, bias in zip(bare, biases, strict=True)]
+        made.append(eqx.tree_at(lambda tree: (tree.head, tree.utility.head), actor, tuple(heads)))
+    return roster, tuple(made)
+
+
+def chance(count, seed=0):
+    keys = jax.random.split(jax.random.key(seed), 3)
+    noise = tuple(jax.random.gumbel(key, (count, 1, 2)) for key in keys[:2])
+    return Chance(noise, jax.random.uniform(keys[2], (count, 2)))
 
 
 def test_every_choice_has_a_vector_of_unit_length_that_its_agent_alone_makes():
@@ -44,19 +65,34 @@ def test_every_choice_has_a_vector_of_unit_length_that_its_agent_alone_makes():
 
 
 def test_together_agents_avoid_what_is_alike_and_alone_they_take_the_best():
-    """Both agents' vectors of choices 0 are the same: whoever comes second does not take it, though it is the best."""
-    roster, actors = team(2, 2)
-    made = []
-    for number, actor in enumerate(actors):
-        bare = jax.tree.map(jnp.zeros_like, actor.head), jax.tree.map(jnp.zeros_like, actor.utility.head)
-        biases = jnp.eye(4)[jnp.array([0, 1 + number])].reshape(1, 8), jnp.array([[1.0, 0.0]])
-        heads = [eqx.tree_at(lambda head: head.bias, head, bias) for head, bias in zip(bare, biases, strict=True)]
-        made.append(eqx.tree_at(lambda tree: (tree.head, tree.utility.head), actor, tuple(heads)))
-    noise = tuple(jax.random.gumbel(key, (2000, 1, 2)) for key in jax.random.split(jax.random.key(0), 2))
-    first, second = (np.asarray(part)[:, 0] for part in chosen(roster, tuple(made), 2000, noise))
+    """Whoever comes second does not take what both want, and in each copy by itself either may be the first."""
+    roster, actors = alike()
+    first, second = (np.asarray(part)[:, 0] for part in chosen(roster, actors, 2000, chance(2000)))
     assert ((first == 0) & (second == 0)).mean() == 0.0
-    assert 0 < (first == 0).mean() < 1 or 0 < (second == 0).mean() < 1
-    assert [int(part[0, 0]) for part in chosen(roster, tuple(made), 1, None)] == [0, 0]
+    # At T = 0.5 whoever is the first takes it with probability 1/(1 + e⁻²) = 0.88.
+    for found in (first, second):
+        assert abs((found == 0).mean() - 0.5) < 5 * 0.5 / 2000**0.5
+    assert [int(part[0, 0]) for part in chosen(roster, actors, 1, None)] == [0, 0]
+
+
+def test_an_absent_agent_takes_nothing_away_from_the_others():
+    """With the other one gone an agent chooses as if it were alone: 0.88 rather than 0.5."""
+    roster, actors = alike()
+    for here in (0, 1):
+        alive = jnp.broadcast_to(jnp.arange(2)[None] == here, (2000, 2))
+        taken = np.asarray(chosen(roster, actors, 2000, chance(2000), alive)[here])[:, 0]
+        assert abs((taken == 0).mean() - 1 / (1 + np.exp(-2))) < 5 * 0.33 / 2000**0.5
+
+
+def test_what_a_copy_plays_depends_on_its_own_numbers_alone():
+    roster, actors = alike()
+    drawn = chance(64)
+    whole = chosen(roster, actors, 64, drawn)
+    for rows in (slice(0, 32), slice(32, 64), slice(7, 8)):
+        count = len(drawn.turns[rows])
+        part = chosen(roster, actors, count, jax.tree.map(lambda leaf, rows=rows: leaf[rows], drawn))
+        for ours, theirs in zip(part, whole, strict=True):
+            np.testing.assert_array_equal(ours, theirs[rows])
 
 
 def offers(alive=None):

@@ -97,7 +97,8 @@ def drawn(groups, order, temperature, **settings):
     """Joint actions ``[B, n]``."""
     keys = jax.random.split(jax.random.key(1), len(groups))
     noise = tuple(jax.random.gumbel(key, group.values.shape) for key, group in zip(keys, groups, strict=True))
-    made = jax.jit(lambda *given: sample(*given, temperature=temperature, **settings))(groups, jnp.array(order), noise)
+    orders = jnp.tile(jnp.array(order), (len(noise[0]), 1))
+    made = jax.jit(lambda *given: sample(*given, temperature=temperature, **settings))(groups, orders, noise)
     return np.concatenate(made, axis=1)
 
 

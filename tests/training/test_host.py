@@ -270,6 +270,7 @@ def test_random_play_takes_what_is_available_only():
         (),
         view.observation,
         view.available,
+        view.alive,
         jnp.ones(500, bool),
         (),
         jax.random.key(1),

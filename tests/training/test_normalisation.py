@@ -56,10 +56,10 @@ def test_the_moments_are_those_of_what_living_agents_saw_and_no_step_of_learning
         rows += rows
     else:
         rows.append([np.asarray(view.state, np.float64).reshape(T * E, -1)])
-    assert all((running.count == 0).all() for running in stacks(start))
+    assert all((running.weight == 0).all() for running in stacks(start))
     for one, two, expected in zip(stacks(first), stacks(second), rows, strict=True):
         for unit, values in enumerate(expected):
-            assert one.count[unit] == len(values) and two.count[unit] == 2 * len(values)
+            assert one.weight[unit] == len(values) and two.weight[unit] == 2 * len(values)
             for found in (one, two):
                 np.testing.assert_allclose(found.mean[unit], values.mean(0), rtol=1e-4, atol=1e-5)
                 np.testing.assert_allclose(found.variance[unit], values.var(0), rtol=1e-4, atol=1e-5)
@@ -104,6 +104,19 @@ def test_whatever_junk_a_dead_agent_sees_or_does_no_bit_of_the_learner_changes(n
         assert same(after.rewards.spread, second.rewards.spread)
 
 
+def test_where_a_run_begins_new_episodes_a_return_begins_at_zero_although_none_had_ended():
+    """As where a run is resumed whose games cannot be put back."""
+    at = masked_play()
+    scale = jax.jit(partial(RewardScale.__call__, credits="team", discount=0.9))
+    halves = [jax.tree.map(lambda leaf, h=h: leaf[2 * h : 2 * h + 2], at.played) for h in (0, 1)]
+    begun = eqx.tree_at(lambda t: t.start, halves[1], halves[1].start.at[0, 0].set(True))
+    after, _ = scale(RewardScale.create(E, 1), halves[0])
+    assert jnp.abs(after.total).min() > 0.01
+    going, restarted = (scale(after, played)[0].spread.mean for played in (halves[1], begun))
+    blank = eqx.tree_at(lambda s: s.total, after, jnp.zeros_like(after.total))
+    assert same(restarted, scale(blank, begun)[0].spread.mean) and not same(restarted, going)
+
+
 def test_statistics_are_no_parameters_and_images_have_one_a_pixel():
     def outline(env, **settings):
         return jax.eval_shape(lambda: begin_training(happo(hidden=(16,), copies=4, **settings), env, 0)).learner.team
@@ -144,10 +157,10 @@ def test_reported_returns_stay_in_units_of_reward_and_a_policy_outside_of_traini
         start.play, key
     )
     np.testing.assert_allclose(info["return"], played.reward.sum() / 8, rtol=1e-5)
-    assert training.learner.rewards.spread.count == 32 and training.learner.rewards.spread.variance[0, 0] > 0
+    assert training.learner.rewards.spread.weight == 32 and training.learner.rewards.spread.variance[0, 0] > 0
 
     actors = training.learner.team.actors
-    assert actors[0].torso.running.count.tolist() == [32, 32]
+    assert actors[0].torso.running.weight.tolist() == [32, 32]
     expected = np.asarray(played.view.observation[0], np.float64).reshape(32, 2, 2).mean(0)
     np.testing.assert_allclose(actors[0].torso.running.mean, expected, rtol=1e-5, atol=1e-6)
     policy = hamlet.policy.Policy(roster, actors, algorithm.body)

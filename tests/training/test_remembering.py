@@ -151,7 +151,7 @@ def test_a_run_begun_from_another_has_its_networks_as_targets_too(tmp_path, whol
 def test_a_ring_beyond_the_memory_is_refused_before_anything_is_made_with_one_that_fits(
     tmp_path, monkeypatch, capsys, env
 ):
-    # A step: 2 + 3 observed and 3 of a state, twice; 2 of actions, 2 rewards, 2 flags: 82 bytes.
+    # A step: 2 + 3 observed and 3 of a state, twice; 2 of actions, 2 rewards, a flag, an episode: 85 bytes.
     monkeypatch.setattr(budget, "present", lambda used: 1_000_000)
     with pytest.raises(hamlet.RequestError) as refused:
         train(tmp_path / "a", env=env, algorithm=remembering(buffer_size=48_000), quiet=False)
@@ -191,7 +191,7 @@ def test_a_ring_is_made_once_and_where_it_lies():
     assert place.outline(algorithm).replay is None and place.begin(algorithm)(0).replay is None
     program = place.compile(algorithm, jax.devices()[:1], 0)
     placed = program.place(place.begin(algorithm)(0))
-    assert placed.replay.steps.ended.shape == (36, 4) and not any(
+    assert placed.replay.steps.episode.shape == (36, 4) and not any(
         np.any(leaf) for leaf in jax.tree.leaves(placed.replay)
     )
     sizes = program.compiled.memory_analysis()

@@ -3,6 +3,7 @@
 import errno
 import os
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -34,7 +35,9 @@ def rows(first, last):
         seen = (normal(2, 3), whole(1, 2, 2).astype(np.uint8))
         return View(seen, normal(5), (whole(2, 4).astype(bool), None), whole(3).astype(bool))
 
-    steps = Steps(view(), (normal(2, 2), whole(1).astype(np.int32)), normal(3), whole() > 0, whole() > 0, view())
+    steps = Steps(
+        view(), (normal(2, 2), whole(1).astype(np.int32)), normal(3), whole() > 0, whole().astype(np.int32), view()
+    )
     steps.reward[0, :, 0] = ODD[:COPIES]
     steps.arrival.state[-1, 0] = ODD
     return steps
@@ -114,6 +117,25 @@ def test_segments_of_another_ring_are_refused(tmp_path):
     assert len(jax.tree.leaves(wide)) == len(jax.tree.leaves(other.steps)) - 1
     with pytest.raises(RunError, match="holds no rows of this run"):
         segments.read(tmp_path, Replay(wide, other.head, other.filled), 4, found)
+
+
+def test_rows_of_an_older_hamlet_are_numbered_by_where_their_episodes_ended(tmp_path, monkeypatch):
+    encode = segments.encode
+
+    def as_it_was(steps):
+        """The flag of the end, under the name that it had, where the number is now."""
+        former = eqx.tree_at(lambda tree: tree.episode, steps, steps.episode > 0)
+        return encode(former).replace(b'".episode"', b'".ended"')
+
+    for played in (20, 40):
+        monkeypatch.setattr(segments, "encode", as_it_was)
+        found = segments.write(tmp_path / str(played), after(played), played, [])
+        held = range(max(0, played - ROWS), played)
+        ended = np.concatenate([rows(n, n + 1).episode for n in held])
+        ring, expected = back(tmp_path / str(played), played, found), after(played).steps
+        numbers = np.asarray(ring.steps.episode)[np.array(held) % ROWS]
+        np.testing.assert_array_equal(numbers, np.cumsum(ended, axis=0) - ended)
+        assert same(ring.steps.view, expected.view) and same(ring.steps.terminated, expected.terminated)
 
 
 def test_a_full_disk_leaves_what_was_written_before_as_it_was(tmp_path, monkeypatch):

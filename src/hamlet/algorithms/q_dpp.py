@@ -5,10 +5,10 @@ The team's value is the sum of its agents', less what it costs that their choice
     Q_tot(o, a) = Σᵢ Qᵢ(oᵢ, aᵢ) + log det(B_a B_aᵀ),
 
 with B_a the unit vectors b(oᵢ, aᵢ) of the choices. For orthogonal ones it is `vdn`. While it is trained, agents
-choose one after another in random order, each ∝ ‖what is left of b beyond the span of those before‖² exp(Qᵢ / T), for
-which they have to be together; T falls. Targets are judged at the choices that such a walk makes greedily. At test
-time every agent takes the best by its own values alone, which need not be best for Q_tot. `hamlet.networks.dpp` has
-the determinant and the sampler. The metric ``exploration`` is T here.
+choose one after another, in an order drawn anew in every copy and step, each ∝ ‖what is left of b beyond the span of
+those before‖² exp(Qᵢ / T), for which they have to be together; T falls. Targets are judged at the choices that such a
+walk makes greedily. At test time every agent takes the best by its own values alone, which need not be best for Q_tot.
+`hamlet.networks.dpp` has the determinant and the sampler. The metric ``exploration`` is T here.
 
 Differences from the reference code: what `qmix` says of (1) to (7), and (8) a fixed jitter in the place of fresh
 noise on the diagonal; (9) no ReLU on the products of vectors; (10) no regulariser of singular values and no weight

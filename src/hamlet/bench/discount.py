@@ -52,7 +52,7 @@ def _play(algorithm: Haml, env: SimpleSpread, training: Training) -> tuple[Array
 
     def step(copies: Any, _: Any) -> tuple[Any, tuple[Array, Array]]:
         view = copies.view
-        actions, _ = act(roster, actors, view.observation, view.available, play.start, play.memory, None)
+        actions, _ = act(roster, actors, view.observation, view.available, play.start, play.memory, None, alive=None)
         copies, arrival, outcome = vector.step(env, jax.random.key(8), copies, actions)
         seen = arrival.observation[0][..., 4 : 4 + 2 * env.agents]
         away = jnp.linalg.norm(seen.reshape(*seen.shape[:-1], env.agents, 2), axis=-1).min(-1)

@@ -28,7 +28,7 @@ def measure(rounds: int = 10) -> dict[str, Any]:
     algorithm = presets.find("paper/mpe", "hatd3")(warmup=0)
     whole = begin_training(algorithm, SimpleSpread(), 0).replay
     assert whole is not None
-    rows, copies = whole.steps.ended.shape
+    rows, copies = whole.steps.episode.shape
     fills = {"begun": algorithm.sampling.steps, "full": rows}
 
     @jax.jit
@@ -71,7 +71,7 @@ def _iterations(algorithm: Haml, fills: dict[str, int], rounds: int) -> dict[str
         for name, filled in fills.items():
             held = training.replay
             assert held is not None
-            counts = (jnp.int32(filled % held.steps.ended.shape[0]), jnp.int32(filled))
+            counts = (jnp.int32(filled % held.steps.episode.shape[0]), jnp.int32(filled))
             training = eqx.tree_at(lambda tree: (tree.replay.head, tree.replay.filled), training, counts)
             began = time.perf_counter()
             training, _ = program.call(training, jnp.int32(1), jnp.int32(1_000_000))

@@ -98,7 +98,7 @@ def sample(index: Index, ring: Replay, samples: int, key: Key, *, longest: int) 
 def windows(index: Index, ring: Replay, entry: Int[Array, " B"], *, longest: int) -> Windows:
     """The episodes of some entries."""
     first, copy, length = index.first[entry], index.copy[entry], index.length[entry]
-    rows, time = ring.steps.ended.shape[0], jnp.arange(longest + 1, dtype=jnp.int32)[:, None]
+    rows, time = ring.steps.episode.shape[0], jnp.arange(longest + 1, dtype=jnp.int32)[:, None]
     at = (first[None] + time) % rows
 
     def seen(view: Array, arrival: Array) -> Array:
@@ -107,7 +107,8 @@ def windows(index: Index, ring: Replay, entry: Int[Array, " B"], *, longest: int
         return jnp.where(there, final[None], view[at, copy[None]])
 
     steps = lambda leaf: leaf[at[:-1], copy[None]]  # noqa: E731
-    # Where copies were begun anew within an episode, entries are fewer, and the oldest may be gone from the ring.
+    # Where copies began another episode before theirs had ended, which is then not entered, entries are fewer, and the
+    # oldest may be gone from the ring.
     standing = first >= index.rows - ring.filled
     return Windows(
         jax.tree.map(seen, ring.steps.view, ring.steps.arrival),

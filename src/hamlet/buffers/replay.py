@@ -26,7 +26,7 @@ class Steps(eqx.Module):
         action: For every group ``[R, E, N, …]``.
         reward: Each agent's own, ``[R, E, n]``.
         terminated: The episode ended for good.
-        ended: It ended, for good or by a limit of time.
+        episode: The number of the copy's episode, int32: a window goes on only while it stays the same.
         arrival: What was arrived at, before any restart.
     """
 
@@ -34,7 +34,7 @@ class Steps(eqx.Module):
     action: tuple[Any, ...]
     reward: Any
     terminated: Any
-    ended: Any
+    episode: Any
     arrival: View
 
 
@@ -70,15 +70,20 @@ class Sample(eqx.Module):
     arrival: View
 
 
-def steps_of(trajectory: Trajectory) -> Steps:
-    """A rollout as rows."""
+def steps_of(trajectory: Trajectory, before: Int[Array, " E"] | int = 0) -> Steps:
+    """A rollout as rows; ``before`` is the number of the episode that every copy was in.
+
+    Episodes are counted where they begin, not where they end: where a run is resumed whose games cannot be put back,
+    copies begin new ones although those before never ended.
+    """
     rows = lambda tree: jax.tree.map(lambda leaf: whole(leaf)[0], tree)  # noqa: E731
+    begun = jnp.cumsum(rows(trajectory.start), axis=0, dtype=jnp.int32)
     return Steps(
         rows(trajectory.view),
         rows(trajectory.action),
         rows(trajectory.reward),
         rows(trajectory.terminated),
-        rows(trajectory.terminated | trajectory.truncated),
+        begun + jnp.reshape(before, (1, -1)),
         rows(trajectory.arrival),
     )
 
@@ -86,7 +91,7 @@ def steps_of(trajectory: Trajectory) -> Steps:
 def init(like: Any, rows: int) -> Replay:
     """An empty ring of so many rows, for rollouts of the shapes of ``like``; its length must divide them."""
     shapes = jax.eval_shape(steps_of, like)
-    assert rows % shapes.ended.shape[0] == 0, "a ring holds whole rollouts"
+    assert rows % shapes.episode.shape[0] == 0, "a ring holds whole rollouts"
     empty = jax.tree.map(lambda leaf: jnp.zeros((rows, *leaf.shape[1:]), leaf.dtype), shapes)
     return Replay(empty, jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32))
 
@@ -98,9 +103,11 @@ def size_in_bytes(like: Any, rows: int) -> int:
 
 def add(replay: Replay, trajectory: Trajectory) -> Replay:
     """The ring with a rollout over its oldest rows."""
-    new = steps_of(trajectory)
+    rows = replay.steps.episode.shape[0]
+    # Of an empty ring that is 0.
+    new = steps_of(trajectory, replay.steps.episode[(replay.head - 1) % rows])
     put = lambda ring, rows: jax.lax.dynamic_update_slice_in_dim(ring, rows, replay.head, 0)  # noqa: E731
-    rows, length = replay.steps.ended.shape[0], new.ended.shape[0]
+    length = new.episode.shape[0]
     return Replay(
         jax.tree.map(put, replay.steps, new),
         (replay.head + length) % rows,
@@ -110,23 +117,23 @@ def add(replay: Replay, trajectory: Trajectory) -> Replay:
 
 def ready(replay: Replay, samples: int) -> Bool[Array, ""]:
     """Whether it holds as many steps as are to be drawn."""
-    return replay.filled * replay.steps.ended.shape[1] >= samples
+    return replay.filled * replay.steps.episode.shape[1] >= samples
 
 
 def sample(replay: Replay, samples: int, key: Key, *, discount: float, window: int) -> Sample:
     """Windows of at most ``window`` steps, their first drawn evenly and with replacement from all that is held.
 
-    A window ends early where its episode does, and at the newest step.
+    A window ends early where its episode does, or where the copy began another, and at the newest step.
     """
     age_key, copy_key = jax.random.split(key)
     age = jax.random.randint(age_key, (samples,), 0, replay.filled)
-    copy = jax.random.randint(copy_key, (samples,), 0, replay.steps.ended.shape[1])
+    copy = jax.random.randint(copy_key, (samples,), 0, replay.steps.episode.shape[1])
     return windows(replay, age, copy, discount=discount, window=window)
 
 
 def windows(replay: Replay, age: Int[Array, " B"], copy: Int[Array, " B"], *, discount: float, window: int) -> Sample:
     """The windows that begin at given steps: ``age`` counts rows from the oldest."""
-    rows = replay.steps.ended.shape[0]
+    rows = replay.steps.episode.shape[0]
     first = replay.head - replay.filled + age
     at = lambda leaf, k: leaf[(first + k) % rows, copy]  # noqa: E731
     reward, weight, last = jnp.zeros((age.shape[0], replay.steps.reward.shape[-1])), jnp.ones(age.shape), 0 * age
@@ -134,7 +141,8 @@ def windows(replay: Replay, age: Int[Array, " B"], copy: Int[Array, " B"], *, di
     for k in range(window):
         reward = reward + jnp.where(going, weight, 0.0)[:, None] * at(replay.steps.reward, k)
         weight, last = jnp.where(going, weight * discount, weight), jnp.where(going, k, last)
-        going = going & ~at(replay.steps.ended, k) & (age + k + 1 < replay.filled)
+        on = at(replay.steps.episode, k + 1) == at(replay.steps.episode, 0)
+        going = going & on & (age + k + 1 < replay.filled)
     end = (first + last) % rows
     return Sample(
         jax.tree.map(lambda leaf: at(leaf, 0), replay.steps.view),

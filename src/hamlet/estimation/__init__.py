@@ -1,1 +1,1 @@
-"""Returns, advantages, critics and running moments."""
+"""Returns, advantages and critics."""

@@ -26,13 +26,13 @@ from jaxtyping import Array, Float, Int
 from hamlet.distributions import noise
 from hamlet.errors import require
 from hamlet.estimation.baseline import Alternatives, counterfactual, drawn, every
-from hamlet.estimation.fitting import RULES, Decay, Rule, begin, descend, distance, passes, shrunk
-from hamlet.estimation.moments import Moments
+from hamlet.estimation.fitting import RULES, Decay, Rule, begin, descend, distance, passes, shrunk, value_scale
 from hamlet.estimation.slots import Seen, seen
 from hamlet.estimation.trajectory import Behaviour, Trajectory, sequences
 from hamlet.networks import heads
 from hamlet.networks.convolution import is_image
 from hamlet.networks.heads import Choices
+from hamlet.networks.running import RunningMeanStd
 from hamlet.networks.torso import Body
 from hamlet.roster import Group, Roster
 from hamlet.spaces import Box, Discrete, Space
@@ -47,7 +47,7 @@ class CounterfactualState(eqx.Module):
     networks: tuple[Choices, ...]
     targets: tuple[Choices, ...]
     optimisers: tuple[optax.OptState, ...]
-    moments: tuple[Moments, ...]
+    moments: tuple[RunningMeanStd, ...]
     updates: tuple[Int[Array, " units"], ...]
 
 
@@ -164,7 +164,7 @@ class CounterfactualValue:
 
         def one(group: Group, key: Key) -> tuple[Any, ...]:
             network = Choices.create(key, group.observation, group.action.width, body)
-            return network, network, begin(self._optimiser, network), Moments.create(), jnp.zeros((), jnp.int32)
+            return network, network, begin(self._optimiser, network), value_scale(), jnp.zeros((), jnp.int32)
 
         keys = jax.random.split(key, len(roster.groups))
         made = [jax.vmap(lambda k, g=g: one(g, k))(key[None]) for g, key in zip(roster.groups, keys, strict=True)]
@@ -215,7 +215,7 @@ class CounterfactualValue:
         self,
         network: Choices,
         target: Choices,
-        moments: Moments,
+        moments: RunningMeanStd,
         before: Seen,
         after: Seen,
         now: Any,
@@ -282,7 +282,7 @@ class CounterfactualValue:
         network: Choices,
         target: Choices,
         optimiser: optax.OptState,
-        moments: Moments,
+        moments: RunningMeanStd,
         updates: Int[Array, ""],
         rows: Rows,
         key: Key,
@@ -290,7 +290,7 @@ class CounterfactualValue:
     ) -> tuple[Any, ...]:
         spread, seen = rows.target.std(), rows.inputs
         if self.normalise:
-            moments = moments.update(rows.target.mean(), (rows.target**2).mean(), beta=0.99999)
+            moments = moments.update(rows.target)
             rows = eqx.tree_at(lambda r: r.target, rows, moments.scale(rows.target))
 
         def step(at: tuple[Any, ...], part: Rows) -> tuple[tuple[Any, ...], Info]:

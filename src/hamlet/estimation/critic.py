@@ -12,12 +12,12 @@ from jaxtyping import Array, Bool, Float, Shaped
 
 from hamlet.envs.base import View
 from hamlet.errors import require
-from hamlet.estimation.fitting import Decay, adam, begin, descend, distance, passes, shrunk
-from hamlet.estimation.moments import Moments
+from hamlet.estimation.fitting import Decay, adam, begin, descend, distance, passes, shrunk, value_scale
 from hamlet.estimation.returns import mean
 from hamlet.estimation.trajectory import Behaviour, Trajectory, from_sequences, sequences, whole
 from hamlet.networks import heads
 from hamlet.networks.heads import Value
+from hamlet.networks.running import RunningMeanStd
 from hamlet.networks.torso import Body, blank, encode
 from hamlet.roster import Group, Roster
 from hamlet.spaces import Box, Discrete
@@ -52,7 +52,7 @@ class CriticState(eqx.Module):
 
     networks: tuple[Value, ...]
     optimisers: tuple[optax.OptState, ...]
-    moments: tuple[Moments, ...]
+    moments: tuple[RunningMeanStd, ...]
 
 
 class Estimate(eqx.Module):
@@ -113,9 +113,9 @@ class StateValue:
     def create(self, key: Key, roster: Roster, body: Body) -> CriticState:
         """Fresh networks for the units of ``roster`` (this critic's own, as given by `roster`)."""
 
-        def one(group: Group, key: Key) -> tuple[Value, optax.OptState, Moments]:
+        def one(group: Group, key: Key) -> tuple[Value, optax.OptState, RunningMeanStd]:
             network = Value.create(key, group.observation, body)
-            return network, begin(adam(self.learning_rate, self.max_gradient_norm), network), Moments.create()
+            return network, begin(adam(self.learning_rate, self.max_gradient_norm), network), value_scale()
 
         keys = jax.random.split(key, len(roster.groups))
         made = [
@@ -239,15 +239,15 @@ class StateValue:
         self,
         network: Value,
         optimiser: optax.OptState,
-        moments: Moments,
+        moments: RunningMeanStd,
         data: Targets,
         key: Key,
         *,
         factor: Scalar | None,
-    ) -> tuple[Value, optax.OptState, Moments, Info]:
+    ) -> tuple[Value, optax.OptState, RunningMeanStd, Info]:
         spread = jnp.sqrt(mean((data.target - mean(data.target, data.alive)) ** 2, data.alive))
         if self.normalise:
-            moments = moments.update(mean(data.target, data.alive), mean(data.target**2, data.alive), beta=0.99999)
+            moments = moments.update(data.target, data.alive)
             data = eqx.tree_at(lambda d: d.target, data, moments.scale(data.target))
         descent = adam(self.learning_rate, self.max_gradient_norm)
 

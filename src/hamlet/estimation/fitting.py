@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
+from hamlet.networks.running import RunningMeanStd
 from hamlet.types import Info, Key, Scalar
 
 Parameters = TypeVar("Parameters")
@@ -35,6 +36,15 @@ RULES: dict[Rule, Callable[[float, float, float], optax.GradientTransformation]]
 def begin(optimiser: optax.GradientTransformation, parameters: Any) -> optax.OptState:
     """The optimiser's state before its first step."""
     return optimiser.init(parameters)
+
+
+def value_scale() -> RunningMeanStd:
+    """The running mean and standard deviation of returns, in units of which a critic's values are.
+
+    The standard deviation is at least 0.1. Difference from the value normaliser of Yu et al., 2022, arXiv:2103.01955:
+    updated once an iteration, before the critic is fitted, rather than once a minibatch with the same returns.
+    """
+    return RunningMeanStd.create(1, decay=0.99999, floor=1e-2)
 
 
 def shrunk(decay: Decay, remaining: Scalar | float) -> Scalar | None:

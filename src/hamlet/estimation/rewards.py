@@ -8,32 +8,32 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from hamlet.estimation.trajectory import Trajectory, whole
-from hamlet.networks.running import Running
+from hamlet.networks.running import RunningMeanStd
 
 
 class RewardScale(eqx.Module):
     """The discounted return so far of every stream, and its running deviation.
 
-        Gₜ = γ Gₜ₋₁ + rₜ from 0 in every episode,      r ← r / √(Var G + 10⁻⁸).
+        Gₜ = γ Gₜ₋₁ + rₜ from 0 in every episode,      r ← r / √max(Var G, 10⁻⁸).
 
     The rewards of a rollout are divided by the deviation of all G so far, that rollout included. Nothing is subtracted
     and nothing clipped: it is the same game in other units. Once an agent with a stream of its own is dead, its G
-    counts no more.
+    counts no more. Where a copy begins an episode, G begins at 0, also where the one before was never ended.
 
     Reference: VecNormalize of stable-baselines3, which goes by single steps, and clips.
 
     Attributes:
         total: G, ``[E, V]``.
-        spread: Its moments, stacked by stream.
+        spread: Its running mean and standard deviation, stacked by stream.
     """
 
     total: Float[Array, "E V"]
-    spread: Running
+    spread: RunningMeanStd
 
     @classmethod
     def create(cls, copies: int, streams: int) -> "RewardScale":
         """Nothing earned yet."""
-        return cls(jnp.zeros((copies, streams)), jax.vmap(lambda _: Running.create(1))(jnp.arange(streams)))
+        return cls(jnp.zeros((copies, streams)), jax.vmap(lambda _: RunningMeanStd.create(1))(jnp.arange(streams)))
 
     def __call__(
         self, trajectory: Trajectory, credits: Literal["team", "own"], discount: float
@@ -42,16 +42,16 @@ class RewardScale(eqx.Module):
         own = credits == "own"
         reward = whole(trajectory.reward)[0]
         earned = reward if own else reward.sum(-1, keepdims=True)
-        ended = whole(trajectory.terminated | trajectory.truncated)[0]
+        start, ended = (whole(flag)[0] for flag in (trajectory.start, trajectory.terminated | trajectory.truncated))
 
-        def step(total: Array, now: tuple[Array, Array]) -> tuple[Array, Array]:
-            total = discount * total + now[0]
-            return jnp.where(now[1][:, None], 0.0, total), total
+        def step(total: Array, now: tuple[Array, Array, Array]) -> tuple[Array, Array]:
+            reward, begun, over = now
+            total = discount * jnp.where(begun[:, None], 0.0, total) + reward
+            return jnp.where(over[:, None], 0.0, total), total
 
-        after, totals = jax.lax.scan(step, self.total, (earned, ended))
+        after, totals = jax.lax.scan(step, self.total, (earned, start, ended))
         alive = trajectory.view.alive
         counts = None if alive is None or not own else jnp.moveaxis(whole(alive)[0], -1, 0)
-        spread = jax.vmap(Running.merge)(self.spread, jnp.moveaxis(totals, -1, 0)[..., None], counts)
-        deviation = jnp.sqrt(spread.variance[:, 0] + 1e-8)
-        scaled = trajectory.reward / deviation.reshape(1, 1, 1, -1)
+        spread = jax.vmap(RunningMeanStd.update)(self.spread, jnp.moveaxis(totals, -1, 0)[..., None], counts)
+        scaled = trajectory.reward / spread.std.reshape(1, 1, 1, -1)
         return RewardScale(after, spread), eqx.tree_at(lambda t: t.reward, trajectory, scaled)

@@ -289,7 +289,7 @@ def weights(
         return jax.nn.one_hot(own, count)
     if share.available is None:
         return jnp.full((*own.shape, count), 1.0 / count)
-    return share.available / share.available.sum(-1, keepdims=True)
+    return share.available / jnp.maximum(share.available.sum(-1, keepdims=True), 1)
 
 
 def chosen(

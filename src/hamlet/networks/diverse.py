@@ -54,12 +54,22 @@ class DiversePolicy(eqx.Module):
 
     @staticmethod
     def together(
-        policies: tuple["DiversePolicy", ...], noise: tuple[Float[Array, "E _N _A"], ...]
+        policies: tuple["DiversePolicy", ...],
+        noise: tuple[Float[Array, "E _N _A"], ...],
+        turns: Float[Array, "E n"],
+        alive: Bool[Array, "E n"] | None,
     ) -> tuple[Int[Array, "E _N"], ...]:
-        """A joint action, agent after agent; the order is drawn by the noise's own bits, one for all copies."""
+        """A joint action, agent after agent.
+
+        Args:
+            policies: Group by group.
+            noise: Of every choice.
+            turns: Numbers by whose order, in every copy by itself, agents choose: the least first.
+            alive: Who is there; None for all. Absent agents take nothing away from the others.
+        """
         made = items([(one.values, one.vectors, one.available) for one in policies], policies[0].jitter)
-        seed = jax.lax.bitcast_convert_type(noise[0].reshape(-1)[0], jnp.uint32)
-        order = jax.random.permutation(jax.random.key(seed), sum(part.shape[1] for part in noise))
+        made = made if alive is None else dpp.present(made, alive)
+        order = jnp.argsort(turns, axis=-1).astype(jnp.int32)
         temperature = policies[0].temperature.reshape(-1)[0]
         return dpp.sample(made, order, noise, temperature=temperature, exploration=policies[0].even)
 

@@ -7,7 +7,7 @@ items, one of each agent, of probability ∝ det(D^½ B Bᵀ D^½). With B_a the
 
 which is VDN where the chosen rows are orthogonal. A determinant is the product of squared distances of each row from
 the span of those before it, and so is computed here; the sampler walks along the same residuals: agents choose one
-after another, in random order,
+after another, in an order that is drawn for every copy by itself,
 
     aᵢ ∝ ‖residual of b(oᵢ, aᵢ)‖² exp(Qᵢ(oᵢ, aᵢ) / T).
 
@@ -117,7 +117,7 @@ def shares(wanted: Float[Array, "*B A"], available: Bool[Array, "*B A"] | None, 
 
 def sample(
     items: tuple[Items, ...],
-    order: Int[Array, " n"],
+    order: Int[Array, "B n"],
     noise: tuple[Float[Array, "B _N _A"], ...],
     *,
     temperature: float | Float[Array, ""],
@@ -127,7 +127,7 @@ def sample(
 
     Args:
         items: Group by group.
-        order: In which agents choose.
+        order: In which agents choose, row by row.
         noise: Gumbel noise for every choice.
         temperature: T, above 0, in units of reward.
         exploration: The share of choices that are drawn evenly instead, in [0, 1].
@@ -138,7 +138,13 @@ def sample(
         wanted = jnp.log(square) + group.values[:, slot] / temperature
         return jnp.argmax(shares(wanted, available, exploration) + noise[:, slot], axis=-1)
 
-    return _walked(items, order, [partial(choose, group) for group in items], noise)
+    def row(items: tuple[Items, ...], order: Array, noise: tuple[Array, ...]) -> tuple[Array, ...]:
+        """One row: each has an order of its own."""
+        items, noise = jax.tree.map(lambda leaf: leaf[None], (items, noise))
+        taken = _walked(items, order, [partial(choose, group) for group in items], noise)
+        return tuple(action[0] for action in taken)
+
+    return jax.vmap(row)(items, order, noise)
 
 
 def greedy(items: tuple[Items, ...], order: Int[Array, " n"]) -> tuple[Int[Array, "B _N"], ...]:

@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Shaped
 from hamlet.distributions import Categorical, DiagonalNormal, Distribution, MultiCategorical, TanhNormal
 from hamlet.errors import require
 from hamlet.networks.exploration import Rate, Schedule, mixed
-from hamlet.networks.running import Running
+from hamlet.networks.running import RunningMeanStd
 from hamlet.networks.torso import Body, Layer, Plain, Torso, layer, repeated, width
 from hamlet.spaces import Box, Discrete, MultiDiscrete, Space
 from hamlet.types import Key
@@ -182,5 +182,5 @@ def observe(network: Network, seen: Shaped[Array, "..."], alive: Bool[Array, "*B
 
 def parameter_count(networks: Any) -> int:
     """How many numbers some networks, or stacks of them, have to learn."""
-    parts = jax.tree.leaves(networks, is_leaf=lambda part: isinstance(part, Running | Rate))
-    return sum(int(np.prod(leaf.shape)) for leaf in parts if not isinstance(leaf, Running | Rate))
+    parts = jax.tree.leaves(networks, is_leaf=lambda part: isinstance(part, RunningMeanStd | Rate))
+    return sum(int(np.prod(leaf.shape)) for leaf in parts if not isinstance(leaf, RunningMeanStd | Rate))

@@ -83,6 +83,19 @@ class Offers(eqx.Module):
             ]
         )
 
+    @property
+    def hot(self) -> tuple[Float[Array, "B _C"], ...]:
+        """The choices that are meant as one-hot, group by group, one agent after the other; zeros for absent agents."""
+        made, first = [], 0
+        for offer in self.groups:
+            count, choices = offer.values.shape[1:]
+            hot = jax.nn.one_hot(offer.action, choices)
+            if self.alive is not None:
+                hot = jnp.where(self.alive[:, first : first + count, None], hot, 0.0)
+            made.append(hot.reshape(hot.shape[0], -1))
+            first += count
+        return tuple(made)
+
     def _present(self, parts: list[Array]) -> Float[Array, "B n"]:
         found = jnp.concatenate(parts, axis=-1)
         return found if self.alive is None else jnp.where(self.alive, found, 0.0)

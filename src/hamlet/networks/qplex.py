@@ -26,7 +26,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from hamlet.errors import require
-from hamlet.networks.mixers import Offer, Offers, squared
+from hamlet.networks.mixers import Offers, squared
 from hamlet.networks.perceptron import Perceptron
 from hamlet.roster import Roster
 from hamlet.types import Info, Key
@@ -130,7 +130,7 @@ class DuplexNetwork(eqx.Module):
         Args:
             chosen: Qᵢ(aᵢ), 0 for absent agents.
             best: max over the available choices of Qᵢ, 0 for absent agents.
-            action: Every agent's choice as one-hot, one after the other.
+            action: Every agent's choice as one-hot, one after the other; zeros for absent agents.
             state: Of the whole team.
             alive: Who acts; None for all.
         """
@@ -141,13 +141,8 @@ class DuplexNetwork(eqx.Module):
 
     def joint(self, offers: Offers, state: Float[Array, "B S"]) -> Float[Array, "B 1"]:
         """Q_tot of the choices that are meant."""
-        action = jnp.concatenate([_hot(offer) for offer in offers.groups], axis=-1)
+        action = jnp.concatenate(offers.hot, axis=-1)
         return self(offers.chosen, offers.best, action, state, offers.alive)[:, None]
-
-
-def _hot(offer: Offer) -> Float[Array, "B C"]:
-    """Every agent's choice as one-hot, one after the other."""
-    return jax.nn.one_hot(offer.action, offer.values.shape[-1]).reshape(offer.action.shape[0], -1)
 
 
 @dataclass(frozen=True, kw_only=True)

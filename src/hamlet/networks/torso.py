@@ -21,7 +21,7 @@ from jaxtyping import Array, Bool, Float, Shaped
 from hamlet.errors import require
 from hamlet.networks.convolution import Convolution, Kernel, features, is_image
 from hamlet.networks.init import orthogonal
-from hamlet.networks.running import Running
+from hamlet.networks.running import RunningMeanStd
 from hamlet.spaces import Box, Discrete, MultiDiscrete, Space
 from hamlet.types import Key
 
@@ -138,7 +138,7 @@ def normalise(x: Float[Array, "*B F"]) -> Float[Array, "*B F"]:
 class Torso(eqx.Module):
     """Layers, and a recurrent cell where there is memory. Its features are normalised by the layer that follows."""
 
-    running: Running | None
+    running: RunningMeanStd | None
     convolution: Convolution | None
     layers: tuple[Layer | Plain, ...]
     cell: eqx.nn.GRUCell | None
@@ -148,7 +148,7 @@ class Torso(eqx.Module):
         """Fresh weights for what is seen."""
         *layer_keys, cell_key = jax.random.split(key, len(body.hidden) + 1)
         eye = Convolution.create(jax.random.fold_in(key, 0), seen, body.convolution) if is_image(seen) else None
-        running = Running.create(seen.width) if body.normalise and isinstance(seen, Box) else None
+        running = RunningMeanStd.create(seen.width) if body.normalise and isinstance(seen, Box) else None
         widths = (width(seen, body), *body.hidden)
         layers = tuple(
             layer(k, i, o, body, gain=2**0.5) for k, i, o in zip(layer_keys, widths[:-1], widths[1:], strict=True)
@@ -208,7 +208,7 @@ class Torso(eqx.Module):
         """The same with what was seen taken into its running mean and deviation, if it has them."""
         if self.running is None:
             return self
-        return eqx.tree_at(lambda torso: torso.running, self, self.running.merge(self.numbers(inputs), alive))
+        return eqx.tree_at(lambda torso: torso.running, self, self.running.update(self.numbers(inputs), alive))
 
     def remembered(self, features: Float[Array, "B L F"]) -> Float[Array, "B L F"]:
         """Features as the recurrent unit takes them: normalised, but among plain layers."""

@@ -41,7 +41,7 @@ def heed(algorithm: Algorithm, ring: Replay | None, used: Sequence[Device], say:
     """
     if ring is None:
         return
-    there, size, steps = present(used), taken(ring), ring.steps.ended.size
+    there, size, steps = present(used), taken(ring), ring.steps.episode.size
     say(f"replay buffer of {steps:,} steps takes {size / 1e6:,.0f} MB")
     size *= _times(used)
     if there is not None and size > there:
@@ -65,7 +65,7 @@ def describe(program: Program, used: Sequence[Device], say: Say) -> None:
     said = f"training needs {program.bytes_needed / 1e9:,.1f} GB and the machine has {there / 1e9:,.1f}"
     ring = program.ring
     if ring is not None and (size := taken(ring) * _times(used)) > program.bytes_needed / 2:
-        raise RequestError(f"{said}; {_smaller(algorithm, ring.steps.ended.size, size, there)}")
+        raise RequestError(f"{said}; {_smaller(algorithm, ring.steps.episode.size, size, there)}")
     fits = max(1, int(algorithm.sampling.copies * there / program.bytes_needed / 2))
     raise RequestError(f"{said}; try --copies {fits}, or fewer --steps-per-rollout")
 

@@ -31,7 +31,7 @@ import numpy as np
 
 import hamlet
 from hamlet.errors import RequestError, RunError
-from hamlet.training import durable, leaves, plain_files
+from hamlet.training import durable, leaves, migration, plain_files
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -117,10 +117,12 @@ def restore(directory: Path, like: Any, *, damage: Callable[[dict[str, Any]], st
         before, wrong = _identity(path), None
         try:
             document = _verified(path, sought)
-            leaves.compare(sought, document["leaves"], path)
+            leaves.compare(sought, migration.records(document["leaves"]), path)
             if reason := damage and damage(document["extra"]):
                 raise _Damaged(reason)
-            state = leaves.rebuild(like, _read(path / ARRAYS, sought))
+            old, held = migration.former(document["leaves"]), document["leaves"]
+            wanted = {name: leaf for name, leaf in sought.items() if name in held and name not in old} | old
+            state = leaves.rebuild(like, migration.renewed(_read(path / ARRAYS, wanted)))
         except _Damaged as error:
             document, state, wrong = {}, None, error
         if before is None or before != _identity(path):  # a running process replaced or removed it meanwhile

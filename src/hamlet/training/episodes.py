@@ -120,7 +120,7 @@ def _play(
         play, over, own, lengths, count = state
         act_key, env_key = jax.random.split(jax.random.fold_in(play_key, count))
         view = play.copies.view
-        seen = (view.observation, view.available, play.start, play.memory)
+        seen = (view.observation, view.available, view.alive, play.start, play.memory)
         actions, memory = choose(roster, actors, *seen, act_key, mode=mode, at_random=at_random)
         copies, _, outcome = vector.step(env, env_key, play.copies, actions)
         ended = outcome.terminated | outcome.truncated
@@ -137,6 +137,7 @@ def choose(
     actors: tuple[Any, ...],
     observation: tuple[Any, ...],
     available: tuple[Any, ...],
+    alive: Any,
     start: Array,
     memory: tuple[Any, ...],
     key: Key,
@@ -150,8 +151,8 @@ def choose(
     """
     if mode == "random":
         return _random(roster, available, start.shape[0], key), memory
-    noises = draw(roster, key, start.shape[0]) if mode == "stochastic" else None
-    actions, memory = act(roster, actors, observation, available, start, memory, noises)
+    chance = draw(roster, key, start.shape[0]) if mode == "stochastic" else None
+    actions, memory = act(roster, actors, observation, available, start, memory, chance, alive=alive)
     if at_random:
         drawn = _random(roster, available, start.shape[0], jax.random.fold_in(key, len(roster.names)))
         actions = tuple(map(partial(_replaced, at_random), roster.groups, actions, drawn))

@@ -129,7 +129,7 @@ class HostTrials:
 
     def _choose(self, weights: tuple[Array, ...], key: Array, step: int, start: np.ndarray, memory: Any) -> Any:
         view = self._games.halves[0].view
-        return self._act(weights, view.observation, view.available, start, memory, key, np.int32(step))
+        return self._act(weights, view.observation, view.available, view.alive, start, memory, key, np.int32(step))
 
 
 def episodes(
@@ -164,6 +164,7 @@ def _act(
     weights: tuple[Array, ...],
     observation: tuple[Any, ...],
     available: tuple[Any, ...],
+    alive: Any,
     start: Array,
     memory: tuple[Any, ...],
     key: Array,
@@ -171,7 +172,7 @@ def _act(
 ) -> tuple[Any, Any]:
     actors = jax.tree.unflatten(form, weights)
     now = jax.random.fold_in(key, step)
-    return choose(roster, actors, observation, available, start, memory, now, mode=mode, at_random=at_random)
+    return choose(roster, actors, observation, available, alive, start, memory, now, mode=mode, at_random=at_random)
 
 
 def _apart(seed: int) -> int:

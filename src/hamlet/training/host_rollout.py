@@ -18,7 +18,7 @@ from hamlet.envs.host import Step
 from hamlet.estimation.trajectory import Trajectory
 from hamlet.roster import Roster
 from hamlet.training.host_games import Games, HostPlay
-from hamlet.training.rollout import Episodes, act, draw
+from hamlet.training.rollout import Chance, Episodes, act, draw
 from hamlet.types import Device, Key
 
 
@@ -53,14 +53,14 @@ class Acting:
 
     def __init__(self, roster: Roster, like: Any, lead: tuple[int, int], rows: list[slice], device: Device) -> None:
         self._form, self._device = jax.tree.structure(like), device
-        self._noise = jax.jit(partial(_noise, roster, lead, tuple((r.start, r.stop) for r in rows)))
+        self._draw = jax.jit(partial(_drawn, roster, lead, tuple((r.start, r.stop) for r in rows)))
         self._act = jax.jit(partial(_act, roster, self._form))
 
     def begin(self, actors: tuple[Any, ...], key: Key, warm: Any = None) -> None:
-        """Take a rollout's policies, and draw its noise; ``warm`` is whether it is played evenly, or None for never."""
+        """Take a rollout's policies, and draw its chance; ``warm`` is whether it is played evenly, None for never."""
         # Flat and on one device: to flatten modules anew for every step would cost more than the networks.
         self._weights = tuple(jax.device_put(jax.tree.leaves(actors), self._device))
-        self._noises = self._noise(jax.device_put(key, self._device))
+        self._chances = self._draw(jax.device_put(key, self._device))
         self._even = None if warm is None else jax.device_put(warm, self._device)
 
     def prepare(self, actors: tuple[Any, ...], games: Games, play: HostPlay, warm: Any = None) -> None:
@@ -74,33 +74,35 @@ class Acting:
         """Actions as numpy arrays, and the memory after them."""
         actions, memory = self._act(
             self._weights,
-            self._noises[half],
+            self._chances[half],
             np.int32(step),
-            *(view.observation, view.available, start, memory, self._even),
+            *(view.observation, view.available, view.alive, start, memory, self._even),
         )
         return tuple(np.asarray(action) for action in actions), memory
 
 
-def _noise(roster: Roster, lead: tuple[int, int], rows: tuple[tuple[int, int], ...], key: Key) -> Any:
-    whole = draw(roster, jax.random.split(key)[0], *lead, rows[-1][1])
-    flat = [noise.reshape(-1, *noise.shape[2:]) for noise in whole]
-    return tuple(tuple(noise[:, a:b] for noise in flat) for a, b in rows)
+def _drawn(roster: Roster, lead: tuple[int, int], rows: tuple[tuple[int, int], ...], key: Key) -> Any:
+    chance = draw(roster, jax.random.split(key)[0], *lead, rows[-1][1])
+    flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), chance)
+    return tuple(jax.tree.map(lambda leaf, a=a, b=b: leaf[:, a:b], flat) for a, b in rows)
 
 
 def _act(
     roster: Roster,
     form: Any,
     weights: tuple[Array, ...],
-    noises: tuple[Array, ...],
+    chances: Chance,
     step: Array,
     observation: tuple[Any, ...],
     available: tuple[Any, ...],
+    alive: Array | None,
     start: Array,
     memory: tuple[Any, ...],
     even: Array | None,
 ) -> tuple[Any, Any]:
     actors = jax.tree.unflatten(form, weights)
-    return act(roster, actors, observation, available, start, memory, tuple(noise[step] for noise in noises), even)
+    chance = jax.tree.map(lambda leaf: leaf[step], chances)
+    return act(roster, actors, observation, available, start, memory, chance, even, alive=alive)
 
 
 class Storage:

@@ -34,7 +34,7 @@ def placed(ring: Replay | None, like: Replay | None, where: Any) -> Replay | Non
 
 def block(ring: Replay) -> int:
     """How many rows are read or written at once."""
-    rows = ring.steps.ended.shape[0]
+    rows = ring.steps.episode.shape[0]
     row = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(ring.steps)) // rows
     return max(1, min(rows, _BLOCK // max(row, 1)))
 
@@ -42,7 +42,7 @@ def block(ring: Replay) -> int:
 def read(ring: Replay, first: int, count: int) -> Steps:
     """Rows from ``first`` on, at most a `block` and none beyond the last, as numpy arrays."""
     size = block(ring)
-    start = min(first, ring.steps.ended.shape[0] - size)
+    start = min(first, ring.steps.episode.shape[0] - size)
     found = _read(size)(ring.steps, np.int32(start))
     # The start is an argument and the size is not: every block of a run is read by one compiled program.
     return jax.tree.map(lambda leaf: np.asarray(leaf)[first - start : first - start + count], found)
@@ -50,8 +50,8 @@ def read(ring: Replay, first: int, count: int) -> Steps:
 
 def write(ring: Replay, first: int, rows: Steps) -> Replay:
     """The ring with ``rows`` from ``first`` on, at most a `block`; the ring given is consumed."""
-    size, count = block(ring), rows.ended.shape[0]
-    start = min(first, ring.steps.ended.shape[0] - size)
+    size, count = block(ring), rows.episode.shape[0]
+    start = min(first, ring.steps.episode.shape[0] - size)
     whole = jax.tree.map(np.array, _read(size)(ring.steps, np.int32(start)))
     for room, leaf in zip(jax.tree.leaves(whole), jax.tree.leaves(rows), strict=True):
         room[first - start : first - start + count] = leaf
@@ -62,7 +62,7 @@ def write(ring: Replay, first: int, rows: Steps) -> Replay:
 
 def told(ring: Replay, played: int) -> Replay:
     """The ring where it stands after so many rows since the run began."""
-    rows = ring.steps.ended.shape[0]
+    rows = ring.steps.episode.shape[0]
     values = (np.int32(played % rows), np.int32(min(played, rows)))
     marks = [jax.device_put(new, old.sharding) for new, old in zip(values, (ring.head, ring.filled), strict=True)]
     return Replay(ring.steps, *marks)

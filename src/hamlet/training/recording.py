@@ -61,7 +61,7 @@ def hosted(
         yield Moment(copies.snapshot(), None, np.zeros(len(roster.names), np.float32))
         while True:
             key = jax.random.fold_in(jax.random.key(seed), step)
-            actions, memory = act(actors, view.observation, view.available, start, memory, key)
+            actions, memory = act(actors, view.observation, view.available, view.alive, start, memory, key)
             given = tuple(np.asarray(action) for action in actions)
             copies.send(given)
             came = copies.receive()
@@ -91,8 +91,8 @@ def _advance(
     key: Any,
 ) -> Any:
     act_key, env_key = jax.random.split(key)
-    seen, available = jax.tree.map(lambda array: array[None], (view.observation, view.available))
-    actions, memory = choose(roster, actors, seen, available, start, memory, act_key, mode=mode)
+    seen, available, alive = jax.tree.map(lambda array: array[None], (view.observation, view.available, view.alive))
+    actions, memory = choose(roster, actors, seen, available, alive, start, memory, act_key, mode=mode)
     mine = tuple(action[0] for action in actions)
     state, view, outcome = env.step(env_key, state, mine)
     return state, view, memory, outcome, mine

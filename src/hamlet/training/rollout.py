@@ -41,6 +41,18 @@ class Episodes(eqx.Module):
     total: Float[Any, ""]
 
 
+class Chance(eqx.Module):
+    """The random numbers of one joint action of E copies; or of many.
+
+    Attributes:
+        noise: For every group that of its agents' actions, ``[…, E, N, W]``.
+        turns: Numbers by whose order agents act who do not act apart, ``[…, E, n]``: in every copy the least first.
+    """
+
+    noise: tuple[Any, ...]
+    turns: Any
+
+
 def begin(env: Environment, body: Body, count: int, key: Key) -> Play:
     """``count`` copies at the start of their first episodes."""
     memory = tuple(blank(body, count, len(group.names)) for group in env.groups)
@@ -54,12 +66,16 @@ def act(
     available: tuple[Any, ...],
     start: Bool[Array, " E"],
     memory: tuple[Any, ...],
-    noise: tuple[Array, ...] | None,
+    chance: Chance | None,
     warm: Bool[Array, ""] | None = None,
+    *,
+    alive: Bool[Array, "E n"] | None,
 ) -> tuple[tuple[Array, ...], tuple[Any, ...]]:
-    """Every agent's action ``[E, N, …]`` per group: sampled, or without noise the mode; and the memory after it.
+    """Every agent's action ``[E, N, …]`` per group: sampled, or without chance the mode; and the memory after it.
 
-    Where ``warm`` holds, actions are drawn evenly instead, from the same noise.
+    What a copy's agents do depends on that copy's arguments alone. ``alive`` says who is there, None that all are:
+    those who are absent act too, and no other agent's action depends on it. Where ``warm`` holds, actions are drawn
+    evenly instead, from the same noise.
     """
     policies, memories = [], []
     for g, group in enumerate(roster.groups):
@@ -69,26 +85,29 @@ def act(
         policies.append(jax.tree.map(lambda leaf: roster.from_unit(leaf, 1), policy))
         memories.append(None if after is None else roster.from_unit(after, 1))
     actions = []
-    for g, (group, action) in enumerate(zip(roster.groups, _chosen(tuple(policies), noise), strict=True)):
-        if warm is not None and noise is not None:
-            action = jnp.where(warm, even(group.action, noise[g], available[g]), action)
+    for g, (group, action) in enumerate(zip(roster.groups, _chosen(tuple(policies), chance, alive), strict=True)):
+        if warm is not None and chance is not None:
+            action = jnp.where(warm, even(group.action, chance.noise[g], available[g]), action)
         actions.append(action.reshape(*action.shape[:2], *group.action.shape))
     return tuple(actions), tuple(memories)
 
 
-def _chosen(policies: tuple[Any, ...], noise: tuple[Array, ...] | None) -> tuple[Array, ...]:
+def _chosen(policies: tuple[Any, ...], chance: Chance | None, alive: Bool[Array, "E n"] | None) -> tuple[Array, ...]:
     """Every agent chooses by itself, unless their policies are drawn from together (Q-DPP's while it is trained)."""
-    if noise is None:
+    if chance is None:
         return tuple(policy.mode() for policy in policies)
     if hasattr(policies[0], "together"):
-        return policies[0].together(policies, noise)
-    return tuple(policy.sample(own) for policy, own in zip(policies, noise, strict=True))
+        return policies[0].together(policies, chance.noise, chance.turns, alive)
+    return tuple(policy.sample(own) for policy, own in zip(policies, chance.noise, strict=True))
 
 
-def draw(roster: Roster, key: Key, *lead: int) -> tuple[Float[Array, "*lead _N _W"], ...]:
-    """For every group, the noise of its agents' actions."""
+def draw(roster: Roster, key: Key, *lead: int) -> Chance:
+    """The random numbers of joint actions, ``lead`` of them."""
     keys = jax.random.split(key, len(roster.groups))
-    return tuple(noise(group.action, k, *lead, len(group.names)) for group, k in zip(roster.groups, keys, strict=True))
+    noises = (noise(group.action, k, *lead, len(group.names)) for group, k in zip(roster.groups, keys, strict=True))
+    # Of a key unlike those of the groups, which are numbers 0, 1, …
+    turns = jax.random.uniform(jax.random.fold_in(key, len(roster.groups)), (*lead, len(roster.names)))
+    return Chance(tuple(noises), turns)
 
 
 def _distribution(
@@ -121,10 +140,11 @@ def rollout(
     All random numbers of the policies are drawn beforehand: a generator within the loop costs more than the networks.
     """
 
-    def step(play: Play, chance: tuple[Any, Key]) -> tuple[Play, tuple[Any, ...]]:
-        noises, env_key = chance
+    def step(play: Play, chance: tuple[Chance, Key]) -> tuple[Play, tuple[Any, ...]]:
+        mine, env_key = chance
         view = play.copies.view
-        actions, memory = act(roster, actors, view.observation, view.available, play.start, play.memory, noises, warm)
+        seen = (view.observation, view.available, play.start, play.memory)
+        actions, memory = act(roster, actors, *seen, mine, warm, alive=view.alive)
         copies, arrival, outcome = vector.step(env, env_key, play.copies, actions)
         ended = outcome.terminated | outcome.truncated
         total = play.total + outcome.reward.sum(-1)

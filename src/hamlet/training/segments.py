@@ -23,6 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import numpy as np
 
@@ -86,7 +87,7 @@ def write(directory: Path, ring: Replay, played: int, known: Sequence[Segment]) 
     Raises:
         RunError: They cannot be written, as on a full disk; those written before are intact.
     """
-    rows = ring.steps.ended.shape[0]
+    rows = ring.steps.episode.shape[0]
     assert (int(ring.head), int(ring.filled)) == (played % rows, min(played, rows)), "a ring of another run"
     oldest = max(0, played - rows)
     needed = [segment for segment in known if oldest < segment.last <= played]
@@ -113,13 +114,13 @@ def read(directory: Path, ring: Replay, played: int, segments: Sequence[Segment]
     Raises:
         RunError: A segment cannot be read, or is not of such a ring.
     """
-    rows = ring.steps.ended.shape[0]
-    size, oldest = memory.block(ring), max(0, played - rows)
+    rows = ring.steps.episode.shape[0]
+    size, oldest, episode = memory.block(ring), max(0, played - rows), 0
     ends = [oldest, *(segment.last for segment in segments)]
     if any(s.first > end for s, end in zip(segments, ends, strict=False)) or ends[-1] != played:
         raise RunError(f"{directory} does not hold the rows {oldest} to {played - 1} of the run")
 
-    def get(segment: Segment) -> tuple[int, Steps]:
+    def get(segment: Segment) -> tuple[int, "Steps | _Former"]:
         try:
             with plain_files.opened(directory / segment.name) as file:
                 found = decode(file.read(), ring.steps, segment.last - segment.first)
@@ -133,7 +134,9 @@ def read(directory: Path, ring: Replay, played: int, segments: Sequence[Segment]
         for some in _some(segments, 2 * _threads()):
             # In order: rows overwritten since are so here too.
             for first, found in threads.map(get, some):
-                last = first + found.ended.shape[0]
+                if isinstance(found, _Former):
+                    found, episode = found.numbered(episode)
+                last = first + found.episode.shape[0]
                 for a, b in _cuts(first, last, rows, size):
                     part = jax.tree.map(lambda leaf, a=a, b=b, at=first: leaf[a - at : b - at], found)
                     ring = memory.write(ring, a % rows, part)
@@ -178,22 +181,39 @@ def encode(steps: Steps) -> bytes:
     return b"".join([json.dumps(records).encode(), b"\n", *planes])
 
 
-def decode(data: bytes, like: Steps, rows: int) -> Steps:
+class _Former(NamedTuple):
+    """Rows that an older Hamlet wrote, which kept whether an episode ended in place of its number."""
+
+    steps: Steps
+
+    def numbered(self, first: Any) -> tuple[Steps, np.ndarray]:
+        """The rows with episodes counted from ``first``, and the number of the row after the last."""
+        ended = self.steps.episode
+        following = first + np.cumsum(ended, axis=0, dtype=np.int32)
+        steps = eqx.tree_at(lambda tree: tree.episode, self.steps, (following - ended).astype(np.int32))
+        return steps, following[-1]
+
+
+def decode(data: bytes, like: Steps, rows: int) -> Steps | _Former:
     """The inverse, for so many rows of a ring of the leaves of ``like``; raises ValueError where they are others."""
     head, _, rest = data.partition(b"\n")
     records, view = json.loads(head), memoryview(rest)
     sought = [(name, str(leaf.dtype), [rows, *leaf.shape[1:]]) for name, leaf in _named(like)]
     held = [(record["name"], record["dtype"], record["shape"]) for record in records]
-    if held != sought:
+    former = [
+        (".ended", "bool", shape) if name == ".episode" else (name, dtype, shape) for name, dtype, shape in sought
+    ]
+    if held not in (sought, former):
         raise ValueError(f"its leaves are {held}, and not {sought}")
     leaves, at = [], 0
-    for record, leaf in zip(records, jax.tree.leaves(like), strict=True):
+    for record in records:
         planes = []
         for small, length in record["planes"]:
             part, at = view[at : at + length], at + length
             planes.append(np.frombuffer(_inflated(part, math.prod(record["shape"])) if small else part, np.uint8))
-        leaves.append(np.stack(planes, -1).view(leaf.dtype).reshape(record["shape"]))
-    return _against_next(_against_observations(jax.tree.unflatten(jax.tree.structure(like), leaves)))
+        leaves.append(np.stack(planes, -1).view(np.dtype(record["dtype"])).reshape(record["shape"]))
+    steps = _against_next(_against_observations(jax.tree.unflatten(jax.tree.structure(like), leaves)))
+    return steps if held == sought else _Former(steps)
 
 
 def _against_next(steps: Steps) -> Steps:
@@ -218,7 +238,7 @@ def _against_observations(steps: Steps) -> Steps:
 
 
 def _with(steps: Steps, view: View, arrival: View) -> Steps:
-    return Steps(view, steps.action, steps.reward, steps.terminated, steps.ended, arrival)
+    return Steps(view, steps.action, steps.reward, steps.terminated, steps.episode, arrival)
 
 
 def _difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
