@@ -30,7 +30,7 @@ from hamlet.networks.utility import Utilities
 from hamlet.policy import Policy
 from hamlet.roster import Group, Roster
 from hamlet.spaces import Box, Discrete, MultiDiscrete
-from hamlet.training import best, checkpoint, configuration
+from hamlet.training import best, checkpoint, configuration, declaration
 from hamlet.training.directory import RunDirectory
 from hamlet.training.venue import venue
 
@@ -238,7 +238,7 @@ def begun(path, algorithm, env, name):
     """A run that was never trained, without the time that takes; its best policy is said to be of step 20."""
     declared = {"algorithm": configuration.encode(algorithm), "environment": configuration.encode(env)}
     labels = {"steps": 10, "seed": 3, "algorithm_name": "happo", "environment_name": name, "preset": None}
-    run = RunDirectory.create(path, declared | labels)
+    run = declaration.begin(path, declared | labels, print)
     training = venue(env).begin(algorithm)(3)
     checkpoint.save(run.checkpoints, training, step=0)
     best.save(run, jax.tree.map(lambda leaf: leaf + 0.1, training.learner.team.actors), 20, -1.0)

@@ -22,8 +22,7 @@ from hamlet.reports import crossplay
 from hamlet.reports.crossplay import play
 from hamlet.roster import Group, Roster
 from hamlet.spaces import Box, Discrete
-from hamlet.training import best, checkpoint, configuration
-from hamlet.training.directory import RunDirectory
+from hamlet.training import best, checkpoint, configuration, declaration
 from hamlet.training.run import Run
 from hamlet.training.seats import Seated, Team
 from hamlet.training.venue import venue
@@ -42,7 +41,7 @@ def written(path, algorithm, env, training=None, *, actors=None, name="rock"):
     """A run that was never trained: a checkpoint, or a best policy, or neither."""
     declared = {"algorithm": configuration.encode(algorithm), "environment": configuration.encode(env)}
     labels = {"steps": 8, "seed": 3, "algorithm_name": "ippo", "environment_name": name, "preset": None}
-    run = RunDirectory.create(path, declared | labels)
+    run = declaration.begin(path, declared | labels, print)
     if training is not None:
         checkpoint.save(run.checkpoints, training, step=8)
     if actors is not None:

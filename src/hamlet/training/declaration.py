@@ -115,7 +115,8 @@ def check(values: dict[str, Any]) -> None:
     _check_fields(values, _FIELDS, "config.json")
     if "evaluation" in values:
         hints = typing.get_type_hints(Plan)
-        for name in hints.keys() ^ values["evaluation"].keys():
+        needed = {field.name for field in dataclasses.fields(Plan) if field.default is dataclasses.MISSING}
+        for name in sorted((needed - values["evaluation"].keys()) | (values["evaluation"].keys() - hints.keys())):
             state = "lacks" if name in hints else "has an unknown entry"
             raise RequestError(f"the evaluation of config.json {state} {shown(name)} (of {', '.join(hints)})")
         _check_fields(values["evaluation"], hints, "the evaluation of config.json")

@@ -26,8 +26,8 @@ from hamlet.training import configuration, durable, json_file
 CONFIGURATION = "config.json"
 LOCK = "lock"
 # What is read and written of a run: none may be a link that leads elsewhere.
-_PARTS = (CONFIGURATION, LOCK, "checkpoints", "best", "replay", "evaluation.json", "tensorboard", "wandb", "wandb-id")
-_PARTS += ("metrics.sqlite", "metrics.sqlite-journal")
+_DIRECTORIES = ("checkpoints", "best", "replay", "tensorboard", "wandb")
+_FILES = (CONFIGURATION, LOCK, "metrics.sqlite", "metrics.sqlite-journal", "evaluation.json", "wandb-id")
 # A lock that is only looked at is free a moment later.
 _TRIES, _PAUSE = 5, 0.02
 
@@ -75,7 +75,7 @@ class RunDirectory:
         if not _holds_run(path):
             what = "is no run" if path.exists() else "does not exist"
             raise RequestError(f"{path} {what}{_nearest_run(path)}")
-        for name in _PARTS:
+        for name in (*_FILES, *_DIRECTORIES):
             _refuse_strange(path / name)
         return cls(path)
 

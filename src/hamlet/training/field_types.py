@@ -12,7 +12,8 @@ from typing import Any, Literal, Union
 def fits(value: Any, hint: Any) -> bool:
     """Whether a field may hold a value.
 
-    A whole number is a number too; a switch is none. Where any object of an interface will do, any dataclass does.
+    A whole number is a number too; a switch is none. Where an interface is asked for, any dataclass will do, and one of
+    the user's own in the place of any of Hamlet's.
 
     >>> fits((64, 64), tuple[int, ...]), fits("64", int), fits(1, float), fits(True, int)
     (True, False, True, False)
@@ -32,9 +33,12 @@ def fits(value: Any, hint: Any) -> bool:
         return isinstance(value, (int, float) if hint is float else int) and not isinstance(value, bool)
     if not isinstance(hint, type) or hint in (Any, object):
         return True
-    if getattr(hint, "_is_protocol", False):
-        return dataclasses.is_dataclass(value)
-    return isinstance(value, hint)
+    if not dataclasses.is_dataclass(hint) and not getattr(hint, "_is_protocol", False):
+        return isinstance(value, hint)
+    own = type(value).__module__.partition(".")[0] != "hamlet"
+    return dataclasses.is_dataclass(value) and (
+        own or hint in type(value).__mro__ or not dataclasses.is_dataclass(hint)
+    )
 
 
 def spoken(hint: Any) -> str:

@@ -5,6 +5,7 @@ A place that the table lacks is code of the user's own; one within Hamlet stays 
 is not there.
 """
 
+import dataclasses
 from typing import Any
 
 from hamlet.envs.known import CODE
@@ -25,7 +26,7 @@ def upgraded(data: Any) -> Any:
         own = isinstance(place, str) and ":" in place and not place.startswith("hamlet.")
         return {"import" if own else "type": place, **members}
     kind = parts.find(PLACES[place])
-    for field in kind.__dataclass_fields__.values():
+    for field in dataclasses.fields(kind):
         code = field.metadata.get(CODE)
         if code is not None and isinstance(written := members.get(field.name), str):
             members[field.name] = code.name(written, members) or {"import": written}
