@@ -261,7 +261,7 @@ def test_a_checkpoint_of_another_format_is_refused_and_its_writer_named(two_chec
     document = json.loads(manifest.read_text())
     del document["sha256"]
     manifest.write_text(checkpoint._sealed({**document, "format": 2, "hamlet": "7.1.0"}))
-    with pytest.raises(RequestError, match=r"format 2, written by Hamlet 7\.1\.0"):
+    with pytest.raises(RequestError, match=r"format 2, written by Hamlet '7\.1\.0'"):
         checkpoint.restore(copy, small(0))
 
 

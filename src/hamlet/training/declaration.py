@@ -145,7 +145,11 @@ def _check_fields(values: dict[str, Any], hints: dict[str, Any], what: str) -> N
     for name in hints.keys() & values.keys():
         value = values[name]
         wrong = not field_types.fits(value, hints[name])
-        if wrong or (name in _POSITIVE and value is not None and value < 1) or (name == "episodes" and value < 0):
+        if (
+            wrong
+            or (name in _POSITIVE and value is not None and value < 1)
+            or (name == "episodes" and (value or 0) < 0)
+        ):
             positive = ", at least 1" if name in _POSITIVE else ""
             raise RequestError(f"{name} in {what} is {field_types.spoken(hints[name])}{positive}, not {shown(value)}")
 

@@ -5,16 +5,16 @@ or refused, within bounded time and memory.
 """
 
 import hashlib
+import io
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
 
 # Of one directory: a checkpoint has a few for every leaf.
 MOST_FILES = 100_000
 
 
-def opened(path: Path) -> BinaryIO:
+def opened(path: Path) -> io.BufferedReader:
     """A plain file, for reading.
 
     Raises:
@@ -26,7 +26,7 @@ def opened(path: Path) -> BinaryIO:
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise ValueError(f"{path.name} is no plain file")
-    return os.fdopen(descriptor, "rb")
+    return open(descriptor, "rb")  # noqa: SIM115
 
 
 def contents(path: Path, most: int) -> bytes:
