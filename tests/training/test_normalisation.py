@@ -131,12 +131,14 @@ def test_the_scale_of_rewards_is_the_deviation_of_discounted_returns_stream_by_s
     at = masked_play()
     reward, alive = (np.asarray(x, np.float64).reshape(T, E, 3) for x in (at.played.reward, at.played.view.alive))
     ended = np.asarray(at.played.terminated | at.played.truncated).reshape(T, E)
+    start = np.asarray(at.played.start).reshape(T, E)
     for credits in ("team", "own"):
         earned = reward if credits == "own" else reward.sum(-1, keepdims=True)
         made = RewardScale.create(E, earned.shape[-1])
         total, kept = np.zeros((E, earned.shape[-1])), [[] for _ in range(earned.shape[-1])]
         for _ in range(2):
             for t in range(T):
+                total[start[t]] = 0.0
                 total = 0.9 * total + earned[t]
                 for stream, values in enumerate(kept):
                     values += list(total[alive[t, :, stream] > 0, stream] if credits == "own" else total[:, stream])

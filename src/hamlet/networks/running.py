@@ -48,7 +48,9 @@ class RunningMeanStd(eqx.Module):
     @classmethod
     def create(cls, width: int, *, decay: float | None = None, floor: float = _FLOOR) -> "RunningMeanStd":
         """No data yet: mean 0 and standard deviation 1 for each of ``width`` entries."""
-        return cls(*(jnp.zeros(width) for _ in range(4)), jnp.zeros(()), decay, floor)
+        # Each an array of its own: a run's state is donated leaf by leaf.
+        mean, mean_rest, variance, variance_rest = (jnp.zeros(width) for _ in range(4))
+        return cls(mean, mean_rest, variance, variance_rest, jnp.zeros(()), decay, floor)
 
     @property
     def std(self) -> Float[Array, "*units F"]:
@@ -83,13 +85,9 @@ class RunningMeanStd(eqx.Module):
         share = added / jnp.where(known > 0, known, 1.0)
         away, away_rest = mean - self.mean, rest - self.mean_rest
         further = (variance - self.variance) - self.variance_rest + (1.0 - share) * (away + away_rest) ** 2
-        return RunningMeanStd(
-            *_plus(self.mean, self.mean_rest, share * away, share * away_rest),
-            *_plus(self.variance, self.variance_rest, share * further, 0.0),
-            known,
-            self.decay,
-            self.floor,
-        )
+        mean, mean_rest = _plus(self.mean, self.mean_rest, share * away, share * away_rest)
+        variance, variance_rest = _plus(self.variance, self.variance_rest, share * further, 0.0)
+        return RunningMeanStd(mean, mean_rest, variance, variance_rest, known, self.decay, self.floor)
 
     def scale(self, x: Float[Array, "*B"]) -> Float[Array, "*B"]:
         """(x − μ) / std, of ``[*B, F]``, or ``[*B]`` where F is 1."""
