@@ -26,7 +26,7 @@ def opened(path: Path) -> io.BufferedReader:
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise ValueError(f"{path.name} is no plain file")
-    return open(descriptor, "rb")  # noqa: SIM115
+    return open(descriptor, "rb")
 
 
 def contents(path: Path, most: int) -> bytes:
