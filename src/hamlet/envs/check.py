@@ -126,7 +126,7 @@ class Watched:
             for agent, flag in flags.items():
                 if not isinstance(flag, bool | np.bool_):
                     raise Broken(f"whether agent {agent!r} is {name} is {flag!r}, neither True nor False")
-        self._gone |= {agent for agent in actions if terminations.get(agent) or truncations.get(agent)}
+        self._gone = {agent for agent in actions if terminations.get(agent) or truncations.get(agent)}
         self._check_agents()
         self._check_observations({agent: seen for agent, seen in observations.items() if agent in actions})
         return answer
