@@ -60,7 +60,7 @@ class Kind:
     def of(cls, plain: tuple[Any, ...]) -> "Kind":
         """The inverse of `dataclasses.astuple`."""
         *rest, parts = plain
-        return cls(*rest, tuple((key, cls.of(part)) for key, part in parts))
+        return cls(*rest, parts=tuple((key, cls.of(part)) for key, part in parts))
 
     @cached_property
     def inner_shape(self) -> tuple[int, ...]:
@@ -204,7 +204,7 @@ def outer(kind: Kind, row: Any, xp: ModuleType = np) -> Any:
     return counted + np.reshape(kind.start, kind.shape).astype(np.int32) if kind.start else counted
 
 
-def action(kind: Kind, row: np.ndarray) -> Any:
+def action(kind: Kind, row: Any) -> Any:
     """`outer` in the type that the environment takes: of one choice an int, else an array."""
     value = outer(kind, row)
     if kind.name == "Discrete":
@@ -267,8 +267,9 @@ def entry(kind: Kind, place: tuple[int, ...]) -> str:
     (number,) = place
     for key, part in kind.parts:
         if number < part.width:
-            inside = "" if part.sizes else entry(part, np.unravel_index(number, part.inner_shape))
-            return f"[{key!r}]{inside}"
+            if part.sizes:
+                return f"[{key!r}]"
+            return f"[{key!r}]{entry(part, tuple(int(index) for index in np.unravel_index(number, part.inner_shape)))}"
         number -= part.width
     raise IndexError(place)
 

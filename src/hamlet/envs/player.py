@@ -51,7 +51,7 @@ def parallel(env: Any) -> Any:
     return env
 
 
-def opening(env: Any, seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
+def opening(env: Any, seed: int) -> tuple[dict[Any, Any], dict[Any, Any]]:
     """Reset an environment: its observations and infos.
 
     Raises:
