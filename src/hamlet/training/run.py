@@ -1,5 +1,6 @@
 """Runs: begin one, go on with one, judge one."""
 
+import functools
 import math
 import os
 import shutil
@@ -18,10 +19,10 @@ from hamlet.envs.host import AnyEnvironment
 from hamlet.errors import RequestError
 from hamlet.learners import Algorithm
 from hamlet.networks.heads import parameter_count
+from hamlet.training import accumulation, budget, checkpoint, configuration, devices, kept, manifest, protocol
 from hamlet.training import best as best_policy
-from hamlet.training import budget, checkpoint, configuration, devices, kept, manifest, protocol
 from hamlet.training.check import check
-from hamlet.training.directory import RunDirectory
+from hamlet.training.directory import CONFIGURATION, RunDirectory
 from hamlet.training.evaluate import Evaluation, Mode
 from hamlet.training.evaluate import evaluate as play
 from hamlet.training.learning import Training, roster_of
@@ -109,6 +110,7 @@ def train(
     evaluate_episodes: int = EPISODES,
     evaluate_mode: Mode = "deterministic",
     init_from: str | Path | None = None,
+    gradient_accumulation: int | None = None,
     device: str | None = None,
     sinks: Sequence[Callable[[Path], Sink]] = (),
     quiet: bool = False,
@@ -129,6 +131,8 @@ def train(
         evaluate_episodes: Whole episodes of each; 0 for no evaluation.
         evaluate_mode: "deterministic" for the likeliest actions, "stochastic" for samples.
         init_from: A run whose networks (not its optimisers, games or counters) to begin with.
+        gradient_accumulation: In how many parts a batch is learnt from, for memory, with the same gradients; None for
+            what the declaration says, or else for as few as fit.
         device: "cpu", "gpu" or "tpu"; None for what JAX prefers.
         sinks: Makers of further sinks for the metrics, from the directory of the run.
         quiet: Print nothing.
@@ -148,7 +152,7 @@ def train(
         declared = algorithm
     out = Path(out) if out is not None else Path("runs") / f"{name}-{env_name.replace('/', '-')}-seed-{seed}"
     return train_seeds(
-        declared,
+        accumulation.asked(declared, gradient_accumulation),
         env,
         seeds={seed: out},
         steps=steps,
@@ -208,6 +212,9 @@ def train_seeds(
         first = next(iter(directories.values())).config()
         with _compiled(algorithm, env, used, first, say) as compiled:
             for seed, directory in directories.items():
+                # In how many parts a batch is learnt from, known by now, is what a resumed run needs to know.
+                resolved = configuration.encode(compiled.program.algorithm)
+                directory.write_json(CONFIGURATION, directory.config() | {"algorithm": resolved})
                 say(f"seed {seed} in {directory.path}")
                 with directory.lock():
                     _go(compiled, directory, _with_weights(begin(seed), weights), sinks, quiet)
@@ -280,9 +287,13 @@ def _compiled(
     """The compiled iterations and evaluations, unless they need more memory than there is."""
     seed, plan = config["seed"], Plan.of(config)
     with ExitStack() as opened:
-        program = venue(env).compile(algorithm, used, seed, lambda ring: budget.heed(algorithm, ring, used, say))
+        heed = functools.partial(budget.heed, algorithm, used=used, say=say)
+        make = functools.partial(venue(env).compile, devices=used, seed=seed, heed=heed)
+        program, line = accumulation.fitted(make, algorithm, env, used)
         opened.enter_context(closing(program))
         budget.describe(program, used, say)
+        if line is not None:
+            say(line)
         trials, seconds = protocol.prepare(plan, algorithm, env, used[0]), program.compile_seconds
         if trials is not None:
             opened.enter_context(closing(trials))
