@@ -225,6 +225,7 @@ def _fisher(objective: Objective, unravel: Any, at: Vector) -> Callable[[Vector]
     alive = objective.experience.alive
     count = objective.corrected.size if alive is None else jnp.maximum(alive.sum(), 1)
     living = None if alive is None else alive[..., None].astype(at.dtype)
+    share = None if objective.weight is None else objective.weight[..., None]
     policy, forward = jax.linearize(lambda flat: objective.experience.policy(unravel(flat)), at)
     backward = cast(Any, jax.linear_transpose(forward, at))
 
@@ -232,8 +233,8 @@ def _fisher(objective: Objective, unravel: Any, at: Vector) -> Callable[[Vector]
         tangent = policy.fisher(forward(vector))
         if living is not None:
             tangent = jax.tree.map(lambda leaf: living * leaf, tangent)
-        if objective.weight is None:
+        if share is None:
             return backward(tangent)[0] / count
-        return backward(jax.tree.map(lambda leaf: objective.weight[..., None] * leaf, tangent))[0]
+        return backward(jax.tree.map(lambda leaf: share * leaf, tangent))[0]
 
     return product

@@ -14,7 +14,7 @@ from hamlet.learners import Algorithm
 from hamlet.training import budget
 from hamlet.training.check import most
 from hamlet.training.learning import roster_of
-from hamlet.training.program import Program
+from hamlet.training.program import Heed, Program
 from hamlet.types import Device
 
 # From one try to the next, so many times the parts.
@@ -27,7 +27,7 @@ def asked(algorithm: Algorithm, parts: int | None) -> Algorithm:
 
 
 def fitted(
-    make: Callable[[Algorithm], Program], algorithm: Algorithm, env: AnyEnvironment, used: Sequence[Device]
+    make: Callable[..., Program], algorithm: Algorithm, env: AnyEnvironment, used: Sequence[Device], heed: Heed
 ) -> tuple[Program, str | None]:
     """The program in as few parts as fit into memory, and what to say of them.
 
@@ -36,30 +36,36 @@ def fitted(
         algorithm: What is trained; where it says in how many parts, these are taken.
         env: On what.
         used: The devices.
+        heed: Hears what is to be remembered of play.
 
     Raises:
         RequestError: If it does not fit in any number of parts; names a request that does.
     """
     there, largest = budget.present(used), most(algorithm, roster_of(algorithm, env))
     parts = algorithm.accumulation or 1
-    program = make(replace(algorithm, accumulation=parts))
+    program = make(replace(algorithm, accumulation=parts), heed=heed)
     whole = program.bytes_needed
     if there is None or algorithm.accumulation is not None:
         return program, None if parts == 1 else _said(parts, whole, None)
     while program.bytes_needed > there:
-        if parts >= largest or _fixed(program, used) >= there:
+        if parts == largest:
             refusal = budget.refusal(program, used, there)
             program.close()
             raise RequestError(refusal)
-        parts = _next(program, parts, largest, there, used)
+        # Where the rollout alone is too large, what else is needed at the least decides what to advise.
+        parts = largest if _fixed(program, used) >= there else _next(program, parts, largest, there, used)
         program.close()
         program = make(replace(algorithm, accumulation=parts))
     return program, None if parts == 1 else _said(parts, program.bytes_needed, whole)
 
 
 def _said(parts: int, needed: int, whole: int | None) -> str:
-    instead = "" if whole is None else f" instead of {whole / 1e9:,.1f} GB"
-    return f"the batch is accumulated in {parts:,} parts: training needs {needed / 1e9:,.1f} GB{instead}"
+    instead = "" if whole is None else f" instead of {_size(whole)}"
+    return f"the batch is accumulated in {parts:,} parts: training needs {_size(needed)}{instead}"
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:,.0f} MB" if count < 1e9 else f"{count / 1e9:,.1f} GB"
 
 
 def _next(program: Program, parts: int, largest: int, there: int, used: Sequence[Device]) -> int:

@@ -21,6 +21,8 @@ from hamlet.types import Device
 Say = Callable[[str], None]
 # The share of memory that a rollout may take where it is large.
 _ROLLOUT = 0.75
+# By how much the rest of what is needed may be more than the compiler said of another request.
+_MARGIN = 1.1
 
 
 def present(used: Sequence[Device]) -> int | None:
@@ -89,13 +91,14 @@ def _as_parted(program: Program) -> bool:
 
 
 def _shorter(program: Program, used: Sequence[Device], there: int) -> str:
-    """The advice: as many copies, else as many steps of one, as leave a quarter of the memory to a part of the batch.
+    """The advice: as many copies, else as many steps of one, as leave a quarter of the memory, or what a part needs.
 
-    What a rollout is kept in grows with its steps; the rest is divided by the parts of the batch.
+    What a rollout is kept in grows with its steps, while the rest is divided by the parts of the batch.
     """
     sampling = program.algorithm.sampling
     part = program.bytes_needed - program.rollout_bytes if _as_parted(program) else 0
-    steps = int((_ROLLOUT * there - part) * sampling.batch / max(1, program.rollout_bytes))
+    room = min(_ROLLOUT * there, there - _MARGIN * part)
+    steps = int(room * sampling.batch / max(1, program.rollout_bytes))
     for copies in range(min(sampling.copies - 1, steps // sampling.steps), 0, -1):
         if _is_valid(program, used, copies, sampling.steps):
             return f"try --copies {copies}"

@@ -212,11 +212,9 @@ def train_seeds(
         first = next(iter(directories.values())).config()
         with _compiled(algorithm, env, used, first, say) as compiled:
             for seed, directory in directories.items():
-                # In how many parts a batch is learnt from, known by now, is what a resumed run needs to know.
-                resolved = configuration.encode(compiled.program.algorithm)
-                directory.write_json(CONFIGURATION, directory.config() | {"algorithm": resolved})
                 say(f"seed {seed} in {directory.path}")
                 with directory.lock():
+                    _keep_parts(directory, compiled.program)
                     _go(compiled, directory, _with_weights(begin(seed), weights), sinks, quiet)
                 compiled = compiled._replace(seconds=0.0)  # which the first run has paid
     except RequestError:
@@ -268,6 +266,7 @@ def resume(
         say(f"resuming {path} at {done} of {total} steps")
         _describe(algorithm, env, used, say)
         with _compiled(algorithm, env, used, config, say) as compiled:
+            _keep_parts(directory, compiled.program)
             _go(compiled, directory, training, sinks, quiet, known)
     return run
 
@@ -288,8 +287,8 @@ def _compiled(
     seed, plan = config["seed"], Plan.of(config)
     with ExitStack() as opened:
         heed = functools.partial(budget.heed, algorithm, used=used, say=say)
-        make = functools.partial(venue(env).compile, devices=used, seed=seed, heed=heed)
-        program, line = accumulation.fitted(make, algorithm, env, used)
+        make = functools.partial(venue(env).compile, devices=used, seed=seed)
+        program, line = accumulation.fitted(make, algorithm, env, used, heed)
         opened.enter_context(closing(program))
         budget.describe(program, used, say)
         if line is not None:
@@ -299,6 +298,13 @@ def _compiled(
             opened.enter_context(closing(trials))
             seconds += trials.compile_seconds
         yield _Compiled(program, trials, seconds)
+
+
+def _keep_parts(directory: RunDirectory, program: Program) -> None:
+    """In how many parts a batch is learnt from, where that was found now: a resumed run needs the same."""
+    config, algorithm = directory.config(), configuration.encode(program.algorithm)
+    if config["algorithm"].get("accumulation") is None:
+        directory.write_json(CONFIGURATION, config | {"algorithm": algorithm})
 
 
 def _go(
