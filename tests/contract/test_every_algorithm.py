@@ -2,9 +2,11 @@
 
 import inspect
 import re
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import combinations
@@ -102,6 +104,17 @@ def test_a_restored_checkpoint_goes_on_to_the_same_bits(made, tmp_path):
     restored = checkpoint.restore(tmp_path, made.outline).state
     assert same(restored, middle)
     assert same(made.run(restored, 1)[0], made.end)
+
+
+@pytest.mark.parametrize("parts", [3, pytest.param(2, marks=pytest.mark.slow)])
+def test_a_batch_in_parts_teaches_what_the_whole_does(made, parts):
+    """Three do not divide it. Learnt from are means over all of its living steps, however many a part has."""
+    program = compile_program(replace(made.algorithm, accumulation=parts), made.env, made.outline, jax.devices()[:1])
+    training, _ = program.call(program.place(made.start), jnp.int32(1), jnp.int32(8))
+    networks = [(t.learner.team.actors, t.learner.critic.networks) for t in (training, made.run(made.start, 1)[0])]
+    for ours, whole in zip(*map(jax.tree.leaves, networks), strict=True):
+        np.testing.assert_allclose(ours, whole, rtol=0, atol=1e-5 * max(1e-2, float(jnp.abs(whole).max())))
+    assert not same(*networks)
 
 
 def test_everything_that_is_measured_is_explained(made):

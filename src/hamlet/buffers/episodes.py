@@ -8,6 +8,7 @@ An episode longer than L is entered in pieces of L steps as it goes. So every co
 and a ring of L (⌈C/E⌉ + 1) rows always holds what the last C entries speak of.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import equinox as eqx
@@ -17,6 +18,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from hamlet.buffers.replay import Replay
 from hamlet.envs.base import View
+from hamlet.estimation.accumulation import shares
 from hamlet.estimation.trajectory import Trajectory, whole
 from hamlet.types import Key
 
@@ -51,6 +53,8 @@ class Windows(eqx.Module):
         terminated: The episode ended for good at this step, ``[L, B]``.
         present: The step is the episode's, and no padding, ``[L, B]``.
         last: It is the last that is, ``[L, B]``.
+        at_once: How many episodes networks look at at once; 0 for all.
+        weight: What each step of a part counts in a mean over all, ``[L, B]``.
     """
 
     view: View
@@ -59,6 +63,21 @@ class Windows(eqx.Module):
     terminated: Bool[Array, "L B"]
     present: Bool[Array, "L B"]
     last: Bool[Array, "L B"]
+    at_once: int = eqx.field(static=True, default=0)
+    weight: Float[Array, "L B"] | None = None
+
+    @property
+    def size(self) -> int:
+        """B."""
+        return self.present.shape[1]
+
+    def take(self, index: Int[Array, " P"]) -> "Windows":
+        """Some of the episodes."""
+        return jax.tree.map(lambda leaf: leaf[:, index], self)
+
+    def weighed(self) -> "Windows":
+        """The same with each step's share of all."""
+        return replace(self, at_once=0, weight=shares(self.present.shape, self.present))
 
 
 def init(capacity: int, copies: int) -> Index:

@@ -38,6 +38,8 @@ class TrainOptions:
         evaluate_mode: Whether they take the likeliest actions or sample them.
         init_from: A run whose networks, of the same shapes, to begin with.
         trust: Run code that --from or --init-from names and that is not Hamlet's, though you did not begin that run.
+        gradient_accumulation: Parts that a batch is learnt from one after another, for memory, with the same gradients.
+            Without it, as few as fit.
         device: Where to compute. Without it, where JAX prefers.
         tensorboard: Write event files for TensorBoard into the run's directory.
         wandb: Send the metrics to Weights & Biases.
@@ -56,6 +58,7 @@ class TrainOptions:
     evaluate_mode: Literal["deterministic", "stochastic"] = "deterministic"
     init_from: Path | None = None
     trust: bool = False
+    gradient_accumulation: int | None = None
     device: Literal["cpu", "gpu", "tpu"] | None = None
     tensorboard: bool = False
     wandb: bool = False

@@ -14,6 +14,7 @@ from hamlet.commands.request import Request, TrainOptions, read
 from hamlet.commands.values import format_steps
 from hamlet.errors import RequestError, RunError
 from hamlet.training import checkpoint, judge, recorded
+from hamlet.training.accumulation import asked
 from hamlet.training.directory import CONFIGURATION
 from hamlet.training.loop import Interrupted
 from hamlet.training.run import Run, train_seeds
@@ -29,7 +30,7 @@ def main(argv: Sequence[str]) -> int:
     directories = _directories(request)
     with stoppable(list(directories.values())):
         runs = train_seeds(
-            request.algorithm,
+            asked(request.algorithm, options.gradient_accumulation),
             request.environment,
             seeds=directories,
             steps=options.steps,

@@ -7,17 +7,54 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from hamlet.errors import require
+from hamlet.estimation.accumulation import shares, slope
 from hamlet.estimation.fitting import adam, begin, descend
+from hamlet.estimation.returns import mean
 from hamlet.networks.heads import Value
 from hamlet.networks.torso import Body
 from hamlet.roster import Group, Roster
 from hamlet.spaces import Box, Discrete
-from hamlet.types import Info, Key
+from hamlet.types import Info, Key, Scalar
 
 _UNBOUNDED = float("inf")
+
+
+class Goals(eqx.Module):
+    """What values are to become at B inputs.
+
+    Attributes:
+        inputs: What a network sees, ``[B, …]``.
+        choice: At which of its outputs, ``[B]``; None where it has one.
+        target: ``[B]``.
+        at_once: How many a network looks at at once; 0 for all.
+        weight: What each of a part counts in a mean over all, ``[B]``.
+    """
+
+    inputs: Array
+    choice: Int[Array, " B"] | None
+    target: Float[Array, " B"]
+    at_once: int = eqx.field(static=True, default=0)
+    weight: Float[Array, " B"] | None = None
+
+    @property
+    def size(self) -> int:
+        """B."""
+        return self.target.shape[0]
+
+    def take(self, index: Int[Array, " P"]) -> "Goals":
+        """Some of them."""
+        return jax.tree.map(lambda leaf: leaf[index], self)
+
+    def weighed(self) -> "Goals":
+        """The same with each one's share of all."""
+        return Goals(self.inputs, self.choice, self.target, 0, shares(self.target.shape, None))
+
+    def error(self, value: Float[Array, " B"]) -> tuple[Scalar, Scalar]:
+        """The mean square of what values miss, and their mean."""
+        return mean((value - self.target) ** 2, None, self.weight), mean(value, None, self.weight)
 
 
 class ActionValueState(eqx.Module):
@@ -78,18 +115,16 @@ class ActionValue:
         return ActionValueState(networks, networks, tuple(begin(self._optimiser, network) for network in networks))
 
     def fit(
-        self, state: ActionValueState, inputs: Float[Array, "B I"], target: Float[Array, " B"]
+        self, state: ActionValueState, inputs: Float[Array, "B I"], target: Float[Array, " B"], at_once: int = 0
     ) -> tuple[ActionValueState, Info]:
         """One step of every network towards the targets. Infos have an axis of one team."""
+        goals = Goals(inputs, None, target, at_once)
 
         def one(network: Value, optimiser: Any) -> tuple[Value, Any, Info]:
-            def loss(network: Value) -> tuple[Array, Array]:
-                found = value(network, inputs)
-                return ((found - target) ** 2).mean(), found.mean()
-
-            (error, mean), gradient = jax.value_and_grad(loss, has_aux=True)(network)
+            loss = lambda network, part: part.error(value(network, part.inputs))  # noqa: E731
+            (error, level), gradient = slope(loss, network, goals)
             network, optimiser = descend(self._optimiser, gradient, optimiser, network)
-            return network, optimiser, {"loss": error, "value": mean, "gradient_norm": optax.tree.norm(gradient)}
+            return network, optimiser, {"loss": error, "value": level, "gradient_norm": optax.tree.norm(gradient)}
 
         made = [one(*pair) for pair in zip(state.networks, state.optimisers, strict=True)]
         networks, optimisers, infos = zip(*made, strict=True)

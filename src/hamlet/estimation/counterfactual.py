@@ -15,6 +15,7 @@ truncated bootstraps as well; minibatches are drawn at random rather than backwa
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 import equinox as eqx
@@ -25,8 +26,10 @@ from jaxtyping import Array, Float, Int
 
 from hamlet.distributions import noise
 from hamlet.errors import require
+from hamlet.estimation.accumulation import in_parts, sequences_at_once, shares, slope
 from hamlet.estimation.baseline import Alternatives, counterfactual, drawn, every
 from hamlet.estimation.fitting import RULES, Decay, Rule, begin, descend, distance, passes, shrunk, value_scale
+from hamlet.estimation.returns import mean
 from hamlet.estimation.slots import Seen, seen
 from hamlet.estimation.trajectory import Behaviour, Trajectory, sequences
 from hamlet.networks import heads
@@ -74,12 +77,17 @@ class CounterfactualEstimate(eqx.Module):
 
 
 class Rows(eqx.Module):
-    """What one network is fitted to: B sequences of L steps; or several, stacked by unit."""
+    """What one network is fitted to: B sequences of L steps; or several, stacked by unit.
+
+    Networks see ``at_once`` sequences at once, 0 for all; ``weight`` is what a step of a part counts in a mean of all.
+    """
 
     inputs: Float[Array, "*units B L I"]
     choice: Int[Array, "*units B L"]
     before: Float[Array, "*units B L"]
     target: Float[Array, "*units B L"]
+    at_once: int = eqx.field(static=True, default=0)
+    weight: Float[Array, "*units B L"] | None = None
 
     @property
     def size(self) -> int:
@@ -89,6 +97,10 @@ class Rows(eqx.Module):
     def take(self, index: Array) -> "Rows":
         """Some of the sequences."""
         return jax.tree.map(lambda leaf: leaf[index], self)
+
+    def weighed(self) -> "Rows":
+        """The same with each step's share of all."""
+        return replace(self, at_once=0, weight=shares(self.target.shape, None))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,6 +215,7 @@ class CounterfactualValue:
         for g in range(len(agents.groups)):
             network, target, moments = _first((state.networks[g], state.targets[g], state.moments[g]))
             before, after = seen(agents, g, now, done), seen(agents, g, then, going_on)
+            network, target = (partial(_valued, each, trajectory.parts) for each in (network, target))
             parts.append(
                 self._asked(network, target, moments, before, after, policies.now[g], policies.then[g], keys[g, 1])
             )
@@ -212,8 +225,8 @@ class CounterfactualValue:
 
     def _asked(
         self,
-        network: Choices,
-        target: Choices,
+        network: Callable[[Array], Array],
+        target: Callable[[Array], Array],
         moments: RunningMeanStd,
         before: Seen,
         after: Seen,
@@ -261,7 +274,8 @@ class CounterfactualValue:
                 *(
                     sequences(roster, g, each)
                     for each in (estimate.inputs[g], estimate.choice[g], befores[g], targets[g])
-                )
+                ),
+                at_once=sequences_at_once(trajectory.count(len(roster.groups[g].names)), trajectory.parts),
             )
             network, target, optimiser = _first((state.networks[g], state.targets[g], state.optimisers[g]))
             moments, updates, rows = _first((state.moments[g], state.updates[g], rows))
@@ -294,7 +308,7 @@ class CounterfactualValue:
 
         def step(at: tuple[Any, ...], part: Rows) -> tuple[tuple[Any, ...], Info]:
             network, target, optimiser, updates = at
-            loss, gradient = jax.value_and_grad(self.loss)(network, part)
+            (loss, _), gradient = slope(lambda network, part: (self.loss(network, part), ()), network, part)
             info = {"loss": loss, "gradient_norm": optax.tree.norm(gradient)}
             network, optimiser = descend(self._optimiser, gradient, optimiser, network, factor)
             updates = updates + 1
@@ -315,11 +329,20 @@ class CounterfactualValue:
         Everything is in units of the running deviation. An absent agent's first output foretells what comes without it.
         """
         value = jnp.take_along_axis(network(part.inputs), part.choice[..., None], -1)[..., 0]
-        return distance(value, part.before, part.target, clip=self.clip, huber=self.huber).mean()
+        return mean(distance(value, part.before, part.target, clip=self.clip, huber=self.huber), None, part.weight)
 
     @property
     def _optimiser(self) -> optax.GradientTransformation:
         return RULES[self.rule](self.learning_rate, self.max_gradient_norm, 1e-5)
+
+
+def _valued(network: Choices, parts: int, inputs: Float[Array, "*B I"]) -> Float[Array, "*B A"]:
+    """A network's values of every row, of so many parts of them one after another."""
+    if parts == 1:
+        return network(inputs)
+    rows = inputs.reshape(-1, inputs.shape[-1])
+    values = in_parts(network, sequences_at_once(rows.shape[0], parts), rows)
+    return values.reshape(*inputs.shape[:-1], -1)
 
 
 def _first(tree: Any) -> Any:

@@ -1,7 +1,9 @@
 """State-value critics: what they see, whose reward they foretell, and how they are fitted."""
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import equinox as eqx
@@ -12,6 +14,16 @@ from jaxtyping import Array, Bool, Float, Shaped
 
 from hamlet.envs.base import View
 from hamlet.errors import require
+from hamlet.estimation.accumulation import (
+    each_unit,
+    fetched,
+    in_parts,
+    pick,
+    sequences_at_once,
+    shares,
+    slope,
+    stored,
+)
 from hamlet.estimation.fitting import Decay, adam, begin, descend, distance, passes, shrunk, value_scale
 from hamlet.estimation.returns import mean
 from hamlet.estimation.trajectory import Behaviour, Trajectory, from_sequences, sequences, whole
@@ -27,15 +39,18 @@ from hamlet.types import Info, Key, Scalar
 class Targets(eqx.Module):
     """What one value network is fitted to: B sequences of L steps; or several, stacked by unit.
 
-    The inputs are ``[B, L, I]``, or images ``[B, L, H, W, C]``.
+    The inputs are ``[B, L, I]``, images ``[B, L, H, W, C]``, or `Stored`. Networks see ``at_once`` sequences at once, 0
+    for all; ``weight`` is what each step of a part counts in a mean over the batch.
     """
 
-    inputs: Array
+    inputs: Any
     start: Bool[Array, "*units B L"]
     memory: Float[Array, "*units B H"] | None
     before: Float[Array, "*units B L"]
     target: Float[Array, "*units B L"]
     alive: Bool[Array, "*units B L"] | None
+    at_once: int = eqx.field(static=True, default=0)
+    weight: Float[Array, "*units B L"] | None = None
 
     @property
     def size(self) -> int:
@@ -44,7 +59,11 @@ class Targets(eqx.Module):
 
     def take(self, index: Array) -> "Targets":
         """Some of the sequences."""
-        return jax.tree.map(lambda leaf: leaf[index], self)
+        return pick(self, index)
+
+    def weighed(self) -> "Targets":
+        """The same with each step's share of all."""
+        return dataclasses.replace(self, at_once=0, weight=shares(self.target.shape, self.alive))
 
 
 class CriticState(eqx.Module):
@@ -129,6 +148,13 @@ class StateValue:
             blank(body, roster.units_in(g), copies * roster.agents_per_unit(g)) for g in range(len(roster.groups))
         )
 
+    def inputs(self, roster: Roster, group: int, view: View, parts: int, line: Callable[[Array], Array]) -> Any:
+        """What a group's units see as sequences, ``line`` done to it before; in parts, where to fetch it."""
+        if parts == 1:
+            return sequences(roster, group, line(self.seen(roster, group, view)))
+        seen = view.state if self.sees == "state" else view.observation[group]
+        return stored(roster, group, seen, roster.groups[group].observation, line)
+
     def seen(self, roster: Roster, group: int, view: View) -> Shaped[Array, "C L E N *I"]:
         """What a group of value networks sees of a view."""
         names, space = roster.groups[group].names, roster.groups[group].observation
@@ -158,32 +184,29 @@ class StateValue:
 
         Which policies sampled (``behaviour``) is not asked: values of states are fitted to what came of them.
         """
-        copies = trajectory.start.shape[2]
-        parts = []
+        copies, found, parts = trajectory.start.shape[2], [], trajectory.parts
         for g in range(len(roster.groups)):
-            now, then = (
-                sequences(roster, g, whole(self.seen(roster, g, view)))
-                for view in (trajectory.view, trajectory.arrival)
-            )
-            start = sequences(roster, g, whole(_per_agent(trajectory.start, roster, g)))
+            # Memory goes on from chunk to chunk; without it, a part can be less than all steps of a copy.
+            line = whole if parts == 1 or memory[g] is not None else _as_is
+            now, then = (self.inputs(roster, g, view, parts, line) for view in (trajectory.view, trajectory.arrival))
+            start = sequences(roster, g, line(_per_agent(trajectory.start, roster, g)))
+            at_once = sequences_at_once(start.shape[1], parts)
 
-            def one(unit: Any) -> tuple[Array, Array, Array, Any]:
-                network, moments, now, then, start, memory = unit
-                value, memories = network(now, memory, start)
-                flat = None if memories is None else memories.reshape(-1, memories.shape[-1])
-                after, _ = network(
-                    then.reshape(-1, 1, *then.shape[2:]), flat, jnp.zeros((then.shape[0] * then.shape[1], 1), bool)
-                )
-                after = after.reshape(value.shape)
+            def one(
+                unit: tuple[Value, RunningMeanStd], rows: tuple[Any, ...], at_once: int = at_once
+            ) -> tuple[Any, ...]:
+                network, moments = unit
+                value, after, memories = in_parts(partial(_before_and_after, network), at_once, *rows)
                 scaled = value
                 if self.normalise:
                     value, after = moments.unscale(value), moments.unscale(after)
                 return scaled, value, after, memories
 
-            *values, memories = jax.lax.map(one, (state.networks[g], state.moments[g], now, then, start, memory[g]))
+            own = (state.networks[g], state.moments[g])
+            *values, memories = each_unit(one, own, (now, then, start, memory[g]))
             shaped = [from_sequences(roster, g, value, copies).reshape(*trajectory.start.shape, -1) for value in values]
-            parts.append((*shaped, memories))
-        scaled, value, after, memories = zip(*parts, strict=True)
+            found.append((*shaped, memories))
+        scaled, value, after, memories = zip(*found, strict=True)
         return Estimate(
             jnp.concatenate(scaled, -1), jnp.concatenate(value, -1), jnp.concatenate(after, -1), tuple(memories)
         )
@@ -205,16 +228,17 @@ class StateValue:
         targets, befores = roster.split(returns), roster.split(estimate.scaled)
         for g in range(len(roster.groups)):
             data = Targets(
-                inputs=sequences(roster, g, self.seen(roster, g, trajectory.view)),
+                inputs=self.inputs(roster, g, trajectory.view, trajectory.parts, _as_is),
                 start=sequences(roster, g, _per_agent(trajectory.start, roster, g)),
                 memory=_at_chunks(memory[g], estimate.memory[g], trajectory.start.shape),
                 before=sequences(roster, g, befores[g]),
                 target=sequences(roster, g, targets[g]),
                 alive=self._alive(roster, g, trajectory),
+                at_once=sequences_at_once(trajectory.count(roster.agents_per_unit(g)), trajectory.parts),
             )
             keys = jax.random.split(jax.random.fold_in(key, g), roster.units_in(g))
-            unit = (state.networks[g], state.optimisers[g], state.moments[g], data, keys)
-            *made, info = jax.lax.map(lambda u: self._fit_one(*u, factor=factor), unit)
+            own = (state.networks[g], state.optimisers[g], state.moments[g])
+            *made, info = each_unit(lambda own, data: self._fit_one(*own, *data, factor=factor), own, (data, keys))
             fitted.append(made)
             infos.append(info)
         joined = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *infos)
@@ -252,7 +276,7 @@ class StateValue:
 
         def step(at: tuple[Value, optax.OptState], part: Targets) -> tuple[tuple[Value, optax.OptState], Info]:
             network, optimiser = at
-            loss, gradient = jax.value_and_grad(self.loss)(network, part)
+            (loss, _), gradient = slope(lambda network, part: (self.loss(network, part), ()), network, part)
             info = {"loss": loss, "gradient_norm": optax.tree.norm(gradient)}
             return descend(descent, gradient, optimiser, network, factor), info
 
@@ -272,8 +296,24 @@ class StateValue:
 
         Everything is in units of the running deviation.
         """
-        value, _ = network(part.inputs, part.memory, part.start)
-        return mean(distance(value, part.before, part.target, clip=self.clip, huber=self.huber), part.alive)
+        value, _ = network(fetched(part.inputs), part.memory, part.start)
+        apart = distance(value, part.before, part.target, clip=self.clip, huber=self.huber)
+        return mean(apart, part.alive, part.weight)
+
+
+def _before_and_after(
+    network: Value, now: Any, then: Any, start: Bool[Array, "B L"], memory: Float[Array, "B H"] | None
+) -> tuple[Float[Array, "B L"], Float[Array, "B L"], Float[Array, "B L H"] | None]:
+    """A network's values before and after every step of B sequences, and its memory after each."""
+    now, then = fetched(now), fetched(then)
+    value, memories = network(now, memory, start)
+    flat = None if memories is None else memories.reshape(-1, memories.shape[-1])
+    after, _ = network(then.reshape(-1, 1, *then.shape[2:]), flat, jnp.zeros((then.shape[0] * then.shape[1], 1), bool))
+    return value, after.reshape(value.shape), memories
+
+
+def _as_is(array: Array) -> Array:
+    return array
 
 
 def _per_agent(flags: Bool[Array, "C L E"], roster: Roster, group: int) -> Bool[Array, "C L E N"]:

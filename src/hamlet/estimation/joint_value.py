@@ -5,20 +5,20 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, Shaped
 
 from hamlet.errors import require
-from hamlet.estimation.action_value import moved
+from hamlet.estimation.accumulation import slope
+from hamlet.estimation.action_value import Goals, moved
 from hamlet.estimation.fitting import adam, begin, descend
 from hamlet.networks.duelling import Duelling
 from hamlet.networks.torso import Body
 from hamlet.roster import Group, Roster
 from hamlet.spaces import Discrete
-from hamlet.types import Info, Key
+from hamlet.types import Info, Key, Scalar
 
 # Outputs of a critic at most: with a batch of 1000, 400 MB for every copy of them that is alive at once.
 LARGEST = 100_000
@@ -134,16 +134,16 @@ class JointActionValue:
         seen: Shaped[Array, "B ..."],
         joint: Int[Array, " B"],
         target: Float[Array, " B"],
+        at_once: int = 0,
     ) -> tuple[JointState, Info]:
         """One step towards the targets at the joint actions of these numbers. Infos have an axis of one team."""
 
-        def loss(network: Duelling) -> tuple[Array, Array]:
-            found = at(network(seen), joint)
-            return ((found - target) ** 2).mean(), found.mean()
+        def loss(network: Duelling, part: Goals) -> tuple[Scalar, Scalar]:
+            return part.error(at(network(part.inputs), part.choice))
 
-        (error, mean), gradient = jax.value_and_grad(loss, has_aux=True)(state.networks[0])
+        (error, level), gradient = slope(loss, state.networks[0], Goals(seen, joint, target, at_once))
         network, optimiser = descend(self._optimiser, gradient, state.optimiser, state.networks[0])
-        info: dict[str, Any] = {"loss": error, "value": mean, "gradient_norm": optax.tree.norm(gradient)}
+        info: dict[str, Any] = {"loss": error, "value": level, "gradient_norm": optax.tree.norm(gradient)}
         return JointState((network,), state.targets, optimiser), {name: one[None] for name, one in info.items()}
 
     def follow(self, state: JointState) -> JointState:

@@ -98,8 +98,15 @@ def standardise(
     return scaled if mask is None else jnp.where(mask, scaled, 0.0)
 
 
-def mean(values: Float[Array, "*B"], mask: Bool[Array, "*B"] | None = None) -> Float[Array, ""]:
-    """Mean over the entries where the mask holds; 0 where it holds nowhere."""
+def mean(
+    values: Float[Array, "*B"], mask: Bool[Array, "*B"] | None = None, weight: Float[Array, "*B"] | None = None
+) -> Float[Array, ""]:
+    """Mean over the entries where the mask holds; 0 where it holds nowhere.
+
+    With ``weight``, each entry's share of a larger batch (`hamlet.estimation.accumulation`), what they add to its mean.
+    """
+    if weight is not None:
+        return ((values if mask is None else jnp.where(mask, values, 0.0)) * weight).sum()
     if mask is None:
         return values.mean()
     return jnp.where(mask, values, 0.0).sum() / jnp.maximum(mask.sum(), 1)

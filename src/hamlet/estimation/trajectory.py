@@ -23,6 +23,7 @@ class Trajectory(eqx.Module):
         arrival: The view arrived at, before any restart, leaves ``[C, L, E, …]``.
         memory: For every group the actors' memory before each chunk, ``[C, E, N, H]``, or None.
         cut: Agents that were truncated at this step, ``[C, L, E, n]``; None where none ever is while others play on.
+        parts: In how many parts it is learnt from (`hamlet.estimation.accumulation`).
     """
 
     view: View
@@ -34,6 +35,12 @@ class Trajectory(eqx.Module):
     arrival: View
     memory: tuple[Float[Any, "C E _N H"] | None, ...]
     cut: Bool[Any, "C L E n"] | None = None
+    parts: int = eqx.field(static=True, default=1)
+
+    def count(self, agents: int) -> int:
+        """How many sequences a unit of so many agents has: E·C·K."""
+        chunks, _, copies = self.start.shape
+        return chunks * copies * agents
 
 
 class Behaviour(eqx.Module):

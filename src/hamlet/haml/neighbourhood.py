@@ -1,5 +1,6 @@
 """Neighbourhood operators 𝒰: where the new policy may lie, and how the best one there is sought."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -10,6 +11,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float
 
 from hamlet.errors import require
+from hamlet.estimation.accumulation import slope, summed
 from hamlet.estimation.fitting import RULES, Decay, Rule, begin, descend, passes, shrunk
 from hamlet.haml.linalg import Vector, backtrack, conjugate_gradient
 from hamlet.haml.objective import Objective
@@ -93,12 +95,12 @@ class Whole:
         def step(at: tuple[Any, optax.OptState], part: Any) -> tuple[tuple[Any, optax.OptState], Info]:
             actor, state = at
 
-            def loss(actor: Any) -> tuple[Array, Info]:
+            def loss(actor: Any, part: Any) -> tuple[Array, Info]:
                 terms = part(actor)
                 info = {"gain": terms.gain, "entropy": terms.entropy, **terms.measures}
                 return -(terms.gain + self.entropy * terms.entropy), info
 
-            (_, info), gradient = jax.value_and_grad(loss, has_aux=True)(actor)
+            (_, info), gradient = slope(loss, actor, part)
             info["gradient_norm"] = optax.tree.norm(gradient)
             return descend(self._optimiser, gradient, state, actor, factor), info
 
@@ -163,14 +165,14 @@ class KlBall:
     ) -> tuple[AnyActor, tuple[()], Info]:
         """One natural-gradient step, or none; it has no learning rate, and asks the ball alone how long it may be."""
         flat, unravel = ravel_pytree(actor)
-        before, gradient = jax.value_and_grad(lambda at: objective(unravel(at)).gain)(flat)
+        (before, _), gradient = slope(lambda at, part: (part(unravel(at)).gain, ()), flat, objective)
         sample = self._fisher_sample(objective, key)
         fisher = fisher_product(sample, unravel, flat, self.damping)
         direction, residual = conjugate_gradient(fisher, gradient, iterations=self.iterations)
         # sᵀF s = sᵀ(g − residual): one product fewer.
         curvature = direction @ (gradient - residual)
-        slope = gradient @ direction
-        possible = (curvature > 0) & (slope > 0) & jnp.isfinite(curvature)
+        rise = gradient @ direction
+        possible = (curvature > 0) & (rise > 0) & jnp.isfinite(curvature)
         direction = jnp.where(possible, direction, 0.0)
         full = jnp.where(possible, jnp.sqrt(2 * self.radius / jnp.where(possible, curvature, 1.0)), 0.0)
 
@@ -178,7 +180,7 @@ class KlBall:
             candidate = unravel(flat + length * direction)
             terms, divergence = objective(candidate), objective.kl(candidate)
             gained = terms.gain - before
-            return possible & (divergence <= self.radius) & (gained > 0) & (gained >= self.accept * length * slope)
+            return possible & (divergence <= self.radius) & (gained > 0) & (gained >= self.accept * length * rise)
 
         length, tries = backtrack(acceptable, first=full, shrink=self.shrink, tries=self.tries)
         moved = unravel(flat + length * direction)
@@ -208,11 +210,22 @@ def fisher_product(objective: Objective, unravel: Any, at: Vector, damping: floa
     """The map v ↦ (F + damping) v, with F = E[ Jᵀ F_π J ] the mean Fisher information at the old policy.
 
     J is the derivative of the distributions' parameters by those of the network, taken once; F_π is known in
-    closed form for each distribution. At the old policy this is the Hessian of the mean exact divergence.
+    closed form for each distribution. At the old policy this is the Hessian of the mean exact divergence. Of a batch in
+    parts, derivatives are taken anew for every product, part by part.
     """
+    if 0 < objective.at_once < objective.size:
+        of = lambda vector: summed(lambda part: _fisher(part, unravel, at)(vector), objective)  # noqa: E731
+    else:
+        of = _fisher(objective, unravel, at)
+    return lambda vector: of(vector) + damping * vector
+
+
+def _fisher(objective: Objective, unravel: Any, at: Vector) -> Callable[[Vector], Vector]:
+    """The map v ↦ F v."""
     alive = objective.experience.alive
     count = objective.corrected.size if alive is None else jnp.maximum(alive.sum(), 1)
     living = None if alive is None else alive[..., None].astype(at.dtype)
+    share = None if objective.weight is None else objective.weight[..., None]
     policy, forward = jax.linearize(lambda flat: objective.experience.policy(unravel(flat)), at)
     backward = cast(Any, jax.linear_transpose(forward, at))
 
@@ -220,6 +233,8 @@ def fisher_product(objective: Objective, unravel: Any, at: Vector, damping: floa
         tangent = policy.fisher(forward(vector))
         if living is not None:
             tangent = jax.tree.map(lambda leaf: living * leaf, tangent)
-        return backward(tangent)[0] / count + damping * vector
+        if share is None:
+            return backward(tangent)[0] / count
+        return backward(jax.tree.map(lambda leaf: share * leaf, tangent))[0]
 
     return product

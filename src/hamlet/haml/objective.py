@@ -1,13 +1,14 @@
 """What one unit maximises while the others stand still, and the experience it is measured on."""
 
-from typing import Self
+import dataclasses
+from typing import Any, Self
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from hamlet.distributions import Distribution
+from hamlet.estimation.accumulation import fetched, in_parts, pick, shares, summed
 from hamlet.estimation.returns import mean
 from hamlet.haml.drift import Drift
 from hamlet.networks.heads import AnyActor
@@ -20,7 +21,7 @@ class Experience(eqx.Module):
     A group's experience is stacked by unit; what follows is of one.
 
     Attributes:
-        observation: As networks take it, ``[B, L, O]``, or images ``[B, L, H, W, C]``.
+        observation: As networks take it, ``[B, L, O]``, or images ``[B, L, H, W, C]``; or `Stored`.
         action: ``[B, L, …]``.
         available: Which discrete choices were allowed, ``[B, L, A]``, or None.
         alive: Which steps count: an absent agent has no part in any mean, nor in M; ``[B, L]``, or None.
@@ -28,9 +29,10 @@ class Experience(eqx.Module):
         memory: Before the first step of each sequence, ``[B, H]``, or None.
         advantage: Standardised over the unit's living steps, ``[B, L]``.
         agents: K.
+        at_once: How many sequences networks look at at once; 0 for all.
     """
 
-    observation: Array
+    observation: Any
     action: Array
     available: Bool[Array, "*units B L A"] | None
     alive: Bool[Array, "*units B L"] | None
@@ -38,10 +40,15 @@ class Experience(eqx.Module):
     memory: Float[Array, "*units B H"] | None
     advantage: Float[Array, "*units B L"]
     agents: int = eqx.field(static=True)
+    at_once: int = eqx.field(static=True, default=0)
 
     def policy(self, actor: AnyActor) -> Distribution:
         """The actor's distribution at every step."""
-        return actor(self.observation, self.memory, self.start, self.available)[0]
+
+        def of(observation: Any, memory: Any, start: Array, available: Any) -> Distribution:
+            return actor(fetched(observation), memory, start, available)[0]
+
+        return in_parts(of, self.at_once, self.observation, self.memory, self.start, self.available)
 
 
 class Terms(eqx.Module):
@@ -63,21 +70,36 @@ class Objective(eqx.Module):
 
     Its measures: ``divergence``, E[ r − 1 − log r ], an estimate of KL(π‖π̄) that costs nothing more, nats; and
     ``outside``, the share of steps whose ratio is more than 0.2 away from 1.
+
+    Every term is a mean over the batch. Where that is looked at in parts (`hamlet.estimation.accumulation`), the terms
+    are sums over them; ``weight`` is then what each step of a part counts, ``[B, L]``.
     """
 
     experience: Experience
     corrected: Float[Array, "B L"]
     old: Distribution
     drift: Drift = eqx.field(static=True)
+    weight: Float[Array, "B L"] | None = None
 
     @property
     def size(self) -> int:
         """B, the number of sequences, which minibatches divide."""
         return self.corrected.shape[0]
 
+    @property
+    def at_once(self) -> int:
+        """How many sequences are looked at at once; 0 for all."""
+        return self.experience.at_once
+
     def take(self, index: Array) -> Self:
         """The objective on some of the sequences."""
-        return jax.tree.map(lambda leaf: leaf[index], self)
+        return pick(self, index)
+
+    def weighed(self) -> Self:
+        """The same with each step's share of all, so that the terms of its parts add up to its own."""
+        experience = dataclasses.replace(self.experience, at_once=0)
+        weight = shares(self.corrected.shape, experience.alive)
+        return dataclasses.replace(self, experience=experience, weight=weight)
 
     def ratio(self, new: Distribution) -> Float[Array, "B L"]:
         """The ratio r = π̄(a|o)/π(a|o); 1 for an absent agent."""
@@ -88,15 +110,22 @@ class Objective(eqx.Module):
 
     def __call__(self, actor: AnyActor) -> Terms:
         """All terms, from one evaluation of the policy."""
+        return summed(lambda part: part._terms(actor), self)
+
+    def _terms(self, actor: AnyActor) -> Terms:
         new, alive = self.experience.policy(actor), self.experience.alive
         ratio = self.ratio(new)
         gain = ratio * self.corrected - self.drift(ratio, self.corrected, self.old, new)
         measures = {
-            "divergence": mean(ratio - 1.0 - jnp.log(ratio), alive),
-            "outside": mean((jnp.abs(ratio - 1.0) > 0.2).astype(jnp.float32), alive),
+            "divergence": mean(ratio - 1.0 - jnp.log(ratio), alive, self.weight),
+            "outside": mean((jnp.abs(ratio - 1.0) > 0.2).astype(jnp.float32), alive, self.weight),
         }
-        return Terms(mean(gain, alive), mean(new.entropy(), alive), measures)
+        return Terms(mean(gain, alive, self.weight), mean(new.entropy(), alive, self.weight), measures)
 
     def kl(self, actor: AnyActor) -> Scalar:
         """E[ KL(π‖π̄) ], exact for each observation, nats."""
-        return mean(self.old.kl(self.experience.policy(actor)), self.experience.alive)
+
+        def of(part: Objective) -> Scalar:
+            return mean(part.old.kl(part.experience.policy(actor)), part.experience.alive, part.weight)
+
+        return summed(of, self)

@@ -4,6 +4,7 @@ The carry is the joint action at every state: earlier units' slots hold their ne
 of the policies before.
 """
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeAlias
 
@@ -14,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from hamlet.errors import require
+from hamlet.estimation.accumulation import in_parts, shares, summed
 from hamlet.estimation.action_value import least, value
 from hamlet.estimation.returns import mean
 from hamlet.haml.drift import Drift, ZeroDrift
@@ -41,6 +43,7 @@ class Replayed(eqx.Module):
         slot: The unit's number in its group.
         group: Its group.
         space: What it acts in.
+        at_once: How many states networks look at at once; 0 for all.
     """
 
     observation: Array
@@ -52,14 +55,22 @@ class Replayed(eqx.Module):
     slot: Int[Array, "*units"]
     group: int = eqx.field(static=True)
     space: Space = eqx.field(static=True)
+    at_once: int = eqx.field(static=True, default=0)
 
     def policy(self, actor: Any) -> Any:
         """The actor's distribution at every state, leaves ``[K, B, …]``."""
         agents, states = self.noise.shape[:2]
         rows = self.observation.reshape(agents * states, 1, *self.observation.shape[2:])
         masks = None if self.available is None else self.available.reshape(agents * states, 1, -1)
-        made, _ = actor(rows, None, jnp.zeros((agents * states, 1), bool), masks)
+        of = lambda rows, masks, start: actor(rows, None, start, masks)[0]  # noqa: E731
+        made = in_parts(of, self.at_once * agents, rows, masks, jnp.zeros((agents * states, 1), bool))
         return jax.tree.map(lambda leaf: leaf.reshape(agents, states, *leaf.shape[2:]), made)
+
+    def take(self, index: Int[Array, " P"]) -> "Replayed":
+        """Some of the states."""
+        parts = (self.observation, self.available, self.alive, self.noise, self.fresh)
+        parts = jax.tree.map(lambda leaf: leaf[:, index], parts)
+        return Replayed(*parts, self.temperature, self.slot, self.group, self.space, self.at_once)
 
     def code(self, action: Float[Array, "K B W"]) -> Float[Array, "K B W"]:
         """Actions as the critic takes them."""
@@ -85,6 +96,10 @@ class Joint(eqx.Module):
         codes = (*self.codes[:group], self.codes[group].at[slot].set(code), *self.codes[group + 1 :])
         return Joint(self.critic, self.state, codes)
 
+    def take(self, index: Int[Array, " P"]) -> "Joint":
+        """At some of the states."""
+        return Joint(self.critic, self.state[index], tuple(code[:, :, index] for code in self.codes))
+
     @property
     def inputs(self) -> Float[Array, "B I"]:
         """What the critic takes: the state, then all agents' actions."""
@@ -98,28 +113,52 @@ def joined(state: Float[Array, "B S"], codes: tuple[Float[Array, "_units _K B _W
 
 
 class Climb(eqx.Module):
-    """E[ Q(s, a) − α log π(aⁱ|oⁱ) ] of one unit, the other slots standing still."""
+    """E[ Q(s, a) − α log π(aⁱ|oⁱ) ] of one unit, the other slots standing still.
+
+    ``weight`` is what each state, and each agent in it, of a part counts in means over the batch.
+    """
 
     share: Replayed
     joint: Joint
     reads: Literal["first", "least"] = eqx.field(static=True)
+    weight: tuple[Float[Array, " B"], Float[Array, "K B"]] | tuple[None, None] = (None, None)
 
     @property
     def size(self) -> int:
         """B."""
         return self.joint.state.shape[0]
 
+    @property
+    def at_once(self) -> int:
+        """How many states networks look at at once; 0 for all."""
+        return self.share.at_once
+
+    def take(self, index: Int[Array, " P"]) -> "Climb":
+        """On some of the states."""
+        states, agents = self.weight
+        weight = (None, None) if states is None or agents is None else (states[index], agents[:, index])
+        return Climb(self.share.take(index), self.joint.take(index), self.reads, weight)
+
+    def weighed(self) -> "Climb":
+        """The same with each state's share of all."""
+        alive, share = self.share.alive, dataclasses.replace(self.share, at_once=0)
+        weight = shares((self.size,), None if alive is None else alive.any(0)), shares(share.noise.shape[:2], alive)
+        return Climb(share, self.joint, self.reads, weight)
+
     def __call__(self, actor: Any) -> Terms:
         """All terms, from one evaluation of the policy."""
-        share = self.share
+        return summed(lambda part: part._terms(actor), self)
+
+    def _terms(self, actor: Any) -> Terms:
+        share, (states, agents) = self.share, self.weight
         action, certainty = share.policy(actor).relaxed(share.noise)
         inputs = self.joint.placed(share.group, share.slot, share.code(action)).inputs
         worth = value(self.joint.critic[0], inputs) if self.reads == "first" else least(self.joint.critic, inputs)
         living = None if share.alive is None else share.alive.any(0)
         certain = certainty if share.alive is None else jnp.where(share.alive, certainty, 0.0)
-        total = mean(certain.sum(0), living)
-        entropy = -mean(certainty, share.alive)
-        return Terms(mean(worth, living) - share.temperature * total, entropy, {})
+        total = mean(certain.sum(0), living, states)
+        entropy = -mean(certainty, share.alive, agents)
+        return Terms(mean(worth, living, states) - share.temperature * total, entropy, {})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from hamlet.estimation.accumulation import each_unit, fetched, in_parts, pick, sequences_at_once, stored
 from hamlet.estimation.action_value import ActionValue
 from hamlet.estimation.advantage import Advantage, NStep
 from hamlet.estimation.counterfactual import CounterfactualValue
@@ -54,6 +55,8 @@ class Haml:
         sharing: Whether agents of equal spaces share parameters.
         normalise_rewards: Whether they are learnt from in units of the running deviation of discounted returns.
         actions: The kinds of action spaces it can act in.
+        accumulation: In how many parts a batch is learnt from, one after another, their gradients summed; None for as
+            few as memory allows.
     """
 
     drift: Drift
@@ -68,6 +71,7 @@ class Haml:
     sharing: Sharing = "none"
     normalise_rewards: bool = False
     actions: tuple[ActionKind, ...] = ("Discrete", "MultiDiscrete", "Box")
+    accumulation: int | None = None
 
     @property
     def leaves_theory(self) -> str | None:
@@ -112,8 +116,9 @@ def experience(roster: Roster, group: int, trajectory: Trajectory, advantage: Fl
     start = jnp.broadcast_to(trajectory.start[..., None], (*trajectory.start.shape, agents))
     memory = trajectory.memory[group]
     available = view.available[group]
+    seen, space = view.observation[group], roster.groups[group].observation
     return Experience(
-        observation=cut(encode(view.observation[group], roster.groups[group].observation)),
+        observation=cut(encode(seen, space)) if trajectory.parts == 1 else stored(roster, group, seen, space),
         action=cut(_flat(trajectory.action[group], roster.groups[group].action)),
         available=None if available is None else cut(available),
         alive=alive,
@@ -121,28 +126,37 @@ def experience(roster: Roster, group: int, trajectory: Trajectory, advantage: Fl
         memory=None if memory is None else cut(memory[:, None])[:, :, 0],
         advantage=jax.vmap(standardise)(cut(roster.split(advantage)[group]), alive),
         agents=roster.agents_per_unit(group),
+        at_once=sequences_at_once(trajectory.count(roster.agents_per_unit(group)), trajectory.parts),
     )
 
 
 def behaviour(roster: Roster, team: Team, trajectory: Trajectory) -> Behaviour:
     """The policies by which the team's actors sampled a rollout, and what they would go on with from where it led."""
 
-    def one(actor: Any, share: Experience, seen: Array, available: Array | None) -> tuple[Any, Any]:
-        now, memories = actor(share.observation, share.memory, share.start, share.available)
+    def one(
+        actor: Any, observation: Any, memory: Any, start: Array, mask: Any, arrived: Any, available: Any
+    ) -> tuple[Any, Any]:
+        seen = fetched(arrived)
+        now, memories = actor(fetched(observation), memory, start, mask)
         rows = lambda x: x.reshape(-1, 1, *x.shape[2:])  # noqa: E731
         held = None if memories is None else memories.reshape(-1, memories.shape[-1])
         fresh = jnp.zeros((seen.shape[0] * seen.shape[1], 1), bool)
         then, _ = actor(rows(seen), held, fresh, None if available is None else rows(available))
         return now, jax.tree.map(lambda leaf: leaf.reshape(*seen.shape[:2], *leaf.shape[2:]), then)
 
-    copies, made = trajectory.start.shape[2], []
+    copies, made, parts = trajectory.start.shape[2], [], trajectory.parts
     for g, group in enumerate(roster.groups):
         share = experience(roster, g, trajectory, jnp.zeros(trajectory.reward.shape))
         arrival, cut = trajectory.arrival, partial(sequences, roster, g)
-        seen = cut(encode(arrival.observation[g], group.observation))
-        masks = arrival.available[g]
-        available = None if masks is None else cut(masks)
-        policies = jax.vmap(one)(team.actors[g], share, seen, available)
+        seen, space, masks = arrival.observation[g], group.observation, arrival.available[g]
+        reached = cut(encode(seen, space)) if parts == 1 else stored(roster, g, seen, space)
+        rows = (share.observation, share.memory, share.start, share.available, reached)
+        rows = (*rows, None if masks is None else cut(masks))
+        if parts == 1:
+            policies = jax.vmap(one)(team.actors[g], *rows)
+        else:
+            of = lambda actor, rows, share=share: in_parts(partial(one, actor), share.at_once, *rows)  # noqa: E731
+            policies = each_unit(of, team.actors[g], rows)
         made.append(jax.tree.map(lambda leaf, g=g: from_sequences(roster, g, leaf, copies), policies))
     now, then = zip(*made, strict=True)
     return Behaviour(now, then, roster)
@@ -257,8 +271,7 @@ def _move(
     key: Key,
 ) -> tuple[Team, Any, Info]:
     """One unit of a group moves: objective, improvement, carry."""
-    own = jax.tree.map(lambda leaf: leaf[slot], (share, team.actors[group], team.states[group]))
-    mine, actor, state = own
+    mine, actor, state = pick((share, team.actors[group], team.states[group]), slot)
     objective = surrogate.objective(carry, actor, mine, step.drift)
     better, state, info = step.neighbourhood.improve(objective, actor, state, key, remaining)
     carry = surrogate.advance(carry, objective, better)

@@ -8,7 +8,7 @@ arXiv:1509.06461). A truncated episode goes on from its final view; agents that 
 its agents regress one after another, on a critic that they share no loss with (`hamlet.learners.value`).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -23,6 +23,8 @@ from hamlet.buffers import replay as ring
 from hamlet.buffers.episodes import Index, Windows
 from hamlet.buffers.replay import Replay as Ring
 from hamlet.errors import require
+from hamlet.estimation import returns
+from hamlet.estimation.accumulation import sequences_at_once, slope
 from hamlet.estimation.action_value import moved
 from hamlet.estimation.fitting import begin, descend
 from hamlet.estimation.returns import gae
@@ -76,6 +78,8 @@ class Decomposition:
         sharing: Whether agents of equal spaces share parameters.
         normalise_rewards: Never.
         actions: The kinds of action spaces it can act in.
+        accumulation: In how many parts a batch is learnt from, one after another, their gradients summed; None for as
+            few as memory allows.
     """
 
     mixer: Mixer = field(default_factory=Sum)
@@ -92,6 +96,7 @@ class Decomposition:
     sharing: Sharing = "none"
     normalise_rewards: Literal[False] = False
     actions: tuple[ActionKind, ...] = ("Discrete",)
+    accumulation: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse settings under which nothing, or nothing sensible, happens."""
@@ -219,8 +224,9 @@ def update(
 ) -> tuple[DecompositionLearner, tuple[Info, Info]]:
     """All networks take a step, then the targets, if it is their time."""
     parameters = (learner.team.actors, learner.critic.networks[0])
-    loss = partial(_loss, algorithm, roster, learner, sample)
-    (error, (info, own)), gradient = jax.value_and_grad(loss, has_aux=True)(parameters)
+    at_once = sequences_at_once(sample.present.shape[1], algorithm.accumulation or 1)
+    loss = partial(_loss, algorithm, roster, learner)
+    (error, (info, own)), gradient = slope(loss, parameters, replace(sample, at_once=at_once))
     (actors, mixer), optimiser = descend(algorithm.descent, gradient, learner.optimiser, parameters)
     info |= {"loss": error, "gradient_norm": optax.tree.norm(gradient)}
     norms = [jax.vmap(optax.tree.norm)(stack) for stack in gradient[0]]
@@ -249,8 +255,8 @@ def _loss(
     algorithm: Decomposition,
     roster: Roster,
     learner: DecompositionLearner,
-    sample: Windows,
     parameters: tuple[tuple[Utility | Diverse, ...], Any],
+    sample: Windows,
 ) -> tuple[Array, tuple[Info, Float[Array, " units"]]]:
     """The mixer's loss in the mean over all steps that are no padding."""
     actors, mixer = parameters
@@ -260,8 +266,8 @@ def _loss(
     goal = jax.lax.stop_gradient(target(algorithm, roster, learner, sample, values, state))
     offered = offers(roster, sample, values, slice(0, longest), sample.action)
     error, info = algorithm.mixer.loss(mixer, offered, flat(state[:-1]), flat(goal))
-    present = sample.present.reshape(-1)
-    averaged = lambda each: jnp.where(present, each, 0.0).sum() / jnp.maximum(present.sum(), 1)  # noqa: E731
+    weight = None if sample.weight is None else sample.weight.reshape(-1)
+    averaged = lambda each: returns.mean(each, sample.present.reshape(-1), weight)  # noqa: E731
     told = {name: averaged(value) for name, value in info.items()} | {"target": averaged(flat(goal).mean(-1))}
     own = jax.vmap(averaged, 1)(jax.lax.stop_gradient(offered.chosen))
     units = [roster.by_unit(g, part, 0).mean(-1) for g, part in enumerate(roster.split(own))]

@@ -1,5 +1,6 @@
 """The HAML learner: pure ``init`` and ``step``."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple, cast
 
@@ -98,6 +99,7 @@ def step(
         The learner, the actors' infos stacked by unit, and the critic's by network.
     """
     actor_key, critic_key = jax.random.split(key)
+    trajectory = replace(trajectory, parts=algorithm.accumulation or 1)
     _, back, critic = parts(algorithm)
     seen_by = critic.roster(roster, state_shape)
     rewards = learner.rewards

@@ -13,6 +13,7 @@ from hamlet.buffers.replay import Replay, Sample
 from hamlet.distributions import noise
 from hamlet.envs.base import View
 from hamlet.errors import require
+from hamlet.estimation.accumulation import in_parts, sequences_at_once
 from hamlet.estimation.action_value import ActionValue, ActionValueState, least, moved
 from hamlet.estimation.advantage import NStep
 from hamlet.estimation.trajectory import Trajectory
@@ -135,8 +136,9 @@ def _update(
     sample_key, critic_key, actor_key = jax.random.split(key, 3)
     sampling, surrogate, back, judge = parts(algorithm)
     sample = ring.sample(replay, sampling.samples, sample_key, discount=back.discount, window=back.steps)
-    goal = target(surrogate, roster, learner, sample, critic_key)
-    critic, critic_info = judge.fit(learner.critic, played(roster, sample), goal)
+    at_once = sequences_at_once(sampling.samples, algorithm.accumulation or 1)
+    goal = target(surrogate, roster, learner, sample, critic_key, at_once)
+    critic, critic_info = judge.fit(learner.critic, played(roster, sample), goal, at_once)
     updates = learner.updates + 1
     learner = eqx.tree_at(lambda tree: (tree.critic, tree.updates), learner, (critic, updates))
     move = partial(_move, algorithm, roster, remaining=remaining)
@@ -162,8 +164,9 @@ def _move(
     (_, surrogate, _, critic), dual = parts(algorithm), learner.temperature
     units = [roster.units_in(g) for g in range(len(roster.groups))]
     heat = jnp.zeros(sum(units)) if dual is None else dual.value
+    at_once = sequences_at_once(sample.discount.shape[0], algorithm.accumulation or 1)
     shares = [
-        share(roster, g, sample.view, part, jax.random.fold_in(share_key, g))
+        share(roster, g, sample.view, part, jax.random.fold_in(share_key, g), at_once)
         for g, part in enumerate(jnp.split(heat, _cuts(units)))
     ]
     joint = _start(roster, surrogate.others, learner, shares, sample, start_key)
@@ -179,8 +182,10 @@ def _move(
     return after, info
 
 
-def share(roster: Roster, group: int, view: View, temperature: Float[Array, " units"], key: Key) -> Replayed:
-    """A group's share of B views, stacked by unit."""
+def share(
+    roster: Roster, group: int, view: View, temperature: Float[Array, " units"], key: Key, at_once: int = 0
+) -> Replayed:
+    """A group's share of B views, stacked by unit, of which networks look at so many at once; 0 for all."""
     spaces = roster.groups[group]
     observation, available, alive = seen(roster, group, view)
     noise_key, fresh_key = jax.random.split(key)
@@ -195,6 +200,7 @@ def share(roster: Roster, group: int, view: View, temperature: Float[Array, " un
         jnp.arange(lead[0], dtype=jnp.int32),
         group,
         spaces.action,
+        at_once,
     )
 
 
@@ -204,7 +210,12 @@ def played(roster: Roster, sample: Sample) -> Float[Array, "B I"]:
 
 
 def target(
-    surrogate: Pathwise | SoftPathwise, roster: Roster, learner: ReplayLearner, sample: Sample, key: Key
+    surrogate: Pathwise | SoftPathwise,
+    roster: Roster,
+    learner: ReplayLearner,
+    sample: Sample,
+    key: Key,
+    at_once: int = 0,
 ) -> Float[Array, " B"]:
     """What the critic is fitted to: y = R + γᵐ (1 − terminated) ( min Q̂(s′, a′) − Σ αⁱ log πⁱ(a′ⁱ|o′ⁱ) )."""
     actors = learner.team.actors if learner.targets is None else learner.targets
@@ -212,7 +223,7 @@ def target(
     heat = jnp.zeros(sum(units)) if learner.temperature is None else learner.temperature.value
     codes, bonus = [], jnp.zeros(sample.discount.shape)
     for g, warmth in enumerate(jnp.split(heat, _cuts(units))):
-        ahead = share(roster, g, sample.arrival, warmth, jax.random.fold_in(key, g))
+        ahead = share(roster, g, sample.arrival, warmth, jax.random.fold_in(key, g), at_once)
 
         def one(unit: tuple[Any, Replayed]) -> tuple[Array, Array]:
             actor, mine = unit
@@ -223,7 +234,8 @@ def target(
         code, cost = jax.lax.map(one, (actors[g], ahead))
         codes.append(code)
         bonus = bonus - cost.sum(0)
-    following = least(learner.critic.targets, joined(state(sample.arrival), tuple(codes)))
+    inputs = joined(state(sample.arrival), tuple(codes))
+    following = in_parts(partial(least, learner.critic.targets), at_once, inputs)
     return jax.lax.stop_gradient(sample.reward.sum(-1) + sample.discount * (following + bonus))
 
 

@@ -3,7 +3,7 @@
 They have their own small template, in that there is neither drift nor neighbourhood: agents do not climb, they regress.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ from hamlet.buffers.replay import Sample
 from hamlet.envs.base import View
 from hamlet.errors import require
 from hamlet.estimation import returns
+from hamlet.estimation.accumulation import in_parts, sequences_at_once, shares, slope
 from hamlet.estimation.action_value import moved
 from hamlet.estimation.advantage import NStep
 from hamlet.estimation.fitting import adam, begin, descend
@@ -40,7 +41,7 @@ from hamlet.networks.duelling import Greedy, GreedyActor
 from hamlet.networks.exploration import greedy
 from hamlet.networks.torso import Body, encode
 from hamlet.roster import Roster, Sharing
-from hamlet.types import Info, Key
+from hamlet.types import Info, Key, Scalar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +72,8 @@ class JointValue:
         sharing: Whether agents of equal spaces share parameters.
         normalise_rewards: Never.
         actions: The kinds of action spaces it can act in.
+        accumulation: In how many parts a batch is learnt from, one after another, their gradients summed; None for as
+            few as memory allows.
     """
 
     learning_rate: float = 5e-4
@@ -85,6 +88,7 @@ class JointValue:
     sharing: Sharing = "none"
     normalise_rewards: Literal[False] = False
     actions: tuple[ActionKind, ...] = ("Discrete",)
+    accumulation: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse settings under which nothing, or nothing sensible, happens."""
@@ -131,21 +135,64 @@ class Shown(eqx.Module):
         observation: As networks take it, ``[K, B, O]``, or images.
         available: Which choices were allowed, ``[K, B, A]``, or None.
         alive: Which agents act, ``[K, B]``, or None.
+        at_once: How many states networks look at at once; 0 for all.
     """
 
     observation: Shaped[Array, "..."]
     available: Bool[Array, "*units K B A"] | None
     alive: Bool[Array, "*units K B"] | None
+    at_once: int = eqx.field(static=True, default=0)
 
     def values(self, actor: GreedyActor) -> Float[Array, "K B A"]:
         """Qⁱ(oⁱ, ·)."""
         agents, states = self.observation.shape[:2]
         rows = self.observation.reshape(agents * states, *self.observation.shape[2:])
-        return actor.network(rows).reshape(agents, states, -1)
+        return in_parts(actor.network, self.at_once * agents, rows).reshape(agents, states, -1)
 
     def best(self, actor: GreedyActor) -> Int[Array, "K B"]:
         """The greedy choices; 0 for who is absent."""
         return present(greedy(self.values(actor), self.available), self.alive)
+
+
+class Regression(eqx.Module):
+    """What an agent's values are to become at B states, K agents.
+
+    Attributes:
+        share: What was seen.
+        wanted: Of every choice, ``[K, B, A]``.
+        counts: How much each choice counts in a state, likewise.
+        weight: What each agent of a state of a part counts in a mean over all, ``[K, B]``.
+    """
+
+    share: Shown
+    wanted: Float[Array, "K B A"]
+    counts: Float[Array, "K B A"]
+    weight: Float[Array, "K B"] | None = None
+
+    @property
+    def size(self) -> int:
+        """B."""
+        return self.wanted.shape[1]
+
+    @property
+    def at_once(self) -> int:
+        """How many states networks look at at once; 0 for all."""
+        return self.share.at_once
+
+    def take(self, index: Int[Array, " P"]) -> "Regression":
+        """At some of the states."""
+        return jax.tree.map(lambda leaf: leaf[:, index], self)
+
+    def weighed(self) -> "Regression":
+        """The same with each state's share of all."""
+        share = replace(self.share, at_once=0)
+        return Regression(share, self.wanted, self.counts, shares(self.wanted.shape[:2], share.alive))
+
+    def error(self, actor: GreedyActor) -> tuple[Scalar, Scalar]:
+        """The mean square of what the actor's values miss, and their mean."""
+        found, alive = self.share.values(actor), self.share.alive
+        error, value = ((self.counts * part).sum(-1) for part in ((found - self.wanted) ** 2, found))
+        return returns.mean(error, alive, self.weight), returns.mean(value, alive, self.weight)
 
 
 def present(action: Int[Array, "*B"], alive: Bool[Array, "*B"] | None) -> Int[Array, "*B"]:
@@ -190,13 +237,17 @@ def update(
 ) -> tuple[ValueLearner, tuple[Info, Info]]:
     """The critic takes a step, then every agent, as the scheme orders, then the targets."""
     sizes, team = choices(roster), learner.team
-    states = state(algorithm, roster, sample.view)
+    states, at_once = state(algorithm, roster, sample.view), _at_once(algorithm, sample)
     critic, critic_info = algorithm.critic.fit(
-        learner.critic, states, number(played(roster, sample), sizes), target(algorithm, roster, learner, sample)
+        learner.critic,
+        states,
+        number(played(roster, sample), sizes),
+        target(algorithm, roster, learner, sample),
+        at_once,
     )
-    shares = [shown(roster, g, sample.view) for g in range(len(roster.groups))]
+    shares = [shown(roster, g, sample.view, at_once) for g in range(len(roster.groups))]
     slots = played(roster, sample) if algorithm.rest == "replay" else best(shares, team.actors)
-    worth = critic.networks[0](states)
+    worth = in_parts(critic.networks[0], at_once, states)
     moves = [partial(_move, algorithm, roster, g, share, worth) for g, share in enumerate(shares)]
     visit = visiting(roster, moves)
     team, actor_info = algorithm.scheme.sweep(visit, team, slots, len(roster.group_of), key)
@@ -209,8 +260,9 @@ def update(
 
 def target(algorithm: JointValue, roster: Roster, learner: ValueLearner, sample: Sample) -> Float[Array, " B"]:
     """What the critic is fitted to: y = R + γᵐ (1 − terminated) Q̂(s′, (argmax Q̂ⁱ(o′ⁱ, ·))ᵢ)."""
-    shares = [shown(roster, g, sample.arrival) for g in range(len(roster.groups))]
-    following = learner.critic.targets[0](state(algorithm, roster, sample.arrival))
+    at_once = _at_once(algorithm, sample)
+    shares = [shown(roster, g, sample.arrival, at_once) for g in range(len(roster.groups))]
+    following = in_parts(learner.critic.targets[0], at_once, state(algorithm, roster, sample.arrival))
     chosen = at(following, number(best(shares, learner.targets), choices(roster)))
     return sample.reward.sum(-1) + sample.discount * chosen
 
@@ -233,9 +285,13 @@ def state(algorithm: JointValue, roster: Roster, view: View) -> Shaped[Array, "B
     return encode(view.state, seen_by.groups[0].observation)
 
 
-def shown(roster: Roster, group: int, view: View) -> Shown:
-    """A group's share of what was seen, stacked by unit."""
-    return Shown(*seen(roster, group, view))
+def shown(roster: Roster, group: int, view: View, at_once: int = 0) -> Shown:
+    """A group's share of what was seen, stacked by unit, of which networks look at so many states at once."""
+    return Shown(*seen(roster, group, view), at_once)
+
+
+def _at_once(algorithm: JointValue, sample: Sample) -> int:
+    return sequences_at_once(sample.discount.shape[0], algorithm.accumulation or 1)
 
 
 def _move(
@@ -254,14 +310,9 @@ def _move(
     mine, actor, moments = jax.tree.map(lambda leaf: leaf[slot], (share, team.actors[group], team.states[group]))
     first = sum(len(before.names) for before in roster.groups[:group]) + slot * agents
     wanted = jnp.stack([options(roster, group, worth, slots, first + k) for k in range(agents)])
-    weight = weights(algorithm.regress, mine, jax.lax.dynamic_slice_in_dim(slots, first, agents), wanted.shape[-1])
-
-    def loss(actor: GreedyActor) -> tuple[Array, Array]:
-        found = mine.values(actor)
-        error, value = ((weight * part).sum(-1) for part in ((found - wanted) ** 2, found))
-        return returns.mean(error, mine.alive), returns.mean(value, mine.alive)
-
-    (error, value), gradient = jax.value_and_grad(loss, has_aux=True)(actor)
+    counts = weights(algorithm.regress, mine, jax.lax.dynamic_slice_in_dim(slots, first, agents), wanted.shape[-1])
+    loss = lambda actor, part: part.error(actor)  # noqa: E731
+    (error, value), gradient = slope(loss, actor, Regression(mine, wanted, counts))
     actor, moments = descend(algorithm.optimiser, gradient, moments, actor)
     for k in range(agents):
         one = jax.tree.map(lambda leaf, k=k: leaf[k], mine)

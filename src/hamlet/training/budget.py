@@ -1,6 +1,7 @@
 """What a run takes of memory: said before it is taken, and refused where there is not so much."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -10,10 +11,18 @@ from hamlet.buffers.replay import Replay
 from hamlet.errors import RequestError
 from hamlet.haml.sampling import EpisodeReplay, OnPolicy
 from hamlet.learners import Algorithm
+from hamlet.training import devices
+from hamlet.training.check import check, most
+from hamlet.training.learning import roster_of
 from hamlet.training.program import Program
+from hamlet.training.venue import venue
 from hamlet.types import Device
 
 Say = Callable[[str], None]
+# The share of memory that a rollout may take where it is large.
+_ROLLOUT = 0.75
+# By how much the rest of what is needed may be more than the compiler said of another request.
+_MARGIN = 1.1
 
 
 def present(used: Sequence[Device]) -> int | None:
@@ -43,7 +52,7 @@ def heed(algorithm: Algorithm, ring: Replay | None, used: Sequence[Device], say:
         return
     there, size, steps = present(used), taken(ring), ring.steps.episode.size
     say(f"replay buffer of {steps:,} steps takes {size / 1e6:,.0f} MB")
-    size *= _times(used)
+    size *= times(used)
     if there is not None and size > there:
         raise RequestError(
             f"a replay buffer of {steps:,} steps takes {size / 1e9:,.1f} GB and the machine has "
@@ -59,18 +68,60 @@ def describe(program: Program, used: Sequence[Device], say: Say) -> None:
     """
     needed, rollout = (f"{count / 1e6:,.0f} MB" for count in (program.bytes_needed, program.rollout_bytes))
     say(f"compiled in {program.compile_seconds:.1f} s; needs {needed}, of which a rollout takes {rollout}")
-    there, algorithm = present(used), program.algorithm
-    if there is None or program.bytes_needed <= there:
-        return
+    there = present(used)
+    if there is not None and program.bytes_needed > there:
+        raise RequestError(refusal(program, used, there))
+
+
+def refusal(program: Program, used: Sequence[Device], there: int) -> str:
+    """That a program does not fit, and the largest request like it that does."""
+    algorithm, ring = program.algorithm, program.ring
     said = f"training needs {program.bytes_needed / 1e9:,.1f} GB and the machine has {there / 1e9:,.1f}"
-    ring = program.ring
-    if ring is not None and (size := taken(ring) * _times(used)) > program.bytes_needed / 2:
-        raise RequestError(f"{said}; {_smaller(algorithm, ring.steps.episode.size, size, there)}")
-    fits = max(1, int(algorithm.sampling.copies * there / program.bytes_needed / 2))
-    raise RequestError(f"{said}; try --copies {fits}, or fewer --steps-per-rollout")
+    if ring is not None and (size := taken(ring) * times(used)) > program.bytes_needed / 2:
+        return f"{said}; {_smaller(algorithm, ring.steps.episode.size, size, there)}"
+    if algorithm.accumulation is not None and program.rollout_bytes < _ROLLOUT * there and not _as_parted(program):
+        return f"{said}; leave out --gradient-accumulation, which takes as many parts as are needed"
+    return f"{said}; {_shorter(program, used, there)}"
 
 
-def _times(used: Sequence[Device]) -> int:
+def _as_parted(program: Program) -> bool:
+    """Whether a batch is in as many parts as it can be."""
+    algorithm = program.algorithm
+    return (algorithm.accumulation or 1) >= most(algorithm, roster_of(algorithm, program.env))
+
+
+def _shorter(program: Program, used: Sequence[Device], there: int) -> str:
+    """The advice: as many copies, else as many steps of one, as leave a quarter of the memory, or what a part needs.
+
+    What a rollout is kept in grows with its steps, while the rest is divided by the parts of the batch.
+    """
+    sampling = program.algorithm.sampling
+    part = program.bytes_needed - program.rollout_bytes if _as_parted(program) else 0
+    room = min(_ROLLOUT * there, there - _MARGIN * part)
+    steps = int(room * sampling.batch / max(1, program.rollout_bytes))
+    for copies in range(min(sampling.copies - 1, steps // sampling.steps), 0, -1):
+        if _is_valid(program, used, copies, sampling.steps):
+            return f"try --copies {copies}"
+    for count in range(min(sampling.steps - 1, steps), 0, -1):
+        if _is_valid(program, used, 1, count):
+            return f"try --copies 1 --steps-per-rollout {count}"
+    return "make what agents see smaller: not one step of one copy fits beside a part of the batch"
+
+
+def _is_valid(program: Program, used: Sequence[Device], copies: int, steps: int) -> bool:
+    """Whether a request for so many copies and steps would be taken."""
+    algorithm = program.algorithm
+    sampling = replace(algorithm.sampling, copies=copies, steps=steps)
+    asked = replace(algorithm, sampling=sampling, accumulation=None)
+    try:
+        check(asked, venue(program.env).sized(copies), steps=1)
+        devices.layout(list(used), copies)
+    except RequestError:
+        return False
+    return True
+
+
+def times(used: Sequence[Device]) -> int:
     """How often the ring is in one memory: devices of a CPU share theirs, and each has it whole."""
     return len(used) if used[0].platform == "cpu" else 1
 

@@ -7,6 +7,7 @@ from hamlet.estimation.counterfactual import CounterfactualValue
 from hamlet.estimation.critic import StateValue
 from hamlet.haml.meta_game import MetaGame, MetaStep
 from hamlet.haml.neighbourhood import Whole
+from hamlet.haml.sampling import OnPolicy
 from hamlet.haml.template import Haml
 from hamlet.learners import Algorithm
 from hamlet.roster import Roster
@@ -42,9 +43,31 @@ def check(algorithm: Algorithm, env: AnyEnvironment, *, steps: int) -> None:
         _divides("--minibatches", algorithm.neighbourhood.minibatches, sequences, roster)
     if isinstance(algorithm, Haml) and isinstance(algorithm.scheme, MetaGame | MetaStep):
         algorithm.scheme.check(len(roster.group_of), algorithm.neighbourhood)
+    _parts(algorithm, roster)
     critics = algorithm.critic.roster(roster, env.state_shape)
     if isinstance(algorithm.critic, StateValue | CounterfactualValue):
         _divides("--critic-minibatches", algorithm.critic.minibatches, sequences, critics)
+
+
+def most(algorithm: Algorithm, roster: Roster) -> int:
+    """The most parts that a batch can be learnt from in: its sequences, replayed steps or episodes."""
+    sampling = algorithm.sampling
+    if not isinstance(sampling, OnPolicy):
+        return sampling.samples
+    agents = min(roster.agents_per_unit(group) for group in range(len(roster.groups)))
+    return sampling.batch // sampling.length(memory=algorithm.body.memory) * agents
+
+
+def _parts(algorithm: Algorithm, roster: Roster) -> None:
+    parts, largest = algorithm.accumulation, most(algorithm, roster)
+    if parts is None:
+        return
+    require(parts >= 1, f"--gradient-accumulation must be at least 1, not {parts}; leave it out for as few as fit")
+    what = "sequences" if isinstance(algorithm.sampling, OnPolicy) else "samples"
+    require(
+        parts <= largest,
+        f"--gradient-accumulation {parts} is more than the {largest} {what} of a batch: the most is {largest}",
+    )
 
 
 def _divides(flag: str, parts: int, sequences: int, roster: Roster) -> None:

@@ -1,5 +1,6 @@
 """Runs: begin one, go on with one, judge one."""
 
+import functools
 import math
 import shutil
 import sys
@@ -17,6 +18,7 @@ from hamlet.envs.host import AnyEnvironment
 from hamlet.errors import RequestError
 from hamlet.learners import Algorithm
 from hamlet.training import (
+    accumulation,
     announce,
     budget,
     checkpoint,
@@ -138,6 +140,7 @@ def train(
     evaluate_mode: Mode = "deterministic",
     init_from: str | Path | None = None,
     trust: bool = False,
+    gradient_accumulation: int | None = None,
     device: str | None = None,
     sinks: Sequence[Callable[[Path], Sink]] = (),
     quiet: bool = False,
@@ -159,6 +162,8 @@ def train(
         evaluate_mode: "deterministic" for the likeliest actions, "stochastic" for samples.
         init_from: A run whose networks (not its optimisers, games or counters) to begin with.
         trust: Whether code of its own that the run ``init_from`` names may be run.
+        gradient_accumulation: In how many parts a batch is learnt from, for memory, with the same gradients; None for
+            what the declaration says, or else for as few as fit.
         device: "cpu", "gpu" or "tpu"; None for what JAX prefers.
         sinks: Makers of further sinks for the metrics, from the directory of the run.
         quiet: Print nothing.
@@ -178,7 +183,7 @@ def train(
         declared = algorithm
     out = Path(out) if out is not None else Path("runs") / f"{name}-{env_name.replace('/', '-')}-seed-{seed}"
     return train_seeds(
-        declared,
+        accumulation.asked(declared, gradient_accumulation),
         env,
         seeds={seed: out},
         steps=steps,
@@ -244,6 +249,7 @@ def train_seeds(
             for seed, directory in directories.items():
                 say(f"seed {seed} in {directory.path}")
                 with directory.lock():
+                    accumulation.keep(directory, compiled.program, say)
                     _go(compiled, directory, _with_weights(begin(seed), weights), sinks, quiet)
                 compiled = compiled._replace(seconds=0.0)  # which the first run has paid
     except RequestError:
@@ -300,6 +306,7 @@ def resume(
         say(f"resuming {path} at {done} of {total} steps")
         announce.describe(algorithm, env, used, say)
         with _compiled(algorithm, env, used, config, say) as compiled:
+            accumulation.keep(directory, compiled.program, say)
             _go(compiled, directory, training, sinks, quiet, known)
     return run
 
@@ -319,9 +326,13 @@ def _compiled(
     """The compiled iterations and evaluations, unless they need more memory than there is."""
     seed, plan = config["seed"], Plan.of(config)
     with ExitStack() as opened:
-        program = venue(env).compile(algorithm, used, seed, lambda ring: budget.heed(algorithm, ring, used, say))
+        heed = functools.partial(budget.heed, algorithm, used=used, say=say)
+        make = functools.partial(venue(env).compile, devices=used, seed=seed)
+        program, line = accumulation.fitted(make, algorithm, env, used, heed)
         opened.enter_context(closing(program))
         budget.describe(program, used, say)
+        if line is not None:
+            say(line)
         trials, seconds = protocol.prepare(plan, algorithm, env, used[0]), program.compile_seconds
         if trials is not None:
             opened.enter_context(closing(trials))
