@@ -81,7 +81,8 @@ def team():
     declared = PettingZoo(factory="everything:Everything", description=describe(env, 0), pictures="auto")
     roster, actors = Roster(declared.groups), []
     for number, group in enumerate(roster.groups):
-        actor = Stochastic().create(jax.random.key(number), group.observation, group.action, body)
+        create = jax.jit(lambda key, group=group: Stochastic().create(key, group.observation, group.action, body))
+        actor = create(jax.random.key(number))
         leaves, form = jax.tree.flatten(actor)
         keys = jax.random.split(jax.random.key(100 + number), len(leaves))
         leaves = [leaf + 0.3 * jax.random.uniform(key, leaf.shape) for leaf, key in zip(leaves, keys, strict=True)]

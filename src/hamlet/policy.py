@@ -109,12 +109,11 @@ class Policy:
         count = 1 if copies is None else copies
         if not self._memory:
             self._memory = tuple(blank(self._body, count, len(group.names)) for group in self.roster.groups)
-        noises = None if deterministic else draw(self.roster, jax.random.fold_in(self._key, self._count), count)
+        chance = None if deterministic else draw(self.roster, jax.random.fold_in(self._key, self._count), count)
         start = np.broadcast_to(self._start, (count,))
-        present = [name in observations for name in self.roster.names]
-        given = (arrays, masks, start, self._memory, noises)
-        alive = np.broadcast_to(present, (count, len(present)))
-        actions, self._memory = _act(self.roster, self._actors, *given, alive=alive)
+        alive = np.broadcast_to([name in observations for name in self.roster.names], (count, len(self.agents)))
+        acted = (arrays, masks, start, self._memory, chance)
+        actions, self._memory = _act(self.roster, self._actors, *acted, alive=alive)
         self._start, self._copies, self._count = np.zeros(count, bool), count, self._count + 1
         rows = {}
         for group, values in zip(self.roster.groups, actions, strict=True):

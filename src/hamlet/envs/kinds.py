@@ -163,7 +163,7 @@ def kind_of(space: Any, what: str, known: str = _KINDS) -> Kind:
                 raise Broken(f"{what} is {spoken(space)}; name its entries by strings")
             if not items:
                 raise Broken(f"{what} is {spoken(space)}, which has no entries; give it at least one number")
-            parts = tuple((key, kind_of(part, f"{what}, its part {key!r},")) for key, part in items)
+            parts = tuple((key, kind_of(part, f"{what.removesuffix(',')}, its part {key!r},")) for key, part in items)
             return Kind("Dict", (), "float32", parts=parts)
         case _:
             raise Broken(f"{what} is {spoken(space)}; use {known}")
@@ -301,7 +301,7 @@ def _checked(kind: Kind, what: str, value: Any, lead: int) -> Any:
                 entry = value[key]
             except (KeyError, IndexError, TypeError):
                 raise Broken(f"{what} has no entry {key!r}, which its space has") from None
-            found[key] = _checked(part, f"{what}, its part {key!r},", entry, lead)
+            found[key] = _checked(part, f"{what.removesuffix(',')}, its part {key!r},", entry, lead)
         return found
     array = _array(kind, what, value, lead)
     if kind.name != "Box":

@@ -74,7 +74,6 @@ class PettingZoo:
         if self.state == "own" and self.description.state is None:
             why = self.description.complaint or "there is none"
             raise RequestError(f"the critic cannot see state() of {self.factory}: {why}; use state='observations'")
-        _ = self.state_shape
         for name, array in block.arrays(self.plan, 1).items():
             numbers = np.dtype(array.dtype).kind in "biuf" and min(array.shape) >= 0
             require(numbers, f"{name} of {self.factory} is {array.dtype} of shape {array.shape}, no array of numbers")

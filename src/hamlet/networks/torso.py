@@ -226,9 +226,8 @@ class Torso(eqx.Module):
         """Fresh weights for what is seen."""
         *layer_keys, cell_key = jax.random.split(key, len(body.hidden) + 1)
         eye = _eye(jax.random.fold_in(key, 0), seen, body)
-        running = (
-            RunningMeanStd.create(seen.width) if body.normalise and (isinstance(seen, Box) or eye is not None) else None
-        )
+        standardised = body.normalise and (isinstance(seen, Box) or eye is not None)
+        running = RunningMeanStd.create(seen.width) if standardised else None
         widths = (width(seen, body), *body.hidden)
         layers = tuple(
             layer(k, i, o, body, gain=2**0.5) for k, i, o in zip(layer_keys, widths[:-1], widths[1:], strict=True)
