@@ -95,7 +95,8 @@ def test_an_agents_own_slot_is_empty_where_it_is_the_outputs_and_the_absent_fill
         np.testing.assert_allclose(actions[..., 6:], moved[..., 0, :], rtol=1e-6)
         assert (first[..., k, 25:] == np.eye(2)[k]).all()
     np.testing.assert_array_equal(first[..., 0, :11], np.asarray(played.view.state))
-    np.testing.assert_array_equal(first[..., 11:17], np.asarray(played.view.observation[0]))
+    own_view = np.where(alive[..., :2, None], np.asarray(played.view.observation[0]), 0.0)
+    np.testing.assert_array_equal(first[..., 11:17], own_view)
     np.testing.assert_allclose(second[..., 0, 16:22], one_hot.reshape(*first.shape[:3], 6), rtol=1e-6)
     np.testing.assert_allclose(second[..., 0, 22:24], moved[..., 0, :], rtol=1e-6)
 

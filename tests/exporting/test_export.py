@@ -88,7 +88,7 @@ def moved(network, seed):
     if torso(network).running is None:
         return network
     scale = random.uniform(0.5, 2.0, torso(network).running.variance.shape).astype(np.float32)
-    seen = lambda n: (torso(n).running.variance, torso(n).running.count)  # noqa: E731
+    seen = lambda n: (torso(n).running.variance, torso(n).running.weight)  # noqa: E731
     return eqx.tree_at(seen, network, (jnp.asarray(scale), jnp.float32(100.0)))
 
 

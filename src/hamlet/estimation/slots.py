@@ -53,7 +53,8 @@ def seen(roster: Roster, group: int, view: View, actions: list[Array]) -> Seen:
     others = np.ones((len(names), joint.shape[-1]), np.float32)
     np.put_along_axis(others, slots, 0.0, 1)
     spread = lambda x: jnp.broadcast_to(x[..., None, :], (*x.shape[:3], len(names), x.shape[-1]))  # noqa: E731
-    state, own_view = encode(view.state, _row(view.state)), encode(view.observation[group], spaces.observation)
+    state = encode(view.state, _row(view.state))
+    own_view = _present(encode(view.observation[group], spaces.observation), alive[group])
     who = jnp.broadcast_to(jnp.eye(len(names)), (*joint.shape[:3], len(names), len(names)))
     parts = [spread(state), own_view, spread(joint) * jnp.asarray(others)[None, None, None], who]
     offset, inputs = state.shape[-1] + own_view.shape[-1], sum(part.shape[-1] for part in parts)
@@ -67,7 +68,7 @@ def _row(state: Array) -> Box:
 
 
 def _present(code: Float[Array, "*B W"], alive: Bool[Array, "*B"] | None) -> Float[Array, "*B W"]:
-    """Nothing in the place of an absent agent's action, which is junk."""
+    """Zeros in the place of an absent agent's view and action, which are junk."""
     return code if alive is None else jnp.where(alive[..., None], code, 0.0)
 
 
