@@ -70,14 +70,15 @@ def tasks(readings: Sequence[Reading]) -> list[Task]:
 def flat(value: Any, name: str = "") -> dict[str, str]:
     """A configuration as words by dotted names.
 
-    >>> flat({"type": "a.b:Clip", "epsilon": 0.2, "hidden": [64, 64]}, "drift")
-    {'drift': 'Clip', 'drift.epsilon': '0.2', 'drift.hidden': '64, 64'}
+    >>> flat({"type": "clip_drift", "epsilon": 0.2, "hidden": [64, 64]}, "drift")
+    {'drift': 'clip_drift', 'drift.epsilon': '0.2', 'drift.hidden': '64, 64'}
+    >>> flat({"import": "chi_square:ChiSquareDrift", "weight": 2.0}, "drift")
+    {'drift': 'chi_square:ChiSquareDrift', 'drift.weight': '2'}
     """
-    if isinstance(value, Mapping) and "type" not in value and set(value) != {"float"}:
-        return _parts(value, name)
-    if isinstance(value, Mapping) and "type" in value:
-        own = {name: str(value["type"]).rpartition(":")[2]} if name else {}
-        return own | _parts({key: item for key, item in value.items() if key != "type"}, name)
+    if isinstance(value, Mapping) and set(value) != {"float"}:
+        part = value.get("type", value.get("import"))
+        own = {name: str(part)} if name and part is not None else {}
+        return own | _parts({key: item for key, item in value.items() if key not in ("type", "import")}, name)
     if isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value):
         return _parts({str(number): item for number, item in enumerate(value)}, name)
     return {name: _word(value)}
