@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from hamlet.spaces import Box, Discrete, Space
+from hamlet.spaces import Box, Discrete, MultiDiscrete, Space
 from hamlet.types import Key
 
 # A choice that is not available: finite, so that 0 · log 0 stays 0, and so low that exp gives exactly 0.
@@ -328,6 +328,7 @@ def even(space: Space, noise: Float[Array, "*B W"], available: Bool[Array, "*B W
     flat = jnp.zeros(noise.shape)
     if isinstance(space, Discrete):
         return Categorical.from_logits(flat, available).sample(noise)
+    assert isinstance(space, MultiDiscrete), "agents do not act in composites"
     return MultiCategorical.from_logits(flat, space.sizes, available).sample(noise)
 
 

@@ -139,6 +139,7 @@ class JointActionValue:
         """One step towards the targets at the joint actions of these numbers. Infos have an axis of one team."""
 
         def loss(network: Duelling, part: Goals) -> tuple[Scalar, Scalar]:
+            assert part.choice is not None
             return part.error(at(network(part.inputs), part.choice))
 
         (error, level), gradient = slope(loss, state.networks[0], Goals(seen, joint, target, at_once))

@@ -68,9 +68,10 @@ class Replayed(eqx.Module):
 
     def take(self, index: Int[Array, " P"]) -> "Replayed":
         """Some of the states."""
-        parts = (self.observation, self.available, self.alive, self.noise, self.fresh)
-        parts = jax.tree.map(lambda leaf: leaf[:, index], parts)
-        return Replayed(*parts, self.temperature, self.slot, self.group, self.space, self.at_once)
+        rows = (self.observation, self.available, self.alive, self.noise, self.fresh)
+        observation, available, alive, noise, fresh = jax.tree.map(lambda leaf: leaf[:, index], rows)
+        rest = (self.temperature, self.slot, self.group, self.space, self.at_once)
+        return Replayed(observation, available, alive, noise, fresh, *rest)
 
     def code(self, action: Float[Array, "K B W"]) -> Float[Array, "K B W"]:
         """Actions as the critic takes them."""

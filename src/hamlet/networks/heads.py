@@ -79,7 +79,7 @@ class Actor(eqx.Module):
             case MultiDiscrete(sizes):
                 return MultiCategorical.from_logits(out, sizes, available), memories
             case _:
-                assert self.scale is not None
+                assert self.scale is not None and isinstance(self.space, Box)
                 scale = repeated(self.scale(), out.shape[0] * out.shape[1]).reshape(out.shape)
                 made = TanhNormal(DiagonalNormal(out, scale), self.space) if self.squash else DiagonalNormal(out, scale)
                 return made, memories

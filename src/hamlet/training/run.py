@@ -1,14 +1,12 @@
 """Runs: begin one, go on with one, judge one."""
 
-import functools
 import math
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -20,7 +18,6 @@ from hamlet.learners import Algorithm
 from hamlet.training import (
     accumulation,
     announce,
-    budget,
     checkpoint,
     configuration,
     declaration,
@@ -35,16 +32,12 @@ from hamlet.training.declaration import Declaration
 from hamlet.training.directory import RunDirectory
 from hamlet.training.evaluate import Evaluation, Mode
 from hamlet.training.evaluate import evaluate as play
+from hamlet.training.execution import compiled, go
 from hamlet.training.learning import Training, roster_of
-from hamlet.training.loop import Loop
-from hamlet.training.metrics import Metrics, Sink
-from hamlet.training.program import Program, Trials
-from hamlet.training.progress import Progress
-from hamlet.training.protocol import EPISODES, Asked, Examiner, Plan
+from hamlet.training.metrics import Sink
+from hamlet.training.protocol import EPISODES, Asked, Plan
 from hamlet.training.seeds import check_seed
-from hamlet.training.segments import Segment
 from hamlet.training.venue import venue
-from hamlet.types import Device
 
 Say = Callable[[str], None]
 
@@ -258,13 +251,13 @@ def train_seeds(
         say(line)
         begin = venue(env).begin(algorithm)
         first = next(iter(directories.values())).config()
-        with _compiled(algorithm, env, used, first, say) as compiled:
+        with compiled(algorithm, env, used, first, say) as ready:
             for seed, directory in directories.items():
                 say(f"seed {seed} in {directory.path}")
                 with directory.lock():
-                    accumulation.keep(directory, compiled.program, say)
-                    _go(compiled, directory, _with_weights(begin(seed), weights), sinks, quiet)
-                compiled = compiled._replace(seconds=0.0)  # which the first run has paid
+                    accumulation.keep(directory, ready.program, say)
+                    go(ready, directory, _with_weights(begin(seed), weights), sinks, quiet)
+                ready = ready._replace(seconds=0.0)  # which the first run has paid
     except RequestError:
         # What the first rollout showed to be the wrong request leaves nothing behind.
         for directory in directories.values():
@@ -318,74 +311,10 @@ def resume(
             declaration.rewrite(directory, config | {"steps": total}, say)
         say(f"resuming {path} at {done} of {total} steps")
         announce.describe(algorithm, env, used, say)
-        with _compiled(algorithm, env, used, config, say) as compiled:
-            accumulation.keep(directory, compiled.program, say)
-            _go(compiled, directory, training, sinks, quiet, known)
+        with compiled(algorithm, env, used, config, say) as ready:
+            accumulation.keep(directory, ready.program, say)
+            go(ready, directory, training, sinks, quiet, known)
     return run
-
-
-class _Compiled(NamedTuple):
-    """What runs of one configuration are made with, and the seconds that it took to compile."""
-
-    program: Program
-    trials: Trials | None
-    seconds: float
-
-
-@contextmanager
-def _compiled(
-    algorithm: Algorithm, env: AnyEnvironment, used: Sequence[Device], config: dict[str, Any], say: Say
-) -> Iterator[_Compiled]:
-    """The compiled iterations and evaluations, unless they need more memory than there is."""
-    seed, plan = config["seed"], Plan.of(config)
-    with ExitStack() as opened:
-        heed = functools.partial(budget.heed, algorithm, used=used, say=say)
-        make = functools.partial(venue(env).compile, devices=used, seed=seed)
-        program, line = accumulation.fitted(make, algorithm, env, used, heed)
-        opened.enter_context(closing(program))
-        budget.describe(program, used, say)
-        if line is not None:
-            say(line)
-        trials, seconds = protocol.prepare(plan, algorithm, env, used[0]), program.compile_seconds
-        if trials is not None:
-            opened.enter_context(closing(trials))
-            seconds += trials.compile_seconds
-        yield _Compiled(program, trials, seconds)
-
-
-def _go(
-    compiled: _Compiled,
-    directory: RunDirectory,
-    training: Training,
-    sinks: Sequence[Callable[[Path], Sink]],
-    quiet: bool,
-    known: Sequence[Segment] = (),
-) -> None:
-    program, config = compiled.program, directory.config()
-    batch, every = program.algorithm.sampling.batch, config["checkpoint_every"]
-    done, total = int(training.iteration) * batch, math.ceil(config["steps"] / batch)
-    with Metrics(directory.metrics) as metrics:
-        metrics.truncate(done)
-    best_policy.truncate(directory, done)
-    heard, progress = [make(directory.path) for make in sinks], Progress(total * batch, quiet=quiet)
-    examiner = Examiner(
-        Plan.of(config), compiled.trials, directory, program.algorithm, program.env, total, progress, heard
-    )
-    try:
-        Loop(
-            program,
-            directory,
-            total,
-            None if every is None else max(1, every // batch),
-            progress,
-            examiner,
-            heard,
-            list(known),
-            compiled.seconds,
-        ).run(training)
-    finally:
-        for sink in heard:
-            sink.close()
 
 
 def _weights(path: str | Path, algorithm: Algorithm, env: AnyEnvironment, trusted: bool) -> Any:

@@ -1,0 +1,90 @@
+"""One run carried out: its iterations and evaluations are compiled, and its loop is run."""
+
+import functools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hamlet.envs.host import AnyEnvironment
+from hamlet.learners import Algorithm
+from hamlet.training import accumulation, budget, protocol
+from hamlet.training import best as best_policy
+from hamlet.training.directory import RunDirectory
+from hamlet.training.learning import Training
+from hamlet.training.loop import Loop
+from hamlet.training.metrics import Metrics, Sink
+from hamlet.training.program import Program, Trials
+from hamlet.training.progress import Progress
+from hamlet.training.protocol import Examiner, Plan
+from hamlet.training.segments import Segment
+from hamlet.training.venue import venue
+from hamlet.types import Device
+
+Say = Callable[[str], None]
+
+
+class Ready(NamedTuple):
+    """What runs of one configuration are made with, and the seconds that it took to compile."""
+
+    program: Program
+    trials: Trials | None
+    seconds: float
+
+
+@contextmanager
+def compiled(
+    algorithm: Algorithm, env: AnyEnvironment, used: Sequence[Device], config: dict[str, Any], say: Say
+) -> Iterator[Ready]:
+    """The compiled iterations and evaluations, unless they need more memory than there is."""
+    seed, plan = config["seed"], Plan.of(config)
+    with ExitStack() as opened:
+        heed = functools.partial(budget.heed, algorithm, used=used, say=say)
+        make = functools.partial(venue(env).compile, devices=used, seed=seed)
+        program, line = accumulation.fitted(make, algorithm, env, used, heed)
+        opened.enter_context(closing(program))
+        budget.describe(program, used, say)
+        if line is not None:
+            say(line)
+        trials, seconds = protocol.prepare(plan, algorithm, env, used[0]), program.compile_seconds
+        if trials is not None:
+            opened.enter_context(closing(trials))
+            seconds += trials.compile_seconds
+        yield Ready(program, trials, seconds)
+
+
+def go(
+    ready: Ready,
+    directory: RunDirectory,
+    training: Training,
+    sinks: Sequence[Callable[[Path], Sink]],
+    quiet: bool,
+    known: Sequence[Segment] = (),
+) -> None:
+    """Train one run to its end: record, evaluate, save."""
+    program, config = ready.program, directory.config()
+    batch, every = program.algorithm.sampling.batch, config["checkpoint_every"]
+    done, total = int(training.iteration) * batch, math.ceil(config["steps"] / batch)
+    with Metrics(directory.metrics) as metrics:
+        metrics.truncate(done)
+    best_policy.truncate(directory, done)
+    heard, progress = [make(directory.path) for make in sinks], Progress(total * batch, quiet=quiet)
+    examiner = Examiner(
+        Plan.of(config), ready.trials, directory, program.algorithm, program.env, total, progress, heard
+    )
+    try:
+        Loop(
+            program,
+            directory,
+            total,
+            None if every is None else max(1, every // batch),
+            progress,
+            examiner,
+            heard,
+            list(known),
+            ready.seconds,
+        ).run(training)
+    finally:
+        for sink in heard:
+            sink.close()
