@@ -1,15 +1,19 @@
 """PettingZoo environments as batches of arrays: what goes in, what comes out, and what is refused."""
 
 import contextlib
+import enum
 import functools
 import itertools
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import doubles
 from hamlet.envs import from_pettingzoo
+from hamlet.envs.option_values import plain
 from hamlet.envs.player import seed_of
 from hamlet.errors import RequestError, RunError
 from hamlet.spaces import Box, Composite, Discrete, MultiDiscrete
@@ -314,12 +318,58 @@ def test_what_cannot_be_played_is_refused_in_a_line(factory, said):
 def test_options_that_the_factory_does_not_take_and_numbers_that_are_none_are_refused():
     with pytest.raises(RequestError, match="unexpected keyword argument 'stpes'"):
         from_pettingzoo(doubles.Walk, stpes=3)
-    with pytest.raises(RequestError, match="the option steps is a list, which a run cannot keep: write a tuple"):
-        from_pettingzoo(doubles.Walk, steps=[3])
+    with pytest.raises(RequestError, match="the option steps is a dict, which a run cannot keep: give one option for"):
+        from_pettingzoo(doubles.Walk, steps={"few": 3})
     env = from_pettingzoo(doubles.Walk)
     for wrong in ({"copies": 0}, {"processes": 0}, {"timeout": 0.0}):
         with pytest.raises(RequestError, match=next(iter(wrong))):
             replace(env, **wrong)
+
+
+@enum.unique
+class Level(enum.IntEnum):
+    LOW = 3
+
+
+class Colour(enum.Enum):
+    RED = 1
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (np.int64(3), 3),
+        (np.float32(0.5), 0.5),
+        (np.bool_(True), True),
+        (np.str_("a"), "a"),
+        (Path("map.txt"), "map.txt"),
+        (Level.LOW, 3),
+        ([1, [2, Path("b")]], (1, (2, "b"))),
+        (range(3), (0, 1, 2)),
+        (None, None),
+    ],
+)
+def test_options_of_common_types_are_kept_as_plain_values(given, kept):
+    value = plain("size", given)
+    assert value == kept and type(value) is type(kept)
+    assert decode(encode((("size", value),))) == (("size", kept),)
+
+
+@pytest.mark.parametrize(
+    ("given", "advice"),
+    [
+        (Colour.RED, "a Colour, which a run cannot keep: give its name, 'RED'"),
+        (np.arange(3), "size.tolist()"),
+        ({"a": 1}, "one option for each entry"),
+        ({3, 1}, "give a sorted tuple"),
+        (len, "give its name"),
+        (3 + 2j, "a complex, which a run cannot keep: give numbers or words"),
+        ((1, b"x"), "a bytes, which a run cannot keep: give numbers or words"),
+    ],
+)
+def test_options_that_a_run_cannot_keep_are_refused_by_name_with_what_to_give(given, advice):
+    with pytest.raises(RequestError, match=f"^the option size is .*{re.escape(advice)}"):
+        plain("size", given)
 
 
 def test_an_environment_that_changed_since_it_was_declared_is_refused(monkeypatch):

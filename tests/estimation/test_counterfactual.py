@@ -193,7 +193,8 @@ def test_what_follows_is_valued_by_the_policies_that_will_act_there_and_not_by_t
 
 
 def _sure(log_probs, choice):
-    return jnp.where(jnp.arange(log_probs.shape[-1]) == choice, jnp.zeros_like(log_probs), -jnp.inf)
+    """A policy's logarithms that takes one choice always."""
+    return jnp.full(log_probs.shape, -jnp.inf).at[..., choice].set(0.0)
 
 
 def table():

@@ -82,7 +82,8 @@ def test_a_full_disk_ends_a_run_with_the_checkpoint_before_intact(tmp_path, monk
     with pytest.raises(hamlet.RunError) as said:
         train(tmp_path / "a", checkpoint_every=BATCH)
     assert re.fullmatch(
-        r"the replay buffer could not be written: No space left on device; the last good one is \S+000192",
+        r"the replay buffer could not be written: No space left on device; the last good one is \S+000192; "
+        r"go on with: hamlet resume \S+",
         str(said.value),
     )
     monkeypatch.undo()

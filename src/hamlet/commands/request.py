@@ -1,5 +1,6 @@
 """What ``hamlet train`` is asked for: its options, those of the environment, and the hyperparameters."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -123,10 +124,21 @@ def read(argv: Sequence[str]) -> Request:
     if names[0] not in ALGORITHMS:
         if names[0] in environments() and names[1:] and names[1] in ALGORITHMS:
             raise RequestError(f"the algorithm comes before the environment: {USAGE} {names[1]} {names[0]}")
-        raise unknown("algorithm", names[0], ALGORITHMS)
+        raise _several(names[0]) or unknown("algorithm", names[0], ALGORITHMS)
     if len(names) < 2 and not asks_help:
         raise RequestError(f"ENV is missing: put it after the algorithm, as in {USAGE} {names[0]} mpe/simple_spread")
     return _declare(names[0], names[1] if names[1:] else None, chosen.get("preset"), argv)
+
+
+def _several(text: str) -> RequestError | None:
+    """The refusal of more than one algorithm for one team; None where the words name fewer."""
+    named = [part.rpartition("=")[2] for part in re.split("[,+;]", text)]
+    if len(named) < 2 or not all(name in ALGORITHMS for name in named):
+        return None
+    return RequestError(
+        f"{text!r} names {len(named)} algorithms, and a team is trained by one, though with a policy for every agent; "
+        f"the nearest is {named[0]!r} (or train against a policy of an earlier run: docs/host-environments.md)"
+    )
 
 
 def _declare(name: str, environment: str | None, preset: str | None, argv: Sequence[str]) -> Request:

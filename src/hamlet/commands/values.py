@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_orig
 from tyro.constructors import PrimitiveConstructorSpec
 
 _UNITS = {"k": 1_000, "m": 1_000_000, "b": 1_000_000_000, "g": 1_000_000_000}
-# Of a run's steps. An iteration has at least one step, and iterations are counted in 32 bits.
-_MOST_STEPS = 10**12
+# Of any whole number: what a float tells from its neighbours. How many steps a run can have depends on its rollouts.
+_MOST = 2**53
 _PLAIN = (bool, int, float, str, Path)
 _SPOKEN = {int: "a whole number", float: "a number", str: "a name", Path: "a path"}
 
@@ -23,7 +23,7 @@ def parse_steps(text: str) -> int:
     """A count of environment steps as people write it.
 
     Raises:
-        ValueError: If it is no whole number, or beyond 10¹² steps.
+        ValueError: If it is no whole number, or beyond 2⁵³.
 
     >>> [parse_steps(text) for text in ("10M", "2.5M", "500k", "1e6", "10_000_000")]
     [10000000, 2500000, 500000, 1000000, 10000000]
@@ -33,8 +33,8 @@ def parse_steps(text: str) -> int:
         number = Decimal(digits) * unit
     except InvalidOperation:
         raise ValueError(f"{text!r} is no number of steps") from None
-    if not number.is_finite() or abs(number) > _MOST_STEPS or number != int(number):
-        raise ValueError(f"{text!r} is no whole number of steps up to 1e12")
+    if not number.is_finite() or abs(number) > _MOST or number != int(number):
+        raise ValueError(f"{text!r} is no whole number up to {_MOST:,}")
     return int(number)
 
 
@@ -168,7 +168,11 @@ def spoken(annotation: Any, default: Any) -> str:
 
 
 def nearest(annotation: Any, text: str) -> str | None:
-    """The valid value that was probably meant, as it would be written."""
+    """The valid value that was probably meant, as it would be written; None where none is near.
+
+    >>> nearest(int, "2.7"), nearest(int, "0.3"), nearest(int, "-2.5"), nearest(float, "0,1"), nearest(float, "nan")
+    ('3', '1', None, '0.1', None)
+    """
     kind = bare(annotation)
     if get_origin(kind) is Literal:
         choices = [str(choice) for choice in get_args(kind)]
@@ -177,9 +181,12 @@ def nearest(annotation: Any, text: str) -> str | None:
         number = float(text.replace(",", ".", 1))
     except ValueError:
         return None
-    if kind is float and not math.isnan(number):
+    if not math.isfinite(number):
+        return None
+    if kind is float:
         return repr(number)
-    return str(round(number)) if kind is int and math.isfinite(number) else None
+    # Counts are at least 1, and nothing is near to one that is negative or beyond all counts.
+    return str(max(1, round(number))) if kind is int and 0 < number <= _MOST else None
 
 
 def required(default: Any) -> bool:

@@ -4,7 +4,6 @@ It is named by a function of a module that makes one copy; every copy lives in a
 form a group and nothing is padded; float64 becomes float32, and uint8 stays what it is.
 """
 
-import pickle
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -23,6 +22,7 @@ from hamlet.envs.host import Snapshot
 from hamlet.envs.joint import joined_space
 from hamlet.envs.kinds import Kind, Pictures, inner
 from hamlet.envs.known import CODE, Factories
+from hamlet.envs.option_values import plain
 from hamlet.envs.pettingzoo_copies import PettingZooCopies, Terms, probe, told
 from hamlet.errors import RequestError, require
 from hamlet.roster import Group
@@ -41,7 +41,7 @@ class PettingZoo:
     Attributes:
         factory: What makes one copy, ``package.module:function``.
         options: Keyword arguments for it, as pairs.
-        copies: How many copies are trained on where the algorithm is given by its name.
+        copies: How many copies are trained on; None for as many as the algorithm says.
         processes: Worker processes of all copies; others that are opened get as many for each. None for one a core.
         timeout: Seconds after which a worker that has not answered is taken to hang.
         on_failure: Whether a copy that raises, hangs or dies begins its next episode, or stops the run.
@@ -52,7 +52,7 @@ class PettingZoo:
 
     factory: str = field(metadata={CODE: Factories})
     options: tuple[tuple[str, Any], ...] = ()
-    copies: int = 16
+    copies: int | None = None
     processes: int | None = None
     timeout: float = 60.0
     on_failure: Literal["restart", "stop"] = "restart"
@@ -62,7 +62,7 @@ class PettingZoo:
 
     def __post_init__(self) -> None:
         """Refuse numbers that are none, and a critic that would not be joint."""
-        require(self.copies >= 1, f"--copies must be at least 1, not {self.copies}")
+        require(self.copies is None or self.copies >= 1, f"--copies must be at least 1, not {self.copies}")
         require(self.processes is None or self.processes >= 1, f"processes must be at least 1, not {self.processes}")
         require(self.timeout > 0, f"timeout must be more than 0 seconds, not {self.timeout}")
         require(self.on_failure in ("restart", "stop"), f"on_failure is 'restart' or 'stop', not {self.on_failure!r}")
@@ -194,9 +194,9 @@ class PettingZoo:
         """In how many processes so many copies live."""
         if self.processes is None:
             # Halves that take turns are open at once: more workers than cores would keep each other from stepping.
-            return max(1, round(machine.cores() * min(1.0, count / self.copies)))
+            return max(1, round(machine.cores() * min(1.0, count / (self.copies or count))))
         # An evaluation may open more copies than are trained on: no process holds more of them than there.
-        return -(-count // -(-self.copies // self.processes))
+        return -(-count // -(-(self.copies or count) // self.processes))
 
     @cached_property
     def _grouped(self) -> tuple[tuple[Agent, ...], ...]:
@@ -220,7 +220,7 @@ class PettingZoo:
 def from_pettingzoo(
     factory: Callable[..., Any] | str,
     *,
-    copies: int = 16,
+    copies: int | None = None,
     processes: int | None = None,
     timeout: float = 60.0,
     on_failure: Literal["restart", "stop"] = "restart",
@@ -234,7 +234,7 @@ def from_pettingzoo(
 
     Args:
         factory: A function of a module, or its place ``"package.module:function"``; it makes a ParallelEnv or AECEnv.
-        copies: How many copies are trained on where the algorithm is given by its name.
+        copies: How many copies are trained on; None for as many as the algorithm says.
         processes: Worker processes of all copies together; None for one a core. It changes no result.
         timeout: Seconds after which a worker that has not answered is taken to hang.
         on_failure: ``"restart"``: a copy that raises, hangs or dies begins its next episode, and the run says so;
@@ -252,9 +252,7 @@ def from_pettingzoo(
     """
     place = place_of(factory)
     modules.called(place)
-    pairs = tuple(options.items())
-    for name, value in pairs:
-        _refuse_unsendable(name, value)
+    pairs = tuple((name, plain(name, value)) for name, value in options.items())
     description = probe(place, pairs, timeout)
     return PettingZoo(
         factory=place,
@@ -267,19 +265,6 @@ def from_pettingzoo(
         pictures=pictures,
         description=description,
     )
-
-
-def _refuse_unsendable(name: str, value: Any) -> None:
-    """An option goes to workers, and into the configuration of a compiled program."""
-    try:
-        pickle.dumps(value)
-        hash(value)
-    except Exception as error:
-        advice = {list: "write a tuple", dict: "write one option for each"}.get(type(value), "give numbers or words")
-        raise RequestError(
-            f"the option {name} is a {type(value).__name__}, which a run cannot keep: {advice}, and let the factory "
-            "make of them what it needs"
-        ) from error
 
 
 def place_of(factory: Callable[..., Any] | str) -> str:

@@ -11,6 +11,8 @@ from hamlet.training.venue import venue
 from hamlet.types import Device
 
 Say = Callable[[str], None]
+# Beyond which it is said that compiling takes its time: a program grows with its groups, not with its agents.
+_MANY_GROUPS = 8
 
 
 def describe(algorithm: Algorithm, env: AnyEnvironment, used: Sequence[Device], say: Say) -> None:
@@ -24,6 +26,11 @@ def describe(algorithm: Algorithm, env: AnyEnvironment, used: Sequence[Device], 
     say(f"{actors:,} parameters in actors, {critics:,} in critics")
     for line in venue(env).remarks:
         say(line)
+    if len(env.groups) > _MANY_GROUPS:
+        say(
+            f"{len(env.groups)} groups of agents with unlike spaces: the program has a part for each, and compiling "
+            "takes longer with every one; agents with equal spaces are one group"
+        )
     if algorithm.critic.credits == "team":
         say("every agent is trained on the team's reward: the sum over agents")
     if reason := algorithm.leaves_theory:

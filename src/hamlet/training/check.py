@@ -1,5 +1,8 @@
 """What is refused before work begins: pairings of an algorithm, an environment and a budget that cannot be run."""
 
+import math
+from collections.abc import Sequence
+
 from hamlet.algorithms import ALGORITHMS
 from hamlet.envs.host import AnyEnvironment
 from hamlet.errors import RequestError, require
@@ -14,6 +17,9 @@ from hamlet.roster import Roster
 from hamlet.training.learning import roster_of
 from hamlet.training.venue import venue
 
+# Iterations are counted in 32 bits.
+_MOST_ITERATIONS = 2**31 - 1
+
 
 def check(algorithm: Algorithm, env: AnyEnvironment, *, steps: int) -> None:
     """Refuse what cannot be run.
@@ -23,19 +29,18 @@ def check(algorithm: Algorithm, env: AnyEnvironment, *, steps: int) -> None:
     """
     require(steps >= 1, f"--steps must be at least 1, not {steps}")
     roster, sampling = roster_of(algorithm, env), algorithm.sampling
-    for group in roster.groups:
-        kind = type(group.action).__name__
-        able = [name for name, make in ALGORITHMS.items() if kind in make().actions]
-        require(
-            kind in algorithm.actions,
-            f"{group.names[0]} acts in a {kind} space, and the algorithm in {' or '.join(algorithm.actions)} only: "
-            f"use {', '.join(able[:-1])} or {able[-1]}",
-        )
+    _acts(algorithm, roster)
     own = venue(env).copies
     require(
         own in (None, sampling.copies),
         f"the algorithm is declared with copies={sampling.copies} and the environment with copies={own}: "
-        "give both the same",
+        "give both the same, or leave the environment's out",
+    )
+    most = _MOST_ITERATIONS * sampling.batch
+    require(
+        steps <= most,
+        f"--steps {steps} are more than {_MOST_ITERATIONS:,} rollouts of {sampling.batch:,} steps, which is as far as "
+        f"they are counted; the nearest is {most}",
     )
     length = sampling.length(memory=algorithm.body.memory)
     sequences = sampling.batch // length
@@ -70,9 +75,30 @@ def _parts(algorithm: Algorithm, roster: Roster) -> None:
     )
 
 
+def _acts(algorithm: Algorithm, roster: Roster) -> None:
+    """Refuse a team that acts in a space of which the algorithm knows nothing; advise those that take all of it."""
+    kinds: dict[str, str] = {}
+    for group in roster.groups:
+        kinds.setdefault(type(group.action).__name__, group.names[0])
+    if set(kinds) <= set(algorithm.actions):
+        return
+    able = [name for name, make in ALGORITHMS.items() if set(kinds) <= set(make().actions)]
+    (first, agent), *others = kinds.items()
+    acts = " and ".join([f"{agent} acts in a {first} space", *(f"{name} in a {kind} space" for kind, name in others)])
+    advice = f"use {_one_of(able)}" if able else "none takes them in one team: give all agents one kind of actions"
+    raise RequestError(f"{acts}, and the algorithm in {_one_of(algorithm.actions)} only: {advice}")
+
+
+def _one_of(names: Sequence[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
+
+
 def _divides(flag: str, parts: int, sequences: int, roster: Roster) -> None:
-    for group in range(len(roster.groups)):
-        count = sequences * roster.agents_per_unit(group)
+    counts = [sequences * roster.agents_per_unit(group) for group in range(len(roster.groups))]
+    for count in counts:
         if count % parts:
-            near = min((d for d in range(1, count + 1) if count % d == 0), key=lambda d: abs(d - parts))
+            # What divides the batch of every group.
+            shared = math.gcd(*counts)
+            near = min((d for d in range(1, shared + 1) if shared % d == 0), key=lambda d: abs(d - parts))
             raise RequestError(f"{flag} {parts} does not divide a batch of {count} sequences; the nearest is {near}")

@@ -1,16 +1,17 @@
 """What a run was asked to be, from its config.json: checked, and its parts made, those of the user's own if trusted."""
 
+import contextlib
 import dataclasses
 import difflib
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from hamlet.envs.host import AnyEnvironment
 from hamlet.errors import RequestError
 from hamlet.learners import Algorithm
-from hamlet.training import configuration, field_types, json_file, trust
+from hamlet.training import configuration, durable, field_types, json_file, trust
 from hamlet.training.directory import CONFIGURATION, Config, RunDirectory, versioned
 from hamlet.training.parts import shown
 from hamlet.training.protocol import Plan
@@ -84,6 +85,25 @@ def rewrite(run: RunDirectory, config: dict[str, Any], say: Callable[[str], None
     """
     _record(json_file.as_text(config).encode(), config, say)
     run.write_json(CONFIGURATION, config)
+
+
+@contextlib.contextmanager
+def of_steps(run: RunDirectory, steps: int, say: Callable[[str], None]) -> Iterator[None]:
+    """A run that this user goes on with is one of so many steps from here on; not if what follows is refused.
+
+    Raises:
+        RunError: Its config.json cannot be read or written.
+    """
+    before = run.as_written()
+    if before.values["steps"] == steps:
+        yield
+        return
+    rewrite(run, run.config() | {"steps": steps}, say)
+    try:
+        yield
+    except RequestError:
+        durable.write(run.path / CONFIGURATION, before.data)
+        raise
 
 
 def adopt(run: RunDirectory, say: Callable[[str], None]) -> None:

@@ -226,7 +226,8 @@ class Hosted:
 
     def sized(self, copies: int) -> HostEnvironment:
         """The environment declared for as many copies."""
-        return self.env if self.copies in (None, copies) else replace(self.env, copies=copies)  # type: ignore[type-var]
+        declared = getattr(self.env, "copies", copies)
+        return self.env if declared == copies else replace(self.env, copies=copies)  # type: ignore[type-var]
 
     def outline(self, algorithm: Algorithm) -> Training:
         """The shapes and types of a run's state; its games are numpy arrays."""

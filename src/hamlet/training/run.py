@@ -29,6 +29,7 @@ from hamlet.training import (
 from hamlet.training import best as best_policy
 from hamlet.training.check import check
 from hamlet.training.declaration import Declaration
+from hamlet.training.differences import differences
 from hamlet.training.directory import RunDirectory
 from hamlet.training.evaluate import Evaluation, Mode
 from hamlet.training.evaluate import evaluate as play
@@ -224,6 +225,7 @@ def train_seeds(
     Each is bit for bit the run that its seed gives alone. See `train` for the arguments; ``asked`` is for evaluations.
     """
     say = _say(quiet)
+    env = venue(env).sized(algorithm.sampling.copies) if venue(env).copies is None else env
     check(algorithm, env, steps=steps)
     seeds = {check_seed(seed): path for seed, path in seeds.items()}
     _check_cadence(checkpoint_every)
@@ -307,13 +309,12 @@ def resume(
         last = math.ceil(total / algorithm.sampling.batch) * algorithm.sampling.batch
         if done > last or (done == last and protocol.finished(directory, Plan.of(config), done)):
             raise RequestError(f"{path} already has {done} steps; ask for more with --steps {2 * done}")
-        if total != config["steps"]:
-            declaration.rewrite(directory, config | {"steps": total}, say)
         say(f"resuming {path} at {done} of {total} steps")
         announce.describe(algorithm, env, used, say)
-        with compiled(algorithm, env, used, config, say) as ready:
-            accumulation.keep(directory, ready.program, say)
-            go(ready, directory, training, sinks, quiet, known)
+        ready = compiled(algorithm, env, used, config, say)
+        with ready as made, declaration.of_steps(directory, total, say):
+            accumulation.keep(directory, made.program, say)
+            go(made, directory, training, sinks, quiet, known)
     return run
 
 
@@ -324,7 +325,8 @@ def _weights(path: str | Path, algorithm: Algorithm, env: AnyEnvironment, truste
     theirs, ours = (learner.team.actors, learner.critic.networks), venue(env).outline(algorithm).learner
     shapes = lambda tree: [leaf.shape for leaf in jax.tree.leaves(tree)]  # noqa: E731
     if shapes(theirs) != shapes((ours.team.actors, ours.critic.networks)):
-        raise RequestError(f"the networks of {path} have other shapes than this run's; use its algorithm and --hidden")
+        why = differences(run.declaration, (algorithm, env))
+        raise RequestError(f"the networks of {path} have other shapes than this run's: {why}")
     return theirs
 
 

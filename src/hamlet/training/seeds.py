@@ -29,6 +29,8 @@ def check_seed(seed: Any, count: int = 1) -> int:
     """
     if isinstance(seed, bool | np.bool_) or not isinstance(seed, int | np.integer):
         raise RequestError(f"--seed is a whole number from 0 to {MOST - count}, not {seed!r}")
+    if count > MOST:
+        raise RequestError(f"--seeds must be at most {MOST}, not {count}; the nearest is {MOST}")
     if not 0 <= seed <= MOST - count:
         near = min(max(int(seed), 0), MOST - count)
         raise RequestError(f"--seed must lie between 0 and {MOST - count}, not at {seed}; the nearest is {near}")

@@ -1,0 +1,50 @@
+"""Why the networks of two runs have unlike shapes, in words."""
+
+import dataclasses
+from typing import Any
+
+from hamlet.envs.base import Declaration
+from hamlet.learners import Algorithm
+
+
+def differences(theirs: tuple[Algorithm, Declaration], ours: tuple[Algorithm, Declaration]) -> str:
+    """What differs between an earlier run and this one of all that gives networks their shapes; the earlier one first.
+
+    Args:
+        theirs: What the earlier run trains with, and on.
+        ours: What this run does.
+    """
+    (their_algorithm, their_env), (algorithm, env) = theirs, ours
+    pairs = [
+        ("agents", _team(their_env), _team(env)),
+        ("the critic's state", _by(their_env.state_shape), _by(env.state_shape)),
+        ("sharing", their_algorithm.sharing, algorithm.sharing),
+        ("the kind of algorithm", type(their_algorithm).__name__, type(algorithm).__name__),
+        ("the kind of critic", type(their_algorithm.critic).__name__, type(algorithm.critic).__name__),
+        *_fields(their_algorithm.body, algorithm.body),
+    ]
+    told = [f"{name} {before}, here {now}" for name, before, now in pairs if before != now]
+    return "; ".join(told) or "the critic has other hyperparameters"
+
+
+def _team(env: Declaration) -> str:
+    """Its groups by size, and what they see and do: ``3 (observation 18, action Discrete 5)``."""
+    return " and ".join(
+        f"{len(group.names)} (observation {_by(group.observation.shape)}, action {_action(group.action)})"
+        for group in env.groups
+    )
+
+
+def _action(space: Any) -> str:
+    size = _by(space.shape) if type(space).__name__ == "Box" else str(space.width)
+    return f"{type(space).__name__} {size}"
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))
+
+
+def _fields(before: Any, now: Any) -> list[tuple[str, Any, Any]]:
+    """The numbers of two declarations of networks, as options are called."""
+    names = [field.name for field in dataclasses.fields(before)]
+    return [(f"--{name.replace('_', '-')}", getattr(before, name), getattr(now, name, None)) for name in names]
