@@ -322,6 +322,12 @@ class Odd(Walk):
                 Odd.runs += 1
             case "twice":
                 self.agents = self.agents[:1] * 2
+            case "agents alone":
+                cuts = dict.fromkeys(cuts, False)
+            case "all":
+                cuts = dict.fromkeys(cuts, False) | {"__all__": self.time >= self.limit}
+            case "one leaves":
+                self.agents = [agent for agent in self.agents if agent != "walker_1" or self.time < 2]
         return seen, rewards, ends, cuts, infos
 
 
@@ -342,6 +348,21 @@ class Served(Walk):
     def close(self):
         self.server.kill()
         self.server.wait()
+
+
+class Single(Walk):
+    """Of which a process can hold one copy."""
+
+    held = 0
+
+    def __init__(self):
+        super().__init__(steps=4)
+        if Single.held:
+            raise OSError("address already in use")
+        Single.held += 1
+
+    def close(self):
+        Single.held -= 1
 
 
 def broken_factory():

@@ -64,7 +64,8 @@ class OnHostCopies:
     def begin(self, episode: np.ndarray) -> View:
         self.episode, self.time = episode, np.zeros_like(episode)
         self.state, view = _begin(self.declared.env, self.seed, self.numbers, episode)
-        return _numpy(view)
+        self.view = _numpy(view)
+        return self.view
 
     def send(self, actions: tuple[np.ndarray, ...]) -> None:
         self.actions = actions
@@ -78,7 +79,16 @@ class OnHostCopies:
             declared.env, self.seed, self.numbers, self.episode, self.time, self.state, self.actions
         )
         self.episode, self.time = np.array(self.episode), np.array(self.time)
-        return Step(*_numpy(tuple(step)))
+        came = Step(*_numpy(tuple(step)))
+        self.view = came.view
+        return came
+
+    def leave(self, copies: np.ndarray) -> View:
+        self.episode, self.time = self.episode + copies, np.where(copies, 0, self.time)
+        state, view = _begin(self.declared.env, self.seed, self.numbers, self.episode)
+        chosen = partial(_chosen, copies)
+        self.state, self.view = jax.tree.map(chosen, (state, _numpy(view)), (self.state, self.view))
+        return self.view
 
     def snapshot(self) -> Snapshot:
         return _snapshot(_numpy(self.state), self.episode, self.time)
@@ -94,6 +104,9 @@ class OnHostCopies:
     def failures(self) -> tuple[str, ...]:
         return ()
 
+    def notes(self) -> tuple[str, ...]:
+        return ()
+
     def close(self) -> None:
         if not self.closed:
             OPEN.remove(self)
@@ -103,6 +116,10 @@ class OnHostCopies:
 def _snapshot(state: Any, episode: Any, time: Any) -> dict[str, np.ndarray]:
     leaves = {f"state {number}": np.array(leaf) for number, leaf in enumerate(jax.tree.leaves(state))}
     return {"episode": np.array(episode, np.int32), "time": np.array(time, np.int32), **leaves}
+
+
+def _chosen(copies: np.ndarray, fresh: Any, old: Any) -> np.ndarray:
+    return np.where(copies.reshape(-1, *(1,) * (fresh.ndim - 1)), fresh, old)
 
 
 def _numpy(tree: Any) -> Any:

@@ -50,6 +50,7 @@ def evaluate(
     best: bool = False,
     at_random: Sequence[str] = (),
     trust: bool = False,
+    max_episode_steps: int | None = None,
 ) -> Evaluation:
     """Play whole episodes with a run's newest good checkpoint, or with its best policy.
 
@@ -61,14 +62,19 @@ def evaluate(
         best: The best of the policies that were evaluated while it trained.
         at_random: Agents that act at random instead; `Evaluation.wins` says how often each agent won.
         trust: Whether code of its own that the run names may be run, though this user did not begin it here.
+        max_episode_steps: Steps after which an episode is cut; None for as many as in the evaluations of the run's
+            training: what the environment declares as its longest, or 10,000. `Evaluation.cut` says how many were.
 
     Raises:
         RequestError: If there is no run, it is not trusted, it has no best policy and that is asked for, or there is
             no such agent.
-        RunError: If it has no good checkpoint.
+        RunError: If it has no good checkpoint, or the environment failed in more than a tenth of the episodes;
+            `Evaluation.failed` says how many others failed, and were replaced.
     """
     mode = "deterministic" if deterministic else "stochastic"
-    return Run(Path(run), trust).evaluate(episodes, seed, mode, best=best, at_random=tuple(at_random))
+    return Run(Path(run), trust).evaluate(
+        episodes, seed, mode, best=best, at_random=tuple(at_random), max_episode_steps=max_episode_steps
+    )
 
 
 def export(

@@ -131,7 +131,12 @@ def check_algorithm(algorithm: Any, *, games: int = 20, sweeps: int = 30, seed: 
 
 
 def check_env(
-    factory: Callable[..., Any] | str, *, episodes: int = 3, longest: int = 1000, seed: int = 0, **options: Any
+    factory: Callable[..., Any] | str,
+    *,
+    episodes: int = 3,
+    max_episode_steps: int = 1000,
+    seed: int = 0,
+    **options: Any,
 ) -> Findings:
     """Check that a PettingZoo environment can be trained on, and that its seeds make it play the same again.
 
@@ -140,7 +145,7 @@ def check_env(
     Args:
         factory: A function of a module that makes the environment, or its place ``"package.module:function"``.
         episodes: How many.
-        longest: Steps after which an episode is left.
+        max_episode_steps: Steps after which an episode is left.
         seed: From which they are drawn.
         options: Keyword arguments for the factory.
 
@@ -152,7 +157,7 @@ def check_env(
         RequestError: The environment cannot be made, or has spaces that are not supported.
     """
     try:
-        return examine(factory, options, episodes=episodes, longest=longest, seed=seed)
+        return examine(factory, options, episodes=episodes, max_episode_steps=max_episode_steps, seed=seed)
     except Unfit as wrong:
         raise AssertionError(str(wrong)) from wrong.__cause__
 

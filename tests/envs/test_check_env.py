@@ -6,6 +6,7 @@ import pytest
 
 import doubles
 from hamlet.cli import main
+from hamlet.commands import check_env as command
 from hamlet.envs import check, from_pettingzoo
 from hamlet.errors import RequestError
 from hamlet.testing import check_env
@@ -62,10 +63,44 @@ def test_what_is_odd_and_can_be_trained_on_is_noted(quick):
     assert check_env(doubles.Odd).notes == ()
 
 
+@pytest.mark.parametrize(
+    ("oddity", "said"),
+    [
+        (
+            "agents alone",
+            "the end of agent 'walker_0' is said by agents alone, neither terminated nor truncated by its",
+        ),
+        ("all", "the end of agent 'walker_0' is said by '__all__' alone, neither terminated nor truncated by its own"),
+        ("one leaves", "the end of agent 'walker_1' is said by agents alone, neither terminated nor truncated by its"),
+    ],
+)
+def test_an_end_that_no_flag_says_is_found_and_noted(quick, oddity, said):
+    found = check_env(doubles.Odd, oddity=oddity)
+    assert found.lengths == (4, 4, 4) and not found.unfinished
+    (note,) = found.notes
+    assert note.startswith(said) and note.endswith("truncated" if oddity == "all" else "terminated")
+
+
+def test_of_an_environment_that_a_process_holds_once_it_says_how_to_train_on_it(monkeypatch):
+    monkeypatch.setattr(doubles.Single, "held", 0)
+    (note,) = check_env(doubles.Single, episodes=1).notes
+    assert note.startswith("a process can hold one copy alone, as the second raises OSError: address already in use: ")
+    assert "give --env.processes equal to --copies" in note
+
+
+def test_episodes_that_do_not_end_are_counted_and_where_an_evaluation_cuts_them_is_said(capsys):
+    assert main(["check-env", "doubles:Walk", "--env.steps", "9", "--max-episode-steps", "5", "--episodes", "2"]) == 0
+    said = capsys.readouterr().out
+    assert "episodes of 5 steps, 2 of them left before their end (--max-episode-steps)" in said
+    assert "an evaluation cuts episodes at 10,000 steps, as it does not say how long its episodes are" in said
+    with pytest.raises(RequestError, match="--max-episode-steps must be at least 1, not 0"):
+        command.read(["doubles:Walk", "--max-episode-steps", "0"])
+
+
 def test_sound_environments_pass_whatever_their_agents_are():
     assert check_env(doubles.Mortal).lengths == (4, 4, 4)
     assert check_env(doubles.Turns, episodes=2).lengths == (6, 6)
-    found = check_env(doubles.Masked, longest=3)
+    found = check_env(doubles.Masked, max_episode_steps=3)
     assert found.lengths == (3, 3, 3) and found.unfinished and found.speed > 0
 
 

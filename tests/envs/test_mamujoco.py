@@ -268,7 +268,7 @@ def test_what_is_handed_out_stays_as_it_was():
         view, kept = step, [array.copy() for array in jax.tree.leaves(step)]
 
 
-def test_a_simulation_that_mujoco_sets_back_is_told_of_and_goes_on(monkeypatch, tmp_path):
+def test_a_simulation_that_mujoco_sets_back_has_failed_and_begins_its_next_episode(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)  # MuJoCo writes a log file there
     env = make("mamujoco/HalfCheetah-2x3")
     copies, random = env.open(0, range(2)), np.random.default_rng(0)
@@ -278,9 +278,15 @@ def test_a_simulation_that_mujoco_sets_back_is_told_of_and_goes_on(monkeypatch, 
     snapshot = dict(copies.snapshot())
     model = layout_of("HalfCheetah", "2x3", 1).model
     snapshot["physics"][1, 1 + model.nq] = 1e12  # the first velocity, after the time and the positions
-    copies.restore(snapshot)
+    before = copies.restore(snapshot)
     copies.send(drawn(env, random, 2))
-    assert np.isfinite(copies.receive().outcome.reward).all()
+    arrival, outcome, view = copies.receive()
+    assert outcome.failed.tolist() == outcome.truncated.tolist() == [False, True] and not outcome.terminated.any()
+    assert np.isfinite(outcome.reward).all() and outcome.reward[0].all() and not outcome.reward[1].any()
+    assert (arrival.state[1] == before.state[1]).all() and (arrival.state[0] != before.state[0]).any()
+    assert copies.snapshot()["episode"].tolist() == [0, 1] and np.abs(view.state).max() < 100
+    copies.send(drawn(env, random, 2))
+    assert copies.receive().outcome.failed is None
     (line,) = copies.failures()
     assert line.startswith(f"mamujoco/HalfCheetah-2x3, copy 1, episode 0 (seed {seed_of(0, 1, 0)}), step 2: MuJoCo")
     assert copies.failures() == ()

@@ -93,6 +93,8 @@ def test_a_copy_that_raises_begins_its_next_episode_and_no_other_does(opened):
     assert failed.outcome.truncated.tolist() == [False, True, False] and not failed.outcome.terminated.any()
     assert failed.outcome.reward.tolist() == [[3.0, 3.5], [0.0, 0.0], [3.0, 3.5]]
     assert failed.outcome.cut.tolist() == [[False] * 2, [True] * 2, [False] * 2]
+    assert failed.outcome.failed.tolist() == [False, True, False]
+    assert before.outcome.failed is None is after.outcome.failed
     assert (failed.arrival.observation[0][1] == before.view.observation[0][1]).all()
     assert (failed.arrival.observation[0][0, :, 1] == 3).all() and failed.arrival.alive.all()
     assert (failed.view.observation[0][1, :, 1] == 0).all() and (after.view.observation[0][1, :, 1] == 1).all()
@@ -292,3 +294,47 @@ def test_a_process_that_cannot_make_the_environment_leaves_nothing(opened):
         with pytest.raises(RequestError):
             from_pettingzoo(factory)
     assert descriptors() == before
+
+
+def test_some_copies_leave_their_episodes_and_the_others_play_on(opened):
+    copies = opened(faulty("none", steps=9))
+    play(copies, 2)
+    view = copies.leave(np.array([True, False, True]))
+    assert view.observation[0][:, 0, 1].tolist() == [0, 2, 0] and copies.snapshot()["episode"].tolist() == [1, 0, 1]
+    (after,) = play(copies, 1)
+    assert after.arrival.observation[0][:, 0, 1].tolist() == [1, 3, 1] and copies.failures() == ()
+
+
+def test_a_worker_that_dies_when_a_copy_leaves_its_episode_tells_of_all_by_their_numbers(opened):
+    copies = opened(faulty("none", steps=9))
+    play(copies, 2)
+    os.kill(pids(copies)[0], signal.SIGKILL)
+    view = copies.leave(np.array([True, False, False]))
+    assert copies.snapshot()["episode"].tolist() == [1, 1, 1] and (view.observation[0][:, 0, 1] == 0).all()
+    assert "SIGKILL" in copies.failures()[0]
+
+
+def test_an_end_that_agents_alone_says_ends_the_episode_and_is_told_once(opened):
+    env = from_pettingzoo(doubles.Odd, processes=1, oddity="agents alone")
+    copies = opened(env, count=2)
+    steps = play(copies, 8, (np.ones((2, 2), np.int32),))
+    assert [step.outcome.terminated.tolist() for step in steps] == [
+        [False] * 2,
+        [False] * 2,
+        [False] * 2,
+        [True] * 2,
+    ] * 2
+    (note,) = copies.notes()
+    assert "is said by agents alone" in note and copies.notes() == () and copies.failures() == ()
+
+
+def test_a_simulator_that_a_process_holds_once_has_as_many_processes_as_copies_in_evaluations_too(opened):
+    env = from_pettingzoo(doubles.Single, copies=4, processes=4)
+    assert [env._workers(count) for count in (2, 4, 20)] == [2, 4, 20]
+    assert [replace(env, copies=16)._workers(count) for count in (8, 20)] == [2, 5]
+    copies = env.open(0, range(5))
+    assert len(pids(copies)) == 5
+    copies.close()
+    with pytest.raises(RequestError, match=r"made as copy 1, beside others in one process: raised OSError: .*") as said:
+        replace(env, processes=1).open(0, range(2))
+    assert "give --env.processes equal to --copies" in str(said.value)

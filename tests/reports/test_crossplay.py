@@ -23,6 +23,7 @@ from hamlet.reports.crossplay import play
 from hamlet.roster import Group, Roster
 from hamlet.spaces import Box, Discrete
 from hamlet.training import best, checkpoint, configuration, declaration
+from hamlet.training.played import PlayedEpisodes
 from hamlet.training.run import Run
 from hamlet.training.seats import Seated, Team
 from hamlet.training.venue import venue
@@ -111,7 +112,8 @@ def test_of_three_agents_the_row_has_the_first_seat_and_the_column_the_others(mo
 
         def play(self, actors, seed, count):
             own = np.concatenate([np.where(one.chosen, one.one, one.other) for one in actors])
-            return np.outer(np.arange(1, count + 1), own), np.ones(count, int)
+            returns = np.outer(np.arange(1, count + 1), own)
+            return PlayedEpisodes(returns, np.ones(count, int), np.array([True, False]), 9, 1, "it fell")
 
         def remarks(self):
             return ["a copy fell"]
@@ -120,16 +122,22 @@ def test_of_three_agents_the_row_has_the_first_seat_and_the_column_the_others(mo
             closed.append(self)
 
     closed, opened = [], []
-    place = SimpleNamespace(trials=lambda *asked: opened.append(asked) or Trials())
+    place = SimpleNamespace(trials=lambda *asked, horizon: opened.append(horizon) or Trials())
     monkeypatch.setattr(crossplay, "venue", lambda env: place)
     teams = [Team(roster, (jnp.array([1.0, 2.0]), jnp.array([6.0])), Body()), None]
     teams[1] = Team(roster, (jnp.array([10.0, 20.0]), jnp.array([60.0])), Body())
     players = [crossplay.Player(name, name, 0, False, team) for name, team in zip("xy", teams, strict=True)]
-    means, errors, remarks = crossplay._matrix(Matrix(tabulate([ROCK, -ROCK]), 1), players, 2, 7, "stochastic")
+    game = Matrix(tabulate([ROCK, -ROCK]), 1)
+    means, errors, failed, cut, remarks = crossplay._matrix(game, players, 2, 7, "stochastic", 9)
     np.testing.assert_allclose(means[..., 0], 1.5 * np.array([[1, 1], [10, 10]]))
     np.testing.assert_allclose(means[..., 1], 1.5 * np.array([[4, 40], [4, 40]]))
     np.testing.assert_allclose(errors, means / 3)  # of 1 and 2 times a number: √½ / √2 of it
-    assert len(opened) == len(closed) == 1 and remarks[1] == "x against y: a copy fell"
+    assert opened == [9] and len(closed) == 1 and failed.tolist() == cut.tolist() == [[1, 1], [1, 1]]
+    assert remarks[3:6] == [
+        "x against y: a copy fell",
+        "x against y: failed 1 of 3 episodes, and others were played in their place; first: it fell",
+        "x against y: cut 1 of 2 episodes at 9 steps; --max-episode-steps sets that",
+    ]
 
 
 def test_a_directory_of_seeds_stands_for_all_of_them(tmp_path):
@@ -201,8 +209,10 @@ def test_the_command_prints_keeps_and_draws(found, tmp_path, capsys, monkeypatch
     words = ["--seed", "7", "--best", "--deterministic", "--json", "--out", str(tmp_path / "y")]
     assert main(["crossplay", "a", "b", *words]) == 0
     assert json.loads(capsys.readouterr().out) == kept
-    assert asked[0] == (["a", "b"], {"episodes": 2, "seed": 1, "mode": "stochastic", "best": False})
-    assert asked[1] == (["a", "b"], {"episodes": 100, "seed": 7, "mode": "deterministic", "best": True})
+    assert [runs for runs, _ in asked] == [["a", "b"]] * 2 and all(o["max_episode_steps"] is None for _, o in asked)
+    asked = [{name: o[name] for name in ("episodes", "seed", "mode", "best")} for _, o in asked]
+    assert asked[0] == {"episodes": 2, "seed": 1, "mode": "stochastic", "best": False}
+    assert asked[1] == {"episodes": 100, "seed": 7, "mode": "deterministic", "best": True}
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def made(path, algorithm="happo", environment="mpe/Simple_Spread", seed=0, *, do
     if done:
         own = np.arange(80.0).reshape(40, 2)
         evaluation = Evaluation.of(own, np.full(40, 25), "deterministic", 8)
-        recorded.record_absolute(run, evaluation, 200, ("a", "b"), run_steps=300)
+        recorded.record_absolute(run, recorded.describe(evaluation, 200, ("a", "b")), run_steps=300)
     return returns
 
 

@@ -92,7 +92,7 @@ def test_the_cell_of_the_joint_action_is_marked_and_holds_the_teams_payoff():
 def record(env, seed=0, limit=None):
     """An episode of random play."""
     roster = Roster(env.groups)
-    moments = venue(env).moments(roster, (), Body(), seed, "random")
+    moments = venue(env).moments(roster, (), Body(), seed, "random", horizon=1000)
     return list(itertools.islice(moments, limit))
 
 

@@ -11,12 +11,16 @@ import pytest
 import hamlet
 import hostgames
 from games import Pot
-from hamlet.training import best, checkpoint, protocol, recorded
+from hamlet.cli import main
+from hamlet.commands.train import finish
+from hamlet.reports import reading
+from hamlet.training import best, checkpoint, episodes, judge, protocol, recorded
 from hamlet.training.directory import RunDirectory
-from hamlet.training.evaluate import evaluate
+from hamlet.training.evaluate import Evaluation, evaluate
 from hamlet.training.learning import roster_of
 from hamlet.training.loop import Interrupted
 from hamlet.training.metrics import Metrics
+from hamlet.training.played import EpisodesFailed
 from hamlet.training.progress import Progress
 from hamlet.training.protocol import Asked, interval
 from hamlet.training.run import Run
@@ -265,3 +269,64 @@ def test_a_stop_within_an_evaluation_throws_it_away_and_it_is_made_when_the_run_
     monkeypatch.undo()
     hamlet.resume(copied.path, quiet=True)
     assert told(copied) == before and same(copied.training(), whole.training())
+
+
+def test_a_point_at_which_too_many_episodes_fail_is_recorded_without_a_return_and_is_never_the_best(
+    tmp_path, monkeypatch, whole, capsys
+):
+    """The second of three points, and the absolute metric; training ends as it would without."""
+    play, calls = episodes.CompiledTrials.play, []
+
+    def failing(self, *given):
+        calls.append(given)
+        if len(calls) in (2, 4):
+            raise EpisodesFailed(5, 11, given[2], "copy 3 fell")
+        return play(self, *given)
+
+    monkeypatch.setattr(episodes.CompiledTrials, "play", failing)
+    run = train(tmp_path / "a")
+    assert same(run.training(), whole.training())
+    found, untouched = points(run), points(whole)
+    assert np.isnan(found.returns[1]).all() and found.returns[::2].tolist() == untouched.returns[::2].tolist()
+    means = untouched.team.mean(1)[::2]
+    assert run.actors(best=True)[1] == untouched.steps[::2][means.argmax()]
+    with Metrics(run.directory.metrics) as metrics:
+        assert [column.tolist() for column in metrics.read("evaluation/failed")] == [[4 * BATCH], [5.0]]
+    assert recorded.points(run.directory) == [] and recorded.absolute(run.directory) is None
+    [point] = recorded.failed_points(run.directory)
+    assert (point["metric"], point["mean"], point["failed"], point["episodes"]) == ("absolute", None, 5, 60)
+    said = capsys.readouterr().err.splitlines()
+    assert f"evaluation at {4 * BATCH:,} steps: failed 5 of 11 episodes" in said[0]
+    assert said[1].startswith("there is no absolute metric: failed 5 of 11 episodes")
+    with pytest.raises(hamlet.RequestError, match="already has 160 steps"):
+        hamlet.resume(run.path, quiet=True)
+    assert any("has no result: 5 episodes failed" in line for line in reading.read(run.path).remarks)
+
+
+def test_an_evaluation_of_which_too_many_episodes_fail_ends_with_status_1_and_is_recorded(copied, monkeypatch, capsys):
+    def failing(*_, mode, **how):
+        if mode == "random":
+            raise EpisodesFailed(3, 9, how["episodes"], "copy 3 fell")
+        return Evaluation.of(np.zeros((20, 2)), np.ones(20, int), mode, 1)
+
+    monkeypatch.setattr(judge, "play", failing)
+    assert main(["evaluate", str(copied.path), "--episodes", "20"]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert "failed 3 of 9 episodes, and of the 20 asked for at most 2 are replaced; the first: copy 3 fell" in line
+    [point] = recorded.failed_points(copied.directory)
+    assert (point["mode"], point["step"], point["failed"]) == ("random", 0, 3)
+    with pytest.raises(hamlet.RunError, match="is trained, and could not be evaluated: failed 3 of 9 episodes"):
+        finish([copied], quiet=True)
+
+
+def test_the_horizon_of_a_run_is_that_which_was_asked_for_and_holds_for_later_evaluations(tmp_path):
+    run = train(tmp_path / "a", iterations=1, max_episode_steps=3)
+    assert run.directory.config()["evaluation"]["max_episode_steps"] == 3
+    assert (points(run).lengths == 3).all()
+    with pytest.warns(UserWarning, match="cut 2 of 2 episodes at 3 steps"):
+        assert run.evaluate(2).cut == 2
+    with pytest.warns(UserWarning, match="cut 2 of 2 episodes at 2 steps"):
+        assert hamlet.evaluate(run.path, episodes=2, max_episode_steps=2).lengths.tolist() == [2, 2]
+    assert run.evaluate(2, max_episode_steps=9).cut == 0
+    with pytest.raises(hamlet.RequestError, match="--max-episode-steps must be at least 1, not 0"):
+        train(tmp_path / "b", max_episode_steps=0)

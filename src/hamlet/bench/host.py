@@ -12,6 +12,7 @@ from hamlet.bench.flops import count
 from hamlet.bench.matrix import matrix_rate
 from hamlet.envs import from_pettingzoo, make
 from hamlet.envs.host import HostEnvironment
+from hamlet.errors import RunError
 from hamlet.haml.template import Haml
 from hamlet.training import devices
 from hamlet.training.host_games import Games
@@ -39,6 +40,8 @@ def measure(algorithm: Haml, env: HostEnvironment, *, iterations: int = 10, warm
             row = {name: float(info[f"time/{name}"][0]) for name in ("act", "step", "wait", "learn")}
             spent = {"seconds": time.perf_counter() - began, "core_seconds": time.process_time() - worked}
             rows.append(spent | row)
+            if lines := program.remarks():
+                raise RunError(f"what is measured must not fail, and it did: {lines[0]}")
     finally:
         program.close()
     alone.append(_alone(algorithm, env))

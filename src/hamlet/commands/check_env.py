@@ -9,6 +9,9 @@ from hamlet.commands.options import Command, Group
 from hamlet.envs.check import Findings, Unfit, examine
 from hamlet.errors import RequestError, require
 from hamlet.spaces import Box, Discrete, Space
+from hamlet.training.evaluate import horizon
+from hamlet.training.played import check_horizon
+from hamlet.training.venue import venue
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,12 +20,12 @@ class CheckOptions:
 
     Attributes:
         episodes: Episodes of random play; the first one in two copies side by side.
-        longest: Steps after which an episode is left.
+        max_episode_steps: Steps after which an episode is left.
         seed: From which they are drawn.
     """
 
     episodes: int = 3
-    longest: int = 1000
+    max_episode_steps: int = 1000
     seed: int = 0
 
 
@@ -66,7 +69,7 @@ def read(argv: Sequence[str]) -> tuple[Factory, CheckOptions, dict[str, Any]]:
     _, parsed = Command(USAGE, COMMAND.words, (*COMMAND.groups, env), about).parse(argv)
     options = CheckOptions(**parsed.values["check"])
     require(options.episodes >= 1, f"--episodes must be at least 1, not {options.episodes}")
-    require(options.longest >= 1, f"--longest must be at least 1, not {options.longest}")
+    check_horizon(options.max_episode_steps)
     return factory, options, parsed.values["env"]
 
 
@@ -80,9 +83,16 @@ def _told(found: Findings) -> list[str]:
             f"act {_spoken(group.action, '')}{masked}"
         )
     lengths = f"{min(found.lengths)} to {max(found.lengths)}" if len(set(found.lengths)) > 1 else f"{found.lengths[0]}"
-    left = ", the last one left before its end (--longest)" if found.unfinished else ""
+    left = f", {found.unfinished} of them left before their end (--max-episode-steps)" if found.unfinished else ""
     lines += [f"  {remark}" for remark in env.remarks]
     lines.append(f"  episodes of {lengths} steps{left}; {found.speed:,.0f} steps/s in one process")
+    if found.unfinished:
+        place = venue(env)
+        why = "as it declares" if place.episode_steps else "as it does not say how long its episodes are"
+        lines.append(
+            f"  an evaluation cuts episodes at {horizon(env):,} steps, {why}; --max-episode-steps of train and "
+            "evaluate sets that"
+        )
     return lines + [f"  note: {note}" for note in found.notes]
 
 

@@ -25,6 +25,7 @@ class CrossPlayOptions:
         episodes: Whole games of every cell.
         seed: From which they are drawn; the first states are the same in all cells.
         deterministic: Take the likeliest actions instead of sampling them.
+        max_episode_steps: Steps after which a game is cut. Without it, the environment's own longest, or 10,000.
         best: Let every run's best policy play, of those evaluated while it trained, not its newest.
         trust: Run code that runs name and that is not Hamlet's, though they are not runs that you began here.
         out: The directory for the picture and the numbers.
@@ -34,6 +35,7 @@ class CrossPlayOptions:
     episodes: int = 100
     seed: int = 1
     deterministic: bool = False
+    max_episode_steps: int | None = None
     best: bool = False
     trust: bool = False
     out: Path = Path("crossplay")
@@ -64,7 +66,15 @@ def main(argv: Sequence[str]) -> int:
     if options.out.exists() and not options.out.is_dir():
         raise RequestError(f"--out {options.out} is a file; the nearest is {options.out}.crossplay, a directory")
     mode = "deterministic" if options.deterministic else "stochastic"
-    found = play(words, episodes=options.episodes, seed=options.seed, mode=mode, best=options.best, trust=options.trust)
+    found = play(
+        words,
+        episodes=options.episodes,
+        seed=options.seed,
+        mode=mode,
+        best=options.best,
+        trust=options.trust,
+        max_episode_steps=options.max_episode_steps,
+    )
     document = found.document()
     print(json.dumps(document) if options.json else told(found))
     for line in found.remarks:

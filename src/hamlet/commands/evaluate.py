@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hamlet.commands.options import Command, Group
 from hamlet.errors import RequestError, RunError
 from hamlet.training import judge
 from hamlet.training.directory import RunDirectory
+from hamlet.training.played import check_horizon
 from hamlet.training.run import Run
 from hamlet.training.seeds import check_seed
+from hamlet.training.sides import ConstantSum
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +32,8 @@ class EvaluateOptions:
         random: Agents that act at random instead of by their policies; how often each agent wins is then printed, and
             nothing is kept in the run.
         trust: Run code that the run names and that is not Hamlet's, though the run is not one that you began here.
+        max_episode_steps: Steps after which an episode is cut. Without it, as many as in the evaluations while the run
+            trained: the environment's own longest, or 10,000.
         json: Print one JSON object, with the return of every episode.
     """
 
@@ -37,6 +43,7 @@ class EvaluateOptions:
     best: bool = False
     random: tuple[str, ...] = ()
     trust: bool = False
+    max_episode_steps: int | None = None
     json: bool = False
 
 
@@ -57,10 +64,17 @@ def main(argv: Sequence[str]) -> int:
     if options.episodes < 1:
         raise RequestError(f"--episodes must be at least 1, not {options.episodes}")
     check_seed(options.seed)
+    check_horizon(options.max_episode_steps)
     run = find_run(path, trust=options.trust)
     mode = "stochastic" if options.stochastic else "deterministic"
     judgement = judge.judge(
-        run, episodes=options.episodes, seed=options.seed, mode=mode, best=options.best, at_random=options.random
+        run,
+        episodes=options.episodes,
+        seed=options.seed,
+        mode=mode,
+        best=options.best,
+        at_random=options.random,
+        max_episode_steps=options.max_episode_steps,
     )
     if options.json:
         print(json.dumps(_as_json(path, judgement, options.random)))
@@ -89,7 +103,12 @@ def find_run(path: str, *, trust: bool = False) -> Run:
 
 
 def comparison(judgement: judge.Judgement, absolute: dict[str, Any] | None = None) -> str:
-    """Lines of the policy, of random play and, where there is one, of the run's absolute metric."""
+    """Lines of the policy, of random play and, where there is one, of the run's absolute metric.
+
+    Where one side wins what the others lose, they are those of each side.
+    """
+    if judgement.opposed is not None:
+        return contest_of_sides(judgement, judgement.opposed, with_best=absolute is not None)
     evaluation, random = judgement.evaluation, judgement.random
     pairs = [(one.mean, one.standard_error) for one in (evaluation, random)]
     pairs += [] if absolute is None else [(float(absolute["mean"]), float(absolute["standard_error"]))]
@@ -126,11 +145,36 @@ def contest(judgement: judge.Judgement, at_random: tuple[str, ...]) -> str:
     return "\n".join(["mean return ± standard error of each agent", *lines, f"({told})"])
 
 
+def contest_of_sides(judgement: judge.Judgement, opposed: ConstantSum, *, with_best: bool) -> str:
+    """Lines of every side: what it earned, and how often it won, against the policy, at random, and against random."""
+    evaluation, agents = judgement.evaluation, judgement.agents
+    whole, ties = opposed.split(evaluation.agent_returns, agents)
+    random, random_ties = opposed.split(judgement.random.agent_returns, agents)
+    splits = [opposed.split(one.agent_returns, agents) for one in judgement.against_random]
+    against = [own[number] for number, (own, _) in enumerate(splits)]
+    cell = lambda side: f"{side.mean + 0.0:.2f} ± {side.standard_error:.2f}, wins {100 * side.wins:.1f} %"  # noqa: E731
+    rows = [["", "all by the policy", "the others at random", "all at random"]]
+    rows += [[" + ".join(one[0].agents), *map(cell, one)] for one in zip(whole, against, random, strict=True)]
+    even = [f"{100 * share:.1f} %" for share in (ties, float(np.mean([tie for _, tie in splits])), random_ties)]
+    rows.append(["ties", *even])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    table = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    count = len(evaluation.lengths)
+    lines = [
+        f"all agents' returns sum to {opposed.total + 0.0:.6g} in every episode; mean return ± standard error of each "
+        f"side at step {judgement.step:,}",
+        *table,
+        f"({count} episode{'s' if count > 1 else ''} each, {evaluation.mode} policy, seed {evaluation.seed})",
+    ]
+    if with_best:
+        lines.append("the best policy is the newest that was evaluated: a sum that never changes ranks none")
+    return "\n".join(lines)
+
+
 def keep(run: Run, judgement: judge.Judgement) -> None:
     """Record both in the run, or warn: what was printed stays good where the directory cannot be written."""
     try:
-        judge.record(run.directory, judgement.evaluation, judgement.step, judgement.agents)
-        judge.record(run.directory, judgement.random, 0, judgement.agents)
+        judge.record(run.directory, judgement)
     except RunError as error:
         sys.stdout.flush()
         warnings.warn(f"the evaluation is not recorded: {error}", stacklevel=2)
@@ -141,7 +185,14 @@ def _as_json(path: str, judgement: judge.Judgement, at_random: tuple[str, ...]) 
     wins = dict(zip(judgement.agents, judgement.evaluation.wins.tolist(), strict=True))
     return {
         "run": path,
-        **judge.describe(judgement.evaluation, judgement.step, judgement.agents),
+        **judge.describe(
+            judgement.evaluation, judgement.step, judgement.agents, judgement.opposed, judgement.against_random
+        ),
         **({"at_random": list(at_random), "wins": wins} if at_random else {}),
-        "random": {"mean": random.mean, "standard_error": random.standard_error},
+        "random": {
+            "mean": random.mean,
+            "standard_error": random.standard_error,
+            "failed": random.failed,
+            "cut": random.cut,
+        },
     }

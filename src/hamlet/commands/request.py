@@ -36,6 +36,8 @@ class TrainOptions:
         evaluate_every: Environment steps between evaluations. Without it, at most 50 that add 5 % of steps, at least 3.
         evaluate_episodes: Whole episodes of each evaluation; 0 for none. They change nothing of what is trained.
         evaluate_mode: Whether they take the likeliest actions or sample them.
+        max_episode_steps: Steps after which an episode of an evaluation is cut. Without it, the environment's own
+            longest, or 10,000.
         init_from: A run whose networks, of the same shapes, to begin with.
         trust: Run code that --from or --init-from names and that is not Hamlet's, though you did not begin that run.
         device: Where to compute. Without it, where JAX prefers.
@@ -54,6 +56,7 @@ class TrainOptions:
     evaluate_every: Steps | None = None
     evaluate_episodes: int = EPISODES
     evaluate_mode: Literal["deterministic", "stochastic"] = "deterministic"
+    max_episode_steps: int | None = None
     init_from: Path | None = None
     trust: bool = False
     device: Literal["cpu", "gpu", "tpu"] | None = None
@@ -75,7 +78,12 @@ class Request:
     def evaluation(self) -> Asked:
         """How the run is to be evaluated while it trains."""
         options = self.options
-        return Asked(every=options.evaluate_every, episodes=options.evaluate_episodes, mode=options.evaluate_mode)
+        return Asked(
+            every=options.evaluate_every,
+            episodes=options.evaluate_episodes,
+            mode=options.evaluate_mode,
+            max_episode_steps=options.max_episode_steps,
+        )
 
 
 USAGE = "hamlet train"
@@ -179,6 +187,7 @@ def _repeat(argv: Sequence[str]) -> Request:
     config, kept = found.values, found.values.get("evaluation", {})
     own = {name: config[name] for name in ("steps", "seed", "checkpoint_every", "init_from")}
     own |= {f"evaluate_{name}": kept[name] for name in ("every", "episodes", "mode") if name in kept}
+    own["max_episode_steps"] = kept.get("max_episode_steps")
     labels = {name: config.get(name) for name in ("algorithm_name", "environment_name", "preset")}
     asked = {name: parsed.values["run"][name] for name in _names(command, parsed)}
     own["init_from"] = None if own["init_from"] is None else Path(own["init_from"])

@@ -16,6 +16,7 @@ from hamlet.errors import RequestError, RunError
 from hamlet.training import checkpoint, judge, recorded
 from hamlet.training.directory import CONFIGURATION
 from hamlet.training.loop import Interrupted
+from hamlet.training.played import EpisodesFailed
 from hamlet.training.run import Run, train_seeds
 from hamlet.training.seeds import check_seed
 
@@ -95,20 +96,58 @@ def _finished(path: Path) -> bool:
 
 
 def finish(runs: Sequence[Run], quiet: bool) -> None:
-    """Judge each run, and say where it is and how to go on."""
-    means = []
+    """Judge each run, and say where it is and how to go on.
+
+    Raises:
+        RunError: If the episodes of a run's evaluation failed; the others are judged all the same.
+    """
+    judgements, failures = [], []
     for run in runs:
-        judgement = judge.judge(run)
+        try:
+            judgement = judge.judge(run)
+        except EpisodesFailed as error:
+            failures.append(f"{run.path} is trained, and could not be evaluated: {error}")
+            continue
         keep(run, judgement)
-        means.append(judgement.evaluation.mean)
+        judgements.append(judgement)
         if not quiet:
             print((f"\n{run.path}\n" if runs[1:] else "") + comparison(judgement, recorded.absolute(run.directory)))
-    if quiet:
-        return
-    if runs[1:]:
-        spread = math.sqrt(sum((mean - sum(means) / len(means)) ** 2 for mean in means) / (len(means) - 1))
-        print(f"\n{sum(means) / len(means):.2f} ± {spread / math.sqrt(len(means)):.2f}  over {len(means)} seeds")
+    if not quiet:
+        _say_rest(runs, judgements)
+    if failures:
+        for line in failures[:-1]:
+            print(line, file=sys.stderr)
+        raise RunError(failures[-1])
+
+
+def _say_rest(runs: Sequence[Run], judgements: Sequence[judge.Judgement]) -> None:
+    """The mean over seeds, where runs are, and how to go on."""
+    if runs[1:] and judgements:
+        print("\n" + "\n".join(_over_seeds(judgements)))
     path, steps = runs[0].path, runs[0].directory.config()["steps"]
     print(f"\nthe run is in {path}" if not runs[1:] else f"\nthe runs are in {path.parent}; with the first, go on with")
     print(f"  hamlet evaluate {path} --episodes 1000\n  hamlet resume {path} --steps {format_steps(2 * steps)}")
     sys.stdout.flush()
+
+
+def _over_seeds(judgements: Sequence[judge.Judgement]) -> list[str]:
+    """The mean over several runs; of a game of sides, of each against random play."""
+    if any(one.opposed is None for one in judgements):
+        return [f"{_spread([one.evaluation.mean for one in judgements])}  over {len(judgements)} seeds"]
+    lines = []
+    for agent, name in enumerate(judgements[0].agents):
+        means = [
+            float(played.agent_returns[:, agent].mean())
+            for one in judgements
+            for side, played in zip(one.opposed.sides if one.opposed else (), one.against_random, strict=True)
+            if agent in side
+        ]
+        lines.append(f"{_spread(means)}  {name} against the others at random, over {len(judgements)} seeds")
+    return lines
+
+
+def _spread(means: Sequence[float]) -> str:
+    """The mean of some numbers ± its standard error; 0 of a single one."""
+    mean = sum(means) / len(means)
+    spread = math.sqrt(sum((one - mean) ** 2 for one in means) / max(1, len(means) - 1))
+    return f"{mean:.2f} ± {spread / math.sqrt(len(means)):.2f}"

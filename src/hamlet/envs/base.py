@@ -91,12 +91,15 @@ class Outcome(eqx.Module):
         truncated: The episode was cut by a limit of time: learners bootstrap from the final view.
         cut: Agents that were truncated while others play on, ``[n]``: their own value bootstraps from the final view.
             An agent that is no longer alive and was not cut has terminated. None where no agent is ever cut alone.
+        failed: The episode was cut short because the environment failed; it is marked as truncated, and is no result.
+            None where nothing failed.
     """
 
     reward: Float[Any, "*E n"]
     terminated: Bool[Any, "*E"]
     truncated: Bool[Any, "*E"]
     cut: Bool[Any, "*E n"] | None = None
+    failed: Bool[Any, "*E"] | None = None
 
 
 class Declaration(Protocol):

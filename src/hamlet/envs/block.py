@@ -63,6 +63,7 @@ def arrays(plan: Plan, copies: int) -> dict[str, Array]:
     agents = len(plan.names)
     found = {
         "episode": Array((), "int64"),
+        "leave": Array((), "bool"),  # whether the copy is to leave its episode for the next one
         "busy": Array((), "bool"),  # whether the copy is being stepped, for the report of a worker that died
         "reward": Array((agents,), "float32"),
         "cut": Array((agents,), "bool"),

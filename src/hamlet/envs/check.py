@@ -8,7 +8,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,22 +33,22 @@ class Findings:
     Attributes:
         environment: As it would be trained on.
         lengths: Steps of every episode that was played.
-        unfinished: Whether the last one was left before its end.
+        unfinished: How many of them were left before their end.
         speed: Steps a second of one copy.
         notes: What is not wrong, and good to know.
     """
 
     environment: PettingZoo
     lengths: tuple[int, ...]
-    unfinished: bool
+    unfinished: int
     speed: float
     notes: tuple[str, ...]
 
 
 def examine(
-    factory: Callable[..., Any] | str, options: Mapping[str, Any], *, episodes: int, longest: int, seed: int
+    factory: Callable[..., Any] | str, options: Mapping[str, Any], *, episodes: int, max_episode_steps: int, seed: int
 ) -> Findings:
-    """Play some episodes, none longer than ``longest`` steps.
+    """Play some episodes, none longer than ``max_episode_steps``.
 
     Raises:
         Unfit: Something is wrong; the line names the agent, what it concerns and when.
@@ -57,22 +57,45 @@ def examine(
     environment = from_pettingzoo(factory, **options)
     modules.append(environment.factory)
     make = find(environment.factory)
-    seats = [_Seat(environment, Watched(parallel(make(**options)))) for _ in range(2)]
+    seats, alone = _seats(environment, lambda: Watched(parallel(make(**options))))
     try:
-        return _play(environment, seats, episodes, longest, seed)
+        found = _play(environment, seats, episodes, max_episode_steps, seed)
+        return replace(found, notes=(*found.notes, alone)) if alone else found
     finally:
         for seat in seats:
             with contextlib.suppress(Exception):
                 seat.env.close()
 
 
+def _seats(environment: PettingZoo, make: "Callable[[], Watched]") -> "tuple[list[_Seat], str]":
+    """Two copies, or the one that a process can hold, and why there is no other.
+
+    Raises:
+        Unfit: Not even one can be made.
+    """
+    seats: list[_Seat] = []
+    for _ in range(2):
+        try:
+            env = make()
+        except Exception as error:
+            said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            if not seats:
+                raise Unfit(f"at the beginning the environment raises {said}") from error
+            return seats, (
+                f"a process can hold one copy alone, as the second raises {said}: give --env.processes equal to "
+                "--copies; whether two copies with one seed agree was not looked at"
+            )
+        seats.append(_Seat(environment, env))
+    return seats, ""
+
+
 def _play(environment: PettingZoo, seats: "list[_Seat]", episodes: int, longest: int, seed: int) -> Findings:
-    first, twin = seats
+    first = seats[0]
     rng = np.random.default_rng(seed)
-    lengths, ended = [], False
+    lengths, unfinished = [], 0
     start: dict[str, np.ndarray] = {}
     for episode in range(episodes):
-        both = [first, twin] if episode == 0 else [first]
+        both = seats if episode == 0 else [first]
         for seat in both:
             seat.begin(seed_of(seed, 0, episode))
         if episode == 0:
@@ -86,10 +109,15 @@ def _play(environment: PettingZoo, seats: "list[_Seat]", episodes: int, longest:
             first.compare(both[-1].rows, "two copies with the same seed and the same actions differ")
             at, steps = "arrival", steps + 1
         lengths.append(steps)
+        unfinished += not ended
     first.begin(seed_of(seed, 0, 0))
     first.compare(start, "reset with the seed of an earlier episode, it does not begin as that one did")
     return Findings(
-        environment, tuple(lengths), not ended, sum(lengths) / first.seconds, tuple(dict.fromkeys(first.env.notes))
+        environment,
+        tuple(lengths),
+        unfinished,
+        sum(lengths) / first.seconds,
+        tuple(dict.fromkeys([*first.env.notes, *first.notes])),
     )
 
 
@@ -174,6 +202,7 @@ class _Seat:
     def __init__(self, environment: PettingZoo, env: Watched) -> None:
         self.env = env
         self.seconds = 0.0
+        self.notes: dict[str, None] = {}
         self._environment = environment
         self._groups, self._plan = environment.groups, environment.plan
         wanted = block.arrays(self._plan, 1)
@@ -182,7 +211,7 @@ class _Seat:
         os.close(memory)
         self.rows = {name: array[0, ...] for name, array in self._arrays.items()}
         with self._told("at the beginning"):
-            self._player = Player(env, self._plan, self.rows)
+            self._player = Player(env, self._plan, self.rows, self.notes)
 
     def begin(self, seed: int) -> None:
         with self._told(f"after reset(seed={seed})"):

@@ -58,6 +58,14 @@ class HostCopies(Protocol):
         """
         ...
 
+    def leave(self, copies: np.ndarray) -> View:
+        """Leave the episodes under way in some copies, ``[E]``, and begin their next ones; the view of all copies.
+
+        A copy that fails at this begins the episode after that. An episode that is not to be left, and fails all the
+        same, is told by its number in the snapshot.
+        """
+        ...
+
     def snapshot(self) -> Snapshot:
         """Where every copy stands."""
         ...
@@ -68,6 +76,10 @@ class HostCopies(Protocol):
 
     def failures(self) -> tuple[str, ...]:
         """Lines about copies that failed and were begun anew since the last call."""
+        ...
+
+    def notes(self) -> tuple[str, ...]:
+        """Lines about what was understood although it was not said as the interface has it, each once."""
         ...
 
     def close(self) -> None:

@@ -95,6 +95,13 @@ class Matrix:
         """Those of the table."""
         return table_returns(self.payoffs, self.rounds)
 
+    @property
+    def constant_sum(self) -> bool:
+        """Whether the payoffs of all agents sum to the same for every joint action, although an agent's own vary."""
+        table = np.asarray(self.payoffs)
+        rounding = 1e-9 * np.abs(table).max(initial=1.0)
+        return bool(np.ptp(table.sum(0)) <= rounding < np.ptp(table, axis=tuple(range(1, table.ndim))).max())
+
     def reset(self, key: Key) -> tuple[RoundState, View]:
         """The same for every key."""
         del key

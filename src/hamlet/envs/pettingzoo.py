@@ -38,7 +38,7 @@ class PettingZoo:
         factory: What makes one copy, ``package.module:function``.
         options: Keyword arguments for it, as pairs.
         copies: How many copies are trained on where the algorithm is given by its name.
-        processes: Worker processes of all copies; some that are opened alone get their share. None for one a core.
+        processes: Worker processes of all copies; others that are opened get as many for each. None for one a core.
         timeout: Seconds after which a worker that has not answered is taken to hang.
         on_failure: Whether a copy that raises, hangs or dies begins its next episode, or stops the run.
         state: What the critic sees: what ``state()`` gives, the observations joined, or by itself the first that works.
@@ -124,11 +124,18 @@ class PettingZoo:
     @cached_property
     def horizon(self) -> int | None:
         """Steps of the longest episode, where an option of a usual name says so, or the factory's default for it."""
+        if asked := declared_horizon(dict(self.options)):
+            return asked
         try:
             defaults = {one.name: one.default for one in told(self.factory, self.timeout).known}
         except RequestError:
             defaults = {}
         return declared_horizon(defaults | dict(self.options))
+
+    @property
+    def turns_in_a_round(self) -> int:
+        """How many steps an environment may count as one: where agents act in turns, one of each of them."""
+        return len(self.description.agents) if self.description.turns else 1
 
     def blank(self, count: int) -> Snapshot:
         """A snapshot of ``count`` copies with zeros in it."""
@@ -140,19 +147,25 @@ class PettingZoo:
         Raises:
             RequestError: The environment cannot be made, or is another by now.
         """
-        # Halves that take turns are open at once: more workers than cores would keep each other from stepping.
-        processes = (self.processes or machine.cores()) * min(1.0, len(numbers) / self.copies)
         terms = Terms(
             self.factory,
             self.options,
             self.description,
             self.groups,
             self.plan,
-            max(1, round(processes)),
+            self._workers(len(numbers)),
             self.timeout,
             self.on_failure == "restart",
         )
         return PettingZooCopies(terms, seed, numbers)
+
+    def _workers(self, count: int) -> int:
+        """In how many processes so many copies live."""
+        if self.processes is None:
+            # Halves that take turns are open at once: more workers than cores would keep each other from stepping.
+            return max(1, round(machine.cores() * min(1.0, count / self.copies)))
+        # An evaluation may open more copies than are trained on: no process holds more of them than there.
+        return -(-count // -(-self.copies // self.processes))
 
     @cached_property
     def _grouped(self) -> tuple[tuple[Agent, ...], ...]:

@@ -3,7 +3,8 @@
 import contextlib
 import os
 import pickle
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple, NoReturn
 
 import jax
@@ -17,7 +18,7 @@ from hamlet.envs.host import Snapshot, Step
 from hamlet.envs.keywords import Keywords
 from hamlet.envs.player import seed_of
 from hamlet.envs.processes import Lost, Process, farewell
-from hamlet.envs.soundness import Lookout, fault
+from hamlet.envs.soundness import Lookout, copied, copy_row, fault
 from hamlet.envs.worker import PATIENCE, Incident, Setup
 from hamlet.errors import RequestError, RunError
 from hamlet.roster import Group
@@ -90,10 +91,11 @@ def _asked(factory: str, options: tuple[tuple[str, object], ...] | None) -> Iter
 
 
 def _described(process: Process, factory: str, timeout: float) -> Description:
+    """What it is, as a worker found it when it made its first copy."""
     return Description.of(_made(process, factory, timeout))
 
 
-def _made(process: Process, factory: str, timeout: float) -> Any:
+def _made(process: Process, factory: str, timeout: float, numbers: Sequence[int] = ()) -> Any:
     """What a worker answers while it makes its environments."""
     try:
         incident, found = pickle.loads(process.answer(max(timeout, _START)))
@@ -102,8 +104,18 @@ def _made(process: Process, factory: str, timeout: float) -> Any:
         raise _noted(RequestError(f"{factory} cannot be made: its process {lost}{where}"), trace) from None
     if incident is not None:
         incident = Incident(*incident)
-        raise _noted(RequestError(f"{factory} cannot be used: {incident.text}"), incident.trace)
+        raise _noted(RequestError(f"{factory} cannot be {_unusable(incident, numbers)}"), incident.trace)
     return found
+
+
+def _unusable(incident: Incident, numbers: Sequence[int]) -> str:
+    """What is wrong with the environment itself, or with one copy of several."""
+    if incident.row < 0:
+        return f"used: {incident.text}"
+    return (
+        f"made as copy {numbers[incident.row]}, beside others in one process: {incident.text}; where a process can "
+        "hold a single copy, give --env.processes equal to --copies"
+    )
 
 
 class PettingZooCopies:
@@ -126,6 +138,8 @@ class PettingZooCopies:
         self._episode, self._steps, self._failed = (np.zeros(len(numbers), np.int64) for _ in range(3))
         self._view: View | None = None
         self._lines: list[str] = []
+        self._notes: dict[str, None] = {}
+        self._told = 0
         self._closed = False
         self.workers: list[Process] = []
         shares = np.array_split(np.arange(len(numbers)), min(terms.processes, len(numbers)))
@@ -151,7 +165,7 @@ class PettingZooCopies:
             raise RequestError(
                 f"{terms.factory} has other agents or spaces than it had when it was declared: declare it anew"
             )
-        _made(process, terms.factory, terms.timeout)
+        _made(process, terms.factory, terms.timeout, self._numbers)
 
     def begin(self, episode: np.ndarray) -> View:
         """Begin, in every copy, the episode of the number given."""
@@ -191,22 +205,47 @@ class PettingZooCopies:
         arrival = self._arrival()
         outcome: Outcome = jax.tree.unflatten(_OUTCOME, [array.copy() for array in self._came])
         for row in failed:  # the step is cut, as if a limit of time had come before it
-            _copy_row(last, arrival, row)
+            copy_row(last, arrival, row)
             outcome.reward[row] = 0.0
             outcome.terminated[row], outcome.truncated[row] = False, True
             assert outcome.cut is not None and last.alive is not None
             outcome.cut[row] = last.alive[row]
+        if failed:
+            outcome = replace(outcome, failed=self._flags(failed))
         self._check(arrival, outcome.reward)
         view, ended = arrival, np.flatnonzero(outcome.terminated | outcome.truncated).tolist()
         if ended:
             self._episode[:] = self._arrays["episode"]
             self._steps[ended] = _RESET
-            view, fresh = _copied(arrival), self._fresh()
+            view, fresh = copied(arrival), self._fresh()
             for row in ended:
-                _copy_row(fresh, view, row)
+                copy_row(fresh, view, row)
             self._check(view, None)
         self._view = view
         return Step(arrival, outcome, view)
+
+    def leave(self, copies: np.ndarray) -> View:
+        """Leave the episodes under way in some copies, and begin their next ones."""
+        assert self._view is not None and not self._pending, "a step is waited for before an episode is left"
+        self._arrays["leave"][:] = copies
+        self._steps[copies] = _RESET
+        before = self._episode.copy()
+        for process, setup in zip(self.workers, self._setups, strict=True):
+            if copies[list(setup.share)].any():
+                process.ask(worker.LEAVE)
+        self._collect()
+        self._episode[:] = self._arrays["episode"]
+        view, fresh = copied(self._view), self._fresh()
+        for row in np.flatnonzero(self._episode != before).tolist():
+            copy_row(fresh, view, row)
+        self._check(view, None)
+        self._view = view
+        return view
+
+    def _flags(self, rows: Sequence[int]) -> np.ndarray:
+        flags = np.zeros(len(self._numbers), bool)
+        flags[list(rows)] = True
+        return flags
 
     def snapshot(self) -> Snapshot:
         """The number of every copy's episode."""
@@ -220,6 +259,11 @@ class PettingZooCopies:
         """Lines about copies that failed and were begun anew since the last call."""
         lines, self._lines = tuple(self._lines), []
         return lines
+
+    def notes(self) -> tuple[str, ...]:
+        """How an end was understood that was not said as PettingZoo has it."""
+        new, self._told = tuple(self._notes)[self._told :], len(self._notes)
+        return new
 
     def close(self) -> None:
         """End every process, and free all shared memory."""
@@ -317,7 +361,11 @@ class PettingZooCopies:
     def _heard(self, process: Process) -> list[Incident]:
         """What went wrong while a worker did what it was asked."""
         message = process.answer(self._terms.timeout)
-        return [] if message == worker.DONE else [Incident(*plain) for plain in pickle.loads(message)]
+        if message == worker.DONE:
+            return []
+        incidents, notes = pickle.loads(message)
+        self._notes |= dict.fromkeys(notes)
+        return [Incident(*plain) for plain in incidents]
 
     def _line(self, row: int, episode: int, steps: int, text: str) -> str:
         when = f"at step {steps}" if steps > _RESET else "at the reset"
@@ -329,21 +377,6 @@ class PettingZooCopies:
         if found := fault(self._terms.groups, self._terms.plan, view, reward):
             row, text = found
             raise RunError(self._line(row, int(self._episode[row]), int(self._steps[row]), text))
-
-
-def _leaves(view: View) -> list[np.ndarray]:
-    return [x for x in (*view.observation, view.state, *view.available, view.alive) if x is not None]
-
-
-def _copied(view: View) -> View:
-    available = tuple(None if mask is None else mask.copy() for mask in view.available)
-    alive = None if view.alive is None else view.alive.copy()
-    return View(tuple(seen.copy() for seen in view.observation), view.state.copy(), available, alive)
-
-
-def _copy_row(source: View, into: View, row: int) -> None:
-    for before, after in zip(_leaves(source), _leaves(into), strict=True):
-        after[row] = before[row]
 
 
 def _noted(error: Exception, trace: str) -> Exception:

@@ -13,6 +13,8 @@ from hamlet.envs.block import Plan, Seats
 # What a step arrives at, and a new episode's first view.
 _TIMES = ("arrival", "fresh")
 _NOTHING = np.zeros(0, bool)
+# By which name some environments end the episode of all agents.
+_ALL = "__all__"
 
 
 class Broken(Exception):
@@ -60,11 +62,15 @@ class Player:
         env: With the parallel interface.
         plan: What it exchanges.
         rows: This copy's rows of every array of the block.
+        notes: Takes lines about what was understood although it was not said as PettingZoo has it, each once.
     """
 
-    def __init__(self, env: Any, plan: Plan, rows: Mapping[str, np.ndarray]) -> None:
+    def __init__(
+        self, env: Any, plan: Plan, rows: Mapping[str, np.ndarray], notes: dict[str, None] | None = None
+    ) -> None:
         self.env = env
         self.steps = 0
+        self._notes = {} if notes is None else notes
         self._plan = plan
         self._rows = rows
         self._live: list[int] = []
@@ -126,6 +132,7 @@ class Player:
         left, terminated = [], True
         if len(self._live) < len(self._names):
             self._blank("arrival", set(range(len(self._names))) - set(self._live))
+        terminations, truncations = self._ends(terminations, truncations)
         for k in self._live:
             name = self._names[k]
             reward[k] = self._reward(name, rewards)
@@ -156,6 +163,28 @@ class Player:
         if not ended and len(self.env.agents) > len(self._live):
             self._refuse_joiners()
         return ended
+
+    def _ends(
+        self, terminations: Mapping[str, Any], truncations: Mapping[str, Any]
+    ) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """Who is terminated and who truncated, also where `agents` or ``__all__`` alone says that somebody is gone."""
+        for_all = [bool(flags.get(_ALL, False)) for flags in (terminations, truncations)]
+        if len(self.env.agents) >= len(self._live) and not any(for_all):  # as in nearly every step
+            return terminations, truncations
+        present = set(self.env.agents)
+        flagged = lambda name: bool(terminations.get(name, False)) or bool(truncations.get(name, False))  # noqa: E731
+        live = [self._names[k] for k in self._live]
+        gone = [name for name in live if not flagged(name) and (any(for_all) or name not in present)]
+        if not gone:
+            return terminations, truncations
+        cut = for_all[1] and not for_all[0]
+        said = f"by {_ALL!r} alone" if any(for_all) else "by agents alone"
+        self._notes[
+            f"the end of agent {gone[0]!r} is said {said}, neither terminated nor truncated by its own name: "
+            f"it is taken as {'truncated' if cut else 'terminated'}"
+        ] = None
+        ends = dict.fromkeys(gone, True)
+        return ({**terminations}, {**truncations, **ends}) if cut else ({**terminations, **ends}, {**truncations})
 
     def _show(self, time: str, k: int, observations: Mapping[str, Any], infos: Mapping[str, Any]) -> None:
         """Put one agent's observation, and what it may choose, into its row."""

@@ -46,6 +46,23 @@ class Lookout:
         return jax.tree.unflatten(self._form, leaves)
 
 
+def copied(view: View) -> View:
+    """A view in arrays of its own."""
+    available = tuple(None if mask is None else mask.copy() for mask in view.available)
+    alive = None if view.alive is None else view.alive.copy()
+    return View(tuple(seen.copy() for seen in view.observation), view.state.copy(), available, alive)
+
+
+def copy_row(source: View, into: View, row: int) -> None:
+    """Put what is seen of one copy into another view."""
+    for before, after in zip(_leaves(source), _leaves(into), strict=True):
+        after[row] = before[row]
+
+
+def _leaves(view: View) -> list[np.ndarray]:
+    return [x for x in (*view.observation, view.state, *view.available, view.alive) if x is not None]
+
+
 def fault(groups: Sequence[Group], plan: Plan, view: View, reward: np.ndarray | None) -> tuple[int, str] | None:
     """The first copy with a number that is not finite or a mask without a choice, and which; None where all is well.
 

@@ -36,8 +36,9 @@ from hamlet.envs.worker import main
 modules.remember(directories)
 main(*map(int, sys.argv[3:]))
 """
-# Messages of one byte: let every copy step; begin the episodes named in the block; end.
-STEP, BEGIN, CLOSE, DONE = b"s", b"b", b"c", b"."
+# Messages of one byte: let every copy step; begin the episodes named in the block; begin the next ones of the copies
+# that the block names; end.
+STEP, BEGIN, LEAVE, CLOSE, DONE = b"s", b"b", b"l", b"c", b"."
 # How often in a row a copy may fail before it has made a step.
 PATIENCE = 5
 # Whether SIGIO ends a process that does nothing about it: so on Linux, and not on macOS and the BSDs.
@@ -70,7 +71,7 @@ class Incident(NamedTuple):
     """A copy that failed.
 
     Attributes:
-        row: Its row in the block; −1 where no copy was at fault.
+        row: Its row in the block; −1 where it concerns no copy more than others.
         episode: The number of the episode.
         steps: The step of the episode at which it failed; 0 for its reset.
         text: What happened, in one line.
@@ -172,6 +173,8 @@ class Worker:
         self._memory = memory
         self._players: list[Player] = []
         self._incidents: list[Incident] = []
+        self._notes: dict[str, None] = {}
+        self._told = 0
 
     def serve(self) -> None:
         """Make the environments, and answer every message."""
@@ -199,27 +202,28 @@ class Worker:
         setup = self._setup
         wanted = block.arrays(plan, len(setup.numbers))
         self._arrays = block.attach(self._memory, wanted)
-        try:
-            for row in setup.share:
+        for row in setup.share:
+            try:
                 env = first if not self._players else self._make()
                 rows = {name: array[row, ...] for name, array in self._arrays.items()}
-                self._players.append(Player(env, plan, rows))
-        except BaseException as error:
-            self._reply(_incident(-1, 0, 0, error))
-            return
+                self._players.append(Player(env, plan, rows, self._notes))
+            except BaseException as error:
+                self._reply(_incident(row if self._players else -1, 0, 0, error))
+                return
         self._reply(None)
         busy = self._arrays["busy"]
         while (message := self._connection.recv_bytes()) != CLOSE:
             self._incidents = []
-            each = self._begin if message == BEGIN else self._step
+            each = {BEGIN: self._begin, LEAVE: self._leave}.get(message, self._step)
             for index, row in enumerate(setup.share):
                 busy[row] = True
                 on = each(index)
                 busy[row] = False
                 if not on:
                     break
-            if self._incidents:
-                self._connection.send([tuple(incident) for incident in self._incidents])
+            if self._incidents or len(self._notes) > self._told:
+                notes, self._told = list(self._notes)[self._told :], len(self._notes)
+                self._connection.send(([tuple(incident) for incident in self._incidents], notes))
             else:
                 self._connection.send_bytes(DONE)
         for player in self._players[1:]:
@@ -228,6 +232,14 @@ class Worker:
     def _reply(self, incident: Incident | None, found: Any = None) -> None:
         """As plain tuples: to pickle an object of the library would import the whole of it."""
         self._connection.send((incident and tuple(incident), found))
+
+    def _leave(self, index: int) -> bool:
+        """Begin the next episode of a copy that is to leave its own; whether all can go on."""
+        row = self._setup.share[index]
+        if not self._arrays["leave"][row]:
+            return True
+        self._arrays["episode"][row] += 1
+        return self._begin(index)
 
     def _step(self, index: int) -> bool:
         """Let one copy step, and begin its next episode where this one ended; whether all can go on."""

@@ -121,7 +121,10 @@ def carry(unit: Unit, out: Path, *, quiet: bool) -> dict[int, str]:
             failures[broken] = str(error)
             left.remove(broken)
     for seed in left:
-        _judge(Run(cell.run(out, seed)))
+        try:
+            _judge(Run(cell.run(out, seed)))
+        except RunError as error:
+            failures[seed] = str(error)
     return failures
 
 
@@ -129,8 +132,7 @@ def _judge(run: Run) -> None:
     """Evaluate a finished run, once. What it remembered of play serves resuming alone: it is removed."""
     if point(run.path) is None:
         found = judge.judge(run, episodes=EPISODES, seed=EVALUATION_SEED)
-        judge.record(run.directory, found.random, 0, found.agents)
-        judge.record(run.directory, found.evaluation, found.step, found.agents)
+        judge.record(run.directory, found)
     shutil.rmtree(run.directory.replay, ignore_errors=True)
 
 

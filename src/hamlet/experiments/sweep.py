@@ -198,7 +198,7 @@ def _judged(run: Run) -> float:
         if (point.get("seed"), point.get("mode")) == (EVALUATION_SEED, "deterministic"):
             return float(point["mean"])
     found = judge.judge(run, episodes=EPISODES, seed=EVALUATION_SEED)
-    judge.record(run.directory, found.evaluation, found.step, found.agents)
+    judge.record(run.directory, found)
     return found.evaluation.mean
 
 
@@ -215,7 +215,8 @@ class Watch:
         Raises:
             optuna.TrialPruned: If the trial is hopeless.
         """
-        if EVALUATED not in values or self.path.name != "seed-0":
+        # A point whose episodes failed says nothing.
+        if math.isnan(values.get(EVALUATED, math.nan)) or self.path.name != "seed-0":
             return
         # A run that was resumed is evaluated again where it has no checkpoint, with the same result.
         if step not in self.trial.storage.get_trial(self.trial._trial_id).intermediate_values:

@@ -22,13 +22,15 @@ import jax
 import numpy as np
 
 from hamlet.envs.host import AnyEnvironment
-from hamlet.errors import RequestError, require
+from hamlet.errors import RequestError, RunError, require
 from hamlet.games.ranking import AlphaRank, NashAverage, alpha_rank, nash_average
 from hamlet.training import configuration
 from hamlet.training.best import current
 from hamlet.training.directory import RunDirectory
 from hamlet.training.episodes import Mode
+from hamlet.training.evaluate import horizon
 from hamlet.training.learning import roster_of
+from hamlet.training.played import check_horizon
 from hamlet.training.run import Run
 from hamlet.training.seats import Team, apart, seated, shapes
 from hamlet.training.venue import venue
@@ -71,6 +73,8 @@ class CrossPlay:
         others: oᵢⱼ, the mean over the other agents.
         first_error: Standard errors of fᵢⱼ; 0 for one game.
         others_error: Of oᵢⱼ.
+        failed: Games that the environment cut short by failing, in whose place others were played, ``[k, k]``.
+        cut: Games that were cut at the horizon, ``[k, k]``.
         remarks: What came up.
     """
 
@@ -84,6 +88,8 @@ class CrossPlay:
     others: np.ndarray
     first_error: np.ndarray
     others_error: np.ndarray
+    failed: np.ndarray
+    cut: np.ndarray
     remarks: tuple[str, ...] = ()
 
     @property
@@ -121,7 +127,7 @@ class CrossPlay:
     def document(self) -> dict[str, Any]:
         """Everything, as JSON."""
         average, rank = self.nash_average, self.alpha_rank
-        names = ("first", "others", "first_error", "others_error", "earned", "difference")
+        names = ("first", "others", "first_error", "others_error", "failed", "cut", "earned", "difference")
         return {
             "environment": self.environment,
             "agents": list(self.agents),
@@ -144,6 +150,7 @@ def play(
     mode: Mode = "stochastic",
     best: bool = False,
     trust: bool = False,
+    max_episode_steps: int | None = None,
 ) -> CrossPlay:
     """Pit the policies of runs against one another.
 
@@ -155,11 +162,13 @@ def play(
         mode: "stochastic" for actions as the policies draw them, "deterministic" for the likeliest.
         best: The best policy of every run.
         trust: Whether code of their own that runs name may be run, though this user did not begin them here.
+        max_episode_steps: Steps after which a game is cut; None for the environment's longest, or 10,000.
 
     Raises:
         RequestError: Unless there are two runs at least, each once, that play the same game of several agents.
-        RunError: If a run has no good checkpoint, or the environment fails.
+        RunError: If a run has no good checkpoint, or more than a tenth of the games of a cell fail.
     """
+    check_horizon(max_episode_steps)
     named = [path for run in runs for path in _seeds(Path(run))]
     require(
         len(named) > 1,
@@ -173,7 +182,7 @@ def play(
     require(not twice, f"{', '.join(twice)} is named twice: a run meets itself anyway, in the diagonal")
     env = _one_environment([run for run, _ in asked])
     players = _players(asked, env)
-    own, lost, remarks = _matrix(env, players, episodes, seed, mode)
+    found = _matrix(env, players, episodes, seed, mode, horizon(env, max_episode_steps))
     return CrossPlay(
         tuple(players),
         asked[0][0].directory.config()["environment_name"],
@@ -181,8 +190,10 @@ def play(
         episodes,
         seed,
         mode,
-        *(table[..., side] for table in (own, lost) for side in (0, 1)),
-        remarks=tuple(remarks),
+        *(table[..., side] for table in found[:2] for side in (0, 1)),
+        failed=found[2],
+        cut=found[3],
+        remarks=tuple(found[4]),
     )
 
 
@@ -253,11 +264,15 @@ def _name(path: Path) -> str:
 
 
 def _matrix(
-    env: AnyEnvironment, players: Sequence[Player], episodes: int, seed: int, mode: Mode
-) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Means and standard errors of both sides in every cell, ``[k, k, 2]``; one program for pairs of equal shapes."""
+    env: AnyEnvironment, players: Sequence[Player], episodes: int, seed: int, mode: Mode, cut: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, list[str]]:
+    """Means and standard errors of both sides in every cell, ``[k, k, 2]``; one program for pairs of equal shapes.
+
+    Then how many games failed and were cut, ``[k, k]``, and remarks.
+    """
     count, agents = len(players), len(players[0].team.roster.names)
     means, errors, remarks = np.zeros((count, count, 2)), np.zeros((count, count, 2)), []
+    counts = np.zeros((2, count, count), int)
     forms = [shapes(player.team) for player in players]
     kinds: dict[Any, list[tuple[int, int]]] = {}
     for i, j in np.ndindex(count, count):
@@ -267,19 +282,24 @@ def _matrix(
         teams = [seated(players[i].team, players[j].team, chosen) for i, j in cells]
         like = teams[0]
         device = jax.devices()[0]
-        trials = venue(env).trials(like.roster, like.actors, like.body, episodes, seed, mode, device)
+        trials = venue(env).trials(like.roster, like.actors, like.body, episodes, seed, mode, device, horizon=cut)
         try:
             for (i, j), team in zip(cells, teams, strict=True):
-                played = trials.play(team.actors, seed, episodes)
+                cell = f"{players[i].label} against {players[j].label}"
+                try:
+                    played = trials.play(team.actors, seed, episodes)
+                except RunError as error:
+                    raise RunError(f"{cell}: {error}") from error
                 assert played is not None
-                own = played[0].astype(np.float64)
+                own = played.returns.astype(np.float64)
+                counts[:, i, j] = played.failed, played.cut.sum()
                 sides = np.stack([own[:, 0], own[:, 1:].mean(1)], axis=1)
                 means[i, j] = sides.mean(0)
                 errors[i, j] = sides.std(0, ddof=1) / np.sqrt(episodes) if episodes > 1 else 0.0
-                remarks += [f"{players[i].label} against {players[j].label}: {line}" for line in trials.remarks()]
+                remarks += [f"{cell}: {line}" for line in [*trials.remarks(), *played.remarks()]]
         finally:
             trials.close()
-    return means, errors, remarks
+    return means, errors, *counts, remarks
 
 
 def _listed(found: AlphaRank | NashAverage) -> dict[str, Any]:

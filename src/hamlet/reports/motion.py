@@ -90,7 +90,11 @@ def _played(run: Run, episodes: int, mode: Mode) -> tuple[int, list[dict[str, An
     roster, place = roster_of(algorithm, env), venue(env)
     actors, step = run.actors(best=bool(checkpoint.steps(run.directory.best)))
     films = [
-        picture(place.moments(roster, actors, algorithm.body, _SEED + number, mode), draw, sorted(roster.names))
+        picture(
+            place.moments(roster, actors, algorithm.body, _SEED + number, mode, horizon=LONGEST),
+            draw,
+            sorted(roster.names),
+        )
         for number in range(episodes)
     ]
     return step, films

@@ -23,7 +23,7 @@ from hamlet.errors import RequestError, RunError
 from hamlet.reports import damage, sides
 from hamlet.reports.measurements import NOTHING, Clock, evaluations
 from hamlet.reports.sides import Sides
-from hamlet.training import checkpoint, judge
+from hamlet.training import checkpoint, judge, recorded
 from hamlet.training.directory import CONFIGURATION, LOCK, RunDirectory, is_locked
 from hamlet.training.durable import one_line
 from hamlet.training.metrics_file import readable
@@ -227,7 +227,7 @@ def _config(path: Path, remarks: list[str]) -> dict[str, Any]:
 
 def _points(directory: RunDirectory, remarks: list[str]) -> list[dict[str, Any]]:
     try:
-        points = judge.points(directory)
+        points, failed = judge.points(directory), recorded.failed_points(directory)
     except RunError as error:
         remarks.append(str(error).replace(f"{directory.path}/", ""))
         return []
@@ -235,6 +235,7 @@ def _points(directory: RunDirectory, remarks: list[str]) -> list[dict[str, Any]]
     if len(good) < len(points):
         remarks.append(f"evaluation.json: {len(points) - len(good)} of {len(points)} points are incomplete")
     remarks += [text for point in good if (text := _spoiled(point))]
+    remarks += [text for point in failed if (text := _failure(point))]
     return good
 
 
@@ -268,6 +269,15 @@ def _sides(metrics: Path, points: Sequence[Mapping[str, Any]], remarks: list[str
     except (sqlite3.Error, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         remarks.append(f"the agents' own returns cannot be read: {one_line(error)}")
         return None
+
+
+def _failure(point: Mapping[str, Any]) -> str:
+    """What a point says that has no result; empty where it says nothing that can be read."""
+    step, count, asked = (point.get(name) for name in ("step", "failed", "episodes"))
+    if not all(isinstance(number, int) for number in (step, count, asked)):
+        return ""
+    who = "random play" if point.get("mode") == "random" else f"the policy of step {step:,}"
+    return f"the evaluation of {who} has no result: {count} episodes failed, where {asked} were asked for"
 
 
 _WANTED = ("return", "evaluation/return", "env_steps_per_second", "seconds/%", "time/%")

@@ -8,7 +8,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Int, UInt
 
 from hamlet import learners
@@ -22,6 +21,7 @@ from hamlet.training import episodes as whole
 from hamlet.training import memory, recording
 from hamlet.training.devices import shardings
 from hamlet.training.learning import Training, keys, learn, left, roster_of, with_replay
+from hamlet.training.played import PlayedEpisodes
 from hamlet.training.program import Heed, ignore
 from hamlet.training.rollout import Episodes, Play, begin, rollout
 from hamlet.types import Device, Info, Key, Scalar
@@ -164,6 +164,11 @@ class Compiled:
         """What the declaration says, if it does."""
         return declared_horizon(self.env)
 
+    @property
+    def episode_steps(self) -> int | None:
+        """The same."""
+        return self.horizon
+
     def sized(self, copies: int) -> Environment:
         """Itself: any number of copies is made of it."""
         return self.env
@@ -194,9 +199,11 @@ class Compiled:
         seed: int,
         mode: whole.Mode,
         device: Device,
+        *,
+        horizon: int,
     ) -> whole.CompiledTrials:
         """One program, for every seed."""
-        return whole.compile_trials(self.env, roster, like, body, episodes, mode, device)
+        return whole.compile_trials(self.env, roster, like, body, episodes, mode, device, horizon=horizon)
 
     def episodes(
         self,
@@ -207,12 +214,14 @@ class Compiled:
         seed: int,
         mode: whole.Mode,
         at_random: tuple[str, ...] = (),
-    ) -> tuple[np.ndarray, np.ndarray]:
+        *,
+        horizon: int,
+    ) -> PlayedEpisodes:
         """Whole episodes, a thousand at a time."""
-        return whole.episodes(self.env, roster, actors, body, count, seed, mode, at_random)
+        return whole.episodes(self.env, roster, actors, body, count, seed, mode, at_random, horizon=horizon)
 
     def moments(
-        self, roster: Roster, actors: tuple[Any, ...], body: Body, seed: int, mode: whole.Mode
+        self, roster: Roster, actors: tuple[Any, ...], body: Body, seed: int, mode: whole.Mode, *, horizon: int
     ) -> Iterator[recording.Moment]:
         """One episode, moment by moment."""
-        return recording.compiled(self.env, roster, actors, body, seed, mode)
+        return recording.compiled(self.env, roster, actors, body, seed, mode, horizon=horizon)

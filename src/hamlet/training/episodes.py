@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, TypeAlias
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Bool, Float, Int
 
 from hamlet.distributions import Categorical, MultiCategorical, noise
 from hamlet.envs import copies as vector
@@ -17,11 +18,14 @@ from hamlet.envs.base import Environment
 from hamlet.networks.torso import Body
 from hamlet.roster import Group, Roster
 from hamlet.spaces import MultiDiscrete, Space
+from hamlet.training.played import HORIZON, Failures, PlayedEpisodes
 from hamlet.training.rollout import Play, act, begin, draw
 from hamlet.types import Device, Key
 
 # Episodes played together; more wait their turn, so that memory does not grow with them.
 _AT_ONCE = 1000
+# Steps in one compiled call, which cannot be interrupted.
+_STEPS = 100
 Mode: TypeAlias = Literal["deterministic", "stochastic", "random"]
 
 
@@ -34,39 +38,72 @@ def episodes(
     seed: int,
     mode: Mode,
     at_random: tuple[str, ...] = (),
-) -> tuple[np.ndarray, np.ndarray]:
-    """``count`` whole episodes, a thousand at a time: each agent's returns ``[count, n]``, and their lengths."""
-    sizes = [min(_AT_ONCE, count - before) for before in range(0, count, _AT_ONCE)]
-    return _joined(
-        [
-            _play(env, roster, actors, body, _part(seed, number), size, mode, at_random)
-            for number, size in enumerate(sizes)
-        ]
-    )
+    *,
+    horizon: int = HORIZON,
+) -> PlayedEpisodes:
+    """``count`` whole episodes, a thousand at a time.
+
+    Raises:
+        EpisodesFailed: More of them than may be replaced gave returns that are no numbers.
+    """
+
+    def part(number: int, size: int) -> EpisodesUnderWay | None:
+        under_way = _begin(env, body, size, len(roster.names), _part(seed, number))
+        return _to_the_end(partial(_advance, env, roster, mode, at_random, actors), under_way, horizon)
+
+    played = _gathered(part, roster.names, count, _AT_ONCE, horizon)
+    assert played is not None
+    return played
+
+
+class EpisodesUnderWay(eqx.Module):
+    """Episodes that are played together, until each is over.
+
+    Attributes:
+        play: Their copies.
+        over: Whose episode has ended, ``[E]``.
+        returns: Each agent's until then, ``[E, n]``.
+        lengths: Steps until then, ``[E]``.
+        count: Steps that were taken.
+        key: From which actions and games are drawn.
+    """
+
+    play: Play
+    over: Bool[Array, " E"]
+    returns: Float[Array, "E n"]
+    lengths: Int[Array, " E"]
+    count: Int[Array, ""]
+    key: Key
 
 
 @dataclass(frozen=True)
 class CompiledTrials:
     """Whole episodes by one compiled program (`hamlet.training.program.Trials`)."""
 
-    program: Callable[..., tuple[Array, Array]]
+    begin: Callable[..., EpisodesUnderWay]
+    advance: Callable[..., EpisodesUnderWay]
+    agents: tuple[str, ...]
     episodes: int
     device: Device
+    horizon: int
     compile_seconds: float
 
     def play(
         self, actors: tuple[Any, ...], seed: int, count: int, stop: Callable[[], bool] = bool
-    ) -> tuple[np.ndarray, np.ndarray] | None:
-        """``count`` episodes, as many at a time as it was compiled for."""
+    ) -> PlayedEpisodes | None:
+        """``count`` episodes, as many at a time as it was compiled for.
+
+        Raises:
+            EpisodesFailed: More of them than may be replaced gave returns that are no numbers.
+        """
         # Copies of their own: a run's next call consumes the actors that it is given.
         mine = jax.device_put(jax.tree.map(np.array, actors), self.device)
-        parts = []
-        for number in range(-(-count // self.episodes)):
-            if stop():
-                return None
-            parts.append(self.program(mine, jax.device_put(_part(seed, number), self.device)))
-        own, lengths = _joined(parts)
-        return own[:count], lengths[:count]
+
+        def part(number: int, _: int) -> EpisodesUnderWay | None:
+            under_way = self.begin(jax.device_put(_part(seed, number), self.device))
+            return _to_the_end(partial(self.advance, mine), under_way, self.horizon, stop)
+
+        return _gathered(part, self.agents, count, self.episodes, self.horizon)
 
     def remarks(self) -> tuple[str, ...]:
         """None."""
@@ -77,14 +114,26 @@ class CompiledTrials:
 
 
 def compile_trials(
-    env: Environment, roster: Roster, like: tuple[Any, ...], body: Body, episodes: int, mode: Mode, device: Device
+    env: Environment,
+    roster: Roster,
+    like: tuple[Any, ...],
+    body: Body,
+    episodes: int,
+    mode: Mode,
+    device: Device,
+    *,
+    horizon: int = HORIZON,
 ) -> CompiledTrials:
     """Compile for actors of the shapes of ``like``, of at most a thousand episodes at a time."""
     at_once, began = min(episodes, _AT_ONCE), time.perf_counter()
     where = jax.sharding.SingleDeviceSharding(device)
-    play = jax.jit(lambda actors, key: _play(env, roster, actors, body, key, at_once, mode), in_shardings=where)
-    program = play.lower(like, jax.eval_shape(lambda: jax.random.key(0))).compile()
-    return CompiledTrials(program, at_once, device, time.perf_counter() - began)
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    start = jax.jit(lambda key: _begin(env, body, at_once, len(roster.names), key), in_shardings=where)
+    go_on = jax.jit(partial(_advance, env, roster, mode, ()), in_shardings=where)
+    under_way = jax.eval_shape(start, key)
+    begin = start.lower(key).compile()
+    advance = go_on.lower(like, under_way, jax.ShapeDtypeStruct((), jnp.int32)).compile()
+    return CompiledTrials(begin, advance, roster.names, at_once, device, horizon, time.perf_counter() - began)
 
 
 def _part(seed: int, number: int) -> Key:
@@ -92,44 +141,94 @@ def _part(seed: int, number: int) -> Key:
     return jax.random.fold_in(jax.random.key(seed), number)
 
 
-def _joined(parts: list[tuple[Array, Array]]) -> tuple[np.ndarray, np.ndarray]:
-    own, lengths = (np.concatenate([np.asarray(part) for part in column]) for column in zip(*parts, strict=True))
-    return own, lengths
+def _to_the_end(
+    advance: Callable[[EpisodesUnderWay, np.ndarray], EpisodesUnderWay],
+    under_way: EpisodesUnderWay,
+    horizon: int,
+    stop: Callable[[], bool] = bool,
+) -> EpisodesUnderWay | None:
+    """Until all are over, or the horizon; a hundred steps to a call, so that between them a person can interrupt."""
+    for limit in range(_STEPS, horizon + _STEPS, _STEPS):
+        if stop():
+            return None
+        under_way = advance(under_way, np.asarray(min(limit, horizon), np.int32))
+        if np.asarray(under_way.over).all():
+            break
+    return under_way
 
 
-@partial(jax.jit, static_argnames=("env", "roster", "body", "episodes", "mode", "at_random"))
-def _play(
-    env: Environment,
-    roster: Roster,
-    actors: tuple[Any, ...],
-    body: Body,
-    key: Key,
-    episodes: int,
-    mode: Mode,
-    at_random: tuple[str, ...] = (),
-) -> tuple[Array, Array]:
+def _gathered(
+    part: Callable[[int, int], EpisodesUnderWay | None],
+    agents: tuple[str, ...],
+    count: int,
+    at_once: int,
+    horizon: int,
+) -> PlayedEpisodes | None:
+    """``count`` episodes from one part after another, without those whose returns are no numbers; None where stopped.
+
+    Args:
+        part: Plays the first, second, … part of so many episodes; it may play more.
+        agents: The agents' names.
+        count: How many episodes are asked for.
+        at_once: Of how many a part consists.
+        horizon: Steps after which they are cut.
+    """
+    failures, columns, missing, number = Failures(count), [], count, 0
+    while missing:
+        size = min(at_once, missing)
+        played = part(number, size)
+        if played is None:
+            return None
+        returns, lengths, over = (np.asarray(a)[:size] for a in (played.returns, played.lengths, played.over))
+        sound = np.isfinite(returns).all(-1)
+        columns.append((returns[sound], lengths[sound], ~over[sound]))
+        missing -= int(sound.sum())
+        line = ""
+        if not sound.all():
+            row, agent = np.argwhere(~np.isfinite(returns))[0].tolist()
+            line = f"the return of agent {agents[agent]!r} in episode {number * at_once + row} is {returns[row, agent]}"
+        failures.add(int((~sound).sum()), count - missing, line)
+        number += 1
+    returns, lengths, cut = (np.concatenate(column) for column in zip(*columns, strict=True))
+    return PlayedEpisodes(returns, lengths, cut, horizon, failures.count, failures.first)
+
+
+@partial(jax.jit, static_argnames=("env", "body", "episodes", "agents"))
+def _begin(env: Environment, body: Body, episodes: int, agents: int, key: Key) -> EpisodesUnderWay:
     begin_key, play_key = jax.random.split(key)
     play = begin(env, body, episodes, begin_key)
-    own = jnp.zeros((episodes, len(roster.names)))
-    state = (play, jnp.zeros(episodes, bool), own, jnp.zeros(episodes, jnp.int32), jnp.zeros((), jnp.int32))
+    returns, lengths = jnp.zeros((episodes, agents)), jnp.zeros(episodes, jnp.int32)
+    return EpisodesUnderWay(play, jnp.zeros(episodes, bool), returns, lengths, jnp.zeros((), jnp.int32), play_key)
 
-    def going(state: Any) -> Array:
-        return ~state[1].all()
 
-    def step(state: Any) -> Any:
-        play, over, own, lengths, count = state
-        act_key, env_key = jax.random.split(jax.random.fold_in(play_key, count))
-        view = play.copies.view
+@partial(jax.jit, static_argnames=("env", "roster", "mode", "at_random"))
+def _advance(
+    env: Environment,
+    roster: Roster,
+    mode: Mode,
+    at_random: tuple[str, ...],
+    actors: tuple[Any, ...],
+    under_way: EpisodesUnderWay,
+    limit: Int[Array, ""],
+) -> EpisodesUnderWay:
+    """Play on until all are over, or ``limit`` steps were taken."""
+
+    def going(state: EpisodesUnderWay) -> Array:
+        return ~state.over.all() & (state.count < limit)
+
+    def step(state: EpisodesUnderWay) -> EpisodesUnderWay:
+        act_key, env_key = jax.random.split(jax.random.fold_in(state.key, state.count))
+        play, view = state.play, state.play.copies.view
         seen = (view.observation, view.available, view.alive, play.start, play.memory)
         actions, memory = choose(roster, actors, *seen, act_key, mode=mode, at_random=at_random)
         copies, _, outcome = vector.step(env, env_key, play.copies, actions)
         ended = outcome.terminated | outcome.truncated
-        own = own + jnp.where(over[:, None], 0.0, outcome.reward)
+        returns = state.returns + jnp.where(state.over[:, None], 0.0, outcome.reward)
         after = Play(copies, ended, memory, play.total)
-        return after, over | ended, own, lengths + ~over, count + 1
+        over, lengths = state.over | ended, state.lengths + ~state.over
+        return EpisodesUnderWay(after, over, returns, lengths, state.count + 1, state.key)
 
-    _, _, own, lengths, _ = jax.lax.while_loop(going, step, state)
-    return own, lengths
+    return jax.lax.while_loop(going, step, under_way)
 
 
 def choose(

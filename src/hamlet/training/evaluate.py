@@ -1,6 +1,7 @@
 """Evaluation: whole episodes of a joint policy, or of random play."""
 
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,9 @@ from hamlet.errors import RequestError, require, unknown
 from hamlet.networks.torso import Body
 from hamlet.roster import Roster
 from hamlet.training.episodes import Mode
+from hamlet.training.played import HORIZON, PlayedEpisodes, check_horizon, remarks
 from hamlet.training.seeds import check_seed
+from hamlet.training.sides import ConstantSum, constant_sum
 from hamlet.training.venue import venue
 
 __all__ = ["Evaluation", "Mode", "evaluate"]
@@ -26,6 +29,10 @@ class Evaluation:
         lengths: Steps of each episode.
         mode: Whether actions were the policy's modes, its samples, or uniform.
         seed: From which episodes and samples were drawn.
+        failed: Other episodes, which the environment cut short by failing; some of these were played in their place.
+        cut: How many of these were cut at the horizon; their returns are those until there.
+        max_episode_steps: The horizon: steps after which an episode was cut.
+        failure: The first failure, in one line.
     """
 
     returns: np.ndarray
@@ -33,12 +40,23 @@ class Evaluation:
     lengths: np.ndarray
     mode: Mode
     seed: int
+    failed: int = 0
+    cut: int = 0
+    max_episode_steps: int | None = None
+    failure: str = ""
 
     @classmethod
     def of(cls, agent_returns: np.ndarray, lengths: np.ndarray, mode: Mode, seed: int) -> "Evaluation":
         """From what was played: the team's return is the sum over agents."""
         own = agent_returns.astype(np.float64)  # so that a mean does not depend on how it is summed up
         return cls(own.sum(-1), own, lengths, mode, seed)
+
+    @classmethod
+    def of_played(cls, played: PlayedEpisodes, mode: Mode, seed: int) -> "Evaluation":
+        """From episodes that were played, with those that failed and those that were cut."""
+        whole = cls.of(played.returns, played.lengths, mode, seed)
+        horizon, cut = played.horizon, int(played.cut.sum())
+        return replace(whole, failed=played.failed, cut=cut, max_episode_steps=horizon, failure=played.failure)
 
     @property
     def mean(self) -> float:
@@ -50,6 +68,16 @@ class Evaluation:
         """Of the mean; 0 for a single episode."""
         count = len(self.returns)
         return float(self.returns.std(ddof=1) / np.sqrt(count)) if count > 1 else 0.0
+
+    @property
+    def remarks(self) -> list[str]:
+        """Lines on failed and on cut episodes; none where all went well."""
+        return remarks(len(self.returns), self.failed, self.failure, self.cut, self.max_episode_steps)
+
+    @property
+    def constant_sum(self) -> ConstantSum | None:
+        """The sides of the game, where these episodes show that one wins what the others lose."""
+        return constant_sum(self.agent_returns)
 
     @property
     def wins(self) -> np.ndarray:
@@ -75,19 +103,36 @@ def evaluate(
     seed: int,
     mode: Mode,
     at_random: tuple[str, ...] = (),
+    max_episode_steps: int | None = None,
 ) -> Evaluation:
     """Play ``episodes`` whole episodes; the agents named in ``at_random`` act uniformly.
 
+    An episode that the environment cuts short by failing is no result: another is played in its place. Of that, and of
+    episodes that are cut after ``max_episode_steps``, a warning tells.
+
     Raises:
         RequestError: If there are to be none, or one of those agents is not there, or no other one is.
-        RunError: If the environment fails.
+        EpisodesFailed: If more than a tenth of the episodes failed.
+        RunError: If the environment fails for good.
     """
     check_seed(seed)
+    check_horizon(max_episode_steps)
     if episodes < 1:
         raise RequestError(f"--episodes must be at least 1, not {episodes}")
     for name in at_random:
         if name not in roster.names:
             raise unknown("agent", name, roster.names)
     require(set(at_random) < set(roster.names), "every agent would act at random: leave one to be judged")
-    own, lengths = venue(env).episodes(roster, actors, body, episodes, seed, mode, at_random)
-    return Evaluation.of(own, lengths, mode, seed)
+    limit = horizon(env, max_episode_steps)
+    played = venue(env).episodes(roster, actors, body, episodes, seed, mode, at_random, horizon=limit)
+    evaluation = Evaluation.of_played(played, mode, seed)
+    who = "random play" if mode == "random" else f"the {mode} policy"
+    for line in evaluation.remarks:
+        # Without a registry: the same line about another evaluation is said again.
+        warnings.warn_explicit(f"evaluation of {who}: {line}", UserWarning, __name__, 0)
+    return evaluation
+
+
+def horizon(env: AnyEnvironment, asked: int | None = None) -> int:
+    """Steps after which an episode is cut: as asked, else the environment's longest, else 10,000."""
+    return asked or venue(env).episode_steps or HORIZON

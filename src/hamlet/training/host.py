@@ -25,6 +25,7 @@ from hamlet.training.episodes import Mode
 from hamlet.training.host_games import Games, HostPlay, blank, whole_view
 from hamlet.training.host_rollout import Acting, Storage, Watch, rollout
 from hamlet.training.learning import Training, keys, learn, left, roster_of, with_replay
+from hamlet.training.played import PlayedEpisodes
 from hamlet.training.program import Heed, ignore
 from hamlet.types import Device
 
@@ -114,7 +115,7 @@ class HostProgram:
             raise extended(error, f", in iteration {int(training.iteration) + 1}") from error
         finally:
             failures = self.games.failures()
-            self._remarks += failures
+            self._remarks += [*failures, *self.games.notes()]
         if made is None:
             return None
         play, episodes = made
@@ -213,6 +214,12 @@ class Hosted:
         return declared_horizon(self.env)
 
     @property
+    def episode_steps(self) -> int | None:
+        """What the declaration says, for each agent of those that act in turns."""
+        known = self.horizon
+        return known and known * getattr(self.env, "turns_in_a_round", 1)
+
+    @property
     def remarks(self) -> Sequence[str]:
         """The environment's own."""
         return self.env.remarks
@@ -248,10 +255,19 @@ class Hosted:
         return compile_program(algorithm, self.env, devices, seed, heed)
 
     def trials(
-        self, roster: Roster, like: tuple[Any, ...], body: Body, episodes: int, seed: int, mode: Mode, device: Device
+        self,
+        roster: Roster,
+        like: tuple[Any, ...],
+        body: Body,
+        episodes: int,
+        seed: int,
+        mode: Mode,
+        device: Device,
+        *,
+        horizon: int,
     ) -> host_episodes.HostTrials:
         """Games of their own, open: those of a run are not disturbed."""
-        return host_episodes.HostTrials(self.env, roster, like, body, episodes, seed, mode, device)
+        return host_episodes.HostTrials(self.env, roster, like, body, episodes, seed, mode, device, horizon=horizon)
 
     def episodes(
         self,
@@ -262,12 +278,14 @@ class Hosted:
         seed: int,
         mode: Mode,
         at_random: tuple[str, ...] = (),
-    ) -> tuple[np.ndarray, np.ndarray]:
+        *,
+        horizon: int,
+    ) -> PlayedEpisodes:
         """Whole episodes, about twenty copies at a time."""
-        return host_episodes.episodes(self.env, roster, actors, body, count, seed, mode, at_random)
+        return host_episodes.episodes(self.env, roster, actors, body, count, seed, mode, at_random, horizon=horizon)
 
     def moments(
-        self, roster: Roster, actors: tuple[Any, ...], body: Body, seed: int, mode: Mode
+        self, roster: Roster, actors: tuple[Any, ...], body: Body, seed: int, mode: Mode, *, horizon: int
     ) -> Iterator[recording.Moment]:
         """One episode, moment by moment."""
-        return recording.hosted(self.env, roster, actors, body, seed, mode)
+        return recording.hosted(self.env, roster, actors, body, seed, mode, horizon=horizon)

@@ -9,11 +9,14 @@ import jax
 import numpy as np
 from jaxtyping import Array
 
+from hamlet.envs.base import Outcome
 from hamlet.envs.host import HostEnvironment
+from hamlet.errors import RunError, extended
 from hamlet.networks.torso import Body
 from hamlet.roster import Roster
 from hamlet.training.episodes import Mode, choose
 from hamlet.training.host_games import Games, blank
+from hamlet.training.played import HORIZON, EpisodesFailed, Failures, PlayedEpisodes, failed_of
 from hamlet.types import Device
 
 # Copies that play together, unless there are fewer episodes; more where the environment is declared for more.
@@ -33,6 +36,7 @@ class HostTrials:
         mode: How actions are chosen.
         at_random: Agents that act uniformly in any mode.
         device: Where they are computed; None for where JAX prefers.
+        horizon: Steps after which an episode is cut.
 
     Raises:
         RequestError: The environment cannot be made.
@@ -49,7 +53,10 @@ class HostTrials:
         mode: Mode,
         device: Device | None = None,
         at_random: tuple[str, ...] = (),
+        *,
+        horizon: int = HORIZON,
     ) -> None:
+        self._horizon = horizon
         self._env, self._roster, self._body, self._device = env, roster, body, device
         together = min(episodes, max(_AT_ONCE, getattr(env, "copies", None) or 0))
         # As many rounds as that takes, and no more copies than the rounds need: all of them play to the last.
@@ -69,41 +76,61 @@ class HostTrials:
 
     def play(
         self, actors: tuple[Any, ...], seed: int, count: int, stop: Callable[[], bool] = bool
-    ) -> tuple[np.ndarray, np.ndarray] | None:
-        """Each agent's returns and the lengths of ``count`` episodes, copy by copy; None where ``stop`` said so.
+    ) -> PlayedEpisodes | None:
+        """``count`` episodes, copy by copy; None where ``stop`` said so.
 
-        They are shared out among the copies beforehand, so that short ones do not count more.
+        They are shared out among the copies beforehand, so that short ones do not count more. An episode that fails is
+        none of them: its copy plays another one.
 
         Raises:
-            RunError: The environment failed.
+            EpisodesFailed: More of them failed than may be replaced.
+            RunError: The environment failed for good.
         """
         copies = self._copies
         if seed != self._seed:
             self._games.close()
             self._seed, self._games = seed, self._opened(seed)
-        quota = [count // copies + (copy < count % copies) for copy in range(copies)]
-        found: list[list[tuple[np.ndarray, int]]] = [[] for _ in range(copies)]
+        quota = np.array([count // copies + (copy < count % copies) for copy in range(copies)])
+        record = _Record(quota, len(self._roster.names), self._horizon)
         weights, key, memory = self._weights(jax.tree.leaves(actors)), self._key(seed), self._memory()
-        own, lengths = np.zeros((copies, len(self._roster.names)), np.float32), np.zeros(copies, np.int32)
         start, step = np.ones(copies, bool), 0
-        self._games.begin(np.zeros(copies, np.int32))
-        (all_,) = self._games.halves
         try:
-            while any(len(done) < wanted for done, wanted in zip(found, quota, strict=True)):
+            self._games.failures()  # of the beginning before, which is made again
+            self._games.begin(np.zeros(copies, np.int32))
+            (all_,) = self._games.halves
+            record.begin(self._numbers(), self._failures())
+            while record.wanting.any():
                 if stop():
                     return None
                 actions, memory = self._choose(weights, key, step, start, memory)
                 all_.copies.send(tuple(np.asarray(action) for action in actions))
                 came = all_.copies.receive()
-                own, lengths, all_.view, step = own + came.outcome.reward, lengths + 1, came.view, step + 1
-                start = came.outcome.terminated | came.outcome.truncated
-                for copy in np.flatnonzero(start):
-                    found[copy].append((own[copy].copy(), int(lengths[copy])))
-                    own[copy], lengths[copy] = 0.0, 0
+                all_.view, step = came.view, step + 1
+                cut = record.step(came.outcome)
+                if cut.any():
+                    all_.view = all_.copies.leave(cut)
+                start = record.ended
+                if start.any():
+                    start = record.end(self._numbers(), self._failures())
+        except EpisodesFailed:
+            raise
+        except RunError as error:
+            failures = record.failures
+            raise extended(error, f"; {failed_of(failures.count + 1, record.whole + failures.count + 1)}") from error
         finally:
-            self._remarks += self._games.failures()
-        kept = [episode for done, wanted in zip(found, quota, strict=True) for episode in done[:wanted]]
-        return np.stack([returns for returns, _ in kept]), np.array([length for _, length in kept], np.int32)
+            self._failures()
+            self._remarks += self._games.notes()
+        return record.played()
+
+    def _numbers(self) -> np.ndarray:
+        """The number of every copy's episode."""
+        return self._games.snapshot()["episode"]
+
+    def _failures(self) -> list[str]:
+        """What failed since the last call; it is also remarked."""
+        lines = self._games.failures()
+        self._remarks += lines
+        return lines
 
     def remarks(self) -> list[str]:
         """Copies that failed since the last call."""
@@ -132,6 +159,79 @@ class HostTrials:
         return self._act(weights, view.observation, view.available, view.alive, start, memory, key, np.int32(step))
 
 
+class _Record:
+    """What the copies of an evaluation have played so far.
+
+    Attributes:
+        failures: Episodes that failed, of those that were wanted.
+        ended: Whose episode ended in this step, by itself or by being cut, ``[E]``.
+    """
+
+    def __init__(self, quota: np.ndarray, agents: int, horizon: int) -> None:
+        self._quota, self._horizon = quota, horizon
+        self._done: list[list[tuple[np.ndarray, int, bool]]] = [[] for _ in quota]
+        self._count = np.zeros_like(quota)
+        self._returns = np.zeros((len(quota), agents), np.float32)
+        self._lengths, self._number = np.zeros(len(quota), np.int32), np.zeros(len(quota), np.int32)
+        self.failures = Failures(int(quota.sum()))
+        self.ended = self._cut = self._failed = np.zeros(len(quota), bool)
+
+    @property
+    def wanting(self) -> np.ndarray:
+        """Which copies have episodes to play, ``[E]``."""
+        return self._count < self._quota
+
+    @property
+    def whole(self) -> int:
+        """How many episodes came to their end, or were cut."""
+        return int(self._count.sum())
+
+    def begin(self, number: np.ndarray, lines: list[str]) -> None:
+        """The first episodes began: those of these numbers, as others failed before."""
+        self._number = number
+        self.failures.add(int(number[self.wanting].sum()), self.whole, "".join(lines[:1]))
+
+    def step(self, outcome: Outcome) -> np.ndarray:
+        """Add a step; which copies are to leave their episodes, ``[E]``."""
+        self._returns, self._lengths = self._returns + outcome.reward, self._lengths + 1
+        over = outcome.terminated | outcome.truncated
+        self._failed = np.zeros_like(over) if outcome.failed is None else outcome.failed
+        self._cut = ~over & (self._lengths >= self._horizon) & self.wanting
+        self.ended = over | self._cut
+        return self._cut
+
+    def end(self, number: np.ndarray, lines: list[str]) -> np.ndarray:
+        """Keep the episodes that ended, and count those that failed; where new ones began, ``[E]``.
+
+        Args:
+            number: Of the episodes under way by now: where there are more than ended, others failed in between.
+            lines: What failed.
+        """
+        failed = self._failed & self.wanting
+        for copy in np.flatnonzero(self.ended & ~self._failed & self.wanting):
+            episode = (self._returns[copy].copy(), int(self._lengths[copy]), bool(self._cut[copy]))
+            self._done[copy].append(episode)
+            self._count[copy] += 1
+        between = np.where(self.wanting, number - self._number - self.ended, 0)
+        began = self.ended | (number != self._number)
+        self._number = number
+        self._returns[began], self._lengths[began] = 0.0, 0
+        self.failures.add(int(failed.sum() + between.sum()), self.whole, "".join(lines[:1]))
+        return began
+
+    def played(self) -> PlayedEpisodes:
+        """The episodes, copy by copy."""
+        returns, lengths, cut = zip(*(episode for done in self._done for episode in done), strict=True)
+        return PlayedEpisodes(
+            np.stack(returns),
+            np.array(lengths, np.int32),
+            np.array(cut),
+            self._horizon,
+            self.failures.count,
+            self.failures.first,
+        )
+
+
 def episodes(
     env: HostEnvironment,
     roster: Roster,
@@ -141,17 +241,19 @@ def episodes(
     seed: int,
     mode: Mode,
     at_random: tuple[str, ...] = (),
-) -> tuple[np.ndarray, np.ndarray]:
-    """``count`` whole episodes: each agent's returns ``[count, n]``, and their lengths, copy by copy.
+    *,
+    horizon: int = HORIZON,
+) -> PlayedEpisodes:
+    """``count`` whole episodes, copy by copy, by games that are opened for them.
 
     Raises:
-        RunError: The environment failed.
+        RunError: The environment failed, or more episodes than may be replaced did.
     """
-    trials = HostTrials(env, roster, actors, body, count, seed, mode, at_random=at_random)
+    trials = HostTrials(env, roster, actors, body, count, seed, mode, at_random=at_random, horizon=horizon)
     try:
-        found = trials.play(actors, seed, count)
-        assert found is not None
-        return found
+        played = trials.play(actors, seed, count)
+        assert played is not None
+        return played
     finally:
         trials.close()
 

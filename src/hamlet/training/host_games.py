@@ -96,6 +96,10 @@ class Games:
         """Lines about copies that failed and were begun anew since the last call."""
         return [line for copies in self._open for line in copies.failures()]
 
+    def notes(self) -> list[str]:
+        """Lines about what was understood although it was not said as the interface has it."""
+        return list(dict.fromkeys(line for copies in self._open for line in copies.notes()))
+
     def close(self) -> None:
         """End all of them."""
         opened, self._open, self.halves = self._open, [], []

@@ -127,7 +127,7 @@ class Storage:
             room(len(group.names), *group.action.shape, dtype=action_type(group.action)) for group in roster.groups
         )
         self.reward = room(len(roster.names), dtype=np.float32)
-        self.start, self.terminated, self.truncated = (room(dtype=bool) for _ in range(3))
+        self.start, self.terminated, self.truncated, self._failed = (room(dtype=bool) for _ in range(4))
         # Agents can leave alone where they can be absent.
         self.cut = None if view.alive is None else room(len(roster.names), dtype=bool)
         self.memory = tuple(
@@ -154,6 +154,7 @@ class Storage:
         self.reward[step, rows] = outcome.reward
         self.terminated[step, rows] = outcome.terminated
         self.truncated[step, rows] = outcome.truncated
+        self._failed[step, rows] = False if outcome.failed is None else outcome.failed
         if self.cut is not None:
             self.cut[step, rows] = False if outcome.cut is None else outcome.cut
 
@@ -175,14 +176,18 @@ class Storage:
         )
 
     def tally(self, total: np.ndarray) -> tuple[np.ndarray, Episodes]:
-        """The returns of episodes under way after the rollout, from those before it, and the episodes that ended."""
+        """The returns of episodes under way after the rollout, from those before it, and the episodes that ended.
+
+        One that ended because the environment failed has no return.
+        """
         team, ended = self.reward.sum(-1), np.logical_or(self.terminated, self.truncated)
+        whole = ended & ~self._failed
         gained = np.float32(0.0)
-        for reward, over in zip(team, ended, strict=True):
+        for reward, over, counts in zip(team, ended, whole, strict=True):
             total = total + reward
-            gained += total[over].sum()
+            gained += total[counts].sum()
             total = np.where(over, np.float32(0.0), total)
-        return total, Episodes(np.float32(ended.sum()), gained)
+        return total, Episodes(np.float32(whole.sum()), gained)
 
 
 def rollout(

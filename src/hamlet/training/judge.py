@@ -1,12 +1,22 @@
 """The judgement of a run: its newest checkpoint's returns, or its best policy's, beside a random policy's."""
 
+import contextlib
 from dataclasses import dataclass
+from functools import partial
 
+import numpy as np
+
+from hamlet.errors import RunError
+from hamlet.training import recorded
+from hamlet.training.directory import RunDirectory
 from hamlet.training.evaluate import Evaluation, Mode
 from hamlet.training.evaluate import evaluate as play
 from hamlet.training.learning import roster_of
-from hamlet.training.recorded import describe, points, record
+from hamlet.training.played import EpisodesFailed
+from hamlet.training.protocol import Plan
+from hamlet.training.recorded import describe, points
 from hamlet.training.run import Run
+from hamlet.training.sides import ConstantSum, constant_sum, declared
 
 __all__ = ["Judgement", "describe", "judge", "points", "record"]
 
@@ -20,12 +30,16 @@ class Judgement:
         evaluation: Of its policy.
         random: Of uniform actions.
         agents: The agents' names, in the order of ``agent_returns``.
+        opposed: The sides of the game, where one wins what the others lose.
+        against_random: For every side, what was played where it acts by the policy and all others at random.
     """
 
     step: int
     evaluation: Evaluation
     random: Evaluation
     agents: tuple[str, ...]
+    opposed: ConstantSum | None = None
+    against_random: tuple[Evaluation, ...] = ()
 
 
 def judge(
@@ -36,20 +50,50 @@ def judge(
     mode: Mode = "deterministic",
     best: bool = False,
     at_random: tuple[str, ...] = (),
+    max_episode_steps: int | None = None,
 ) -> Judgement:
     """Play whole episodes with a run's newest good checkpoint, or its best policy, and as many at random.
 
-    The agents named in ``at_random`` act uniformly in all of them.
+    The agents named in ``at_random`` act uniformly in all of them. Where one side wins what the others lose, as many
+    are played for every side against others who act at random. Where too many episodes failed for a result, that is
+    recorded.
 
     Raises:
         RequestError: If there are to be no episodes, there is no run, no best policy, or no such agent.
-        RunError: If it has no good checkpoint.
+        RunError: If it has no good checkpoint, or too many episodes failed.
     """
     algorithm, env = run.declaration
     roster = roster_of(algorithm, env)
     actors, step = run.actors(best=best)
-    evaluation, random = (
-        play(env, roster, actors, algorithm.body, episodes=episodes, seed=seed, mode=how, at_random=at_random)
-        for how in (mode, "random")
+    cut = max_episode_steps or Plan.of(run.directory.config()).max_episode_steps
+    how = {"episodes": episodes, "seed": seed, "max_episode_steps": cut}
+    played = partial(play, env, roster, actors, algorithm.body, **how)
+    try:
+        asked, evaluation = (mode, step), played(mode=mode, at_random=at_random)
+        asked, random = ("random", 0), played(mode="random", at_random=at_random)
+    except EpisodesFailed as error:
+        if not at_random:
+            with contextlib.suppress(RunError):  # the first reason is the one to tell
+                recorded.record(run.directory, recorded.describe_failed(error, asked[1], asked[0], seed))
+        raise
+    pooled = np.concatenate([evaluation.agent_returns, random.agent_returns])
+    opposed = None if at_random else constant_sum(pooled, declared(env))
+    against: list[Evaluation] = []
+    for side in opposed.sides if opposed else ():
+        others = tuple(name for k, name in enumerate(roster.names) if k not in side)
+        against.append(played(mode=mode, at_random=others))
+    return Judgement(step, evaluation, random, roster.names, opposed, tuple(against))
+
+
+def record(directory: RunDirectory, judgement: Judgement) -> None:
+    """Add both points of a judgement to ``evaluation.json``.
+
+    Raises:
+        RunError: If the file cannot be read or written.
+    """
+    agents, opposed = judgement.agents, judgement.opposed
+    recorded.record(
+        directory,
+        describe(judgement.evaluation, judgement.step, agents, opposed, judgement.against_random),
+        describe(judgement.random, 0, agents, opposed),
     )
-    return Judgement(step, evaluation, random, roster.names)

@@ -3,8 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
-import numpy as np
-
 from hamlet.buffers.replay import Replay
 from hamlet.envs.host import AnyEnvironment
 from hamlet.learners import Algorithm
@@ -12,6 +10,7 @@ from hamlet.networks.torso import Body
 from hamlet.roster import Roster
 from hamlet.training import recording
 from hamlet.training.learning import Training
+from hamlet.training.played import PlayedEpisodes
 from hamlet.types import Device
 
 # Hears the shapes of a ring before it is compiled for; may refuse it.
@@ -90,13 +89,14 @@ class Trials(Protocol):
 
     def play(
         self, actors: tuple[Any, ...], seed: int, count: int, stop: Callable[[], bool] = ...
-    ) -> tuple[np.ndarray, np.ndarray] | None:
-        """``count`` episodes drawn from a seed: each agent's returns ``[count, n]``, and their lengths.
+    ) -> PlayedEpisodes | None:
+        """``count`` episodes drawn from a seed, none of which failed, each cut at the horizon.
 
         None where ``stop`` said so meanwhile. The actors are not consumed.
 
         Raises:
-            RunError: The environment failed.
+            EpisodesFailed: More episodes failed than may be replaced.
+            RunError: The environment failed for good.
         """
         ...
 
@@ -115,6 +115,11 @@ class Venue(Protocol):
     @property
     def horizon(self) -> int | None:
         """Steps of the longest episode, where the environment declares it."""
+        ...
+
+    @property
+    def episode_steps(self) -> int | None:
+        """Steps that no episode exceeds, by the environment's declaration: of rounds, if it counts those, all turns."""
         ...
 
     @property
@@ -144,9 +149,21 @@ class Venue(Protocol):
         ...
 
     def trials(
-        self, roster: Roster, like: tuple[Any, ...], body: Body, episodes: int, seed: int, mode: Any, device: Device
+        self,
+        roster: Roster,
+        like: tuple[Any, ...],
+        body: Body,
+        episodes: int,
+        seed: int,
+        mode: Any,
+        device: Device,
+        *,
+        horizon: int,
     ) -> Trials:
-        """Compiled and opened for policies of the shapes of ``like``, as a rule for so many episodes of this seed."""
+        """Compiled and opened for policies of the shapes of ``like``, as a rule for so many episodes of this seed.
+
+        An episode is cut after ``horizon`` steps.
+        """
         ...
 
     def episodes(
@@ -158,12 +175,14 @@ class Venue(Protocol):
         seed: int,
         mode: Any,
         at_random: tuple[str, ...] = (),
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Whole episodes, in which some act uniformly: each agent's returns ``[count, n]``, and their lengths."""
+        *,
+        horizon: int,
+    ) -> PlayedEpisodes:
+        """Whole episodes, in which some act uniformly; each is cut after ``horizon`` steps."""
         ...
 
     def moments(
-        self, roster: Roster, actors: tuple[Any, ...], body: Body, seed: int, mode: Any
+        self, roster: Roster, actors: tuple[Any, ...], body: Body, seed: int, mode: Any, *, horizon: int
     ) -> Iterator[recording.Moment]:
-        """One episode, moment by moment."""
+        """One episode of at most ``horizon`` steps, moment by moment."""
         ...

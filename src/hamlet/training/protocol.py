@@ -6,9 +6,10 @@ drawn from a seed that training does not know. Nothing of a run's state is touch
 that evaluates nothing; and a resumed run, whose points beyond its checkpoint are removed, measures the same ones again.
 """
 
+import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
@@ -17,15 +18,17 @@ import numpy as np
 from hamlet.envs.host import AnyEnvironment
 from hamlet.errors import RequestError, RunError, require
 from hamlet.learners import Algorithm
-from hamlet.training import best, recorded
+from hamlet.training import best, evaluate, recorded
 from hamlet.training.best import Best
 from hamlet.training.directory import RunDirectory
 from hamlet.training.episodes import Mode
 from hamlet.training.evaluate import Evaluation
 from hamlet.training.learning import Training, roster_of
 from hamlet.training.metrics import Metrics, Sink
+from hamlet.training.played import EpisodesFailed, check_horizon
 from hamlet.training.program import Trials
 from hamlet.training.progress import Progress
+from hamlet.training.sides import ConstantSum, constant_sum, declared
 from hamlet.training.venue import venue
 from hamlet.types import Device
 
@@ -47,11 +50,13 @@ class Asked:
         every: Environment steps between points; None for as many points as are cheap.
         episodes: At every point; 0 for no evaluation.
         mode: How actions are chosen.
+        max_episode_steps: After which an episode is cut; None for the environment's longest, or 10,000.
     """
 
     every: int | None = None
     episodes: int = EPISODES
     mode: Mode = "deterministic"
+    max_episode_steps: int | None = None
 
     def check(self) -> None:
         """Refuse what cannot be done.
@@ -65,6 +70,7 @@ class Asked:
             self.mode in ("deterministic", "stochastic"),
             f"--evaluate-mode is deterministic or stochastic, not {self.mode!r}",
         )
+        check_horizon(self.max_episode_steps)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +84,7 @@ class Plan:
         mode: How actions are chosen.
         seed: From which the episodes of every point are drawn.
         absolute_seed: From which those of the absolute metric are.
+        max_episode_steps: After which an episode is cut; None for the environment's longest, or 10,000.
     """
 
     every: int | None
@@ -86,6 +93,7 @@ class Plan:
     mode: Mode
     seed: int
     absolute_seed: int
+    max_episode_steps: int | None = None
 
     @classmethod
     def of(cls, config: dict[str, Any]) -> "Plan":
@@ -126,10 +134,12 @@ def interval(asked: Asked, total: int, batch: int, horizon: int) -> int:
 def resolve(asked: Asked, algorithm: Algorithm, env: AnyEnvironment, steps: int) -> tuple[dict[str, Any], str]:
     """A run's plan as its config.json holds it, its seeds apart, and a line that tells of it."""
     batch = algorithm.sampling.batch
-    known = venue(env).horizon if asked.episodes else None
+    known = asked.max_episode_steps or (venue(env).horizon if asked.episodes else None)
     horizon, total = known or _HORIZON, -(-steps // batch)
     between = interval(asked, total, batch, horizon)
     plan = {"every": asked.every, "interval": between * batch, "episodes": asked.episodes, "mode": asked.mode}
+    cut = evaluate.horizon(env, asked.max_episode_steps) if asked.episodes else asked.max_episode_steps
+    plan["max_episode_steps"] = cut
     if not asked.episodes:
         return plan, "no evaluation while it trains"
     share = -(-total // between) * asked.episodes * horizon / (total * batch)
@@ -138,6 +148,8 @@ def resolve(asked: Asked, algorithm: Algorithm, env: AnyEnvironment, steps: int)
         line += f", {'up to ' if known else ''}{100 * share:,.3g} % more steps"
         line += "" if known else f" where episodes take {_HORIZON}, which is assumed"
         line += "; --evaluate-every sets how often" if share > _SHARE or known is None else ""
+    if known is None:
+        line += f"; an episode is cut at {cut:,} steps, as the environment does not say; --max-episode-steps sets that"
     return plan, line
 
 
@@ -146,7 +158,8 @@ def prepare(plan: Plan, algorithm: Algorithm, env: AnyEnvironment, device: Devic
     if not plan.episodes:
         return None
     roster, like = roster_of(algorithm, env), venue(env).outline(algorithm).learner.team.actors
-    return venue(env).trials(roster, like, algorithm.body, plan.episodes, plan.seed, plan.mode, device)
+    cut = evaluate.horizon(env, plan.max_episode_steps)
+    return venue(env).trials(roster, like, algorithm.body, plan.episodes, plan.seed, plan.mode, device, horizon=cut)
 
 
 @dataclass
@@ -174,12 +187,15 @@ class Examiner:
     sinks: Sequence[Sink] = ()
     _measured: set[int] = field(default_factory=set)
     _best: Best | None = None
+    _returns: list[np.ndarray] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Look up what was evaluated before."""
         if self.trials is not None:
             with Metrics(self.directory.metrics, write=False) as metrics:
-                self._measured = set(metrics.evaluations().steps.tolist())
+                points = metrics.evaluations()
+            self._measured = set(points.steps.tolist())
+            self._returns = list(points.returns)
             self._best = best.current(self.directory)
 
     def next(self, done: int) -> int:
@@ -209,27 +225,70 @@ class Examiner:
 
     def _point(self, trials: Trials, training: Training, step: int, metrics: Metrics, stop: Callable[[], bool]) -> None:
         began, plan, actors = time.perf_counter(), self.plan, training.learner.team.actors
-        played = trials.play(actors, plan.seed, plan.episodes, stop)
-        if played is None:
-            return
-        evaluation = Evaluation.of(*played, plan.mode, plan.seed)
-        if self._best is None or self._best.beaten(evaluation.mean):
+        try:
+            played = trials.play(actors, plan.seed, plan.episodes, stop)
+        except EpisodesFailed as error:
+            self.progress.note(
+                f"evaluation at {step:,} steps: {error}; it has no return, and its policy cannot be the best"
+            )
+            evaluation = self._without_returns(error)
+        else:
+            if played is None:
+                return
+            evaluation = Evaluation.of_played(played, plan.mode, plan.seed)
+            for line in evaluation.remarks:
+                self.progress.note(f"evaluation at {step:,} steps: {line}")
+        if self._is_best(evaluation):
             # Before the point is recorded: one that stands has its policy, whenever the process is killed.
             self._best = best.save(self.directory, jax.tree.map(np.asarray, actors), step, evaluation.mean)
         values = {"evaluation/return": evaluation.mean, "seconds/evaluation": time.perf_counter() - began}
+        counts = {"evaluation/failed": evaluation.failed, "evaluation/cut": evaluation.cut}
+        values |= {name: float(count) for name, count in counts.items() if count}
         metrics.write_evaluation(
             step,
             values,
             returns=evaluation.agent_returns,
             lengths=evaluation.lengths,
-            agents=roster_of(self.algorithm, self.env).names,
+            agents=self._agents,
             mode=plan.mode,
             seed=plan.seed,
         )
         self._measured.add(step)
         for sink in self.sinks:
             sink.write(step, values)
-        self.progress.evaluated = evaluation.mean
+        ranks = self._opposed is None and not math.isnan(evaluation.mean)
+        self.progress.evaluated = evaluation.mean if ranks else None
+
+    @property
+    def _agents(self) -> tuple[str, ...]:
+        return roster_of(self.algorithm, self.env).names
+
+    def _without_returns(self, error: EpisodesFailed) -> Evaluation:
+        """A point whose episodes failed: as many as any other, none of which has a return."""
+        count = self.plan.episodes
+        returns = np.full((count, len(self._agents)), np.nan)
+        nothing = Evaluation.of(returns, np.zeros(count, np.int32), self.plan.mode, self.plan.seed)
+        return replace(nothing, failed=error.failed)
+
+    @property
+    def _opposed(self) -> ConstantSum | None:
+        """The sides of the game, where the evaluations so far show that one wins what the others lose."""
+        return constant_sum(np.concatenate(self._returns), declared(self.env)) if self._returns else None
+
+    def _is_best(self, evaluation: Evaluation) -> bool:
+        """Whether a policy takes the place of the best; where the returns sum to a constant, the newest does."""
+        told = self._opposed is not None
+        self._returns.append(evaluation.agent_returns)
+        if math.isnan(evaluation.mean):
+            return False
+        if self._opposed is None:
+            return self._best is None or self._best.beaten(evaluation.mean)
+        if not told:
+            self.progress.note(
+                "the agents' returns sum to the same number in every episode, by which no policy is better than "
+                "another: the newest one is kept as the best"
+            )
+        return True
 
     def _absolute(self, trials: Trials, stop: Callable[[], bool]) -> None:
         """The best policy on fresh seeds, ten times as many episodes."""
@@ -238,12 +297,21 @@ class Examiner:
             found, plan = best.restore(self.directory, like), self.plan
         except (RequestError, RunError) as error:
             return self.progress.note(f"there is no absolute metric: {error}")
-        played = trials.play(found.state, plan.absolute_seed, _ABSOLUTE * plan.episodes, stop)
-        if played is not None:
-            evaluation = Evaluation.of(*played, plan.mode, plan.absolute_seed)
-            names, steps = roster_of(self.algorithm, self.env).names, self.total * self.algorithm.sampling.batch
-            recorded.record_absolute(self.directory, evaluation, found.step, names, run_steps=steps)
-            best.prune(self.directory)
+        count, names, steps = _ABSOLUTE * plan.episodes, self._agents, self.total * self.algorithm.sampling.batch
+        try:
+            played = trials.play(found.state, plan.absolute_seed, count, stop)
+        except EpisodesFailed as error:
+            self.progress.note(f"there is no absolute metric: {error}")
+            point = recorded.describe_failed(error, found.step, plan.mode, plan.absolute_seed)
+        else:
+            if played is None:
+                return None
+            evaluation = Evaluation.of_played(played, plan.mode, plan.absolute_seed)
+            for line in evaluation.remarks:
+                self.progress.note(f"evaluation of the best policy: {line}")
+            point = recorded.describe(evaluation, found.step, names, self._opposed)
+        recorded.record_absolute(self.directory, point, run_steps=steps)
+        return best.prune(self.directory)
 
 
 def finished(directory: RunDirectory, plan: Plan, total: int) -> bool:
@@ -252,4 +320,6 @@ def finished(directory: RunDirectory, plan: Plan, total: int) -> bool:
         return True
     with Metrics(directory.metrics, write=False) as metrics:
         last = metrics.evaluations().steps[-1:]
-    return total in last and recorded.absolute(directory, run_steps=total) is not None
+    # Where the episodes of every point failed, no policy is the best.
+    tried = recorded.tried_absolute(directory, run_steps=total) or best.current(directory) is None
+    return total in last and tried

@@ -3,7 +3,7 @@
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,17 +11,36 @@ import numpy as np
 from hamlet.errors import RunError
 from hamlet.training import durable, json_file
 from hamlet.training.directory import RunDirectory
-from hamlet.training.evaluate import Evaluation
+from hamlet.training.evaluate import Evaluation, Mode
+from hamlet.training.played import EpisodesFailed
+from hamlet.training.sides import ConstantSum
 
 _ABSOLUTE = "absolute"
 
 
 def points(directory: RunDirectory) -> list[dict[str, Any]]:
-    """The evaluations that were recorded, the oldest first.
+    """The evaluations that were recorded and have a result, the oldest first.
 
     Raises:
         RunError: If the file cannot be read.
     """
+    return [point for point in _every(directory) if not _has_failed(point)]
+
+
+def failed_points(directory: RunDirectory) -> list[dict[str, Any]]:
+    """Those that have none, as too many of their episodes failed.
+
+    Raises:
+        RunError: If the file cannot be read.
+    """
+    return [point for point in _every(directory) if _has_failed(point)]
+
+
+def _has_failed(point: dict[str, Any]) -> bool:
+    return point.get("mean", 0.0) is None
+
+
+def _every(directory: RunDirectory) -> list[dict[str, Any]]:
     path = directory.evaluation
     if not path.exists():
         return []
@@ -32,59 +51,81 @@ def points(directory: RunDirectory) -> list[dict[str, Any]]:
         raise RunError(f"{path} cannot be read: {durable.one_line(error)}; move it away") from error
 
 
-def record(directory: RunDirectory, evaluation: Evaluation, step: int, agents: tuple[str, ...]) -> None:
-    """Add a point to ``evaluation.json``; it takes the place of one that was asked for in the same way.
+def record(directory: RunDirectory, *new: dict[str, Any]) -> None:
+    """Add points to ``evaluation.json``, all or none; they take the place of those asked for in the same way.
 
     Args:
         directory: Of the run.
-        evaluation: What was played.
-        step: Environment steps of the checkpoint; 0 for random play.
-        agents: The agents' names.
+        new: Points as `describe` gives them.
 
     Raises:
         RunError: If the file cannot be read or written; it is then as it was.
     """
-    point = describe(evaluation, step, agents)
-    asked = ("step", "mode", "episodes", "seed", "metric")
+
+    def asked(point: dict[str, Any]) -> list[Any]:
+        return [point.get(name) for name in ("step", "mode", "episodes", "seed", "metric")]
+
     with _alone(directory):
-        others = [old for old in points(directory) if any(old.get(name) != point.get(name) for name in asked)]
-        directory.write_json(directory.evaluation.name, [*others, point])
+        others = [old for old in _every(directory) if asked(old) not in list(map(asked, new))]
+        directory.write_json(directory.evaluation.name, [*others, *new])
 
 
-def record_absolute(
-    directory: RunDirectory, evaluation: Evaluation, step: int, agents: tuple[str, ...], *, run_steps: int
-) -> None:
+def record_absolute(directory: RunDirectory, point: dict[str, Any], *, run_steps: int) -> None:
     """Put the absolute metric into ``evaluation.json``, in the place of an earlier one.
 
     Args:
         directory: Of the run.
-        evaluation: What the best policy played.
-        step: The environment step at which it stood.
-        agents: The agents' names.
+        point: As `describe` gives it, of the best policy.
         run_steps: How long the run was whose best policy it is.
 
     Raises:
         RunError: If the file cannot be read or written; it is then as it was.
     """
-    point = {"metric": _ABSOLUTE, "run_steps": run_steps} | describe(evaluation, step, agents)
     with _alone(directory):
-        others = [old for old in points(directory) if old.get("metric") != _ABSOLUTE]
-        directory.write_json(directory.evaluation.name, [*others, point])
+        others = [old for old in _every(directory) if old.get("metric") != _ABSOLUTE]
+        named = {"metric": _ABSOLUTE, "run_steps": run_steps} | point
+        directory.write_json(directory.evaluation.name, [*others, named])
 
 
 def absolute(directory: RunDirectory, *, run_steps: int | None = None) -> dict[str, Any] | None:
-    """The absolute metric; None where there is none, or none of a run of the length given.
+    """The absolute metric; None where there is none with a result, or none of a run of the length given.
 
     Raises:
         RunError: If the file cannot be read.
     """
-    found = [point for point in points(directory) if point.get("metric") == _ABSOLUTE]
-    return next((point for point in found if run_steps in (None, point.get("run_steps"))), None)
+    return next((point for point in points(directory) if _is_absolute(point, run_steps)), None)
 
 
-def describe(evaluation: Evaluation, step: int, agents: tuple[str, ...]) -> dict[str, Any]:
-    """A point as JSON."""
-    return {
+def tried_absolute(directory: RunDirectory, *, run_steps: int) -> bool:
+    """Whether the absolute metric of a run of this length was measured, or failed.
+
+    Raises:
+        RunError: If the file cannot be read.
+    """
+    return any(_is_absolute(point, run_steps) for point in _every(directory))
+
+
+def _is_absolute(point: dict[str, Any], run_steps: int | None) -> bool:
+    return point.get("metric") == _ABSOLUTE and run_steps in (None, point.get("run_steps"))
+
+
+def describe(
+    evaluation: Evaluation,
+    step: int,
+    agents: tuple[str, ...],
+    opposed: ConstantSum | None = None,
+    against_random: Sequence[Evaluation] = (),
+) -> dict[str, Any]:
+    """A point as JSON.
+
+    Args:
+        evaluation: What was played.
+        step: Environment steps of the policy; 0 for random play.
+        agents: The agents' names.
+        opposed: The sides, where one wins what the others lose.
+        against_random: For every side, what was played where all others acted at random.
+    """
+    point = {
         "step": step,
         "mode": evaluation.mode,
         "episodes": len(evaluation.returns),
@@ -94,6 +135,35 @@ def describe(evaluation: Evaluation, step: int, agents: tuple[str, ...]) -> dict
         "returns": np.asarray(evaluation.returns, float).tolist(),
         "lengths": np.asarray(evaluation.lengths, int).tolist(),
         "agent_returns": dict(zip(agents, np.asarray(evaluation.agent_returns, float).mean(0).tolist(), strict=True)),
+        "failed": evaluation.failed,
+        "cut": evaluation.cut,
+        "max_episode_steps": evaluation.max_episode_steps,
+    }
+    if opposed is None:
+        return point
+    sides, ties = opposed.split(evaluation.agent_returns, agents)
+    point |= {"constant_sum": opposed.total, "sides": [side.plain() for side in sides], "ties": ties}
+    splits = [opposed.split(one.agent_returns, agents) for one in against_random]
+    if splits:
+        point["against_random"] = [own[number].plain() | {"ties": even} for number, (own, even) in enumerate(splits)]
+    return point
+
+
+def describe_failed(error: EpisodesFailed, step: int, mode: Mode, seed: int) -> dict[str, Any]:
+    """A point of which too many episodes failed: it has no return."""
+    return {
+        "step": step,
+        "mode": mode,
+        "episodes": error.asked,
+        "seed": seed,
+        "mean": None,
+        "standard_error": None,
+        "returns": [],
+        "lengths": [],
+        "agent_returns": {},
+        "failed": error.failed,
+        "cut": 0,
+        "max_episode_steps": None,
     }
 
 

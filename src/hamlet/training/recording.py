@@ -9,6 +9,7 @@ import numpy as np
 
 from hamlet.envs.base import Environment
 from hamlet.envs.host import HostEnvironment
+from hamlet.errors import RunError
 from hamlet.networks.torso import Body, blank
 from hamlet.roster import Roster
 from hamlet.training import host_games
@@ -30,15 +31,15 @@ class Moment(NamedTuple):
 
 
 def compiled(
-    env: Environment, roster: Roster, actors: tuple[Any, ...], body: Body, seed: int, mode: Mode
+    env: Environment, roster: Roster, actors: tuple[Any, ...], body: Body, seed: int, mode: Mode, *, horizon: int
 ) -> Iterator[Moment]:
-    """An episode of an environment written in JAX."""
+    """An episode of an environment written in JAX, of at most ``horizon`` steps."""
     begin_key, play_key = jax.random.split(jax.random.key(seed))
     state, view = _begin(env, begin_key)
     memory, start = tuple(blank(body, 1, len(group.names)) for group in roster.groups), np.ones(1, bool)
     yield Moment(_host(state), None, np.zeros(len(roster.names), np.float32))
     over, step = False, 0
-    while not over:
+    while not over and step < horizon:
         key = jax.random.fold_in(play_key, step)
         state, view, memory, outcome, actions = _advance(env, roster, mode, actors, state, view, start, memory, key)
         yield Moment(_host(state), _host(actions), np.asarray(outcome.reward))
@@ -46,9 +47,11 @@ def compiled(
 
 
 def hosted(
-    env: HostEnvironment, roster: Roster, actors: tuple[Any, ...], body: Body, seed: int, mode: Mode
+    env: HostEnvironment, roster: Roster, actors: tuple[Any, ...], body: Body, seed: int, mode: Mode, *, horizon: int
 ) -> Iterator[Moment]:
-    """An episode of an environment of Python objects, without the state in which it ends: its copy is then in the next.
+    """An episode of an environment of Python objects, of at most ``horizon`` steps.
+
+    It is without the state in which it ends, as its copy is then in the next.
 
     Raises:
         RunError: The environment failed.
@@ -59,12 +62,14 @@ def hosted(
     try:
         view, step = copies.begin(np.zeros(1, np.int32)), 0
         yield Moment(copies.snapshot(), None, np.zeros(len(roster.names), np.float32))
-        while True:
+        while step < horizon:
             key = jax.random.fold_in(jax.random.key(seed), step)
             actions, memory = act(actors, view.observation, view.available, view.alive, start, memory, key)
             given = tuple(np.asarray(action) for action in actions)
             copies.send(given)
             came = copies.receive()
+            if came.outcome.failed is not None and came.outcome.failed[0]:
+                raise RunError(f"the episode failed: {' '.join(copies.failures())}")
             if bool((came.outcome.terminated | came.outcome.truncated)[0]):
                 return
             yield Moment(copies.snapshot(), tuple(action[0] for action in given), came.outcome.reward[0])

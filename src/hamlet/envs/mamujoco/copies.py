@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+import jax
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from hamlet.envs.base import Outcome, View
 from hamlet.envs.host import Snapshot, Step
@@ -34,6 +35,7 @@ class MujocoCopies:
         self._place = np.zeros(len(numbers))
         self._time = np.zeros(len(numbers))
         self._lines: list[str] = []
+        self._shown: View | None = None
         weight = np.repeat(layout.model.body_mass, 3) * np.tile([1.0, 0.0, 0.0], layout.model.nbody)
         self._weight = weight / layout.model.body_mass.sum()
 
@@ -41,7 +43,8 @@ class MujocoCopies:
         """Begin, in every copy, the episode of the number given."""
         self._episode[:] = episode
         self._reset(np.arange(len(self._numbers)))
-        return self._view(self._physics.rows)
+        self._shown = self._view(self._physics.rows)
+        return self._shown
 
     def send(self, actions: tuple[np.ndarray, ...]) -> None:
         """Let every copy step; actions are clipped to their bounds."""
@@ -58,9 +61,9 @@ class MujocoCopies:
         """
         self._physics.wait()
         self._step += 1
-        physics, rows, before = self._physics, self._physics.rows, self._place
+        rows, before = self._physics.rows, self._place
         self._refuse_what_is_no_number(rows)
-        self._note_what_was_set_back()
+        failed = self._set_back()
         self._place = self._measured(rows)
         model = self._layout.model
         seconds = model.opt.timestep * self._layout.frame_skip
@@ -71,12 +74,28 @@ class MujocoCopies:
         agents = sum(len(names) for names in self._layout.names)
         reward = np.repeat(verdict.reward.astype(np.float32)[:, None], agents, axis=1)
         arrival = view = self._view(rows)
+        if len(failed):  # the step is cut, as if a limit of time had come before it
+            assert self._shown is not None, "begin comes before the first step"
+            arrival = _replaced(arrival, failed, jax.tree.map(lambda array: array[failed], self._shown))
+            reward[failed], terminated[failed], truncated[failed] = 0.0, False, True
         ended = np.flatnonzero(terminated | truncated)
         if len(ended):
-            self._episode[ended] += 1
-            self._reset(ended)
-            view = _replaced(arrival, ended, self._view(physics.rows[ended]))
-        return Step(arrival, Outcome(reward, terminated, truncated), view)
+            view = self._next(ended, arrival)
+        self._shown = view
+        flags = np.isin(np.arange(len(self._numbers)), failed) if len(failed) else None
+        return Step(arrival, Outcome(reward, terminated, truncated, failed=flags), view)
+
+    def leave(self, copies: Bool[np.ndarray, " E"]) -> View:
+        """Leave the episodes under way in some copies, and begin their next ones."""
+        assert self._shown is not None, "begin comes before an episode is left"
+        self._shown = self._next(np.flatnonzero(copies), self._shown)
+        return self._shown
+
+    def _next(self, copies: Int[np.ndarray, " K"], view: View) -> View:
+        """Begin the next episode in some copies; the view of all, with theirs as it is now."""
+        self._episode[copies] += 1
+        self._reset(copies)
+        return _replaced(view, copies, self._view(self._physics.rows[copies]))
 
     def snapshot(self) -> Snapshot:
         """Where every copy stands: what is seen and measured there belongs to it, as it lags behind the positions."""
@@ -93,12 +112,17 @@ class MujocoCopies:
         self._step[:] = snapshot["step"]
         self._physics.set_state(snapshot["physics"], snapshot["row"])
         self._place = self._measured(self._physics.rows)
-        return self._view(self._physics.rows)
+        self._shown = self._view(self._physics.rows)
+        return self._shown
 
     def failures(self) -> tuple[str, ...]:
         """Lines about simulations that MuJoCo set back since the last call."""
         lines, self._lines = tuple(self._lines), []
         return lines
+
+    def notes(self) -> tuple[str, ...]:
+        """None."""
+        return ()
 
     def close(self) -> None:
         """End the threads."""
@@ -154,13 +178,16 @@ class MujocoCopies:
         (name,) = (name for name, part in self._layout.slices.items() if part.start <= column < part.stop)
         return f"{name}[{column - self._layout.slices[name].start}] of the simulation"
 
-    def _note_what_was_set_back(self) -> None:
-        """MuJoCo sets a simulation that became unstable back to its first pose, its clock included, and goes on."""
+    def _set_back(self) -> Int[np.ndarray, " K"]:
+        """Copies that failed: MuJoCo sets a simulation that became unstable back to its first pose, and its clock."""
         whole = self._layout.model.opt.timestep * (self._layout.frame_skip - 0.5)
-        for copy in np.flatnonzero(self._physics.times - self._time < whole).tolist():
+        copies = np.flatnonzero(self._physics.times - self._time < whole)
+        for copy in copies.tolist():
             self._lines.append(
-                f"{self._named(copy)}: MuJoCo found the simulation unstable and set it back to its first pose"
+                f"{self._named(copy)}: MuJoCo found the simulation unstable and set it back to its first pose; "
+                "it begins its next episode"
             )
+        return copies
 
     def _named(self, copy: int) -> str:
         number, episode = self._numbers[copy], int(self._episode[copy])
