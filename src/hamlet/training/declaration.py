@@ -28,7 +28,7 @@ _FIELDS: dict[str, Any] = {
 }
 # Without which a run cannot be repeated or gone on with.
 _REPEATED = ("steps", "seed", "checkpoint_every", "init_from")
-_POSITIVE = ("steps", "checkpoint_every", "every", "interval")
+_POSITIVE = ("steps", "checkpoint_every", "every", "interval", "max_episode_steps")
 # By which an algorithm and an environment are told from their parts.
 _OF_ALGORITHMS, _OF_ENVIRONMENTS = ("sampling", "critic", "body"), ("groups", "state_shape")
 
