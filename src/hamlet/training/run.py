@@ -118,10 +118,7 @@ class Run:
         at_random: tuple[str, ...] = (),
         max_episode_steps: int | None = None,
     ) -> Evaluation:
-        """Play whole episodes with the newest checkpoint, or with the best policy; some agents act at random.
-
-        An episode is cut after ``max_episode_steps``; None for as many as the evaluations of the run's training took.
-        """
+        """Play with the newest checkpoint, or the best policy, episodes of at most the run's ``max_episode_steps``."""
         algorithm, env = self.declaration
         actors, _ = self.actors(best=best)
         cut = max_episode_steps or Plan.of(self.directory.config()).max_episode_steps
@@ -163,8 +160,7 @@ def train(
             but at least 3. There is one at the end, too. They change nothing of what is trained.
         evaluate_episodes: Whole episodes of each; 0 for no evaluation.
         evaluate_mode: "deterministic" for the likeliest actions, "stochastic" for samples.
-        max_episode_steps: Steps after which an episode of an evaluation is cut; None for what the environment declares
-            as its longest, or 10,000. It changes nothing of what is trained.
+        max_episode_steps: Steps after which evaluations cut an episode; None for the environment's longest, or 10,000.
         init_from: A run whose networks (not its optimisers, games or counters) to begin with.
         trust: Whether code of its own that the run ``init_from`` names may be run.
         device: "cpu", "gpu" or "tpu"; None for what JAX prefers.
@@ -193,10 +189,7 @@ def train(
         labels={"algorithm_name": name, "environment_name": env_name, "preset": preset},
         checkpoint_every=checkpoint_every,
         asked=Asked(
-            every=evaluate_every,
-            episodes=evaluate_episodes,
-            mode=evaluate_mode,
-            max_episode_steps=max_episode_steps,
+            every=evaluate_every, episodes=evaluate_episodes, mode=evaluate_mode, max_episode_steps=max_episode_steps
         ),
         init_from=init_from,
         trusted=trust,
