@@ -7,10 +7,12 @@ from typing import Any
 import jax
 import numpy as np
 
+from hamlet.envs.description import Agent
+from hamlet.envs.kinds import Broken, Kind, action, mask_row, masked, observed
+from hamlet.envs.outside import of_groups, outside
 from hamlet.errors import RequestError, unknown
 from hamlet.networks.torso import Body, blank
 from hamlet.roster import Group, Roster
-from hamlet.spaces import Box
 from hamlet.training.learning import roster_of
 from hamlet.training.rollout import act, draw
 from hamlet.training.run import Run
@@ -19,72 +21,175 @@ from hamlet.training.run import Run
 class Policy:
     """Every agent's policy; the memory of an episode is kept inside, and `reset` begins the next.
 
-    Actions are as the agents' PettingZoo spaces want them: an int for Discrete, an array for the others, a Box's
-    within its bounds.
+    Observations are what the environment gives, and actions what its spaces want: an int for Discrete, counted from the
+    space's start; an array for the others, of the space's shape and type, a Box's within its bounds.
+
+    Args:
+        roster: The agents.
+        actors: For every group, the stacked networks of its units.
+        body: Of their networks.
+        seed: From which stochastic actions are drawn.
+        agents: Their spaces as the environment has them, by name; None where it has those that networks take.
     """
 
-    def __init__(self, roster: Roster, actors: tuple[Any, ...], body: Body, seed: int = 0) -> None:
+    def __init__(
+        self,
+        roster: Roster,
+        actors: tuple[Any, ...],
+        body: Body,
+        seed: int = 0,
+        agents: Mapping[str, Agent] | None = None,
+    ) -> None:
         self.roster = roster
         self.agents = roster.names
         self._actors, self._body = actors, body
+        self._spaces = of_groups(roster.groups) if agents is None else agents
         self._key, self._count = jax.random.key(seed), 0
         self.reset()
 
-    def reset(self) -> None:
-        """Begin an episode: memory is cleared."""
-        self._memory = tuple(blank(self._body, 1, len(group.names)) for group in self.roster.groups)
-        self._start = True
+    def reset(self, ended: Any = None) -> None:
+        """Begin an episode: memory is cleared.
+
+        Args:
+            ended: Of a batch of copies, those that begin an episode, ``[B]`` booleans; None for all, after which a
+                batch may have another size.
+
+        Raises:
+            RequestError: If ``ended`` is not of the batch's size.
+        """
+        if ended is None:
+            self._copies: int | None = None
+            self._start, self._memory = np.ones(1, bool), ()
+            return
+        flags = np.atleast_1d(np.asarray(ended, bool))
+        if self._copies is not None and flags.shape != (self._copies,):
+            raise RequestError(f"ended has shape {flags.shape}, and the batch has {self._copies} copies")
+        self._start = self._start | flags
 
     def act(
         self,
         observations: Mapping[str, Any],
+        infos: Mapping[str, Any] | None = None,
         *,
         available: Mapping[str, Any] | None = None,
         deterministic: bool = True,
     ) -> dict[str, Any]:
-        """The actions of the agents that observe something.
+        """The actions of the agents that observe something, of one copy of the environment or of a batch of copies.
+
+        A mask of actions is taken, in this order, from ``available``, from an observation that is a dictionary with an
+        ``action_mask``, and from the infos.
 
         Args:
-            observations: By agent; an absent agent is left out of the answer.
-            available: By agent, which discrete choices are allowed; None for all.
+            observations: By agent, as the environment's reset and step give them, dictionaries with masks included; of
+                a batch, every array with a leading axis B. An absent agent is left out, and so it is of the answer.
+            infos: By agent, as they stand beside the observations; of them ``"action_mask"`` is used.
+            available: By agent, which discrete choices are allowed, ``[A]`` or ``[B, A]``, those of several components
+                joined; it goes before any other mask. An agent that it leaves out keeps the mask that it has.
             deterministic: The likeliest action (of a continuous one the mean) rather than a sample.
 
+        Returns:
+            By agent, one action, or of a batch an array of B.
+
         Raises:
-            RequestError: If an agent is unknown, or an observation has another shape than it was trained on.
+            RequestError: If an agent is unknown, an observation is no element of its space, a mask does not fit, or a
+                batch changes its size within an episode.
         """
         for name in observations:
             if name not in self.agents:
                 raise unknown("agent", name, self.agents)
-        arrays = tuple(self._gather(group.names, group.observation, observations) for group in self.roster.groups)
-        masks = tuple(self._masks(group, available) for group in self.roster.groups)
-        chance = None if deterministic else draw(self.roster, jax.random.fold_in(self._key, self._count), 1)
-        start, alive = np.array([self._start]), np.array([[name in observations for name in self.roster.names]])
-        given = (arrays, masks, start, self._memory, chance)
-        actions, self._memory = _act(self.roster, self._actors, *given, alive=alive)
-        self._start, self._count = False, self._count + 1
-        answer: dict[str, Any] = {}
+        try:
+            parts = {name: masked(self._spaces[name].observation, name, seen) for name, seen in observations.items()}
+            copies = self._batch({name: seen for name, (seen, _) in parts.items()})
+            arrays = tuple(self._gather(group, parts, copies) for group in self.roster.groups)
+            masks = tuple(
+                self._masks(group, parts, infos or {}, available or {}, copies) for group in self.roster.groups
+            )
+        except Broken as broken:
+            raise RequestError(str(broken)) from None
+        count = 1 if copies is None else copies
+        if not self._memory:
+            self._memory = tuple(blank(self._body, count, len(group.names)) for group in self.roster.groups)
+        chance = None if deterministic else draw(self.roster, jax.random.fold_in(self._key, self._count), count)
+        start = np.broadcast_to(self._start, (count,))
+        alive = np.broadcast_to([name in observations for name in self.roster.names], (count, len(self.agents)))
+        acted = (arrays, masks, start, self._memory, chance)
+        actions, self._memory = _act(self.roster, self._actors, *acted, alive=alive)
+        self._start, self._copies, self._count = np.zeros(count, bool), count, self._count + 1
+        rows = {}
         for group, values in zip(self.roster.groups, actions, strict=True):
-            rows = np.asarray(values)[0]
-            if isinstance(group.action, Box):
-                rows = np.clip(rows, *group.action.bounds)
-            answer |= {n: int(r) if r.ndim == 0 else r for n, r in zip(group.names, rows, strict=True)}
-        return {name: answer[name] for name in observations}
+            each = np.moveaxis(np.asarray(values), 1, 0) if copies is not None else np.asarray(values)[0]
+            rows |= dict(zip(group.names, each, strict=True))
+        return {name: action(self._spaces[name].action, rows[name]) for name in observations}
 
-    def _masks(self, group: Group, available: Mapping[str, Any] | None) -> np.ndarray | None:
-        """Which choices a group's agents have; all of them for an agent that is not named."""
-        if available is None or not any(name in available for name in group.names):
-            return None
-        rows = [np.asarray(available.get(name, True), bool) for name in group.names]
-        return np.stack([np.broadcast_to(row, (group.action.width,)) for row in rows])[None]
+    def _batch(self, observations: Mapping[str, Any]) -> int | None:
+        """How many copies are seen; None where it is one, without an axis for them."""
+        sizes = {name: _copies(self._spaces[name].observation, seen) for name, seen in observations.items()}
+        if len(set(sizes.values())) > 1:
+            said = ", ".join(f"{name} {'one' if size is None else size}" for name, size in sizes.items())
+            raise RequestError(f"all agents observe as many copies, not unlike numbers of them: {said}")
+        size = next(iter(sizes.values()), None)
+        count = 1 if size is None else size
+        if self._copies not in (None, count) or self._start.shape not in ((1,), (count,)):
+            before = self._copies or len(self._start)
+            raise RequestError(f"there are {count} copies, and the episode began with {before}; reset() begins another")
+        return size
 
-    def _gather(self, names: tuple[str, ...], space: Any, observations: Mapping[str, Any]) -> np.ndarray:
+    def _gather(self, group: Group, parts: Mapping[str, tuple[Any, Any]], copies: int | None) -> np.ndarray:
+        """What a group's agents see, ``[B, N, …]``; of the absent, zeros."""
         rows = []
-        for name in names:
-            row = np.zeros(space.shape, np.float32) if name not in observations else np.asarray(observations[name])
-            if row.shape != space.shape:
-                raise RequestError(f"the observation of {name} has shape {row.shape}; it was trained on {space.shape}")
+        for name in group.names:
+            kind = self._spaces[name].observation
+            row = np.zeros((copies or 1, *kind.inner_shape), kind.inner_dtype)
+            if name in parts:
+                seen = observed(kind, name, parts[name][0], lead=copies is not None)
+                row = seen if copies is not None else seen[None]
             rows.append(row)
-        return np.stack(rows)[None]
+        return np.stack(rows, axis=1)
+
+    def _masks(
+        self,
+        group: Group,
+        parts: Mapping[str, tuple[Any, Any]],
+        infos: Mapping[str, Any],
+        available: Mapping[str, Any],
+        copies: int | None,
+    ) -> np.ndarray | None:
+        """Which choices a group's agents have, ``[B, N, A]``; None where nobody says."""
+        rows = [self._mask(name, parts, infos, available, copies is not None) for name in group.names]
+        if all(row is None for row in rows) or not self._spaces[group.names[0]].action.sizes:
+            return None
+        shape = (copies or 1, group.action.width)
+        return np.stack([np.broadcast_to(True if row is None else row, shape) for row in rows], axis=1)
+
+    def _mask(
+        self,
+        name: str,
+        parts: Mapping[str, tuple[Any, Any]],
+        infos: Mapping[str, Any],
+        available: Mapping[str, Any],
+        batched: bool,
+    ) -> np.ndarray | None:
+        """Which choices an agent has, by the first who says."""
+        if name not in parts:
+            return None
+        mask = available.get(name)
+        if mask is None:
+            mask = parts[name][1]
+        if mask is None:
+            mask = (infos.get(name) or {}).get("action_mask")
+        return None if mask is None else mask_row(self._spaces[name].action, name, mask, batched)
+
+
+def _copies(kind: Kind, seen: Any) -> int | None:
+    """How many copies an observation is of, by the axes before those of its space; None where there is no such axis."""
+    path, leaf = next(kind.leaves())
+    try:
+        for key in path:
+            seen = seen[key]
+        shape = np.shape(seen)
+    except (KeyError, IndexError, TypeError, ValueError):
+        return None  # it is told with the agent, and what it lacks
+    return shape[0] if len(shape) == len(leaf.shape) + 1 else None
 
 
 _act = jax.jit(act, static_argnames="roster")
@@ -106,4 +211,4 @@ def load_policy(run: str | Path, *, best: bool = False, seed: int = 0, trust: bo
     """
     found = Run(Path(run), trust)
     algorithm, env = found.declaration
-    return Policy(roster_of(algorithm, env), found.actors(best=best)[0], algorithm.body, seed)
+    return Policy(roster_of(algorithm, env), found.actors(best=best)[0], algorithm.body, seed, outside(env))

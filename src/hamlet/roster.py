@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from hamlet.spaces import Space
+from hamlet.spaces import Box, Composite, Space, pictures
 
 Sharing: TypeAlias = Literal["none", "group"]
 
@@ -29,10 +29,25 @@ class Group:
 
 @dataclass(frozen=True)
 class Roster:
-    """The agents of an environment, and how their parameters are shared."""
+    """The agents of an environment, and how their parameters are shared.
+
+    Attributes:
+        groups: The agents.
+        sharing: Whether agents of a group have common parameters.
+        state: What a centralised critic sees, where that is a row with pictures in it; None where its shape says all.
+    """
 
     groups: tuple[Group, ...]
     sharing: Sharing = "none"
+    state: Composite | None = None
+
+    def seen_by_critic(self, shape: tuple[int, ...]) -> Space:
+        """The space of the critic's state of a shape."""
+        return self.state or Box(-float("inf"), float("inf"), shape)
+
+    def image(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of the image that the critic's state is, or the first that is in it."""
+        return shape if self.state is None else pictures(self.state)[0].shape
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -116,7 +116,64 @@ class Box:
         return value.shape == self.shape and bool((value >= low).all() and (value <= high).all())
 
 
-Space: TypeAlias = Discrete | MultiDiscrete | Box
+@dataclass(frozen=True)
+class Composite:
+    """Several spaces beside each other, as one row of numbers: choices one-hot, arrays flat, in the order of the parts.
+
+    What is seen may be one; networks look at every picture in it by itself.
+    """
+
+    parts: tuple[Discrete | MultiDiscrete | Box, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one element."""
+        return (self.width,)
+
+    @property
+    def width(self) -> int:
+        """Number of entries."""
+        return sum(part.width for part in self.parts)
+
+    def cuts(self) -> tuple[tuple[int, int, Discrete | MultiDiscrete | Box], ...]:
+        """Every part, with where it begins in the row and where it ends."""
+        ends = np.cumsum([part.width for part in self.parts]).tolist()
+        return tuple(zip([0, *ends[:-1]], ends, self.parts, strict=True))
+
+    def sample(self, key: Key) -> jax.Array:
+        """One element, every part's drawn by itself; float32."""
+        keys = jax.random.split(key, len(self.parts))
+        return jnp.concatenate([flat(part, part.sample(k)) for part, k in zip(self.parts, keys, strict=True)], axis=-1)
+
+    def contains(self, value: Any) -> bool:
+        """Whether a NumPy value is an element."""
+        value = np.asarray(value)
+        return value.shape == self.shape and all(
+            part.contains(value[low:high].reshape(part.shape))
+            if isinstance(part, Box)
+            else bool(np.isin(value[low:high], (0, 1)).all())
+            for low, high, part in self.cuts()
+        )
+
+
+Space: TypeAlias = Discrete | MultiDiscrete | Box | Composite
+
+
+def flat(space: Space, value: jax.Array) -> jax.Array:
+    """Elements ``[…, *shape]`` as rows of float32 ``[…, W]``: choices one-hot side by side, arrays flat."""
+    match space:
+        case Discrete(n):
+            return jax.nn.one_hot(value, n)
+        case MultiDiscrete(sizes):
+            return jnp.concatenate([jax.nn.one_hot(value[..., k], n) for k, n in enumerate(sizes)], axis=-1)
+        case _:
+            return value.reshape(*value.shape[: value.ndim - len(space.shape)], -1).astype(jnp.float32)
+
+
+def pictures(space: Space) -> tuple[Box, ...]:
+    """The pictures in a space: a Box of height × width × channels is one, and a composite may have some."""
+    parts = space.parts if isinstance(space, Composite) else (space,)
+    return tuple(part for part in parts if isinstance(part, Box) and len(part.shape) == 3)
 
 
 def from_gymnasium(space: gymnasium.Space[Any]) -> Space:
@@ -147,6 +204,8 @@ def to_gymnasium(space: Space) -> gymnasium.Space[Any]:
         case Box():
             low, high = space.bounds
             return gymnasium.spaces.Box(low, high, dtype=np.float32)
+        case Composite(parts):
+            return gymnasium.spaces.Tuple([to_gymnasium(part) for part in parts])
 
 
 def _compact(bound: np.ndarray) -> float | tuple[float, ...]:

@@ -16,7 +16,7 @@ from hamlet.envs import from_pettingzoo
 from hamlet.envs.option_values import plain
 from hamlet.envs.player import seed_of
 from hamlet.errors import RequestError, RunError
-from hamlet.spaces import Box, Discrete, MultiDiscrete
+from hamlet.spaces import Box, Composite, Discrete, MultiDiscrete
 from hamlet.training.configuration import decode, encode
 
 
@@ -279,8 +279,14 @@ def test_a_state_is_used_or_the_line_says_why_not():
     assert broken.state_shape == (6,) and "raises KeyError: 'nobody'" in broken.remarks[0]
     with pytest.raises(RequestError, match="state\\(\\) raises KeyError: 'nobody'; use state='observations'"):
         from_pettingzoo(doubles.Faulty, fault="state raises", state="own")
-    with pytest.raises(RequestError, match="cannot be joined, so the critic would not see all agents"):
-        from_pettingzoo(doubles.Sizes)
+
+
+def test_a_picture_beside_a_vector_is_a_state_in_which_the_critic_sees_the_picture_as_one():
+    env = from_pettingzoo(doubles.Sizes, processes=1)
+    assert env.state_shape == (8 * 8 * 3 + 3,)
+    assert env.state_space == Composite((Box(0.0, 255.0, (8, 8, 3)), Box(-1.0, 1.0, (3,))))
+    first, _ = played(env, 1, count=2)
+    assert (first.state[:, :192] == first.observation[0].reshape(2, -1)).all() and (first.state[:, 192:] == 0).all()
 
 
 def mine():

@@ -18,6 +18,7 @@ import combinations
 import hamlet
 from hamlet import extras
 from hamlet.cli import main
+from hamlet.envs.outside import of_groups
 from hamlet.errors import RequestError
 from hamlet.exporting.check import module_of
 from hamlet.exporting.directory import write
@@ -170,7 +171,7 @@ READERS = {"numpy": in_numpy, "onnx": in_onnx, "stablehlo": in_stablehlo}
 
 def compare(out, roster, actors, body, formats, steps=9):
     """Play an episode of drawn observations, with masks in every second step, by the policy and by the files."""
-    write(out, policies(roster, actors, body, ("float32",) * len(roster.groups)), DOCUMENT, formats, None)
+    write(out, policies(roster, actors, body, of_groups(roster.groups)), DOCUMENT, formats, None)
     agents = json.loads((out / "manifest.json").read_text())["agents"]
     assert tuple(agents) == roster.names
     original, random = Policy(roster, actors, body), np.random.default_rng(5)
@@ -334,7 +335,7 @@ def test_the_numbers_of_the_distribution_are_those_of_the_actor(tmp_path):
         out = tmp_path / f"{type(kind).__name__}-{len(names)}-{type(action).__name__}"
         out.mkdir()
         roster, actors = team(kind, body, [(NUMBERS, action, 1)])
-        write(out, policies(roster, actors, body, ("float32",)), DOCUMENT, ["numpy"], None)
+        write(out, policies(roster, actors, body, of_groups(roster.groups)), DOCUMENT, ["numpy"], None)
         policy = module_of(out / "policies" / "agent_0_0.py").Policy()
         observation = np.linspace(-2, 2, 6, dtype=np.float32)
         found = policy.distribution(observation)

@@ -16,9 +16,10 @@ import jax
 import numpy as np
 
 from hamlet import algorithms, envs
+from hamlet.envs.outside import outside
 from hamlet.exporting import check
 from hamlet.exporting.directory import write
-from hamlet.exporting.team import image_types, policies
+from hamlet.exporting.team import policies
 from hamlet.policy import Policy
 from hamlet.training.learning import roster_of
 from hamlet.training.venue import venue
@@ -46,7 +47,7 @@ def _case(*, continuous: bool, **options: Any) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
         formats = ["numpy", *(["onnx"] if importlib.util.find_spec("onnxruntime") else [])]
-        write(out, policies(roster, actors, algorithm.body, image_types(env)), document, formats, None)
+        write(out, policies(roster, actors, algorithm.body, outside(env)), document, formats, None)
         files = json.loads((out / "manifest.json").read_text(encoding="utf-8"))["agents"]["agent_0"]["files"]
         seen = np.random.default_rng(0).standard_normal(18)
         acts: dict[str, Callable[[], Any]] = {}

@@ -8,7 +8,7 @@ from hamlet.commands.factories import Factory
 from hamlet.commands.options import Command, Group
 from hamlet.envs.check import Findings, Unfit, examine
 from hamlet.errors import RequestError, require
-from hamlet.spaces import Box, Discrete, Space
+from hamlet.spaces import Box, Discrete, MultiDiscrete, Space
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,4 +95,10 @@ def _spoken(space: Space, dtype: str) -> str:
         shape = " x ".join(map(str, space.shape)) or "one number"
         low, high = space.bounds
         return f"Box {low.min():g} … {high.max():g} of {shape}" + (f" {dtype}" if dtype else "")
-    return f"one of {space.n}" if isinstance(space, Discrete) else f"one each of {', '.join(map(str, space.sizes))}"
+    match space:
+        case Discrete(n):
+            return f"one of {n}"
+        case MultiDiscrete(sizes):
+            return f"one each of {', '.join(map(str, sizes))}"
+        case _:
+            return "; ".join(_spoken(part, "") for part in space.parts)

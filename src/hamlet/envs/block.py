@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hamlet.envs.kinds import Kind
+
 # Arrays begin at multiples of a cache line.
 _LINE = 64
 
@@ -31,12 +33,16 @@ class Seats(NamedTuple):
         observation: One agent's observation.
         action: One agent's action.
         choices: Of each component of the action, how many there are, where some may be unavailable; else empty.
+        seen: Every agent's observation space, as the environment has it.
+        done: Every agent's action space.
     """
 
     names: tuple[str, ...]
     observation: Array
     action: Array
     choices: tuple[int, ...]
+    seen: tuple[Kind, ...]
+    done: tuple[Kind, ...]
 
 
 class Plan(NamedTuple):
@@ -49,7 +55,7 @@ class Plan(NamedTuple):
     """
 
     groups: tuple[Seats, ...]
-    state: Array | None
+    state: Kind | None
     turns: bool
 
     @property
@@ -72,7 +78,7 @@ def arrays(plan: Plan, copies: int) -> dict[str, Array]:
     for time in ("arrival", "fresh"):  # what a step arrives at, and a new episode's first view
         found[f"{time}/alive"] = Array((agents,), "bool")
         if plan.state is not None:
-            found[f"{time}/state"] = plan.state
+            found[f"{time}/state"] = Array(plan.state.inner_shape, plan.state.inner_dtype)
         for g, seats in enumerate(plan.groups):
             found[f"{time}/observation/{g}"] = _each(seats, seats.observation)
             if seats.choices:

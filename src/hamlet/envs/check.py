@@ -125,7 +125,7 @@ class Watched:
             for agent, flag in flags.items():
                 if not isinstance(flag, bool | np.bool_):
                     raise Broken(f"whether agent {agent!r} is {name} is {flag!r}, neither True nor False")
-        self._gone |= {agent for agent in actions if terminations.get(agent) or truncations.get(agent)}
+        self._gone = {agent for agent in actions if terminations.get(agent) or truncations.get(agent)}
         self._check_agents()
         self._check_observations({agent: seen for agent, seen in observations.items() if agent in actions})
         return answer
@@ -246,7 +246,7 @@ def choices(
             low, high = (np.clip(bound, -1e3, 1e3) for bound in action.bounds)
             found.append(rng.uniform(low, high, (*shape, *action.shape)).astype(np.float32))
             continue
-        sizes = action.sizes if isinstance(action, MultiDiscrete) else (action.n,)
+        sizes = action.sizes if isinstance(action, MultiDiscrete) else (action.width,)
         chance = rng.uniform(0.1, 1.0, (*shape, action.width)) * (1 if mask is None else mask)
         parts = np.split(chance, np.cumsum(sizes)[:-1], axis=-1)
         chosen = np.stack([part.argmax(-1) for part in parts], -1)

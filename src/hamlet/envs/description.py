@@ -8,28 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from hamlet.envs.player import Broken, takes_turns
+from hamlet.envs.kinds import Broken, Kind, kind_of, spoken
+from hamlet.envs.player import opening, takes_turns
 
-
-@dataclass(frozen=True)
-class Kind:
-    """A space.
-
-    Attributes:
-        name: Box, Discrete or MultiDiscrete.
-        shape: Of one element.
-        dtype: Of one element.
-        sizes: How many choices each component has; empty for a Box.
-        low: A Box's lower bound: one number, or one for each entry.
-        high: The upper one.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-    sizes: tuple[int, ...] = ()
-    low: float | tuple[float, ...] = 0.0
-    high: float | tuple[float, ...] = 0.0
+__all__ = ["Agent", "Description", "Kind", "describe"]
 
 
 @dataclass(frozen=True)
@@ -67,7 +49,7 @@ class Description:
         """The inverse of `plain`."""
         agents, *rest = plain
         return cls(
-            tuple(Agent(name, Kind(*seen), Kind(*action), masked) for name, seen, action, masked in agents), *rest
+            tuple(Agent(name, Kind.of(seen), Kind.of(action), masked) for name, seen, action, masked in agents), *rest
         )
 
 
@@ -77,7 +59,7 @@ def describe(env: Any, seed: int) -> Description:
     Raises:
         Broken: It has a space that is not supported; the line names the agent.
     """
-    infos = env.reset(seed=seed)[1]
+    infos = opening(env, seed)[1]
     turns = takes_turns(env)
     agents = []
     for name in env.possible_agents:
@@ -96,57 +78,27 @@ def describe(env: Any, seed: int) -> Description:
 
 
 def _observed(name: str, space: Any) -> tuple[Kind, bool]:
-    """What an agent sees, and whether a mask comes with it."""
-    if type(space).__name__ == "Dict":
-        if set(space.spaces) != {"observation", "action_mask"}:
-            keys = ", ".join(map(str, space.spaces))
-            raise Broken(
-                f"the observation of agent {name!r} is a dictionary of {keys}; of dictionaries, "
-                '{"observation", "action_mask"} is supported: flatten it in the environment'
-            )
-        return _observed(name, space.spaces["observation"])[0], True
-    kind = _kind(space)
-    if kind is None:
-        raise Broken(
-            f"the observation space of agent {name!r} is {_spoken(space)}; use Box, Discrete, MultiDiscrete, "
-            'or a Dict of {"observation", "action_mask"}'
-        )
-    return kind, False
+    """What an agent sees, and whether a mask comes with it: then what else is in the dictionary is what it sees."""
+    what = f"the observation space of agent {name!r}"
+    if type(space).__name__ != "Dict" or "action_mask" not in space.spaces:
+        return kind_of(space, what), False
+    rest = {key: part for key, part in space.spaces.items() if key != "action_mask"}
+    if set(rest) == {"observation"}:
+        return kind_of(rest["observation"], what), True
+    return kind_of(type(space)(rest), what), True
 
 
 def _action(name: str, space: Any) -> Kind:
-    kind = _kind(space)
-    if kind is None:
-        raise Broken(f"the action space of agent {name!r} is {_spoken(space)}; use Discrete, MultiDiscrete or Box")
-    if kind.name == "Box" and np.dtype(kind.dtype).kind != "f":
+    what = f"the action space of agent {name!r}"
+    if type(space).__name__ in ("Dict", "Tuple"):
         raise Broken(
-            f"the action space of agent {name!r} is a Box of {kind.dtype}; use MultiDiscrete for whole numbers"
+            f"{what} is {spoken(space)}; use MultiDiscrete for several choices, or a Box for several numbers: "
+            "choices beside numbers are not supported"
         )
+    kind = kind_of(space, what, "Discrete, MultiDiscrete, MultiBinary or Box")
+    if kind.name == "Box" and np.dtype(kind.dtype).kind != "f":
+        raise Broken(f"{what} is a Box of {kind.dtype}; use MultiDiscrete for whole numbers")
     return kind
-
-
-def _kind(space: Any) -> Kind | None:
-    match type(space).__name__:
-        case "Box" if np.dtype(space.dtype).kind in "biuf":
-            return Kind("Box", tuple(space.shape), str(space.dtype), (), _bound(space.low), _bound(space.high))
-        case "Discrete":
-            return Kind("Discrete", (), "int32", (int(space.n),))
-        case "MultiDiscrete" if np.ndim(space.nvec) == 1:
-            return Kind("MultiDiscrete", tuple(space.shape), "int32", tuple(int(n) for n in space.nvec))
-        case "MultiBinary" if len(space.shape) == 1:
-            return Kind("MultiDiscrete", tuple(space.shape), "int32", (2,) * space.shape[0])
-        case _:
-            return None
-
-
-def _bound(values: Any) -> float | tuple[float, ...]:
-    flat = np.asarray(values, np.float64).ravel()
-    return float(flat[0]) if flat.size and (flat == flat[0]).all() else tuple(float(value) for value in flat)
-
-
-def _spoken(space: Any) -> str:
-    text = str(space)
-    return text if len(text) < 100 else f"{text[:100]}…"
 
 
 def _state(env: Any) -> tuple[tuple[tuple[int, ...], str] | None, str]:

@@ -4,40 +4,34 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hamlet.errors import RequestError
 from hamlet.roster import Group
-from hamlet.spaces import Box, Discrete, MultiDiscrete, Space
+from hamlet.spaces import Box, Composite, Discrete, MultiDiscrete, Space, pictures
 
-# Height, width, channels.
-_IMAGE = 3
+_UNBOUNDED = float("inf")
 
 
-def joined_shape(groups: Sequence[Group]) -> tuple[int, ...]:
-    """The shape of one copy's joined observations.
+def joined_space(groups: Sequence[Group]) -> Box | Composite:
+    """What one copy's joined observations are.
 
-    Raises:
-        RequestError: They are images of unequal sizes, or images beside vectors, and make no one array.
+    Rows of numbers make one row. Pictures of equal sizes are laid upon each other, channel by channel. Pictures of
+    unlike sizes, or pictures beside numbers, stand beside each other.
     """
-    shapes = {group.observation.shape for group in groups}
-    if not any(len(shape) == _IMAGE for shape in shapes):
-        return (sum(len(group.names) * group.observation.width for group in groups),)
-    if len({shape[:2] for shape in shapes}) > 1 or any(len(shape) != _IMAGE for shape in shapes):
-        spoken = ", ".join(map(str, sorted(shapes)))
-        raise RequestError(
-            f"observations of the shapes {spoken} cannot be joined, so the critic would not see all agents; "
-            "give the environment a state()"
-        )
-    height, width, _ = next(iter(shapes))
-    return height, width, sum(len(group.names) * group.observation.shape[2] for group in groups)
+    spaces = [group.observation for group in groups for _ in group.names]
+    if not any(pictures(space) for space in spaces):
+        return Box(-_UNBOUNDED, _UNBOUNDED, (sum(space.width for space in spaces),))
+    if all(isinstance(space, Box) for space in spaces) and len({space.shape[:2] for space in spaces}) == 1:
+        return Box(-_UNBOUNDED, _UNBOUNDED, (*spaces[0].shape[:2], sum(space.shape[2] for space in spaces)))
+    parts = [space.parts if isinstance(space, Composite) else (space,) for space in spaces]
+    return Composite(tuple(part for each in parts for part in each))
 
 
 def joined(groups: Sequence[Group], observation: Sequence[np.ndarray]) -> np.ndarray:
-    """Every group's ``[E, N, …]`` as one array ``[E, S]``; equal images are laid upon each other, ``[E, H, W, C]``.
+    """Every group's ``[E, N, …]`` as one array ``[E, S]``, or ``[E, H, W, C]`` of pictures of equal sizes.
 
     Agents come in the order of the groups. Choices become one-hot. uint8 stays where all of it is.
     """
     copies = observation[0].shape[0]
-    if len(joined_shape(groups)) == _IMAGE:
+    if pictures(joined_space(groups)) and len(joined_space(groups).shape) == 3:
         images = [np.moveaxis(seen, 1, 3).reshape(copies, *seen.shape[2:4], -1) for seen in observation]
         return np.concatenate(images, axis=-1)
     parts = [_flat(group.observation, seen) for group, seen in zip(groups, observation, strict=True)]
@@ -46,9 +40,9 @@ def joined(groups: Sequence[Group], observation: Sequence[np.ndarray]) -> np.nda
 
 def _flat(space: Space, seen: np.ndarray) -> np.ndarray:
     match space:
-        case Box():
-            return seen
         case Discrete(n):
             return np.eye(n, dtype=np.float32)[seen]
         case MultiDiscrete(sizes):
             return np.concatenate([np.eye(n, dtype=np.float32)[seen[..., k]] for k, n in enumerate(sizes)], axis=-1)
+        case _:
+            return seen

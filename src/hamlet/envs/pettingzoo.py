@@ -6,10 +6,10 @@ form a group and nothing is padded; float64 becomes float32, and uint8 stays wha
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -17,17 +17,21 @@ from hamlet import machine
 from hamlet.envs import block, modules
 from hamlet.envs.base import declared_horizon
 from hamlet.envs.block import Array, Plan, Seats
-from hamlet.envs.description import Agent, Description, Kind
+from hamlet.envs.description import Agent, Description
 from hamlet.envs.host import Snapshot
-from hamlet.envs.joint import joined_shape
+from hamlet.envs.joint import joined_space
+from hamlet.envs.kinds import Kind, Pictures, inner
 from hamlet.envs.known import CODE, Factories
 from hamlet.envs.option_values import plain
 from hamlet.envs.pettingzoo_copies import PettingZooCopies, Terms, probe, told
 from hamlet.errors import RequestError, require
 from hamlet.roster import Group
-from hamlet.spaces import Box, Discrete, MultiDiscrete, Space
+from hamlet.spaces import Box, Composite, Discrete, MultiDiscrete, Space
 
 __all__ = ["PettingZoo", "from_pettingzoo"]
+
+# The largest byte.
+_BYTE = 255.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +46,7 @@ class PettingZoo:
         timeout: Seconds after which a worker that has not answered is taken to hang.
         on_failure: Whether a copy that raises, hangs or dies begins its next episode, or stops the run.
         state: What the critic sees: what ``state()`` gives, the observations joined, or by itself the first that works.
+        pictures: How arrays that may be pictures are read (`from_pettingzoo`).
         description: What the environment was found to be.
     """
 
@@ -52,6 +57,7 @@ class PettingZoo:
     timeout: float = 60.0
     on_failure: Literal["restart", "stop"] = "restart"
     state: Literal["auto", "own", "observations"] = "auto"
+    pictures: Pictures = "channels_last"
     description: Description
 
     def __post_init__(self) -> None:
@@ -64,13 +70,18 @@ class PettingZoo:
             self.state in ("auto", "own", "observations"),
             f"state is 'auto', 'own' or 'observations', not {self.state!r}",
         )
+        require(self.pictures in get_args(Pictures), f"pictures is one of {get_args(Pictures)}, not {self.pictures!r}")
         if self.state == "own" and self.description.state is None:
             why = self.description.complaint or "there is none"
             raise RequestError(f"the critic cannot see state() of {self.factory}: {why}; use state='observations'")
-        _ = self.state_shape
         for name, array in block.arrays(self.plan, 1).items():
             numbers = np.dtype(array.dtype).kind in "biuf" and min(array.shape) >= 0
             require(numbers, f"{name} of {self.factory} is {array.dtype} of shape {array.shape}, no array of numbers")
+
+    @cached_property
+    def agents(self) -> tuple[Agent, ...]:
+        """What every agent sees and does, in the environment's order, with its arrays read as asked for."""
+        return tuple(replace(one, observation=one.observation.read(self.pictures)) for one in self.description.agents)
 
     @property
     def groups(self) -> tuple[Group, ...]:
@@ -92,7 +103,13 @@ class PettingZoo:
     @cached_property
     def _state_shape(self) -> tuple[int, ...]:
         own = self._own_state
-        return joined_shape(self.groups) if own is None else own.shape
+        return joined_space(self.groups).shape if own is None else own.inner_shape
+
+    @cached_property
+    def state_space(self) -> Composite | None:
+        """What the critic's state is where it is a row with pictures in it; None where its shape says all."""
+        space = None if self._own_state is not None else joined_space(self.groups)
+        return space if isinstance(space, Composite) else None
 
     @property
     def restorable(self) -> bool:
@@ -114,7 +131,21 @@ class PettingZoo:
             lines = [f"the critic sees the observations of all agents joined, {shape}: {why}"]
         if self.description.turns:
             lines.append("agents act in turns: one that waits has a single choice, from which it learns nothing")
-        return tuple(lines)
+        return (*lines, *self._readings())
+
+    def _readings(self) -> list[str]:
+        """How arrays were read that may be pictures of another layout, or none; once for agents that see alike."""
+        readers: dict[str, list[str]] = {}
+        for agent in self.description.agents:
+            for path, said in agent.observation.doubts(self.pictures):
+                place = "".join(f"[{key!r}]" for key in path)
+                readers.setdefault(f"{place}, {said}", []).append(agent.name)
+        lines = [
+            f"the observation of {names[0] if len(names) == 1 else f'{names[0]} … {names[-1]}'}{text}"
+            for text, names in readers.items()
+        ]
+        own = self._described_state
+        return lines if own is None else lines + [f"state(), {said}" for _, said in own.doubts(self.pictures)]
 
     @property
     def plan(self) -> Plan:
@@ -157,14 +188,20 @@ class PettingZoo:
     @cached_property
     def _grouped(self) -> tuple[tuple[Agent, ...], ...]:
         found: dict[Any, list[Agent]] = {}
-        for agent in self.description.agents:
-            found.setdefault((agent.observation, agent.action, agent.masked), []).append(agent)
+        for agent in self.agents:
+            seen, action = _space(agent.observation), _space(agent.action)
+            found.setdefault((seen, agent.observation.inner_dtype, action, agent.masked), []).append(agent)
         return tuple(map(tuple, found.values()))
 
     @property
-    def _own_state(self) -> Array | None:
+    def _own_state(self) -> Kind | None:
+        own = self._described_state
+        return None if own is None else own.read(self.pictures)
+
+    @property
+    def _described_state(self) -> Kind | None:
         own = self.description.state
-        return None if own is None or self.state == "observations" else Array(*own)
+        return None if own is None or self.state == "observations" else Kind("Box", *own, high=_BYTE)
 
 
 def from_pettingzoo(
@@ -175,6 +212,7 @@ def from_pettingzoo(
     timeout: float = 60.0,
     on_failure: Literal["restart", "stop"] = "restart",
     state: Literal["auto", "own", "observations"] = "auto",
+    pictures: Pictures = "auto",
     **options: Any,
 ) -> PettingZoo:
     """A PettingZoo environment to train on.
@@ -190,6 +228,10 @@ def from_pettingzoo(
             ``"stop"``: it stops the run.
         state: What the critic sees: ``"own"``, what ``state()`` gives; ``"observations"``, those of all agents joined;
             ``"auto"``, the first that works.
+        pictures: How arrays that may be pictures are read. ``"channels_last"``: those of three axes are pictures,
+            height × width × channels; ``"channels_first"``: channels × height × width; ``"none"``: all are numbers;
+            ``"auto"``: by their shape, and those of two axes of bytes as grey pictures. The run says how where it may
+            be doubted.
         options: Keyword arguments for the factory.
 
     Raises:
@@ -207,6 +249,7 @@ def from_pettingzoo(
         timeout=timeout,
         on_failure=on_failure,
         state=state,
+        pictures=pictures,
         description=description,
     )
 
@@ -261,17 +304,27 @@ def _space(kind: Kind) -> Space:
             return Discrete(*kind.sizes)
         case "MultiDiscrete":
             return MultiDiscrete(kind.sizes)
+        case "Dict":
+            parts = [_space(part) for _, part in kind.parts]
+            each = [part.parts if isinstance(part, Composite) else (part,) for part in parts]
+            return Composite(tuple(part for inner_parts in each for part in inner_parts))
         case _:
-            return Box(kind.low, kind.high, kind.shape)
+            low, high = (_laid(kind, bound) if isinstance(bound, tuple) else bound for bound in (kind.low, kind.high))
+            return Box(low, high, kind.inner_shape)
+
+
+def _laid(kind: Kind, bound: tuple[float, ...]) -> tuple[float, ...]:
+    """A bound of every entry, in the order in which networks take the entries."""
+    return tuple(inner(kind, np.reshape(bound, kind.shape)).ravel().tolist())
 
 
 def _seats(agents: tuple[Agent, ...]) -> Seats:
-    agent = agents[0]
-    seen, action = agent.observation, agent.action
-    kept = seen.name == "Box" and seen.dtype != "uint8"
+    seen, action = agents[0].observation, agents[0].action
     return Seats(
         tuple(agent.name for agent in agents),
-        Array(seen.shape, "float32" if kept else seen.dtype),
-        Array(action.shape, "float32" if action.name == "Box" else "int32"),
-        action.sizes if agent.masked else (),
+        Array(seen.inner_shape, seen.inner_dtype),
+        Array(action.inner_shape, action.inner_dtype),
+        action.sizes if agents[0].masked else (),
+        tuple(agent.observation for agent in agents),
+        tuple(agent.action for agent in agents),
     )

@@ -21,7 +21,6 @@ from hamlet.envs.soundness import Lookout, fault
 from hamlet.envs.worker import PATIENCE, Incident, Setup
 from hamlet.errors import RequestError, RunError
 from hamlet.roster import Group
-from hamlet.spaces import Box
 
 # The least time that a worker has to make its environments, in seconds.
 _START = 60.0
@@ -122,7 +121,6 @@ class PettingZooCopies:
             Lookout(terms.groups, terms.plan, self._arrays, time) for time in ("arrival", "fresh")
         )
         self._came = [self._arrays[name] for name in ("reward", "terminated", "truncated", "cut")]
-        self._bounds = [group.action.bounds if isinstance(group.action, Box) else None for group in terms.groups]
         self._episode, self._steps, self._failed = (np.zeros(len(numbers), np.int64) for _ in range(3))
         self._view: View | None = None
         self._lines: list[str] = []
@@ -170,12 +168,8 @@ class PettingZooCopies:
     def send(self, actions: tuple[np.ndarray, ...]) -> None:
         """Let every copy step."""
         assert self._view is not None, "begin comes before the first step"
-        for g, (action, bounds) in enumerate(zip(actions, self._bounds, strict=True)):
-            into = self._arrays[f"action/{g}"]
-            if bounds is None:
-                into[...] = action
-            else:
-                np.clip(np.asarray(action), *bounds, out=into)
+        for g, action in enumerate(actions):
+            self._arrays[f"action/{g}"][...] = action
         self._steps += 1
         for process in self.workers:
             process.ask(worker.STEP)

@@ -3,20 +3,17 @@
 Workers import this file: it needs the standard library, numpy and what the environment itself has imported.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from hamlet.envs.block import Plan, Seats
+from hamlet.envs.kinds import Broken, Kind, action, inner, mask_row, masked, observed
 
 # What a step arrives at, and a new episode's first view.
 _TIMES = ("arrival", "fresh")
 _NOTHING = np.zeros(0, bool)
-
-
-class Broken(Exception):
-    """An environment that does not keep its word; the line names agent and key."""
 
 
 def seed_of(run: int, number: int, episode: int) -> int:
@@ -38,14 +35,49 @@ def parallel(env: Any) -> Any:
         from pettingzoo.utils.conversions import aec_to_parallel, turn_based_aec_to_parallel
 
         return (aec_to_parallel if env.metadata.get("is_parallelizable", False) else turn_based_aec_to_parallel)(env)
-    for name in ("possible_agents", "observation_space", "action_space", "reset", "step"):
+    kind = type(env)
+    place, needed = f"{kind.__module__}.{kind.__qualname__}", ("observation_space", "action_space", "reset", "step")
+    if all(hasattr(env, name) for name in needed) and not hasattr(env, "possible_agents"):
+        raise Broken(
+            f"{place} has one agent, as Gymnasium's environments have; give it as a ParallelEnv of one agent, "
+            "by the wrapper in docs/host-environments.md"
+        )
+    for name in ("possible_agents", *needed):
         if not hasattr(env, name):
-            kind = type(env)
             raise Broken(
-                f"{kind.__module__}.{kind.__qualname__} has no {name}, so it is no PettingZoo environment; "
+                f"{place} has no {name}, so it is no PettingZoo environment; "
                 "the factory gives a ParallelEnv or an AECEnv"
             )
     return env
+
+
+def opening(env: Any, seed: int) -> tuple[dict[Any, Any], dict[Any, Any]]:
+    """Reset an environment: its observations and infos.
+
+    Raises:
+        Broken: It has another interface than PettingZoo's of today.
+    """
+    try:
+        answer = env.reset(seed=seed)
+    except TypeError as error:
+        if "unexpected keyword argument 'seed'" not in str(error):
+            raise
+        raise Broken(
+            "reset() takes no seed: write reset(self, seed=None, options=None), and draw from the seed"
+        ) from None
+    if isinstance(answer, tuple) and len(answer) == 2 and all(isinstance(part, dict) for part in answer):
+        return answer
+    raise Broken(
+        f"reset() does not give a tuple of two dictionaries, observations and infos, but {_outline(answer)}: "
+        "return observations, {agent: {} for agent in self.agents}"
+    )
+
+
+def _outline(answer: Any) -> str:
+    """What something is, in a few words."""
+    if isinstance(answer, tuple):
+        return f"a tuple of {len(answer)}"
+    return f"a {type(answer).__name__}"
 
 
 def takes_turns(env: Any) -> bool:
@@ -79,18 +111,15 @@ class Player:
             time: [rows[f"{time}/available/{g}"][slot] if seats.choices else _NOTHING for g, slot, seats in places]
             for time in _TIMES
         }
-        self._decode = [_decoder(env.action_space(name)) for name in plan.names]
-        self._choices = [_observed_choices(env.observation_space(name)) for name in plan.names]
+        self._kinds: list[Kind] = [kind for seats in plan.groups for kind in seats.seen]
+        self._acts: list[Kind] = [kind for seats in plan.groups for kind in seats.done]
         # What an observation usually is: one comparison of each stands for the whole examination.
         self._usual: list[Any] = [None] * len(plan.names)
 
     def begin(self, seed: int) -> None:
         """Begin an episode, and show its first view as the fresh one."""
         self.steps = 0
-        answer = self.env.reset(seed=seed)
-        if not (isinstance(answer, tuple) and len(answer) == 2 and all(isinstance(part, dict) for part in answer)):
-            raise Broken("reset() does not give a tuple of two dictionaries, observations and infos")
-        observations, infos = answer
+        observations, infos = opening(self.env, seed)
         present = list(self.env.agents)
         for name in present:
             if name not in self._numbers:
@@ -113,12 +142,13 @@ class Player:
     def step(self) -> bool:
         """Let the agents that are there act, and show what they arrive at; whether the episode ended."""
         rows = self._rows
-        actions = {self._names[k]: self._decode[k](self._actions[k]) for k in self._live}
+        actions = {self._names[k]: action(self._acts[k], self._actions[k]) for k in self._live}
         self.steps += 1
         answer = self.env.step(actions)
-        if not (isinstance(answer, tuple) and len(answer) == 5):
+        if not (isinstance(answer, tuple) and len(answer) == 5 and all(isinstance(part, dict) for part in answer)):
             raise Broken(
-                "step() does not give five dictionaries: observations, rewards, terminations, truncations, infos"
+                "step() does not give five dictionaries, observations, rewards, terminations, truncations and infos, "
+                f"but {_outline(answer)}: say apart who terminated and who was truncated"
             )
         observations, rewards, terminations, truncations, infos = answer
         reward, alive, cut = rows["reward"], rows["arrival/alive"], rows["cut"]
@@ -142,7 +172,11 @@ class Player:
                 self._show("arrival", k, observations, infos)
             if k in left:
                 self._free(k)
-        ended = len(left) == len(self._live)
+        joined = self._joined(left)
+        for k in joined:
+            alive[k] = True
+            self._show("arrival", k, observations, infos)
+        ended = len(left) == len(self._live) and not joined
         if ended:
             # Cut by a limit of time, they would act from here: learners bootstrap from what they see.
             alive[:] = cut
@@ -152,9 +186,8 @@ class Player:
         rows["truncated"][...] = ended and not terminated
         if self._plan.state is not None:
             self._state("arrival", final=ended and terminated)
-        self._live = [k for k in self._live if k not in left] if left else self._live
-        if not ended and len(self.env.agents) > len(self._live):
-            self._refuse_joiners()
+        if left or joined:
+            self._live = sorted({*self._live, *joined} - set(left))
         return ended
 
     def _show(self, time: str, k: int, observations: Mapping[str, Any], infos: Mapping[str, Any]) -> None:
@@ -163,22 +196,24 @@ class Player:
         try:
             value = observations[name]
         except KeyError:
-            raise Broken(f"agent {name!r} is there, and has no observation") from None
-        mask = None
-        if isinstance(value, dict):
-            value, mask = _parts(name, value)
+            raise Broken(
+                f"agent {name!r} is there, and has no observation: a game of turns is given as an AECEnv, or shows who "
+                "waits an observation, with a mask of one choice; who is away is not in agents"
+            ) from None
+        value, mask = masked(self._kinds[k], name, value)
         if seats.choices:
             if mask is None:
                 mask = (infos.get(name) or {}).get("action_mask")
-            needed = mask is not None or not self._plan.turns
-            self._masks[time][k][:] = _mask(name, mask, seats.choices) if needed else True
+            if mask is None and not self._plan.turns:
+                raise Broken(f"agent {name!r} has no action_mask, and had one after the first reset")
+            self._masks[time][k][:] = True if mask is None else mask_row(self._acts[k], name, mask)
         elif (info := infos.get(name)) and "action_mask" in info:
             raise Broken(f"agent {name!r} has an action_mask in its infos, which it had not after the first reset")
-        if (choices := self._choices[k]) is not None:
-            value = _chosen(name, value, *choices)
-        elif type(value) is not np.ndarray or self._usual[k] != (value.shape, value.dtype):
-            value = observation(name, value, seats.observation.shape, seats.observation.dtype)
-            self._usual[k] = (value.shape, value.dtype)
+        if type(value) is not np.ndarray or self._usual[k] != (value.shape, value.dtype):
+            kind, given = self._kinds[k], value
+            value = observed(kind, name, given)
+            if kind.name == "Box" and not kind.layout and type(given) is np.ndarray:
+                self._usual[k] = (given.shape, given.dtype)
         self._seen[time][k][...] = value
 
     def _blank(self, time: str, absent: set[int]) -> None:
@@ -208,7 +243,7 @@ class Player:
         assert wanted is not None
         try:
             value = np.asarray(self.env.state())
-            if wanted.dtype == "uint8" and value.dtype != np.uint8:
+            if wanted.inner_dtype == "uint8" and value.dtype != np.uint8:
                 raise Broken(f"state() has type {value.dtype}, and had uint8 before")
             if value.shape != wanted.shape:
                 raise Broken(
@@ -219,7 +254,7 @@ class Player:
             if final:  # nothing is bootstrapped from there, and some environments have no agents left to ask
                 return
             raise
-        self._rows[f"{time}/state"][...] = value
+        self._rows[f"{time}/state"][...] = inner(wanted, value)
 
     def _reward(self, name: str, rewards: Mapping[str, Any]) -> float:
         try:
@@ -229,95 +264,18 @@ class Player:
         except (TypeError, ValueError):
             raise Broken(f"the reward of agent {name!r} is no number but {rewards[name]!r}"[:200]) from None
 
-    def _refuse_joiners(self) -> None:
-        joined = set(self.env.agents) - {self._names[k] for k in self._live}
-        unknown = [name for name in joined if name not in self._numbers]
-        if unknown:
-            raise Broken(f"agent {unknown[0]!r} is in agents, not in possible_agents")
-        new = [name for name in sorted(joined) if not self._rows["arrival/alive"][self._numbers[name]]]
-        raise Broken(
-            f"agent {new[0]!r} is in agents, and was absent or has ended: agents return with the next episode only"
-        )
-
-
-def _parts(name: str, value: dict[str, Any]) -> tuple[Any, Any]:
-    try:
-        return value["observation"], value["action_mask"]
-    except KeyError as error:
-        raise Broken(f"the observation of agent {name!r} has no key {error}") from None
-
-
-def _mask(name: str, mask: Any, choices: tuple[int, ...]) -> np.ndarray:
-    """A mask as one row of booleans; of several choices, joined."""
-    if mask is None:
-        raise Broken(f"agent {name!r} has no action_mask, and had one after the first reset")
-    row = np.concatenate([np.ravel(part) for part in mask]) if isinstance(mask, tuple | list) else np.ravel(mask)
-    if row.shape != (sum(choices),):
-        raise Broken(
-            f"the action_mask of agent {name!r} has {row.size} entries, and its actions {sum(choices)} choices"
-        )
-    return row.astype(bool)
-
-
-def observation(name: str, value: Any, shape: tuple[int, ...], dtype: str) -> np.ndarray:
-    """An observation as an array that fits into its row.
-
-    Raises:
-        Broken: It does not.
-    """
-    try:
-        array = np.asarray(value)
-    except ValueError:
-        raise Broken(f"the observation of agent {name!r} is no array but a {type(value).__name__}") from None
-    if array.shape != shape:
-        raise Broken(f"the observation of agent {name!r} has shape {array.shape}, and its space {shape}")
-    if array.dtype.kind not in "biuf":
-        raise Broken(f"the observation of agent {name!r} has type {array.dtype}, which is no number")
-    if dtype != "float32" and array.dtype.kind == "f":
-        raise Broken(f"the observation of agent {name!r} has type {array.dtype}, and its space {dtype}")
-    if (
-        dtype == "uint8"
-        and array.dtype not in (np.uint8, np.bool_)
-        and array.size
-        and not 0 <= array.min() <= array.max() < 256
-    ):
-        raise Broken(f"the observation of agent {name!r} has entries beyond 0 … 255, and its space is uint8")
-    return array
-
-
-def _observed_choices(space: Any) -> tuple[np.ndarray, np.ndarray] | None:
-    """Where the choices that an agent sees begin, and how many there are; None where it sees numbers."""
-    if type(space).__name__ == "Dict":
-        space = space.spaces["observation"]
-    match type(space).__name__:
-        case "Discrete":
-            return np.asarray(space.start), np.asarray(space.n)
-        case "MultiDiscrete":
-            return np.asarray(getattr(space, "start", 0)), np.asarray(space.nvec)
-        case "MultiBinary":
-            return np.asarray(0), np.full(space.shape, 2)
-        case _:
-            return None
-
-
-def _chosen(name: str, value: Any, starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Choices that are seen, counted from 0."""
-    array = np.asarray(observation(name, value, sizes.shape, "int32") - starts)
-    if (array < 0).any() or (array >= sizes).any():
-        raise Broken(f"the observation of agent {name!r} is {value}, which is none of the choices of its space")
-    return array
-
-
-def _decoder(space: Any) -> Callable[[Any], Any]:
-    """From an agent's row of actions to what its environment expects."""
-    match type(space).__name__:
-        case "Discrete":
-            start = int(space.start)
-            return lambda row: int(row) + start
-        case "MultiDiscrete":
-            starts = np.asarray(space.start if hasattr(space, "start") else 0)
-            return lambda row: (row + starts).astype(space.dtype)
-        case "MultiBinary":
-            return lambda row: row.astype(space.dtype).reshape(space.shape)
-        case _:
-            return lambda row: row.astype(space.dtype)
+    def _joined(self, left: list[int]) -> list[int]:
+        """Agents that come with this step, or come back."""
+        joined = []
+        for name in self.env.agents:
+            k = self._numbers.get(name)
+            if k is None:
+                raise Broken(f"agent {name!r} is in agents, not in possible_agents")
+            if k in left:
+                raise Broken(
+                    f"agent {name!r} was terminated or truncated, and is still in agents: take it out; it may come "
+                    "back in a later step"
+                )
+            if k not in self._live:
+                joined.append(k)
+        return sorted(joined)

@@ -9,6 +9,7 @@ import numpy as np
 from hamlet.envs.base import View
 from hamlet.envs.block import Plan
 from hamlet.envs.joint import joined
+from hamlet.envs.kinds import entry
 from hamlet.roster import Group
 
 
@@ -46,26 +47,48 @@ class Lookout:
         return jax.tree.unflatten(self._form, leaves)
 
 
+# Numbers beyond this are refused: sums of their squares leave float32.
+LARGEST = np.float32(1e15)
+
+
 def fault(groups: Sequence[Group], plan: Plan, view: View, reward: np.ndarray | None) -> tuple[int, str] | None:
-    """The first copy with a number that is not finite or a mask without a choice, and which; None where all is well.
+    """The first copy with a number that cannot be trained on or a mask without a choice; None where all is well.
+
+    Such numbers are not finite, or beyond ±10¹⁵. The text names the agent and the entry.
 
     All copies are looked at together: in each by itself this would cost more than some environments do.
     """
-    if reward is not None and not np.isfinite(reward).all():
-        row, k = np.argwhere(~np.isfinite(reward))[0].tolist()
-        return row, f"the reward of agent {plan.names[k]!r} is {reward[row, k]}"
+    if reward is not None and _beyond(reward):
+        row, k = _where(reward)
+        return row, f"the reward of agent {plan.names[k]!r} is {_told(reward[row, k])}"
     for g, group in enumerate(groups):
         seen, mask = view.observation[g], view.available[g]
-        if seen.dtype.kind == "f" and not np.isfinite(seen).all():
-            row, slot, *at = np.argwhere(~np.isfinite(seen))[0].tolist()
-            place = str(at) if at else ""
-            return row, f"the observation{place} of agent {group.names[slot]!r} is {seen[(row, slot, *at)]}"
+        if seen.dtype.kind == "f" and _beyond(seen):
+            row, slot, *at = _where(seen)
+            place = entry(plan.groups[g].seen[slot], tuple(at))
+            return row, f"the observation{place} of agent {group.names[slot]!r} is {_told(seen[(row, slot, *at)])}"
         if mask is not None:
             left = np.logical_or.reduceat(mask, np.cumsum((0, *plan.groups[g].choices[:-1])), axis=-1).all(-1)
             if not left.all():
                 row, slot = np.argwhere(~left)[0].tolist()
-                return row, f"the action_mask of agent {group.names[slot]!r} leaves no choice"
-    if view.state.dtype.kind == "f" and not np.isfinite(view.state).all():
-        row, *at = np.argwhere(~np.isfinite(view.state))[0].tolist()
-        return row, f"state(){at} is {view.state[(row, *at)]}"
+                return row, (
+                    f"the action_mask of agent {group.names[slot]!r} leaves no choice: allow one while it waits, or "
+                    "take it out of agents while it is away"
+                )
+    if plan.state is not None and view.state.dtype.kind == "f" and _beyond(view.state):
+        row, *at = _where(view.state)
+        return row, f"state(){entry(plan.state, tuple(at))} is {_told(view.state[(row, *at)])}"
     return None
+
+
+def _beyond(array: np.ndarray) -> bool:
+    """Whether some number is not finite, or too large."""
+    return bool(array.size) and not -LARGEST <= array.min() <= array.max() <= LARGEST
+
+
+def _where(array: np.ndarray) -> list[int]:
+    return np.argwhere(~(np.abs(array) <= LARGEST))[0].tolist()
+
+
+def _told(number: np.float32) -> str:
+    return f"{number}, beyond ±{LARGEST:.0e}: scale it in the environment" if np.isfinite(number) else f"{number}"

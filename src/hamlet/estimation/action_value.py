@@ -63,8 +63,9 @@ class ActionValue:
             RequestError: If the state is an image, to which actions cannot be appended.
         """
         require(
-            len(state_shape) == 1,
-            f"a critic of actions sees the state as a row of numbers, not an image {state_shape}: use happo",
+            len(state_shape) == 1 and roster.state is None,
+            "a critic of actions sees the state as a row of numbers, not an image "
+            f"{roster.image(state_shape)}: use happo",
         )
         actions = sum(len(group.names) * group.action.width for group in roster.groups)
         seen = Box(-_UNBOUNDED, _UNBOUNDED, (state_shape[0] + actions,))

@@ -30,12 +30,11 @@ from hamlet.estimation.fitting import RULES, Decay, Rule, begin, descend, distan
 from hamlet.estimation.slots import Seen, seen
 from hamlet.estimation.trajectory import Behaviour, Trajectory, sequences
 from hamlet.networks import heads
-from hamlet.networks.convolution import is_image
 from hamlet.networks.heads import Choices
 from hamlet.networks.running import RunningMeanStd
 from hamlet.networks.torso import Body
 from hamlet.roster import Group, Roster
-from hamlet.spaces import Box, Discrete, Space
+from hamlet.spaces import Box, Discrete, Space, pictures
 from hamlet.types import Info, Key, Scalar
 
 _UNBOUNDED = float("inf")
@@ -143,11 +142,11 @@ class CounterfactualValue:
         Raises:
             RequestError: If the state, or what some agent sees, is an image, to which actions cannot be appended.
         """
-        images = [group.names[0] for group in roster.groups if is_image(group.observation)]
+        images = [group.names[0] for group in roster.groups if pictures(group.observation)]
         require(
-            len(state_shape) == 1 and not images,
+            len(state_shape) == 1 and roster.state is None and not images,
             "a critic of actions sees rows of numbers, and "
-            + (f"{images[0]} sees an image" if images else f"the state is an image {state_shape}")
+            + (f"{images[0]} sees an image" if images else f"the state is an image {roster.image(state_shape)}")
             + ": use --advantage gae, which mappo has by default",
         )
         actions = sum(len(group.names) * group.action.width for group in roster.groups)

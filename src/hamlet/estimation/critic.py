@@ -20,7 +20,7 @@ from hamlet.networks.heads import Value
 from hamlet.networks.running import RunningMeanStd
 from hamlet.networks.torso import Body, blank, encode
 from hamlet.roster import Group, Roster
-from hamlet.spaces import Box, Discrete
+from hamlet.spaces import Discrete
 from hamlet.types import Info, Key, Scalar
 
 
@@ -107,8 +107,7 @@ class StateValue:
         if self.sees == "observation":
             return roster
         names = ("team",) if self.credits == "team" else roster.names
-        seen = Box(-float("inf"), float("inf"), state_shape)
-        return Roster((Group(names, seen, Discrete(1)),))
+        return Roster((Group(names, roster.seen_by_critic(state_shape), Discrete(1)),))
 
     def create(self, key: Key, roster: Roster, body: Body) -> CriticState:
         """Fresh networks for the units of ``roster`` (this critic's own, as given by `roster`)."""

@@ -17,12 +17,11 @@ from hamlet.estimation.fitting import adam, begin, descend
 from hamlet.networks.duelling import Duelling
 from hamlet.networks.torso import Body
 from hamlet.roster import Group, Roster
-from hamlet.spaces import Box, Discrete
+from hamlet.spaces import Discrete
 from hamlet.types import Info, Key
 
 # Outputs of a critic at most: with a batch of 1000, 400 MB for every copy of them that is alive at once.
 LARGEST = 100_000
-_UNBOUNDED = float("inf")
 
 
 def choices(roster: Roster) -> tuple[int, ...]:
@@ -121,7 +120,7 @@ class JointActionValue:
             f"a critic of joint actions has one output for each, {spoken} = {count:,}, and takes {LARGEST:,} at most: "
             "use hasac or happo",
         )
-        return Roster((Group(("team",), Box(-_UNBOUNDED, _UNBOUNDED, state_shape), Discrete(count)),))
+        return Roster((Group(("team",), roster.seen_by_critic(state_shape), Discrete(count)),))
 
     def create(self, key: Key, roster: Roster, body: Body) -> JointState:
         """A fresh network for ``roster`` (this critic's own, as given by `roster`); its target begins as its equal."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from hamlet.exporting.decision import Port
+from hamlet.exporting.decision import Agent, Port
 from hamlet.exporting.graph import FUNCTIONS, Node, needed
 from hamlet.exporting.literals import within_text
 
@@ -58,10 +58,7 @@ class Policy:
         return {{name: np.array(x, kind) for (name, kind, _), x in zip(OUTPUTS, found)}}
 
     def _step(self, observation, available):
-        observation = np.asarray(observation, np.{kind})
-        if observation.shape != {shape}:
-            raise ValueError(f"the observation has shape {{observation.shape}}, not {shape}")
-{prepare}        return compute(self._weights, {arguments})
+{seen}{prepare}        return compute(self._weights, {arguments})
 
 
 {functions}def compute(weights, {arguments}):
@@ -71,21 +68,20 @@ class Policy:
 
 
 def source(
-    name: str, module: str, title: str, inputs: Sequence[Port], outputs: Sequence[Port], nodes: Sequence[Node]
+    agent: Agent, module: str, title: str, outputs: Sequence[Port], nodes: Sequence[Node]
 ) -> tuple[str, dict[str, np.ndarray]]:
     """The text of the file of one agent, and the arrays of the file beside it.
 
     Args:
-        name: The agent.
+        agent: Whose it is.
         module: The name of the file, without its ending.
         title: Its first line, as a docstring may hold it.
-        inputs: What it takes.
         outputs: What it gives.
         nodes: The outputs.
     """
     body, weights, functions = _body(nodes)
-    ports = {port.name: port for port in inputs}
-    masked, memory, seen = ports.get("available"), ports.get("memory"), ports["observation"]
+    ports = {port.name: port for port in agent.inputs}
+    masked, memory = ports.get("available"), ports.get("memory")
     prepare = ""
     if masked is not None:
         prepare = (
@@ -98,18 +94,17 @@ def source(
     text = _FILE.format(
         title=title,
         module=module,
-        name=within_text(name),
+        name=within_text(agent.name),
         imports="import math\n" if "_erf" in functions else "",
-        inputs=_listed(inputs),
+        inputs=_listed(agent.inputs),
         outputs=_listed(outputs),
         count=len(weights),
         blank="None" if memory is None else f"np.zeros({memory.shape}, np.float32)",
-        observation=_spoken(seen),
+        observation=_seen(agent),
         available="not taken" if masked is None else _spoken(masked),
         memory="None" if memory is None else "found[1]",
         action="int(found[0])" if _is_choice(outputs[0]) else f"np.array(found[0], np.{outputs[0].dtype})",
-        kind=seen.dtype,
-        shape=seen.shape,
+        seen="".join(_taken(path, port) for path, port, _ in agent.observed),
         all="" if masked is None else f"        self._all = np.ones({masked.shape}, bool)\n",
         prepare=prepare,
         arguments=", ".join(ports),
@@ -163,6 +158,22 @@ def _literal(value: Any) -> str:
         return f'float("{number}")'
     # Exact as a double, so that it is the same number as float32 again.
     return repr(number) if number >= 0 else f"({number!r})"
+
+
+def _taken(path: tuple[str | int, ...], port: Port) -> str:
+    """The lines that take one array out of an observation."""
+    place = "".join(f"[{key!r}]" for key in path)
+    return (
+        f"        {port.name} = np.asarray(observation{place}, np.{port.dtype})\n"
+        f"        if {port.name}.shape != {port.shape}:\n"
+        f'            raise ValueError(f"the observation has shape {{{port.name}.shape}}, not {port.shape}")\n'
+    )
+
+
+def _seen(agent: Agent) -> str:
+    """What is seen, in words; of several arrays, each by its keys."""
+    words = [(path, _spoken(port)) for path, port, _ in agent.observed]
+    return "; ".join("".join(f"[{key!r}]" for key in path) + (" " if path else "") + said for path, said in words)
 
 
 def _is_choice(port: Port) -> bool:

@@ -13,7 +13,7 @@ from hamlet import extras
 from hamlet.errors import RunError
 from hamlet.exporting.decision import Agent, Port
 from hamlet.exporting.team import Exported
-from hamlet.spaces import Box, Discrete, MultiDiscrete
+from hamlet.spaces import MultiDiscrete
 
 COUNT = 8
 # Numbers differ in the order of sums; more than that is another policy.
@@ -73,17 +73,15 @@ def _one(agent: Agent, port: Port, random: np.random.Generator) -> np.ndarray:
         return np.concatenate(rows)
     if port.name == "memory":
         return random.uniform(-1, 1, port.shape).astype(np.float32)
-    match agent.observation:
-        case Discrete(n):
-            return random.integers(n, size=(), dtype=np.int32)
-        case MultiDiscrete(sizes):
-            return random.integers(sizes).astype(np.int32)
-        case Box() as box:
-            low, high = box.bounds
-            bounded = np.isfinite(low) & np.isfinite(high)
-            start, span = np.where(bounded, low, 0.0), np.where(bounded, high, 1.0) - np.where(bounded, low, 0.0)
-            even = start + span * random.random(port.shape)
-            return np.asarray(np.where(bounded, even, random.normal(size=port.shape)), port.dtype)
+    (kind,) = (kind for _, seen, kind in agent.observed if seen.name == port.name)
+    if kind.sizes:
+        starts = np.reshape(kind.start or 0, kind.shape if kind.start else ())
+        return np.asarray(random.integers(np.reshape(kind.sizes, kind.shape)) + starts, np.int32)
+    low, high = kind.bounds
+    bounded = np.isfinite(low) & np.isfinite(high)
+    start, span = np.where(bounded, low, 0.0), np.where(bounded, high, 1.0) - np.where(bounded, low, 0.0)
+    even = start + span * random.random(port.shape)
+    return np.asarray(np.where(bounded, even, random.normal(size=port.shape)), port.dtype)
 
 
 def module_of(path: Path) -> Any:

@@ -5,6 +5,8 @@
 It is that of `hamlet.load_policy(…).act(…, deterministic=True)` for one agent and one observation.
 """
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from hamlet.distributions import Categorical, DiagonalNormal, MultiCategorical, TanhNormal
-from hamlet.networks.convolution import is_image
+from hamlet.envs.kinds import Kind, inner, outer
 from hamlet.networks.diverse import DiversePolicy
 from hamlet.networks.exploration import EpsilonGreedy
 from hamlet.networks.torso import encode
-from hamlet.spaces import Box, Discrete, MultiDiscrete, Space
+from hamlet.spaces import Box, Discrete, Space
 
 
 @dataclass(frozen=True)
@@ -49,22 +51,35 @@ class Agent:
 
     Attributes:
         name: Of PettingZoo.
-        observation: What it sees.
-        action: What it does.
-        dtype: Of what it sees.
+        seen: What it sees, as its environment has it.
+        done: What it does, as its environment has it.
+        observation: What it sees, as networks take it.
+        action: What it does, as networks give it.
         memory: The width of its memory; 0 for none.
     """
 
     name: str
+    seen: Kind
+    done: Kind
     observation: Space
     action: Space
-    dtype: str
     memory: int
+
+    @property
+    def observed(self) -> tuple[tuple[tuple[str | int, ...], Port, Kind], ...]:
+        """What it sees, array by array: by which keys it is reached in what the environment gives, and its port."""
+        found: list[tuple[tuple[str | int, ...], Port, Kind]] = []
+        for path, kind in self.seen.leaves():
+            name = re.sub(r"\W", "_", "_".join(map(str, ("observation", *path))), flags=re.ASCII)
+            while name in [port.name for _, port, _ in found]:
+                name += "_"
+            found.append((path, Port(name, kind.shape, observed_type(kind), spoken(kind)), kind))
+        return tuple(found)
 
     @property
     def inputs(self) -> tuple[Port, ...]:
         """What its policy takes."""
-        ports = [Port("observation", self.observation.shape, self.dtype, spoken(self.observation))]
+        ports = [port for _, port, _ in self.observed]
         if not isinstance(self.action, Box):
             says = "which choices there are" + (
                 "" if isinstance(self.action, Discrete) else ", of all components joined"
@@ -81,7 +96,8 @@ class Agent:
 
     def decide(self, actor: Any, inputs: dict[str, Any]) -> dict[str, Any]:
         """The deterministic action, the memory after it where there is one, and the distribution's numbers."""
-        observation = encode(inputs["observation"], self.observation)[None, None]
+        given = gathered({path: inputs[port.name] for path, port, _ in self.observed})
+        observation = encode(inner(self.seen, given, jnp), self.observation)[None, None]
         memory, available = inputs.get("memory"), inputs.get("available")
         policy, after = actor(
             observation,
@@ -89,10 +105,7 @@ class Agent:
             jnp.zeros((1, 1), bool),
             None if available is None else available[None, None],
         )
-        action = policy.mode()[0, 0].reshape(self.action.shape)
-        if isinstance(self.action, Box):
-            action = jnp.clip(action, *self.action.bounds)
-        found = {"action": action}
+        found = {"action": outer(self.done, policy.mode()[0, 0].reshape(self.action.shape), jnp)}
         if after is not None:
             found["next_memory"] = after[0, 0]
         return found | {name: value[0, 0].reshape(shape) for name, value, shape in self._numbers(policy)}
@@ -128,7 +141,7 @@ class Agent:
                 best = "the best, " if "values" in found else "the likeliest, "
                 kind = best if not isinstance(self.action, Box) else ""
                 clipped = ", the mean clipped to that" if "mean" in found else ""
-                return f"{kind}{spoken(self.action)}{clipped}"
+                return f"{kind}{spoken(self.done)}{clipped}"
             case "next_memory":
                 return "memory of the next step"
             case "log_probs":
@@ -143,30 +156,43 @@ class Agent:
                 return f"{part} of the normal u; it explored with low + (high − low)·(1 + tanh u)/2"
 
 
-def observed_type(space: Space, seen: str) -> str:
-    """The type in which an agent is shown what it sees: numbers float32, choices int32, images as they come."""
-    if not isinstance(space, Box):
-        return "int32"
-    return seen if is_image(space) else "float32"
+def gathered(arrays: Mapping[tuple[str | int, ...], Any]) -> Any:
+    """An observation as its environment gives it, from its arrays by the keys that lead to them.
+
+    >>> gathered({("near", 0): 1, ("near", 1): 2, ("far",): 3})
+    {'near': {0: 1, 1: 2}, 'far': 3}
+    """
+    if () in arrays:
+        return arrays[()]
+    found: dict[str | int, Any] = {}
+    for path, array in arrays.items():
+        place = found
+        for key in path[:-1]:
+            place = place.setdefault(key, {})
+        place[path[-1]] = array
+    return found
 
 
-def spoken(space: Space) -> str:
+def observed_type(kind: Kind) -> str:
+    """The type in which an agent is shown what it sees: numbers float32, choices int32, pictures as they come."""
+    return kind.inner_dtype if kind.sizes or kind.is_picture else "float32"
+
+
+def spoken(kind: Kind) -> str:
     """A space in words.
 
-    >>> spoken(MultiDiscrete((2, 3)))
-    'choices from 0 to 1, 0 to 2'
+    >>> spoken(Kind("MultiDiscrete", (2,), "int32", (2, 3), start=(0, 5)))
+    'choices from 0 to 1, 5 to 7'
     """
-    match space:
-        case Discrete(n):
-            return f"a choice from 0 to {n - 1}"
-        case MultiDiscrete(sizes):
-            return "choices from " + ", ".join(f"0 to {n - 1}" for n in sizes)
-        case Box():
-            low, high = space.bounds
-            if (low == low.flat[0]).all() and (high == high.flat[0]).all():
-                return f"from {_number(low.flat[0])} to {_number(high.flat[0])}"
-            pairs = ", ".join(f"{_number(a)} to {_number(b)}" for a, b in zip(low.flat, high.flat, strict=True))
-            return f"from, entry by entry, {pairs}"
+    if kind.sizes:
+        starts = kind.start or (0,) * len(kind.sizes)
+        ranges = ", ".join(f"{first} to {first + n - 1}" for first, n in zip(starts, kind.sizes, strict=True))
+        return f"a choice from {ranges}" if kind.name == "Discrete" else f"choices from {ranges}"
+    low, high = kind.bounds
+    if (low == low.flat[0]).all() and (high == high.flat[0]).all():
+        return f"from {_number(low.flat[0])} to {_number(high.flat[0])}"
+    pairs = ", ".join(f"{_number(a)} to {_number(b)}" for a, b in zip(low.flat, high.flat, strict=True))
+    return f"from, entry by entry, {pairs}"
 
 
 def _number(value: Any) -> str:

@@ -18,12 +18,13 @@ from typing import Any
 import numpy as np
 
 from hamlet import extras
+from hamlet.envs.outside import outside
 from hamlet.errors import RequestError, RunError, unknown
 from hamlet.exporting import as_numpy, as_onnx, as_stablehlo, check, readme
 from hamlet.exporting.example import example
 from hamlet.exporting.graph import Node
 from hamlet.exporting.literals import module_name, within_text
-from hamlet.exporting.team import Exported, image_types, policies
+from hamlet.exporting.team import Exported, policies
 from hamlet.training import durable, manifest
 from hamlet.training.directory import RunDirectory
 from hamlet.training.learning import roster_of
@@ -77,7 +78,7 @@ def export(
         "best": best,
         "versions": manifest.describe()["versions"],
     }
-    made = policies(roster, actors, algorithm.body, image_types(env))
+    made = policies(roster, actors, algorithm.body, outside(env))
     _install(out, lambda aside: write(aside, made, document, formats, example(env)))
     return out
 
@@ -153,7 +154,7 @@ def _write_one(stem: Path, exported: Exported, formats: Sequence[str], title: st
     nodes: list[Node] = exported.nodes() if {"numpy", "onnx"} & set(formats) else []
     if "numpy" in files:
         first = f"The policy of {within_text(agent.name)}, {title}."
-        text, weights = as_numpy.source(agent.name, stem.name, first, agent.inputs, outputs, nodes)
+        text, weights = as_numpy.source(agent, stem.name, first, outputs, nodes)
         files["numpy"].write_text(text, encoding="utf-8")
         with files["numpy"].with_suffix(".npz").open("wb") as file:
             np.savez(file, allow_pickle=False, **weights)  # type: ignore[arg-type]

@@ -31,8 +31,9 @@ class Team:
         actions = {{}}
         for name, seen in observations.items():
             mask = ((infos or {{}}).get(name) or {{}}).get("action_mask")
-            if isinstance(seen, dict):
-                seen, mask = seen["observation"], seen["action_mask"]
+            if isinstance(seen, dict) and "action_mask" in seen:
+                mask = seen["action_mask"]
+                seen = seen["observation"] if len(seen) == 2 and "observation" in seen else seen
             if isinstance(mask, tuple):
                 mask = [choice for part in mask for choice in part]
             actions[name] = self.policies[name].act(seen) if mask is None else self.policies[name].act(seen, mask)
@@ -41,8 +42,8 @@ class Team:
 _README = """# Policies {title}
 
 Each agent's policy alone, as a function of what that agent sees{remembering}. Actions are the deterministic ones,
-those of `hamlet.load_policy(run).act(…)`; continuous ones lie within their bounds. Choices count from 0. How the run's
-observations are standardised, if they are, is part of each policy.
+those of `hamlet.load_policy(run).act(…)`; continuous ones lie within their bounds. Choices count as in
+the environment's spaces. How the run's observations are standardised, if they are, is part of each policy.
 
 Source: run `{run}`, Hamlet {version}. `manifest.json` says the same for programs. Before they were handed over, the
 files were held against the policy on {checked_on} random observations; the largest difference was {difference}.
@@ -82,7 +83,7 @@ Opset 18. Inputs that may be left out have their defaults in the file, of which 
 import onnxruntime
 
 session = onnxruntime.InferenceSession("policies/{module}.onnx")
-action, {rest} = session.run(None, {{"observation": observation{given}}})
+action, {rest} = session.run(None, {{{seen}{given}}})
 ```
 """,
     "stablehlo": """### StableHLO: `policies/AGENT.stablehlo`
@@ -139,6 +140,7 @@ def text(document: dict[str, Any], title: str, play: str | None) -> str:
         "module": first["file"],
         "rest": "*others" if len(first["outputs"]) > 1 else "",
         "masked": ", available" if "available" in inputs else "",
+        "seen": ", ".join(f'"{name}": {name}' for name in inputs if name.startswith("observation")),
         "given": ', "memory": memory' if "memory" in inputs else "",
         "arguments": ", ".join(inputs),
     }

@@ -1,6 +1,6 @@
 """The policies of a run's agents, each as a graph and as a function."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,11 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hamlet.envs.host import AnyEnvironment
-from hamlet.envs.pettingzoo import PettingZoo
+from hamlet.envs.description import Agent as Outside
 from hamlet.errors import RequestError
 from hamlet.exporting.axes import Untranslatable, squeezed
-from hamlet.exporting.decision import Agent, Port, observed_type
+from hamlet.exporting.decision import Agent, Port
 from hamlet.exporting.graph import Graph, Node
 from hamlet.exporting.lowering import lower
 from hamlet.networks.torso import Body
@@ -66,32 +65,25 @@ class Exported:
         return [by_name[port.name] for port in self.outputs]
 
 
-def policies(roster: Roster, actors: tuple[Any, ...], body: Body, types: tuple[str, ...]) -> Iterator[Exported]:
+def policies(roster: Roster, actors: tuple[Any, ...], body: Body, agents: Mapping[str, Outside]) -> Iterator[Exported]:
     """Every agent's own policy, in the order of the groups.
 
     Args:
         roster: The agents.
         actors: For every group, the stacked networks of its units.
         body: What they are made of.
-        types: For every group, the type in which its agents are shown images.
+        agents: Every agent's spaces as its environment has them, by name.
     """
     for number, group in enumerate(roster.groups):
-        seen = observed_type(group.observation, types[number])
-        agents = [Agent(name, group.observation, group.action, seen, body.memory) for name in group.names]
-        decide = jax.jit(agents[0].decide)
         single = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), actors[number])
-        traced, found = jax.make_jaxpr(decide, return_shape=True)(single, agents[0].shapes())
-        for place, agent in enumerate(agents):
+        traces: dict[Any, tuple[Any, Any, Any]] = {}
+        for place, name in enumerate(group.names):
+            seen, done = agents[name].observation, agents[name].action
+            agent = Agent(name, seen, done, group.observation, group.action, body.memory)
+            if (seen, done) not in traces:
+                decide = jax.jit(agent.decide)
+                traces[seen, done] = decide, *jax.make_jaxpr(decide, return_shape=True)(single, agent.shapes())
+            decide, traced, found = traces[seen, done]
             unit = place // roster.agents_per_unit(number)
             actor = jax.tree.map(lambda leaf, unit=unit: jnp.asarray(np.asarray(leaf)[unit]), actors[number])
             yield Exported(agent, agent.outputs(found), actor, decide, traced)
-
-
-def image_types(env: AnyEnvironment) -> tuple[str, ...]:
-    """For every group, the type in which its agents are shown images: bytes or float32."""
-    if isinstance(env, PettingZoo):
-        return tuple(seats.observation.dtype for seats in env.plan.groups)
-    if hasattr(env, "reset"):
-        view = jax.eval_shape(env.reset, jax.random.key(0))[1]  # type: ignore[attr-defined]
-        return tuple(np.dtype(seen.dtype).name for seen in view.observation)
-    return ("float32",) * len(env.groups)

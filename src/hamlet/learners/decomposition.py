@@ -36,10 +36,9 @@ from hamlet.networks.mixers import Mixer, Offer, Offers, Sum
 from hamlet.networks.torso import Body, encode
 from hamlet.networks.utility import Utilities, Utility
 from hamlet.roster import Group, Roster, Sharing
-from hamlet.spaces import Box, Discrete
+from hamlet.spaces import Discrete
 from hamlet.types import Info, Key
 
-_UNBOUNDED = float("inf")
 _MOST_STEPS = 2**31 - 1
 
 
@@ -55,7 +54,7 @@ class Whose:
 
     def roster(self, roster: Roster, state_shape: tuple[int, ...]) -> Roster:
         """One who stands for the team and sees the state: there is one loss, whosoever rewards are."""
-        return Roster((Group(("team",), Box(-_UNBOUNDED, _UNBOUNDED, state_shape), Discrete(1)),))
+        return Roster((Group(("team",), roster.seen_by_critic(state_shape), Discrete(1)),))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,8 +162,8 @@ def init(algorithm: Decomposition, roster: Roster, state_shape: tuple[int, ...],
         RequestError: If the state is an image, or the mixer cannot mix these agents.
     """
     require(
-        len(state_shape) == 1,
-        f"a mixer sees the state as a row of numbers, not an image {state_shape}: use happo",
+        len(state_shape) == 1 and roster.state is None,
+        f"a mixer sees the state as a row of numbers, not an image {roster.image(state_shape)}: use happo",
     )
     team_key, mixer_key = jax.random.split(key)
     team = assemble(algorithm.actor, algorithm.body, lambda actor: None, roster, team_key)

@@ -18,6 +18,7 @@ from jaxtyping import Array, Float, Shaped
 
 from hamlet.errors import require
 from hamlet.networks.init import orthogonal
+from hamlet.networks.running import RunningMeanStd
 from hamlet.spaces import Box, Space
 from hamlet.types import Key
 
@@ -94,6 +95,10 @@ class Convolution(eqx.Module):
     def of_numbers(self, numbers: Float[Array, "B P"], shape: tuple[int, ...]) -> Float[Array, "B F"]:
         """Features of images of a shape that were made `numbers`, whatever these have become since."""
         return self._filter(numbers.reshape(-1, *shape), 0.0, 1.0)
+
+    def standardised(self, running: RunningMeanStd, image: Shaped[Array, "B R W C"]) -> Float[Array, "B F"]:
+        """Features of images that are standardised pixel by pixel."""
+        return self.of_numbers(running(self.numbers(image)), image.shape[1:])
 
     def _scale(self, image: Shaped[Array, "*B R W C"]) -> float:
         return 1.0 / (self.span or (255.0 if jnp.issubdtype(image.dtype, jnp.integer) else 1.0))

@@ -78,7 +78,7 @@ class Actor(eqx.Module):
                 return Categorical.from_logits(out, available), memories
             case MultiDiscrete(sizes):
                 return MultiCategorical.from_logits(out, sizes, available), memories
-            case Box():
+            case _:
                 assert self.scale is not None
                 scale = repeated(self.scale(), out.shape[0] * out.shape[1]).reshape(out.shape)
                 made = TanhNormal(DiagonalNormal(out, scale), self.space) if self.squash else DiagonalNormal(out, scale)

@@ -5,7 +5,9 @@ torso has no memory and is used with L = 1.
 
     h ← relu(Layer(h)) for every layer, with Layer = linear after LayerNorm;  with memory h ← GRU(normalise(h), m).
 
-Images pass through a convolution before that (`hamlet.networks.convolution`).
+Images pass through a convolution before that (`hamlet.networks.convolution`). Where several spaces are seen beside each
+other, with images among them, each image passes through a convolution and a layer of its own, all else through another
+layer, and what comes of them is joined (`Parts`).
 
 A head is one more Layer, so the body is the reference implementation's ("feature normalisation", a LayerNorm after
 every layer, orthogonal weights of gain √2, zero bias).
@@ -16,13 +18,14 @@ from dataclasses import dataclass
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Shaped
 
 from hamlet.errors import require
 from hamlet.networks.convolution import Convolution, Kernel, features, is_image
 from hamlet.networks.init import orthogonal
 from hamlet.networks.running import RunningMeanStd
-from hamlet.spaces import Box, Discrete, MultiDiscrete, Space
+from hamlet.spaces import Box, Composite, Space, flat, pictures
 from hamlet.types import Key
 
 
@@ -135,11 +138,86 @@ def normalise(x: Float[Array, "*B F"]) -> Float[Array, "*B F"]:
     return centred * jax.lax.rsqrt((centred**2).mean(-1, keepdims=True) + 1e-5)
 
 
+class Parts(eqx.Module):
+    """A composite as features: of every image, and of all numbers beside them, as many.
+
+        features = [ relu(Layerₖ(convolutionₖ(imageₖ))) for every image k,  relu(Layer(numbers)) ]
+
+    A layer for each makes them of equal weight in the layer that follows, which normalises them together: an image
+    becomes thousands of features, and what stands beside it may be one number. Without hidden layers, or without
+    images, there are none here either.
+
+    Attributes:
+        convolutions: One for every image.
+        layers: One for every image, and the last for all else where there is any.
+        space: What is seen.
+    """
+
+    convolutions: tuple[Convolution, ...]
+    layers: tuple[Layer | Plain, ...]
+    space: Composite = eqx.field(static=True)
+
+    @classmethod
+    def create(cls, key: Key, space: Composite, body: Body) -> "Parts":
+        """Fresh weights for what is seen.
+
+        Raises:
+            RequestError: If nothing is left of an image after the kernels.
+        """
+        eye_key, layer_key = jax.random.split(key)
+        images = pictures(space)
+        eyes = [
+            Convolution.create(k, image, body.convolution)
+            for k, image in zip(jax.random.split(eye_key, len(images)), images, strict=True)
+        ]
+        widths = _part_widths(space, body) if body.hidden and images else []
+        keys = jax.random.split(layer_key, len(widths)) if widths else []
+        layers = [layer(k, i, body.hidden[0], body, gain=2**0.5) for k, i in zip(keys, widths, strict=True)]
+        return cls(tuple(eyes), tuple(layers), space)
+
+    def __call__(self, rows: Float[Array, "B W"]) -> Float[Array, "B F"]:
+        """Features of every row."""
+        return self._joined(self.numbers(rows))
+
+    def numbers(self, rows: Float[Array, "*B W"]) -> Float[Array, "*B W"]:
+        """Rows with the pixels of every image between 0 and 1, where its space has bounds."""
+        eyes, found = iter(self.convolutions), []
+        for low, high, part in self.space.cuts():
+            piece = rows[..., low:high].astype(jnp.float32)
+            found.append(next(eyes).numbers(piece.reshape(*piece.shape[:-1], *part.shape)) if is_image(part) else piece)
+        return jnp.concatenate(found, axis=-1)
+
+    def standardised(self, running: RunningMeanStd, rows: Float[Array, "B W"]) -> Float[Array, "B F"]:
+        """Features of rows whose numbers are standardised; choices are none."""
+        numbers = self.numbers(rows)
+        which = np.concatenate([np.full(part.width, isinstance(part, Box)) for part in self.space.parts])
+        return self._joined(jnp.where(which[None], running(numbers), numbers))
+
+    def _joined(self, numbers: Float[Array, "B W"]) -> Float[Array, "B F"]:
+        eyes, pieces, rest = iter(self.convolutions), [], []
+        for low, high, part in self.space.cuts():
+            if is_image(part):
+                pieces.append(next(eyes).of_numbers(numbers[:, low:high], part.shape))
+            else:
+                rest.append(numbers[:, low:high])
+        if rest:
+            pieces.append(jnp.concatenate(rest, axis=-1))
+        if self.layers:
+            pieces = [jax.nn.relu(one(piece)) for one, piece in zip(self.layers, pieces, strict=True)]
+        return jnp.concatenate(pieces, axis=-1)
+
+
+def _part_widths(space: Composite, body: Body) -> list[int]:
+    """How many numbers each part of a composite with images becomes before its layer: every image, then all else."""
+    rest = sum(part.width for part in space.parts if not is_image(part))
+    return [*(features(image, body.convolution) for image in pictures(space)), *([rest] if rest else [])]
+
+
 class Torso(eqx.Module):
     """Layers, and a recurrent cell where there is memory. Its features are normalised by the layer that follows."""
 
     running: RunningMeanStd | None
-    convolution: Convolution | None
+    convolution: Convolution | Parts | None
     layers: tuple[Layer | Plain, ...]
     cell: eqx.nn.GRUCell | None
 
@@ -147,8 +225,9 @@ class Torso(eqx.Module):
     def create(cls, key: Key, seen: Space, body: Body) -> "Torso":
         """Fresh weights for what is seen."""
         *layer_keys, cell_key = jax.random.split(key, len(body.hidden) + 1)
-        eye = Convolution.create(jax.random.fold_in(key, 0), seen, body.convolution) if is_image(seen) else None
-        running = RunningMeanStd.create(seen.width) if body.normalise and isinstance(seen, Box) else None
+        eye = _eye(jax.random.fold_in(key, 0), seen, body)
+        standardised = body.normalise and (isinstance(seen, Box) or eye is not None)
+        running = RunningMeanStd.create(seen.width) if standardised else None
         widths = (width(seen, body), *body.hidden)
         layers = tuple(
             layer(k, i, o, body, gain=2**0.5) for k, i, o in zip(layer_keys, widths[:-1], widths[1:], strict=True)
@@ -191,10 +270,8 @@ class Torso(eqx.Module):
             h = inputs if self.running is None else self.running(inputs)
         else:
             images = inputs.reshape(-1, *inputs.shape[2:])
-            if self.running is None:
-                h = self.convolution(images)
-            else:
-                h = self.convolution.of_numbers(self.running(self.numbers(images)), images.shape[1:])
+            running = self.running
+            h = self.convolution(images) if running is None else self.convolution.standardised(running, images)
             h = h.reshape(*inputs.shape[:2], -1)
         for one in self.layers:
             h = jax.nn.relu(one(h))
@@ -215,6 +292,13 @@ class Torso(eqx.Module):
         return features if any(isinstance(one, Plain) for one in self.layers) else normalise(features)
 
 
+def _eye(key: Key, seen: Space, body: Body) -> Convolution | Parts | None:
+    """What images pass through first; None where there are none."""
+    if isinstance(seen, Composite):
+        return Parts.create(key, seen, body) if pictures(seen) or body.normalise else None
+    return Convolution.create(key, seen, body.convolution) if is_image(seen) else None
+
+
 def _cell(key: Key, inputs: int, memory: int) -> eqx.nn.GRUCell:
     """A gated recurrent unit that begins by keeping about 0.73 of its memory in a step, rather than one half.
 
@@ -230,21 +314,14 @@ def encode(observation: Shaped[Array, "..."], space: Space) -> Shaped[Array, "..
 
     Choices become one-hot. Images stay bytes where they were: a rollout of them is four times smaller.
     """
-    match space:
-        case Box(shape=shape):
-            if is_image(space):
-                return observation
-            lead = observation.shape[: observation.ndim - len(shape)]
-            return observation.reshape(*lead, -1).astype(jnp.float32)
-        case Discrete(n):
-            return jax.nn.one_hot(observation, n)
-        case MultiDiscrete(sizes):
-            cuts = [jax.nn.one_hot(observation[..., k], n) for k, n in enumerate(sizes)]
-            return jnp.concatenate(cuts, axis=-1)
+    return observation if is_image(space) else flat(space, observation)
 
 
 def width(space: Space, body: Body) -> int:
     """How many numbers the first layer of a torso sees."""
+    if isinstance(space, Composite) and pictures(space):
+        parts = _part_widths(space, body)
+        return len(parts) * body.hidden[0] if body.hidden else sum(parts)
     return features(space, body.convolution) if is_image(space) else space.width
 
 

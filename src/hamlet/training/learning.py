@@ -44,7 +44,7 @@ def with_replay(training: Any, replay: Any) -> Any:
 
 def roster_of(algorithm: Algorithm, env: Declaration) -> Roster:
     """The environment's agents under the algorithm's sharing."""
-    return Roster(env.groups, algorithm.sharing)
+    return Roster(env.groups, algorithm.sharing, getattr(env, "state_space", None))
 
 
 def keys(training: Training) -> tuple[Key, Key]:

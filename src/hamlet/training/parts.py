@@ -93,7 +93,7 @@ PARTS = {
     "pettingzoo": "hamlet.envs.pettingzoo:PettingZoo",
     "description": "hamlet.envs.description:Description",
     "described_agent": "hamlet.envs.description:Agent",
-    "described_space": "hamlet.envs.description:Kind",
+    "described_space": "hamlet.envs.kinds:Kind",
 }
 """Where the class of each part lives today. A name stays for ever: files hold it."""
 
