@@ -554,3 +554,10 @@ def test_from_repeats_a_run_of_hamlets_parts_without_trust(tmp_path, marker):
     asked = request.read(["--from", str(run / "config.json"), "--out", str(tmp_path / "again")])
     assert asked.environment == hamlet.envs.make("mpe/simple_spread", agents=2, max_steps=5)
     assert Run(run).algorithm == asked.algorithm
+
+
+def test_one_place_decodes_the_configurations_of_runs():
+    """A command that came by another way to a run's parts would not ask for trust."""
+    source = Path(hamlet.__file__).parent
+    found = [path.name for path in source.rglob("*.py") if "configuration.decode(" in path.read_text(encoding="utf-8")]
+    assert found == ["declaration.py"]
