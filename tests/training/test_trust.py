@@ -488,7 +488,7 @@ def test_a_factory_of_a_registered_environment_is_kept_by_its_public_name():
     assert data["factory"] == "atari/pong"
     env = configuration.decode(data)
     assert isinstance(env, PettingZoo) and env.factory == "hamlet.envs.pong:parallel_env"
-    assert configuration.encode(env) == data
+    assert configuration.encode(env)["factory"] == "atari/pong"
 
 
 def test_workers_find_no_module_in_the_working_directory_unless_one_was_named(tmp_path, monkeypatch, marker):
