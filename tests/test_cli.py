@@ -192,15 +192,16 @@ def test_what_is_no_whole_number_of_steps_is_refused(text):
 
 
 def test_a_presets_values_are_the_defaults_and_a_flag_overrides_one():
-    paper = presets.find("paper/mpe", "mappo", read(["mappo", "mpe/simple_spread"]).environment)
-    assert read(["mappo", "mpe/simple_spread"]).algorithm == paper() != algorithms.mappo()
+    tuned = presets.find("tuned/mpe", "mappo", read(["mappo", "mpe/simple_spread"]).environment)
+    assert read(["mappo", "mpe/simple_spread"]).algorithm == tuned() != algorithms.mappo()
     assert read(["mappo", "mpe/simple_spread", "--preset", "none"]).algorithm == algorithms.mappo()
-    assert read(["mappo", "mpe/simple_spread", "--clip", "0.3"]).algorithm == paper(clip=0.3)
-    assert read(["mappo", "mpe/simple_spread", "--critic-clip", "0.1"]).algorithm == paper(critic_clip=0.1)
+    assert read(["mappo", "mpe/simple_spread", "--clip", "0.3"]).algorithm == tuned(clip=0.3)
+    assert read(["mappo", "mpe/simple_spread", "--critic-clip", "0.1"]).algorithm == tuned(critic_clip=0.1)
 
 
 def test_the_preset_in_use_is_written_down():
-    assert read(TASK).labels["preset"] == "paper/mpe"
+    assert read(TASK).labels["preset"] == "tuned/mpe"
+    assert read([*TASK, "--preset", "paper/mpe"]).labels["preset"] == "paper/mpe"
     assert read([*TASK, "--preset", "none"]).labels["preset"] is None
 
 
@@ -242,7 +243,7 @@ def test_help_shows_defaults_as_the_preset_and_the_environments_options_resolve_
 
     env = {word: read([*TASK, word]).environment for word in ("--env.continuous", "--env.no-continuous")}
     for word, environment in env.items():
-        assert float(entropy(word)) == presets.find("paper/mpe", "happo", environment).keywords["entropy"]
+        assert float(entropy(word)) == presets.find("tuned/mpe", "happo", environment).keywords["entropy"]
 
 
 @pytest.mark.parametrize(

@@ -269,19 +269,22 @@ class StateValue:
         factor: Scalar | None,
     ) -> tuple[Value, optax.OptState, RunningMeanStd, Info]:
         spread = jnp.sqrt(mean((data.target - mean(data.target, data.alive)) ** 2, data.alive))
-        if self.normalise:
-            moments = moments.update(data.target, data.alive)
-            data = eqx.tree_at(lambda d: d.target, data, moments.scale(data.target))
         descent = adam(self.learning_rate, self.max_gradient_norm)
 
-        def step(at: tuple[Value, optax.OptState], part: Targets) -> tuple[tuple[Value, optax.OptState], Info]:
-            network, optimiser = at
+        def step(
+            at: tuple[Value, optax.OptState, RunningMeanStd], part: Targets
+        ) -> tuple[tuple[Value, optax.OptState, RunningMeanStd], Info]:
+            network, optimiser, moments = at
+            if self.normalise:
+                moments = moments.update(part.target, part.alive)
+                part = eqx.tree_at(lambda d: d.target, part, moments.scale(part.target))
             (loss, _), gradient = slope(lambda network, part: (self.loss(network, part), ()), network, part)
             info = {"loss": loss, "gradient_norm": optax.tree.norm(gradient)}
-            return descend(descent, gradient, optimiser, network, factor), info
+            network, optimiser = descend(descent, gradient, optimiser, network, factor)
+            return (network, optimiser, moments), info
 
-        (network, optimiser), info = passes(
-            step, (network, optimiser), data, epochs=self.epochs, minibatches=self.minibatches, key=key
+        (network, optimiser, moments), info = passes(
+            step, (network, optimiser, moments), data, epochs=self.epochs, minibatches=self.minibatches, key=key
         )
         return network, optimiser, moments, info | {"return_deviation": spread}
 

@@ -41,8 +41,9 @@ def begin(optimiser: optax.GradientTransformation, parameters: Any) -> optax.Opt
 def value_scale() -> RunningMeanStd:
     """The running mean and standard deviation of returns, in units of which a critic's values are.
 
-    The standard deviation is at least 0.1. Difference from the value normaliser of Yu et al., 2022, arXiv:2103.01955:
-    updated once an iteration, before the critic is fitted, rather than once a minibatch with the same returns.
+    The standard deviation is at least 0.1. As in the value normaliser of Yu et al., 2022, arXiv:2103.01955, a critic of
+    states takes in every minibatch before its loss, the same returns once a pass; before any, the deviation is 1 here
+    and 0.1 there.
     """
     return RunningMeanStd.create(1, decay=0.99999, floor=1e-2)
 

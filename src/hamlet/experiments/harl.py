@@ -106,6 +106,7 @@ def _mpe() -> tuple[Cell, ...]:
             algorithm=algorithm,
             environment=environment,
             options={"continuous": continuous},
+            preset="paper/mpe",
             steps=5_000_000 if algorithm in _REPLAYING else 10_000_000,
             published=number,
         )
@@ -190,6 +191,7 @@ _ALL = (
                 algorithm="had3qn",
                 environment=environment,
                 options={"continuous": False},
+                preset="paper/mpe",
                 steps=10_000_000,
             )
             for task, environment in (("Speaker Listener", "mpe/simple_speaker_listener"), ("Spread", _SPREAD_TASK))

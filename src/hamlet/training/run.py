@@ -250,6 +250,8 @@ def train_seeds(
             own = {"seed": seed, "evaluation": evaluation | protocol.seeds(seed)}
             directories[seed] = declaration.begin(path, config | own, say)
         announce.describe(algorithm, env, used, say)
+        if preset := labels.get("preset"):
+            say(presets.line(preset, str(labels.get("environment_name")), str(labels.get("algorithm_name"))))
         say(line)
         begin = venue(env).begin(algorithm)
         first = next(iter(directories.values())).config()
