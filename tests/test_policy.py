@@ -120,7 +120,9 @@ def test_a_policy_sends_what_training_sends_in_every_kind_of_space(team):
     policy = Policy(roster, actors, body, agents=outside(declared))
     memory = tuple(blank(body, 1, len(group.names)) for group in roster.groups)
     choose = jax.jit(
-        lambda view, start, memory: act(roster, actors, view.observation, view.available, start, memory, None)
+        lambda view, start, memory: act(
+            roster, actors, view.observation, view.available, start, memory, None, alive=view.alive
+        )
     )
     player.begin(3)
     other = Everything()

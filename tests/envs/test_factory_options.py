@@ -65,7 +65,9 @@ def test_a_wrong_option_is_refused_in_one_line(command, factory, words, said, mo
             read(["happo", *words])
         else:
             made, _, given = check_env.read(words)
-            made.call(lambda options: check_env.examine(made.place, options, episodes=1, longest=1, seed=0), given)
+            made.call(
+                lambda options: check_env.examine(made.place, options, episodes=1, max_episode_steps=1, seed=0), given
+            )
     assert "\n" not in str(refusal.value)
 
 

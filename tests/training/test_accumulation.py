@@ -117,7 +117,8 @@ def test_a_rollout_that_does_not_fit_is_refused_with_the_most_copies_that_do():
     def refusal(rollout, rest, minibatches=1):
         algorithm = happo(minibatches=minibatches, hidden=(8,))
         algorithm = dataclasses.replace(algorithm, accumulation=algorithm.sampling.batch)
-        made = {"algorithm": algorithm, "env": Lamps(), "ring": None}
+        made = dict.fromkeys(("place", "call", "remarks", "close"), print)  # none of which is asked for
+        made |= {"algorithm": algorithm, "env": Lamps(), "ring": None, "compile_seconds": 1.0}
         program = SimpleNamespace(bytes_needed=rollout + rest, rollout_bytes=rollout, **made)
         return budget.refusal(program, jax.devices()[:1], 60 * GB)
 

@@ -120,6 +120,12 @@ class Team:
         found = [Agents((f"agent_{n}",), Box(0.0, 1.0, (n + 1,)), space) for n, space in enumerate(self.spaces)]
         object.__setattr__(self, "groups", tuple(found))
 
+    def reset(self, key):
+        raise NotImplementedError
+
+    def step(self, key, state, actions):
+        raise NotImplementedError
+
 
 @pytest.mark.parametrize(
     "spaces", [(Box(-1, 1, (2,)), Discrete(3)), (Discrete(3), Box(-1, 1, (2,))), (Box(-1, 1, (2,)),)]
@@ -178,8 +184,10 @@ def test_a_refused_resume_leaves_the_run_as_it_was(tmp_path, monkeypatch, late):
     monkeypatch.setattr(running, "venue", lambda env: venue)
     monkeypatch.setattr(running.announce, "describe", lambda *_: None)
     monkeypatch.setattr(running, "_with_weights", lambda *_: SimpleNamespace())
-    monkeypatch.setattr(running, "_compiled", (lambda *_: contextlib.nullcontext()) if late else refuse)
-    monkeypatch.setattr(running, "_go", refuse)
+    ready = contextlib.nullcontext(SimpleNamespace(program=None))
+    monkeypatch.setattr(running, "compiled", (lambda *_: ready) if late else refuse)
+    monkeypatch.setattr(running.accumulation, "keep", lambda *_: None)
+    monkeypatch.setattr(running, "go", refuse)
     with pytest.raises(RequestError) as caught:
         hamlet.resume(path, steps=4_000, quiet=True)
     assert caught.value is refusal and (path / "config.json").read_bytes() == before

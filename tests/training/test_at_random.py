@@ -74,7 +74,7 @@ def test_the_command_prints_who_wins_and_keeps_nothing(monkeypatch, capsys):
     returns = np.array([[3.0, 1.0], [2.0, 2.0], [0.0, 1.0], [1.0, -1.0]])
     whole, random = (Evaluation.of(own, np.ones(4, int), "stochastic", 7) for own in (returns, 0 * returns))
     found = judge.Judgement(64, whole, random, ("agent_0", "agent_1"))
-    monkeypatch.setattr(command, "find_run", lambda path: path)
+    monkeypatch.setattr(command, "find_run", lambda path, trust: path)
     monkeypatch.setattr(command, "keep", lambda *told: kept.append(told))
     monkeypatch.setattr(judge, "judge", lambda run, **how: asked.append(how["at_random"]) or found)
     argv = ["evaluate", "a", "--random", "agent_1", "--episodes", "4"]

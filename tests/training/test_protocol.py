@@ -14,7 +14,7 @@ from games import Pot
 from hamlet.cli import main
 from hamlet.commands.train import finish
 from hamlet.reports import reading
-from hamlet.training import best, checkpoint, episodes, judge, protocol, recorded
+from hamlet.training import best, checkpoint, declaration, episodes, judge, protocol, recorded
 from hamlet.training.directory import RunDirectory
 from hamlet.training.evaluate import Evaluation, evaluate
 from hamlet.training.learning import roster_of
@@ -205,7 +205,7 @@ def test_a_longer_run_goes_on_with_its_interval_and_has_one_absolute_metric(copi
 def test_a_run_from_before_there_were_evaluations_is_read_and_has_nothing_left_to_evaluate(copied):
     config = copied.directory.config()
     del config["evaluation"]
-    copied.directory.write_json("config.json", config)
+    declaration.rewrite(copied.directory, config, print)
     shutil.rmtree(copied.directory.best)
     copied.directory.evaluation.unlink()
     with sqlite3.connect(copied.directory.metrics) as connection:

@@ -175,11 +175,11 @@ def test_a_ring_that_fits_with_nothing_beside_it_is_refused_too(monkeypatch):
         budget.describe(SimpleNamespace(bytes_needed=4_000_001, **made), jax.devices()[:1], said.append)
     # Where it is not the ring that takes the memory, a smaller one would not help: here it is the rollout.
     parted = replace(made["algorithm"], accumulation=made["algorithm"].sampling.samples)
-    made |= {"env": Ride(), "algorithm": parted, "rollout_bytes": 7_000_000}
+    made |= {"env": Ride(), "algorithm": parted, "rollout_bytes": 8_000_000}
     with pytest.raises(hamlet.RequestError, match=r"; try --copies 1$"):
-        budget.describe(SimpleNamespace(bytes_needed=8_000_000, **made), jax.devices()[:1], said.append)
+        budget.describe(SimpleNamespace(bytes_needed=9_000_000, **made), jax.devices()[:1], said.append)
     assert said == ["compiled in 1.0 s; needs 4 MB, of which a rollout takes 0 MB"] * 2 + [
-        "compiled in 1.0 s; needs 8 MB, of which a rollout takes 7 MB"
+        "compiled in 1.0 s; needs 9 MB, of which a rollout takes 8 MB"
     ]
 
 

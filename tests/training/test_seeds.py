@@ -14,7 +14,15 @@ WRONG = [2**32, -1, 1.5, True, np.bool_(False), None, "3", math.nan, 10**30]
 
 
 @pytest.mark.parametrize("seed", WRONG)
-def test_training_and_evaluating_refuse_what_is_no_seed(seed, tmp_path):
+def test_what_is_no_seed_is_refused_in_one_line(seed):
+    with pytest.raises(RequestError, match="--seed") as refusal:
+        check_seed(seed)
+    assert "\n" not in str(refusal.value)
+
+
+# Others than whole numbers do not come so far here, where annotations are checked.
+@pytest.mark.parametrize("seed", [2**32, -1, 10**30])
+def test_training_refuses_what_is_no_seed_and_makes_nothing(seed, tmp_path):
     with pytest.raises(RequestError) as refusal:
         hamlet.train("happo", "matrix/climbing", steps=10, seed=seed, out=tmp_path / "run")
     assert "--seed" in str(refusal.value) and "\n" not in str(refusal.value)

@@ -172,11 +172,11 @@ def hostile(marker):
         ),
         "objects in shared memory": (
             config(environment=json.loads(json.dumps(factory(SPREAD_3)).replace('"float32"', '"object"'))),
-            "is object of shape",
+            "described_space refuses its fields",
         ),
         "arrays of a type that is none": (
             config(environment=json.loads(json.dumps(factory(SPREAD_3)).replace('"float32"', '"evil"'))),
-            "pettingzoo refuses its fields",
+            "described_space refuses its fields",
         ),
         "a very deep nest": ('{"algorithm": ' + "[" * 10**5 + "]" * 10**5 + "}", "nests more than"),
         "a deep nest of parts": (

@@ -12,6 +12,7 @@ from hamlet.bench import speed
 from hamlet.envs.simple_spread import SimpleSpread
 from hamlet.training import devices
 from hamlet.training.compiled import CAPACITY, Compiled
+from hamlet.training.evaluate import horizon
 from hamlet.training.learning import roster_of
 
 # As the peer evaluates: every 5 % of a million steps, so many episodes.
@@ -33,9 +34,8 @@ def measure(rounds: int = 5) -> dict[str, Any]:
     program = place.compile(algorithm, device, 0)
     training = program.place(place.begin(algorithm)(0))
     roster, count = roster_of(algorithm, env), round(_EVERY / algorithm.sampling.batch)
-    trials = place.trials(
-        roster, training.learner.team.actors, algorithm.body, _EPISODES, 1, "deterministic", device[0]
-    )
+    played = (roster, training.learner.team.actors, algorithm.body, _EPISODES, 1, "deterministic", device[0])
+    trials = place.trials(*played, horizon=horizon(env))
     trained, evaluated = [], []
     for _ in range(rounds + 1):
         began, left = time.perf_counter(), count

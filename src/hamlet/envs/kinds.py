@@ -56,6 +56,12 @@ class Kind:
     layout: str = ""
     parts: tuple[tuple[str | int, "Kind"], ...] = ()
 
+    def __post_init__(self) -> None:
+        """Refuse what is no type of numbers."""
+        for dtype in filter(None, (self.dtype, self.given)):
+            if np.dtype(dtype).kind not in "biuf":
+                raise ValueError(f"{dtype} is no type of numbers")
+
     @classmethod
     def of(cls, plain: tuple[Any, ...]) -> "Kind":
         """The inverse of `dataclasses.astuple`."""

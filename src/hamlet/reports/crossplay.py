@@ -299,7 +299,8 @@ def _matrix(
                 remarks += [f"{cell}: {line}" for line in [*trials.remarks(), *played.remarks()]]
         finally:
             trials.close()
-    return means, errors, *counts, remarks
+    failed, cut = counts
+    return means, errors, failed, cut, remarks
 
 
 def _listed(found: AlphaRank | NashAverage) -> dict[str, Any]:

@@ -181,7 +181,7 @@ class Storage:
         One that ended because the environment failed has no return.
         """
         team, ended = self.reward.sum(-1), np.logical_or(self.terminated, self.truncated)
-        whole = ended & ~self._failed
+        whole = np.logical_and(ended, np.logical_not(self._failed))
         gained = np.float32(0.0)
         for reward, over, counts in zip(team, ended, whole, strict=True):
             total = total + reward

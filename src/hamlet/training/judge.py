@@ -68,14 +68,17 @@ def judge(
     cut = max_episode_steps or Plan.of(run.directory.config()).max_episode_steps
     how = {"episodes": episodes, "seed": seed, "max_episode_steps": cut}
     played = partial(play, env, roster, actors, algorithm.body, **how)
-    try:
-        asked, evaluation = (mode, step), played(mode=mode, at_random=at_random)
-        asked, random = ("random", 0), played(mode="random", at_random=at_random)
-    except EpisodesFailed as error:
-        if not at_random:
-            with contextlib.suppress(RunError):  # the first reason is the one to tell
-                recorded.record(run.directory, recorded.describe_failed(error, asked[1], asked[0], seed))
-        raise
+    results: list[Evaluation] = []
+    policies: tuple[tuple[Mode, int], ...] = ((mode, step), ("random", 0))
+    for policy, trained in policies:
+        try:
+            results.append(played(mode=policy, at_random=at_random))
+        except EpisodesFailed as error:
+            if not at_random:
+                with contextlib.suppress(RunError):  # the first reason is the one to tell
+                    recorded.record(run.directory, recorded.describe_failed(error, trained, policy, seed))
+            raise
+    evaluation, random = results
     pooled = np.concatenate([evaluation.agent_returns, random.agent_returns])
     opposed = None if at_random else constant_sum(pooled, declared(env))
     against: list[Evaluation] = []
