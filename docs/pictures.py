@@ -1,5 +1,9 @@
-"""Draw the pictures of docs/theory.md: ``make pictures``. Everything in them is computed here, by the library."""
+"""Draw the pictures of the docs: ``make pictures``.
 
+Those of docs/theory.md are computed here, by the library; the curves beside the reference's are read from their record.
+"""
+
+import json
 from pathlib import Path
 
 import numpy as np
@@ -91,9 +95,29 @@ def pennies():
     dynamics.draw("matching-pennies", np.array(game), walks, PICTURES / "pennies.png")
 
 
+def beside_reference():
+    """HAPPO on discrete spread: the reference's seeds beside ours, where there is a record of them."""
+    path = PICTURES.parents[1] / "benchmarks" / "records" / "learning-spread-discrete-beside-reference.json"
+    if not path.exists():
+        return
+    record = json.loads(path.read_text(encoding="utf-8"))
+    figure = blank_figure(8.0, 4.4)
+    axes = figure.subplots()
+    for name, label, colour in (("reference", "the reference", ORANGE), ("ours", "Hamlet", BLUE)):
+        for number, run in enumerate(record["result"][name]):
+            steps = np.array(run["steps"]) / 1e6
+            axes.plot(steps, run["returns"], color=colour, linewidth=1.5, label=None if number else label)
+    axes.set(xlabel="million environment steps", ylabel="return of the team, mean of 20 episodes")
+    axes.grid(color="#dddddd", linewidth=0.8)
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(PICTURES / "beside-reference.png", facecolor="white")
+
+
 def main():
     """Draw all."""
     PICTURES.mkdir(exist_ok=True)
+    beside_reference()
     paths()
     sharing()
     pennies()
