@@ -358,7 +358,8 @@ def test_what_is_no_task_is_refused_in_one_line(name, options, message):
 
 
 def test_without_the_package_one_line_says_what_brings_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "gymnasium_robotics.envs.multiagent_mujoco.obsk", None)
+    for module in ("gymnasium_robotics", "gymnasium_robotics.envs.multiagent_mujoco.obsk"):
+        monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(RequestError, match=r"mamujoco/Swimmer-2x1 needs .*\[mamujoco\]"):
         _ = make("mamujoco/Swimmer-2x1", obsk=7).groups
 

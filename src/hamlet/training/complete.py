@@ -1,6 +1,7 @@
 """Runs brought to their end, whatever already stands: begun, gone on with, or left alone."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,9 @@ def complete(
 
 def _refuse_other(path: Path, algorithm: Algorithm, env: AnyEnvironment) -> None:
     """A run of other settings is not taken for this one."""
-    held = Run(RunDirectory.open(path).path).declaration
-    for name, wanted in (("algorithm", algorithm), ("environment", env)):
-        if getattr(held, name) != wanted:
+    held, held_env = Run(RunDirectory.open(path).path).declaration
+    if algorithm.accumulation is None:  # then a run keeps the number that it found to fit
+        held = replace(held, accumulation=None)
+    for name, present, wanted in (("algorithm", held, algorithm), ("environment", held_env, env)):
+        if present != wanted:
             raise RequestError(f"{path} holds a run with another {name} or other settings of it: choose another --out")
