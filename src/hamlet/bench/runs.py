@@ -64,7 +64,7 @@ def make(
     middle = high - (high - low) * np.exp(-rows / rate) + rng.normal(0, 1.5)
     returns = middle + rng.normal(0, 4, rollouts)
     speed = rng.normal(52_000, 1_500, rollouts)
-    with Metrics(run.metrics, write=False) as metrics:
+    with Metrics(run.metrics) as metrics:
         metrics.write(
             (int(step), {"return": value, "env_steps_per_second": pace, "actor/entropy/agent_0": 1.0})
             for step, value, pace in zip(rows, returns, speed, strict=True)

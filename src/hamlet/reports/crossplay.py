@@ -299,7 +299,7 @@ def _matrix(
                 remarks += [f"{cell}: {line}" for line in [*trials.remarks(), *played.remarks()]]
         finally:
             trials.close()
-    failed, cut = counts
+    failed, cut = counts[0], counts[1]
     return means, errors, failed, cut, remarks
 
 
