@@ -340,6 +340,7 @@ class Colour(enum.Enum):
     [
         (np.int64(3), 3),
         (np.float32(0.5), 0.5),
+        (np.longdouble(0.5), 0.5),
         (np.bool_(True), True),
         (np.str_("a"), "a"),
         (Path("map.txt"), "map.txt"),
@@ -364,6 +365,7 @@ def test_options_of_common_types_are_kept_as_plain_values(given, kept):
         ({3, 1}, "give a sorted tuple"),
         (len, "give its name"),
         (3 + 2j, "a complex, which a run cannot keep: give numbers or words"),
+        (np.clongdouble(3 + 2j), "a clongdouble, which a run cannot keep: give numbers or words"),
         ((1, b"x"), "a bytes, which a run cannot keep: give numbers or words"),
     ],
 )
