@@ -253,6 +253,8 @@ class Examiner:
         values = {"evaluation/return": evaluation.mean, "seconds/evaluation": time.perf_counter() - began}
         counts = {"evaluation/failed": evaluation.failed, "evaluation/cut": evaluation.cut}
         values |= {name: float(count) for name, count in counts.items() if count}
+        measured = {name: one.mean for name, one in evaluation.measured.items()}
+        values |= {f"evaluation/measure/{name}": mean for name, mean in measured.items() if mean is not None}
         metrics.write_evaluation(
             step,
             values,
