@@ -66,6 +66,27 @@ class Own(Walk):
         return np.array([*self.place.values(), self.time, len(self.agents)])
 
 
+class Scored(Walk):
+    """Gives in its infos how far each walker is, how the last step went, and at step 2 alone whether it is on its way.
+
+    Args:
+        path: What stands under ``path``.
+    """
+
+    def __init__(self, path="long"):
+        super().__init__(steps=4)
+        self.path = path
+
+    def step(self, actions):
+        seen, rewards, ends, cuts, infos = super().step(actions)
+        for k, agent in enumerate(infos):
+            infos[agent] = {"far": self.time + 2 * k, "path": np.zeros(2) if self.path == "array" else self.path}
+        infos["walker_1"]["success"] = self.time > 3
+        if self.time == 2:
+            infos["walker_0"]["way"] = np.float32(0.5)
+        return seen, rewards, ends, cuts, infos
+
+
 class Mortal(Walk):
     """Three agents: the second dies at step 2, the first is cut alone at step 3, the last ends well at step 4."""
 

@@ -47,7 +47,7 @@ REFUSED = [
     ("described", ["--env.weather", "x"], "there is no option --env.weather"),
     ("described", ["--env.copies", "3"], "there is no option --env.copies"),
     ("needs", [], "--env.agents is missing: it takes a whole number"),
-    ("demands", [], "'weather', which can be given from Python only"),
+    ("demands", [], "'weather', which can be given from Python only: name a factory of yours that gives it"),
     ("parallel_env", ["--env.agents", "two"], "--env.agents takes a whole number, not 'two'"),
     ("parallel_env", ["--env.agnets", "2"], "unexpected keyword argument 'agnets'.*; the nearest is --env.agents$"),
     ("parallel_env", ["--env.halt"], "--env.halt takes a number, true, false or a word, and nothing was given"),

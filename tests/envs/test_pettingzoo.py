@@ -340,6 +340,7 @@ class Colour(enum.Enum):
     [
         (np.int64(3), 3),
         (np.float32(0.5), 0.5),
+        (np.longdouble(0.5), 0.5),
         (np.bool_(True), True),
         (np.str_("a"), "a"),
         (Path("map.txt"), "map.txt"),
@@ -364,12 +365,40 @@ def test_options_of_common_types_are_kept_as_plain_values(given, kept):
         ({3, 1}, "give a sorted tuple"),
         (len, "give its name"),
         (3 + 2j, "a complex, which a run cannot keep: give numbers or words"),
+        (np.clongdouble(3 + 2j), "a clongdouble, which a run cannot keep: give numbers or words"),
         ((1, b"x"), "a bytes, which a run cannot keep: give numbers or words"),
     ],
 )
 def test_options_that_a_run_cannot_keep_are_refused_by_name_with_what_to_give(given, advice):
     with pytest.raises(RequestError, match=f"^the option size is .*{re.escape(advice)}"):
         plain("size", given)
+
+
+def test_measures_are_those_of_infos_as_last_given_in_the_episode():
+    """The mean over the agents that give one; a name that never comes is said, with those that do."""
+    env = from_pettingzoo("doubles:Scored", processes=1, measures=("far", "success", "way", "sucess"))
+    assert decode(encode(env), trusted=True) == env
+    with opened(env) as copies:
+        copies.begin(np.zeros(2, np.int64))
+        came = []
+        for _ in range(5):
+            copies.send((np.zeros((2, 2), np.int32),))
+            came.append(copies.receive().measures)
+        (line,) = copies.notes()
+    want = [[2, 0, np.nan, np.nan], [3, 0, 0.5, np.nan], [4, 0, 0.5, np.nan], [5, 1, 0.5, np.nan]]
+    np.testing.assert_array_equal(np.stack(came), np.repeat([*want, want[0]], 2, 0).reshape(5, 2, 4))
+    assert "the measure 'sucess' in an episode" in line and line.endswith("they had 'far', 'path', 'success'")
+
+
+def test_what_is_no_measure_is_refused_in_a_line():
+    for names in (("far", "far"), ("far,success",), ("",)):
+        with pytest.raises(RequestError, match=re.escape("--env.measures success collisions")):
+            from_pettingzoo("doubles:Scored", measures=names)
+    with opened(from_pettingzoo("doubles:Scored", processes=1, measures=("path",))) as copies:
+        copies.begin(np.zeros(2, np.int64))
+        copies.send((np.zeros((2, 2), np.int32),))
+        with pytest.raises(RunError, match="the measure 'path' of agent 'walker_0' is no finite number but 'long'"):
+            copies.receive()
 
 
 def test_an_environment_that_changed_since_it_was_declared_is_refused(monkeypatch):

@@ -14,7 +14,7 @@ from hamlet.networks.torso import Body
 from hamlet.roster import Group, Roster
 from hamlet.spaces import Box, Discrete
 from hamlet.training import episodes as compiled
-from hamlet.training import recording
+from hamlet.training import recorded, recording
 from hamlet.training.evaluate import Evaluation, evaluate
 from hamlet.training.host_episodes import HostTrials
 from hamlet.training.host_games import HostPlay
@@ -34,11 +34,13 @@ class Scripted:
         length: Steps of an episode; of copy 1 twice as many.
         failing: (copy, episode, step): there the copy fails, at step 0 while it is reset.
         dies: (copy, episode, step) at which the copy fails for good.
+        measures: Of which all but the first, the number of the step, are given in even episodes alone.
     """
 
     length: int = 3
     failing: tuple[tuple[int, int, int], ...] = ()
     dies: tuple[int, int, int] | None = None
+    measures: tuple[str, ...] = ()
 
     @property
     def groups(self):
@@ -95,7 +97,9 @@ class ScriptedCopies:
         last = over[:, None] * np.array([0.0, 1.0]) * (self.numbers + self.episode / 100)[:, None]
         reward = np.float32(reward * np.array([1.0, 0.0]) + last)
         outcome = Outcome(reward, over, failed, failed=failed if failed.any() else None)
-        return Step(self.view(), outcome, self.leave(over | failed))
+        values = [self.time, *(np.where(self.episode % 2, np.nan, 0.5) for _ in self.declared.measures[1:])]
+        measures = np.stack(values, 1)[:, : len(self.declared.measures)].astype(float)
+        return Step(self.view(), outcome, self.leave(over | failed), measures)
 
     def snapshot(self):
         return {"episode": self.episode.astype(np.int32)}
@@ -252,6 +256,36 @@ def test_a_failed_episode_has_no_part_in_the_return_of_training():
         storage.after(step, slice(0, 2), Step(view, outcome, view))
     total, episodes = storage.tally(np.array([10.0, 100.0], np.float32))
     assert episodes.count == 2 and episodes.total == (0 + 1) + (100 + 3) and not total.any()
+
+
+def test_an_evaluation_has_the_mean_of_each_measure_over_the_episodes_that_gave_it():
+    """As last given in the episode, also where it was cut; what failed is no part of it."""
+    env = Scripted(failing=((0, 0, 2),), measures=("steps", "half"))
+    played, _ = play(env, 40, horizon=5)
+    assert played.measures["steps"].tolist() == played.lengths.tolist() and played.cut.sum() == 2
+    measured = Evaluation.of_played(played, "random", 1).measured
+    assert measured["steps"].episodes == 40 and measured["steps"].mean == (38 * 3 + 2 * 5) / 40
+    assert measured["steps"].standard_error == pytest.approx(np.std(played.lengths, ddof=1) / np.sqrt(40))
+    assert measured["half"] == (20, 0.5, 0.0)
+    point = recorded.describe(Evaluation.of_played(played, "random", 1), 0, ("payer", "counter"))
+    assert point["measures"]["half"] == {"episodes": 20, "mean": 0.5, "standard_error": 0.0}
+    nothing, _ = play(Scripted(), 4)
+    assert "measures" not in recorded.describe(Evaluation.of_played(nothing, "random", 1), 0, ("payer", "counter"))
+
+
+def test_measures_of_training_are_those_of_the_episodes_that_ended_in_the_rollout_and_did_not_fail():
+    env = Scripted(failing=((0, 0, 2),), measures=("steps", "half"))
+    copies = env.open(0, range(2))
+    view = copies.begin(np.zeros(2, int))
+    play = HostPlay(np.array(0), {}, np.ones(2, bool), (None,), np.zeros(2, np.float32))
+    storage = Storage(Roster(env.groups), view, play, steps=6, length=1, measures=env.measures)
+    for step in range(6):
+        copies.send(())
+        storage.after(step, slice(0, 2), copies.receive())
+    measured = storage.measured()  # copy 0 failed after two steps, then played three; copy 1 played six
+    assert measured == {"steps": (3 + 6) / 2, "half": 0.5}
+    storage.terminated[:] = False
+    assert np.isnan(list(storage.measured().values())).all()
 
 
 def test_a_failed_episode_is_not_shown_and_an_endless_one_ends():

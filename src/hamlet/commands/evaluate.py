@@ -79,7 +79,8 @@ def main(argv: Sequence[str]) -> int:
     if options.json:
         print(json.dumps(_as_json(path, judgement, options.random)))
     else:
-        print(contest(judgement, options.random) if options.random else comparison(judgement))
+        lines = [contest(judgement, options.random), *of_measures(judgement)]
+        print("\n".join(lines) if options.random else comparison(judgement))
     if not options.random:
         keep(run, judgement)
     return 0
@@ -103,10 +104,28 @@ def find_run(path: str, *, trust: bool = False) -> Run:
 
 
 def comparison(judgement: judge.Judgement, absolute: dict[str, Any] | None = None) -> str:
-    """Lines of the policy, of random play and, where there is one, of the run's absolute metric.
+    """Lines of the policy, of random play and, where there is one, of the run's absolute metric; then of measures.
 
     Where one side wins what the others lose, they are those of each side.
     """
+    return "\n".join([_of_returns(judgement, absolute), *of_measures(judgement)])
+
+
+def of_measures(judgement: judge.Judgement) -> list[str]:
+    """A line of each of the environment's own measures."""
+    lines, random = [], judgement.random.measured
+    for name, (count, mean, error) in judgement.evaluation.measured.items():
+        if mean is None:
+            lines.append(f"{name}: no agent's infos had it")
+            continue
+        other = random[name]
+        beside = "not given" if other.mean is None else f"{other.mean:.4g} ± {other.standard_error:.2g}"
+        episodes = f"{count} of {len(judgement.evaluation.lengths)} episodes"
+        lines.append(f"{name} {mean:.4g} ± {error:.2g} (mean ± standard error over {episodes}; random play {beside})")
+    return lines
+
+
+def _of_returns(judgement: judge.Judgement, absolute: dict[str, Any] | None) -> str:
     if judgement.opposed is not None:
         return contest_of_sides(judgement, judgement.opposed, with_best=absolute is not None)
     evaluation, random = judgement.evaluation, judgement.random
@@ -194,5 +213,6 @@ def _as_json(path: str, judgement: judge.Judgement, at_random: tuple[str, ...]) 
             "standard_error": random.standard_error,
             "failed": random.failed,
             "cut": random.cut,
+            **({"measures": {name: one._asdict() for name, one in random.measured.items()}} if random.measures else {}),
         },
     }

@@ -128,7 +128,10 @@ class Group:
                 continue
             if not values.supported(hints.get(name)):
                 if values.required(default):
-                    raise RequestError(f"{self.title} has the parameter {name!r}, which can be given from Python only")
+                    raise RequestError(
+                        f"{self.title} has the parameter {name!r}, which can be given from Python only: "
+                        "name a factory of yours that gives it"
+                    )
                 continue
             flag = "--" + (f"{self.title}." if self.prefixed else "") + name.rstrip("_").replace("_", "-")
             hint = values.Whole if hints[name] is int else hints[name]

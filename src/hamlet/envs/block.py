@@ -52,11 +52,13 @@ class Plan(NamedTuple):
         groups: The agents, in groups.
         state: What ``state()`` gives; None where the observations are joined instead.
         turns: Whether one agent acts at a time.
+        measures: The environment's own measures that are kept, by their names in infos.
     """
 
     groups: tuple[Seats, ...]
     state: Kind | None
     turns: bool
+    measures: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -86,6 +88,8 @@ def arrays(plan: Plan, copies: int) -> dict[str, Array]:
                 found[f"{time}/available/{g}"] = _each(seats, Array((sum(seats.choices),), "bool"))
     for g, seats in enumerate(plan.groups):
         found[f"action/{g}"] = _each(seats, seats.action)
+    if plan.measures:  # of the episode until this step; NaN where they were not given
+        found["measures"] = Array((len(plan.measures),), "float64")
     return {name: Array((copies, *array.shape), array.dtype) for name, array in found.items()}
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from hamlet.envs.base import Environment, Outcome, View
 from hamlet.roster import Group
 
-__all__ = ["AnyEnvironment", "HostCopies", "HostEnvironment", "Snapshot", "Step"]
+__all__ = ["AnyEnvironment", "HostCopies", "HostEnvironment", "Snapshot", "Step", "measures"]
 
 # What a checkpoint keeps of some copies: arrays of fixed shapes whose first axis is the copies. There is always
 # "episode", int32 [E], the number of the episode under way.
@@ -28,11 +28,14 @@ class Step(NamedTuple):
             agent that left in this step.
         outcome: Rewards and ends.
         view: What is seen next: that of a new episode where one ended, else the arrival.
+        measures: What the environment itself measures, ``[E, M]``: as last given in the episode that the step was of;
+            NaN where it was not given in it. None where nothing is measured (`measures`).
     """
 
     arrival: View
     outcome: Outcome
     view: View
+    measures: np.ndarray | None = None
 
 
 class HostCopies(Protocol):
@@ -121,6 +124,14 @@ class HostEnvironment(Protocol):
             RequestError: The environment cannot be made, or is not one that can be trained on.
         """
         ...
+
+
+def measures(env: HostEnvironment) -> tuple[str, ...]:
+    """The names of what an environment itself measures, such as success, in the order of `Step.measures`.
+
+    An environment that measures something declares them as ``measures``.
+    """
+    return getattr(env, "measures", ())
 
 
 # What can be trained on.

@@ -26,7 +26,9 @@ def plain(name: str, value: Any) -> Any:
             return plain(name, value.value)
         place = f"{type(value).__name__}.{value.name}"
         raise _refused(name, value, f"give its name, {value.name!r}, and let the factory look {place} up")
-    if isinstance(value, np.generic):
+    if isinstance(value, np.floating):  # the widest is no Python number by item()
+        return float(value)
+    if isinstance(value, np.generic) and not isinstance(value, np.complexfloating):
         return plain(name, value.item())
     if isinstance(value, os.PathLike):
         return plain(name, os.fspath(value))

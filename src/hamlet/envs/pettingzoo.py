@@ -47,6 +47,7 @@ class PettingZoo:
         on_failure: Whether a copy that raises, hangs or dies begins its next episode, or stops the run.
         state: What the critic sees: what ``state()`` gives, the observations joined, or by itself the first that works.
         pictures: How arrays that may be pictures are read (`from_pettingzoo`).
+        measures: What is recorded of infos (`from_pettingzoo`).
         description: What the environment was found to be.
     """
 
@@ -58,6 +59,7 @@ class PettingZoo:
     on_failure: Literal["restart", "stop"] = "restart"
     state: Literal["auto", "own", "observations"] = "auto"
     pictures: Pictures = "channels_last"
+    measures: tuple[str, ...] = ()
     description: Description
 
     def __post_init__(self) -> None:
@@ -71,6 +73,12 @@ class PettingZoo:
             f"state is 'auto', 'own' or 'observations', not {self.state!r}",
         )
         require(self.pictures in get_args(Pictures), f"pictures is one of {get_args(Pictures)}, not {self.pictures!r}")
+        words = [isinstance(name, str) and name.strip() == name != "" and "," not in name for name in self.measures]
+        require(
+            all(words) and len(set(self.measures)) == len(words),
+            f"measures are different names of entries of infos, as in --env.measures success collisions, "
+            f"not {', '.join(map(repr, self.measures))}",
+        )
         if self.state == "own" and self.description.state is None:
             why = self.description.complaint or "there is none"
             raise RequestError(f"the critic cannot see state() of {self.factory}: {why}; use state='observations'")
@@ -150,7 +158,9 @@ class PettingZoo:
     @property
     def plan(self) -> Plan:
         """What copies exchange with the one who acts."""
-        return Plan(tuple(_seats(agents) for agents in self._grouped), self._own_state, self.description.turns)
+        return Plan(
+            tuple(_seats(agents) for agents in self._grouped), self._own_state, self.description.turns, self.measures
+        )
 
     @cached_property
     def horizon(self) -> int | None:
@@ -226,6 +236,7 @@ def from_pettingzoo(
     on_failure: Literal["restart", "stop"] = "restart",
     state: Literal["auto", "own", "observations"] = "auto",
     pictures: Pictures = "auto",
+    measures: tuple[str, ...] = (),
     **options: Any,
 ) -> PettingZoo:
     """A PettingZoo environment to train on.
@@ -245,11 +256,14 @@ def from_pettingzoo(
             height × width × channels; ``"channels_first"``: channels × height × width; ``"none"``: all are numbers;
             ``"auto"``: by their shape, and those of two axes of bytes as grey pictures. The run says how where it may
             be doubted.
+        measures: Names of numbers or truth values in agents' infos, such as ``("success",)``, to be recorded: of an
+            episode as last given in it, the mean over the agents that give it at that step.
         options: Keyword arguments for the factory.
 
     Raises:
         RequestError: The factory cannot be found by another process, or what it makes is not supported.
     """
+    require(not isinstance(measures, str), f"measures is a tuple of names, as in measures=({measures!r},)")
     place = place_of(factory)
     modules.called(place)
     pairs = tuple((name, plain(name, value)) for name, value in options.items())
@@ -263,6 +277,7 @@ def from_pettingzoo(
         on_failure=on_failure,
         state=state,
         pictures=pictures,
+        measures=tuple(measures),
         description=description,
     )
 

@@ -216,7 +216,8 @@ class PettingZooCopies:
                 copy_row(fresh, view, row)
             self._check(view, None)
         self._view = view
-        return Step(arrival, outcome, view)
+        measures = self._arrays["measures"].copy() if self._terms.plan.measures else None
+        return Step(arrival, outcome, view, measures)
 
     def leave(self, copies: np.ndarray) -> View:
         """Leave the episodes under way in some copies, and begin their next ones."""

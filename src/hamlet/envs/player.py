@@ -14,6 +14,8 @@ from hamlet.envs.kinds import Broken, Kind, action, inner, mask_row, masked, obs
 # What a step arrives at, and a new episode's first view.
 _TIMES = ("arrival", "fresh")
 _NOTHING = np.zeros(0, bool)
+# How many names of what infos had are listed.
+_LISTED = 8
 # By which name some environments end the episode of all agents.
 _ALL = "__all__"
 
@@ -85,6 +87,14 @@ def _outline(answer: Any) -> str:
 def takes_turns(env: Any) -> bool:
     """Whether PettingZoo's converter let one agent act at a time."""
     return type(env).__name__ == "turn_based_aec_to_parallel_wrapper"
+
+
+def _number(name: str, agent: Any, value: Any) -> float:
+    """A measure as a number, of a truth value 0 or 1."""
+    found = np.asarray(value)
+    if found.shape or found.dtype.kind not in "biuf" or np.isinf(found):
+        raise Broken(f"the measure {name!r} of agent {agent!r} is no finite number but {value!r}"[:200])
+    return float(found)
 
 
 class Player:
@@ -193,6 +203,8 @@ class Player:
         rows["truncated"][...] = ended and not terminated
         if self._plan.state is not None:
             self._state("arrival", final=ended and terminated)
+        if self._plan.measures:
+            self._measure(infos, ended=ended)
         if left or joined:
             self._live = sorted({*self._live, *joined} - set(left))
         return ended
@@ -284,6 +296,27 @@ class Player:
                 return
             raise
         self._rows[f"{time}/state"][...] = inner(wanted, value)
+
+    def _measure(self, infos: Mapping[str, Any], *, ended: bool) -> None:
+        """Keep each measure as it was last given in the episode: of a step, the mean over the agents that give it."""
+        row = self._rows["measures"]
+        if self.steps == 1:  # not at the reset: until then the values of the episode before are read
+            row[:] = np.nan
+        for m, name in enumerate(self._plan.measures):
+            given = [
+                _number(name, agent, info[name])
+                for agent, info in infos.items()
+                if isinstance(info, Mapping) and name in info
+            ]
+            numbers = [number for number in given if number == number]  # NaN says that there is none
+            if numbers:
+                row[m] = sum(numbers) / len(numbers)
+            elif ended and np.isnan(row[m]):
+                others = sorted({str(key) for info in infos.values() if isinstance(info, Mapping) for key in info})
+                self._notes[
+                    f"no agent's infos had the measure {name!r} in an episode, which has no part in its mean; at the "
+                    f"end they had {', '.join(map(repr, others[:_LISTED])) or 'nothing'}"
+                ] = None
 
     def _reward(self, name: str, rewards: Mapping[str, Any]) -> float:
         try:

@@ -36,7 +36,7 @@ from hamlet.training.seats import Team, apart, seated, shapes
 from hamlet.training.venue import venue
 
 # Of how an environment is run, not of what is played.
-_MANNERS = {"copies", "processes", "timeout", "on_failure", "state"}
+_MANNERS = {"copies", "processes", "timeout", "on_failure", "state", "measures"}
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """Evaluation: whole episodes of a joint policy, or of random play."""
 
 import warnings
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,6 +20,14 @@ from hamlet.training.venue import venue
 __all__ = ["Evaluation", "Mode", "evaluate"]
 
 
+class Measured(NamedTuple):
+    """One measure of an evaluation: over how many episodes, their mean, and its standard error; None of no episode."""
+
+    episodes: int
+    mean: float | None = None
+    standard_error: float | None = None
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """What some whole episodes gave.
@@ -33,6 +42,8 @@ class Evaluation:
         cut: How many of these were cut at the horizon; their returns are those until there.
         max_episode_steps: The horizon: steps after which an episode was cut.
         failure: The first failure, in one line.
+        measures: What the environment itself measured of each episode, by name, as success; NaN of an episode that did
+            not give it.
     """
 
     returns: np.ndarray
@@ -44,6 +55,7 @@ class Evaluation:
     cut: int = 0
     max_episode_steps: int | None = None
     failure: str = ""
+    measures: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def of(cls, agent_returns: np.ndarray, lengths: np.ndarray, mode: Mode, seed: int) -> "Evaluation":
@@ -56,7 +68,8 @@ class Evaluation:
         """From episodes that were played, with those that failed and those that were cut."""
         whole = cls.of(played.returns, played.lengths, mode, seed)
         horizon, cut = played.horizon, int(played.cut.sum())
-        return replace(whole, failed=played.failed, cut=cut, max_episode_steps=horizon, failure=played.failure)
+        asked = replace(whole, failed=played.failed, cut=cut, max_episode_steps=horizon, failure=played.failure)
+        return replace(asked, measures=played.measures)
 
     @property
     def mean(self) -> float:
@@ -66,8 +79,16 @@ class Evaluation:
     @property
     def standard_error(self) -> float:
         """Of the mean; 0 for a single episode."""
-        count = len(self.returns)
-        return float(self.returns.std(ddof=1) / np.sqrt(count)) if count > 1 else 0.0
+        return _standard_error(self.returns)
+
+    @property
+    def measured(self) -> dict[str, Measured]:
+        """Each of the environment's own measures, over the episodes that gave it."""
+        given = {name: values[~np.isnan(values)] for name, values in self.measures.items()}
+        return {
+            name: Measured(len(values), float(values.mean()), _standard_error(values)) if len(values) else Measured(0)
+            for name, values in given.items()
+        }
 
     @property
     def remarks(self) -> list[str]:
@@ -91,6 +112,11 @@ class Evaluation:
             f"{self.mean:.2f} ± {self.standard_error:.2f} (mean team return ± standard error, "
             f"{len(self.returns)} episodes, {self.mode})"
         )
+
+
+def _standard_error(values: np.ndarray) -> float:
+    count = len(values)
+    return float(values.std(ddof=1) / np.sqrt(count)) if count > 1 else 0.0
 
 
 def evaluate(

@@ -14,7 +14,7 @@ import numpy as np
 from hamlet import learners
 from hamlet.buffers.replay import Replay
 from hamlet.envs.base import declared_horizon
-from hamlet.envs.host import HostEnvironment
+from hamlet.envs.host import HostEnvironment, measures
 from hamlet.errors import RunError, extended
 from hamlet.learners import Algorithm
 from hamlet.networks.torso import Body
@@ -129,6 +129,7 @@ class HostProgram:
         watch.lap("learn")
         info |= {f"time/{name}": seconds for name, seconds in watch.seconds.items()}
         info["environment/failures"] = float(len(failures))
+        info |= {f"measure/{name}": value for name, value in self.storage.measured().items()}
         return Training(learner, play, training.iteration + 1, training.key, replay), info
 
     def remarks(self) -> list[str]:
@@ -152,7 +153,8 @@ def compile_program(
         games.begin(np.zeros(sampling.copies, np.int32))
         length = sampling.length(memory=algorithm.body.memory)
         outline = Hosted(env).outline(algorithm)
-        storage = Storage(roster, whole_view(games.halves), outline.play, steps=sampling.steps, length=length)
+        view, extent = whole_view(games.halves), {"steps": sampling.steps, "length": length}
+        storage = Storage(roster, view, outline.play, **extent, measures=measures(env))
         ring = jax.eval_shape(lambda: learners.empty(algorithm, storage.trajectory))
         heed(ring)
         began = time.perf_counter()

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array
 
 from hamlet.envs.base import Outcome
-from hamlet.envs.host import HostEnvironment
+from hamlet.envs.host import HostEnvironment, measures
 from hamlet.errors import RunError, extended
 from hamlet.networks.torso import Body
 from hamlet.roster import Roster
@@ -91,7 +91,7 @@ class HostTrials:
             self._games.close()
             self._seed, self._games = seed, self._opened(seed)
         quota = np.array([count // copies + (copy < count % copies) for copy in range(copies)])
-        record = _Record(quota, len(self._roster.names), self._horizon)
+        record = _Record(quota, len(self._roster.names), self._horizon, measures(self._env))
         weights, key, memory = self._weights(jax.tree.leaves(actors)), self._key(seed), self._memory()
         start, step = np.ones(copies, bool), 0
         try:
@@ -106,7 +106,7 @@ class HostTrials:
                 all_.copies.send(tuple(np.asarray(action) for action in actions))
                 came = all_.copies.receive()
                 all_.view, step = came.view, step + 1
-                cut = record.step(came.outcome)
+                cut = record.step(came.outcome, came.measures)
                 if cut.any():
                     all_.view = all_.copies.leave(cut)
                 start = record.ended
@@ -167,9 +167,10 @@ class _Record:
         ended: Whose episode ended in this step, by itself or by being cut, ``[E]``.
     """
 
-    def __init__(self, quota: np.ndarray, agents: int, horizon: int) -> None:
-        self._quota, self._horizon = quota, horizon
-        self._done: list[list[tuple[np.ndarray, int, bool]]] = [[] for _ in quota]
+    def __init__(self, quota: np.ndarray, agents: int, horizon: int, names: tuple[str, ...] = ()) -> None:
+        self._quota, self._horizon, self._names = quota, horizon, names
+        self._done: list[list[tuple[np.ndarray, int, bool, np.ndarray]]] = [[] for _ in quota]
+        self._measures = np.full((len(quota), len(names)), np.nan)
         self._count = np.zeros_like(quota)
         self._returns = np.zeros((len(quota), agents), np.float32)
         self._lengths, self._number = np.zeros(len(quota), np.int32), np.zeros(len(quota), np.int32)
@@ -191,8 +192,9 @@ class _Record:
         self._number = number
         self.failures.add(int(number[self.wanting].sum()), self.whole, "".join(lines[:1]))
 
-    def step(self, outcome: Outcome) -> np.ndarray:
+    def step(self, outcome: Outcome, measured: np.ndarray | None = None) -> np.ndarray:
         """Add a step; which copies are to leave their episodes, ``[E]``."""
+        self._measures = self._measures if measured is None else measured
         self._returns, self._lengths = self._returns + outcome.reward, self._lengths + 1
         over = outcome.terminated | outcome.truncated
         self._failed = np.zeros_like(over) if outcome.failed is None else outcome.failed
@@ -210,7 +212,7 @@ class _Record:
         failed = self._failed & self.wanting
         for copy in np.flatnonzero(self.ended & ~self._failed & self.wanting):
             episode = (self._returns[copy].copy(), int(self._lengths[copy]), bool(self._cut[copy]))
-            self._done[copy].append(episode)
+            self._done[copy].append((*episode, self._measures[copy]))
             self._count[copy] += 1
         between = np.where(self.wanting, number - self._number - self.ended, 0)
         began = self.ended | (number != self._number)
@@ -221,7 +223,7 @@ class _Record:
 
     def played(self) -> PlayedEpisodes:
         """The episodes, copy by copy."""
-        returns, lengths, cut = zip(*(episode for done in self._done for episode in done), strict=True)
+        returns, lengths, cut, measured = zip(*(episode for done in self._done for episode in done), strict=True)
         return PlayedEpisodes(
             np.stack(returns),
             np.array(lengths, np.int32),
@@ -229,6 +231,7 @@ class _Record:
             self._horizon,
             self.failures.count,
             self.failures.first,
+            dict(zip(self._names, np.stack(measured, -1), strict=True)),
         )
 
 

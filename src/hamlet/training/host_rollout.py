@@ -114,9 +114,19 @@ class Storage:
         play: For the memory.
         steps: T.
         length: L.
+        measures: Names of what the environment itself measures.
     """
 
-    def __init__(self, roster: Roster, view: View, play: HostPlay, *, steps: int, length: int) -> None:
+    def __init__(
+        self,
+        roster: Roster,
+        view: View,
+        play: HostPlay,
+        *,
+        steps: int,
+        length: int,
+        measures: tuple[str, ...] = (),
+    ) -> None:
         self.length = length
         copies = play.start.shape[0]
         room = lambda *shape, dtype: np.zeros((steps, copies, *shape), dtype)  # noqa: E731
@@ -128,6 +138,7 @@ class Storage:
         )
         self.reward = room(len(roster.names), dtype=np.float32)
         self.start, self.terminated, self.truncated, self._failed = (room(dtype=bool) for _ in range(4))
+        self._measures, self._names = room(len(measures), dtype=np.float64), measures
         # Agents can leave alone where they can be absent.
         self.cut = None if view.alive is None else room(len(roster.names), dtype=bool)
         self.memory = tuple(
@@ -155,6 +166,8 @@ class Storage:
         self.terminated[step, rows] = outcome.terminated
         self.truncated[step, rows] = outcome.truncated
         self._failed[step, rows] = False if outcome.failed is None else outcome.failed
+        if came.measures is not None:
+            self._measures[step, rows] = came.measures
         if self.cut is not None:
             self.cut[step, rows] = False if outcome.cut is None else outcome.cut
 
@@ -188,6 +201,13 @@ class Storage:
             gained += total[counts].sum()
             total = np.where(over, np.float32(0.0), total)
         return total, Episodes(np.float32(whole.sum()), gained)
+
+    def measured(self) -> dict[str, float]:
+        """Each measure's mean over the episodes that ended in the rollout and gave it; NaN where none did."""
+        whole = np.logical_and(np.logical_or(self.terminated, self.truncated), np.logical_not(self._failed))
+        values = {name: self._measures[..., m][whole] for m, name in enumerate(self._names)}
+        given = {name: value[~np.isnan(value)] for name, value in values.items()}
+        return {name: float(value.mean()) if value.size else float("nan") for name, value in given.items()}
 
 
 def rollout(

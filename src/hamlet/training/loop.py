@@ -236,6 +236,8 @@ def _named(host: dict[str, np.ndarray], owners: dict[str, tuple[str, ...]], k: i
             row |= {f"{name}/{who}": float(value) for who, value in zip(owner, values[k], strict=True)}
         elif name == "return" and not host["episodes"][k]:
             continue  # no episode ended in this rollout
+        elif name.startswith("measure/") and np.isnan(values[k]):
+            continue  # or none that gave this
         elif name not in ("constant_sum", "moves"):
             row[name] = float(values[k])
     return row

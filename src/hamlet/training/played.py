@@ -1,5 +1,6 @@
 """Whole episodes as an evaluation plays them: what they gave, how many failed, and how many were cut."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -40,6 +41,7 @@ class PlayedEpisodes:
         horizon: Steps after which an episode is cut.
         failed: How many others failed, and were replaced.
         failure: The first of them, in one line.
+        measures: What the environment itself measured, by name, ``[episodes]``; NaN of an episode that did not give it.
     """
 
     returns: np.ndarray
@@ -48,6 +50,7 @@ class PlayedEpisodes:
     horizon: int
     failed: int = 0
     failure: str = ""
+    measures: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def remarks(self) -> list[str]:
         """Lines on failed and on cut episodes."""

@@ -145,12 +145,21 @@ def resolve(asked: Asked, algorithm: Algorithm, env: AnyEnvironment, steps: int)
     share = -(-total // between) * asked.episodes * horizon / (total * batch)
     line = f"evaluated every {between * batch:,} steps: {asked.episodes} episodes of the {asked.mode} policy"
     if share > _SHARE or known is None:
-        line += f", {'up to ' if known else ''}{100 * share:,.3g} % more steps"
+        line += f", {'up to ' if known else ''}{_percent(share)} % more steps"
         line += "" if known else f" where episodes take {_HORIZON}, which is assumed"
         line += "; --evaluate-every sets how often" if share > _SHARE or known is None else ""
     if known is None:
         line += f"; an episode is cut at {cut:,} steps, as the environment does not say; --max-episode-steps sets that"
     return plan, line
+
+
+def _percent(share: float) -> str:
+    """Of a share, three digits, or where it is larger all that stand before the point.
+
+    >>> _percent(0.04567), _percent(0.75), _percent(10.004)
+    ('4.57', '75', '1,000')
+    """
+    return f"{100 * share:,.0f}" if share >= 1 else f"{100 * share:.3g}"
 
 
 def prepare(plan: Plan, algorithm: Algorithm, env: AnyEnvironment, device: Device) -> Trials | None:
@@ -244,6 +253,8 @@ class Examiner:
         values = {"evaluation/return": evaluation.mean, "seconds/evaluation": time.perf_counter() - began}
         counts = {"evaluation/failed": evaluation.failed, "evaluation/cut": evaluation.cut}
         values |= {name: float(count) for name, count in counts.items() if count}
+        measured = {name: one.mean for name, one in evaluation.measured.items()}
+        values |= {f"evaluation/measure/{name}": mean for name, mean in measured.items() if mean is not None}
         metrics.write_evaluation(
             step,
             values,

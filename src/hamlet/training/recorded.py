@@ -139,6 +139,8 @@ def describe(
         "cut": evaluation.cut,
         "max_episode_steps": evaluation.max_episode_steps,
     }
+    if evaluation.measures:
+        point["measures"] = {name: measured._asdict() for name, measured in evaluation.measured.items()}
     if opposed is None:
         return point
     sides, ties = opposed.split(evaluation.agent_returns, agents)
