@@ -69,7 +69,7 @@ def test_any_value_in_a_configuration_costs_that_value_alone(tmp_path, field):
         # A number that JSON does not have, or of more than 64 bits, costs the file.
         starts = (f"config.json: {field} is no ", "config.json cannot be read: it holds ")
         assert wrong == any(line.startswith(starts) for line in read.remarks)
-        if CONFIG[field] is not None and type(value) is type(CONFIG[field]):
+        if CONFIG[field] is not None and type(value) is type(CONFIG[field]) and value != 10**30:
             assert not wrong
 
 
@@ -85,7 +85,9 @@ def test_any_value_in_an_evaluation_costs_that_point_alone(tmp_path, field):
             assert not read.points  # such a number costs the file
             continue
         left_out = any(line.startswith("evaluation.json: 1 of 2 points") for line in read.remarks)
-        assert read.points[0] == POINT and len(read.points) == 2 - left_out
+        # An evaluation of which too many episodes failed has no mean; it is no damage.
+        failed = field == "mean" and read.path.name == f"run-{ODD.index(None)}"
+        assert read.points[0] == POINT and len(read.points) == 2 - (left_out or failed)
 
 
 def test_a_standard_error_that_is_no_number_is_a_remark(tmp_path):
