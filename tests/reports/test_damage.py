@@ -6,7 +6,8 @@ import sqlite3
 
 import pytest
 
-from hamlet.reports import motion, page, reading
+from hamlet.errors import RequestError
+from hamlet.reports import motion, page, reading, report
 from hamlet.reports.document import gather
 from hamlet.training.metrics import Metrics
 
@@ -71,6 +72,14 @@ def test_any_value_in_a_configuration_costs_that_value_alone(tmp_path, field):
         assert wrong == any(line.startswith(starts) for line in read.remarks)
         if CONFIG[field] is not None and type(value) is type(CONFIG[field]) and value != 10**30:
             assert not wrong
+
+
+def test_a_run_is_reported_from_within_its_own_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(run(tmp_path / "here"))
+    (told,) = gather(reading.read_all(["."]), ())["runs"]
+    assert f"{tmp_path}/here/config.json --out {tmp_path}/here-again" in told["command"]
+    with pytest.raises(RequestError, match=f"choose another directory, such as {tmp_path}/report$"):
+        report.write(["."], ".", film=None)
 
 
 @pytest.mark.parametrize("field", POINT)

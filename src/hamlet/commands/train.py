@@ -13,7 +13,7 @@ from hamlet.commands.evaluate import comparison, keep
 from hamlet.commands.request import Request, TrainOptions, read
 from hamlet.commands.values import format_steps
 from hamlet.errors import RequestError, RunError
-from hamlet.training import checkpoint, judge, recorded
+from hamlet.training import checkpoint, durable, judge, recorded
 from hamlet.training.accumulation import asked
 from hamlet.training.directory import CONFIGURATION
 from hamlet.training.loop import Interrupted
@@ -72,6 +72,7 @@ def _directories(request: Request) -> dict[int, Path]:
 
 def _free(path: Path) -> Path:
     """The path, or the first of ``path-2``, ``path-3``, … at which nothing stands."""
+    path = durable.named(path)
     candidates = itertools.chain([path], (path.with_name(f"{path.name}-{number}") for number in itertools.count(2)))
     return next(candidate for candidate in candidates if not candidate.exists())
 

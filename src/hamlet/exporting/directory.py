@@ -167,6 +167,7 @@ def _write_one(stem: Path, exported: Exported, formats: Sequence[str], title: st
 
 def _install(out: Path, fill: Callable[[Path], None]) -> None:
     """Make a directory under another name, and rename it when it is whole."""
+    out = durable.named(out)
     aside = out.with_name(f".{out.name}.{os.getpid()}")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -184,7 +185,8 @@ def _refuse_taken(out: Path) -> None:
     if out.is_dir() and not any(out.iterdir()):
         return
     if out.exists():
-        free = next(path for k in range(2, 10**6) if not (path := out.with_name(f"{out.name}-{k}")).exists())
+        place = durable.named(out)
+        free = next(path for k in range(2, 10**6) if not (path := place.with_name(f"{place.name}-{k}")).exists())
         raise RequestError(f"{out} exists and is not empty: choose --out {free}, or remove it")
 
 

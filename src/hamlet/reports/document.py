@@ -15,6 +15,7 @@ from hamlet.reports.grouping import Group, Task, flat, tasks
 from hamlet.reports.ranking import Ranking
 from hamlet.reports.reading import Reading, Series
 from hamlet.reports.statistics import Band, Estimate
+from hamlet.training import durable
 
 Document = dict[str, Any]
 # Digits of a number on the page, where a finer one would not be seen.
@@ -242,8 +243,9 @@ def command(reading: Reading) -> str | None:
     """What trains the same run once more; None where its configuration cannot be read."""
     if not reading.config:
         return None
-    again = reading.path.with_name(f"{reading.path.name}-again")
-    return f"hamlet train --from {shlex.quote(str(reading.path / 'config.json'))} --out {shlex.quote(str(again))}"
+    path = durable.named(reading.path)
+    again = path.with_name(f"{path.name}-again")
+    return f"hamlet train --from {shlex.quote(str(path / 'config.json'))} --out {shlex.quote(str(again))}"
 
 
 def _remarks(readings: Sequence[Reading], found: Sequence[Task]) -> list[Document]:

@@ -33,7 +33,8 @@ def write(
     """
     readings, out = read_all(paths, steps=steps), Path(out)
     if (out / "config.json").exists():
-        raise RequestError(f"--out {out} is a run itself: choose another directory, such as {out.with_name('report')}")
+        free = durable.named(out).with_name("report")
+        raise RequestError(f"--out {out} is a run itself: choose another directory, such as {free}")
     document = gather(readings, film(readings) if film is not None else ())
     evaluations = _evaluations(document, readings, steps)
     files = {

@@ -13,6 +13,15 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def named(path: Path) -> Path:
+    """The same place by a path that ends in a name, as ``.`` and ``..`` do not, so that another can be put beside it.
+
+    >>> named(Path("runs/a")), named(Path(".")).name == Path.cwd().name
+    (PosixPath('runs/a'), True)
+    """
+    return path.resolve() if path.name in ("", "..") else path
+
+
 def write(path: Path, data: str | bytes, *, mode: int = 0o666) -> None:
     """Puts ``data`` at ``path``: readers see the old file or the new one, never a part of either.
 
