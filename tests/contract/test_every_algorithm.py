@@ -106,7 +106,8 @@ def test_a_restored_checkpoint_goes_on_to_the_same_bits(made, tmp_path):
     assert same(made.run(restored, 1)[0], made.end)
 
 
-@pytest.mark.parametrize("parts", [3, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("parts", [3, 2])
 def test_a_batch_in_parts_teaches_what_the_whole_does(made, parts):
     """Three do not divide it. Learnt from are means over all of its living steps, however many a part has."""
     program = compile_program(replace(made.algorithm, accumulation=parts), made.env, made.outline, jax.devices()[:1])
