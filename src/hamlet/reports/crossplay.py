@@ -299,8 +299,8 @@ def _matrix(
                 remarks += [f"{cell}: {line}" for line in [*trials.remarks(), *played.remarks()]]
         finally:
             trials.close()
-    failed, cut = counts[0], counts[1]
-    return means, errors, failed, cut, remarks
+    failed_games, cut_games = counts[0], counts[1]
+    return means, errors, failed_games, cut_games, remarks
 
 
 def _listed(found: AlphaRank | NashAverage) -> dict[str, Any]:
