@@ -300,6 +300,15 @@ def test_a_run_is_trained_judged_resumed_and_repeated_bit_for_bit(capsys):
     assert json.loads(capsys.readouterr().out) == result
     assert len(json.loads(Path("a/evaluation.json").read_text())) == 4
 
+    assert main(["evaluate", "a", "--json", "--episodes", "2", "--env.max-steps", "30"]) == 0
+    assert json.loads(capsys.readouterr().out)["lengths"] == [30, 30]
+    assert main(["evaluate", "a", "--env.agents", "4"]) == 2
+    err = capsys.readouterr().err
+    assert "agents 3 (observation 18, action Box 5), here 4 (observation 24, action Box 5)" in err
+    assert main(["evaluate", "a", "--env.max-step", "30"]) == 2
+    assert "the nearest is --env.max-steps" in capsys.readouterr().err
+    assert len(json.loads(Path("a/evaluation.json").read_text())) == 4
+
     assert main(["train", "--from", "a/config.json", "--out", "b", "--quiet"]) == 0
     assert capsys.readouterr() == ("", "")
     assert state("b", 200) == state("a", 200)

@@ -1,5 +1,6 @@
 """``hamlet evaluate``: what a run's newest checkpoint gives, beside random play."""
 
+import dataclasses
 import json
 import sys
 import warnings
@@ -10,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from hamlet.commands.options import Command, Group
+from hamlet.commands import variation
+from hamlet.commands.options import HELP, Command, Group, Parsed
 from hamlet.errors import RequestError, RunError
 from hamlet.training import judge
 from hamlet.training.directory import RunDirectory
@@ -53,13 +55,15 @@ COMMAND = Command(
     (Group("evaluation", EvaluateOptions, pairs=False),),
     "Play whole episodes with the newest checkpoint of the run in the directory RUN.\n"
     "Prints the mean team return ± its standard error beside that of random play,\n"
-    "and adds the point to RUN/evaluation.json.\n\nexample: hamlet evaluate runs/a --episodes 320",
+    "and adds the point to RUN/evaluation.json. With --env.NAME VALUE, for other\n"
+    "options of the environment than the run's, nothing is kept.\n\n"
+    "example: hamlet evaluate runs/a --episodes 320",
 )
 
 
 def main(argv: Sequence[str]) -> int:
     """Evaluate a run."""
-    (path,), parsed = COMMAND.parse(argv)
+    (path,), parsed, changed = _parsed(argv)
     options = EvaluateOptions(**parsed.values["evaluation"])
     if options.episodes < 1:
         raise RequestError(f"--episodes must be at least 1, not {options.episodes}")
@@ -75,15 +79,29 @@ def main(argv: Sequence[str]) -> int:
         best=options.best,
         at_random=options.random,
         max_episode_steps=options.max_episode_steps,
+        environment=variation.varied(run.environment, changed) if changed else None,
     )
     if options.json:
         print(json.dumps(_as_json(path, judgement, options.random)))
     else:
         lines = [contest(judgement, options.random), *of_measures(judgement)]
         print("\n".join(lines) if options.random else comparison(judgement))
-    if not options.random:
+    if not options.random and not changed:
         keep(run, judgement)
     return 0
+
+
+def _parsed(argv: Sequence[str]) -> tuple[list[str], Parsed, dict[str, Any]]:
+    """The words, the options, and those of the environment that were given."""
+    words, given = COMMAND.split(argv)
+    known = [one.option.name for one in given if one.option is not None]
+    if not words or not any(one.flag.startswith("--env.") for one in given) or any(one.flag in HELP for one in given):
+        return *COMMAND.parse(argv), {}
+    env = find_run(words[0].text, trust="trust" in known).environment
+    command = dataclasses.replace(COMMAND, groups=(*COMMAND.groups, variation.options(env, argv)))
+    names, parsed = command.parse(argv)
+    typed = [command.flags[flag] for flag in parsed.given]
+    return names, parsed, {one.name: parsed.values["env"][one.name] for one in typed if one.group == "env"}
 
 
 def find_run(path: str, *, trust: bool = False) -> Run:

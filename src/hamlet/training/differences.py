@@ -3,8 +3,12 @@
 import dataclasses
 from typing import Any
 
+import jax
+
 from hamlet.envs.base import Declaration
+from hamlet.errors import RequestError
 from hamlet.learners import Algorithm
+from hamlet.training.venue import venue
 
 
 def differences(theirs: tuple[Algorithm, Declaration], ours: tuple[Algorithm, Declaration]) -> str:
@@ -25,6 +29,38 @@ def differences(theirs: tuple[Algorithm, Declaration], ours: tuple[Algorithm, De
     ]
     told = [f"{name} {before}, here {now}" for name, before, now in pairs if before != now]
     return "; ".join(told) or "the critic has other hyperparameters"
+
+
+def require_fit(algorithm: Algorithm, env: Declaration, other: Declaration) -> None:
+    """Refuse an environment in which the policies trained in another cannot act.
+
+    Args:
+        algorithm: By which they were trained.
+        env: On which they were.
+        other: In which they are to act.
+
+    Raises:
+        RequestError: It has agents, observations or actions for which their networks are not made; names them.
+    """
+
+    def shapes(declared: Any) -> list[tuple[int, ...]]:
+        return [leaf.shape for leaf in jax.tree.leaves(venue(declared).outline(algorithm).learner.team.actors)]
+
+    def kinds(declared: Declaration) -> list[tuple[type, type]]:
+        return [(type(group.observation), type(group.action)) for group in declared.groups]
+
+    if kinds(env) != kinds(other) or shapes(env) != shapes(other):
+        shared = (
+            "" if algorithm.sharing == "group" else "; policies that each agent has to itself allow no other number"
+        )
+        raise RequestError(
+            f"the policies cannot act in the environment with these options: agents {_team(env)}, "
+            f"here {_team(other)}{shared if len(_names(env)) != len(_names(other)) else ''}"
+        )
+
+
+def _names(env: Declaration) -> list[str]:
+    return [name for group in env.groups for name in group.names]
 
 
 def _team(env: Declaration) -> str:

@@ -6,8 +6,10 @@ from functools import partial
 
 import numpy as np
 
+from hamlet.envs.host import AnyEnvironment
 from hamlet.errors import RunError
 from hamlet.training import recorded
+from hamlet.training.differences import require_fit
 from hamlet.training.directory import RunDirectory
 from hamlet.training.evaluate import Evaluation, Mode
 from hamlet.training.evaluate import evaluate as play
@@ -51,6 +53,7 @@ def judge(
     best: bool = False,
     at_random: tuple[str, ...] = (),
     max_episode_steps: int | None = None,
+    environment: AnyEnvironment | None = None,
 ) -> Judgement:
     """Play whole episodes with a run's newest good checkpoint, or its best policy, and as many at random.
 
@@ -58,14 +61,22 @@ def judge(
     are played for every side against others who act at random. Where too many episodes failed for a result, that is
     recorded.
 
+    In another ``environment`` than the run's, episodes take as many steps as that one's may, and nothing is recorded.
+
     Raises:
-        RequestError: If there are to be no episodes, there is no run, no best policy, or no such agent.
+        RequestError: If there are to be no episodes, there is no run, no best policy, or no such agent, or the policies
+            cannot act in the environment.
         RunError: If it has no good checkpoint, or too many episodes failed.
     """
-    algorithm, env = run.declaration
+    algorithm, own = run.declaration
+    env = own if environment is None else environment
+    if environment is not None:
+        require_fit(algorithm, own, env)
     roster = roster_of(algorithm, env)
     actors, step = run.actors(best=best)
-    cut = max_episode_steps or Plan.of(run.directory.config()).max_episode_steps
+    cut = max_episode_steps
+    if environment is None:
+        cut = cut or Plan.of(run.directory.config()).max_episode_steps
     how = {"episodes": episodes, "seed": seed, "max_episode_steps": cut}
     played = partial(play, env, roster, actors, algorithm.body, **how)
     results: list[Evaluation] = []
@@ -74,7 +85,7 @@ def judge(
         try:
             results.append(played(mode=policy, at_random=at_random))
         except EpisodesFailed as error:
-            if not at_random:
+            if not at_random and environment is None:
                 with contextlib.suppress(RunError):  # the first reason is the one to tell
                     recorded.record(run.directory, recorded.describe_failed(error, trained, policy, seed))
             raise
