@@ -68,7 +68,7 @@ def play(env, steps, copies=2, **options):
     for _ in range(steps):
         actions = drawn(env, random, copies)
         ours.send(actions)
-        arrival, outcome, view = ours.receive()
+        arrival, outcome, view, _ = ours.receive()
         for copy, one in enumerate(theirs):
             observations, reward, terminated, truncated, _ = one.step(by_name(env, actions, copy))
             assert_seen(env, arrival, copy, observations, one.state())
@@ -105,7 +105,7 @@ def follow(env, steps):
         ours.restore(snapshot)
         actions = drawn(env, random, 1)
         ours.send(actions)
-        arrival, outcome, _ = ours.receive()
+        arrival, outcome, *_ = ours.receive()
         observations, reward, terminated, truncated, _ = one.step(by_name(env, actions, 0))
         assert_seen(env, arrival, 0, observations, one.state())
         np.testing.assert_allclose(outcome.reward[0], list(reward.values()), rtol=1e-6, atol=1e-6)
@@ -280,7 +280,7 @@ def test_a_simulation_that_mujoco_sets_back_has_failed_and_begins_its_next_episo
     snapshot["physics"][1, 1 + model.nq] = 1e12  # the first velocity, after the time and the positions
     before = copies.restore(snapshot)
     copies.send(drawn(env, random, 2))
-    arrival, outcome, view = copies.receive()
+    arrival, outcome, view, _ = copies.receive()
     assert outcome.failed.tolist() == outcome.truncated.tolist() == [False, True] and not outcome.terminated.any()
     assert np.isfinite(outcome.reward).all() and outcome.reward[0].all() and not outcome.reward[1].any()
     assert (arrival.state[1] == before.state[1]).all() and (arrival.state[0] != before.state[0]).any()

@@ -22,7 +22,7 @@ SMALL = {"epochs": 1, "critic_epochs": 1, "iterations": 2, "tries": 2, "hidden":
 SMALL |= {"updates_per_rollout": 2, "batch_size": 20, "buffer_size": 80, "warmup": 0, "duelling_hidden": 8}
 EPISODES = {"batch_size": 5, "buffer_size": 20, "episode_length": 4, "memory": 0}
 # One of each learner and of each way of putting agents together; the others share these.
-DEFAULT = ("coma", "haddpg", "had3qn", "qplex", "q_dpp")
+DEFAULT = ("coma", "qplex", "q_dpp")
 
 
 def groups(kind):

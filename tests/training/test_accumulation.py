@@ -56,6 +56,7 @@ def tight(monkeypatch, needed):
     return there
 
 
+@pytest.mark.slow
 def test_pictures_that_fit_are_learnt_from_as_a_whole_without_a_word(whole, capsys):
     assert declared(whole)["accumulation"] == 1 and "accumulated" not in capsys.readouterr().err
 
@@ -74,6 +75,7 @@ def test_a_batch_that_memory_does_not_hold_is_accumulated_in_parts_to_the_same_n
     assert not same(*networks)  # summed in another order: it was not the whole batch once more
 
 
+@pytest.mark.slow
 def test_a_resumed_run_has_as_many_parts_wherever_it_goes_on(tmp_path, tight, monkeypatch):
     end = train(tmp_path / "a", iterations=2)
     part = train(tmp_path / "b")
@@ -83,6 +85,7 @@ def test_a_resumed_run_has_as_many_parts_wherever_it_goes_on(tmp_path, tight, mo
     assert same(longer.training(), end.training())
 
 
+@pytest.mark.slow
 def test_parts_asked_for_are_taken_and_said(tmp_path, capsys):
     run = train(tmp_path / "a", gradient_accumulation=5, quiet=False)
     assert declared(run)["accumulation"] == 5
