@@ -103,3 +103,7 @@ def test_options_are_kept_and_come_back_wherever_the_run_is_used(tmp_path, monke
     assert main(["resume", "a", "--steps", "64", "--quiet"]) == 0
     assert main(["evaluate", "a", "--episodes", "20"]) == 0
     assert set(opened) == {(("agents", 3), ("halt", True))}
+
+
+def test_how_pictures_are_read_is_an_option_of_every_factory():
+    assert read(["happo", "makers:described", "--env.pictures", "none"]).environment.pictures == "none"

@@ -94,7 +94,9 @@ def environment(place: str) -> Callable[..., Any]:
         return factory.call(lambda asked: from_pettingzoo(place, **asked), options)
 
     make.__doc__ = from_pettingzoo.__doc__
-    return factory.signed(make, [_OWN[name] for name in ("processes", "timeout", "on_failure", "state", "measures")])
+    return factory.signed(
+        make, [_OWN[name] for name in ("processes", "timeout", "on_failure", "state", "pictures", "measures")]
+    )
 
 
 def _parameter(one: Keyword, *, handed_on: bool) -> inspect.Parameter | None:
