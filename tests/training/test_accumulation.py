@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+import shutil
 from types import SimpleNamespace
 
 import jax
@@ -108,10 +109,21 @@ def test_parts_that_are_none_are_refused(tmp_path, parts, line):
         train(tmp_path / "a", algorithm=remembering, gradient_accumulation=21)
 
 
-def test_too_few_parts_by_hand_are_refused_with_the_way_out(tmp_path, tight):
-    with pytest.raises(hamlet.RequestError, match=r"; leave out --gradient-accumulation, which takes as many parts as"):
+def test_too_few_parts_are_refused_with_a_number_that_fits_as_is_a_resume(tmp_path, whole, needed, monkeypatch):
+    monkeypatch.setattr(budget, "present", lambda used: needed // 2)
+    with pytest.raises(hamlet.RequestError, match=r"; try --gradient-accumulation \d+$") as refused:
         train(tmp_path / "a", gradient_accumulation=1)
     assert not (tmp_path / "a").exists()
+    parts = int(str(refused.value).split()[-1])
+    shutil.copytree(whole.path, tmp_path / "b")
+    with pytest.raises(hamlet.RequestError, match=rf"; try --gradient-accumulation {parts}$"):
+        hamlet.resume(tmp_path / "b", steps=2 * BATCH, quiet=True)
+    assert declared(whole) == json.loads((tmp_path / "b" / "config.json").read_text())["algorithm"]
+    resumed = hamlet.resume(tmp_path / "b", steps=2 * BATCH, quiet=True, gradient_accumulation=parts)
+    assert declared(resumed)["accumulation"] == parts and int(resumed.training().iteration) == 2
+    monkeypatch.setattr(budget, "present", lambda used: 1000)
+    with pytest.raises(hamlet.RequestError, match="; the run keeps its copies and steps: resume it where more fits"):
+        hamlet.resume(tmp_path / "b", steps=3 * BATCH, quiet=True)
 
 
 def test_a_rollout_that_does_not_fit_is_refused_with_the_most_copies_that_do():
@@ -123,7 +135,7 @@ def test_a_rollout_that_does_not_fit_is_refused_with_the_most_copies_that_do():
         made = dict.fromkeys(("place", "call", "remarks", "close"), print)  # none of which is asked for
         made |= {"algorithm": algorithm, "env": Lamps(), "ring": None, "compile_seconds": 1.0}
         program = SimpleNamespace(bytes_needed=rollout + rest, rollout_bytes=rollout, **made)
-        return budget.refusal(program, jax.devices()[:1], 60 * GB)
+        return str(budget.refusal(program, jax.devices()[:1], 60 * GB))
 
     assert refusal(80 * GB, 2 * GB) == "training needs 82.0 GB and the machine has 60.0; try --copies 11"
     # The advice is itself valid: 2,200 sequences cannot be cut into 16 minibatches, and 2,000 can.

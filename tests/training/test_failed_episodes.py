@@ -32,12 +32,14 @@ class Scripted:
 
     Attributes:
         length: Steps of an episode; of copy 1 twice as many.
+        uneven: Whether episodes of copy c that are number e take 5c + 3e steps more.
         failing: (copy, episode, step): there the copy fails, at step 0 while it is reset.
         dies: (copy, episode, step) at which the copy fails for good.
         measures: Of which all but the first, the number of the step, are given in even episodes alone.
     """
 
     length: int = 3
+    uneven: bool = False
     failing: tuple[tuple[int, int, int], ...] = ()
     dies: tuple[int, int, int] | None = None
     measures: tuple[str, ...] = ()
@@ -92,7 +94,7 @@ class ScriptedCopies:
         if self.declared.dies in [tuple(where) for where in zip(self.numbers, self.episode, self.time, strict=True)]:
             raise RunError("copy 0 is gone")
         failed = np.array([self.fails(copy, self.time[copy]) for copy in range(len(self.numbers))])
-        over = ~failed & (self.time >= np.where(self.numbers == 1, 2, 1) * self.declared.length)
+        over = ~failed & (self.time >= self.steps())
         reward = np.stack([np.ones(len(over)), (self.numbers + self.episode / 100) / np.maximum(self.time, 1)], 1)
         last = over[:, None] * np.array([0.0, 1.0]) * (self.numbers + self.episode / 100)[:, None]
         reward = np.float32(reward * np.array([1.0, 0.0]) + last)
@@ -100,6 +102,10 @@ class ScriptedCopies:
         values = [self.time, *(np.where(self.episode % 2, np.nan, 0.5) for _ in self.declared.measures[1:])]
         measures = np.stack(values, 1)[:, : len(self.declared.measures)].astype(float)
         return Step(self.view(), outcome, self.leave(over | failed), measures)
+
+    def steps(self):
+        steps = np.where(self.numbers == 1, 2, 1) * self.declared.length
+        return steps + (5 * self.numbers + 3 * self.episode if self.declared.uneven else 0)
 
     def snapshot(self):
         return {"episode": self.episode.astype(np.int32)}
@@ -143,6 +149,14 @@ def test_a_failed_episode_is_no_result_and_its_copy_plays_another_in_its_place()
         "failed 3 of 43 episodes, and others were played in their place; first: copy 0 fell in episode 0"
     ]
     assert len(remarks) == 3
+
+
+def test_every_copy_plays_its_share_however_long_its_episodes_are():
+    """Not the episodes that end first: of these most would be those of the copies with short ones."""
+    played, _ = play(Scripted(uneven=True), 45)
+    assert numbered(played) == [(copy, number) for copy in range(15) for number in range(3)]
+    lengths = [(6 if copy == 1 else 3) + 5 * copy + 3 * number for copy in range(15) for number in range(3)]
+    assert played.lengths.tolist() == lengths
 
 
 def test_what_fails_after_the_last_episode_that_is_wanted_is_not_counted():

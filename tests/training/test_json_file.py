@@ -69,5 +69,5 @@ def test_a_link_is_followed_within_its_directory_alone(tmp_path):
 def test_a_file_that_is_too_large_is_not_read_at_all(tmp_path):
     with (tmp_path / "large.json").open("wb") as file:
         file.truncate(json_file.LARGEST + 1)
-    with pytest.raises(ValueError, match="larger than 64 MiB"):
+    with pytest.raises(ValueError, match="larger than 67,108,864 bytes"):
         json_file.read(tmp_path / "large.json")

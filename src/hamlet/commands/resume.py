@@ -19,6 +19,8 @@ class ResumeOptions:
 
     Attributes:
         steps: Environment steps of the whole run, those behind it included. Without it, the run's own.
+        gradient_accumulation: Learn from a batch in so many parts from here on, for a machine with less memory: the
+            same gradients but for rounding, so that the rest is no longer bitwise identical. Without it, as before.
         device: Where to compute. Without it, where JAX prefers.
         tensorboard: Write event files for TensorBoard into RUN/tensorboard.
         wandb: Send the metrics to Weights & Biases.
@@ -27,6 +29,7 @@ class ResumeOptions:
     """
 
     steps: Steps | None = None
+    gradient_accumulation: int | None = None
     device: Literal["cpu", "gpu", "tpu"] | None = None
     tensorboard: bool = False
     wandb: bool = False
@@ -54,7 +57,13 @@ def main(argv: Sequence[str]) -> int:
     heard = sinks.wanted(tensorboard=options.tensorboard, wandb=options.wandb)
     with stoppable([run.path]):
         run = resume(
-            run.path, steps=options.steps, trust=options.trust, device=options.device, sinks=heard, quiet=options.quiet
+            run.path,
+            steps=options.steps,
+            trust=options.trust,
+            gradient_accumulation=options.gradient_accumulation,
+            device=options.device,
+            sinks=heard,
+            quiet=options.quiet,
         )
     finish([run], options.quiet)
     return 0

@@ -1,5 +1,6 @@
 """What a run takes of memory: said before it is taken, and refused where there is not so much."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -23,6 +24,22 @@ Say = Callable[[str], None]
 _ROLLOUT = 0.75
 # By how much the rest of what is needed may be more than the compiler said of another request.
 _MARGIN = 1.1
+# From one try to the next, so many times the parts.
+_STEP = 4
+
+
+class TooLarge(RequestError):
+    """A request needs more memory than there is.
+
+    Attributes:
+        reason: How much, and what there is.
+        advice: A request like it that fits.
+        parts: In how many parts its batch fits; None where these alone do not help.
+    """
+
+    def __init__(self, reason: str, advice: str, parts: int | None = None) -> None:
+        super().__init__(f"{reason}; {advice}")
+        self.reason, self.advice, self.parts = reason, advice, parts
 
 
 def present(used: Sequence[Device]) -> int | None:
@@ -64,30 +81,50 @@ def describe(program: Program, used: Sequence[Device], say: Say) -> None:
     """What the compiled iterations need, their replay buffer included, before it is allocated.
 
     Raises:
-        RequestError: If it does not fit; names a request that does.
+        TooLarge: If it does not fit; names a request that does.
     """
     needed, rollout = (f"{count / 1e6:,.0f} MB" for count in (program.bytes_needed, program.rollout_bytes))
     say(f"compiled in {program.compile_seconds:.1f} s; needs {needed}, of which a rollout takes {rollout}")
     there = present(used)
     if there is not None and program.bytes_needed > there:
-        raise RequestError(refusal(program, used, there))
+        raise refusal(program, used, there)
 
 
-def refusal(program: Program, used: Sequence[Device], there: int) -> str:
+def refusal(program: Program, used: Sequence[Device], there: int) -> TooLarge:
     """That a program does not fit, and the largest request like it that does."""
     algorithm, ring = program.algorithm, program.ring
     said = f"training needs {program.bytes_needed / 1e9:,.1f} GB and the machine has {there / 1e9:,.1f}"
     if ring is not None and (size := taken(ring) * times(used)) > program.bytes_needed / 2:
-        return f"{said}; {_smaller(algorithm, ring.steps.episode.size, size, there)}"
-    if algorithm.accumulation is not None and program.rollout_bytes < _ROLLOUT * there and not _as_parted(program):
-        return f"{said}; leave out --gradient-accumulation, which takes as many parts as are needed"
-    return f"{said}; {_shorter(program, used, there)}"
+        return TooLarge(said, _smaller(algorithm, ring.steps.episode.size, size, there))
+    if program.rollout_bytes < _ROLLOUT * there and not _as_parted(program):
+        parts = more_parts(program, used, there)
+        return TooLarge(said, f"try --gradient-accumulation {parts}", parts)
+    return TooLarge(said, _shorter(program, used, there))
+
+
+def more_parts(program: Program, used: Sequence[Device], there: int) -> int:
+    """In how many parts a batch is next tried: so many as should take half of what the rollout leaves, or a few more.
+
+    They are as equal as the batch allows, and no more than it has: these where the rollout leaves nothing.
+    """
+    parts, largest = program.algorithm.accumulation or 1, _most(program)
+    # Parts lessen neither what a rollout is kept in nor what is remembered of play.
+    ring = 0 if program.ring is None else taken(program.ring) * times(used)
+    fixed = program.rollout_bytes + ring
+    if fixed >= there:
+        return largest
+    wanted = math.ceil(parts * (program.bytes_needed - fixed) / max(1, (there - fixed) / 2))
+    wanted = min(max(wanted, _STEP * parts if parts > 1 else 2), largest)
+    return next(count for count in range(wanted, largest + 1) if largest % count == 0)
+
+
+def _most(program: Program) -> int:
+    return most(program.algorithm, roster_of(program.algorithm, program.env))
 
 
 def _as_parted(program: Program) -> bool:
     """Whether a batch is in as many parts as it can be."""
-    algorithm = program.algorithm
-    return (algorithm.accumulation or 1) >= most(algorithm, roster_of(algorithm, program.env))
+    return (program.algorithm.accumulation or 1) >= _most(program)
 
 
 def _shorter(program: Program, used: Sequence[Device], there: int) -> str:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from hamlet.errors import RequestError, RunError
-from hamlet.training import configuration, durable, json_file
+from hamlet.training import configuration, durable, json_file, plain_files
 
 CONFIGURATION = "config.json"
 LOCK = "lock"
@@ -169,7 +169,7 @@ class RunDirectory:
 def _refuse_strange(path: Path) -> None:
     """Refuse what a run's own process has not made: reading it could wait for ever, writing it change other files."""
     try:
-        json_file.refuse_link(path, path.parent)
+        plain_files.refuse_link(path, path.parent)
     except ValueError as error:
         raise RequestError(f"{path} is not used: {error}; put what it leads to in its place") from None
     if path.exists() and not (path.is_file() or path.is_dir()):

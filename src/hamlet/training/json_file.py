@@ -7,11 +7,11 @@ of more than 64 bits, or a nest of more than `DEEPEST` lists and objects.
 
 import json
 import math
-import os
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from hamlet.training import plain_files
 
 LARGEST = 64 * 2**20
 """Bytes of a file at most."""
@@ -37,38 +37,18 @@ def read(path: Path, *, inside: Path | None = None, finite: bool = True) -> Any:
 
 
 def contents(path: Path, *, inside: Path | None = None) -> bytes:
-    """The bytes of a regular file.
+    """The bytes of a regular file of at most `LARGEST` bytes.
 
     Raises:
         OSError: It cannot be opened.
         ValueError: It is a pipe, a device or a directory, a link that leads out, or too large.
     """
-    refuse_link(path, inside or path.parent)
-    # Opening a pipe would wait for its other end.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise ValueError("it is no regular file")
-        data = b"" if status.st_size > LARGEST else file.read(LARGEST + 1)
-    if max(len(data), status.st_size) > LARGEST:
-        raise ValueError(f"it is larger than {LARGEST // 2**20} MiB")
-    return data
+    return plain_files.contents(path, LARGEST, inside=inside or path.parent)
 
 
 def as_text(value: Any) -> str:
     """A value as files hold it."""
     return json.dumps(value, indent=2) + "\n"
-
-
-def refuse_link(path: Path, inside: Path) -> None:
-    """Refuse a link that leads out of a directory.
-
-    Raises:
-        ValueError: It does.
-    """
-    if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(inside)):
-        raise ValueError("it is a link that leads out of its directory")
 
 
 def parse(data: bytes, *, finite: bool = True) -> Any:

@@ -27,6 +27,7 @@ from hamlet.training import (
     protocol,
 )
 from hamlet.training import best as best_policy
+from hamlet.training.budget import TooLarge
 from hamlet.training.check import check
 from hamlet.training.declaration import Declaration
 from hamlet.training.differences import differences
@@ -276,14 +277,16 @@ def resume(
     *,
     steps: int | None = None,
     trust: bool = False,
+    gradient_accumulation: int | None = None,
     device: str | None = None,
     sinks: Sequence[Callable[[Path], Sink]] = (),
     quiet: bool = False,
 ) -> Run:
     """Go on with a run from its newest good checkpoint, to its own end or to ``steps``.
 
-    The final state is bit for bit that of a run which was never interrupted. A run that was stopped before its first
-    checkpoint begins anew.
+    The final state is bit for bit that of a run which was never interrupted, unless ``gradient_accumulation`` says that
+    from here on a batch is learnt from in another number of parts, for a machine with less memory: to the same
+    gradients but for rounding. A run that was stopped before its first checkpoint begins anew.
 
     Raises:
         RequestError: If there is no run, it is in use, or it already has that many steps.
@@ -292,6 +295,7 @@ def resume(
     say, directory = _say(quiet), RunDirectory.open(path)
     run = Run(directory.path, trust)
     algorithm, env = run.declaration
+    algorithm = accumulation.asked(algorithm, gradient_accumulation)
     config = directory.config()
     declaration.check_repeatable(config, str(path))
     total = steps or config["steps"]
@@ -313,10 +317,15 @@ def resume(
             raise RequestError(f"{path} already has {done} steps; ask for more with --steps {2 * done}")
         say(f"resuming {path} at {done} of {total} steps")
         announce.describe(algorithm, env, used, say)
-        ready = compiled(algorithm, env, used, config, say)
-        with ready as made, declaration.of_steps(directory, total, say):
-            accumulation.keep(directory, made.program, say)
-            go(made, directory, training, sinks, quiet, known)
+        try:
+            with compiled(algorithm, env, used, config, say) as ready, declaration.of_steps(directory, total, say):
+                accumulation.keep(directory, ready.program, say)
+                go(ready, directory, training, sinks, quiet, known)
+        except TooLarge as error:
+            if error.parts is not None:
+                raise
+            line = f"{error.reason}; the run keeps its copies and steps: resume it where more fits"
+            raise RequestError(line) from None
     return run
 
 
