@@ -89,8 +89,9 @@ def remembers(name: str, game: str) -> bool:
 
 # Taught the same on the host as compiled; and below, killed at any moment and resumed to the same bits.
 HOSTED = {"happo": False, "hatd3": True, "mappo": True, "qmix": True}
-# Played hosted, compiled and by halves of the copies the same, step for step: by default one of each kind of actor.
-PLAYED_ALIKE = {name: name not in ("happo", "coma", "hatd3", "hasac", "had3qn", "qmix", "q_dpp") for name in ALGORITHMS}
+# Played hosted, compiled and by halves of the copies the same, step for step; by default one whose agents act apart and
+# one whose agents act together.
+PLAYED_ALIKE = {name: name not in ("happo", "q_dpp") for name in ALGORITHMS}
 KILLED = {name: name != "happo" for name in ALGORITHMS}
 # Small games with known optima are learnt, and no control learns them.
 # Those that were seen to are left to happo and hatd3 by default; one that is new is not.

@@ -351,6 +351,7 @@ def test_without_out_the_next_free_name_is_taken_and_printed(capsys):
     assert "the run is in runs/happo-mpe-simple_spread-seed-7-2\n" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_run_that_is_terminated_saves_says_so_and_can_be_resumed(tmp_path):
     command = [sys.executable, "-m", "hamlet.cli", *train(*SMALL, "--steps", "1e9", "--out", "a")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)

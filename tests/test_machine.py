@@ -41,6 +41,7 @@ def test_macos_counts_the_peak_of_memory_in_bytes(monkeypatch):
     assert machine.peak_memory() == pytest.approx(peak / 1024, rel=0.1)
 
 
+@pytest.mark.slow
 def test_a_run_trains_and_resumes_without_what_only_linux_has(tmp_path, monkeypatch, capsys):
     for name in ("sched_getaffinity", "sched_setaffinity", "memfd_create", "posix_fallocate", "posix_fadvise"):
         monkeypatch.delattr(os, name, raising=False)
@@ -63,6 +64,7 @@ time.sleep(60)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["signal", "process"])
 @pytest.mark.parametrize("end", ["ends", "hangs"])
 def test_a_worker_ends_with_its_parent_and_its_parent_sees_its_end(way, end):

@@ -109,6 +109,7 @@ def stacked(parts):
     return np.stack(parts)
 
 
+@pytest.mark.slow
 def test_a_policy_sends_what_training_sends_in_every_kind_of_space(team):
     declared, roster, actors, body = team
     plan = declared.plan
@@ -162,6 +163,7 @@ def test_a_batch_of_copies_is_acted_for_as_each_of_them_alone_and_each_may_begin
         batch.act(stacked([seen[0]] * 3) | {"start": np.zeros((2, 3))})
 
 
+@pytest.mark.slow
 def test_masks_come_from_observations_from_infos_or_by_hand_which_goes_first_and_the_absent_are_left_out(team):
     declared, roster, actors, body = team
     policy = Policy(roster, actors, body, agents=outside(declared))

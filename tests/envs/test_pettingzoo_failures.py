@@ -263,6 +263,7 @@ time.sleep(1000)
 """
 
 
+@pytest.mark.slow
 def test_killing_the_parent_leaves_no_process_and_no_shared_memory():
     """Neither of idle workers, nor of such as hang in compiled code, nor of what environments started."""
     memory = set(os.listdir("/dev/shm"))

@@ -125,6 +125,7 @@ def trained(place, options, steps, out, algorithm):
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("place", "algorithm"),
     [

@@ -48,6 +48,7 @@ def test_a_wrong_request_is_one_line(capsys, argv, said):
     assert out == "" and err.count("\n") == 1 and said in err
 
 
+@pytest.mark.slow
 def test_a_cooperative_algorithm_trains_on_the_sum_of_a_general_sum_game_and_says_so(capsys):
     Path("dilemma.json").write_text(json.dumps([[[-1, -3], [0, -2]], [[-1, 0], [-3, -2]]]))
     argv = ["train", "happo", "matrix/file", "--env.path", "dilemma.json", "--steps", "128", "--out", "a"]

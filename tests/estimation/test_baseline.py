@@ -55,6 +55,7 @@ def test_the_counterfactual_baseline_can_be_worse_than_none():
 weights = arrays(np.float64, st.integers(2, 6), elements=st.floats(0.01, 1.0))
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(weights, st.integers(0, 2**31 - 1))
 def test_the_optimal_baselines_variance_is_the_least_and_every_mean_the_same(weight, seed):

@@ -48,6 +48,7 @@ def apart(row, others):
     return np.abs(ours[:, 0] - np.array(others)[:, 0]), np.abs(ours[:, 1] / np.array(others)[:, 1] - 1)
 
 
+@pytest.mark.slow
 def test_table_1_is_that_of_the_paper(found):
     held = [row for row in found["rows"] if row["paper"]]
     assert [row["name"].split()[0] for row in held] == ["IGA", "IGA-PP", "MATRL"]
@@ -118,6 +119,7 @@ def test_rules_that_never_arrive_have_no_steps(found):
     assert "0.000 / – (0.000)" in "\n".join(report.lines({**found, "rows": [row, *found["rows"]]}))
 
 
+@pytest.mark.slow
 def test_a_game_is_drawn_with_its_paths_and_its_region(tmp_path, capsys):
     pytest.importorskip("matplotlib")
     words = ["games", "dynamics", "matching-pennies", "--rule", "matrl,iga", "--steps", "1000", "--out"]

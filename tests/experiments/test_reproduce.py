@@ -54,6 +54,7 @@ def row(algorithm, scores):
     return tables.Row(tiny.cell(algorithm, published=3.0), 120, scores, -2.0, tables.mean(list(scores.values())), {})
 
 
+@pytest.mark.slow
 def test_the_table_has_ours_beside_the_published_with_an_interval_over_seeds(whole):
     text, document = texts(whole)
     assert "| happo |" in text and "| 11.0 |" in text and "A note." in text
@@ -76,6 +77,7 @@ def test_the_order_is_told_where_intervals_lie_apart_and_left_out_where_they_do_
     assert "| mappo | 1.00 | -2.00 | 3.00 | 120 | 1 of 2 |" in tables.markdown(tiny.WIDE, tiny.WIDE, [best, alone])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", [2])
 def test_stopped_within_any_run_and_asked_again_it_ends_with_the_same_table(
     whole, tmp_path, monkeypatch, where, capsys

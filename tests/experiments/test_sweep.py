@@ -46,6 +46,7 @@ def trials(out):
     return json.loads((out / "trials.json").read_text())
 
 
+@pytest.mark.slow
 def test_the_best_of_the_trials_is_a_line_that_trains_it_once_more(whole):
     found = trials(whole)
     assert [one["state"] for one in found] == ["complete"]

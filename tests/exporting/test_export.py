@@ -276,11 +276,11 @@ def returned(env, policy):
     return f"the team's return is {total:.2f}\n"
 
 
-@pytest.mark.parametrize("best", [False, True], ids=["newest", "best"])
-def test_an_export_plays_in_its_environment_where_hamlet_and_jax_cannot_be_imported(best, spread, capsys):
+@pytest.mark.parametrize("chosen", [False, True], ids=["newest", "best"])
+def test_an_export_plays_in_its_environment_where_hamlet_and_jax_cannot_be_imported(chosen, spread, capsys):
     mpe = pytest.importorskip("mpe2.simple_spread_v3")
-    words = ["--best", "--out", str(spread / "chosen")] if best else []
-    out = spread / ("chosen" if best else "export")
+    words = ["--best", "--out", str(spread / "chosen")] if chosen else []
+    out = spread / ("chosen" if chosen else "export")
     assert main(["export", str(spread), *words, "--format", "numpy"]) == 0
     assert "4 files of numpy" in capsys.readouterr().out
     assert {path.name for path in out.iterdir()} == {"README.md", "manifest.json", "play.py", "policies"}
@@ -288,9 +288,9 @@ def test_an_export_plays_in_its_environment_where_hamlet_and_jax_cannot_be_impor
     assert len([line for line in program.splitlines() if line]) <= 10
     assert program in (out / "README.md").read_text()
     document = json.loads((out / "manifest.json").read_text())
-    assert [document[key] for key in ("format", "seed", "step", "best")] == [1, 3, 20 if best else 0, best]
+    assert [document[key] for key in ("format", "seed", "step", "best")] == [1, 3, 20 if chosen else 0, chosen]
     env = mpe.parallel_env(N=2, max_cycles=6)
-    assert played(out) == returned(env, hamlet.load_policy(spread, best=best))
+    assert played(out) == returned(env, hamlet.load_policy(spread, best=chosen))
 
 
 def test_an_export_plays_a_factory_of_pettingzoo_with_its_masks(tmp_path):

@@ -52,6 +52,7 @@ def test_what_is_no_neighbourhood_is_refused_with_the_property_that_fails(neighb
         check_neighbourhood(neighbourhood)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", always("hatrpo", of=("happo", "hatrpo", "haa2c")))
 def test_sequential_algorithms_of_the_registry_pass(name):
     check_algorithm(hamlet.algorithms.make(name), games=8, sweeps=8)

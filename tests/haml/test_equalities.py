@@ -106,6 +106,7 @@ def test_happo_with_one_agent_is_ppo(kind):
     close(one(after), ppo(one(before)), 2e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", always("continuous", of=SPACES))
 def test_hatrpo_with_one_agent_is_trpo(kind):
     roster, played, advantage, policy, action, credit = solo(kind)
@@ -130,6 +131,7 @@ def test_hatrpo_with_one_agent_is_trpo(kind):
     np.testing.assert_allclose(info["kl"][0], divergence(candidate), rtol=2e-2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", always("discrete", of=SPACES))
 def test_haa2c_with_one_agent_and_one_pass_is_a_step_up_the_policy_gradient(kind):
     roster, played, advantage, policy, action, credit = solo(kind)
@@ -141,6 +143,7 @@ def test_haa2c_with_one_agent_and_one_pass_is_a_step_up_the_policy_gradient(kind
     close(one(after), expected, 2e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factory", [mappo, hatrpo], ids=["mappo", "hatrpo"])
 def test_sharing_is_one_agent_update_over_everyone_data(factory):
     names, (steps, copies, agents) = ("a", "b", "c"), (6, 4, 3)

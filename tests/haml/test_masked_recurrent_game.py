@@ -96,6 +96,7 @@ def log_probs(at, g, share):
     return policy(at.actors[g], share)
 
 
+@pytest.mark.slow
 def test_stored_sequences_from_stored_memory_give_the_log_probabilities_of_the_rollout(at):
     """Against a policy that walks through all twenty steps, episode by episode."""
     advantage = jnp.zeros(at.played.reward.shape)
@@ -195,6 +196,7 @@ def program(request, at):
     return algorithm, go, advantage, go(at.played, advantage)
 
 
+@pytest.mark.slow
 def test_every_unit_of_unlike_groups_moves_and_stays_finite(program, at):
     _, _, _, (after, info, fitted, _) = program
     for g in range(2):
@@ -232,6 +234,7 @@ def test_what_dead_agents_see_do_and_are_credited_changes_no_parameter(program, 
     assert not same(after, go(at.played, lively)[0])
 
 
+@pytest.mark.slow
 def test_junk_of_any_size_in_dead_steps_of_a_continuous_agent_stays_without_effect():
     """A ratio of junk overflows; masked after the fact only, its gradient is not a number."""
     from pieces import actor

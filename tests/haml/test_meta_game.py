@@ -52,6 +52,7 @@ def twice(algorithm):
     return *once(algorithm, team, jax.random.key(2)), first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("minibatches", [1, pytest.param(4, marks=pytest.mark.slow)])
 def test_who_keeps_every_policy_takes_the_independent_learners_step_to_the_bit(minibatches):
     kept, info, _ = twice(answered(Forced(1.0), minibatches=minibatches))
@@ -70,6 +71,7 @@ def test_the_ablations_are_declarations_that_differ_in_one_part():
     assert il(clip=0.3, kl=0.7).drift == SumDrift((ClipDrift(0.3), KlDrift(0.7)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep", always(0.25, of=(0.0, 0.25)))
 def test_the_response_is_the_step_on_advantages_weighed_by_what_the_others_will_play(keep):
     """Written out: independent learners' steps, ratios by hand, mixtures as densities, and one step each on w Â."""
@@ -102,6 +104,7 @@ def test_the_response_is_the_step_on_advantages_weighed_by_what_the_others_will_
             np.testing.assert_allclose(a, b[k], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_without_the_response_parameters_go_between_those_kept_and_those_predicted():
     algorithm = matrl_without_response(**SMALL)
     team = begun(algorithm, jax.random.key(0))
@@ -117,6 +120,7 @@ def test_without_the_response_parameters_go_between_those_kept_and_those_predict
         np.testing.assert_allclose(found, 0.25 * now + 0.75 * then, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_trust_region_can_be_what_is_predicted_and_what_answers():
     ball = KlBall(radius=0.01)
     scheme = MetaGame(prediction=Step(KlDrift(0.0), ball), clip=0.5)

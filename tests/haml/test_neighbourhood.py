@@ -86,6 +86,7 @@ def test_an_advantage_that_is_no_number_moves_nothing():
     assert info["rejected"] == 1 and same(moved, actor)
 
 
+@pytest.mark.slow
 def test_the_fisher_information_of_a_sample_serves_as_well():
     actor, aim = objective(3, "masked", sequences=64)
     steps = [jax.jit(partial(KlBall(fisher_samples=n).improve, aim, actor, ()))(jax.random.key(0)) for n in (0, 16, 64)]

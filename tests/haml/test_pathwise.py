@@ -162,6 +162,7 @@ def test_simultaneous_exact_maximisation_is_jacobi_and_diverges_by_its_spectral_
     assert error[-1] > 1000
 
 
+@pytest.mark.slow
 def test_the_carry_holds_the_new_actions_of_those_before_and_the_old_ones_of_those_after():
     roster = roster_of((2, ONE), (1, Box(-1.0, 1.0, (2,))))
     root = np.random.default_rng(0).normal(size=(4, 4))
@@ -192,6 +193,7 @@ def test_the_carry_holds_the_new_actions_of_those_before_and_the_old_ones_of_tho
     assert len(orders) > 1
 
 
+@pytest.mark.slow
 def test_an_absent_agent_s_slot_holds_zeros_and_it_learns_from_the_states_in_which_it_acts():
     roster = roster_of((3, ONE))
     seen = np.asarray(jax.random.normal(jax.random.key(3), (STATES, 3, 1)))
@@ -271,6 +273,7 @@ class Scores(eqx.Module):
         return Categorical.from_logits(logits, available), None
 
 
+@pytest.mark.slow
 def test_with_choices_the_entropy_s_gradient_is_exact_and_the_value_is_that_of_the_choices_drawn():
     roster, heat = roster_of((2, Discrete(4))), 0.7
     logits = np.array([0.3, -1.0, 0.8, 0.1], np.float32)
@@ -360,6 +363,7 @@ def wanted(space, target=0.3, available=None, alive=None):
     return float(SoftPathwise(target=target).wanted(share))
 
 
+@pytest.mark.slow
 def test_the_target_entropy_is_a_share_of_the_greatest_of_choices_and_of_a_box_one_nat_below_half_its_span():
     assert wanted(Discrete(5)) == pytest.approx(0.3 * np.log(5))
     assert wanted(Discrete(5), 0.98) == pytest.approx(0.98 * np.log(5))

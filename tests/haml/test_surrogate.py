@@ -46,6 +46,7 @@ def test_the_carry_is_the_product_of_the_ratios_of_the_agents_that_moved(kind):
     assert np.abs(expected - 1).max() > 0.1
 
 
+@pytest.mark.slow
 def test_an_absent_agent_leaves_the_carry_as_it_is():
     before = actor(0, "masked")
     data, after = experience(1, "masked", before), moved(before, 2, 0.5)
@@ -87,6 +88,7 @@ class Deaf(Importance):
         return jnp.zeros((sequences, length))
 
 
+@pytest.mark.slow
 def test_a_surrogate_of_ones_own_is_asked_how_it_begins():
     own = algorithms.haa2c(hidden=(16,), copies=4, steps_per_rollout=2, entropy=0.0)
     env = envs.make("matrix/climbing")

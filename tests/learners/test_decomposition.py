@@ -132,6 +132,7 @@ def test_padding_has_no_part_in_an_update(name):
     assert same(one, two) and not same(one[0].team.actors, made.team.actors)
 
 
+@pytest.mark.slow
 def test_the_error_is_the_mean_over_steps_and_moves_every_agent():
     algorithm, made = learner()
     after, (agents, info) = decomposition.update(algorithm, ROSTER, made, window(SEEN, REWARD))

@@ -228,6 +228,7 @@ def test_all_that_ours_does_otherwise_at_a_time_limit_is_to_bootstrap_from_the_f
     np.testing.assert_allclose(apart, expected, atol=1e-4 * np.abs(expected).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", always("hatd3", of=("haddpg", "hatd3")))
 def test_two_replayed_updates_are_the_references(name, monkeypatch):
     held = {part.rsplit("/", 1)[1]: array for part, array in numbers().items() if part.startswith(f"replayed/{name}/")}

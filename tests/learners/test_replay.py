@@ -146,6 +146,7 @@ def test_what_is_climbed_by_and_what_follows_are_drawn_apart():
     np.testing.assert_array_equal(share.fresh, learner_of.noise(share.space, second, *shape))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", always("hatd3", of=("haddpg", "hatd3")))
 def test_with_one_agent_haddpg_is_ddpg_and_hatd3_is_td3(name):
     twin = name == "hatd3"
@@ -183,6 +184,7 @@ def test_with_one_agent_haddpg_is_ddpg_and_hatd3_is_td3(name):
     assert not same(after.team.actors, training.learner.team.actors)
 
 
+@pytest.mark.slow
 def test_with_one_agent_hasac_is_sac():
     algorithm, roster, training = begun("hasac")
     key = jax.random.key(5)
@@ -240,6 +242,7 @@ def test_the_first_to_move_moves_as_everyone_does_at_once_and_the_others_do_not(
     assert same(first.critic.networks, second.critic.networks)
 
 
+@pytest.mark.slow
 def test_nothing_is_learnt_while_warming_up_and_every_action_is_drawn_evenly():
     algorithm, _, training = begun("hatd3", warmup=80)
     env, step = ALONE, jax.jit(lambda training: iterate(algorithm, ALONE, training))

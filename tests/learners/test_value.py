@@ -141,6 +141,7 @@ def test_joint_actions_of_unequal_sizes_are_numbered_as_an_array_numbers_its_ent
     np.testing.assert_array_equal(number(apart, sizes), every)
 
 
+@pytest.mark.slow
 def test_a_pass_over_an_exact_critic_is_coordinate_ascent_and_never_lowers_it():
     table = np.random.default_rng(3).normal(size=(2, 3, 4))
     starts = list(np.ndindex(*table.shape))
@@ -165,6 +166,7 @@ def test_where_no_pass_moves_anything_is_a_pure_nash_equilibrium_and_nowhere_els
     assert stable == set(equilibria(common_reward(table))) and stable
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("start", "order", "found"),
     [((1, 1), (0, 1), 0.0), ((1, 1), (1, 0), 0.0), ((0, 1), (1, 0), 8.0), ((0, 1), (0, 1), 0.0)],
@@ -262,6 +264,7 @@ def test_targets_of_all_variants_are_those_of_a_slow_loop(rest, regress, sharing
     np.testing.assert_allclose(info["target"], targets, rtol=2e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_what_absent_agents_saw_and_did_changes_nothing():
     roster, algorithm = roster_of(3, 3, 2), had3qn(**SMALL)
     learner = value.init(algorithm, roster, (5,), jax.random.key(0))
@@ -317,6 +320,7 @@ def adam(gradients, step, parameters):
     return jax.tree.map(one, parameters, *gradients)
 
 
+@pytest.mark.slow
 def test_one_agent_is_a_duelling_double_dqn_whose_own_values_follow_the_critic():
     roster, algorithm = roster_of(3, seen=5), had3qn(**SMALL, polyak=0.1)
     learner = value.init(algorithm, roster, (5,), jax.random.key(0))

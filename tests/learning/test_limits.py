@@ -43,6 +43,7 @@ def test_with_shared_parameters_example_2_stays_at_two_in_two_to_the_n(name, age
     assert abs(value - bound) <= 4 * error, (value, bound)
 
 
+@pytest.mark.slow
 def test_an_untrained_joint_policy_is_no_equilibrium_by_chance():
     """What is counted can fail: first policies are equilibria of example 2 with a return of 1 in few seeds."""
     known = NASH["matrix/example_2, n = 4"]

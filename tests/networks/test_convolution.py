@@ -52,6 +52,7 @@ def test_the_features_are_those_of_a_convolution(shape, kernels):
     assert found.shape == (3, features(BYTES(shape), kernels)) and found.any()
 
 
+@pytest.mark.slow
 def test_pixels_are_from_zero_to_one_by_the_bounds_of_the_space_or_those_of_bytes():
     plain = Convolution.create(jax.random.key(1), Box(0.0, 1.0, (8, 8, 3)))
     unit = image((8, 8, 3)).astype(jnp.float32) / 255

@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+import pytest
 
 import hamlet
 from hamlet import presets
@@ -11,6 +12,7 @@ from pieces import same
 SMALL = {"hidden": (16,), "copies": 4, "steps_per_rollout": 10}
 
 
+@pytest.mark.slow
 def test_with_one_policy_for_all_happo_takes_the_steps_of_mappo():
     env, ends = hamlet.envs.make("mpe/simple_spread", continuous=False), []
     for name in ("happo", "mappo"):

@@ -81,6 +81,7 @@ def part(found, rows):
     return dataclasses.replace(found, players=tuple(found.players[row] for row in rows), **pick)
 
 
+@pytest.mark.slow
 def test_rock_paper_and_scissors_go_round_and_none_is_better(found):
     circle = part(found, [0, 1, 2])
     np.testing.assert_array_equal(circle.first, ROCK)

@@ -49,6 +49,7 @@ def test_a_deterministic_gradient_is_the_same_triple_as_an_advantage_without_a_d
     assert found.holds and found.temperature is None
 
 
+@pytest.mark.slow
 def test_of_all_algorithms_the_triples_are_certified_and_with_entropy_by_the_return_with_it(
     tmp_path, capsys, monkeypatch
 ):

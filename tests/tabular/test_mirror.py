@@ -197,6 +197,7 @@ class EveryState(OnPolicy):
         return jnp.full_like(occupancy, 1.0 / occupancy.shape[0])
 
 
+@pytest.mark.slow
 def test_a_users_sampling_decides_what_a_ball_is_measured_by_and_nothing_where_states_are_apart():
     game = random_game(3, states=4, actions=(2, 3))
     start = random_policies(3, game)
@@ -363,6 +364,7 @@ def test_a_run_of_training_is_held_back_by_a_drift_and_not_by_one_of_the_wrong_s
     assert right < 0.1 * none and wrong > 10 * right
 
 
+@pytest.mark.slow
 def test_using_exact_games_changes_no_bit_of_training():
     env, algorithm = Pot(), algorithms.happo(hidden=(8,), copies=2, steps_per_rollout=4, epochs=1, critic_epochs=1)
 

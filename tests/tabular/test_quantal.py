@@ -119,6 +119,7 @@ def test_the_gap_over_states_is_that_to_the_fixed_point_of_soft_values():
     np.testing.assert_allclose(quantal_gap(game, policies, temperature), found.gap[0], atol=1e-12)
 
 
+@pytest.mark.slow
 def test_no_sweep_lowers_the_return_with_entropy_and_agents_come_to_rest_in_quantal_responses():
     games, policies = many(200)
     found = haml_many(games, policies, hasac(0.2), 40, 0, gap="last")

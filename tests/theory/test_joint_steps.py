@@ -41,6 +41,7 @@ def steps():
     return list(zip(games, current, predicted, keep, mixed, before, after, between, strict=True))
 
 
+@pytest.mark.slow
 def test_no_agent_gains_less_than_is_guaranteed_with_and_without_the_mixture(steps):
     slack = []
     for game, current, predicted, _, mixed, before, after, between in steps:

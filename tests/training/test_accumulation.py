@@ -146,6 +146,7 @@ def test_a_rollout_that_does_not_fit_is_refused_with_the_most_copies_that_do():
     assert "make what agents see smaller" in refusal(80 * GB, 60 * GB)
 
 
+@pytest.mark.slow
 def test_nothing_is_left_of_what_fits_in_no_number_of_parts(tmp_path, monkeypatch):
     monkeypatch.setattr(budget, "present", lambda used: 1000)
     with pytest.raises(hamlet.RequestError, match="; make what agents see smaller: not one step of one copy fits"):

@@ -37,6 +37,7 @@ def played(env, actors, at_random):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", [lambda env: env, OnHost], ids=["compiled", "hosted"])
 def test_the_named_agent_acts_evenly_and_the_other_as_without_it(actors, where):
     env = where(ENV)

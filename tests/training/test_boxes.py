@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from hamlet.algorithms import happo
 from hamlet.envs.base import Group, Outcome, View
@@ -35,6 +36,7 @@ class Plates:
         return state, view, Outcome(actions[0][:, 1, 2], jnp.ones((), bool), jnp.zeros((), bool))
 
 
+@pytest.mark.slow
 def test_a_plate_of_two_axes_is_set_as_one_in_training_and_by_a_policy():
     algorithm = happo(hidden=(8,), copies=4, steps_per_rollout=5)
     training = jax.jit(lambda: begin_training(algorithm, Plates(), 0))()

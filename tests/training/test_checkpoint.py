@@ -301,6 +301,7 @@ for like in (state, shapes):
 """
 
 
+@pytest.mark.slow
 def test_arrays_come_back_to_the_devices_they_were_on(tmp_path):
     flags = os.environ["XLA_FLAGS"] + " --xla_force_host_platform_device_count=2"
     environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
@@ -354,6 +355,7 @@ except RunError as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", always(50_000, of=(100, 50_000)))
 def test_a_write_that_fails_leaves_the_earlier_checkpoint_and_nothing_else(tmp_path, limit):
     command = [sys.executable, "-c", RUNS_OUT_OF_ROOM, str(tmp_path), str(limit)]
@@ -372,6 +374,7 @@ def test_a_directory_that_cannot_be_written_is_one_line(tmp_path):
         checkpoint.save(tmp_path / "file" / "checkpoints", small(1), step=1)
 
 
+@pytest.mark.slow
 def test_a_reader_beside_a_writer_sees_no_damage(tmp_path):
     program = SAVES_FOREVER.replace("itertools.count(start)", "range(8)")
     process = subprocess.Popen([sys.executable, "-c", program, tmp_path], stdout=subprocess.PIPE, text=True)

@@ -143,6 +143,7 @@ def ask(path):
     return subprocess.run([sys.executable, "-c", ASKS, path], capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.slow
 def test_a_live_run_is_refused_to_a_second_process_which_is_told_the_first(tmp_path):
     run = RunDirectory.create(tmp_path, {})
     with run.lock():
@@ -152,6 +153,7 @@ def test_a_live_run_is_refused_to_a_second_process_which_is_told_the_first(tmp_p
     assert ask(tmp_path) == "held\n"
 
 
+@pytest.mark.slow
 def test_the_lock_of_a_killed_process_is_free_also_while_its_workers_live_on(tmp_path):
     run = RunDirectory.create(tmp_path, {})
     holder = subprocess.Popen([sys.executable, "-c", HOLDS, tmp_path], stdout=subprocess.PIPE, text=True)

@@ -79,6 +79,7 @@ def test_a_game_without_chance_teaches_the_same_on_the_host_as_compiled(tmp_path
         assert all(int(learner.updates) > UPDATES for learner in ends)
 
 
+@pytest.mark.slow
 def test_a_rollout_is_what_a_loop_over_copies_one_by_one_would_see():
     """Every array of the trajectory against games of one copy each, stepped with the actions that it holds."""
     algorithm, seed = recurrent(), 5
@@ -128,6 +129,7 @@ def first(tree):
     return jax.tree.map(lambda leaf: leaf[0], tree)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parts", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_how_the_copies_are_cut_changes_nothing_but_rounding(tmp_path, monkeypatch, whole, parts):
     one = Games.__init__
@@ -177,6 +179,7 @@ def test_several_seeds_through_one_program_are_what_each_is_alone(tmp_path):
     assert same(runs[1].training(), alone.training()) and not same(runs[0].training(), alone.training())
 
 
+@pytest.mark.slow
 def test_copies_that_contradict_are_refused_and_a_name_takes_those_of_the_environment(tmp_path):
     three = OnHost(Slide(), copies=3)
     with pytest.raises(hamlet.RequestError, match=r"declared with copies=4 and the environment with copies=3"):
@@ -226,6 +229,7 @@ class Slow(hostgames.OnHostCopies):
         return super().receive()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_run_that_is_asked_to_stop_within_a_rollout_throws_the_rollout_away(tmp_path, monkeypatch, number):
     monkeypatch.setattr(hostgames, "OnHostCopies", Slow)
@@ -252,6 +256,7 @@ def test_a_run_that_is_asked_to_stop_within_a_rollout_throws_the_rollout_away(tm
     assert same(run.training(), again.training())
 
 
+@pytest.mark.slow
 def test_an_evaluation_is_of_whole_episodes_and_random_play_respects_masks(whole):
     for mode in ("deterministic", "stochastic", "random"):
         found = whole.evaluate(30, 2, mode)
@@ -259,6 +264,7 @@ def test_an_evaluation_is_of_whole_episodes_and_random_play_respects_masks(whole
         assert same(found.returns, whole.evaluate(30, 2, mode).returns)
 
 
+@pytest.mark.slow
 def test_random_play_takes_what_is_available_only():
     from hamlet.training.episodes import choose
     from hamlet.training.learning import roster_of

@@ -71,6 +71,7 @@ def test_a_worker_that_is_killed_is_counted_and_told_and_the_run_goes_on(tmp_pat
     assert gone([pid for pid in children() if pid not in before])
 
 
+@pytest.mark.slow
 def test_the_number_of_processes_changes_no_bit(tmp_path):
     runs = [train(tmp_path / str(processes), processes=processes, iterations=2) for processes in (1, 4)]
     assert same(*(run.training() for run in runs))

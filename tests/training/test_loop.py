@@ -43,6 +43,7 @@ def finite(run):
     return all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves(run.training().learner))
 
 
+@pytest.mark.slow
 def test_rewards_that_are_no_number_stop_the_run_with_what_who_when_where_and_what_is_left(tmp_path):
     with pytest.raises(hamlet.RunError) as stopped:
         train(
@@ -65,6 +66,7 @@ def test_rewards_that_are_no_number_stop_the_run_with_what_who_when_where_and_wh
     assert int(run.training().iteration) == int(said[3]) - 1 and finite(run)
 
 
+@pytest.mark.slow
 def test_parameters_that_overflow_in_the_last_step_of_an_iteration_are_never_saved(tmp_path):
     """The metrics are those of before that step, and finite."""
     wild = declared("maa2c", learning_rate=1e39, epochs=1, entropy=0.0)
@@ -115,6 +117,7 @@ def test_a_full_disk_stops_a_run_with_where_it_stands_and_how_to_go_on(tmp_path,
     assert int(hamlet.resume(out, quiet=True).training().iteration) == 6
 
 
+@pytest.mark.slow
 def test_a_team_is_not_trained_on_rewards_that_only_change_hands_and_ippo_is(tmp_path):
     game = Pot(constant_sum=True)
     with pytest.raises(hamlet.RequestError, match=r"sum to a constant.*use matrl or ippo"):
@@ -148,6 +151,7 @@ def test_minibatches_that_do_not_divide_a_batch_are_refused_with_the_nearest(tmp
     assert not (tmp_path / "a").exists()
 
 
+@pytest.mark.slow
 def test_a_run_begun_from_another_has_its_weights_and_nothing_else(tmp_path, monkeypatch):
     first = train(declared("mappo"), Pot(), steps=2 * BATCH, out=tmp_path / "a")
     still = declared("mappo", learning_rate=0.0, critic_learning_rate=0.0)

@@ -61,6 +61,7 @@ def test_what_was_known_of_returns_observations_and_rewards_is_taken_over(tmp_pa
     assert all(old.shape == new.shape for old, new in zip(*map(jax.tree.leaves, (like, held)), strict=True))
 
 
+@pytest.mark.slow
 def test_before_any_data_nothing_is_known_after_it_either(tmp_path):
     like = state()
     zero = jnp.zeros(1)

@@ -104,6 +104,7 @@ def test_whatever_junk_a_dead_agent_sees_or_does_no_bit_of_the_learner_changes(n
         assert same(after.rewards.spread, second.rewards.spread)
 
 
+@pytest.mark.slow
 def test_where_a_run_begins_new_episodes_a_return_begins_at_zero_although_none_had_ended():
     """As where a run is resumed whose games cannot be put back."""
     at = masked_play()
@@ -127,6 +128,7 @@ def test_statistics_are_no_parameters_and_images_have_one_a_pixel():
     assert outline(Lamps(), **NORMALISED).actors[0].torso.running.mean.shape == (2, 8 * 8 * 3)
 
 
+@pytest.mark.slow
 def test_the_scale_of_rewards_is_the_deviation_of_discounted_returns_stream_by_stream():
     at = masked_play()
     reward, alive = (np.asarray(x, np.float64).reshape(T, E, 3) for x in (at.played.reward, at.played.view.alive))
@@ -149,6 +151,7 @@ def test_the_scale_of_rewards_is_the_deviation_of_discounted_returns_stream_by_s
         np.testing.assert_allclose(scaled.reward.reshape(T, E, 3), reward / deviation, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_reported_returns_stay_in_units_of_reward_and_a_policy_outside_of_training_has_the_same_statistics():
     algorithm = hatrpo(hidden=(16,), copies=4, steps_per_rollout=8, critic_epochs=1, **NORMALISED)
     start, roster = jax.jit(lambda: begin_training(algorithm, Pot(), 0))(), roster_of(algorithm, Pot())

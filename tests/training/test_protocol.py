@@ -179,6 +179,7 @@ def test_the_best_of_what_a_checkpoint_knew_stays_as_long_as_the_checkpoint(tmp_
     assert best.restore(run, ({"weight": np.zeros(2)},)).state[0]["weight"].tolist() == [20, 20]
 
 
+@pytest.mark.slow
 def test_what_lies_beyond_the_checkpoint_is_measured_again_and_the_same(whole, copied):
     before = told(whole)
     checkpoint.discard(copied.directory.checkpoints, [5 * BATCH])
@@ -191,6 +192,7 @@ def test_what_lies_beyond_the_checkpoint_is_measured_again_and_the_same(whole, c
     assert told(copied) == before and same(copied.training(), whole.training())
 
 
+@pytest.mark.slow
 def test_a_longer_run_goes_on_with_its_interval_and_has_one_absolute_metric(copied):
     before = points(copied)
     hamlet.resume(copied.path, steps=7 * BATCH, quiet=True)
@@ -251,6 +253,7 @@ def test_games_on_the_host_are_evaluated_beside_those_under_way_which_stay_as_th
     assert found.returns[1].tolist() == judged.evaluate(3, seed).agent_returns.tolist()
 
 
+@pytest.mark.slow
 def test_a_stop_within_an_evaluation_throws_it_away_and_it_is_made_when_the_run_goes_on(copied, monkeypatch, whole):
     before, play = told(whole), protocol.Examiner._point
     with pytest.raises(hamlet.RequestError, match="already has 160 steps"):
@@ -319,6 +322,7 @@ def test_an_evaluation_of_which_too_many_episodes_fail_ends_with_status_1_and_is
         finish([copied], quiet=True)
 
 
+@pytest.mark.slow
 def test_the_horizon_of_a_run_is_that_which_was_asked_for_and_holds_for_later_evaluations(tmp_path):
     run = train(tmp_path / "a", iterations=1, max_episode_steps=3)
     assert run.directory.config()["evaluation"]["max_episode_steps"] == 3

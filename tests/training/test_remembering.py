@@ -43,6 +43,7 @@ def copied(tmp_path, whole):
     return Run(shutil.copytree(whole.path, tmp_path / "run"))
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_ends_in_the_bits_of_one_that_never_stopped(tmp_path, whole):
     part = train(tmp_path / "a", iterations=4)
     assert remembered(part).head == 12 and remembered(part).filled == 36
@@ -189,6 +190,7 @@ def test_a_ring_that_cannot_hold_a_batch_in_half_of_the_memory_is_no_advice(tmp_
         train(tmp_path / "a")
 
 
+@pytest.mark.slow
 def test_a_ring_is_made_once_and_where_it_lies():
     """Neither begun nor placed with a second one beside it: a program's state is given without."""
     algorithm, place = remembering(), Compiled(Ride())

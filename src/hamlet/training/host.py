@@ -183,8 +183,8 @@ def _compile_update(
     """The update, its trajectory shared out along the copies."""
     trajectory = storage.trajectory()
     placed = jax.tree.map(lambda _: lay.shared(2), trajectory)
-    memory = jax.tree.map(lambda _: lay.shared(1), trajectory.memory)
-    placed = eqx.tree_at(lambda t: t.memory, placed, memory, is_leaf=lambda x: x is None)
+    held = jax.tree.map(lambda _: lay.shared(1), trajectory.memory)
+    placed = eqx.tree_at(lambda t: t.memory, placed, held, is_leaf=lambda x: x is None)
     learner = lay.learner(outline.learner)
     ring = jax.tree.map(lambda _: lay.repeated, outline.replay)
     _, episodes = storage.tally(np.zeros(algorithm.sampling.copies, np.float32))
