@@ -16,7 +16,7 @@ INSTALLED := .venv/.installed
 EXTRAS := dev,mpe,mamujoco,pettingzoo,atari,plots,export,sweep,docs
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow check format docs site pictures pin clean
+.PHONY: help install demo test test-slow digests check format docs site pictures pin clean
 
 help:
 	@sed -n 's/^# //p' Makefile | head -6
@@ -45,6 +45,11 @@ test: check
 
 test-slow: $(INSTALLED)
 	$(BIN)/pytest -n 2 -m slow --record benchmarks/records/slow-tests.json
+
+# Parameters after three iterations of every algorithm: REASON says why they are others than before.
+digests: $(INSTALLED)
+	@test -n "$(REASON)" || { echo "make digests REASON='why the parameters are others': the changelog must repeat it" >&2; exit 2; }
+	$(BIN)/pytest -n 0 -m '' tests/test_digests.py -k recorded --digests '$(REASON)'
 
 check: $(INSTALLED)
 	$(BIN)/ruff check

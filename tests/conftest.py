@@ -71,6 +71,14 @@ def programs_once():
 
 def pytest_addoption(parser):
     parser.addoption("--record", metavar="JSON", help="keep every test's outcome, with versions and hardware")
+    parser.addoption("--digests", metavar="REASON", help="record the digests of parameters, and why they are others")
+
+
+def pytest_configure(config):
+    if config.getoption("--digests"):
+        import digests
+
+        digests.RECORDING.append(config.getoption("--digests"))
 
 
 def pytest_runtest_logreport(report):
@@ -79,7 +87,11 @@ def pytest_runtest_logreport(report):
         _OUTCOMES[report.nodeid] = report.outcome
 
 
-def pytest_sessionfinish(session):
+def pytest_sessionfinish(session, exitstatus):
+    if (reason := session.config.getoption("--digests")) and not exitstatus:
+        import digests
+
+        digests.record(reason)
     path = session.config.getoption("--record")
     if not path or hasattr(session.config, "workerinput"):
         return

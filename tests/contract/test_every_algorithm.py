@@ -1,6 +1,5 @@
 """What every algorithm owes on every kind of game."""
 
-import inspect
 import re
 from dataclasses import replace
 
@@ -10,17 +9,13 @@ import numpy as np
 import pytest
 
 import combinations
+import digests
 from documents import ROOT
-from hamlet.algorithms import ALGORITHMS
 from hamlet.training import checkpoint
-from hamlet.training.compiled import begin_training, compile_program
+from hamlet.training.compiled import compile_program
 from pieces import same
+from small_runs import SmallRun
 
-SMALL = {"epochs": 2, "critic_epochs": 2, "iterations": 3, "tries": 3, "hidden": (16,), "copies": 4, "chunk": 5}
-# A ring of two rollouts, which overwrites itself in the third; nothing is played to warm up.
-REPLAY = {"updates_per_rollout": 4, "batch_size": 20, "buffer_size": 80, "warmup": 0, "duelling_hidden": 16}
-# Five episodes at once; longer ones in pieces, of which the third rollout overwrites the first.
-EPISODES = {"batch_size": 5, "buffer_size": 20, "episode_length": 4, "memory": 0}
 # A program takes seconds to compile, and one with memory twice as long.
 # Each plays, by default, the first game that it can act in.
 PAIRS = [
@@ -29,38 +24,9 @@ PAIRS = [
 ]
 
 
-class Made:
-    """One algorithm on one game, compiled once."""
-
-    def __init__(self, name, game):
-        factory, played = ALGORITHMS[name], combinations.GAMES[game]
-        self.env, known = played.env, inspect.signature(factory).parameters
-        extra = {"memory": 8} if combinations.remembers(name, game) else {}
-        extra |= {"sharing": "group"} if played.sharing else {}
-        own = SMALL | REPLAY | (EPISODES if "episode_length" in known else {})
-        settings = {key: value for key, value in own.items() if key in known} | extra
-        self.algorithm = factory(**settings, steps_per_rollout=10)
-        # Traced once, for what a state is like and for making one.
-        begun = jax.jit(lambda seed: begin_training(self.algorithm, self.env, seed)).trace(jnp.uint32(0))
-        self.outline, self._begin = begun.out_info, begun.lower().compile()
-        self.program = compile_program(self.algorithm, self.env, self.outline, jax.devices()[:1])
-
-    def begin(self, seed=0):
-        return self._begin(jnp.uint32(seed))
-
-    def run(self, training, *counts):
-        """So many iterations in each of some calls; leaves its argument as it is."""
-        infos = []
-        training = self.program.place(training)
-        for count in counts:
-            training, info = self.program.call(training, jnp.int32(count), jnp.int32(8))
-            infos += [jax.tree.map(lambda leaf, k=k: leaf[k], info) for k in range(count)]
-        return training, infos
-
-
 @pytest.fixture(scope="module", params=PAIRS)
 def made(request):
-    made = Made(*request.param)
+    made = SmallRun(*request.param)
     made.start = made.begin()
     made.end, made.infos = made.run(made.start, 1, 1, 1)
     return made
@@ -76,6 +42,11 @@ def test_iterations_are_finite_and_counted(made):
     assert not same(*actors)
     critics = (made.start.learner.critic.networks, made.end.learner.critic.networks)
     assert not same(*critics) or not jax.tree.leaves(critics)
+
+
+def test_the_parameters_after_three_iterations_are_the_recorded_ones(made):
+    if made.game in digests.games(made.name):
+        digests.check(made.name, made.game, made.end.learner)
 
 
 def test_how_many_iterations_run_in_one_call_changes_no_bit(made):
