@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import hamlet
-from hamlet.commands.options import descriptions
 from hamlet.estimation.counterfactual import CounterfactualValue
 from hamlet.estimation.critic import StateValue
 from hamlet.estimation.joint_value import JointActionValue
@@ -18,11 +17,12 @@ from hamlet.haml.sampling import OnPolicy
 from hamlet.haml.scheme import Sequential, Simultaneous
 from hamlet.haml.template import Haml
 from hamlet.learners.decomposition import Decomposition
-from hamlet.networks.diverse import Determinantal
-from hamlet.networks.mixers import Monotonic, Own, Sum
-from hamlet.networks.qplex import Duplex
-from hamlet.networks.qtran import Qtran
-from hamlet.reports import decomposition
+from hamlet.networks.mixers.base import IndependentMixer, Monotonic, Sum
+from hamlet.networks.mixers.q_dpp import Determinantal
+from hamlet.networks.mixers.qplex import Duplex
+from hamlet.networks.mixers.qtran import Qtran
+from hamlet.options.parsing import descriptions
+from hamlet.reports.pictures import decomposition
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -40,7 +40,7 @@ SCHEMES = {
 }
 # What a mixer sees beside the agents' values.
 MIXED = {
-    Own: "nothing is mixed",
+    IndependentMixer: "nothing is mixed",
     Sum: "nothing: values are added",
     Monotonic: "the state",
     Qtran: "the state, features and actions",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hamlet.reports.statistics import interval, iqm, take
+from hamlet.reports.data.statistics import interval, iqm, take
 
 PAGE = Path(__file__).with_name("results-how.md")
 MARK = "<!-- intervals -->"

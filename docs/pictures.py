@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 import hamlet
-from hamlet.envs import matrix_games
+from hamlet.envs.matrix import named_games
 from hamlet.experiments import gradient_play, gradient_variance
 from hamlet.games import gradient
-from hamlet.reports import dynamics
-from hamlet.reports import gradient_variance as report
-from hamlet.reports.certificate import draw
-from hamlet.reports.curve import blank_figure
+from hamlet.reports.pictures import dynamics
+from hamlet.reports.pictures import gradient_variance as report
+from hamlet.reports.pictures.certificate import draw
+from hamlet.reports.pictures.curve import blank_figure
 from hamlet.tabular import MarkovGame, evaluate
 from hamlet.tabular.certificate import best_value, certify
 
@@ -89,7 +89,7 @@ def sharing():
 
 def pennies():
     """Figure 4 of MATRL's paper: gradient play in matching pennies, which IGA leaves and MATRL settles."""
-    game = matrix_games.matching_pennies().payoffs
+    game = named_games.matching_pennies().payoffs
     rules = {"matrl": gradient.Matrl(), "iga": gradient.Iga()}
     walks = {name: gradient_play.walk(rule, np.array(game), (0.9, 0.2), 1000) for name, rule in rules.items()}
     dynamics.draw("matching-pennies", np.array(game), walks, PICTURES / "pennies.png")

@@ -16,4 +16,4 @@ else
         exit "$status"
     fi
 fi
-python -m hamlet.reports.curve "$run"
+python -m hamlet.reports.pictures.curve "$run"

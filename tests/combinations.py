@@ -13,8 +13,8 @@ from hamlet import envs
 from hamlet.algorithms import ALGORITHMS
 from hamlet.envs.base import Environment
 from hamlet.networks.actors import Deterministic, Exploring, Squashed, Stochastic
-from hamlet.networks.diverse import DiverseUtilities
 from hamlet.networks.duelling import Greedy
+from hamlet.networks.mixers.q_dpp import DiverseUtilities
 from hamlet.networks.utility import Utilities
 from offpolicy import NAMES, ON_POLICY
 

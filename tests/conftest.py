@@ -95,7 +95,7 @@ def pytest_sessionfinish(session, exitstatus):
     path = session.config.getoption("--record")
     if not path or hasattr(session.config, "workerinput"):
         return
-    from hamlet.training import manifest
+    from hamlet.runs import manifest
 
     outcomes = sorted(_OUTCOMES.values())
     document = {

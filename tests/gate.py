@@ -21,11 +21,12 @@ import numpy as np
 
 from games import MatchBits
 from hamlet.algorithms import ALGORITHMS
+from hamlet.backends.jax_backend import begin_training, iterate, roster_of
 from hamlet.envs import make
-from hamlet.envs.matrix import Matrix, common_reward, equilibria
-from hamlet.training.compiled import begin_training, iterate, roster_of
-from hamlet.training.evaluate import evaluate
-from hamlet.training.rollout import act, begin, rollout
+from hamlet.envs.matrix.payoff_games import Matrix, common_reward, equilibria
+from hamlet.evaluation.evaluate import evaluate
+from hamlet.networks.joint import act
+from hamlet.rollouts.rollout import begin, rollout
 from offpolicy import EVERYWHERE, ON_POLICY
 from switches import Switches, ordered, switched, turned
 
@@ -361,11 +362,11 @@ choices alone, and plays *crossing*.
 ## Limits
 
 The greedy joint policy after {iterations} rollouts of 512 one-step episodes, networks of 16, seeds 0 to 9; counted are
-pure Nash equilibria (`hamlet.envs.matrix.equilibria`) and the team's returns. `game/product` begins at the means
-(1, −1) with larger steps, and an equilibrium there is one to 0.1 % of 100. An equilibrium need not be the optimum:
-climbing ends mostly at 0 where 8 was possible. `game/product_discrete` has an entropy bonus of 0.2 rather than 0.01 and
-half the learning rate of the others (0.02): with theirs, in the last rows, the algorithms without clip or ball become
-sure of 9 before they know 10. HATRPO has neither setting.
+pure Nash equilibria (`hamlet.envs.matrix.payoff_games.equilibria`) and the team's returns. `game/product` begins at
+the means (1, −1) with larger steps, and an equilibrium there is one to 0.1 % of 100. An equilibrium need not be the
+optimum: climbing ends mostly at 0 where 8 was possible. `game/product_discrete` has an entropy bonus of 0.2 rather than
+0.01 and half the learning rate of the others (0.02): with theirs, in the last rows, the algorithms without clip or ball
+become sure of 9 before they know 10. HATRPO has neither setting.
 
 {limits}
 ## Shared parameters

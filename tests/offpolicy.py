@@ -8,10 +8,11 @@ import numpy as np
 import hamlet
 from games import Pot
 from hamlet.algorithms import ALGORITHMS
-from hamlet.training import kept, memory
-from hamlet.training.compiled import begin_training
-from hamlet.training.learning import with_replay
-from hamlet.training.venue import venue
+from hamlet.backends import device_replay
+from hamlet.backends.iteration import with_replay
+from hamlet.backends.jax_backend import begin_training
+from hamlet.backends.select import backend_of
+from hamlet.checkpoints import run_state
 from hostgames import Ride
 
 COPIES, STEPS, UPDATES = 4, 12, 4
@@ -55,8 +56,8 @@ def remembered(run):
     """What a run's newest good checkpoint remembers, as numpy arrays."""
     env = getattr(run.environment, "env", run.environment)  # the game itself, where it is played on the host
     like = jax.eval_shape(lambda: begin_training(run.algorithm, env, 0)).replay
-    found = kept.restore(run.directory, venue(run.environment).outline(run.algorithm))
+    found = run_state.restore(run.directory, backend_of(run.environment).outline(run.algorithm))
     where = jax.tree.map(lambda _: jax.sharding.SingleDeviceSharding(jax.devices()[0]), like)
-    training = with_replay(found.training, memory.placed(None, like, where))
+    training = with_replay(found.training, device_replay.placed(None, like, where))
     played = int(found.training.iteration) * run.algorithm.sampling.steps
-    return jax.tree.map(np.asarray, kept.recalled(run.directory, training, played, found.segments).replay)
+    return jax.tree.map(np.asarray, run_state.recalled(run.directory, training, played, found.segments).replay)

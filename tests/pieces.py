@@ -11,17 +11,17 @@ import pytest
 
 from games import MaskedRecurrent
 from hamlet.algorithms import happo
+from hamlet.backends.jax_backend import begin_training, roster_of
 from hamlet.distributions import noise
 from hamlet.envs.base import View
 from hamlet.estimation.trajectory import Trajectory
 from hamlet.haml.drift import ZeroDrift
 from hamlet.haml.objective import Experience
-from hamlet.haml.surrogate import Importance
+from hamlet.haml.surrogate import ImportanceWeights
 from hamlet.networks.heads import Actor
-from hamlet.networks.torso import Body
+from hamlet.networks.torso import NetworkConfig
+from hamlet.rollouts.rollout import rollout
 from hamlet.spaces import Box, Discrete, MultiDiscrete
-from hamlet.training.compiled import begin_training, roster_of
-from hamlet.training.rollout import rollout
 
 SPACES = {"discrete": Discrete(3), "multi": MultiDiscrete((2, 3)), "continuous": Box(-1.0, 1.0, (2,))}
 KINDS = ("discrete", "multi", "continuous", "masked", "recurrent")
@@ -39,7 +39,10 @@ def actor(seed, kind, *, hidden=(16,), spread=1.0):
     """A policy that is not the near-uniform one of the first iteration."""
     memory = 8 if kind == "recurrent" else 0
     made = Actor.create(
-        jax.random.key(seed), OBSERVATION, SPACES.get(kind, SPACES["discrete"]), Body(hidden=hidden, memory=memory)
+        jax.random.key(seed),
+        OBSERVATION,
+        SPACES.get(kind, SPACES["discrete"]),
+        NetworkConfig(hidden=hidden, memory=memory),
     )
     return moved(made, seed + 1, 0.3 * spread)
 
@@ -84,8 +87,8 @@ def objective(seed, kind, *, drift=None, scale=1.0, sequences=24):
     """An actor, and what it maximises before anyone moved."""
     policy = actor(seed, kind)
     data = experience(seed, kind, policy, scale=scale, sequences=sequences)
-    carry = Importance().start(sequences, data.action.shape[1])
-    return policy, Importance().objective(carry, policy, data, drift or ZeroDrift())
+    carry = ImportanceWeights().start(sequences, data.action.shape[1])
+    return policy, ImportanceWeights().objective(carry, policy, data, drift or ZeroDrift())
 
 
 def same(one, other):

@@ -6,7 +6,7 @@ from functools import wraps
 import jax
 import pytest
 
-from hamlet.training import compiled, host
+from hamlet.backends import host_backend, jax_backend
 
 
 @contextmanager
@@ -19,10 +19,10 @@ def programs():
     made = {}
     with pytest.MonkeyPatch.context() as patch:
         for owner, name in (
-            (compiled, "compile_program"),
-            (host, "_compile_update"),
-            (compiled.Compiled, "begin"),
-            (host.Hosted, "begin"),
+            (jax_backend, "compile_program"),
+            (host_backend, "_compile_update"),
+            (jax_backend.JaxBackend, "begin"),
+            (host_backend.HostBackend, "begin"),
         ):
             patch.setattr(owner, name, _once(getattr(owner, name), made))
         yield
@@ -45,6 +45,6 @@ def _once(make, made):
 
 def _outline(given):
     """What programs are made for: of arrays, their shapes and types."""
-    given = given.trajectory() if isinstance(given, host.Storage) else given
+    given = given.trajectory() if isinstance(given, host_backend.Storage) else given
     leaves, structure = jax.tree.flatten(given)
     return structure, tuple((leaf.shape, leaf.dtype) if hasattr(leaf, "dtype") else leaf for leaf in leaves)

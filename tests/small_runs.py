@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 import combinations
 from hamlet.algorithms import ALGORITHMS
-from hamlet.training.compiled import begin_training, compile_program
+from hamlet.backends.jax_backend import begin_training, compile_program
 
 SMALL = {"epochs": 2, "critic_epochs": 2, "iterations": 3, "tries": 3, "hidden": (16,), "copies": 4, "chunk": 5}
 # A ring of two rollouts, which overwrites itself in the third; nothing is played to warm up.

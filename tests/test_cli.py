@@ -15,11 +15,11 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
 from hamlet import algorithms, presets
+from hamlet.checkpoints import checkpoint
 from hamlet.cli import main
-from hamlet.commands.options import descriptions
 from hamlet.commands.request import read
-from hamlet.commands.values import format_steps, parse_steps
-from hamlet.training import checkpoint
+from hamlet.options.parsing import descriptions
+from hamlet.options.values import format_steps, parse_steps
 
 pytestmark = pytest.mark.usefixtures("programs_once")
 
@@ -323,13 +323,13 @@ def test_a_run_is_trained_judged_resumed_and_repeated_bit_for_bit(capsys):
 
 def test_a_directory_that_cannot_be_written_costs_the_record_but_not_the_result(capsys, monkeypatch, tmp_path):
     from hamlet.errors import RunError
-    from hamlet.training import judge
+    from hamlet.training import final_evaluation
 
     def refuse(*_: object) -> None:
         raise RunError("the disk is full")
 
     assert main(train(*SMALL, "--steps", "100", "--out", "a", "--quiet")) == 0
-    monkeypatch.setattr(judge, "record", refuse)
+    monkeypatch.setattr(final_evaluation, "record", refuse)
     assert main(["evaluate", "a"]) == 0
     out, err = capsys.readouterr()
     assert "random play" in out

@@ -1,12 +1,15 @@
 """The house: who may import whom, and how large a room may be."""
 
 import ast
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "hamlet"
 FILES = sorted(SOURCE.rglob("*.py"))
+# Modules and packages as they are imported, without the leading ``hamlet.``.
+NAMES = {".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__"): path for path in FILES}
 
 _CORE = {"types", "errors", "extras", "machine", "spaces"}
 _DISTRIBUTIONS = _CORE | {"roster", "distributions"}
@@ -15,7 +18,12 @@ _ESTIMATION = _NETWORKS | {"envs.base", "estimation"}  # envs.base: the contract
 _GAMES = _DISTRIBUTIONS | {"games"}
 _HAML = _ESTIMATION | _GAMES | {"haml"}
 _LEARNERS = _HAML | {"buffers", "learners"}
-_TRAINING = _LEARNERS | {"algorithms", "presets", "envs", "training", "__version__"}
+_ROLLOUTS = _ESTIMATION | {"envs", "rollouts"}
+_BACKENDS = _LEARNERS | _ROLLOUTS | {"backends"}
+_RUNS = _BACKENDS | {"files", "runs", "__version__"}
+_CHECKPOINTS = _RUNS | {"checkpoints"}
+_EVALUATION = _CHECKPOINTS | {"evaluation"}
+_TRAINING = _EVALUATION | {"algorithms", "presets", "training"}
 # What each part may import, itself included.
 ALLOWED = {
     "types": {"types"},
@@ -36,11 +44,17 @@ ALLOWED = {
     "tabular": _HAML | {"tabular"},
     "presets": _LEARNERS | {"algorithms", "presets"},
     "envs": _DISTRIBUTIONS | {"envs"},
+    "files": {"errors", "files"},
+    "rollouts": _ROLLOUTS,
+    "backends": _BACKENDS,
+    "runs": _RUNS,
+    "checkpoints": _CHECKPOINTS,
+    "evaluation": _EVALUATION,
     "training": _TRAINING,
     "policy": _TRAINING | {"policy"},
 }
 # Above everything: they may import what they like, and nothing imports them.
-TOP = {"cli", "commands", "reports", "experiments", "bench", "__init__", "exporting"}
+TOP = {"cli", "commands", "options", "reports", "experiments", "bench", "__init__", "exporting"}
 
 
 def part(path):
@@ -88,6 +102,35 @@ def test_an_import_against_the_direction_is_seen():
     ]:
         assert not all(permitted(owner, module) for module in imports(line))
     assert all(permitted("estimation", module) for module in imports("from hamlet.envs.base import View"))
+
+
+def test_no_module_imports_itself_through_others():
+    """Also not late, within a function: the order in which modules are read decides nothing."""
+    graph = {name: {*targets(path.read_text(encoding="utf-8"))} & NAMES.keys() - {name} for name, path in NAMES.items()}
+    assert graph["training.run"] > {"training.execution", "runs.directory"}
+    with pytest.raises(CycleError):
+        TopologicalSorter(graph | {"files.json_file": {"training.run"}}).prepare()
+    TopologicalSorter(graph).prepare()
+
+
+def targets(text):
+    """Every module or package that a source may import, whether by itself or a name out of it."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("hamlet."):
+            module = node.module.removeprefix("hamlet.")
+            inner = {name.name for name in node.names if f"{module}.{name.name}" in NAMES}
+            yield from (f"{module}.{name}" for name in inner)
+            yield from [module] if len(inner) < len(node.names) else []
+
+
+def test_a_folder_is_taken_in_at_a_glance():
+    """At most about a dozen files; each, and the folder itself, begins by saying what it is for."""
+    for folder in {path.parent for path in FILES} - {SOURCE, SOURCE / "algorithms"}:
+        files = [path for path in FILES if path.parent == folder and path.name != "__init__.py"]
+        assert len(files) <= 14, f"{folder.name} has {len(files)} files"
+    for path in FILES:
+        first = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").split("\n")[0]
+        assert first.endswith((".", ":", ".)")) and len(first) > 8, path
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(SOURCE).as_posix())

@@ -10,19 +10,19 @@ import pytest
 from pettingzoo import ParallelEnv
 
 import hamlet
-from hamlet.envs import block
-from hamlet.envs.description import describe
-from hamlet.envs.outside import outside
-from hamlet.envs.pettingzoo import PettingZoo
-from hamlet.envs.player import Player
-from hamlet.envs.soundness import Lookout
+from hamlet.envs.agent_spaces import outside
+from hamlet.envs.pettingzoo import shared_block
+from hamlet.envs.pettingzoo.batch_validation import Lookout
+from hamlet.envs.pettingzoo.description import describe
+from hamlet.envs.pettingzoo.env_driver import EnvDriver
+from hamlet.envs.pettingzoo.environment import PettingZoo
 from hamlet.exporting.directory import write
 from hamlet.exporting.team import policies
 from hamlet.networks.actors import Stochastic
-from hamlet.networks.torso import Body, blank
+from hamlet.networks.joint import act
+from hamlet.networks.torso import NetworkConfig, blank
 from hamlet.policy import Policy
 from hamlet.roster import Roster
-from hamlet.training.rollout import act
 
 pytestmark = pytest.mark.usefixtures("programs_once")
 
@@ -77,7 +77,7 @@ class Everything(ParallelEnv):
 @pytest.fixture(scope="module")
 def team():
     """The environment as it is declared, and networks with memory, far from their first weights."""
-    env, body = Everything(), Body(hidden=(8,), memory=4, normalise=True)
+    env, body = Everything(), NetworkConfig(hidden=(8,), memory=4, normalise=True)
     declared = PettingZoo(factory="everything:Everything", description=describe(env, 0), pictures="auto")
     roster, actors = Roster(declared.groups), []
     for number, group in enumerate(roster.groups):
@@ -113,10 +113,10 @@ def stacked(parts):
 def test_a_policy_sends_what_training_sends_in_every_kind_of_space(team):
     declared, roster, actors, body = team
     plan = declared.plan
-    wanted = block.arrays(plan, 1)
-    arrays = block.attach(block.allocate(block.size(wanted)), wanted)
+    wanted = shared_block.arrays(plan, 1)
+    arrays = shared_block.attach(shared_block.allocate(shared_block.size(wanted)), wanted)
     env = Everything()
-    player = Player(env, plan, {name: array[0, ...] for name, array in arrays.items()})
+    player = EnvDriver(env, plan, {name: array[0, ...] for name, array in arrays.items()})
     looks = [Lookout(declared.groups, plan, arrays, time) for time in ("fresh", "arrival")]
     policy = Policy(roster, actors, body, agents=outside(declared))
     memory = tuple(blank(body, 1, len(group.names)) for group in roster.groups)

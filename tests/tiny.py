@@ -4,7 +4,7 @@ import dataclasses
 import sys
 
 from hamlet.experiments import registry
-from hamlet.experiments.grid import Cell, Grid
+from hamlet.experiments.grid import ExperimentCell, ExperimentGrid
 
 _SMALL = {
     "hidden": (16,),
@@ -17,10 +17,10 @@ _SMALL = {
 
 def cell(algorithm, **rest):
     own = {"task": "Product", "environment": "game/product", "steps": 120, "changes": _SMALL, "each": True}
-    return Cell(algorithm=algorithm, **(own | rest))
+    return ExperimentCell(algorithm=algorithm, **(own | rest))
 
 
-GRID = Grid(
+GRID = ExperimentGrid(
     name="tiny/product",
     says="a game of two numbers",
     cells=(cell("happo", published=11.0),),

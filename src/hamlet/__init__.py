@@ -15,8 +15,8 @@ from pathlib import Path
 
 from hamlet import algorithms, envs, games, presets, tabular, testing
 from hamlet.errors import RequestError, RunError
+from hamlet.evaluation.evaluate import Evaluation
 from hamlet.policy import Policy, load_policy
-from hamlet.training.evaluate import Evaluation
 from hamlet.training.run import Run, resume, train
 
 __all__ = [

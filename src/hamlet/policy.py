@@ -7,14 +7,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from hamlet.envs.description import Agent
-from hamlet.envs.kinds import Broken, Kind, action, mask_row, masked, observed
-from hamlet.envs.outside import of_groups, outside
+from hamlet.backends.iteration import roster_of
+from hamlet.envs.agent_spaces import of_groups, outside
+from hamlet.envs.conversion import Broken, SpaceKind, action, mask_row, masked, observed
+from hamlet.envs.pettingzoo.description import Agent
 from hamlet.errors import RequestError, unknown
-from hamlet.networks.torso import Body, blank
+from hamlet.networks.joint import act, draw
+from hamlet.networks.torso import NetworkConfig, blank
 from hamlet.roster import Group, Roster
-from hamlet.training.learning import roster_of
-from hamlet.training.rollout import act, draw
 from hamlet.training.run import Run
 
 
@@ -36,7 +36,7 @@ class Policy:
         self,
         roster: Roster,
         actors: tuple[Any, ...],
-        body: Body,
+        body: NetworkConfig,
         seed: int = 0,
         agents: Mapping[str, Agent] | None = None,
     ) -> None:
@@ -180,7 +180,7 @@ class Policy:
         return None if mask is None else mask_row(self._spaces[name].action, name, mask, batched)
 
 
-def _copies(kind: Kind, seen: Any) -> int | None:
+def _copies(kind: SpaceKind, seen: Any) -> int | None:
     """How many copies an observation is of, by the axes before those of its space; None where there is no such axis."""
     path, leaf = next(kind.leaves())
     try:

@@ -10,13 +10,13 @@ import numpy as np
 from jaxtyping import Array
 
 from hamlet.distributions import Categorical
-from hamlet.envs.check import Findings, Unfit, examine
+from hamlet.envs.pettingzoo.check import Findings, Unfit, examine
 from hamlet.haml.drift import Drift, ZeroDrift
 from hamlet.haml.neighbourhood import Neighbourhood
 from hamlet.haml.objective import Experience
-from hamlet.haml.surrogate import Importance
+from hamlet.haml.surrogate import ImportanceWeights
 from hamlet.networks.heads import Actor
-from hamlet.networks.torso import Body
+from hamlet.networks.torso import NetworkConfig
 from hamlet.spaces import Box, Discrete
 from hamlet.tabular.certificate import NO_FALL, certify
 from hamlet.tabular.mirror import require_triple
@@ -165,7 +165,7 @@ def check_env(
 def _stays(neighbourhood: Neighbourhood, name: str, key: Array) -> None:
     """Whether what `improve` finds for a small network lies within."""
     keys = jax.random.split(key, 5)
-    actor = Actor.create(keys[0], Box(-1.0, 1.0, (4,)), Discrete(3), Body(hidden=(16,)))
+    actor = Actor.create(keys[0], Box(-1.0, 1.0, (4,)), Discrete(3), NetworkConfig(hidden=(16,)))
     rows = (64, 1)
     share = Experience(
         observation=jax.random.normal(keys[1], (*rows, 4)),
@@ -181,7 +181,7 @@ def _stays(neighbourhood: Neighbourhood, name: str, key: Array) -> None:
 
     @jax.jit
     def within(actor: Actor, key: Array) -> Array:
-        objective = Importance().objective(jnp.ones(rows), actor, share, ZeroDrift())
+        objective = ImportanceWeights().objective(jnp.ones(rows), actor, share, ZeroDrift())
         better, _, _ = neighbourhood.improve(objective, actor, neighbourhood.init(actor), key)
         return neighbourhood.contains(flat(objective.old), flat(share.policy(better)), jnp.full(64, 1 / 64))
 

@@ -11,8 +11,8 @@ import pytest
 import combinations
 import digests
 from documents import ROOT
-from hamlet.training import checkpoint
-from hamlet.training.compiled import compile_program
+from hamlet.backends.jax_backend import compile_program
+from hamlet.checkpoints import checkpoint
 from pieces import same
 from small_runs import SmallRun
 

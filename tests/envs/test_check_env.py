@@ -7,7 +7,8 @@ import pytest
 import doubles
 from hamlet.cli import main
 from hamlet.commands import check_env as command
-from hamlet.envs import check, from_pettingzoo
+from hamlet.envs import from_pettingzoo
+from hamlet.envs.pettingzoo import check
 from hamlet.errors import RequestError
 from hamlet.testing import check_env
 

@@ -8,9 +8,9 @@ import pytest
 from hamlet.cli import main
 from hamlet.commands import check_env
 from hamlet.commands.request import read
-from hamlet.envs.pettingzoo import PettingZoo
+from hamlet.envs.pettingzoo.environment import PettingZoo
 from hamlet.errors import RequestError
-from hamlet.training.configuration import encode
+from hamlet.runs.configuration import encode
 
 SMALL = ["--hidden", "16", "--copies", "4", "--steps-per-rollout", "8", "--epochs", "1", "--critic-epochs", "1"]
 SMALL += ["--evaluate-episodes", "0"]

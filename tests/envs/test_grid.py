@@ -9,8 +9,8 @@ import pytest
 
 import ma_gym_transcripts as ma_gym
 from hamlet.envs import copies, make
-from hamlet.envs.checkers import CheckersState
-from hamlet.envs.switch import SwitchState
+from hamlet.envs.grid.checkers import CheckersState
+from hamlet.envs.grid.switch import SwitchState
 from hamlet.errors import RequestError
 
 NAMES = [*ma_gym.CHECKERS, *ma_gym.SWITCH]

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from pettingzoo import ParallelEnv
 
-from hamlet.envs import block
-from hamlet.envs.description import describe
-from hamlet.envs.kinds import Broken, Kind, action, entry, kind_of, masked, observed
-from hamlet.envs.pettingzoo import PettingZoo
-from hamlet.envs.player import Player, parallel
-from hamlet.envs.soundness import Lookout, fault
+from hamlet.envs.conversion import Broken, SpaceKind, action, entry, kind_of, masked, observed
+from hamlet.envs.pettingzoo import shared_block
+from hamlet.envs.pettingzoo.batch_validation import Lookout, fault
+from hamlet.envs.pettingzoo.description import describe
+from hamlet.envs.pettingzoo.env_driver import EnvDriver, parallel
+from hamlet.envs.pettingzoo.environment import PettingZoo
 from hamlet.spaces import Box, Composite, Discrete
 
 ACTIONS = [
@@ -67,7 +67,7 @@ def test_choices_begin_where_the_space_begins_and_keep_their_places():
 @pytest.mark.parametrize("space", SEEN, ids=said)
 def test_every_observation_is_read_alone_and_in_a_batch_in_the_shape_that_is_declared(space):
     kind = kind_of(space, "the observation space of agent 'a'").read("auto")
-    assert Kind.of(astuple(kind)) == kind
+    assert SpaceKind.of(astuple(kind)) == kind
     space.seed(3)
     samples = [space.sample() for _ in range(4)]
     rows = [observed(kind, "a", sample) for sample in samples]
@@ -204,10 +204,10 @@ class Seat:
         description = describe(parallel(env), 0)
         self.declared = PettingZoo(factory="game:Game", description=description, pictures=pictures)
         plan = self.declared.plan
-        wanted = block.arrays(plan, 1)
-        self.arrays = block.attach(block.allocate(block.size(wanted)), wanted)
+        wanted = shared_block.arrays(plan, 1)
+        self.arrays = shared_block.attach(shared_block.allocate(shared_block.size(wanted)), wanted)
         self.rows = {name: array[0, ...] for name, array in self.arrays.items()}
-        self.player = Player(parallel(env), plan, self.rows)
+        self.player = EnvDriver(parallel(env), plan, self.rows)
 
     def fault(self, time):
         view = Lookout(self.declared.groups, self.declared.plan, self.arrays, time)()

@@ -16,10 +16,10 @@ from hamlet.envs.mamujoco import layout
 from hamlet.envs.mamujoco.layout import layout_of, original
 from hamlet.envs.mamujoco.rules import Moved, Runner
 from hamlet.envs.mamujoco.scenarios import SCENARIOS
-from hamlet.envs.player import seed_of
+from hamlet.envs.pettingzoo.env_driver import seed_of
 from hamlet.errors import RequestError, RunError
+from hamlet.runs import configuration
 from hamlet.spaces import Box
-from hamlet.training import configuration
 
 # Of each kind one: no falls and one group; forces on bodies; unlike agents, and a factorisation that the package lacks.
 FEW = ("mamujoco/HalfCheetah-2x3", "mamujoco/Ant-4x2", "mamujoco/Humanoid-17x1")

@@ -15,7 +15,7 @@ import pytest
 from documents import ROOT
 from hamlet.envs import ENVIRONMENTS, copies, make
 from hamlet.envs.base import KnownReturns, declared_returns
-from hamlet.envs.matrix import Matrix, common_reward, equilibria, tabulate
+from hamlet.envs.matrix.payoff_games import Matrix, common_reward, equilibria, tabulate
 from hamlet.errors import RequestError
 from hamlet.spaces import Box, Discrete
 

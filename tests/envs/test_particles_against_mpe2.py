@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from hamlet.envs import make
-from hamlet.envs.simple_reference import ReferenceState
-from hamlet.envs.simple_speaker_listener import SpeakerListenerState
-from hamlet.envs.simple_spread import SpreadState
+from hamlet.envs.mpe.simple_reference import ReferenceState
+from hamlet.envs.mpe.simple_speaker_listener import SpeakerListenerState
+from hamlet.envs.mpe.simple_spread import SpreadState
 from hamlet.spaces import to_gymnasium
 from pieces import always
 

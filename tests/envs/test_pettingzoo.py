@@ -13,11 +13,11 @@ import pytest
 
 import doubles
 from hamlet.envs import from_pettingzoo
-from hamlet.envs.option_values import plain
-from hamlet.envs.player import seed_of
+from hamlet.envs.factories.options import plain
+from hamlet.envs.pettingzoo.env_driver import seed_of
 from hamlet.errors import RequestError, RunError
+from hamlet.runs.configuration import decode, encode
 from hamlet.spaces import Box, Composite, Discrete, MultiDiscrete
-from hamlet.training.configuration import decode, encode
 
 
 @contextlib.contextmanager

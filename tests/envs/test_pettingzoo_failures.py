@@ -16,7 +16,7 @@ import pytest
 
 import doubles
 from hamlet.envs import from_pettingzoo
-from hamlet.envs.player import seed_of
+from hamlet.envs.pettingzoo.env_driver import seed_of
 from hamlet.errors import RequestError, RunError
 
 WALK = (np.ones((3, 2), np.int32),)

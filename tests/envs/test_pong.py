@@ -9,8 +9,9 @@ import pytest
 
 from hamlet import extras
 from hamlet.cli import main
-from hamlet.envs import atari, make, pong
-from hamlet.envs.player import seed_of
+from hamlet.envs import make
+from hamlet.envs.atari import games, pong
+from hamlet.envs.pettingzoo.env_driver import seed_of
 from hamlet.errors import RequestError
 
 installed = all(importlib.util.find_spec(package) for package in pong.PACKAGES)
@@ -129,14 +130,14 @@ def test_pettingzoos_own_test_passes():
     ],
 )
 def test_a_value_out_of_range_is_refused_in_one_line(monkeypatch, options, said):
-    monkeypatch.setattr(atari.extras, "installed", lambda package: True)
+    monkeypatch.setattr(games.extras, "installed", lambda package: True)
     with pytest.raises(RequestError) as refusal:
         make("atari/pong", **options)
     assert str(refusal.value) == said
 
 
 def test_without_the_extra_one_line_says_what_brings_it(monkeypatch, capsys):
-    monkeypatch.setattr(atari.extras, "installed", lambda package: package != "multi_agent_ale_py")
+    monkeypatch.setattr(games.extras, "installed", lambda package: package != "multi_agent_ale_py")
     assert main(["train", "ippo", "atari/pong"]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and f"run {extras.install_line('atari', '')}" in error

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 import hamlet
+from hamlet.backends.select import backend_of
 from hamlet.envs import from_pettingzoo
-from hamlet.envs.check import choices
-from hamlet.envs.player import parallel, seed_of
-from hamlet.envs.worker import find
-from hamlet.training.venue import venue
+from hamlet.envs.pettingzoo.check import choices
+from hamlet.envs.pettingzoo.env_driver import parallel, seed_of
+from hamlet.envs.pettingzoo.worker import find
 from pieces import same as equal
 
 pytestmark = pytest.mark.filterwarnings("ignore:The old environment creation API")
@@ -117,7 +117,7 @@ def trained(place, options, steps, out, algorithm):
     small = make(copies=4, steps_per_rollout=10, hidden=(16,), epochs=1, critic_epochs=1)
     env = from_pettingzoo(place, copies=4, **options)
     run = hamlet.train(small, env, steps=steps, out=out, quiet=True, evaluate_episodes=0)
-    after, before = run.training(), venue(env).begin(small)(0)
+    after, before = run.training(), backend_of(env).begin(small)(0)
     assert int(after.iteration) == steps // 40
     # Networks alone: an optimiser counts its steps also where nothing is learnt.
     for old, new in zip(networks(before.learner), networks(after.learner), strict=True):

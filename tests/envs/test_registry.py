@@ -3,9 +3,9 @@
 import pytest
 
 from hamlet.envs import ENVIRONMENTS, make, registry
-from hamlet.envs.simple_reference import SimpleReference
-from hamlet.envs.simple_speaker_listener import SimpleSpeakerListener
-from hamlet.envs.simple_spread import SimpleSpread
+from hamlet.envs.mpe.simple_reference import SimpleReference
+from hamlet.envs.mpe.simple_speaker_listener import SimpleSpeakerListener
+from hamlet.envs.mpe.simple_spread import SimpleSpread
 from hamlet.errors import RequestError
 
 MPE = sorted(name for name in ENVIRONMENTS if name.startswith("mpe/"))

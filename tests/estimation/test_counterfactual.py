@@ -10,6 +10,7 @@ import pytest
 import hamlet
 from games import MaskedRecurrent
 from hamlet.algorithms import coma, happo, ippo, mappo
+from hamlet.backends.jax_backend import begin_training, iterate
 from hamlet.distributions import Categorical
 from hamlet.errors import RequestError
 from hamlet.estimation.counterfactual import CounterfactualValue
@@ -21,10 +22,9 @@ from hamlet.estimation.trajectory import Behaviour, Trajectory
 from hamlet.haml.credit import credited
 from hamlet.haml.template import Team, behaviour
 from hamlet.learners import policy
-from hamlet.networks.torso import Body
+from hamlet.networks.torso import NetworkConfig
 from hamlet.roster import Group, Roster
 from hamlet.spaces import Box, Discrete
-from hamlet.training.compiled import begin_training, iterate
 from pieces import masked_play, same, views
 
 INF = float("inf")
@@ -38,13 +38,13 @@ def at():
     made.critic = CounterfactualValue(samples=5, interval=3, epochs=2, learning_rate=0.01)
     made.seen_by = made.critic.roster(made.roster, made.env.state_shape)
     made.policies = jax.jit(partial(behaviour, made.roster))(Team(made.actors, ()), made.played)
-    made.state = jax.jit(partial(made.critic.create, roster=made.seen_by, body=Body(hidden=(8,), memory=3)))(
+    made.state = jax.jit(partial(made.critic.create, roster=made.seen_by, body=NetworkConfig(hidden=(8,), memory=3)))(
         jax.random.key(5)
     )
 
     @jax.jit
     def ask(state, played, policies):
-        blank = made.critic.blank(made.seen_by, Body(), 4)
+        blank = made.critic.blank(made.seen_by, NetworkConfig(), 4)
         return made.critic.estimate(state, made.seen_by, played, blank, lambda: policies, jax.random.key(1))
 
     made.ask = ask
@@ -217,7 +217,7 @@ def test_on_a_small_game_the_critic_becomes_the_table_for_every_agent_and_so_are
 
     @jax.jit
     def learn():
-        state, blank = critic.create(jax.random.key(0), seen_by, Body(hidden=(16,))), (None, None)
+        state, blank = critic.create(jax.random.key(0), seen_by, NetworkConfig(hidden=(16,))), (None, None)
         ask = lambda state: critic.estimate(state, seen_by, played, blank, lambda: policies, jax.random.key(1))  # noqa: E731
         back = Counterfactual(lambda_=0.8)
         before = ask(state)

@@ -11,7 +11,7 @@ from hamlet import algorithms
 from hamlet.errors import RequestError
 from hamlet.estimation.critic import StateValue, Targets
 from hamlet.networks.heads import Value
-from hamlet.networks.torso import Body
+from hamlet.networks.torso import NetworkConfig
 from hamlet.roster import Roster
 from hamlet.spaces import Box
 from offpolicy import ON_POLICY
@@ -20,7 +20,7 @@ from pieces import masked_play
 
 def constant(value):
     """A network whose value is the same everywhere."""
-    network = Value.create(jax.random.key(0), Box(-1.0, 1.0, (2,)), Body(hidden=()))
+    network = Value.create(jax.random.key(0), Box(-1.0, 1.0, (2,)), NetworkConfig(hidden=()))
     return eqx.tree_at(lambda n: (n.head.weight, n.head.bias), network, (jnp.zeros((1, 2)), jnp.full(1, value)))
 
 
@@ -61,7 +61,7 @@ def test_the_loss_is_the_worse_of_the_plain_and_the_clipped_one(settings, alive,
 )
 def test_what_is_seen_and_credited_gives_the_networks_and_streams(sees, credits, sharing, networks, streams):
     at, env = masked_play(), MaskedRecurrent()
-    critic, body = StateValue(sees=sees, credits=credits), Body(hidden=(4,), memory=3)
+    critic, body = StateValue(sees=sees, credits=credits), NetworkConfig(hidden=(4,), memory=3)
     roster = critic.roster(Roster(env.groups, sharing), env.state_shape)
 
     def shapes():
@@ -81,7 +81,7 @@ def test_what_is_seen_and_credited_gives_the_networks_and_streams(sees, credits,
 @pytest.mark.parametrize("sees", ["state", "observation"])
 def test_the_estimate_of_a_recurrent_critic_is_that_of_a_step_by_step_unroll_with_resets(sees):
     at = masked_play()
-    critic, body = StateValue(sees=sees, credits="own", normalise=False), Body(hidden=(8,), memory=6)
+    critic, body = StateValue(sees=sees, credits="own", normalise=False), NetworkConfig(hidden=(8,), memory=6)
     roster = critic.roster(at.roster, at.env.state_shape)
 
     @jax.jit
@@ -132,7 +132,7 @@ def test_every_on_policy_algorithm_hands_its_critic_the_clip(name):
 def test_values_before_and_after_a_step_are_in_units_of_reward():
     """What is arrived at is what is seen next, and so are their values the same, wherever no episode ended."""
     at, env = masked_play(), MaskedRecurrent()
-    critic, body = StateValue(), Body(hidden=(4,))
+    critic, body = StateValue(), NetworkConfig(hidden=(4,))
     roster = critic.roster(Roster(env.groups), env.state_shape)
     state = critic.create(jax.random.key(0), roster, body)
     known = jax.vmap(lambda scale: scale.update(jnp.array([97.0, 103.0])))(state.moments[0])

@@ -13,7 +13,7 @@ from hamlet import cli
 from hamlet.commands import games as command
 from hamlet.errors import RequestError
 from hamlet.experiments import gradient_play
-from hamlet.reports import gradient_play as report
+from hamlet.reports.pictures import gradient_play as report
 
 # An independent reproduction: rate and mean steps by class, 1,000 games of each. The last rates' standard error: .013.
 REPRODUCED = {

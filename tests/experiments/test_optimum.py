@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hamlet.bench import optimum
-from hamlet.envs.simple_speaker_listener import SimpleSpeakerListener
+from hamlet.bench.learning import optimum
+from hamlet.envs.mpe.simple_speaker_listener import SimpleSpeakerListener
 
 RECORDS = Path(__file__).parents[2] / "benchmarks" / "records"
 

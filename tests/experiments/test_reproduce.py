@@ -18,10 +18,10 @@ from hamlet import extras
 from hamlet.cli import main
 from hamlet.errors import RequestError
 from hamlet.experiments import cost, execute, registry, tables
-from hamlet.experiments.execute import Failures
-from hamlet.experiments.grid import Cell
-from hamlet.training.complete import complete
+from hamlet.experiments.execute import FailedCells
+from hamlet.experiments.grid import ExperimentCell
 from hamlet.training.loop import Loop
+from hamlet.training.run_completion import complete
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +51,9 @@ def texts(out):
 
 
 def row(algorithm, scores):
-    return tables.Row(tiny.cell(algorithm, published=3.0), 120, scores, -2.0, tables.mean(list(scores.values())), {})
+    return tables.TableRow(
+        tiny.cell(algorithm, published=3.0), 120, scores, -2.0, tables.mean(list(scores.values())), {}
+    )
 
 
 @pytest.mark.slow
@@ -102,7 +104,7 @@ def test_stopped_within_any_run_and_asked_again_it_ends_with_the_same_table(
 def test_what_is_finished_is_never_trained_or_judged_again(whole, monkeypatch):
     before = texts(whole)
     monkeypatch.setattr(execute, "complete", None)
-    monkeypatch.setattr(execute.judge, "judge", None)
+    monkeypatch.setattr(execute.final_evaluation, "judge", None)
     assert reproduce("--out", str(whole), "--quiet") == 0
     assert texts(whole) == before
 
@@ -128,7 +130,7 @@ def test_a_run_that_failed_is_named_and_the_others_are_carried_out(tmp_path, mon
 def test_shorter_runs_and_fewer_seeds_are_marked(whole, monkeypatch):
     small = tiny.GRID.shortened(seeds=1, steps=80)
     monkeypatch.setattr(tables, "finished", lambda cell, path: False)
-    text = tables.markdown(small, tiny.GRID, tables.rows(small, tiny.GRID, whole, Failures()))
+    text = tables.markdown(small, tiny.GRID, tables.rows(small, tiny.GRID, whole, FailedCells()))
     assert "**Made small (at most 80 steps a run, 1 of 2 seeds): not to be compared" in text
     assert "| 80 of 120 | 0 of 1 |" in text and "No run is finished." in text
 
@@ -161,7 +163,7 @@ def test_the_counted_speed_is_within_a_factor_of_two_of_the_recorded(record, alg
     if environment.startswith("mamujoco"):
         pytest.importorskip("mujoco")
     measured = json.loads((ROOT / f"benchmarks/records/{record}.json").read_text())["result"]["env_steps_per_second"]
-    made, env = Cell(task="", algorithm=algorithm, environment=environment, steps=1).declare()
+    made, env = ExperimentCell(task="", algorithm=algorithm, environment=environment, steps=1).declare()
     assert 0.5 < measured * cost.seconds_per_step(made, env, environment, rate=2e11) < 2
 
 

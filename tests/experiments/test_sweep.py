@@ -96,7 +96,7 @@ class Scripted:
             raise outcome
         path = Path("trial/seed-0")
         path.mkdir(parents=True, exist_ok=True)
-        watch = sweep.Watch(trial, path)
+        watch = sweep.SweepWatch(trial, path)
         for step, value in enumerate(outcome):
             watch.write(step, {"return": 0.0})
             watch.write(step, {sweep.EVALUATED: value})

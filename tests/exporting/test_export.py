@@ -17,23 +17,25 @@ from jax import export as jax_export
 import combinations
 import hamlet
 from hamlet import extras
+from hamlet.backends.select import backend_of
+from hamlet.checkpoints import checkpoint
 from hamlet.cli import main
-from hamlet.envs.outside import of_groups
+from hamlet.envs.agent_spaces import of_groups
 from hamlet.errors import RequestError
+from hamlet.evaluation import best_policy
 from hamlet.exporting.check import module_of
 from hamlet.exporting.directory import write
 from hamlet.exporting.team import policies
 from hamlet.networks.actors import Deterministic, Exploring, Squashed, Stochastic
-from hamlet.networks.diverse import DiverseUtilities
 from hamlet.networks.duelling import Greedy
-from hamlet.networks.torso import Body
+from hamlet.networks.mixers.q_dpp import DiverseUtilities
+from hamlet.networks.torso import NetworkConfig
 from hamlet.networks.utility import Utilities
 from hamlet.policy import Policy
 from hamlet.roster import Group, Roster
+from hamlet.runs import configuration, declaration
+from hamlet.runs.directory import RunDirectory
 from hamlet.spaces import Box, Discrete, MultiDiscrete
-from hamlet.training import best, checkpoint, configuration, declaration
-from hamlet.training.directory import RunDirectory
-from hamlet.training.venue import venue
 
 pytestmark = pytest.mark.usefixtures("programs_once")
 
@@ -43,9 +45,9 @@ IMAGE, LARGE = Box(0.0, 255.0, (5, 4, 2)), Box(0.0, 255.0, (40, 36, 3))
 CHOICE, CHOICES = Discrete(3), MultiDiscrete((2, 3))
 UNEVEN, SINGLE, TABLE = Box((-1.0, -2.0), (1.0, 5.0), (2,)), Box(0.0, 1.0, (1,)), Box(-1.0, 1.0, (2, 2))
 OPEN = Box(-INF, INF, (2,))
-MEMORY, RUNNING = Body(hidden=(16,), memory=8), Body(hidden=(16,), normalise=True)
-PLAIN, SQUASHED = Body(hidden=(16,), plain=True), Body(hidden=(16,), squash=True)
-PLAIN_MEMORY = Body(hidden=(16,), memory=8, plain=True)
+MEMORY, RUNNING = NetworkConfig(hidden=(16,), memory=8), NetworkConfig(hidden=(16,), normalise=True)
+PLAIN, SQUASHED = NetworkConfig(hidden=(16,), plain=True), NetworkConfig(hidden=(16,), squash=True)
+PLAIN_MEMORY = NetworkConfig(hidden=(16,), memory=8, plain=True)
 FORMATS = ["numpy", "stablehlo", *(["onnx"] if importlib.util.find_spec("onnx") else [])]
 DOCUMENT = {"run": "r", "algorithm": "happo", "environment": "x", "seed": 0, "step": 10, "versions": {"hamlet": "0"}}
 
@@ -57,10 +59,10 @@ TEAMS = {
     "deterministic": (Deterministic(), PLAIN, [(NUMBERS, UNEVEN, 2), (IMAGE, SINGLE, 1)]),
     "utilities": (
         Utilities(),
-        Body(hidden=(16,), memory=8, plain=True),
+        NetworkConfig(hidden=(16,), memory=8, plain=True),
         [(NUMBERS, CHOICE, 2), (CHOICES, Discrete(2), 1)],
     ),
-    "diverse": (DiverseUtilities(embedding=4), Body(hidden=(16,), plain=True), [(NUMBERS, CHOICE, 2)]),
+    "diverse": (DiverseUtilities(embedding=4), NetworkConfig(hidden=(16,), plain=True), [(NUMBERS, CHOICE, 2)]),
     "exploring": (Exploring(), MEMORY, [(NUMBERS, CHOICE, 1)]),
     "greedy": (Greedy(width=16), RUNNING, [(NUMBERS, CHOICE, 1), (CHOICES, Discrete(2), 1)]),
 }
@@ -240,9 +242,9 @@ def begun(path, algorithm, env, name):
     declared = {"algorithm": configuration.encode(algorithm), "environment": configuration.encode(env)}
     labels = {"steps": 10, "seed": 3, "algorithm_name": "happo", "environment_name": name, "preset": None}
     run = declaration.begin(path, declared | labels, print)
-    training = venue(env).begin(algorithm)(3)
+    training = backend_of(env).begin(algorithm)(3)
     checkpoint.save(run.checkpoints, training, step=0)
-    best.save(run, jax.tree.map(lambda leaf: leaf + 0.1, training.learner.team.actors), 20, -1.0)
+    best_policy.save(run, jax.tree.map(lambda leaf: leaf + 0.1, training.learner.team.actors), 20, -1.0)
     return path
 
 

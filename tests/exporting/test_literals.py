@@ -7,10 +7,10 @@ from pathlib import PurePosixPath
 import numpy as np
 import pytest
 
-from hamlet.envs.kinds import Kind
-from hamlet.envs.pettingzoo import PettingZoo
+from hamlet.envs.conversion import SpaceKind
+from hamlet.envs.pettingzoo.environment import PettingZoo
 from hamlet.exporting import as_numpy, as_onnx, directory, example, readme
-from hamlet.exporting.decision import Agent, Port
+from hamlet.exporting.decision import ExportedAgent, Port
 from hamlet.exporting.graph import Graph
 from hamlet.exporting.literals import NotALiteral, keywords, literal, module_name, within_text
 from hamlet.spaces import Box
@@ -72,9 +72,9 @@ def test_the_files_of_an_agent_of_any_name_compile_and_run_nothing_of_it(name, s
     title = directory._title(document)
     stem = module_name(name, {"agent_class"})
     assert stem.isidentifier() and len(stem) < 120 and stem not in ("class", "agent_class")
-    seen = Kind("Box", (2,), "float32", low=0.0, high=1.0)
+    seen = SpaceKind("Box", (2,), "float32", low=0.0, high=1.0)
     space = Box(0.0, 1.0, (2,))
-    agent = Agent(name, seen, seen, space, space, 0)
+    agent = ExportedAgent(name, seen, seen, space, space, 0)
     text, weights = as_numpy.source(agent, stem, f"Of {within_text(name)}, {title}", outputs, graph())
     path = somewhere / f"{stem}.py"
     path.write_text(text, encoding="utf-8")

@@ -8,24 +8,24 @@ import pytest
 import hamlet
 from hamlet.errors import RequestError
 from hamlet.haml.drift import ClipDrift, ZeroDrift
-from hamlet.haml.neighbourhood import KlBall, Whole
+from hamlet.haml.neighbourhood import KlBall, Unconstrained
 from hamlet.testing import check_algorithm, check_neighbourhood
 from pieces import always
 
 
-@pytest.mark.parametrize("neighbourhood", [Whole(), KlBall(radius=1e-3)])
+@pytest.mark.parametrize("neighbourhood", [Unconstrained(), KlBall(radius=1e-3)])
 def test_neighbourhoods_of_the_papers_are_neighbourhoods(neighbourhood):
     check_neighbourhood(neighbourhood)
 
 
-class Stubborn(Whole):
+class Stubborn(Unconstrained):
     """Nothing but the old policy."""
 
     def contains(self, old, new, weight):
         return (jnp.abs(jnp.exp(new.log_probs) - jnp.exp(old.log_probs)) < 1e-6).all()
 
 
-class Elsewhere(Whole):
+class Elsewhere(Unconstrained):
     """Anything but the old policy."""
 
     def contains(self, old, new, weight):

@@ -12,10 +12,10 @@ import pytest
 from hamlet.algorithms import happo, hatrpo, ippo
 from hamlet.estimation.trajectory import sequences
 from hamlet.haml.drift import ClipDrift
-from hamlet.haml.surrogate import Importance
+from hamlet.haml.surrogate import ImportanceWeights
 from hamlet.haml.template import create, experience, prepare, update
 from hamlet.networks.heads import parameter_count
-from hamlet.training.rollout import act, draw
+from hamlet.networks.joint import act, draw
 from pieces import masked_play, moved, same
 
 T, E = 20, 4
@@ -142,7 +142,7 @@ def test_means_count_living_steps_only_and_the_factor_of_the_dead_is_one(at):
     )
 
     old = jax.tree.map(lambda leaf: leaf[1], at.actors[0])
-    new, surrogate = moved(old, 5, 0.2), Importance()
+    new, surrogate = moved(old, 5, 0.2), ImportanceWeights()
     carry = surrogate.start(*alive.shape)
     aim = surrogate.objective(carry, old, share, ClipDrift(0.2))
 
@@ -247,7 +247,7 @@ def test_junk_of_any_size_in_dead_steps_of_a_continuous_agent_stays_without_effe
     slope = []
     for spoilt in (data.action, action):
         share = dataclasses.replace(data, alive=alive, action=spoilt)
-        aim = Importance().objective(Importance().start(24, 1), policy, share, ClipDrift(0.2))
+        aim = ImportanceWeights().objective(ImportanceWeights().start(24, 1), policy, share, ClipDrift(0.2))
         slope.append(jax.jit(jax.grad(lambda a, aim=aim: aim(a).gain))(moved(policy, 3, 0.2)))
     for clean, spoilt in zip(*map(jax.tree.leaves, slope), strict=True):
         np.testing.assert_allclose(clean, spoilt, rtol=1e-5, atol=1e-7)

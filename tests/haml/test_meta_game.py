@@ -15,8 +15,8 @@ from hamlet.errors import RequestError
 from hamlet.games import meta
 from hamlet.haml.drift import ClipDrift, KlDrift, SumDrift
 from hamlet.haml.meta_game import Forced, MetaGame
-from hamlet.haml.neighbourhood import KlBall, Whole
-from hamlet.haml.scheme import Step
+from hamlet.haml.neighbourhood import KlBall, Unconstrained
+from hamlet.haml.scheme import UnitStep
 from hamlet.haml.template import Team, create, experience, prepare, update
 from hamlet.roster import Roster
 from hamlet.spaces import Box, Discrete
@@ -94,7 +94,7 @@ def test_the_response_is_the_step_on_advantages_weighed_by_what_the_others_will_
     ]
     ratio = [np.clip(np.exp(m - a), 1 - clip, 1 + clip) for m, a in zip(mixed, old, strict=True)]
     assert max(abs(r - 1).max() for r in ratio) > 0.05
-    own = Whole(learning_rate=0.02, epochs=2, entropy=0.05)
+    own = Unconstrained(learning_rate=0.02, epochs=2, entropy=0.05)
     for number, (g, k) in enumerate(agents):
         share, actor, state = jax.tree.map(lambda leaf, k=k: leaf[k], (shares[g], team.actors[g], team.states[g]))
         weight = np.prod([r for other, r in enumerate(ratio) if other != number], axis=0)
@@ -123,7 +123,7 @@ def test_without_the_response_parameters_go_between_those_kept_and_those_predict
 @pytest.mark.slow
 def test_a_trust_region_can_be_what_is_predicted_and_what_answers():
     ball = KlBall(radius=0.01)
-    scheme = MetaGame(prediction=Step(KlDrift(0.0), ball), clip=0.5)
+    scheme = MetaGame(prediction=UnitStep(KlDrift(0.0), ball), clip=0.5)
     trusted = hamlet.replace(matrl(hidden=(16,)), neighbourhood=ball, scheme=scheme)
     team = begun(trusted, jax.random.key(0))
     after, info = once(trusted, team, jax.random.key(1))

@@ -12,7 +12,7 @@ from jax.flatten_util import ravel_pytree
 
 from hamlet.errors import RequestError
 from hamlet.haml.drift import ClipDrift
-from hamlet.haml.neighbourhood import KlBall, Whole, fisher_product
+from hamlet.haml.neighbourhood import KlBall, Unconstrained, fisher_product
 from pieces import KINDS, always, objective, same
 
 
@@ -98,7 +98,7 @@ def test_the_fisher_information_of_a_sample_serves_as_well():
 @pytest.mark.parametrize("minibatches", always(3, of=(1, 3)))
 def test_first_order_ascent_is_that_of_an_explicit_loop(minibatches):
     actor, aim = objective(4, "recurrent", drift=ClipDrift(0.2))
-    whole = Whole(learning_rate=0.01, epochs=2, minibatches=minibatches, entropy=0.1, max_gradient_norm=0.5)
+    whole = Unconstrained(learning_rate=0.01, epochs=2, minibatches=minibatches, entropy=0.1, max_gradient_norm=0.5)
     key = jax.random.key(5)
     found, _, info = jax.jit(whole.improve)(aim, actor, whole.init(actor), key)
 
@@ -138,9 +138,9 @@ def test_first_order_ascent_is_that_of_an_explicit_loop(minibatches):
         (lambda: KlBall(tries=0), "--tries must be at least 1"),
         (lambda: KlBall(iterations=0), "--iterations must be at least 1"),
         (lambda: KlBall(damping=-1.0), "--damping must not be negative"),
-        (lambda: Whole(epochs=0), "--epochs must be at least 1"),
-        (lambda: Whole(minibatches=0), "--minibatches must be at least 1"),
-        (lambda: Whole(learning_rate=-1.0), "--learning-rate must not be negative"),
+        (lambda: Unconstrained(epochs=0), "--epochs must be at least 1"),
+        (lambda: Unconstrained(minibatches=0), "--minibatches must be at least 1"),
+        (lambda: Unconstrained(learning_rate=-1.0), "--learning-rate must not be negative"),
     ],
 )
 def test_settings_under_which_nothing_sensible_happens_are_refused(make, said):

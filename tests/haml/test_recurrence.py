@@ -10,10 +10,10 @@ import pytest
 
 from games import MaskedRecurrent
 from hamlet.algorithms import ALGORITHMS, make
-from hamlet.envs.small_games import Recall
+from hamlet.backends.jax_backend import begin_training, iterate, roster_of
+from hamlet.envs.matrix.small_games import Recall
 from hamlet.haml.template import experience
-from hamlet.training.compiled import begin_training, iterate, roster_of
-from hamlet.training.rollout import rollout
+from hamlet.rollouts.rollout import rollout
 from offpolicy import EVERYWHERE
 
 T, E, L = 40, 4, 5

@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 
 from hamlet import algorithms, envs
+from hamlet.backends.jax_backend import begin_training, iterate
 from hamlet.buffers.episodes import Windows
 from hamlet.envs.base import View
 from hamlet.errors import RequestError
 from hamlet.learners import decomposition
 from hamlet.networks.exploration import EpsilonGreedy, Schedule
 from hamlet.networks.recurrence import episodes
-from hamlet.networks.torso import Body
+from hamlet.networks.torso import NetworkConfig
 from hamlet.networks.utility import Utilities
 from hamlet.roster import Group, Roster
 from hamlet.spaces import Box, Discrete
 from hamlet.training.check import check
-from hamlet.training.compiled import begin_training, iterate
 from pieces import same
 
 SIGHT = Box(-1.0, 1.0, (2,))
@@ -188,7 +188,7 @@ def test_even_play_draws_what_is_available_alike_and_still_has_a_best_choice():
 
 
 def test_memories_of_whole_episodes_are_those_of_step_by_step_and_so_are_their_gradients():
-    body = Body(hidden=(6,), memory=5, plain=True)
+    body = NetworkConfig(hidden=(6,), memory=5, plain=True)
     actor = Utilities().create(jax.random.key(0), SIGHT, Discrete(3), body)
     seen = jax.random.normal(jax.random.key(1), (7, 4, 2))
     start = jnp.zeros((4, 7), bool).at[:, 0].set(True)
@@ -246,7 +246,7 @@ def test_actions_that_are_no_choices_are_refused_with_what_takes_them():
     with pytest.raises(RequestError, match=r"acts in a Box space, .* in Discrete only: use happo, .*hatd3"):
         check(algorithms.make("qmix"), envs.make("mpe/simple_spread"), steps=1)
     with pytest.raises(RequestError, match=r"need a Discrete space, and Box.* is another: use hatd3 for a Box"):
-        Utilities().create(jax.random.key(0), SIGHT, SIGHT, Body())
+        Utilities().create(jax.random.key(0), SIGHT, SIGHT, NetworkConfig())
 
 
 def test_a_state_that_is_an_image_is_refused():

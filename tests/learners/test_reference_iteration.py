@@ -31,6 +31,7 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 from hamlet import algorithms, envs, presets
+from hamlet.backends.iteration import roster_of
 from hamlet.buffers.replay import Sample
 from hamlet.envs.base import Group, View
 from hamlet.estimation.advantage import Gae, ends
@@ -39,7 +40,6 @@ from hamlet.haml.scheme import Sequential
 from hamlet.learners import policy, replay
 from hamlet.roster import Roster
 from hamlet.spaces import Box
-from hamlet.training.learning import roster_of
 from pieces import always
 
 NUMBERS = Path(__file__).parents[1] / "reference.npz"

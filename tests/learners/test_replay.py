@@ -11,15 +11,15 @@ import optax
 import pytest
 
 from hamlet import algorithms, envs
+from hamlet.backends.iteration import roster_of
+from hamlet.backends.jax_backend import begin_training, iterate
 from hamlet.buffers import replay as ring
 from hamlet.errors import RequestError
 from hamlet.learners import replay as learner_of
 from hamlet.networks.actors import Deterministic, Squashed
-from hamlet.networks.torso import Body
+from hamlet.networks.torso import NetworkConfig
 from hamlet.spaces import Box
 from hamlet.training.check import check
-from hamlet.training.compiled import begin_training, iterate
-from hamlet.training.learning import roster_of
 from pieces import always, same
 
 SMALL = {
@@ -283,7 +283,7 @@ def test_a_policy_through_tanh_is_refused_where_an_action_has_no_bounds():
     free = Box(-float("inf"), float("inf"), (2,))
     for kind in (Deterministic(), Squashed()):
         with pytest.raises(RequestError, match=r"needs a Box with two bounds for every entry.*or use happo"):
-            kind.create(jax.random.key(0), Box(-1.0, 1.0, (3,)), free, Body(plain=True))
+            kind.create(jax.random.key(0), Box(-1.0, 1.0, (3,)), free, NetworkConfig(plain=True))
 
 
 def test_an_algorithm_that_cannot_act_by_choices_is_refused_with_those_that_can():

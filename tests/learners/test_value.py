@@ -10,9 +10,10 @@ import pytest
 
 from hamlet import envs, replace
 from hamlet.algorithms.had3qn import had3qn
+from hamlet.backends.jax_backend import begin_training, iterate
 from hamlet.buffers.replay import Sample
 from hamlet.envs.base import View
-from hamlet.envs.matrix import common_reward, equilibria
+from hamlet.envs.matrix.payoff_games import common_reward, equilibria
 from hamlet.errors import RequestError
 from hamlet.estimation.joint_value import number
 from hamlet.haml.scheme import Simultaneous
@@ -21,7 +22,6 @@ from hamlet.networks.exploration import explored, greedy
 from hamlet.roster import Group, Roster
 from hamlet.spaces import Box, Discrete
 from hamlet.training.check import check
-from hamlet.training.compiled import begin_training, iterate
 from pieces import same
 
 CLIMBING = np.array([[8.0, -12.0, -12.0], [-12.0, 0.0, 0.0], [-12.0, 0.0, 0.0]])

@@ -9,7 +9,7 @@ import pytest
 import gate
 from gate import NASH, find, limits, limits_table, shared_return
 from hamlet.algorithms import ALGORITHMS
-from hamlet.training.compiled import begin_training, iterate
+from hamlet.backends.jax_backend import begin_training, iterate
 from offpolicy import EVERYWHERE
 from switches import switched
 

@@ -9,10 +9,10 @@ import pytest
 from combinations import LEARNT
 from games import Meet
 from hamlet.algorithms import ALGORITHMS
-from hamlet.envs.matrix import Matrix, common_reward
-from hamlet.training.compiled import begin_training, iterate_many
-from hamlet.training.evaluate import evaluate
-from hamlet.training.learning import roster_of
+from hamlet.backends.iteration import roster_of
+from hamlet.backends.jax_backend import begin_training, iterate_many
+from hamlet.envs.matrix.payoff_games import Matrix, common_reward
+from hamlet.evaluation.evaluate import evaluate
 from offpolicy import NAMES
 
 SIZE = {

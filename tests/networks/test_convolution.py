@@ -11,13 +11,13 @@ import pytest
 import hamlet
 from games import Lamps
 from hamlet.algorithms import ALGORITHMS, happo
+from hamlet.backends.jax_backend import begin_training, iterate, roster_of
 from hamlet.haml.template import experience
 from hamlet.networks.convolution import Convolution, Kernel, features, is_image
 from hamlet.networks.heads import Actor
-from hamlet.networks.torso import Body, Torso, encode
+from hamlet.networks.torso import NetworkConfig, Torso, encode
+from hamlet.rollouts.rollout import rollout
 from hamlet.spaces import Box, Discrete
-from hamlet.training.compiled import begin_training, iterate, roster_of
-from hamlet.training.rollout import rollout
 from offpolicy import EVERYWHERE
 
 BYTES = partial(Box, 0.0, 255.0)
@@ -80,7 +80,7 @@ def test_an_image_has_three_axes_and_its_channels_last():
 
 
 def test_with_memory_a_sequence_of_images_is_its_steps_one_after_another():
-    actor = Actor.create(jax.random.key(0), BYTES((8, 8, 3)), Discrete(4), Body(hidden=(16,), memory=8))
+    actor = Actor.create(jax.random.key(0), BYTES((8, 8, 3)), Discrete(4), NetworkConfig(hidden=(16,), memory=8))
     seen = image((8, 8, 3), count=6).reshape(2, 3, 8, 8, 3)
     start = jnp.array([[False, False, True], [True, False, False]])
     memory = jax.random.normal(jax.random.key(1), (2, 8))
@@ -128,7 +128,7 @@ def test_what_an_image_shows_is_learnt(name):
 
 def test_images_are_standardised_pixel_by_pixel_where_that_is_asked_for():
     seen = image((8, 8, 3), count=60).at[:, 0].set(77)  # a row of pixels that never change
-    body = Body(hidden=(8,), normalise=True)
+    body = NetworkConfig(hidden=(8,), normalise=True)
     torso = Torso.create(jax.random.key(0), BYTES((8, 8, 3)), body)
     alive = jnp.arange(60)[:, None] < 50
     torso = torso.observe(seen[:, None], alive)
@@ -139,6 +139,6 @@ def test_images_are_standardised_pixel_by_pixel_where_that_is_asked_for():
     np.testing.assert_allclose(standard[:50, 1:].std(0), 1.0, rtol=1e-3)
     assert not standard[:, 0].any()
     # What the filters see is that: as a space without bounds has it.
-    bare = Torso.create(jax.random.key(0), Box(-np.inf, np.inf, (8, 8, 3)), Body(hidden=(8,)))
+    bare = Torso.create(jax.random.key(0), Box(-np.inf, np.inf, (8, 8, 3)), NetworkConfig(hidden=(8,)))
     start = jnp.zeros((60, 1), bool)
     np.testing.assert_allclose(torso(seen[:, None], None, start)[0], bare(standard[:, None], None, start)[0], rtol=1e-4)

@@ -8,14 +8,14 @@ import pytest
 
 import hamlet
 from hamlet.errors import RequestError
-from hamlet.networks.diverse import Determinant, Determinantal, DiverseUtilities
-from hamlet.networks.mixers import Offer, Offers
-from hamlet.networks.torso import Body
+from hamlet.networks.joint import Chance, act, distributions
+from hamlet.networks.mixers.base import AgentValues, Offer
+from hamlet.networks.mixers.q_dpp import Determinant, Determinantal, DiverseUtilities
+from hamlet.networks.torso import NetworkConfig
 from hamlet.roster import Group, Roster
 from hamlet.spaces import Box, Discrete
-from hamlet.training.rollout import Chance, act
 
-BODY = Body(hidden=(8,), plain=True)
+BODY = NetworkConfig(hidden=(8,), plain=True)
 SEEN = Box(0.0, 1.0, (3,))
 
 
@@ -95,12 +95,36 @@ def test_what_a_copy_plays_depends_on_its_own_numbers_alone():
             np.testing.assert_array_equal(ours, theirs[rows])
 
 
+def test_its_probabilities_are_how_often_joint_actions_are_drawn_and_sum_to_one():
+    """Given the order of turns, of all four joint actions; an absent agent has a logarithm of 0."""
+    roster, actors = alike()
+    count, drawn = 20_000, chance(20_000)
+    turns = jnp.broadcast_to(jnp.array([0.7, 0.2]), (count, 2))  # the second agent chooses first
+    found = chosen(roster, actors, count, Chance(drawn.noise, turns))
+    seen, nothing = (jnp.ones((1, 1, 3)),) * 2, (None, None)
+
+    @jax.jit
+    def logs(first, second, alive):
+        policies, _ = distributions(roster, actors, seen, nothing, jnp.ones(1, bool), nothing)
+        actions = (jnp.full((1, 1), first), jnp.full((1, 1), second))
+        return actors[0].joint.choice.log_probability(policies, actions, turns[:1], alive)[0]
+
+    pairs = [(first, second) for first in (0, 1) for second in (0, 1)]
+    shares = {pair: float(jnp.exp(logs(*pair, jnp.ones((1, 2), bool)).sum())) for pair in pairs}
+    assert sum(shares.values()) == pytest.approx(1.0, abs=1e-4)
+    for (first, second), share in shares.items():
+        often = float(((found[0][:, 0] == first) & (found[1][:, 0] == second)).mean())
+        assert abs(often - share) <= 4.5 * np.sqrt(max(share * (1 - share), 1e-5) / count) + 1e-4
+    alone = logs(0, 0, jnp.array([[True, False]]))
+    assert float(alone[1]) == 0.0 and float(alone[0]) == pytest.approx(-np.log1p(np.exp(-2)), abs=1e-4)
+
+
 def offers(alive=None):
     random = np.random.default_rng(0)
     vectors, values = random.normal(size=(3, 2, 3, 4)), random.normal(size=(3, 2, 3))
     vectors /= np.linalg.norm(vectors, axis=-1, keepdims=True)
     values, vectors = (jnp.asarray(part, jnp.float32) for part in (values, vectors.reshape(3, 2, -1)))
-    return Offers((Offer(values, jnp.array([[0, 1], [1, 1], [2, 0]]), None, vectors),), alive)
+    return AgentValues((Offer(values, jnp.array([[0, 1], [1, 1], [2, 0]]), None, vectors),), alive)
 
 
 def test_the_mixer_adds_the_determinants_logarithm_to_the_sum_and_an_absent_agent_adds_nothing():
@@ -119,7 +143,7 @@ def test_the_mixer_adds_the_determinants_logarithm_to_the_sum_and_an_absent_agen
 def test_a_target_is_judged_where_agents_in_turn_add_most_and_not_where_each_is_best():
     vectors = jnp.array([[[[1.0, 0, 0], [0, 1.0, 0]], [[1.0, 0, 0], [0, 0, 1.0]]]])
     values = jnp.array([[[1.0, 0.0], [1.0, 0.0]]])
-    given = Offers((Offer(values, jnp.zeros((1, 2), jnp.int32), None, vectors.reshape(1, 2, 6)),), None)
+    given = AgentValues((Offer(values, jnp.zeros((1, 2), jnp.int32), None, vectors.reshape(1, 2, 6)),), None)
     assert [part.tolist() for part in given.greedy] == [[[0, 0]]]
     assert [part.tolist() for part in Determinantal(embedding=3).best(Determinant(1e-8), given)] == [[[0, 1]]]
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hamlet.networks.dpp import Items, extended, greedy, log_det, picked, present, sample
+from hamlet.networks.mixers.dpp import Items, extended, greedy, log_det, picked, present, sample
 
 JITTER = 1e-6
 

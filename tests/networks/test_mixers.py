@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hamlet.errors import RequestError
-from hamlet.networks.mixers import Monotonic, Offer, Offers, Own, Sum
+from hamlet.networks.mixers.base import AgentValues, IndependentMixer, Monotonic, Offer, Sum
 from hamlet.roster import Group, Roster
 from hamlet.spaces import Box, Discrete
 
@@ -43,7 +43,7 @@ def drawn(seed, rows, masked=False, alive=None):
                 jnp.asarray(random.normal(size=(rows, count, 5)), jnp.float32),
             )
         )
-    return Offers(tuple(groups), alive), jnp.asarray(random.normal(size=(rows, WIDTH)), jnp.float32)
+    return AgentValues(tuple(groups), alive), jnp.asarray(random.normal(size=(rows, WIDTH)), jnp.float32)
 
 
 @jax.jit
@@ -80,7 +80,7 @@ def test_the_team_gains_with_every_agent_by_differentiation(mixer):
 
     def total(values):
         groups = tuple(Offer(v, o.action, None, o.features) for v, o in zip(values, offers.groups, strict=True))
-        return made.joint(Offers(groups, None), state).sum()
+        return made.joint(AgentValues(groups, None), state).sum()
 
     slopes = jax.jit(jax.grad(total))(tuple(o.values for o in offers.groups))
     for slope, offer in zip(slopes, offers.groups, strict=True):
@@ -105,16 +105,16 @@ def test_qmix_is_its_equation_row_by_row():
         np.testing.assert_allclose(made.joint(offers, state)[row], expected, rtol=1e-4)
 
 
-@pytest.mark.parametrize("mixer", [Own(), *MIXERS], ids=lambda m: type(m).__name__)
+@pytest.mark.parametrize("mixer", [IndependentMixer(), *MIXERS], ids=lambda m: type(m).__name__)
 def test_a_dead_agent_has_no_part_in_the_loss(mixer):
     alive = jnp.asarray([[True, False, True]] * 6)
     offers, state = drawn(5, 6, alive=alive)
     made = network(mixer, 0)
-    target = jnp.full((6, 3 if isinstance(mixer, Own) else 1), 2.0)
+    target = jnp.full((6, 3 if isinstance(mixer, IndependentMixer) else 1), 2.0)
 
     def loss(values):
         first = Offer(values, *(getattr(offers.groups[0], name) for name in ("action", "available", "features")))
-        return mixer.loss(made, Offers((first, offers.groups[1]), alive), state, target)[0].sum()
+        return mixer.loss(made, AgentValues((first, offers.groups[1]), alive), state, target)[0].sum()
 
     slope = jax.grad(loss)(offers.groups[0].values)
     assert (slope[:, 1] == 0).all() and (slope[:, 0] != 0).any()
@@ -124,7 +124,9 @@ def test_a_dead_agent_has_no_part_in_the_loss(mixer):
 def test_independent_losses_are_summed_over_agents():
     offers, state = drawn(6, 4)
     target = jnp.zeros((4, 3))
-    error, info = Own().loss(Own().create(jax.random.key(0), ROSTER, WIDTH, (5, 5)), offers, state, target)
+    error, info = IndependentMixer().loss(
+        IndependentMixer().create(jax.random.key(0), ROSTER, WIDTH, (5, 5)), offers, state, target
+    )
     np.testing.assert_allclose(error, (np.asarray(offers.chosen) ** 2).sum(-1), rtol=1e-6)
     np.testing.assert_allclose(info["value"], np.asarray(offers.chosen).mean(-1), rtol=1e-6)
 

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hamlet.networks.mixers import Offer, Offers
-from hamlet.networks.qplex import Duplex, DuplexNetwork, Importance, duplex
+from hamlet.networks.mixers.base import AgentValues, Offer
+from hamlet.networks.mixers.qplex import Duplex, DuplexNetwork, ImportanceNetwork, duplex
 from hamlet.roster import Group, Roster
 from hamlet.spaces import Discrete
 
@@ -89,11 +89,11 @@ def test_agents_learn_as_if_the_importance_were_one():
 
 def test_importance_is_positive_and_bounded_by_nothing():
     _, hots = joint_actions()
-    create = partial(Importance.create, state=4, choices=sum(CHOICES), agents=3, kernels=2, width=8, layers=1)
+    create = partial(ImportanceNetwork.create, state=4, choices=sum(CHOICES), agents=3, kernels=2, width=8, layers=1)
     made = jax.jit(create)(jax.random.key(1))
     state = jnp.ones((len(hots), 4))
     found = [jax.tree.map(lambda leaf, k=k: k * leaf, made.key) for k in (0.0, 1e3, 1e6)]
-    low, middle, high = (called(Importance(key, made.agents, made.actions, 2), hots, state) for key in found)
+    low, middle, high = (called(ImportanceNetwork(key, made.agents, made.actions, 2), hots, state) for key in found)
     assert (low > 0).all() and low.max() < 1e-9
     assert high / middle == pytest.approx(np.full(high.shape, 1e3), rel=1e-3) and high.max() > 1e4
 
@@ -120,7 +120,7 @@ def test_the_mixer_takes_unlike_agents_and_leaves_what_is_unavailable_out_of_the
     masks = (None, jnp.asarray(np.broadcast_to([False, True, True], (4, 2, 3))))
     groups = zip(values, actions, masks, strict=True)
     told = [(jnp.asarray(v, jnp.float32), jnp.asarray(a, jnp.int32), mask) for v, a, mask in groups]
-    offers = Offers(tuple(Offer(value, *rest, value) for value, *rest in told), None)
+    offers = AgentValues(tuple(Offer(value, *rest, value) for value, *rest in told), None)
     roster = Roster((Group(("a",), Discrete(2), Discrete(2)), Group(("b", "c"), Discrete(2), Discrete(3))))
     mixer = Duplex(kernels=2, hidden=8, layers=1)
     network = jax.jit(lambda key: mixer.create(key, roster, 2, (2, 3)))(jax.random.key(4))

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hamlet.networks.mixers import Offer, Offers
-from hamlet.networks.qtran import Encoded, Exact, Qtran, terms
+from hamlet.networks.mixers.base import AgentValues, Offer
+from hamlet.networks.mixers.qtran import Encoded, Exact, Qtran, terms
 from hamlet.roster import Group, Roster
 from hamlet.spaces import Discrete
 
@@ -107,7 +107,7 @@ def test_the_mixers_loss_weighs_the_three_at_what_was_played_and_at_the_agents_o
     values = tuple(jnp.asarray(random.normal(size=size), jnp.float32) for size in ((6, 2, 3), (6, 1, 2)))
     available = jnp.asarray(np.broadcast_to([[False, True, True], [True, True, True]], (6, 2, 3)))
     groups = zip(values, actions, (available, None), features, strict=True)
-    offers = Offers(tuple(Offer(*group) for group in groups), None)
+    offers = AgentValues(tuple(Offer(*group) for group in groups), None)
     names = (("a", "b"), 3), (("c",), 2)
     roster = Roster(tuple(Group(name, Discrete(2), Discrete(count)) for name, count in names))
     mixer, target = Qtran(opt=2.0, nopt=0.5, kind=kind, hidden=8), jnp.ones((6, 1))

@@ -6,7 +6,7 @@ import pytest
 
 import hamlet
 from hamlet import presets
-from hamlet.training.compiled import begin_training, iterate
+from hamlet.backends.jax_backend import begin_training, iterate
 from pieces import same
 
 SMALL = {"hidden": (16,), "copies": 4, "steps_per_rollout": 10}

@@ -12,21 +12,23 @@ import pytest
 
 import hamlet
 import hostgames
+from hamlet.backends.select import backend_of
+from hamlet.checkpoints import checkpoint
 from hamlet.cli import main
 from hamlet.commands import crossplay as command
-from hamlet.envs.matrix import Matrix, tabulate
+from hamlet.envs.matrix.payoff_games import Matrix, tabulate
 from hamlet.errors import RequestError
+from hamlet.evaluation import best_policy
 from hamlet.networks.heads import Actor
-from hamlet.networks.torso import Body
+from hamlet.networks.torso import NetworkConfig
 from hamlet.reports import crossplay
 from hamlet.reports.crossplay import play
+from hamlet.rollouts.crossplay_team import MixedActor, PolicyTeam
+from hamlet.rollouts.played import PlayedEpisodes
 from hamlet.roster import Group, Roster
+from hamlet.runs import configuration, declaration
 from hamlet.spaces import Box, Discrete
-from hamlet.training import best, checkpoint, configuration, declaration
-from hamlet.training.played import PlayedEpisodes
 from hamlet.training.run import Run
-from hamlet.training.seats import Seated, Team
-from hamlet.training.venue import venue
 
 ROCK = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]])
 SMALL = {"hidden": (8,), "copies": 2, "steps_per_rollout": 4}
@@ -46,7 +48,7 @@ def written(path, algorithm, env, training=None, *, actors=None, name="rock"):
     if training is not None:
         checkpoint.save(run.checkpoints, training, step=8)
     if actors is not None:
-        best.save(run, actors, 4, -1.0)
+        best_policy.save(run, actors, 4, -1.0)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +56,7 @@ def runs(tmp_path_factory):
     """Those that always play rock, paper or scissors, one of either by seat, one that shares, one at random; others."""
     root, env = tmp_path_factory.mktemp("runs"), Matrix(tabulate([ROCK, -ROCK]), 1)
     plain, shared = hamlet.algorithms.ippo(**SMALL), hamlet.algorithms.ippo(sharing="group", **SMALL)
-    begun = venue(env).begin(plain)(3)
+    begun = backend_of(env).begin(plain)(3)
     actors = begun.learner.team.actors
     by = {"rock": (0, 0), "paper": (1, 1), "scissors": (2, 2), "unlike": (2, 1)}
     for name, choices in by.items():
@@ -124,10 +126,10 @@ def test_of_three_agents_the_row_has_the_first_seat_and_the_column_the_others(mo
 
     closed, opened = [], []
     place = SimpleNamespace(trials=lambda *asked, horizon: opened.append(horizon) or Trials())
-    monkeypatch.setattr(crossplay, "venue", lambda env: place)
-    teams = [Team(roster, (jnp.array([1.0, 2.0]), jnp.array([6.0])), Body()), None]
-    teams[1] = Team(roster, (jnp.array([10.0, 20.0]), jnp.array([60.0])), Body())
-    players = [crossplay.Player(name, name, 0, False, team) for name, team in zip("xy", teams, strict=True)]
+    monkeypatch.setattr(crossplay, "backend_of", lambda env: place)
+    teams = [PolicyTeam(roster, (jnp.array([1.0, 2.0]), jnp.array([6.0])), NetworkConfig()), None]
+    teams[1] = PolicyTeam(roster, (jnp.array([10.0, 20.0]), jnp.array([60.0])), NetworkConfig())
+    players = [crossplay.CrossplayPlayer(name, name, 0, False, team) for name, team in zip("xy", teams, strict=True)]
     game = Matrix(tabulate([ROCK, -ROCK]), 1)
     means, errors, failed, cut, remarks = crossplay._matrix(game, players, 2, 7, "stochastic", 9)
     np.testing.assert_allclose(means[..., 0], 1.5 * np.array([[1, 1], [10, 10]]))
@@ -170,7 +172,7 @@ def test_pairs_of_unlike_networks_keep_their_memories_apart(widths):
     sight, choice, rows = Box(-1.0, 1.0, (2,)), Discrete(4), 6
     pair = []
     for number, width in enumerate(widths):
-        actor = Actor.create(jax.random.key(number), sight, choice, Body(hidden=(8,), memory=width))
+        actor = Actor.create(jax.random.key(number), sight, choice, NetworkConfig(hidden=(8,), memory=width))
         pair.append(eqx.tree_at(lambda one: one.head.weight, actor, 100 * actor.head.weight))
     random = np.random.default_rng(0)
     observation, memory = random.normal(size=(rows, 1, 2)), random.normal(size=(rows, sum(widths)))
@@ -182,7 +184,7 @@ def test_pairs_of_unlike_networks_keep_their_memories_apart(widths):
     @eqx.filter_jit
     def asked(pair, chosen):
         alone = [one(observation, part, start) for one, part in zip(pair, parts, strict=True)]
-        return alone, Seated(*pair, chosen, widths)(observation, memory, start)
+        return alone, MixedActor(*pair, chosen, widths)(observation, memory, start)
 
     for chosen in (True, False):
         alone, (policy, after) = asked(pair, jnp.asarray(chosen))

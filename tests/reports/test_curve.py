@@ -8,9 +8,9 @@ import pytest
 
 from hamlet import extras
 from hamlet.errors import RequestError
-from hamlet.reports import curve
-from hamlet.training.directory import RunDirectory
-from hamlet.training.metrics import Metrics
+from hamlet.reports.pictures import curve
+from hamlet.runs.directory import RunDirectory
+from hamlet.runs.metrics import Metrics
 
 CONFIG = {"algorithm_name": "happo", "environment_name": "mpe/simple_spread", "seed": 0}
 POINTS = [
@@ -100,7 +100,7 @@ def test_from_the_shell_it_draws_and_refuses_with_status_2(run, tmp_path, capsys
 
 
 def test_importing_it_does_not_import_matplotlib():
-    code = "import sys, hamlet.reports.curve; sys.exit('matplotlib' in sys.modules)"
+    code = "import sys, hamlet.reports.pictures.curve; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 

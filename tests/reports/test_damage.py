@@ -7,15 +7,16 @@ import sqlite3
 import pytest
 
 from hamlet.errors import RequestError
-from hamlet.reports import motion, page, reading, report
+from hamlet.reports import page, record_frames, report
+from hamlet.reports.data import run_data
 from hamlet.reports.document import gather
-from hamlet.training.metrics import Metrics
+from hamlet.runs.metrics import Metrics
 
 CONFIG = {
     "algorithm_name": "happo",
     "environment_name": "matrix/climbing",
     "algorithm": {"type": "hamlet.haml.template:Haml", "clip": 0.2},
-    "environment": {"type": "hamlet.envs.matrix:Matrix"},
+    "environment": {"type": "hamlet.envs.matrix.payoff_games:Matrix"},
     "steps": 100,
     "seed": 0,
     "preset": None,
@@ -53,8 +54,8 @@ def run(path, config=CONFIG, points=(POINT,), rows=()):
 
 def reported(*paths):
     """The page of some runs, as the command makes it but for its pictures; and their remarks."""
-    readings = reading.read_all(paths)
-    document = gather(readings, motion.film(readings))
+    readings = run_data.read_all(paths)
+    document = gather(readings, record_frames.film(readings))
     page.render(document).encode("utf-8")
     return [line for one in readings for line in one.remarks]
 
@@ -65,7 +66,7 @@ def test_any_value_in_a_configuration_costs_that_value_alone(tmp_path, field):
     paths.append(run(tmp_path / "without", {name: value for name, value in CONFIG.items() if name != field}))
     assert all("\n" not in line for line in reported(*paths))
     for path, value in zip(paths, ODD, strict=False):
-        read = reading.read(path)
+        read = run_data.read(path)
         wrong = read.config.get(field, "left out") == "left out"
         # A number that JSON does not have, or of more than 64 bits, costs the file.
         starts = (f"config.json: {field} is no ", "config.json cannot be read: it holds ")
@@ -76,7 +77,7 @@ def test_any_value_in_a_configuration_costs_that_value_alone(tmp_path, field):
 
 def test_a_run_is_reported_from_within_its_own_directory(tmp_path, monkeypatch):
     monkeypatch.chdir(run(tmp_path / "here"))
-    (told,) = gather(reading.read_all(["."]), ())["runs"]
+    (told,) = gather(run_data.read_all(["."]), ())["runs"]
     assert f"{tmp_path}/here/config.json --out {tmp_path}/here-again" in told["command"]
     with pytest.raises(RequestError, match=f"choose another directory, such as {tmp_path}/report$"):
         report.write(["."], ".", film=None)
@@ -89,7 +90,7 @@ def test_any_value_in_an_evaluation_costs_that_point_alone(tmp_path, field):
     paths = [run(tmp_path / f"run-{number}", points=own) for number, own in enumerate(points)]
     reported(*paths)
     for path in paths:
-        read = reading.read(path)
+        read = run_data.read(path)
         if any(line.startswith("evaluation.json cannot be read: it holds ") for line in read.remarks):
             assert not read.points  # such a number costs the file
             continue

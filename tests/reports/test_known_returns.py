@@ -7,14 +7,14 @@ import json
 import numpy as np
 import pytest
 
-from hamlet.bench.runs import make
+from hamlet.bench.baseline.runs import make
 from hamlet.errors import RequestError
 from hamlet.reports import page
+from hamlet.reports.data.run_data import read, read_all
+from hamlet.reports.data.scores import normalised
 from hamlet.reports.document import gather
-from hamlet.reports.reading import read, read_all
 from hamlet.reports.report import write
-from hamlet.reports.scores import normalised
-from hamlet.training.metrics import Metrics
+from hamlet.runs.metrics import Metrics
 
 DESCRIBED = {"versions": {}, "hardware": {}, "platform": "b", "revision": None}
 STEPS = (500, 1_000)

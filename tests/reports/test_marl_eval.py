@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from hamlet.reports.marl_eval import merged
-from hamlet.training import recorded
-from hamlet.training.directory import RunDirectory
-from hamlet.training.evaluate import Evaluation
-from hamlet.training.metrics import Metrics
+from hamlet.evaluation import evaluation_log
+from hamlet.evaluation.evaluate import Evaluation
+from hamlet.reports.data.marl_eval import merged
+from hamlet.runs.directory import RunDirectory
+from hamlet.runs.metrics import Metrics
 
 
 def made(path, algorithm="happo", environment="mpe/Simple_Spread", seed=0, *, done=True):
@@ -25,7 +25,7 @@ def made(path, algorithm="happo", environment="mpe/Simple_Spread", seed=0, *, do
     if done:
         own = np.arange(80.0).reshape(40, 2)
         evaluation = Evaluation.of(own, np.full(40, 25), "deterministic", 8)
-        recorded.record_absolute(run, recorded.describe(evaluation, 200, ("a", "b")), run_steps=300)
+        evaluation_log.record_absolute(run, evaluation_log.describe(evaluation, 200, ("a", "b")), run_steps=300)
     return returns
 
 

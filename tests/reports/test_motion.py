@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from hamlet import envs
-from hamlet.envs.matrix import RoundState
+from hamlet.backends.select import backend_of
+from hamlet.envs.matrix.payoff_games import RoundState
 from hamlet.envs.scene import Cell, Circle, Scene
 from hamlet.errors import RequestError
-from hamlet.networks.torso import Body
-from hamlet.reports import motion
+from hamlet.networks.torso import NetworkConfig
+from hamlet.reports import record_frames
+from hamlet.rollouts.record_episode import Frame
 from hamlet.roster import Roster
 from hamlet.spaces import Box
-from hamlet.training.recording import Moment
-from hamlet.training.venue import venue
 
 SCENES = [
     ("mpe/simple_spread", {"max_steps": 3, "continuous": False}),
@@ -92,7 +92,7 @@ def test_the_cell_of_the_joint_action_is_marked_and_holds_the_teams_payoff():
 def record(env, seed=0, limit=None):
     """An episode of random play."""
     roster = Roster(env.groups)
-    moments = venue(env).moments(roster, (), Body(), seed, "random", horizon=1000)
+    moments = backend_of(env).moments(roster, (), NetworkConfig(), seed, "random", horizon=1000)
     return list(itertools.islice(moments, limit))
 
 
@@ -129,8 +129,8 @@ class Sliding:
 
 
 def test_of_an_episode_only_what_changes_is_written_for_every_moment():
-    moments = [Moment(step / 3, None, np.array([1.0, 0.5])) for step in range(4)]
-    film = motion.picture(moments, Sliding().scene, ["a", "b"])
+    moments = [Frame(step / 3, None, np.array([1.0, 0.5])) for step in range(4)]
+    film = record_frames.picture(moments, Sliding().scene, ["a", "b"])
     moving, still = film["shapes"]
     assert moving == {"kind": "circle", "y": 0.5, "radius": 0.1, "colour": 1, "over": {"x": [0.0, 0.333, 0.667, 1.0]}}
     assert still == {"kind": "circle", "x": 0, "y": 0, "radius": 0.2, "colour": "ground"}
@@ -141,4 +141,4 @@ def test_of_an_episode_only_what_changes_is_written_for_every_moment():
 def test_a_scene_that_gains_a_shape_is_refused():
     growing = lambda state, actions: Scene((Circle(0, 0, 1),) * (1 + state), (-1, -1, 1, 1))  # noqa: E731
     with pytest.raises(RequestError, match="unlike numbers of shapes"):
-        motion.picture([Moment(step, None, np.zeros(1)) for step in range(2)], growing, ["a"])
+        record_frames.picture([Frame(step, None, np.zeros(1)) for step in range(2)], growing, ["a"])

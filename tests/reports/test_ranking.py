@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hamlet.errors import RequestError
-from hamlet.reports.ranking import rank
+from hamlet.reports.data.ranking import rank
 
 
 def around(centre, seed=0, runs=5):

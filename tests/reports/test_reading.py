@@ -8,12 +8,12 @@ import sqlite3
 import numpy as np
 import pytest
 
-from hamlet.bench.runs import make
+from hamlet.bench.baseline.runs import make
 from hamlet.errors import RequestError
-from hamlet.reports import reading
+from hamlet.reports.data import run_data
+from hamlet.reports.data.grouping import tasks
 from hamlet.reports.document import gather
-from hamlet.reports.grouping import tasks
-from hamlet.training.metrics import Metrics
+from hamlet.runs.metrics import Metrics
 
 DESCRIBED = {"versions": {"hamlet": "0.1.0"}, "hardware": {"cpu": "a"}, "platform": "b", "revision": None}
 STEPS, ROLLOUTS = 1_000_000, 50
@@ -45,17 +45,17 @@ def told(document):
 
 
 def test_a_directory_of_seeds_counts_as_its_runs_in_the_order_of_their_numbers(runs):
-    found = reading.read_all([runs / "happo-simple_spread"])
+    found = run_data.read_all([runs / "happo-simple_spread"])
     assert [run.seed for run in found] == [2, 10]
-    assert reading.read_all([runs / "happo-simple_spread" / "seed-10", runs])[0].path.name == "seed-10"
-    assert len(reading.read_all([runs, runs / "mappo-simple_spread"])) == 5
+    assert run_data.read_all([runs / "happo-simple_spread" / "seed-10", runs])[0].path.name == "seed-10"
+    assert len(run_data.read_all([runs, runs / "mappo-simple_spread"])) == 5
 
 
 def test_a_run_is_read_without_a_change_to_its_directory(runs):
     run = runs / "happo-simple_spread" / "seed-2"
     run.chmod(0o555)
     before = {path.name: path.stat().st_mtime_ns for path in run.iterdir()}
-    found = reading.read(run)
+    found = run_data.read(run)
     assert {path.name: path.stat().st_mtime_ns for path in run.iterdir()} == before
     assert (found.state, found.done, found.asked, found.remarks) == ("done", STEPS, STEPS, ())
     with Metrics(run / "metrics.sqlite") as metrics:
@@ -68,7 +68,7 @@ def test_seconds_of_training_are_steps_over_rates_and_know_nothing_of_pauses(tmp
     with Metrics(run / "metrics.sqlite") as metrics:
         for step, rate in [(100, 10.0), (200, 20.0), (300, 50.0)]:
             metrics.write([(step, {"env_steps_per_second": rate, "return": 0.0, "seconds/evaluation": 3.0})])
-    found = reading.read(run)
+    found = run_data.read(run)
     assert found.training.seconds.tolist() == [10.0, 15.0, 17.0]
     assert found.rate == 20.0
     assert found.phases == {"training": 17.0, "evaluation": 9.0}
@@ -78,7 +78,7 @@ def test_evaluations_while_training_are_the_curve_and_the_last_of_them_the_score
     for seed in (0, 1):
         path = tmp_path / f"seed-{seed}"
         make(path, "happo", "mpe/simple_spread", seed, steps=STEPS, rollouts=50, evaluations=5, described=DESCRIBED)
-    runs = reading.read_all([tmp_path])
+    runs = run_data.read_all([tmp_path])
     with Metrics(runs[0].path / "metrics.sqlite") as metrics:
         steps, values = metrics.read("evaluation/return")
     assert np.array_equal(runs[0].evaluated.steps, steps) and np.array_equal(runs[0].evaluated.values, values)
@@ -93,7 +93,7 @@ def test_evaluations_while_training_are_the_curve_and_the_last_of_them_the_score
 
 
 def test_runs_that_differ_in_their_seed_alone_are_a_group(runs):
-    found = {task.name: task for task in tasks(reading.read_all([runs]))}
+    found = {task.name: task for task in tasks(run_data.read_all([runs]))}
     assert set(found) == {"mpe/simple_reference", "mpe/simple_spread"}
     spread = {group.label: [run.seed for run in group.runs] for group in found["mpe/simple_spread"].groups}
     assert spread == {"happo": [2, 10], "mappo": [0, 1]}
@@ -104,7 +104,7 @@ def test_one_algorithm_with_two_settings_makes_two_groups_named_by_what_differs(
     config = json.loads(path.read_text())
     config["algorithm"]["drift"]["epsilon"] = 0.05
     path.write_text(json.dumps(config))
-    labels = [group.label for group in tasks(reading.read_all([runs / "mappo-simple_spread"]))[0].groups]
+    labels = [group.label for group in tasks(run_data.read_all([runs / "mappo-simple_spread"]))[0].groups]
     assert labels == ["mappo (epsilon 0.05)", "mappo (epsilon 0.2)"]
 
 
@@ -114,7 +114,7 @@ def test_an_environment_with_other_options_is_another_and_is_never_ranked_with_i
         config = json.loads((path / f"seed-{seed}" / "config.json").read_text())
         config["environment"]["agents"] = 5
         (path / f"seed-{seed}" / "config.json").write_text(json.dumps(config))
-    document = gather(reading.read_all([path, runs / "happo-simple_spread"]))
+    document = gather(run_data.read_all([path, runs / "happo-simple_spread"]))
     assert [task["options"] for task in document["tasks"]] == [[["agents", "3"]], [["agents", "5"]]]
     assert [task["verdict"] for task in document["tasks"]] == ["", ""]
     assert document["overall"] is None
@@ -123,7 +123,7 @@ def test_an_environment_with_other_options_is_another_and_is_never_ranked_with_i
 def test_damaged_metrics_cost_the_curve_of_their_run_alone_and_are_said(runs):
     damaged = runs / "happo-simple_spread" / "seed-2"
     (damaged / "metrics.sqlite").write_bytes(b"no database at all" * 100)
-    document = gather(reading.read_all([runs / "happo-simple_spread"]))
+    document = gather(run_data.read_all([runs / "happo-simple_spread"]))
     assert "seed-2: metrics.sqlite cannot be read: file is not a database" in told(document)
     assert document["groups"][0]["curves"]["steps"]["x"]
     assert len(document["runs"]) == 2
@@ -132,12 +132,12 @@ def test_damaged_metrics_cost_the_curve_of_their_run_alone_and_are_said(runs):
 def test_metrics_torn_in_the_middle_are_said_too(runs):
     path = runs / "happo-simple_spread" / "seed-2" / "metrics.sqlite"
     path.write_bytes(path.read_bytes()[:2000] + bytes(3000))
-    assert "metrics.sqlite cannot be read" in " ".join(reading.read(path.parent).remarks)
+    assert "metrics.sqlite cannot be read" in " ".join(run_data.read(path.parent).remarks)
 
 
 def test_a_journal_left_by_a_killed_process_is_undone_in_a_copy(runs):
     path = runs / "happo-simple_spread" / "seed-2" / "metrics.sqlite"
-    whole = reading.read(path.parent).training
+    whole = run_data.read(path.parent).training
     writer = sqlite3.connect(path, isolation_level=None)
     writer.execute("PRAGMA cache_size = 1")
     writer.execute("BEGIN IMMEDIATE")
@@ -147,7 +147,7 @@ def test_a_journal_left_by_a_killed_process_is_undone_in_a_copy(runs):
     writer.execute("ROLLBACK")
     assert not journal.exists() and (killed / journal.name).stat().st_size
     assert b"metrics" in (killed / "metrics.sqlite").read_bytes()
-    found = reading.read(killed)
+    found = run_data.read(killed)
     assert np.array_equal(found.training.values, whole.values), found.remarks
     assert (killed / journal.name).exists()
 
@@ -155,7 +155,7 @@ def test_a_journal_left_by_a_killed_process_is_undone_in_a_copy(runs):
 @pytest.mark.parametrize("name", ["config.json", "metrics.sqlite", "evaluation.json"])
 def test_a_missing_file_is_no_end_of_the_report(runs, name):
     (runs / "happo-simple_spread" / "seed-2" / name).unlink()
-    document = gather(reading.read_all([runs / "happo-simple_spread", runs / "happo-simple_spread" / "seed-2"]))
+    document = gather(run_data.read_all([runs / "happo-simple_spread", runs / "happo-simple_spread" / "seed-2"]))
     assert len(document["runs"]) == 2
     expected = {"config.json": "what they are of is not known", "metrics.sqlite": "is missing", "evaluation.json": ""}
     assert expected[name] in told(document)
@@ -165,17 +165,17 @@ def test_a_missing_file_is_no_end_of_the_report(runs, name):
 
 def test_an_evaluation_that_is_no_json_is_said(runs):
     (runs / "happo-simple_spread" / "seed-2" / "evaluation.json").write_text("[{")
-    assert "evaluation.json cannot be read" in told(gather(reading.read_all([runs / "happo-simple_spread"])))
+    assert "evaluation.json cannot be read" in told(gather(run_data.read_all([runs / "happo-simple_spread"])))
 
 
 def test_a_run_still_training_is_said_and_left_out_of_the_numbers_of_finished_ones(runs):
     path = runs / "happo-simple_spread" / "seed-2"
     with Metrics(path / "metrics.sqlite") as metrics:
         metrics.truncate(STEPS // 2)
-    assert reading.read(path).state == "stopped"
+    assert run_data.read(path).state == "stopped"
     with (path / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        document = gather(reading.read_all([runs / "happo-simple_spread"]))
+        document = gather(run_data.read_all([runs / "happo-simple_spread"]))
     assert "still training: 500,000 of 1,000,000 steps" in told(document)
     assert "1 of 2 runs is unfinished and left out of its numbers" in told(document)
     (group,) = document["groups"]
@@ -187,10 +187,10 @@ def test_runs_of_which_none_is_finished_are_shown_as_far_as_they_are(runs):
     for seed in (2, 10):
         with Metrics(runs / "happo-simple_spread" / f"seed-{seed}" / "metrics.sqlite") as metrics:
             metrics.truncate(STEPS // 2)
-    (group,) = gather(reading.read_all([runs / "happo-simple_spread"]))["groups"]
+    (group,) = gather(run_data.read_all([runs / "happo-simple_spread"]))["groups"]
     assert group["counted"] == [0, 1] and group["steps"] == STEPS // 2
 
 
 def test_what_is_no_run_is_refused_with_the_nearest(runs):
     with pytest.raises(RequestError, match="the nearest run is"):
-        reading.read_all([runs / "happo-simple_spread" / "seed-3"])
+        run_data.read_all([runs / "happo-simple_spread" / "seed-3"])

@@ -14,16 +14,16 @@ import numpy as np
 import pytest
 
 import browser
-from hamlet.bench.runs import make
+from hamlet.bench.baseline.runs import make
 from hamlet.commands import report as command
 from hamlet.commands import watch as watch_command
 from hamlet.envs.scene import Cell, Circle, Scene
 from hamlet.errors import RequestError
-from hamlet.reports import motion, tables, watch
-from hamlet.reports.reading import read_all
+from hamlet.reports import record_frames, tables, watch
+from hamlet.reports.data.run_data import read_all
 from hamlet.reports.report import write
-from hamlet.training.metrics import Metrics
-from hamlet.training.recording import Moment
+from hamlet.rollouts.record_episode import Frame
+from hamlet.runs.metrics import Metrics
 
 DESCRIBED = {"versions": {"hamlet": "0.1.0"}, "hardware": {"cpu": "a"}, "platform": "b", "revision": None}
 TASKS = ("mpe/simple_reference", "mpe/simple_spread")
@@ -49,7 +49,7 @@ def runs(tmp_path_factory):
 @pytest.fixture(scope="module")
 def made(runs):
     """The report, and what it was made of."""
-    film = motion.picture((Moment(step, None, np.ones(1)) for step in range(21)), moving, ["agent_0"])
+    film = record_frames.picture((Frame(step, None, np.ones(1)) for step in range(21)), moving, ["agent_0"])
     told = {"label": "happo, seed 0", "mode": "deterministic policy", "step": 1}
     first = {"run": str(runs / "happo-simple_reference" / "seed-0"), "episodes": [film], **told}
     absent = {"run": str(runs / "happo-simple_spread" / "seed-0"), "note": "it does not say how it is drawn", **told}
@@ -169,7 +169,7 @@ def served(tmp_path, monkeypatch):
     run = make(tmp_path / "live", "happo", TASKS[0], 0, steps=1_000_000, rollouts=40, described=DESCRIBED)
     with Metrics(run / "metrics.sqlite") as metrics:
         metrics.truncate(500_000)
-    server = watch.server(watch.Watched([run]), 0)
+    server = watch.server(watch.WatchedRuns([run]), 0)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     yield run, Served(server.server_address[1])
@@ -191,11 +191,11 @@ def test_a_watched_run_is_served_anew_where_it_has_changed_and_to_this_machine_a
     assert page.ask("/", Host=f"evil.example:{page.port}")[0] == 403
     assert page.ask("/../config.json")[0] == page.ask("/config.json")[0] == 404
     with pytest.raises(RequestError, match="try --port"):
-        watch.server(watch.Watched([run]), page.port)
+        watch.server(watch.WatchedRuns([run]), page.port)
 
 
 def test_ctrl_c_ends_watching_at_once(runs):
-    server = watch.server(watch.Watched([runs / "happo-simple_spread"]), 0)
+    server = watch.server(watch.WatchedRuns([runs / "happo-simple_spread"]), 0)
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
     signal.setitimer(signal.ITIMER_REAL, 0.2)
     began = time.monotonic()

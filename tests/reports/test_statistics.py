@@ -8,7 +8,7 @@ from scipy import stats
 
 import rliable_agrees as rliable
 from hamlet.errors import RequestError
-from hamlet.reports import statistics as s
+from hamlet.reports.data import statistics as s
 
 RAGGED = s.matrix({"a": [0.1, 0.9, 0.4, 0.4, 0.7], "b": [0.5, 0.6], "c": [0.0, 2.0, 0.2]})
 
@@ -144,7 +144,7 @@ def test_one_run_has_no_interval_rather_than_one_of_width_zero():
     assert not any(found.known for found in s.aggregates(lone).values())
     assert np.isnan(s.profile(lone, np.array([0.0])).low).all()
     assert np.isnan(s.curve(np.array([1.0]), lone[:, :, None]).high).all()
-    assert s.Estimate(1.0, np.nan, np.nan).overlaps(s.Estimate(9.0, 8.0, 10.0))
+    assert s.IntervalEstimate(1.0, np.nan, np.nan).overlaps(s.IntervalEstimate(9.0, 8.0, 10.0))
 
 
 def test_curves_with_the_same_points_stay_as_they_are():

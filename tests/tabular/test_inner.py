@@ -13,7 +13,7 @@ import pytest
 from hamlet.distributions import Categorical, DiagonalNormal
 from hamlet.errors import RequestError
 from hamlet.haml.drift import ClipDrift, KlDrift, SquaredTvDrift, ZeroDrift
-from hamlet.haml.neighbourhood import KlBall, Whole
+from hamlet.haml.neighbourhood import KlBall, Unconstrained
 from hamlet.tabular import radius
 from hamlet.tabular.inner import Choice, ascend, maximise, objective
 from hamlet.tabular.precision import exactly
@@ -196,7 +196,7 @@ def test_a_neighbourhood_of_a_user_is_never_left_and_no_state_gets_worse(drift):
 
 def test_without_a_neighbourhood_every_state_is_its_own():
     choice, weight = made(9), np.full(STATES, 1 / STATES)
-    best = exactly(jax.jit(lambda c, w: improve(Whole(), KlDrift(0.5), c, w)), choice, weight)
+    best = exactly(jax.jit(lambda c, w: improve(Unconstrained(), KlDrift(0.5), c, w)), choice, weight)
     alone, *_ = exactly(solved, KlDrift(0.5), choice, grid(3, 2))
     np.testing.assert_array_equal(best.policy, alone.policy)
 

@@ -11,11 +11,13 @@ import pytest
 import hamlet
 from games import Pot
 from hamlet import algorithms
+from hamlet.backends.jax_backend import begin_training, iterate_many
 from hamlet.errors import RequestError
 from hamlet.haml.drift import ClipDrift, KlDrift, SquaredTvDrift, ZeroDrift
-from hamlet.haml.neighbourhood import Whole
+from hamlet.haml.neighbourhood import Unconstrained
 from hamlet.haml.sampling import OnPolicy
 from hamlet.haml.scheme import Sequential
+from hamlet.runs.metrics import Metrics
 from hamlet.tabular import (
     evaluate,
     evaluate_many,
@@ -30,8 +32,6 @@ from hamlet.tabular import (
 from hamlet.tabular.mirror import _choices
 from hamlet.tabular.precision import exactly
 from hamlet.testing import check_drift
-from hamlet.training.compiled import begin_training, iterate_many
-from hamlet.training.metrics import Metrics
 from pieces import always, objective, same
 from tabular.drawn import climbing, example_1, example_2, fixture, many
 
@@ -333,7 +333,7 @@ def test_what_cannot_be_solved_here_is_refused():
 def distance(drift):
     """How far one update of training moves a network, E[KL]."""
     actor, aim = objective(0, "discrete", drift=drift)
-    ascent = Whole(learning_rate=0.02, epochs=20, entropy=0.0)
+    ascent = Unconstrained(learning_rate=0.02, epochs=20, entropy=0.0)
     better, *_ = jax.jit(ascent.improve)(aim, actor, ascent.init(actor), jax.random.key(0))
     return float(aim.kl(better))
 

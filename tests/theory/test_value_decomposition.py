@@ -10,12 +10,12 @@ import pytest
 
 from documents import ROOT
 from hamlet.algorithms import make as declared
+from hamlet.backends.jax_backend import begin_training
 from hamlet.envs import make
 from hamlet.errors import RequestError
 from hamlet.experiments import decomposition
 from hamlet.experiments.decomposition import METHODS, SETTINGS, can_say, monotone, nearest_sum, solved
-from hamlet.networks.mixers import Added, Offer, Offers, Sum
-from hamlet.training.compiled import begin_training
+from hamlet.networks.mixers.base import Added, AgentValues, Offer, Sum
 
 CLIMBING = np.asarray(make("matrix/climbing").payoffs).sum(0)
 NUMBERS = np.arange(-10, 11)
@@ -97,7 +97,7 @@ def descended(payoff, size):
 
     def offered(values):
         spread = jnp.broadcast_to(values[None], (len(joint), *values.shape))
-        return Offers((Offer(spread, joint, None, spread),), None)
+        return AgentValues((Offer(spread, joint, None, spread),), None)
 
     def loss(values):
         return mixer.loss(Added(), offered(values), state, goal)[0].mean()

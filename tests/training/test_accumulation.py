@@ -14,11 +14,11 @@ import pytest
 import hamlet
 from games import Lamps
 from hamlet.algorithms import had3qn, happo
+from hamlet.backends.jax_backend import JaxBackend
 from hamlet.estimation import accumulation
 from hamlet.estimation.accumulation import in_parts, sequences_at_once, shares, slope
 from hamlet.estimation.returns import mean
 from hamlet.training import budget
-from hamlet.training.compiled import Compiled
 from pieces import same
 
 pytestmark = pytest.mark.usefixtures("programs_once")
@@ -46,7 +46,7 @@ def whole(tmp_path_factory):
 def needed():
     """The bytes that the whole batch needs."""
     whole = dataclasses.replace(happo(**SMALL), accumulation=1)
-    return Compiled(Lamps()).compile(whole, jax.devices()[:1], 0).bytes_needed
+    return JaxBackend(Lamps()).compile(whole, jax.devices()[:1], 0).bytes_needed
 
 
 @pytest.fixture

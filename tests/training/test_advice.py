@@ -11,18 +11,18 @@ import pytest
 
 import hamlet
 from hamlet.algorithms import ALGORITHMS, happo
-from hamlet.bench.runs import make
+from hamlet.bench.baseline.runs import make
 from hamlet.commands import request
-from hamlet.commands.options import Command, Group
-from hamlet.commands.values import Number, Steps
-from hamlet.envs.matrix import Matrix, tabulate
+from hamlet.envs.matrix.payoff_games import Matrix, tabulate
 from hamlet.errors import RequestError
+from hamlet.options.parsing import Command, OptionGroup
+from hamlet.options.values import Number, Steps
 from hamlet.roster import Group as Agents
+from hamlet.runs.seeds import check_seed
 from hamlet.spaces import Box, Discrete
 from hamlet.training import run as running
 from hamlet.training.check import check
 from hamlet.training.differences import differences
-from hamlet.training.seeds import check_seed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class Options:
     many: tuple[int, ...] = (3,)
 
 
-COMMAND = Command("hamlet try", (), (Group("trial", Options),), "For tests.")
+COMMAND = Command("hamlet try", (), (OptionGroup("trial", Options),), "For tests.")
 TEXTS = [
     "1e30",
     "2.7",
@@ -181,7 +181,7 @@ def test_a_refused_resume_leaves_the_run_as_it_was(tmp_path, monkeypatch, late):
         raise refusal
 
     venue = SimpleNamespace(begin=lambda algorithm: lambda seed: SimpleNamespace(), copies=None)
-    monkeypatch.setattr(running, "venue", lambda env: venue)
+    monkeypatch.setattr(running, "backend_of", lambda env: venue)
     monkeypatch.setattr(running.announce, "describe", lambda *_: None)
     monkeypatch.setattr(running, "_with_weights", lambda *_: SimpleNamespace())
     ready = contextlib.nullcontext(SimpleNamespace(program=None))

@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 
 import hamlet
-from hamlet.commands import variation
-from hamlet.commands.options import Command
 from hamlet.envs import from_pettingzoo
-from hamlet.envs.simple_spread import SimpleSpread
+from hamlet.envs.mpe.simple_spread import SimpleSpread
 from hamlet.errors import RequestError
+from hamlet.options import variation
+from hamlet.options.parsing import Command
 from hamlet.training.differences import require_fit
 
 

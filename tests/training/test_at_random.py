@@ -8,18 +8,18 @@ import pytest
 
 from hamlet.cli import main
 from hamlet.commands import evaluate as command
-from hamlet.envs.matrix import Matrix, tabulate
+from hamlet.envs.matrix.payoff_games import Matrix, tabulate
 from hamlet.errors import RequestError
+from hamlet.evaluation.evaluate import Evaluation, evaluate
 from hamlet.networks.heads import Actor
-from hamlet.networks.torso import Body
+from hamlet.networks.torso import NetworkConfig
 from hamlet.roster import Roster
-from hamlet.training import judge
-from hamlet.training.evaluate import Evaluation, evaluate
+from hamlet.training import final_evaluation
 from hostgames import OnHost
 
 pytestmark = pytest.mark.usefixtures("programs_once")
 
-BODY = Body(hidden=(8,))
+BODY = NetworkConfig(hidden=(8,))
 # Each of two agents earns the number of its own choice, whatever the other does.
 ENV = Matrix(tabulate([[[0, 0, 0], [1, 1, 1], [2, 2, 2]], [[0, 1, 2]] * 3]))
 
@@ -74,10 +74,10 @@ def test_the_command_prints_who_wins_and_keeps_nothing(monkeypatch, capsys):
     asked, kept = [], []
     returns = np.array([[3.0, 1.0], [2.0, 2.0], [0.0, 1.0], [1.0, -1.0]])
     whole, random = (Evaluation.of(own, np.ones(4, int), "stochastic", 7) for own in (returns, 0 * returns))
-    found = judge.Judgement(64, whole, random, ("agent_0", "agent_1"))
+    found = final_evaluation.Judgement(64, whole, random, ("agent_0", "agent_1"))
     monkeypatch.setattr(command, "find_run", lambda path, trust: path)
     monkeypatch.setattr(command, "keep", lambda *told: kept.append(told))
-    monkeypatch.setattr(judge, "judge", lambda run, **how: asked.append(how["at_random"]) or found)
+    monkeypatch.setattr(final_evaluation, "judge", lambda run, **how: asked.append(how["at_random"]) or found)
     argv = ["evaluate", "a", "--random", "agent_1", "--episodes", "4"]
     assert main(argv) == 0
     assert capsys.readouterr().out.splitlines() == [

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from hamlet.algorithms import happo
+from hamlet.backends.jax_backend import begin_training, iterate, roster_of
 from hamlet.envs.base import Group, Outcome, View
 from hamlet.policy import Policy
 from hamlet.spaces import Box
-from hamlet.training.compiled import begin_training, iterate, roster_of
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+from hamlet.checkpoints import checkpoint
 from hamlet.errors import RequestError, RunError
-from hamlet.training import checkpoint
 from pieces import always
 
 
@@ -276,7 +276,7 @@ def test_saving_and_restoring_say_nothing_and_leave_the_log_level_alone(tmp_path
 
 
 def test_orbax_is_imported_by_the_first_save_only():
-    program = "import sys, hamlet.training.checkpoint; sys.exit('orbax' in sys.modules)"
+    program = "import sys, hamlet.checkpoints.checkpoint; sys.exit('orbax' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 

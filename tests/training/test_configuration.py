@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from hamlet.errors import RequestError
 from hamlet.haml.neighbourhood import KlBall
-from hamlet.training.configuration import decode, encode, foreign
+from hamlet.runs.configuration import decode, encode, foreign
 
 
 @dataclass(frozen=True, kw_only=True)

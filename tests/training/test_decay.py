@@ -10,7 +10,7 @@ import pytest
 
 import hamlet
 from games import Pot
-from hamlet.training.compiled import begin_training, iterate, left
+from hamlet.backends.jax_backend import begin_training, iterate, left
 from hamlet.training.run import Run
 from offpolicy import EVERYWHERE
 from pieces import same

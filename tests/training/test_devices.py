@@ -13,7 +13,7 @@ import jax, jax.numpy as jnp, numpy as np
 import hamlet
 import hamlet.envs
 from hamlet.algorithms import make
-from hamlet.training.compiled import begin_training, compile_program
+from hamlet.backends.jax_backend import begin_training, compile_program
 
 name, env = sys.argv[1], hamlet.envs.make("mpe/simple_speaker_listener", continuous=False)
 algorithm = make(name, hidden=(8,), copies=4, steps_per_rollout=10)
@@ -32,7 +32,7 @@ one, ours, equal_one = run(devices[:1])
 two, theirs, equal_two = run(devices[:2])
 play = jax.tree.leaves(two.play)
 try:
-    from hamlet.training.devices import shardings
+    from hamlet.backends.devices import shardings
     shardings(outline, devices, 5)
     refusal = ""
 except hamlet.RequestError as error:

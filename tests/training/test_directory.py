@@ -10,8 +10,8 @@ import time
 import pytest
 
 from hamlet.errors import RequestError, RunError
-from hamlet.training import manifest
-from hamlet.training.directory import RunDirectory, is_locked
+from hamlet.runs import manifest
+from hamlet.runs.directory import RunDirectory, is_locked
 
 
 def test_a_run_begun_can_be_opened_and_gives_its_configuration_back(tmp_path):
@@ -118,7 +118,7 @@ def test_a_reader_who_opened_a_file_before_reads_the_old_one_to_its_end(tmp_path
 
 HOLDS = """
 import subprocess, sys, time
-from hamlet.training.directory import RunDirectory, is_locked
+from hamlet.runs.directory import RunDirectory, is_locked
 with RunDirectory.open(sys.argv[1]).lock():
     worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], close_fds=False, stdout=2)
     print(worker.pid, flush=True)
@@ -130,7 +130,7 @@ import sys
 import threading
 import time
 from hamlet.errors import RequestError
-from hamlet.training.directory import RunDirectory, is_locked
+from hamlet.runs.directory import RunDirectory, is_locked
 try:
     with RunDirectory.open(sys.argv[1]).lock():
         print("held")

@@ -9,20 +9,21 @@ import pytest
 from hamlet.envs.base import Outcome, View
 from hamlet.envs.host import Step
 from hamlet.errors import RunError
+from hamlet.evaluation import evaluation_log
+from hamlet.evaluation.evaluate import Evaluation, evaluate
 from hamlet.networks.heads import Actor
-from hamlet.networks.torso import Body
+from hamlet.networks.torso import NetworkConfig
+from hamlet.rollouts import episodes as compiled
+from hamlet.rollouts import record_episode
+from hamlet.rollouts.host_episodes import HostEvaluationRollouts
+from hamlet.rollouts.host_games import HostPlay
+from hamlet.rollouts.host_rollout import Storage
+from hamlet.rollouts.played import EpisodesFailed
 from hamlet.roster import Group, Roster
 from hamlet.spaces import Box, Discrete
-from hamlet.training import episodes as compiled
-from hamlet.training import recorded, recording
-from hamlet.training.evaluate import Evaluation, evaluate
-from hamlet.training.host_episodes import HostTrials
-from hamlet.training.host_games import HostPlay
-from hamlet.training.host_rollout import Storage
-from hamlet.training.played import EpisodesFailed
 from hostgames import Slide
 
-BODY = Body(hidden=(8,))
+BODY = NetworkConfig(hidden=(8,))
 NEVER = 10**9
 
 
@@ -126,7 +127,7 @@ class ScriptedCopies:
 
 def play(env, count, horizon=1000):
     """Episodes of random play, and what is remarked; twenty copies play at once."""
-    trials = HostTrials(env, Roster(env.groups), (), BODY, count, 1, "random", horizon=horizon)
+    trials = HostEvaluationRollouts(env, Roster(env.groups), (), BODY, count, 1, "random", horizon=horizon)
     try:
         return trials.play((), 1, count), trials.remarks()
     finally:
@@ -281,10 +282,12 @@ def test_an_evaluation_has_the_mean_of_each_measure_over_the_episodes_that_gave_
     assert measured["steps"].episodes == 40 and measured["steps"].mean == (38 * 3 + 2 * 5) / 40
     assert measured["steps"].standard_error == pytest.approx(np.std(played.lengths, ddof=1) / np.sqrt(40))
     assert measured["half"] == (20, 0.5, 0.0)
-    point = recorded.describe(Evaluation.of_played(played, "random", 1), 0, ("payer", "counter"))
+    point = evaluation_log.describe(Evaluation.of_played(played, "random", 1), 0, ("payer", "counter"))
     assert point["measures"]["half"] == {"episodes": 20, "mean": 0.5, "standard_error": 0.0}
     nothing, _ = play(Scripted(), 4)
-    assert "measures" not in recorded.describe(Evaluation.of_played(nothing, "random", 1), 0, ("payer", "counter"))
+    assert "measures" not in evaluation_log.describe(
+        Evaluation.of_played(nothing, "random", 1), 0, ("payer", "counter")
+    )
 
 
 def test_measures_of_training_are_those_of_the_episodes_that_ended_in_the_rollout_and_did_not_fail():
@@ -303,7 +306,7 @@ def test_measures_of_training_are_those_of_the_episodes_that_ended_in_the_rollou
 
 
 def test_a_failed_episode_is_not_shown_and_an_endless_one_ends():
-    moments = lambda env: recording.hosted(env, Roster(env.groups), (), BODY, 0, "random", horizon=6)  # noqa: E731
+    moments = lambda env: record_episode.hosted(env, Roster(env.groups), (), BODY, 0, "random", horizon=6)  # noqa: E731
     assert len(list(moments(Scripted(length=NEVER)))) == 7
     with pytest.raises(RunError, match="the episode failed: copy 0 fell in episode 0"):
         list(moments(Scripted(failing=((0, 0, 2),))))

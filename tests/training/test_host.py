@@ -16,13 +16,14 @@ import hamlet
 import hostgames
 from combinations import HOSTED
 from games import MaskedRecurrent, Pot
+from hamlet.backends import host_backend
+from hamlet.backends.iteration import keys
+from hamlet.backends.jax_backend import begin_training, iterate
+from hamlet.checkpoints import checkpoint
 from hamlet.envs.base import View
-from hamlet.training import checkpoint, host
-from hamlet.training.compiled import begin_training, iterate
-from hamlet.training.host_games import Games, HostPlay
-from hamlet.training.learning import keys
+from hamlet.rollouts.host_games import Games, HostPlay
+from hamlet.runs.metrics import Metrics
 from hamlet.training.loop import Interrupted
-from hamlet.training.metrics import Metrics
 from hamlet.training.run import Run
 from hostgames import OnHost, Ride, Slide
 from offpolicy import ON_POLICY, UPDATES, remembering
@@ -83,12 +84,12 @@ def test_a_game_without_chance_teaches_the_same_on_the_host_as_compiled(tmp_path
 def test_a_rollout_is_what_a_loop_over_copies_one_by_one_would_see():
     """Every array of the trajectory against games of one copy each, stepped with the actions that it holds."""
     algorithm, seed = recurrent(), 5
-    program = host.compile_program(algorithm, GAME, jax.devices()[:1], seed)
+    program = host_backend.compile_program(algorithm, GAME, jax.devices()[:1], seed)
     try:
-        training = program.place(host.Hosted(GAME).begin(algorithm)(seed))
+        training = program.place(host_backend.HostBackend(GAME).begin(algorithm)(seed))
         program.acting.begin(training.learner.team.actors, keys(training)[0])
-        after, episodes = host.rollout(
-            program.games, program.acting, program.storage, training.play, host.Watch(), stop=bool
+        after, episodes = host_backend.rollout(
+            program.games, program.acting, program.storage, training.play, host_backend.Watch(), stop=bool
         )
         kept = eqx.tree_at(lambda t: t.memory, program.storage.trajectory(), None)
         kept = jax.tree.map(lambda a: np.array(a).reshape(STEPS, *a.shape[2:]), kept)
@@ -158,7 +159,7 @@ def test_games_that_cannot_be_put_back_begin_their_next_episodes_and_the_run_say
         "the environment cannot be put back into an episode: "
         "every copy begins its next one, drawn from the run's seed 0"
     ]
-    program = host.compile_program(recurrent(), run.environment, jax.devices()[:1], 0)
+    program = host_backend.compile_program(recurrent(), run.environment, jax.devices()[:1], 0)
     try:
         placed = program.place(left).play
     finally:
@@ -169,12 +170,14 @@ def test_games_that_cannot_be_put_back_begin_their_next_episodes_and_the_run_say
 
 @pytest.mark.slow
 def test_several_seeds_through_one_program_are_what_each_is_alone(tmp_path):
-    from hamlet.training.protocol import Asked
+    from hamlet.runs.evaluation_schedule import EvaluationConfig
     from hamlet.training.run import train_seeds
 
     env, steps = OnHost(Slide()), 2 * BATCH
     paths = {seed: tmp_path / str(seed) for seed in (1, 2)}
-    runs = train_seeds(declared(), env, seeds=paths, steps=steps, labels={}, asked=Asked(episodes=0), quiet=True)
+    runs = train_seeds(
+        declared(), env, seeds=paths, steps=steps, labels={}, asked=EvaluationConfig(episodes=0), quiet=True
+    )
     alone = train(env, tmp_path / "alone", iterations=2, seed=2)
     assert same(runs[1].training(), alone.training()) and not same(runs[0].training(), alone.training())
 
@@ -266,8 +269,8 @@ def test_an_evaluation_is_of_whole_episodes_and_random_play_respects_masks(whole
 
 @pytest.mark.slow
 def test_random_play_takes_what_is_available_only():
-    from hamlet.training.episodes import choose
-    from hamlet.training.learning import roster_of
+    from hamlet.backends.iteration import roster_of
+    from hamlet.rollouts.episodes import choose
 
     env = MaskedRecurrent()
     view: View = jax.vmap(env.reset)(jax.random.split(jax.random.key(0), 500))[1]
@@ -302,6 +305,6 @@ def test_types_stay_as_the_environment_gives_them_and_wide_ones_are_halved():
         hamlet.envs.base.Group(("b", "c", "d"), hamlet.spaces.Box(0, 1, (2,)), hamlet.spaces.Discrete(2)),
     )
     play = HostPlay(np.array(0), {}, np.ones(2, bool), (None, None), np.zeros(2, np.float32))
-    storage = host.Storage(hamlet.roster.Roster(groups), view, play, steps=3, length=1)
+    storage = host_backend.Storage(hamlet.roster.Roster(groups), view, play, steps=3, length=1)
     kept = [leaf.dtype for leaf in storage.view.observation]
     assert kept == [np.uint8, np.float32] and storage.view.state.dtype == np.float32

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 import hamlet
+from hamlet.backends import host_backend
+from hamlet.checkpoints import checkpoint
 from hamlet.envs import from_pettingzoo
-from hamlet.training import checkpoint, host
-from hamlet.training.metrics import Metrics
+from hamlet.runs.metrics import Metrics
 from hamlet.training.run import Run
 from pieces import same
 
@@ -53,14 +54,14 @@ def train(path, *, processes=2, iterations=3):
 
 
 def test_a_worker_that_is_killed_is_counted_and_told_and_the_run_goes_on(tmp_path, monkeypatch, capsys):
-    before, real, calls = set(children()), host.rollout, itertools.count()
+    before, real, calls = set(children()), host_backend.rollout, itertools.count()
 
     def rollout(games, *rest):
         if next(calls) == 1:
             os.kill(next(pid for pid in children() if pid not in before), signal.SIGKILL)
         return real(games, *rest)
 
-    monkeypatch.setattr(host, "rollout", rollout)
+    monkeypatch.setattr(host_backend, "rollout", rollout)
     run = train(tmp_path / "a")
     assert int(run.training().iteration) == 3
     with Metrics(run.directory.metrics) as metrics:
@@ -117,15 +118,15 @@ import json, sys
 import jax, numpy as np
 from games import MaskedRecurrent
 from hamlet.algorithms import happo
-from hamlet.training.host import Hosted
+from hamlet.backends.host_backend import HostBackend
 from hostgames import OnHost
 
 env = OnHost(MaskedRecurrent())
 algorithm = happo(hidden=(16,), memory=8, chunk=5, copies=4, steps_per_rollout=10)
 
 def run(devices):
-    program = Hosted(env).compile(algorithm, devices, 3)
-    training = program.place(Hosted(env).begin(algorithm)(3))
+    program = HostBackend(env).compile(algorithm, devices, 3)
+    training = program.place(HostBackend(env).begin(algorithm)(3))
     training, _ = program.call(training, 2, 2)
     program.close()
     return training

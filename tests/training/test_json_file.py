@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from hamlet.training import json_file
+from hamlet.files import json_file
 
 REFUSED = {
     "a deep nest": (b"[" * 5000 + b"]" * 5000, "nests more than 64"),

@@ -20,8 +20,10 @@ import hamlet
 import offpolicy
 from combinations import KILLED
 from games import Pot
-from hamlet.training import checkpoint, durable, recorded
-from hamlet.training.metrics import Metrics
+from hamlet.checkpoints import checkpoint
+from hamlet.evaluation import evaluation_log
+from hamlet.files import atomic_write
+from hamlet.runs.metrics import Metrics
 from hamlet.training.run import Run
 from pieces import same
 
@@ -90,7 +92,7 @@ class Full:
 
 @pytest.mark.parametrize("what", ["sink", "metrics", "checkpoint"])
 def test_a_full_disk_stops_a_run_with_where_it_stands_and_how_to_go_on(tmp_path, monkeypatch, what):
-    out, whole, written = tmp_path / "my run", durable.write, Metrics.write
+    out, whole, written = tmp_path / "my run", atomic_write.write, Metrics.write
 
     def write(path, data, **how):
         if path.name == "manifest.json" and path.parent.name.startswith(f".{4 * BATCH:012d}"):
@@ -104,7 +106,7 @@ def test_a_full_disk_stops_a_run_with_where_it_stands_and_how_to_go_on(tmp_path,
 
     with monkeypatch.context() as full:
         if what == "checkpoint":
-            full.setattr(durable, "write", write)
+            full.setattr(atomic_write, "write", write)
         if what == "metrics":
             full.setattr(Metrics, "write", record)
         sinks = [lambda path: Full()] if what == "sink" else []
@@ -227,7 +229,7 @@ def evaluated(run):
     assert points.steps.tolist() == [*range(7 * BATCH, run.directory.config()["steps"], 7 * BATCH), *points.steps[-1:]]
     actors, step = run.actors(best=True)
     assert step == points.steps[points.team.mean(1).argmax()]
-    [absolute] = recorded.points(run.directory)
+    [absolute] = evaluation_log.points(run.directory)
     return points.steps.tolist(), points.returns.tolist(), step, [a.tolist() for a in jax.tree.leaves(actors)], absolute
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from hamlet import extras
 from hamlet.errors import RequestError, RunError
-from hamlet.training.metrics import Metrics, Sink, TensorBoardSink, WandbSink
+from hamlet.runs.metrics import Metrics, Sink, TensorBoardSink, WandbSink
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_a_file_that_is_no_database_is_one_line(tmp_path):
 
 WRITES_FOREVER = """
 import itertools, sys
-from hamlet.training.metrics import Metrics
+from hamlet.runs.metrics import Metrics
 metrics = Metrics(sys.argv[1])
 start = int(metrics.last("a")) + 1 if metrics.names() else 0
 for step in itertools.count(start):

@@ -8,9 +8,9 @@ import pytest
 
 from games import Pot
 from hamlet.algorithms import happo
+from hamlet.backends.jax_backend import begin_training
+from hamlet.checkpoints import checkpoint
 from hamlet.errors import RunError
-from hamlet.training import checkpoint
-from hamlet.training.compiled import begin_training
 
 
 class Moments(eqx.Module):

@@ -11,11 +11,11 @@ import pytest
 import hamlet
 from games import Lamps, Pot
 from hamlet.algorithms import happo, hatrpo, make
+from hamlet.backends.jax_backend import begin_training, iterate, roster_of
 from hamlet.estimation.rewards import RewardScale
 from hamlet.learners import policy
 from hamlet.networks.heads import parameter_count
-from hamlet.training.compiled import begin_training, iterate, roster_of
-from hamlet.training.rollout import rollout
+from hamlet.rollouts.rollout import rollout
 from offpolicy import EVERYWHERE
 from pieces import masked_play, same
 

@@ -12,7 +12,7 @@ from hamlet.algorithms import ALGORITHMS
 from hamlet.envs.registry import ENVIRONMENTS
 from hamlet.errors import RequestError
 from hamlet.haml.drift import ClipDrift
-from hamlet.training import configuration, parts, version_0
+from hamlet.runs import configuration, parts, version_0
 
 WRITTEN = json.loads((Path(__file__).parent / "version_0.json").read_text(encoding="utf-8"))
 

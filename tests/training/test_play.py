@@ -11,10 +11,11 @@ import pytest
 import hamlet
 from combinations import PLAYED_ALIKE
 from hamlet.algorithms import ALGORITHMS
+from hamlet.backends import host_backend
+from hamlet.backends.jax_backend import begin_training, roster_of
 from hamlet.networks.exploration import Rate
-from hamlet.training import host, host_games
-from hamlet.training.compiled import begin_training, roster_of
-from hamlet.training.rollout import begin, rollout
+from hamlet.rollouts import host_games
+from hamlet.rollouts.rollout import begin, rollout
 from hostgames import OnHost, Ride, Slide
 
 COPIES, STEPS, LENGTH = 4, 8, 4
@@ -54,11 +55,11 @@ def hosted(algorithm, game, actors, parts):
         games.begin(np.zeros(COPIES, np.int32))
         play = host_games.blank(env, algorithm.body, COPIES, 0)
         length = algorithm.sampling.length(memory=algorithm.body.memory)
-        storage = host.Storage(roster, host_games.whole_view(games.halves), play, steps=STEPS, length=length)
+        storage = host_backend.Storage(roster, host_games.whole_view(games.halves), play, steps=STEPS, length=length)
         rows = [half.rows for half in games.halves]
-        acting = host.Acting(roster, actors, (STEPS // length, length), rows, jax.devices()[0])
+        acting = host_backend.Acting(roster, actors, (STEPS // length, length), rows, jax.devices()[0])
         acting.begin(actors, KEY)
-        assert host.rollout(games, acting, storage, play, host.Watch(), stop=bool) is not None
+        assert host_backend.rollout(games, acting, storage, play, host_backend.Watch(), stop=bool) is not None
         return jax.tree.map(np.array, storage.trajectory())
     finally:
         games.close()

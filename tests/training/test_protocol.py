@@ -11,18 +11,22 @@ import pytest
 import hamlet
 import hostgames
 from games import Pot
+from hamlet.backends.iteration import roster_of
+from hamlet.checkpoints import checkpoint
 from hamlet.cli import main
 from hamlet.commands.train import finish
-from hamlet.reports import reading
-from hamlet.training import best, checkpoint, declaration, episodes, judge, protocol, recorded
-from hamlet.training.directory import RunDirectory
-from hamlet.training.evaluate import Evaluation, evaluate
-from hamlet.training.learning import roster_of
+from hamlet.evaluation import best_policy, evaluation_log, evaluator
+from hamlet.evaluation.evaluate import Evaluation, evaluate
+from hamlet.reports.data import run_data
+from hamlet.rollouts import episodes
+from hamlet.rollouts.played import EpisodesFailed
+from hamlet.runs import declaration
+from hamlet.runs.directory import RunDirectory
+from hamlet.runs.evaluation_schedule import EvaluationConfig, EvaluationSchedule, interval
+from hamlet.runs.metrics import Metrics
+from hamlet.runs.progress import Progress
+from hamlet.training import final_evaluation
 from hamlet.training.loop import Interrupted
-from hamlet.training.metrics import Metrics
-from hamlet.training.played import EpisodesFailed
-from hamlet.training.progress import Progress
-from hamlet.training.protocol import Asked, interval
 from hamlet.training.run import Run
 from hostgames import OnHost, Slide
 from pieces import same
@@ -55,7 +59,7 @@ def told(run):
         found.lengths.tolist(),
         step,
         leaves,
-        recorded.points(run.directory),
+        evaluation_log.points(run.directory),
     )
 
 
@@ -86,7 +90,7 @@ def copied(tmp_path, whole):
 @pytest.mark.parametrize("total", [1, 4, 5, 6, 7, 19, 23, 49, 50, 51, 99, 500, 1000, 12_345])
 def test_points_are_three_to_fifty_and_add_a_twentieth_of_the_steps_unless_they_would_be_fewer(total, horizon):
     batch, episodes = 4000, 32
-    every = interval(Asked(), total, batch, horizon)
+    every = interval(EvaluationConfig(), total, batch, horizon)
     count = len({*range(every, total + 1, every), total})
     assert min(3, total) <= count <= 50
     added = count * episodes * horizon / (total * batch)
@@ -99,17 +103,19 @@ def test_points_are_three_to_fifty_and_add_a_twentieth_of_the_steps_unless_they_
 def test_an_environment_that_tells_its_horizon_is_believed_and_of_another_one_is_assumed_and_said():
     algorithm = hamlet.algorithms.happo(copies=COPIES, steps_per_rollout=STEPS)
     spread = hamlet.envs.make("mpe/simple_spread", max_steps=50)
-    plan, line = protocol.resolve(Asked(), algorithm, spread, 320_000)
+    plan, line = evaluator.resolve(EvaluationConfig(), algorithm, spread, 320_000)
     assert plan["interval"] == 32_000 and line.endswith("32 episodes of the deterministic policy")
-    plan, line = protocol.resolve(Asked(), algorithm, spread, 3_200)
+    plan, line = evaluator.resolve(EvaluationConfig(), algorithm, spread, 3_200)
     assert plan["interval"] == 1088 and "up to 150 % more steps; --evaluate-every sets" in line
-    plan, line = protocol.resolve(Asked(), algorithm, OnHost(Slide()), 320_000)
+    plan, line = evaluator.resolve(EvaluationConfig(), algorithm, OnHost(Slide()), 320_000)
     assert plan["interval"] == 106_688 and "where episodes take 500, which is assumed" in line
-    plan, line = protocol.resolve(Asked(episodes=0), algorithm, spread, 320_000)
+    plan, line = evaluator.resolve(EvaluationConfig(episodes=0), algorithm, spread, 320_000)
     assert plan["episodes"] == 0 and line == "no evaluation while it trains"
 
 
-@pytest.mark.parametrize("asked", [Asked(every=0), Asked(episodes=-1), Asked(mode="random")])
+@pytest.mark.parametrize(
+    "asked", [EvaluationConfig(every=0), EvaluationConfig(episodes=-1), EvaluationConfig(mode="random")]
+)
 def test_what_cannot_be_evaluated_is_refused_before_anything_is_made(tmp_path, asked):
     settings = {"evaluate_every": asked.every, "evaluate_episodes": asked.episodes, "evaluate_mode": asked.mode}
     with pytest.raises(hamlet.RequestError, match=r"--evaluate-(every|episodes|mode) "):
@@ -136,14 +142,18 @@ def test_points_are_what_the_policies_of_the_moment_earn_on_the_seed_that_is_dec
 def test_evaluating_changes_no_bit_of_the_run(whole, tmp_path):
     plain = train(tmp_path / "a", evaluate_episodes=0)
     assert same(plain.training(), whole.training())
-    assert not len(points(plain).steps) and not plain.directory.best.exists() and recorded.points(plain.directory) == []
+    assert (
+        not len(points(plain).steps)
+        and not plain.directory.best.exists()
+        and evaluation_log.points(plain.directory) == []
+    )
 
 
 def test_the_best_policy_is_kept_and_judged_on_ten_times_as_many_episodes_of_fresh_seeds(whole):
     found = points(whole).team.mean(1)
     actors, step = whole.actors(best=True)
     assert step == points(whole).steps[found.argmax()]
-    [point] = recorded.points(whole.directory)
+    [point] = evaluation_log.points(whole.directory)
     seeds = whole.directory.config()["evaluation"]
     assert (point["metric"], point["step"], point["episodes"]) == ("absolute", step, 60)
     assert point["seed"] == seeds["absolute_seed"] != seeds["seed"]
@@ -161,9 +171,11 @@ def test_the_best_policy_is_kept_and_judged_on_ten_times_as_many_episodes_of_fre
 
 
 def test_the_first_of_equal_means_stays_the_best_and_a_mean_that_is_no_number_never_wins():
-    first = best.Best(10, 1.0)
+    first = best_policy.BestPolicy(10, 1.0)
     assert not first.beaten(1.0) and first.beaten(1.5) and not first.beaten(float("nan"))
-    assert best.Best(10, float("nan")).beaten(-1e9) and not best.Best(10, float("nan")).beaten(float("nan"))
+    assert best_policy.BestPolicy(10, float("nan")).beaten(-1e9) and not best_policy.BestPolicy(
+        10, float("nan")
+    ).beaten(float("nan"))
 
 
 def test_the_best_of_what_a_checkpoint_knew_stays_as_long_as_the_checkpoint(tmp_path):
@@ -172,11 +184,11 @@ def test_the_best_of_what_a_checkpoint_knew_stays_as_long_as_the_checkpoint(tmp_
     for step in (10, 20, 30, 40):
         checkpoint.save(run.checkpoints, state, step=step)
         if step != 30:
-            best.save(run, ({"weight": np.full(2, float(step))},), step, float(step))
+            best_policy.save(run, ({"weight": np.full(2, float(step))},), step, float(step))
     assert checkpoint.steps(run.checkpoints) == [30, 40] and checkpoint.steps(run.best) == [20, 40]
-    best.truncate(run, 30)
-    assert best.current(run) == (20, 20.0)
-    assert best.restore(run, ({"weight": np.zeros(2)},)).state[0]["weight"].tolist() == [20, 20]
+    best_policy.truncate(run, 30)
+    assert best_policy.current(run) == (20, 20.0)
+    assert best_policy.restore(run, ({"weight": np.zeros(2)},)).state[0]["weight"].tolist() == [20, 20]
 
 
 @pytest.mark.slow
@@ -199,7 +211,7 @@ def test_a_longer_run_goes_on_with_its_interval_and_has_one_absolute_metric(copi
     found = points(copied)
     assert found.steps.tolist() == [step * BATCH for step in (2, 4, 5, 6, 7)]
     assert found.returns[:3].tolist() == before.returns.tolist()
-    [point] = recorded.points(copied.directory)
+    [point] = evaluation_log.points(copied.directory)
     assert (point["metric"], point["run_steps"]) == ("absolute", 7 * BATCH)
     assert copied.actors(best=True)[1] == found.steps[found.team.mean(1).argmax()]
 
@@ -216,7 +228,7 @@ def test_a_run_from_before_there_were_evaluations_is_read_and_has_nothing_left_t
     assert points(copied).returns.shape == (0, 0, 0)
     with pytest.raises(hamlet.RequestError, match="no best policy: nothing was evaluated while it trained"):
         hamlet.load_policy(copied.path, best=True)
-    assert protocol.Plan.of(copied.directory.config()).episodes == 0
+    assert EvaluationSchedule.of(copied.directory.config()).episodes == 0
     with pytest.raises(hamlet.RequestError, match="already has 160 steps"):
         hamlet.resume(copied.path, quiet=True)
 
@@ -255,7 +267,7 @@ def test_games_on_the_host_are_evaluated_beside_those_under_way_which_stay_as_th
 
 @pytest.mark.slow
 def test_a_stop_within_an_evaluation_throws_it_away_and_it_is_made_when_the_run_goes_on(copied, monkeypatch, whole):
-    before, play = told(whole), protocol.Examiner._point
+    before, play = told(whole), evaluator.Evaluator._point
     with pytest.raises(hamlet.RequestError, match="already has 160 steps"):
         hamlet.resume(copied.path, quiet=True)
 
@@ -264,7 +276,7 @@ def test_a_stop_within_an_evaluation_throws_it_away_and_it_is_made_when_the_run_
         play(self, *rest)
 
     checkpoint.discard(copied.directory.checkpoints, [5 * BATCH])
-    monkeypatch.setattr(protocol.Examiner, "_point", stopped)
+    monkeypatch.setattr(evaluator.Evaluator, "_point", stopped)
     with pytest.raises(Interrupted, match="stopped as asked at 160 steps"):
         hamlet.resume(copied.path, quiet=True)
     assert points(copied).steps.tolist() == [2 * BATCH, 4 * BATCH]
@@ -295,15 +307,15 @@ def test_a_point_at_which_too_many_episodes_fail_is_recorded_without_a_return_an
     assert run.actors(best=True)[1] == untouched.steps[::2][means.argmax()]
     with Metrics(run.directory.metrics) as metrics:
         assert [column.tolist() for column in metrics.read("evaluation/failed")] == [[4 * BATCH], [5.0]]
-    assert recorded.points(run.directory) == [] and recorded.absolute(run.directory) is None
-    [point] = recorded.failed_points(run.directory)
+    assert evaluation_log.points(run.directory) == [] and evaluation_log.absolute(run.directory) is None
+    [point] = evaluation_log.failed_points(run.directory)
     assert (point["metric"], point["mean"], point["failed"], point["episodes"]) == ("absolute", None, 5, 60)
     said = capsys.readouterr().err.splitlines()
     assert f"evaluation at {4 * BATCH:,} steps: failed 5 of 11 episodes" in said[0]
     assert said[1].startswith("there is no absolute metric: failed 5 of 11 episodes")
     with pytest.raises(hamlet.RequestError, match="already has 160 steps"):
         hamlet.resume(run.path, quiet=True)
-    assert any("has no result: 5 episodes failed" in line for line in reading.read(run.path).remarks)
+    assert any("has no result: 5 episodes failed" in line for line in run_data.read(run.path).remarks)
 
 
 def test_an_evaluation_of_which_too_many_episodes_fail_ends_with_status_1_and_is_recorded(copied, monkeypatch, capsys):
@@ -312,11 +324,11 @@ def test_an_evaluation_of_which_too_many_episodes_fail_ends_with_status_1_and_is
             raise EpisodesFailed(3, 9, how["episodes"], "copy 3 fell")
         return Evaluation.of(np.zeros((20, 2)), np.ones(20, int), mode, 1)
 
-    monkeypatch.setattr(judge, "play", failing)
+    monkeypatch.setattr(final_evaluation, "play", failing)
     assert main(["evaluate", str(copied.path), "--episodes", "20"]) == 1
     [line] = capsys.readouterr().err.splitlines()
     assert "failed 3 of 9 episodes, and of the 20 asked for at most 2 are replaced; the first: copy 3 fell" in line
-    [point] = recorded.failed_points(copied.directory)
+    [point] = evaluation_log.failed_points(copied.directory)
     assert (point["mode"], point["step"], point["failed"]) == ("random", 0, 3)
     with pytest.raises(hamlet.RunError, match="is trained, and could not be evaluated: failed 3 of 9 episodes"):
         finish([copied], quiet=True)

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 
 import hamlet
-from hamlet.training import budget, checkpoint, durable, loop
-from hamlet.training.compiled import Compiled, begin_training
-from hamlet.training.metrics import Metrics
+from hamlet.backends.jax_backend import JaxBackend, begin_training
+from hamlet.checkpoints import checkpoint
+from hamlet.files import atomic_write
+from hamlet.runs.metrics import Metrics
+from hamlet.training import budget, loop
 from hamlet.training.run import Run
 from hostgames import OnHost, Ride
 from offpolicy import BATCH, UPDATES, remembered, remembering
@@ -72,14 +74,14 @@ def test_an_environment_that_fails_within_a_rollout_costs_nothing_that_was_remem
 
 @pytest.mark.slow
 def test_a_full_disk_ends_a_run_with_the_checkpoint_before_intact(tmp_path, monkeypatch, whole):
-    write = durable.write
+    write = atomic_write.write
 
     def full(path, data):
         if path.name.startswith("000000000048"):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         write(path, data)
 
-    monkeypatch.setattr(durable, "write", full)
+    monkeypatch.setattr(atomic_write, "write", full)
     with pytest.raises(hamlet.RunError) as said:
         train(tmp_path / "a", checkpoint_every=BATCH)
     assert re.fullmatch(
@@ -193,7 +195,7 @@ def test_a_ring_that_cannot_hold_a_batch_in_half_of_the_memory_is_no_advice(tmp_
 @pytest.mark.slow
 def test_a_ring_is_made_once_and_where_it_lies():
     """Neither begun nor placed with a second one beside it: a program's state is given without."""
-    algorithm, place = remembering(), Compiled(Ride())
+    algorithm, place = remembering(), JaxBackend(Ride())
     assert place.outline(algorithm).replay is None and place.begin(algorithm)(0).replay is None
     program = place.compile(algorithm, jax.devices()[:1], 0)
     placed = program.place(place.begin(algorithm)(0))

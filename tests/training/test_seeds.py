@@ -8,7 +8,7 @@ import pytest
 import hamlet
 from hamlet.cli import main
 from hamlet.errors import RequestError
-from hamlet.training.seeds import check_seed
+from hamlet.runs.seeds import check_seed
 
 WRONG = [2**32, -1, 1.5, True, np.bool_(False), None, "3", math.nan, 10**30]
 

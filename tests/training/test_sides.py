@@ -6,14 +6,14 @@ import pytest
 from games import Pot
 from hamlet.commands.evaluate import comparison
 from hamlet.commands.train import _over_seeds
-from hamlet.envs.matrix import Matrix, common_reward, tabulate
-from hamlet.envs.matrix_games import matching_pennies, stag_hunt
-from hamlet.training import recorded
-from hamlet.training.best import Best
-from hamlet.training.evaluate import Evaluation
-from hamlet.training.judge import Judgement
-from hamlet.training.protocol import Examiner
-from hamlet.training.sides import constant_sum, declared
+from hamlet.envs.matrix.named_games import matching_pennies, stag_hunt
+from hamlet.envs.matrix.payoff_games import Matrix, common_reward, tabulate
+from hamlet.evaluation import evaluation_log
+from hamlet.evaluation.best_policy import BestPolicy
+from hamlet.evaluation.evaluate import Evaluation
+from hamlet.evaluation.evaluator import Evaluator
+from hamlet.evaluation.sides import constant_sum, declared
+from hamlet.training.final_evaluation import Judgement
 
 DUEL = np.array([[1.0, -1.0], [-1.0, 1.0], [2.0, -2.0], [0.0, 0.0]])
 
@@ -84,7 +84,9 @@ def test_the_lines_are_of_each_side_and_say_which_policy_is_the_best(judgement):
 
 
 def test_a_point_holds_the_sides_and_what_each_earned_against_random_play(judgement):
-    point = recorded.describe(judgement.evaluation, 64, judgement.agents, judgement.opposed, judgement.against_random)
+    point = evaluation_log.describe(
+        judgement.evaluation, 64, judgement.agents, judgement.opposed, judgement.against_random
+    )
     assert point["constant_sum"] == 0.0 and point["ties"] == 0.25
     assert [(side["agents"], side["mean"], side["wins"]) for side in point["sides"]] == [
         (["left"], 0.5, 0.5),
@@ -94,7 +96,7 @@ def test_a_point_holds_the_sides_and_what_each_earned_against_random_play(judgem
         (["left"], 1.5, 1.0, 0.0),
         (["right"], 1.5, 0.5, 0.5),
     ]
-    assert "sides" not in recorded.describe(judgement.evaluation, 64, judgement.agents)
+    assert "sides" not in evaluation_log.describe(judgement.evaluation, 64, judgement.agents)
 
 
 def test_over_several_runs_each_side_is_held_against_random_play(judgement):
@@ -114,11 +116,11 @@ class Ear:
 
 @pytest.mark.parametrize(("opposed", "news"), [(False, [True, False, True]), (True, [True, True, True])])
 def test_of_a_constant_sum_the_newest_policy_is_the_best_and_of_others_the_highest(opposed, news):
-    examiner = object.__new__(Examiner)
+    examiner = object.__new__(Evaluator)
     examiner.env, examiner.progress, examiner._returns, examiner._best = Pot(opposed), Ear(), [], None
     found = []
     for returns in [DUEL] * 3 if opposed else (DUEL, DUEL - 1, DUEL + 1):
         found.append(examiner._is_best(evaluation(returns)))
-        examiner._best = Best(1, float(returns.sum(1).mean())) if found[-1] else examiner._best
+        examiner._best = BestPolicy(1, float(returns.sum(1).mean())) if found[-1] else examiner._best
     assert found == news and not examiner._is_best(evaluation(np.full((4, 2), np.nan)))
     assert len(examiner.progress.lines) == opposed  # that the newest is kept, said once

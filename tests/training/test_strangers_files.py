@@ -11,9 +11,11 @@ import zlib
 import numpy as np
 import pytest
 
+from hamlet.checkpoints import checkpoint, replay_files
 from hamlet.errors import RunError
-from hamlet.training import checkpoint, metrics_file, plain_files, segments
-from hamlet.training.metrics import Metrics
+from hamlet.files import plain_files
+from hamlet.runs import metrics_file
+from hamlet.runs.metrics import Metrics
 
 STATE = {"weight": np.arange(6.0).reshape(3, 2)}
 
@@ -149,14 +151,14 @@ def test_arrays_of_another_shape_than_the_manifest_says_are_not_allocated(copied
 )
 def test_a_replay_buffer_is_read_from_its_own_segments_alone(records):
     with pytest.raises(ValueError, match="not listed as it is written"):
-        segments.listed(records)
+        replay_files.listed(records)
 
 
 def test_a_few_bytes_that_stand_for_many_fill_no_memory():
     bomb = memoryview(zlib.compress(bytes(10**6)))
-    assert segments._inflated(bomb, 10**6) == bytes(10**6)
+    assert replay_files._inflated(bomb, 10**6) == bytes(10**6)
     with pytest.raises(ValueError, match="has not the 10 bytes"):
-        segments._inflated(bomb, 10)
+        replay_files._inflated(bomb, 10)
 
 
 def written(path):

@@ -16,12 +16,14 @@ import doubles
 import hamlet
 from hamlet.cli import COMMANDS, main
 from hamlet.commands import request
-from hamlet.envs import modules
-from hamlet.envs.known import Factories
-from hamlet.envs.pettingzoo import PettingZoo, from_pettingzoo
+from hamlet.envs.factories import user_modules
+from hamlet.envs.factories.known import Factories
+from hamlet.envs.pettingzoo.environment import PettingZoo, from_pettingzoo
 from hamlet.errors import RequestError, RunError
-from hamlet.reports import motion, reading
-from hamlet.training import configuration, declaration, recorded, trust
+from hamlet.evaluation import evaluation_log
+from hamlet.reports import record_frames
+from hamlet.reports.data import run_data
+from hamlet.runs import configuration, declaration, trust
 from hamlet.training.run import Run
 
 VERSION_0 = json.loads((Path(__file__).parent / "version_0.json").read_text(encoding="utf-8"))
@@ -53,7 +55,7 @@ def state(tmp_path, monkeypatch):
     """A user who has begun nothing, and a process that knows of no module of his."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setattr(trust, "_BEGUN", {})
-    monkeypatch.setattr(modules, "_DIRECTORIES", {})
+    monkeypatch.setattr(user_modules, "_DIRECTORIES", {})
     monkeypatch.setattr(sys, "path", list(sys.path))
     yield tmp_path / "state"
     for name in ("payload", "chi_square"):
@@ -248,7 +250,7 @@ def test_what_is_no_plain_file_of_the_run_is_refused_at_once(kind, name, tmp_pat
         assert capsys.readouterr().err.count("\n") == 1
     else:
         with pytest.raises(RunError, match=r"evaluation\.json cannot be read"):
-            recorded.points(declaration.RunDirectory(run))
+            evaluation_log.points(declaration.RunDirectory(run))
 
 
 @pytest.mark.parametrize("name", ["lock", "checkpoints", "best", "replay", "metrics.sqlite", "wandb-id"])
@@ -329,11 +331,11 @@ def test_every_use_from_python_asks_for_trust(use, tmp_path, marker):
 
 def test_a_report_goes_on_without_the_agents_of_a_run_that_is_not_trusted(tmp_path, marker):
     run = stranger(tmp_path / "run", config(algorithm=happo(drift=DRIFT)), marker)
-    shown = motion.record(reading.read(run))
+    shown = record_frames.record(run_data.read(run))
     assert shown["step"] == 0 and "would run code that is not Hamlet's, payload:Drift" in shown["note"]
     for damaged in ("x", [1], {"mode": ["stochastic"]}):
         (run / "config.json").write_text(json.dumps(config(evaluation=damaged)))
-        assert "the agents cannot be shown" in motion.record(reading.read(run))["note"]
+        assert "the agents cannot be shown" in record_frames.record(run_data.read(run))["note"]
     assert not marker.exists()
 
 
@@ -461,7 +463,7 @@ def test_a_digest_kept_by_hand_opens_nothing_but_the_file_of_that_digest(tmp_pat
 @pytest.mark.parametrize(
     ("place", "options", "needs_none"),
     [
-        ("hamlet.envs.pong:parallel_env", (("size", 42),), True),
+        ("hamlet.envs.atari.pong:parallel_env", (("size", 42),), True),
         ("mpe2.simple_spread_v3:parallel_env", (("N", 3), ("local_ratio", 0.5), ("render_mode", None)), True),
         ("pettingzoo.sisl.pursuit_v5:env", (("obs_method", "vector"), ("continuous_actions", True)), True),
         ("pettingzoo.classic.connect_four_v3:raw_env", (), True),
@@ -475,7 +477,7 @@ def test_a_digest_kept_by_hand_opens_nothing_but_the_file_of_that_digest(tmp_pat
         ("pettingzoo.utils.wrappers:env", (), False),
         ("pettingzoo.test.example_v0.evil_v1:env", (), False),
         ("mpe2.simple_spread_v3:parallel_env\n", (), False),
-        ("hamlet.envs.pong:Pong", (), False),
+        ("hamlet.envs.atari.pong:Pong", (), False),
         ("subprocess:check_output", (("args", "true"),), False),
     ],
 )
@@ -487,7 +489,7 @@ def test_a_factory_of_a_registered_environment_is_kept_by_its_public_name():
     data = configuration.upgraded({"environment": VERSION_0["environments"]["atari/pong"]})["environment"]
     assert data["factory"] == "atari/pong"
     env = configuration.decode(data)
-    assert isinstance(env, PettingZoo) and env.factory == "hamlet.envs.pong:parallel_env"
+    assert isinstance(env, PettingZoo) and env.factory == "hamlet.envs.atari.pong:parallel_env"
     assert configuration.encode(env)["factory"] == "atari/pong"
 
 
@@ -501,7 +503,7 @@ def test_workers_find_no_module_in_the_working_directory_unless_one_was_named(tm
     env = configuration.decode(
         factory("mpe2.simple_spread_v3:parallel_env", [("N", 2), ("max_cycles", 10), ("continuous_actions", True)])
     )
-    assert os.getcwd() not in modules.search_path(env.factory)
+    assert os.getcwd() not in user_modules.search_path(env.factory)
     copies = env.open(0, range(1))
     try:
         view = copies.begin(np.zeros(1, np.int64))
@@ -522,11 +524,11 @@ def test_a_module_that_one_names_is_found_where_one_stands_and_hides_nothing(tmp
     monkeypatch.chdir(tmp_path)
     env = from_pettingzoo("mine:Walk")
     assert env.factory == "mine:Walk"
-    assert modules.search_path("mine:Walk")[-1] == str(tmp_path) and str(tmp_path) not in modules.search_path(
+    assert user_modules.search_path("mine:Walk")[-1] == str(tmp_path) and str(tmp_path) not in user_modules.search_path(
         "other:Walk"
     )
     # What is recorded is enough to find it again.
-    assert modules.directories([env.factory]) == {"mine": str(tmp_path)}
+    assert user_modules.directories([env.factory]) == {"mine": str(tmp_path)}
 
 
 def test_a_module_in_the_place_of_an_installed_one_is_said(tmp_path, monkeypatch):
@@ -536,8 +538,8 @@ def test_a_module_in_the_place_of_an_installed_one_is_said(tmp_path, monkeypatch
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
     monkeypatch.chdir(tmp_path / "here")
     with pytest.warns(UserWarning, match="twofold is taken from the working directory, not from"):
-        modules.called("twofold:make")
-    assert modules.load("twofold:make").__file__ == str(tmp_path / "here" / "twofold.py")
+        user_modules.called("twofold:make")
+    assert user_modules.load("twofold:make").__file__ == str(tmp_path / "here" / "twofold.py")
     sys.modules.pop("twofold")
 
 
@@ -545,8 +547,8 @@ def test_what_is_installed_or_hamlets_own_is_never_looked_for_where_one_stands(t
     monkeypatch.chdir(tmp_path)
     for name in ("json", "mpe2", "pettingzoo", "hamlet", "random"):
         (tmp_path / f"{name}.py").write_text("")
-        modules.called(f"{name}:make")
-    assert modules.known() == {} and modules.directories(["json:loads", "numpy:load"]) == {}
+        user_modules.called(f"{name}:make")
+    assert user_modules.known() == {} and user_modules.directories(["json:loads", "numpy:load"]) == {}
 
 
 def test_from_repeats_a_run_of_hamlets_parts_without_trust(tmp_path, marker):

@@ -17,14 +17,14 @@ from hamlet.estimation.counterfactual import CounterfactualValue
 from hamlet.estimation.fitting import Rule
 from hamlet.haml.credit import BASELINES, Baseline
 from hamlet.haml.drift import ZeroDrift
-from hamlet.haml.neighbourhood import Whole
+from hamlet.haml.neighbourhood import Unconstrained
 from hamlet.haml.sampling import OnPolicy
 from hamlet.haml.scheme import Simultaneous
-from hamlet.haml.surrogate import Importance
+from hamlet.haml.surrogate import ImportanceWeights
 from hamlet.haml.template import Haml
 from hamlet.networks.actors import Exploring
 from hamlet.networks.exploration import Schedule
-from hamlet.networks.torso import Body
+from hamlet.networks.torso import NetworkConfig
 from hamlet.roster import Sharing
 
 
@@ -87,9 +87,9 @@ def coma(
     require(advantage in BASELINES, f"coma has --advantage {' or '.join(BASELINES)}, not {advantage!r}; maa2c has gae")
     return Haml(
         drift=ZeroDrift(),
-        neighbourhood=Whole(learning_rate=learning_rate, epochs=1, entropy=entropy, rule=optimiser),
+        neighbourhood=Unconstrained(learning_rate=learning_rate, epochs=1, entropy=entropy, rule=optimiser),
         sampling=OnPolicy(copies=copies, steps=steps_per_rollout, chunk=chunk),
-        surrogate=Importance(),
+        surrogate=ImportanceWeights(),
         scheme=Simultaneous(),
         advantage=BASELINES[advantage](discount=discount, lambda_=td_lambda),
         critic=CounterfactualValue(
@@ -103,7 +103,7 @@ def coma(
             interval=target_interval,
         ),
         actor=Exploring(Schedule(start=exploration_start, end=exploration_end, steps=exploration_steps)),
-        body=Body(hidden=hidden, memory=memory, normalise=normalise_observations),
+        body=NetworkConfig(hidden=hidden, memory=memory, normalise=normalise_observations),
         sharing=sharing,
         normalise_rewards=normalise_rewards,
         actions=("Discrete",),

@@ -37,11 +37,11 @@ from typing import Literal
 
 from hamlet.estimation.advantage import NStep
 from hamlet.estimation.joint_value import JointActionValue
-from hamlet.haml.sampling import Replay
+from hamlet.haml.sampling import ReplaySampling
 from hamlet.haml.scheme import Order, Sequential
 from hamlet.learners.value import JointValue
 from hamlet.networks.duelling import Greedy
-from hamlet.networks.torso import Body
+from hamlet.networks.torso import NetworkConfig
 from hamlet.roster import Sharing
 
 
@@ -92,7 +92,7 @@ def had3qn(
         learning_rate=learning_rate,
         rest=rest,
         regress=regress,
-        sampling=Replay(
+        sampling=ReplaySampling(
             copies=copies,
             steps=steps_per_rollout,
             capacity=buffer_size,
@@ -104,6 +104,6 @@ def had3qn(
         advantage=NStep(discount=discount, steps=n_step),
         critic=JointActionValue(learning_rate=critic_learning_rate, polyak=polyak, width=duelling_hidden),
         actor=Greedy(exploration, duelling_hidden),
-        body=Body(hidden=hidden, plain=True),
+        body=NetworkConfig(hidden=hidden, plain=True),
         sharing=sharing,
     )

@@ -17,13 +17,13 @@ as environment steps.
 from hamlet.estimation.action_value import ActionValue
 from hamlet.estimation.advantage import NStep
 from hamlet.haml.drift import ZeroDrift
-from hamlet.haml.neighbourhood import Whole
+from hamlet.haml.neighbourhood import Unconstrained
 from hamlet.haml.pathwise import Pathwise
-from hamlet.haml.sampling import Replay
+from hamlet.haml.sampling import ReplaySampling
 from hamlet.haml.scheme import Order, Sequential
 from hamlet.haml.template import Haml
 from hamlet.networks.actors import Deterministic
-from hamlet.networks.torso import Body
+from hamlet.networks.torso import NetworkConfig
 from hamlet.roster import Sharing
 
 
@@ -66,8 +66,10 @@ def haddpg(
     """
     return Haml(
         drift=ZeroDrift(),
-        neighbourhood=Whole(learning_rate=learning_rate, epochs=1, entropy=0.0, max_gradient_norm=0.0, epsilon=1e-8),
-        sampling=Replay(
+        neighbourhood=Unconstrained(
+            learning_rate=learning_rate, epochs=1, entropy=0.0, max_gradient_norm=0.0, epsilon=1e-8
+        ),
+        sampling=ReplaySampling(
             copies=copies,
             steps=steps_per_rollout,
             capacity=buffer_size,
@@ -80,7 +82,7 @@ def haddpg(
         advantage=NStep(discount=discount, steps=n_step),
         critic=ActionValue(learning_rate=critic_learning_rate, polyak=polyak),
         actor=Deterministic(exploration_noise),
-        body=Body(hidden=hidden, plain=True),
+        body=NetworkConfig(hidden=hidden, plain=True),
         sharing=sharing,
         actions=("Box",),
     )

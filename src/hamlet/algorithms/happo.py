@@ -22,12 +22,12 @@ from hamlet.estimation.critic import StateValue
 from hamlet.estimation.fitting import Decay
 from hamlet.haml.credit import Credit, credited
 from hamlet.haml.drift import ClipDrift
-from hamlet.haml.neighbourhood import Whole
+from hamlet.haml.neighbourhood import Unconstrained
 from hamlet.haml.sampling import OnPolicy
 from hamlet.haml.scheme import Order, Sequential
-from hamlet.haml.surrogate import Importance
+from hamlet.haml.surrogate import ImportanceWeights
 from hamlet.haml.template import Haml
-from hamlet.networks.torso import Body
+from hamlet.networks.torso import NetworkConfig
 from hamlet.roster import Sharing
 
 
@@ -89,7 +89,7 @@ def happo(
     """
     declared = Haml(
         drift=ClipDrift(clip),
-        neighbourhood=Whole(
+        neighbourhood=Unconstrained(
             learning_rate=learning_rate,
             epochs=epochs,
             minibatches=minibatches,
@@ -97,7 +97,7 @@ def happo(
             decay=learning_rate_decay,
         ),
         sampling=OnPolicy(copies=copies, steps=steps_per_rollout, chunk=chunk),
-        surrogate=Importance(),
+        surrogate=ImportanceWeights(),
         scheme=Sequential(order),
         advantage=Gae(discount=discount, lambda_=gae_lambda),
         critic=StateValue(
@@ -107,7 +107,7 @@ def happo(
             clip=critic_clip,
             decay=learning_rate_decay,
         ),
-        body=Body(hidden=hidden, memory=memory, normalise=normalise_observations, squash=squash),
+        body=NetworkConfig(hidden=hidden, memory=memory, normalise=normalise_observations, squash=squash),
         sharing=sharing,
         normalise_rewards=normalise_rewards,
     )

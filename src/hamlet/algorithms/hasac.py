@@ -27,13 +27,13 @@ from hamlet.estimation.action_value import ActionValue
 from hamlet.estimation.advantage import NStep
 from hamlet.haml.drift import ZeroDrift
 from hamlet.haml.dual import Dual
-from hamlet.haml.neighbourhood import Whole
+from hamlet.haml.neighbourhood import Unconstrained
 from hamlet.haml.pathwise import SoftPathwise
-from hamlet.haml.sampling import Replay
+from hamlet.haml.sampling import ReplaySampling
 from hamlet.haml.scheme import Order, Sequential
 from hamlet.haml.template import Haml
 from hamlet.networks.actors import Squashed
-from hamlet.networks.torso import Body
+from hamlet.networks.torso import NetworkConfig
 from hamlet.roster import Sharing
 
 
@@ -80,8 +80,10 @@ def hasac(
     """
     return Haml(
         drift=ZeroDrift(),
-        neighbourhood=Whole(learning_rate=learning_rate, epochs=1, entropy=0.0, max_gradient_norm=0.0, epsilon=1e-8),
-        sampling=Replay(
+        neighbourhood=Unconstrained(
+            learning_rate=learning_rate, epochs=1, entropy=0.0, max_gradient_norm=0.0, epsilon=1e-8
+        ),
+        sampling=ReplaySampling(
             copies=copies,
             steps=steps_per_rollout,
             capacity=buffer_size,
@@ -96,6 +98,6 @@ def hasac(
         advantage=NStep(discount=discount, steps=n_step),
         critic=ActionValue(networks=2, learning_rate=critic_learning_rate, polyak=polyak),
         actor=Squashed(),
-        body=Body(hidden=hidden, plain=True),
+        body=NetworkConfig(hidden=hidden, plain=True),
         sharing=sharing,
     )

@@ -17,13 +17,13 @@ as environment steps; (4) noise of the targets is drawn for each entry within it
 from hamlet.estimation.action_value import ActionValue
 from hamlet.estimation.advantage import NStep
 from hamlet.haml.drift import ZeroDrift
-from hamlet.haml.neighbourhood import Whole
+from hamlet.haml.neighbourhood import Unconstrained
 from hamlet.haml.pathwise import Pathwise
-from hamlet.haml.sampling import Replay
+from hamlet.haml.sampling import ReplaySampling
 from hamlet.haml.scheme import Order, Sequential
 from hamlet.haml.template import Haml
 from hamlet.networks.actors import Deterministic
-from hamlet.networks.torso import Body
+from hamlet.networks.torso import NetworkConfig
 from hamlet.roster import Sharing
 
 
@@ -72,8 +72,10 @@ def hatd3(
     """
     return Haml(
         drift=ZeroDrift(),
-        neighbourhood=Whole(learning_rate=learning_rate, epochs=1, entropy=0.0, max_gradient_norm=0.0, epsilon=1e-8),
-        sampling=Replay(
+        neighbourhood=Unconstrained(
+            learning_rate=learning_rate, epochs=1, entropy=0.0, max_gradient_norm=0.0, epsilon=1e-8
+        ),
+        sampling=ReplaySampling(
             copies=copies,
             steps=steps_per_rollout,
             capacity=buffer_size,
@@ -87,7 +89,7 @@ def hatd3(
         advantage=NStep(discount=discount, steps=n_step),
         critic=ActionValue(networks=2, learning_rate=critic_learning_rate, polyak=polyak),
         actor=Deterministic(exploration_noise),
-        body=Body(hidden=hidden, plain=True),
+        body=NetworkConfig(hidden=hidden, plain=True),
         sharing=sharing,
         actions=("Box",),
     )

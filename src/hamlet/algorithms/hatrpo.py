@@ -19,9 +19,9 @@ from hamlet.haml.drift import ZeroDrift
 from hamlet.haml.neighbourhood import KlBall
 from hamlet.haml.sampling import OnPolicy
 from hamlet.haml.scheme import Order, Sequential
-from hamlet.haml.surrogate import Importance
+from hamlet.haml.surrogate import ImportanceWeights
 from hamlet.haml.template import Haml
-from hamlet.networks.torso import Body
+from hamlet.networks.torso import NetworkConfig
 from hamlet.roster import Sharing
 
 
@@ -97,7 +97,7 @@ def hatrpo(
             fisher_samples=fisher_samples,
         ),
         sampling=OnPolicy(copies=copies, steps=steps_per_rollout, chunk=chunk),
-        surrogate=Importance(),
+        surrogate=ImportanceWeights(),
         scheme=Sequential(order),
         advantage=Gae(discount=discount, lambda_=gae_lambda),
         critic=StateValue(
@@ -107,7 +107,7 @@ def hatrpo(
             clip=critic_clip,
             decay=learning_rate_decay,
         ),
-        body=Body(hidden=hidden, memory=memory, normalise=normalise_observations, squash=squash),
+        body=NetworkConfig(hidden=hidden, memory=memory, normalise=normalise_observations, squash=squash),
         sharing=sharing,
         normalise_rewards=normalise_rewards,
     )

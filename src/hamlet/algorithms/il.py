@@ -15,12 +15,12 @@ are seen only which is larger.
 from hamlet.estimation.advantage import Gae
 from hamlet.estimation.critic import StateValue
 from hamlet.haml.drift import ClipDrift, KlDrift, SumDrift
-from hamlet.haml.neighbourhood import Whole
+from hamlet.haml.neighbourhood import Unconstrained
 from hamlet.haml.sampling import OnPolicy
 from hamlet.haml.scheme import Simultaneous
-from hamlet.haml.surrogate import Importance
+from hamlet.haml.surrogate import ImportanceWeights
 from hamlet.haml.template import Haml
-from hamlet.networks.torso import Body
+from hamlet.networks.torso import NetworkConfig
 from hamlet.roster import Sharing
 
 
@@ -79,9 +79,11 @@ def il(
     """
     return Haml(
         drift=SumDrift((ClipDrift(clip), KlDrift(kl))),
-        neighbourhood=Whole(learning_rate=learning_rate, epochs=epochs, minibatches=minibatches, entropy=entropy),
+        neighbourhood=Unconstrained(
+            learning_rate=learning_rate, epochs=epochs, minibatches=minibatches, entropy=entropy
+        ),
         sampling=OnPolicy(copies=copies, steps=steps_per_rollout, chunk=chunk),
-        surrogate=Importance(),
+        surrogate=ImportanceWeights(),
         scheme=Simultaneous(),
         advantage=Gae(discount=discount, lambda_=gae_lambda),
         critic=StateValue(
@@ -92,7 +94,7 @@ def il(
             minibatches=critic_minibatches,
             clip=critic_clip,
         ),
-        body=Body(
+        body=NetworkConfig(
             hidden=hidden,
             memory=memory,
             normalise=normalise_observations,

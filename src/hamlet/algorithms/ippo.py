@@ -12,12 +12,12 @@ from hamlet.estimation.advantage import Gae
 from hamlet.estimation.critic import StateValue
 from hamlet.estimation.fitting import Decay
 from hamlet.haml.drift import ClipDrift
-from hamlet.haml.neighbourhood import Whole
+from hamlet.haml.neighbourhood import Unconstrained
 from hamlet.haml.sampling import OnPolicy
 from hamlet.haml.scheme import Simultaneous
-from hamlet.haml.surrogate import Importance
+from hamlet.haml.surrogate import ImportanceWeights
 from hamlet.haml.template import Haml
-from hamlet.networks.torso import Body
+from hamlet.networks.torso import NetworkConfig
 from hamlet.roster import Sharing
 
 
@@ -72,7 +72,7 @@ def ippo(
     """
     return Haml(
         drift=ClipDrift(clip),
-        neighbourhood=Whole(
+        neighbourhood=Unconstrained(
             learning_rate=learning_rate,
             epochs=epochs,
             minibatches=minibatches,
@@ -80,7 +80,7 @@ def ippo(
             decay=learning_rate_decay,
         ),
         sampling=OnPolicy(copies=copies, steps=steps_per_rollout, chunk=chunk),
-        surrogate=Importance(),
+        surrogate=ImportanceWeights(),
         scheme=Simultaneous(),
         advantage=Gae(discount=discount, lambda_=gae_lambda),
         critic=StateValue(
@@ -92,7 +92,7 @@ def ippo(
             clip=critic_clip,
             decay=learning_rate_decay,
         ),
-        body=Body(hidden=hidden, memory=memory, normalise=normalise_observations, squash=squash),
+        body=NetworkConfig(hidden=hidden, memory=memory, normalise=normalise_observations, squash=squash),
         sharing=sharing,
         normalise_rewards=normalise_rewards,
     )

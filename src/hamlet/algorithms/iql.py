@@ -23,8 +23,8 @@ from typing import Literal
 from hamlet.haml.sampling import EpisodeReplay
 from hamlet.learners.decomposition import Decomposition
 from hamlet.networks.exploration import Schedule
-from hamlet.networks.mixers import Own
-from hamlet.networks.torso import Body
+from hamlet.networks.mixers.base import IndependentMixer
+from hamlet.networks.torso import NetworkConfig
 from hamlet.networks.utility import Utilities
 from hamlet.roster import Sharing
 
@@ -75,7 +75,7 @@ def iql(
         sharing: "none", or "group": one set of parameters for agents of equal spaces.
     """
     return Decomposition(
-        mixer=Own(),
+        mixer=IndependentMixer(),
         learning_rate=learning_rate,
         optimiser=optimiser,
         max_gradient_norm=max_gradient_norm,
@@ -92,6 +92,6 @@ def iql(
             updates=updates_per_rollout,
         ),
         actor=Utilities(exploration=Schedule(start=exploration_start, end=exploration_end, steps=exploration_steps)),
-        body=Body(hidden=hidden, memory=memory, plain=True),
+        body=NetworkConfig(hidden=hidden, memory=memory, plain=True),
         sharing=sharing,
     )

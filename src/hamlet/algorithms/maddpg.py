@@ -13,13 +13,13 @@ as environment steps; (4) the others' actions are their policies' unless ``other
 from hamlet.estimation.action_value import ActionValue
 from hamlet.estimation.advantage import NStep
 from hamlet.haml.drift import ZeroDrift
-from hamlet.haml.neighbourhood import Whole
+from hamlet.haml.neighbourhood import Unconstrained
 from hamlet.haml.pathwise import Others, Pathwise
-from hamlet.haml.sampling import Replay
+from hamlet.haml.sampling import ReplaySampling
 from hamlet.haml.scheme import Simultaneous
 from hamlet.haml.template import Haml
 from hamlet.networks.actors import Deterministic
-from hamlet.networks.torso import Body
+from hamlet.networks.torso import NetworkConfig
 from hamlet.roster import Sharing
 
 
@@ -63,8 +63,10 @@ def maddpg(
     """
     return Haml(
         drift=ZeroDrift(),
-        neighbourhood=Whole(learning_rate=learning_rate, epochs=1, entropy=0.0, max_gradient_norm=0.0, epsilon=1e-8),
-        sampling=Replay(
+        neighbourhood=Unconstrained(
+            learning_rate=learning_rate, epochs=1, entropy=0.0, max_gradient_norm=0.0, epsilon=1e-8
+        ),
+        sampling=ReplaySampling(
             copies=copies,
             steps=steps_per_rollout,
             capacity=buffer_size,
@@ -77,7 +79,7 @@ def maddpg(
         advantage=NStep(discount=discount, steps=n_step),
         critic=ActionValue(learning_rate=critic_learning_rate, polyak=polyak),
         actor=Deterministic(exploration_noise),
-        body=Body(hidden=hidden, plain=True),
+        body=NetworkConfig(hidden=hidden, plain=True),
         sharing=sharing,
         actions=("Box",),
     )

@@ -13,12 +13,12 @@ from hamlet.estimation.advantage import Gae
 from hamlet.estimation.critic import StateValue
 from hamlet.haml.drift import ClipDrift, KlDrift, SumDrift
 from hamlet.haml.meta_game import MetaGame, MetaStep, Nash
-from hamlet.haml.neighbourhood import Whole
+from hamlet.haml.neighbourhood import Unconstrained
 from hamlet.haml.sampling import OnPolicy
-from hamlet.haml.scheme import Step
-from hamlet.haml.surrogate import Importance
+from hamlet.haml.scheme import UnitStep
+from hamlet.haml.surrogate import ImportanceWeights
 from hamlet.haml.template import Haml
-from hamlet.networks.torso import Body
+from hamlet.networks.torso import NetworkConfig
 from hamlet.roster import Sharing
 
 
@@ -78,13 +78,13 @@ def matrl_without_response(
         sharing: "none", or "group": one set of parameters for agents of equal spaces.
     """
     drift = SumDrift((ClipDrift(clip), KlDrift(kl)))
-    ahead = Whole(learning_rate=learning_rate, epochs=epochs, minibatches=minibatches, entropy=entropy)
+    ahead = Unconstrained(learning_rate=learning_rate, epochs=epochs, minibatches=minibatches, entropy=entropy)
     return Haml(
         drift=drift,
         neighbourhood=ahead,
         sampling=OnPolicy(copies=copies, steps=steps_per_rollout, chunk=chunk),
-        surrogate=Importance(),
-        scheme=MetaStep(MetaGame(prediction=Step(drift, ahead), solver=Nash(), clip=meta_clip)),
+        surrogate=ImportanceWeights(),
+        scheme=MetaStep(MetaGame(prediction=UnitStep(drift, ahead), solver=Nash(), clip=meta_clip)),
         advantage=Gae(discount=discount, lambda_=gae_lambda),
         critic=StateValue(
             sees="observation",
@@ -94,7 +94,7 @@ def matrl_without_response(
             minibatches=critic_minibatches,
             clip=critic_clip,
         ),
-        body=Body(
+        body=NetworkConfig(
             hidden=hidden,
             memory=memory,
             normalise=normalise_observations,

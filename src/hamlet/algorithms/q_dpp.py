@@ -8,7 +8,7 @@ with B_a the unit vectors b(oᵢ, aᵢ) of the choices. For orthogonal ones it i
 choose one after another, in an order drawn anew in every copy and step, each ∝ ‖what is left of b beyond the span of
 those before‖² exp(Qᵢ / T), for which they have to be together; T falls. Targets are judged at the choices that such a
 walk makes greedily. At test time every agent takes the best by its own values alone, which need not be best for Q_tot.
-`hamlet.networks.dpp` has the determinant and the sampler. The metric ``exploration`` is T here.
+`hamlet.networks.mixers.dpp` has the determinant and the sampler. The metric ``exploration`` is T here.
 
 Differences from the reference code: what `qmix` says of (1) to (7), and (8) a fixed jitter in the place of fresh
 noise on the diagonal; (9) no ReLU on the products of vectors; (10) no regulariser of singular values and no weight
@@ -21,9 +21,9 @@ from typing import Literal
 
 from hamlet.haml.sampling import EpisodeReplay
 from hamlet.learners.decomposition import Decomposition
-from hamlet.networks.diverse import Determinantal, DiverseUtilities
 from hamlet.networks.exploration import Schedule
-from hamlet.networks.torso import Body
+from hamlet.networks.mixers.q_dpp import Determinantal, DiverseUtilities
+from hamlet.networks.torso import NetworkConfig
 from hamlet.roster import Sharing
 
 
@@ -101,6 +101,6 @@ def q_dpp(
             even=exploration,
             jitter=jitter,
         ),
-        body=Body(hidden=hidden, memory=memory, plain=True),
+        body=NetworkConfig(hidden=hidden, memory=memory, plain=True),
         sharing=sharing,
     )

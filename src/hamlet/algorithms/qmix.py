@@ -22,8 +22,8 @@ from typing import Literal
 from hamlet.haml.sampling import EpisodeReplay
 from hamlet.learners.decomposition import Decomposition
 from hamlet.networks.exploration import Schedule
-from hamlet.networks.mixers import Monotonic
-from hamlet.networks.torso import Body
+from hamlet.networks.mixers.base import Monotonic
+from hamlet.networks.torso import NetworkConfig
 from hamlet.networks.utility import Utilities
 from hamlet.roster import Sharing
 
@@ -95,6 +95,6 @@ def qmix(
             updates=updates_per_rollout,
         ),
         actor=Utilities(exploration=Schedule(start=exploration_start, end=exploration_end, steps=exploration_steps)),
-        body=Body(hidden=hidden, memory=memory, plain=True),
+        body=NetworkConfig(hidden=hidden, memory=memory, plain=True),
         sharing=sharing,
     )

@@ -10,7 +10,7 @@ The agents' best choices together are best for it, and every joint value of whic
 = 1 it is a sum (`vdn`, weighted), with λ of the joint action, anything. To change what seems best, the values of
 choices have to cross, and before they do so λ of everything else must grow as the distance shrinks. How soon it does
 is a matter of its networks: of three layers, as published for matrix games (the default), it takes thousands of
-updates in `matrix/climbing`, of one layer more than tens of thousands. `hamlet.networks.qplex` has the form.
+updates in `matrix/climbing`, of one layer more than tens of thousands. `hamlet.networks.mixers.qplex` has the form.
 
 Differences from the reference code: what `qmix` says of (1) to (7), and (8) all K kernels of a kind are one network
 with K outputs an agent; (9) what is unavailable is left out of the maximum; (10) wᵢ is the state's alone, without
@@ -24,8 +24,8 @@ from typing import Literal
 from hamlet.haml.sampling import EpisodeReplay
 from hamlet.learners.decomposition import Decomposition
 from hamlet.networks.exploration import Schedule
-from hamlet.networks.qplex import Duplex
-from hamlet.networks.torso import Body
+from hamlet.networks.mixers.qplex import Duplex
+from hamlet.networks.torso import NetworkConfig
 from hamlet.networks.utility import Utilities
 from hamlet.roster import Sharing
 
@@ -99,6 +99,6 @@ def qplex(
             updates=updates_per_rollout,
         ),
         actor=Utilities(exploration=Schedule(start=exploration_start, end=exploration_end, steps=exploration_steps)),
-        body=Body(hidden=hidden, memory=memory, plain=True),
+        body=NetworkConfig(hidden=hidden, memory=memory, plain=True),
         sharing=sharing,
     )

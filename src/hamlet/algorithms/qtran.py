@@ -9,7 +9,7 @@ decentralised agents can be greedy for is learnt, without any form that it must 
 well as they are weighed and visited: on large problems others are ahead of it.
 
 The joint value takes what agents do as its input, Q̂(s, Σᵢ f(hᵢ, aᵢ)), for any number of agents. ``joint="exact"``
-has one output for each joint action instead, which sees the state alone. `hamlet.networks.qtran` has both.
+has one output for each joint action instead, which sees the state alone. `hamlet.networks.mixers.qtran` has both.
 
 Differences from the reference code: what `qmix` says of (1) to (7), and (8) all encodings f have one width, so that
 those of unlike agents can be added.
@@ -22,8 +22,8 @@ from typing import Literal
 from hamlet.haml.sampling import EpisodeReplay
 from hamlet.learners.decomposition import Decomposition
 from hamlet.networks.exploration import Schedule
-from hamlet.networks.qtran import Qtran
-from hamlet.networks.torso import Body
+from hamlet.networks.mixers.qtran import Qtran
+from hamlet.networks.torso import NetworkConfig
 from hamlet.networks.utility import Utilities
 from hamlet.roster import Sharing
 
@@ -99,6 +99,6 @@ def qtran(
             updates=updates_per_rollout,
         ),
         actor=Utilities(exploration=Schedule(start=exploration_start, end=exploration_end, steps=exploration_steps)),
-        body=Body(hidden=hidden, memory=memory, plain=True),
+        body=NetworkConfig(hidden=hidden, memory=memory, plain=True),
         sharing=sharing,
     )

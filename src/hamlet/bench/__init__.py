@@ -42,23 +42,23 @@ def main(argv: Sequence[str]) -> int:
         case ["speed", *rest]:
             _speed(rest[0] if rest else "happo")
         case ["scaling"]:
-            from hamlet.bench import scaling
+            from hamlet.bench.speed import scaling
 
             _print(scaling.measure())
         case ["environments"]:
-            from hamlet.bench import environments
+            from hamlet.bench.speed import environments
 
             _print(environments.measure_all())
         case ["mamujoco"]:
-            from hamlet.bench import mamujoco
+            from hamlet.bench.speed import mamujoco
 
             _print(mamujoco.measure_all())
         case ["host"]:
-            from hamlet.bench import host
+            from hamlet.bench.speed import host
 
             _print(host.measure_all())
         case ["export"]:
-            from hamlet.bench import export
+            from hamlet.bench.speed import export
 
             _print(export.measure())
         case ["decomposition"]:
@@ -83,14 +83,14 @@ def main(argv: Sequence[str]) -> int:
 
 def _speed(name: str) -> None:
     from hamlet import presets
-    from hamlet.bench import speed
-    from hamlet.envs.simple_spread import SimpleSpread
+    from hamlet.bench.speed import training_speed
+    from hamlet.envs.mpe.simple_spread import SimpleSpread
 
     factory = presets.find(presets.default("mpe/simple_spread", name) or "paper/mpe", name)
     # What is played to warm up is no training.
     cold = {"warmup": 0} if "warmup" in inspect.signature(factory).parameters else {}
     algorithm = factory(**cold)
-    result = speed.measure(algorithm, SimpleSpread(continuous="Box" in algorithm.actions))
+    result = training_speed.measure(algorithm, SimpleSpread(continuous="Box" in algorithm.actions))
     raw = result.pop("seconds_per_iteration")
     print(f"seconds per iteration: {', '.join(f'{value:.4f}' for value in raw)}")
     _print(result)
@@ -98,8 +98,8 @@ def _speed(name: str) -> None:
 
 def _decomposition() -> None:
     from hamlet.bench import records
-    from hamlet.reports import decomposition
-    from hamlet.training.durable import write
+    from hamlet.files.atomic_write import write
+    from hamlet.reports.pictures import decomposition
 
     record = records.make("value-decomposition", _RECORDS, _WORK)
     if _PAGE.exists():

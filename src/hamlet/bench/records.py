@@ -12,31 +12,25 @@ from pathlib import Path
 from typing import Any
 
 from hamlet import presets
-from hamlet.bench import (
-    discount,
+from hamlet.bench.learning import discount, general_sum, mpe, optimum, pong
+from hamlet.bench.speed import (
     environments,
     export,
-    games,
-    general_sum,
-    gradient_variance,
     host,
-    learning,
     meta_game,
-    optimum,
-    pong,
     replay,
     reports,
     scaling,
     seeds,
-    speed,
-    theory,
+    training_speed,
     value,
 )
-from hamlet.envs.simple_spread import SimpleSpread
+from hamlet.bench.theory import cooperative_games, games, gradient_variance
+from hamlet.envs.mpe.simple_spread import SimpleSpread
 from hamlet.errors import unknown
 from hamlet.experiments import decomposition
-from hamlet.training import manifest
-from hamlet.training.durable import write
+from hamlet.files.atomic_write import write
+from hamlet.runs import manifest
 
 Make = Callable[[Path], Any]
 
@@ -57,7 +51,7 @@ class Record:
 
 
 def _speed(algorithm: str, **changes: Any) -> Make:
-    return lambda work: speed.measure(presets.find("paper/mpe", algorithm)(**changes), SimpleSpread())
+    return lambda work: training_speed.measure(presets.find("paper/mpe", algorithm)(**changes), SimpleSpread())
 
 
 def _environments(work: Path) -> Any:
@@ -65,7 +59,7 @@ def _environments(work: Path) -> Any:
 
 
 def _mamujoco(work: Path) -> Any:
-    from hamlet.bench import mamujoco  # which imports MuJoCo, an extra
+    from hamlet.bench.speed import mamujoco  # which imports MuJoCo, an extra
 
     return mamujoco.measure_all()
 
@@ -75,7 +69,7 @@ def _sequential(work: Path) -> Any:
     pairs = []
     for _ in range(3):
         rows = [
-            speed.measure(presets.find("paper/mpe", name)(sharing="none"), SimpleSpread(), calls=5)
+            training_speed.measure(presets.find("paper/mpe", name)(sharing="none"), SimpleSpread(), calls=5)
             for name in ("happo", "mappo")
         ]
         seconds = [sorted(row["seconds_per_iteration"])[len(row["seconds_per_iteration"]) // 2] for row in rows]
@@ -94,7 +88,7 @@ def _learning(
 
     def make(work: Path) -> Any:
         return [
-            learning.measure(
+            mpe.measure(
                 algorithm,
                 environment,
                 continuous=continuous,
@@ -113,7 +107,7 @@ def _learning(
 
 def _locomotion(algorithm: str, task: str, steps: int, seeds: tuple[int, ...] = (0,)) -> Record:
     def make(work: Path) -> Any:
-        from hamlet.bench import locomotion
+        from hamlet.bench.learning import locomotion
 
         return [
             locomotion.measure(algorithm, task, steps=steps, seed=seed, directory=work / f"seed-{seed}")
@@ -233,7 +227,7 @@ RECORDS: dict[str, Record] = {
     ),
     "scaling": Record("3 to 48 agents", 6.0, lambda work: scaling.measure()),
     "theory": Record(
-        "HATRL, and HAML with four drifts, on a thousand random games", 1.5, lambda work: theory.measure()
+        "HATRL, and HAML with four drifts, on a thousand random games", 1.5, lambda work: cooperative_games.measure()
     ),
     "games-table1": Record(
         "gradient play on random games of two by two, MATRL's table 1, on 1,000 and 20,000 games of each class",
@@ -296,7 +290,7 @@ RECORDS: dict[str, Record] = {
     "learning-spread-mappo-ob": Record(
         "mappo with the optimal baseline less mappo on discrete spread, tuned/mpe, 1 M steps, five seeds each, in mpe2",
         8.0,
-        lambda work: learning.difference(
+        lambda work: mpe.difference(
             "mappo", "mpe/simple_spread", {"advantage": "optimal_baseline"}, steps=1_000_000, directory=work
         ),
     ),

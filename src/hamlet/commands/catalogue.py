@@ -7,12 +7,12 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from hamlet.algorithms import ALGORITHMS
-from hamlet.commands import factories
-from hamlet.commands.options import Command, Group
 from hamlet.envs.registry import ENTRY_POINTS, ENVIRONMENTS
 from hamlet.errors import RequestError, RunError, unknown
+from hamlet.files.atomic_write import one_line
+from hamlet.options import factories
+from hamlet.options.parsing import Command, OptionGroup
 from hamlet.presets import PRESETS
-from hamlet.training.durable import one_line
 
 _TOPICS = ("algorithms", "envs", "presets")
 COMMAND = Command(
@@ -86,7 +86,7 @@ def _environments() -> list[tuple[str, str]]:
     for name, load in sorted(environments().items()):
         factory = load()
         options = ", ".join(
-            option.flags[0].removeprefix("--env.") for option in Group("env", factory, prefixed=True).options
+            option.flags[0].removeprefix("--env.") for option in OptionGroup("env", factory, prefixed=True).options
         )
         rows.append((name, f"{_first_line(factory)} ({options})" if options else _first_line(factory)))
     return rows

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 
 from hamlet import algorithms
-from hamlet.commands.options import HELP, Command, Group
-from hamlet.envs import modules
+from hamlet.envs.factories import user_modules
 from hamlet.errors import RequestError, RunError, require, unknown
+from hamlet.files.atomic_write import one_line, write
 from hamlet.haml.template import Haml
+from hamlet.options.parsing import HELP, Command, OptionGroup
 from hamlet.tabular import certificate
 from hamlet.tabular.certificate import AT_REST, NO_FALL, Certificate
 from hamlet.tabular.mirror import require_triple
 from hamlet.testing import check_drift
-from hamlet.training.durable import one_line, write
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ class CertifyOptions:
 COMMAND = Command(
     "hamlet certify",
     ("[ALGORITHM | MODULE:DRIFT]",),
-    (Group("certificate", CertifyOptions, pairs=False),),
+    (OptionGroup("certificate", CertifyOptions, pairs=False),),
     "Solve an algorithm exactly on many random cooperative games, and look whether it does what mirror\n"
     "learning promises: J never falls, no state's value falls, the Nash gap vanishes; of algorithms that maximise\n"
     "entropy as well, of J with it. ALGORITHM is one of `hamlet list algorithms`; without one, all are tried that\n"
@@ -109,9 +109,9 @@ def _drift(word: str) -> Any:
     Raises:
         RequestError: If there is none, or it breaks the definition: where, and how.
     """
-    modules.called(word)
+    user_modules.called(word)
     try:
-        found = getattr(modules.load(word), word.partition(":")[2])
+        found = getattr(user_modules.load(word), word.partition(":")[2])
         drift: Any = found() if inspect.isclass(found) else found
     except Exception as error:
         raise RequestError(f"{word} cannot be had: {one_line(error)}; write MODULE:DRIFT, from here") from error
@@ -138,7 +138,7 @@ def _row(name: str, found: Certificate) -> str:
 
 
 def _keep(found: dict[str, Certificate], out: Path, options: CertifyOptions) -> None:
-    from hamlet.reports.certificate import draw
+    from hamlet.reports.pictures.certificate import draw
 
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from hamlet.commands.factories import Factory
-from hamlet.commands.options import Command, Group
-from hamlet.envs.check import Findings, Unfit, examine
+from hamlet.backends.select import backend_of
+from hamlet.envs.pettingzoo.check import Findings, Unfit, examine
 from hamlet.errors import RequestError, require
+from hamlet.evaluation.evaluate import horizon
+from hamlet.options.factories import Factory
+from hamlet.options.parsing import Command, OptionGroup
+from hamlet.rollouts.played import check_horizon
 from hamlet.spaces import Box, Discrete, MultiDiscrete, Space
-from hamlet.training.evaluate import horizon
-from hamlet.training.played import check_horizon
-from hamlet.training.venue import venue
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ USAGE = "hamlet check-env"
 COMMAND = Command(
     USAGE,
     ("MODULE:FACTORY",),
-    (Group("check", CheckOptions, pairs=False),),
+    (OptionGroup("check", CheckOptions, pairs=False),),
     "Play a PettingZoo environment at random, before any training, and name the first thing that is wrong\n"
     "with it: the agent, what of it, its shape, type or value, and the step. FACTORY is a function of MODULE,\n"
     "which is found from here, that makes the environment. Status 2 where something is wrong.\n\n"
@@ -64,7 +64,7 @@ def read(argv: Sequence[str]) -> tuple[Factory, CheckOptions, dict[str, Any]]:
     if not words:
         COMMAND.parse(argv)
     factory = Factory.at(words[0].text)
-    env = Group("env", factory.signed(lambda **_: None), prefixed=True).taking(argv)
+    env = OptionGroup("env", factory.signed(lambda **_: None), prefixed=True).taking(argv)
     about = "\n\n".join(text for text in (COMMAND.description, env.more) if text)
     _, parsed = Command(USAGE, COMMAND.words, (*COMMAND.groups, env), about).parse(argv)
     options = CheckOptions(**parsed.values["check"])
@@ -87,7 +87,7 @@ def _told(found: Findings) -> list[str]:
     lines += [f"  {remark}" for remark in env.remarks]
     lines.append(f"  episodes of {lengths} steps{left}; {found.speed:,.0f} steps/s in one process")
     if found.unfinished:
-        place = venue(env)
+        place = backend_of(env)
         why = "as it declares" if place.episode_steps else "as it does not say how long its episodes are"
         lines.append(
             f"  an evaluation cuts episodes at {horizon(env):,} steps, {why}; --max-episode-steps of train and "

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from hamlet.commands.options import HELP, Command, Group
 from hamlet.errors import RequestError, RunError
 from hamlet.extras import lacking
+from hamlet.files.atomic_write import one_line
+from hamlet.options.parsing import HELP, Command, OptionGroup
 from hamlet.reports.crossplay import CrossPlay, play
-from hamlet.training.durable import one_line
-from hamlet.training.seeds import check_seed
+from hamlet.runs.seeds import check_seed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class CrossPlayOptions:
 COMMAND = Command(
     "hamlet crossplay",
     ("RUN…",),
-    (Group("crossplay", CrossPlayOptions, pairs=False),),
+    (OptionGroup("crossplay", CrossPlayOptions, pairs=False),),
     "Pit the policies of runs on one environment against one another. In each cell the first\n"
     "agent acts by the row's run and all others by the column's, so that every pair meets with\n"
     "either in the first seat. Prints what both sides earn, the Nash average and alpha-rank, and\n"
@@ -95,7 +95,7 @@ def _drawn(found: CrossPlay, path: Path) -> bool:
     if line := lacking("matplotlib.figure", "crossplay.png is left out: a picture"):
         warnings.warn(line, stacklevel=2)
         return False
-    from hamlet.reports.crossplay_picture import draw
+    from hamlet.reports.pictures.crossplay import draw
 
     draw(found, path)
     return True

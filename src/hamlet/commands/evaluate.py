@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from hamlet.commands import variation
-from hamlet.commands.options import HELP, Command, Group, Parsed
 from hamlet.errors import RequestError, RunError
-from hamlet.training import judge
-from hamlet.training.directory import RunDirectory
-from hamlet.training.played import check_horizon
+from hamlet.evaluation.sides import ConstantSum
+from hamlet.options import variation
+from hamlet.options.parsing import HELP, Command, OptionGroup, Parsed
+from hamlet.rollouts.played import check_horizon
+from hamlet.runs.directory import RunDirectory
+from hamlet.runs.seeds import check_seed
+from hamlet.training import final_evaluation
 from hamlet.training.run import Run
-from hamlet.training.seeds import check_seed
-from hamlet.training.sides import ConstantSum
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ class EvaluateOptions:
 COMMAND = Command(
     "hamlet evaluate",
     ("RUN",),
-    (Group("evaluation", EvaluateOptions, pairs=False),),
+    (OptionGroup("evaluation", EvaluateOptions, pairs=False),),
     "Play whole episodes with the newest checkpoint of the run in the directory RUN.\n"
     "Prints the mean team return ± its standard error beside that of random play,\n"
     "and adds the point to RUN/evaluation.json. With --env.NAME VALUE, for other\n"
@@ -71,7 +71,7 @@ def main(argv: Sequence[str]) -> int:
     check_horizon(options.max_episode_steps)
     run = find_run(path, trust=options.trust)
     mode = "stochastic" if options.stochastic else "deterministic"
-    judgement = judge.judge(
+    judgement = final_evaluation.judge(
         run,
         episodes=options.episodes,
         seed=options.seed,
@@ -121,7 +121,7 @@ def find_run(path: str, *, trust: bool = False) -> Run:
     return Run(RunDirectory.open(path).path, trust)
 
 
-def comparison(judgement: judge.Judgement, absolute: dict[str, Any] | None = None) -> str:
+def comparison(judgement: final_evaluation.Judgement, absolute: dict[str, Any] | None = None) -> str:
     """Lines of the policy, of random play and, where there is one, of the run's absolute metric; then of measures.
 
     Where one side wins what the others lose, they are those of each side.
@@ -129,7 +129,7 @@ def comparison(judgement: judge.Judgement, absolute: dict[str, Any] | None = Non
     return "\n".join([_of_returns(judgement, absolute), *of_measures(judgement)])
 
 
-def of_measures(judgement: judge.Judgement) -> list[str]:
+def of_measures(judgement: final_evaluation.Judgement) -> list[str]:
     """A line of each of the environment's own measures."""
     lines, random = [], judgement.random.measured
     for name, (count, mean, error) in judgement.evaluation.measured.items():
@@ -143,7 +143,7 @@ def of_measures(judgement: judge.Judgement) -> list[str]:
     return lines
 
 
-def _of_returns(judgement: judge.Judgement, absolute: dict[str, Any] | None) -> str:
+def _of_returns(judgement: final_evaluation.Judgement, absolute: dict[str, Any] | None) -> str:
     if judgement.opposed is not None:
         return contest_of_sides(judgement, judgement.opposed, with_best=absolute is not None)
     evaluation, random = judgement.evaluation, judgement.random
@@ -165,7 +165,7 @@ def _of_returns(judgement: judge.Judgement, absolute: dict[str, Any] | None) -> 
     )
 
 
-def contest(judgement: judge.Judgement, at_random: tuple[str, ...]) -> str:
+def contest(judgement: final_evaluation.Judgement, at_random: tuple[str, ...]) -> str:
     """Lines of every agent: its own return, and how often it won."""
     evaluation, count = judgement.evaluation, len(judgement.evaluation.lengths)
     rows = []
@@ -182,7 +182,7 @@ def contest(judgement: judge.Judgement, at_random: tuple[str, ...]) -> str:
     return "\n".join(["mean return ± standard error of each agent", *lines, f"({told})"])
 
 
-def contest_of_sides(judgement: judge.Judgement, opposed: ConstantSum, *, with_best: bool) -> str:
+def contest_of_sides(judgement: final_evaluation.Judgement, opposed: ConstantSum, *, with_best: bool) -> str:
     """Lines of every side: what it earned, and how often it won, against the policy, at random, and against random."""
     evaluation, agents = judgement.evaluation, judgement.agents
     whole, ties = opposed.split(evaluation.agent_returns, agents)
@@ -208,21 +208,21 @@ def contest_of_sides(judgement: judge.Judgement, opposed: ConstantSum, *, with_b
     return "\n".join(lines)
 
 
-def keep(run: Run, judgement: judge.Judgement) -> None:
+def keep(run: Run, judgement: final_evaluation.Judgement) -> None:
     """Record both in the run, or warn: what was printed stays good where the directory cannot be written."""
     try:
-        judge.record(run.directory, judgement)
+        final_evaluation.record(run.directory, judgement)
     except RunError as error:
         sys.stdout.flush()
         warnings.warn(f"the evaluation is not recorded: {error}", stacklevel=2)
 
 
-def _as_json(path: str, judgement: judge.Judgement, at_random: tuple[str, ...]) -> dict[str, object]:
+def _as_json(path: str, judgement: final_evaluation.Judgement, at_random: tuple[str, ...]) -> dict[str, object]:
     random = judgement.random
     wins = dict(zip(judgement.agents, judgement.evaluation.wins.tolist(), strict=True))
     return {
         "run": path,
-        **judge.describe(
+        **final_evaluation.describe(
             judgement.evaluation, judgement.step, judgement.agents, judgement.opposed, judgement.against_random
         ),
         **({"at_random": list(at_random), "wins": wins} if at_random else {}),

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hamlet.commands.evaluate import find_run
-from hamlet.commands.options import Command, Group
 from hamlet.exporting.directory import FORMATS, check_formats, export, writable_formats
+from hamlet.options.parsing import Command, OptionGroup
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class ExportOptions:
 COMMAND = Command(
     "hamlet export",
     ("RUN",),
-    (Group("export", ExportOptions, pairs=False),),
+    (OptionGroup("export", ExportOptions, pairs=False),),
     "Write each agent's policy of the run in the directory RUN alone, as files that need no Hamlet:\n"
     "NumPy source with its weights, ONNX, StableHLO, a README with every input and output,\n"
     "and a program that plays them in the environment.\n\nexample: hamlet export runs/a --format numpy,onnx",

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from hamlet.commands.options import HELP, Command, Group
-from hamlet.envs import matrix, matrix_games
+from hamlet.envs.matrix import named_games, payoff_games
 from hamlet.errors import RequestError, require, unknown
 from hamlet.experiments import gradient_play, gradient_variance
 from hamlet.games import gradient
+from hamlet.options.parsing import HELP, Command, OptionGroup
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +80,7 @@ class VarianceOptions:
 TABLE = Command(
     "hamlet games table1",
     (),
-    (Group("table", TableOptions, pairs=False),),
+    (OptionGroup("table", TableOptions, pairs=False),),
     "MATRL's table 1: how often gradient play meets an equilibrium of random games of two by two,\n"
     "and after how many steps, beside the paper's numbers; then at equal sizes of step, and at large ones.\n\n"
     "example: hamlet games table1 --seed 1",
@@ -88,7 +88,7 @@ TABLE = Command(
 DYNAMICS = Command(
     "hamlet games dynamics",
     ("GAME",),
-    (Group("dynamics", DynamicsOptions, pairs=False),),
+    (OptionGroup("dynamics", DynamicsOptions, pairs=False),),
     "Draw where gradient play leads in a game of two by two: the slopes, the path of each rule, and the trust\n"
     "stable region of MATRL's. GAME is one of {games},\n"
     "or a .json or .npy file of payoffs [player, row, column].\n\n"
@@ -99,7 +99,7 @@ DYNAMICS = Command(
 VARIANCE = Command(
     "hamlet games variance",
     (),
-    (Group("variance", VarianceOptions, pairs=False),),
+    (OptionGroup("variance", VarianceOptions, pairs=False),),
     "How much one agent's gradient estimate varies with no baseline, with V(s), COMA's and the optimal baseline, and\n"
     "with the others averaged out, by the number of agents: exactly, in random team games.\n\n"
     "example: hamlet games variance --agents 2,4,8 --out variance.png",
@@ -107,11 +107,11 @@ VARIANCE = Command(
 _BATTLE = [[[2.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 2.0]]]
 NAMED: dict[str, Callable[[], Any]] = {
     "battle-of-the-sexes": lambda: _BATTLE,
-    "chicken": lambda: matrix_games.chicken().payoffs,
-    "example-1": lambda: matrix_games.example_1().payoffs,
-    "matching-pennies": lambda: matrix_games.matching_pennies().payoffs,
-    "prisoners-dilemma": lambda: matrix_games.prisoners_dilemma().payoffs,
-    "stag-hunt": lambda: matrix_games.stag_hunt().payoffs,
+    "chicken": lambda: named_games.chicken().payoffs,
+    "example-1": lambda: named_games.example_1().payoffs,
+    "matching-pennies": lambda: named_games.matching_pennies().payoffs,
+    "prisoners-dilemma": lambda: named_games.prisoners_dilemma().payoffs,
+    "stag-hunt": lambda: named_games.stag_hunt().payoffs,
 }
 GAMES = (*NAMED, *gradient_play.CLASSES)
 DYNAMICS = dataclasses.replace(DYNAMICS, description=DYNAMICS.description.format(games=", ".join(GAMES)))
@@ -167,7 +167,7 @@ def payoffs(name: str, seed: int) -> np.ndarray:
     if name in gradient_play.CLASSES:
         return gradient_play.draw(1, seed)[gradient_play.CLASSES.index(name), 0]
     if name.endswith((".json", ".npy")):
-        table = np.asarray(matrix.file(Path(name)).payoffs)
+        table = np.asarray(payoff_games.file(Path(name)).payoffs)
         shape = " × ".join(map(str, table.shape[1:]))
         require(table.shape == (2, 2, 2), f"{name} is a game of {shape} choices; only those of 2 × 2 can be drawn")
         return table
@@ -222,14 +222,14 @@ def _rule(name: str, step: float | None, predicted: float | None) -> gradient.Ru
 
 
 def _table(options: TableOptions) -> None:
-    from hamlet.reports import gradient_play as report
+    from hamlet.reports.pictures import gradient_play as report
 
     found = gradient_play.measure(options.games, options.seed)
     print(json.dumps(found) if options.json else "\n".join(report.lines(found)))
 
 
 def _variance(options: VarianceOptions) -> None:
-    from hamlet.reports import gradient_variance as report
+    from hamlet.reports.pictures import gradient_variance as report
 
     try:
         agents = [int(word) for word in options.agents.split(",")]
@@ -245,7 +245,7 @@ def _variance(options: VarianceOptions) -> None:
 
 
 def _dynamics(name: str, options: DynamicsOptions) -> None:
-    from hamlet.reports import dynamics
+    from hamlet.reports.pictures import dynamics
 
     game, begin = payoffs(name, options.seed), start(options.start)
     followed = rules(options.rule, options.step, options.predicted)

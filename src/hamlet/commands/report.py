@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hamlet.commands.options import HELP, Command, Group
-from hamlet.commands.values import Steps
 from hamlet.errors import RequestError
-from hamlet.reports.reading import Reading
+from hamlet.options.parsing import HELP, Command, OptionGroup
+from hamlet.options.values import Steps
+from hamlet.reports.data.run_data import RunData
 from hamlet.reports.report import PAGE, write
 
 # Remarks that are printed; the page has all of them.
@@ -37,7 +37,7 @@ class ReportOptions:
 COMMAND = Command(
     "hamlet report",
     ("RUN…",),
-    (Group("report", ReportOptions, pairs=False),),
+    (OptionGroup("report", ReportOptions, pairs=False),),
     "Report one or more runs as a page that works offline: curves with intervals over seeds,\n"
     "scores, configurations, and the agents in motion. RUN is the directory of a run, or one\n"
     "that holds several, such as those of `hamlet train --seeds`. Writes report.html, report.md,\n"
@@ -72,9 +72,9 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def film(readings: Sequence[Reading], *, trust: bool = False) -> Sequence[Mapping[str, Any]]:
-    """The agents in motion: see `hamlet.reports.motion`, which is slow to import and not always needed."""
-    from hamlet.reports.motion import film as record
+def film(readings: Sequence[RunData], *, trust: bool = False) -> Sequence[Mapping[str, Any]]:
+    """The agents in motion: see `hamlet.reports.record_frames`, which is slow to import and not always needed."""
+    from hamlet.reports.record_frames import film as record
 
     return record(readings, trust=trust)
 

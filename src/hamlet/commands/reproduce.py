@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hamlet.commands.options import HELP, Command, Group
-from hamlet.commands.values import Steps, format_steps
 from hamlet.errors import RequestError, RunError
 from hamlet.experiments import cluster, cost, execute, registry, tables
 from hamlet.experiments.claim import claim
-from hamlet.experiments.execute import Failures
-from hamlet.experiments.grid import Grid
+from hamlet.experiments.execute import FailedCells
+from hamlet.experiments.grid import ExperimentGrid
+from hamlet.options.parsing import HELP, Command, OptionGroup
+from hamlet.options.values import Steps, format_steps
 from hamlet.training.loop import Interrupted
 
 MANIFEST = "grid.json"
@@ -44,7 +44,7 @@ class ReproduceOptions:
 COMMAND = Command(
     "hamlet reproduce",
     ("NAME",),
-    (Group("grid", ReproduceOptions, pairs=False),),
+    (OptionGroup("grid", ReproduceOptions, pairs=False),),
     "Run a table or figure of a paper with its own hyperparameters, and print ours beside the\n"
     "published. Says first what it costs. Stopped at any point and asked again, it goes on;\n"
     "what is finished is never run again. Without NAME it lists what there is.\n\n"
@@ -121,13 +121,13 @@ def _place(name: str, options: ReproduceOptions) -> Path:
     return Path("runs") / (name.replace("/", "-") + short)
 
 
-def _carry(grid: Grid, out: Path, options: ReproduceOptions) -> Failures:
+def _carry(grid: ExperimentGrid, out: Path, options: ReproduceOptions) -> FailedCells:
     quiet = options.quiet
     say = (lambda line: None) if quiet else (lambda line: print(line, file=sys.stderr, flush=True))
     workers = options.workers or (1 if options.ray is None else os.cpu_count() or 1)
     work = execute.units(grid, out, workers)
     if not work:
-        return Failures()
+        return FailedCells()
     if options.ray is not None:
         return cluster.on_ray(work, out, options.ray, workers, say=say)
     if workers > 1:

@@ -9,17 +9,17 @@ from typing import Any, Literal
 
 from hamlet import presets
 from hamlet.algorithms import ALGORITHMS
+from hamlet.backends.select import backend_of
 from hamlet.commands.catalogue import environments, factory
-from hamlet.commands.options import HELP, Command, Group, Parsed
-from hamlet.commands.values import Steps
 from hamlet.envs.host import AnyEnvironment
 from hamlet.errors import RequestError, RunError, unknown
+from hamlet.files.atomic_write import one_line
 from hamlet.learners import Algorithm
-from hamlet.training import declaration
-from hamlet.training.directory import CONFIGURATION, read_config
-from hamlet.training.durable import one_line
-from hamlet.training.protocol import EPISODES, Asked
-from hamlet.training.venue import venue
+from hamlet.options.parsing import HELP, Command, OptionGroup, Parsed
+from hamlet.options.values import Steps
+from hamlet.runs import declaration
+from hamlet.runs.directory import CONFIGURATION, read_config
+from hamlet.runs.evaluation_schedule import EPISODES, EvaluationConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,10 +79,10 @@ class Request:
     options: TrainOptions
 
     @property
-    def evaluation(self) -> Asked:
+    def evaluation(self) -> EvaluationConfig:
         """How the run is to be evaluated while it trains."""
         options = self.options
-        return Asked(
+        return EvaluationConfig(
             every=options.evaluate_every,
             episodes=options.evaluate_episodes,
             mode=options.evaluate_mode,
@@ -94,7 +94,7 @@ USAGE = "hamlet train"
 BARE = Command(
     USAGE,
     ("ALGORITHM", "ENV"),
-    (Group("run", TrainOptions, pairs=False),),
+    (OptionGroup("run", TrainOptions, pairs=False),),
     "Train a team, then print what it earns beside random play.\n\n"
     "examples:\n"
     "  hamlet train happo mpe/simple_spread --steps 2M --out runs/a\n"
@@ -146,15 +146,15 @@ def _declare(name: str, environment: str | None, preset: str | None, argv: Seque
     make = None if environment is None else factory(environment)
     preset = preset or (presets.default(environment, name) if environment is not None else None) or "none"
     table = _table(preset, name, None)
-    run = Group("run", TrainOptions, {"preset": preset}, pairs=False)
+    run = OptionGroup("run", TrainOptions, {"preset": preset}, pairs=False)
     words = (name, environment or "ENV")
     if environment is None or make is None:
         Command(
-            USAGE, words, (run, Group("hyperparameter", table.func, table.keywords)), _about(table.func)
+            USAGE, words, (run, OptionGroup("hyperparameter", table.func, table.keywords)), _about(table.func)
         ).show_help()
-    options = Group("env", make, prefixed=True).taking(argv)
+    options = OptionGroup("env", make, prefixed=True).taking(argv)
     told = "\n\n".join(text for text in (_about(table.func, make), options.more) if text)
-    draft = Command(USAGE, words, (run, options, Group("hyperparameter", table.func)), told)
+    draft = Command(USAGE, words, (run, options, OptionGroup("hyperparameter", table.func)), told)
     _refuse_strange(draft, name, argv)
     rest = [word for word in argv if word not in HELP]
     asks_help = len(rest) < len(argv)
@@ -165,13 +165,13 @@ def _declare(name: str, environment: str | None, preset: str | None, argv: Seque
             raise
         env = None
     table = _table(preset, name, env)  # which may depend on the environment's options
-    hyperparameters = Group("hyperparameter", table.func, table.keywords)
+    hyperparameters = OptionGroup("hyperparameter", table.func, table.keywords)
     command = Command(USAGE, words, (run, options, hyperparameters), draft.description)
     if asks_help or env is None:
         command.show_help()
     parsed = command.parse(rest)[1]
     algorithm = _built(table, parsed.values["hyperparameter"])
-    env = venue(env).sized(algorithm.sampling.copies)
+    env = backend_of(env).sized(algorithm.sampling.copies)
     labels = {"algorithm_name": name, "environment_name": environment, "preset": None if preset == "none" else preset}
     return Request(algorithm, env, labels, TrainOptions(**parsed.values["run"]))
 
@@ -219,7 +219,7 @@ def _refuse_strange(command: Command, name: str, argv: Sequence[str]) -> None:
         if one.option is not None or one.flag in HELP:
             continue
         wanted = one.flag.replace("_", "-")
-        factories = {other: Group("", factory).options for other, factory in ALGORITHMS.items()}
+        factories = {other: OptionGroup("", factory).options for other, factory in ALGORITHMS.items()}
         owners = [other for other, found in factories.items() if wanted in [option.flag for option in found]]
         error = command.unknown(one.flag)
         if owners:

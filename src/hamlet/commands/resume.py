@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from hamlet.commands import sinks
 from hamlet.commands.evaluate import find_run
-from hamlet.commands.options import Command, Group
 from hamlet.commands.train import finish, stoppable
-from hamlet.commands.values import Steps
 from hamlet.errors import RequestError
+from hamlet.options import sinks
+from hamlet.options.parsing import Command, OptionGroup
+from hamlet.options.values import Steps
 from hamlet.training.run import resume
 
 
@@ -40,7 +40,7 @@ class ResumeOptions:
 COMMAND = Command(
     "hamlet resume",
     ("RUN",),
-    (Group("run", ResumeOptions, pairs=False),),
+    (OptionGroup("run", ResumeOptions, pairs=False),),
     "Go on with the run in the directory RUN from its newest checkpoint, to its own end or\n"
     "to --steps. The result is bit for bit that of a run which was never interrupted.\n\n"
     "example: hamlet resume runs/a --steps 20M",

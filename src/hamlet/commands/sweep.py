@@ -9,15 +9,15 @@ from pathlib import Path
 
 from hamlet.algorithms import ALGORITHMS
 from hamlet.commands import request
-from hamlet.commands.options import HELP, Command, Group
-from hamlet.commands.values import Steps, format_steps
 from hamlet.errors import RequestError, RunError, unknown
 from hamlet.experiments import ranges, sweep
 from hamlet.experiments.claim import claim
-from hamlet.experiments.sweep import Outcome, Search
-from hamlet.training import durable
+from hamlet.experiments.sweep import Search, TrialResult
+from hamlet.files import atomic_write
+from hamlet.options.parsing import HELP, Command, OptionGroup
+from hamlet.options.values import Steps, format_steps
+from hamlet.runs.seeds import check_seed
 from hamlet.training.loop import Interrupted
-from hamlet.training.seeds import check_seed
 
 MANIFEST = "sweep.json"
 # Options of a training that a trial has from the sweep, or that make no sense for many.
@@ -51,7 +51,7 @@ class SweepOptions:
 COMMAND = Command(
     "hamlet sweep",
     ("ALGORITHM", "ENV"),
-    (Group("sweep", SweepOptions, pairs=False),),
+    (OptionGroup("sweep", SweepOptions, pairs=False),),
     "Search the hyperparameters of an algorithm: trials chosen by Optuna, those that fall behind\n"
     "cut short. Stopped at any point and asked again, it goes on. Ends with the table of trials\n"
     "and the best as a line of hamlet train. Hyperparameters that are given, --env options and\n"
@@ -63,7 +63,7 @@ COMMAND = Command(
 
 
 @dataclass(frozen=True)
-class Asked:
+class SweepRequest:
     """What the words ask for."""
 
     names: list[str]
@@ -100,15 +100,15 @@ def main(argv: Sequence[str]) -> int:
     except (Interrupted, KeyboardInterrupt):
         raise RunError(f"stopped as asked; go on with: {shlex.join(['hamlet', 'sweep', *argv])}") from None
     text = table(asked, found)
-    durable.write(asked.out / "trials.md", text)
-    durable.write(asked.out / "trials.json", json.dumps([vars(one) for one in found], indent=1) + "\n")
+    atomic_write.write(asked.out / "trials.md", text)
+    atomic_write.write(asked.out / "trials.json", json.dumps([vars(one) for one in found], indent=1) + "\n")
     print(f"{text}\nthe trials are in {asked.out}")
     if sweep.best(found) is None:
         raise RunError(f"no trial was completed: {found[-1].why or 'see the table'}")
     return 0
 
 
-def read(argv: Sequence[str]) -> Asked:
+def read(argv: Sequence[str]) -> SweepRequest:
     """What the words ask for; what is no option of a sweep is one of every trial.
 
     Raises:
@@ -135,10 +135,10 @@ def read(argv: Sequence[str]) -> Asked:
         if value < 1:
             raise RequestError(f"--{flag} must be at least 1, not {value}")
     check_seed(options.seed)
-    return Asked(parsed[0], fixed, options)
+    return SweepRequest(parsed[0], fixed, options)
 
 
-def table(asked: Asked, found: list[Outcome]) -> str:
+def table(asked: SweepRequest, found: list[TrialResult]) -> str:
     """Every trial, the best first, and the line that trains it once more."""
     options = asked.options
     lines = [f"# {' on '.join(asked.names)}: {len(found)} trials of {format_steps(options.steps)} steps", ""]

@@ -8,18 +8,21 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from hamlet.commands import sinks
+from hamlet.checkpoints import checkpoint
 from hamlet.commands.evaluate import comparison, keep
 from hamlet.commands.request import Request, TrainOptions, read
-from hamlet.commands.values import format_steps
 from hamlet.errors import RequestError, RunError
-from hamlet.training import checkpoint, durable, judge, recorded
+from hamlet.evaluation import evaluation_log
+from hamlet.files import atomic_write
+from hamlet.options import sinks
+from hamlet.options.values import format_steps
+from hamlet.rollouts.played import EpisodesFailed
+from hamlet.runs.directory import CONFIGURATION
+from hamlet.runs.seeds import check_seed
+from hamlet.training import final_evaluation
 from hamlet.training.accumulation import asked
-from hamlet.training.directory import CONFIGURATION
 from hamlet.training.loop import Interrupted
-from hamlet.training.played import EpisodesFailed
 from hamlet.training.run import Run, train_seeds
-from hamlet.training.seeds import check_seed
 
 
 def main(argv: Sequence[str]) -> int:
@@ -72,7 +75,7 @@ def _directories(request: Request) -> dict[int, Path]:
 
 def _free(path: Path) -> Path:
     """The path, or the first of ``path-2``, ``path-3``, … at which nothing stands."""
-    path = durable.named(path)
+    path = atomic_write.named(path)
     candidates = itertools.chain([path], (path.with_name(f"{path.name}-{number}") for number in itertools.count(2)))
     return next(candidate for candidate in candidates if not candidate.exists())
 
@@ -106,14 +109,16 @@ def finish(runs: Sequence[Run], quiet: bool) -> None:
     judgements, failures = [], []
     for run in runs:
         try:
-            judgement = judge.judge(run)
+            judgement = final_evaluation.judge(run)
         except EpisodesFailed as error:
             failures.append(f"{run.path} is trained, and could not be evaluated: {error}")
             continue
         keep(run, judgement)
         judgements.append(judgement)
         if not quiet:
-            print((f"\n{run.path}\n" if runs[1:] else "") + comparison(judgement, recorded.absolute(run.directory)))
+            print(
+                (f"\n{run.path}\n" if runs[1:] else "") + comparison(judgement, evaluation_log.absolute(run.directory))
+            )
     if not quiet:
         _say_rest(runs, judgements)
     if failures:
@@ -122,7 +127,7 @@ def finish(runs: Sequence[Run], quiet: bool) -> None:
         raise RunError(failures[-1])
 
 
-def _say_rest(runs: Sequence[Run], judgements: Sequence[judge.Judgement]) -> None:
+def _say_rest(runs: Sequence[Run], judgements: Sequence[final_evaluation.Judgement]) -> None:
     """The mean over seeds, where runs are, and how to go on."""
     if runs[1:] and judgements:
         print("\n" + "\n".join(_over_seeds(judgements)))
@@ -132,7 +137,7 @@ def _say_rest(runs: Sequence[Run], judgements: Sequence[judge.Judgement]) -> Non
     sys.stdout.flush()
 
 
-def _over_seeds(judgements: Sequence[judge.Judgement]) -> list[str]:
+def _over_seeds(judgements: Sequence[final_evaluation.Judgement]) -> list[str]:
     """The mean over several runs; of a game of sides, of each against random play."""
     if any(one.opposed is None for one in judgements):
         return [f"{_spread([one.evaluation.mean for one in judgements])}  over {len(judgements)} seeds"]

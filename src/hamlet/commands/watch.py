@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from hamlet.commands.options import Command, Group
 from hamlet.commands.report import film, read, say
+from hamlet.options.parsing import Command, OptionGroup
 from hamlet.reports import watch
 
 
@@ -27,7 +27,7 @@ class WatchOptions:
 COMMAND = Command(
     "hamlet watch",
     ("RUN…",),
-    (Group("watch", WatchOptions, pairs=False),),
+    (OptionGroup("watch", WatchOptions, pairs=False),),
     "Serve the report of one or more runs at http://127.0.0.1:PORT/ while they train; the page\n"
     "follows them. Only this machine is served. Ctrl-C ends it.\n\nexample: hamlet watch runs/a",
 )
@@ -37,7 +37,7 @@ def main(argv: Sequence[str]) -> int:
     """Serve until Ctrl-C."""
     runs, values = read(argv, COMMAND)
     options = WatchOptions(**values)  # type: ignore[arg-type]
-    watched = watch.Watched(runs, None if options.still else partial(film, trust=options.trust))
+    watched = watch.WatchedRuns(runs, None if options.still else partial(film, trust=options.trust))
     server = watch.server(watched, options.port)
     say(watched.document()["remarks"])
     print(f"http://{watch.HOST}:{server.server_address[1]}/ follows {', '.join(runs)}; Ctrl-C ends it", flush=True)

@@ -15,7 +15,7 @@ from hamlet.roster import Group
 from hamlet.types import Key
 
 __all__ = [
-    "Declaration",
+    "AnyDeclaration",
     "Environment",
     "Group",
     "KnownReturns",
@@ -102,7 +102,7 @@ class Outcome(eqx.Module):
     failed: Bool[Any, "*E"] | None = None
 
 
-class Declaration(Protocol):
+class AnyDeclaration(Protocol):
     """What every environment declares, wherever it is played."""
 
     @property

@@ -11,34 +11,36 @@ from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import Any
 
-from hamlet.envs import atari, mamujoco, matrix, matrix_games, small_games
-from hamlet.envs.checkers import Checkers
-from hamlet.envs.simple_reference import SimpleReference
-from hamlet.envs.simple_speaker_listener import SimpleSpeakerListener
-from hamlet.envs.simple_spread import SimpleSpread
-from hamlet.envs.switch import Switch
+from hamlet.envs import mamujoco
+from hamlet.envs.atari import games
+from hamlet.envs.grid.checkers import Checkers
+from hamlet.envs.grid.switch import Switch
+from hamlet.envs.matrix import named_games, payoff_games, small_games
+from hamlet.envs.mpe.simple_reference import SimpleReference
+from hamlet.envs.mpe.simple_speaker_listener import SimpleSpeakerListener
+from hamlet.envs.mpe.simple_spread import SimpleSpread
 from hamlet.errors import RequestError, unknown
 
 ENTRY_POINTS = "hamlet.envs"
 
 ENVIRONMENTS: dict[str, Callable[..., Any]] = {
-    "atari/pong": atari.pong,
+    "atari/pong": games.pong,
     "game/memory": small_games.Recall,
     "game/product": small_games.Product,
     "game/product_discrete": small_games.ProductDiscrete,
     "game/two_state": small_games.TwoStateGame,
     "grid/checkers": Checkers,
     "grid/switch": Switch,
-    "matrix/chicken": matrix_games.chicken,
-    "matrix/climbing": matrix_games.climbing,
-    "matrix/example_1": matrix_games.example_1,
+    "matrix/chicken": named_games.chicken,
+    "matrix/climbing": named_games.climbing,
+    "matrix/example_1": named_games.example_1,
     "matrix/example_2": small_games.Halves,
-    "matrix/file": matrix.file,
-    "matrix/matching_pennies": matrix_games.matching_pennies,
-    "matrix/penalty": matrix_games.penalty,
-    "matrix/plateau": matrix_games.plateau,
-    "matrix/prisoners_dilemma": matrix_games.prisoners_dilemma,
-    "matrix/stag_hunt": matrix_games.stag_hunt,
+    "matrix/file": payoff_games.file,
+    "matrix/matching_pennies": named_games.matching_pennies,
+    "matrix/penalty": named_games.penalty,
+    "matrix/plateau": named_games.plateau,
+    "matrix/prisoners_dilemma": named_games.prisoners_dilemma,
+    "matrix/stag_hunt": named_games.stag_hunt,
     "mpe/simple_reference": SimpleReference,
     "mpe/simple_speaker_listener": SimpleSpeakerListener,
     "mpe/simple_spread": SimpleSpread,

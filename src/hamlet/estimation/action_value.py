@@ -14,7 +14,7 @@ from hamlet.estimation.accumulation import shares, slope
 from hamlet.estimation.fitting import adam, begin, descend
 from hamlet.estimation.returns import mean
 from hamlet.networks.heads import Value
-from hamlet.networks.torso import Body
+from hamlet.networks.torso import NetworkConfig
 from hamlet.roster import Group, Roster
 from hamlet.spaces import Box, Discrete
 from hamlet.types import Info, Key, Scalar
@@ -108,7 +108,7 @@ class ActionValue:
         seen = Box(-_UNBOUNDED, _UNBOUNDED, (state_shape[0] + actions,))
         return Roster((Group(("team",), seen, Discrete(1)),))
 
-    def create(self, key: Key, roster: Roster, body: Body) -> ActionValueState:
+    def create(self, key: Key, roster: Roster, body: NetworkConfig) -> ActionValueState:
         """Fresh networks for ``roster`` (this critic's own, as given by `roster`); targets begin as their equals."""
         seen = roster.groups[0].observation
         networks = tuple(Value.create(k, seen, body) for k in jax.random.split(key, self.networks))

@@ -35,7 +35,7 @@ from hamlet.estimation.trajectory import Behaviour, Trajectory, sequences
 from hamlet.networks import heads
 from hamlet.networks.heads import Choices
 from hamlet.networks.running import RunningMeanStd
-from hamlet.networks.torso import Body
+from hamlet.networks.torso import NetworkConfig
 from hamlet.roster import Group, Roster
 from hamlet.spaces import Box, Discrete, Space, pictures
 from hamlet.types import Info, Key, Scalar
@@ -169,7 +169,7 @@ class CounterfactualValue:
         )
         return Roster(tuple(groups), "group")
 
-    def create(self, key: Key, roster: Roster, body: Body) -> CounterfactualState:
+    def create(self, key: Key, roster: Roster, body: NetworkConfig) -> CounterfactualState:
         """Fresh networks for ``roster`` (this critic's own, as given by `roster`); targets begin as their equals."""
         body = replace(body, memory=0)
 
@@ -181,7 +181,7 @@ class CounterfactualValue:
         made = [jax.vmap(lambda k, g=g: one(g, k))(key[None]) for g, key in zip(roster.groups, keys, strict=True)]
         return CounterfactualState(*(tuple(part) for part in zip(*made, strict=True)))
 
-    def blank(self, roster: Roster, body: Body, copies: int) -> tuple[None, ...]:
+    def blank(self, roster: Roster, body: NetworkConfig, copies: int) -> tuple[None, ...]:
         """No memory: what it sees is the state."""
         return (None,) * len(roster.groups)
 

@@ -30,7 +30,7 @@ from hamlet.estimation.trajectory import Behaviour, Trajectory, from_sequences, 
 from hamlet.networks import heads
 from hamlet.networks.heads import Value
 from hamlet.networks.running import RunningMeanStd
-from hamlet.networks.torso import Body, blank, encode
+from hamlet.networks.torso import NetworkConfig, blank, encode
 from hamlet.roster import Group, Roster
 from hamlet.spaces import Discrete
 from hamlet.types import Info, Key, Scalar
@@ -128,7 +128,7 @@ class StateValue:
         names = ("team",) if self.credits == "team" else roster.names
         return Roster((Group(names, roster.seen_by_critic(state_shape), Discrete(1)),))
 
-    def create(self, key: Key, roster: Roster, body: Body) -> CriticState:
+    def create(self, key: Key, roster: Roster, body: NetworkConfig) -> CriticState:
         """Fresh networks for the units of ``roster`` (this critic's own, as given by `roster`)."""
 
         def one(group: Group, key: Key) -> tuple[Value, optax.OptState, RunningMeanStd]:
@@ -142,7 +142,7 @@ class StateValue:
         ]
         return CriticState(*(tuple(part) for part in zip(*made, strict=True)))
 
-    def blank(self, roster: Roster, body: Body, copies: int) -> tuple[Float[Array, "_units _B H"] | None, ...]:
+    def blank(self, roster: Roster, body: NetworkConfig, copies: int) -> tuple[Float[Array, "_units _B H"] | None, ...]:
         """The networks' memory before a first episode."""
         return tuple(
             blank(body, roster.units_in(g), copies * roster.agents_per_unit(g)) for g in range(len(roster.groups))

@@ -15,7 +15,7 @@ from hamlet.estimation.accumulation import slope
 from hamlet.estimation.action_value import Goals, moved
 from hamlet.estimation.fitting import adam, begin, descend
 from hamlet.networks.duelling import Duelling
-from hamlet.networks.torso import Body
+from hamlet.networks.torso import NetworkConfig
 from hamlet.roster import Group, Roster
 from hamlet.spaces import Discrete
 from hamlet.types import Info, Key, Scalar
@@ -122,7 +122,7 @@ class JointActionValue:
         )
         return Roster((Group(("team",), roster.seen_by_critic(state_shape), Discrete(count)),))
 
-    def create(self, key: Key, roster: Roster, body: Body) -> JointState:
+    def create(self, key: Key, roster: Roster, body: NetworkConfig) -> JointState:
         """A fresh network for ``roster`` (this critic's own, as given by `roster`); its target begins as its equal."""
         team = roster.groups[0]
         network = Duelling.create(key, team.observation, team.action.width, body, self.width)

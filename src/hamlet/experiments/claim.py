@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hamlet.errors import RequestError, RunError
-from hamlet.training import durable
+from hamlet.files import atomic_write
 
 
 def claim(out: Path, file: str, wanted: Mapping[str, Any], kind: str) -> None:
@@ -27,7 +27,9 @@ def claim(out: Path, file: str, wanted: Mapping[str, Any], kind: str) -> None:
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise RequestError(f"{path} cannot be read: {durable.one_line(error)}; choose another --out") from error
+            raise RequestError(
+                f"{path} cannot be read: {atomic_write.one_line(error)}; choose another --out"
+            ) from error
         other = [name for name in wanted if not isinstance(found, dict) or found.get(name) != wanted[name]]
         if other:
             raise RequestError(f"{out} holds a {kind} with other {other[0]}: choose another --out")
@@ -36,6 +38,6 @@ def claim(out: Path, file: str, wanted: Mapping[str, Any], kind: str) -> None:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise RequestError(f"{out} is not empty and holds no {kind}: choose another --out")
         out.mkdir(parents=True, exist_ok=True)
-        durable.write(path, json.dumps(wanted, indent=1) + "\n")
+        atomic_write.write(path, json.dumps(wanted, indent=1) + "\n")
     except OSError as error:
-        raise RunError(f"{out} cannot be written: {durable.one_line(error)}") from error
+        raise RunError(f"{out} cannot be written: {atomic_write.one_line(error)}") from error

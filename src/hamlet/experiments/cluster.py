@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hamlet.errors import RequestError, RunError
-from hamlet.experiments.execute import Failures, Say, Unit, patiently
+from hamlet.experiments.execute import FailedCells, Say, Unit, patiently
 from hamlet.extras import bring
 
 LOCAL = "local"
@@ -26,7 +26,7 @@ def require_ray() -> Any:
     return bring("ray", "--ray", "leave out --ray")
 
 
-def on_ray(work: Sequence[Unit], out: Path, address: str, workers: int, *, say: Say) -> Failures:
+def on_ray(work: Sequence[Unit], out: Path, address: str, workers: int, *, say: Say) -> FailedCells:
     """Carry out units as tasks; one whose worker dies is begun again by Ray and goes on from its checkpoint.
 
     Args:
@@ -53,7 +53,7 @@ def on_ray(work: Sequence[Unit], out: Path, address: str, workers: int, *, say: 
     except Exception as error:
         mark.unlink()
         raise RequestError(f"no Ray cluster at {address}: {' '.join(str(error).split())[:200]}") from error
-    failures = Failures()
+    failures = FailedCells()
     try:
         task = ray.remote(num_cpus=1, max_retries=3, max_calls=1)(_carry)
         pending = {task.remote(unit.words(out), mark.name): unit for unit in work}

@@ -1,9 +1,9 @@
 """What a grid would cost on this machine, before anything is begun.
 
 Time is told from the cell's own runs, where some stand already. Else it is counted: the matrix operations of one
-environment step (`hamlet.bench.flops`) over the share of this machine's matrix rate that training reached where it was
-recorded, and the environment's own time for a step. Against the recorded speeds it is right to a factor of two
-(a test). The disk is counted from the shapes of what is kept.
+environment step (`hamlet.bench.baseline.flops`) over the share of this machine's matrix rate that training reached
+where it was recorded, and the environment's own time for a step. Against the recorded speeds it is right to a factor of
+two (a test). The disk is counted from the shapes of what is kept.
 """
 
 import math
@@ -12,17 +12,17 @@ from pathlib import Path
 
 import numpy as np
 
-from hamlet.bench.flops import count
-from hamlet.bench.matrix import matrix_rate
+from hamlet.backends.select import backend_of
+from hamlet.bench.baseline.flops import count
+from hamlet.bench.baseline.matrix import matrix_rate
 from hamlet.envs.host import AnyEnvironment
-from hamlet.experiments.grid import Cell, Grid
+from hamlet.experiments.grid import ExperimentCell, ExperimentGrid
 from hamlet.haml.sampling import EpisodeReplay, OnPolicy
 from hamlet.learners import Algorithm
+from hamlet.runs.directory import RunDirectory
+from hamlet.runs.metrics import Metrics
 from hamlet.training import budget
-from hamlet.training.complete import steps_done
-from hamlet.training.directory import RunDirectory
-from hamlet.training.metrics import Metrics
-from hamlet.training.venue import venue
+from hamlet.training.run_completion import steps_done
 
 # The share of the matrix rate in benchmarks/records/speed-*: fresh rollouts, replayed steps.
 _SHARE_FRESH, _SHARE_REPLAYED = 0.54, 0.70
@@ -55,7 +55,7 @@ class Cost:
         measured: Whether the speed is that of runs of the grid itself.
     """
 
-    cell: Cell
+    cell: ExperimentCell
     left: int
     seconds: float
     kept: int
@@ -63,7 +63,7 @@ class Cost:
     measured: bool
 
 
-def estimate(grid: Grid, out: Path, rate: float | None = None) -> list[Cost]:
+def estimate(grid: ExperimentGrid, out: Path, rate: float | None = None) -> list[Cost]:
     """What is left of a grid.
 
     Args:
@@ -107,14 +107,14 @@ def lines(costs: list[Cost], workers: int) -> list[str]:
     return [f"{told}; disk: {_bytes(kept)} kept, up to {_bytes(aside)} more meanwhile", *rows]
 
 
-def _cell(cell: Cell, seeds: range, out: Path, rate: float) -> Cost:
+def _cell(cell: ExperimentCell, seeds: range, out: Path, rate: float) -> Cost:
     algorithm, env = cell.declare()
     paths = [cell.run(out, seed) for seed in seeds]
     left = [max(0, cell.steps - steps_done(path)) for path in paths]
     own = _own_speed(paths)
     each = seconds_per_step(algorithm, env, cell.environment, rate) if own is None else 1 / own
     seconds = sum(left) * each + _BESIDES_SECONDS * sum(1 for steps in left if steps)
-    state = budget.taken(venue(env).outline(algorithm).learner)
+    state = budget.taken(backend_of(env).outline(algorithm).learner)
     iterations = math.ceil(cell.steps / algorithm.sampling.batch)
     kept = len(paths) * (2 * state + iterations * _ROWS * _ROW_BYTES)
     return Cost(cell, sum(left), seconds, kept, _remembered(algorithm, env, cell.steps), own is not None)

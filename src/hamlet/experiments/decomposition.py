@@ -29,12 +29,12 @@ from jaxtyping import Array, Float
 from scipy.optimize import nnls
 
 from hamlet import presets
-from hamlet.envs import matrix_games
-from hamlet.envs.matrix import SIGHT
+from hamlet.backends.jax_backend import begin_training, iterate
+from hamlet.envs.matrix import named_games
+from hamlet.envs.matrix.payoff_games import SIGHT
 from hamlet.learners import Algorithm
 from hamlet.learners.decomposition import Decomposition
-from hamlet.networks.mixers import Offer, Offers
-from hamlet.training.compiled import begin_training, iterate
+from hamlet.networks.mixers.base import AgentValues, Offer
 
 METHODS = ("iql", "vdn", "qmix", "qtran", "qplex", "q_dpp")
 STEPS = 60_000
@@ -60,11 +60,11 @@ class Setting:
 
 
 SETTINGS = (
-    Setting("climbing", matrix_games.climbing, seeds=20),
-    Setting("climbing, ε = 0.05", matrix_games.climbing, exploration=0.05, seeds=20),
-    Setting("climbing with 6", partial(matrix_games.climbing, second=6.0)),
-    Setting("penalty", matrix_games.penalty),
-    Setting("stag hunt", matrix_games.stag_hunt),
+    Setting("climbing", named_games.climbing, seeds=20),
+    Setting("climbing, ε = 0.05", named_games.climbing, exploration=0.05, seeds=20),
+    Setting("climbing with 6", partial(named_games.climbing, second=6.0)),
+    Setting("penalty", named_games.penalty),
+    Setting("stag hunt", named_games.stag_hunt),
 )
 
 
@@ -199,7 +199,7 @@ def table(actors: tuple[Any, ...], mixer: Any) -> tuple[tuple[Float[Array, " _A"
         groups.append(Offer(spread[0], joint[:, first : first + agents].astype(jnp.int32), None, spread[1]))
         first += agents
     state = jnp.broadcast_to(jnp.asarray(SIGHT)[None], (joint.shape[0], len(SIGHT)))
-    found = mixer.joint(Offers(tuple(groups), None), state)
+    found = mixer.joint(AgentValues(tuple(groups), None), state)
     return own, found.sum(-1).reshape(rows, columns)
 
 

@@ -19,12 +19,12 @@ from typing import Any
 import jax
 
 from hamlet.errors import RequestError, RunError
-from hamlet.experiments.grid import Cell, Grid
-from hamlet.training import judge
-from hamlet.training.complete import complete, steps_done, whole
-from hamlet.training.directory import RunDirectory
+from hamlet.experiments.grid import ExperimentCell, ExperimentGrid
+from hamlet.runs.directory import RunDirectory
+from hamlet.training import final_evaluation
 from hamlet.training.loop import Interrupted
 from hamlet.training.run import Run
+from hamlet.training.run_completion import complete, steps_done, whole
 
 EPISODES = 100
 # Far from the seeds that are trained with.
@@ -41,7 +41,7 @@ Say = Callable[[str], None]
 class Unit:
     """Some seeds of one cell."""
 
-    cell: Cell
+    cell: ExperimentCell
     seeds: tuple[int, ...]
 
     @property
@@ -62,10 +62,10 @@ class Unit:
             given["cell"][name] = {
                 key: tuple(value) if isinstance(value, list) else value for key, value in given["cell"][name].items()
             }
-        return cls(Cell(**given["cell"]), tuple(given["seeds"])), Path(given["out"])
+        return cls(ExperimentCell(**given["cell"]), tuple(given["seeds"])), Path(given["out"])
 
 
-def units(grid: Grid, out: Path, workers: int) -> list[Unit]:
+def units(grid: ExperimentGrid, out: Path, workers: int) -> list[Unit]:
     """What is left: a cell's seeds together where there are cells enough for every worker, else each alone."""
     found = []
     for cell in grid.cells:
@@ -77,14 +77,14 @@ def units(grid: Grid, out: Path, workers: int) -> list[Unit]:
     return [Unit(unit.cell, (seed,)) for unit in found for seed in unit.seeds]
 
 
-def finished(cell: Cell, path: Path) -> bool:
+def finished(cell: ExperimentCell, path: Path) -> bool:
     """Whether a run was trained to its end and judged."""
     return whole(path, cell.steps) and point(path) is not None
 
 
 def point(path: Path) -> dict[str, Any] | None:
     """The evaluation of a finished run's policy."""
-    for found in judge.points(RunDirectory.open(path)):
+    for found in final_evaluation.points(RunDirectory.open(path)):
         asked = (found.get("mode"), found.get("episodes"), found.get("seed"), found.get("step"))
         if asked == ("deterministic", EPISODES, EVALUATION_SEED, steps_done(path)):
             return found
@@ -131,8 +131,8 @@ def carry(unit: Unit, out: Path, *, quiet: bool) -> dict[int, str]:
 def _judge(run: Run) -> None:
     """Evaluate a finished run, once. What it remembered of play serves resuming alone: it is removed."""
     if point(run.path) is None:
-        found = judge.judge(run, episodes=EPISODES, seed=EVALUATION_SEED)
-        judge.record(run.directory, found)
+        found = final_evaluation.judge(run, episodes=EPISODES, seed=EVALUATION_SEED)
+        final_evaluation.record(run.directory, found)
     shutil.rmtree(run.directory.replay, ignore_errors=True)
 
 
@@ -149,7 +149,7 @@ def patiently(unit: Unit, out: Path, *, quiet: bool) -> dict[int, str]:
 
 
 @dataclass
-class Failures:
+class FailedCells:
     """Why runs failed, by task, row and seed."""
 
     by_run: dict[tuple[str, str, int], str] = field(default_factory=dict)
@@ -159,9 +159,9 @@ class Failures:
         self.by_run |= {(unit.cell.task, unit.cell.row, seed): why for seed, why in reasons.items()}
 
 
-def here(work: Sequence[Unit], out: Path, *, say: Say, quiet: bool) -> Failures:
+def here(work: Sequence[Unit], out: Path, *, say: Say, quiet: bool) -> FailedCells:
     """One unit after another in this process."""
-    failures = Failures()
+    failures = FailedCells()
     for number, unit in enumerate(work, 1):
         say(f"[{number}/{len(work)}] {unit.name}")
         failures.add(unit, patiently(unit, out, quiet=quiet))
@@ -169,9 +169,9 @@ def here(work: Sequence[Unit], out: Path, *, say: Say, quiet: bool) -> Failures:
     return failures
 
 
-def processes(work: Sequence[Unit], out: Path, workers: int, *, say: Say) -> Failures:
+def processes(work: Sequence[Unit], out: Path, workers: int, *, say: Say) -> FailedCells:
     """Several units at once, each in a process of its own, which ends with this one."""
-    failures, waiting, running = Failures(), [(unit, 0) for unit in work], dict[Any, tuple[Unit, int]]()
+    failures, waiting, running = FailedCells(), [(unit, 0) for unit in work], dict[Any, tuple[Unit, int]]()
     try:
         while waiting or running:
             while waiting and len(running) < workers:

@@ -31,7 +31,7 @@ _TOGETHER = 3000
 
 
 @dataclass(frozen=True)
-class Row:
+class PlayRow:
     """A rule in the table.
 
     Attributes:
@@ -45,30 +45,30 @@ class Row:
     paper: tuple[tuple[float, float], ...] | None = None
 
 
-SECTIONS: Mapping[str, tuple[Row, ...]] = {
+SECTIONS: Mapping[str, tuple[PlayRow, ...]] = {
     "the paper's sizes of step": (
-        Row("IGA β=.02", gradient.Iga(0.02), ((0.99, 140.67), (0.975, 88.95), (0.78, 452.92))),
-        Row("IGA-PP β=.02 γ=.01", gradient.IgaPp(0.02, 0.01), ((0.99, 138.56), (0.975, 83.11), (0.809, 432.98))),
-        Row("MATRL β=.03 η=.02", gradient.Matrl(0.03, 0.02), ((0.99, 86.54), (0.9825, 75.52), (0.846, 369.40))),
-        Row("WoLF-IGA .02/.06", gradient.WolfIga(0.02, 0.06)),
+        PlayRow("IGA β=.02", gradient.Iga(0.02), ((0.99, 140.67), (0.975, 88.95), (0.78, 452.92))),
+        PlayRow("IGA-PP β=.02 γ=.01", gradient.IgaPp(0.02, 0.01), ((0.99, 138.56), (0.975, 83.11), (0.809, 432.98))),
+        PlayRow("MATRL β=.03 η=.02", gradient.Matrl(0.03, 0.02), ((0.99, 86.54), (0.9825, 75.52), (0.846, 369.40))),
+        PlayRow("WoLF-IGA .02/.06", gradient.WolfIga(0.02, 0.06)),
     ),
     "equal sizes, .02": (
-        Row("MATRL β=.02 η=.02", gradient.Matrl(0.02, 0.02)),
-        Row("IL-PP β=.02 η=.02", gradient.IlPp(0.02, 0.02)),
-        Row("MATRL w/o BR η=.02", gradient.MatrlWithoutBestResponse(0.02)),
+        PlayRow("MATRL β=.02 η=.02", gradient.Matrl(0.02, 0.02)),
+        PlayRow("IL-PP β=.02 η=.02", gradient.IlPp(0.02, 0.02)),
+        PlayRow("MATRL w/o BR η=.02", gradient.MatrlWithoutBestResponse(0.02)),
     ),
     "equal sizes, .03": (
-        Row("IGA β=.03", gradient.Iga(0.03)),
-        Row("IGA-PP β=.03 γ=.02", gradient.IgaPp(0.03, 0.02)),
-        Row("IL-PP β=.03 η=.02", gradient.IlPp(0.03, 0.02)),
-        Row("LOLA β=.03 γ=.02", gradient.Lola(0.03, 0.02)),
+        PlayRow("IGA β=.03", gradient.Iga(0.03)),
+        PlayRow("IGA-PP β=.03 γ=.02", gradient.IgaPp(0.03, 0.02)),
+        PlayRow("IL-PP β=.03 η=.02", gradient.IlPp(0.03, 0.02)),
+        PlayRow("LOLA β=.03 γ=.02", gradient.Lola(0.03, 0.02)),
     ),
     **{
         f"large steps, {size:g}": (
-            Row(f"IGA β={size:g}", gradient.Iga(size)),
-            Row(f"IL-PP β=η={size:g}", gradient.IlPp(size, size)),
-            Row(f"MATRL β=η={size:g}", gradient.Matrl(size, size)),
-            Row(f"MATRL w/o BR η={size:g}", gradient.MatrlWithoutBestResponse(size)),
+            PlayRow(f"IGA β={size:g}", gradient.Iga(size)),
+            PlayRow(f"IL-PP β=η={size:g}", gradient.IlPp(size, size)),
+            PlayRow(f"MATRL β=η={size:g}", gradient.Matrl(size, size)),
+            PlayRow(f"MATRL w/o BR η={size:g}", gradient.MatrlWithoutBestResponse(size)),
         )
         for size in SIZES[1:]
     },
@@ -86,7 +86,7 @@ def draw(games: int, seed: int) -> Float[np.ndarray, "classes games 2 2 2"]:
     return exactly(jax.jit(partial(_draw, games)), np.uint32(seed))
 
 
-def measure(games: int = 1000, seed: int = 0, sections: Mapping[str, Sequence[Row]] = SECTIONS) -> dict[str, Any]:
+def measure(games: int = 1000, seed: int = 0, sections: Mapping[str, Sequence[PlayRow]] = SECTIONS) -> dict[str, Any]:
     """The table: every rule on the same games, in float64.
 
     Args:
@@ -156,7 +156,7 @@ def equilibria(payoffs: Float[np.ndarray, "2 2 2"]) -> Float[np.ndarray, "found 
     return np.array([[one[0] for one in found.strategies] for found in solvers.two_by_two(payoffs)])
 
 
-def _row(section: str, row: Row, drawn: Float[np.ndarray, "classes games 2 2 2"]) -> dict[str, Any]:
+def _row(section: str, row: PlayRow, drawn: Float[np.ndarray, "classes games 2 2 2"]) -> dict[str, Any]:
     """What one rule reaches in every class."""
     shape = drawn.shape[:2]
     arrival, stays = exactly(_play, row.rule, drawn.reshape(-1, 2, 2, 2), np.array(START))

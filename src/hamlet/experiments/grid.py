@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hamlet import algorithms, envs, presets
+from hamlet.backends.select import backend_of
 from hamlet.envs.host import AnyEnvironment
 from hamlet.learners import Algorithm
-from hamlet.training.venue import venue
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
+class ExperimentCell:
     """One algorithm on one task, to be run with some seeds.
 
     Attributes:
@@ -75,11 +75,11 @@ class Cell:
             algorithm = algorithms.make(self.algorithm, **self.changes)
         else:
             algorithm = presets.find(preset, self.algorithm, env)(**self.changes)
-        return algorithm, venue(env).sized(algorithm.sampling.copies)
+        return algorithm, backend_of(env).sized(algorithm.sampling.copies)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Grid:
+class ExperimentGrid:
     """A table or a figure.
 
     Attributes:
@@ -94,13 +94,13 @@ class Grid:
 
     name: str
     says: str
-    cells: tuple[Cell, ...]
+    cells: tuple[ExperimentCell, ...]
     seeds: int = 3
     measures: Literal["return", "seconds"] = "return"
     notes: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
 
-    def shortened(self, *, seeds: int | None, steps: int | None) -> "Grid":
+    def shortened(self, *, seeds: int | None, steps: int | None) -> "ExperimentGrid":
         """With other seeds, and runs of at most so many steps."""
         cells = self.cells if steps is None else tuple(replace(c, steps=min(c.steps, steps)) for c in self.cells)
         return replace(self, cells=cells, seeds=self.seeds if seeds is None else seeds)

@@ -7,7 +7,7 @@ for a collision with itself, 37.5 an episode, which is added.
 
 from collections.abc import Mapping
 
-from hamlet.experiments.grid import Cell, Grid
+from hamlet.experiments.grid import ExperimentCell, ExperimentGrid
 
 __all__ = ["ELSEWHERE", "GRIDS"]
 
@@ -99,9 +99,9 @@ _SECONDS: Mapping[str, tuple[float, float]] = {
 }
 
 
-def _mpe() -> tuple[Cell, ...]:
+def _mpe() -> tuple[ExperimentCell, ...]:
     return tuple(
-        Cell(
+        ExperimentCell(
             task=f"{task} ({'continuous' if continuous else 'discrete'})",
             algorithm=algorithm,
             environment=environment,
@@ -117,8 +117,8 @@ def _mpe() -> tuple[Cell, ...]:
 
 def _body(
     task: str, algorithm: str, published: float | None = None, *, steps: int = 10_000_000, **rest: object
-) -> Cell:
-    return Cell(
+) -> ExperimentCell:
+    return ExperimentCell(
         task=task,
         algorithm=algorithm,
         environment=f"mamujoco/{task}",
@@ -129,11 +129,11 @@ def _body(
     )
 
 
-def _bodies(part: int) -> tuple[Cell, ...]:
+def _bodies(part: int) -> tuple[ExperimentCell, ...]:
     return tuple(_body(task, name, at) for task, both in _WALKERS.items() for name, at in both[part].items())
 
 
-def _ablation() -> tuple[Cell, ...]:
+def _ablation() -> tuple[ExperimentCell, ...]:
     rows = (("happo", {}), ("happo, shared", {"sharing": "group"}), ("happo, fixed order", {"order": "fixed"}))
     return tuple(
         _body(task, "happo", label=label, changes=changes)
@@ -143,25 +143,25 @@ def _ablation() -> tuple[Cell, ...]:
 
 
 _ALL = (
-    Grid(
+    ExperimentGrid(
         name="harl/fig5",
         says="MPE: three tasks, continuous and discrete, eight algorithms",
         cells=_mpe(),
         notes=(_EYE.format(1), "37.5 is added to the published numbers of spread, for the older version.", _OURS),
     ),
-    Grid(
+    ExperimentGrid(
         name="harl/fig6",
         says="multi-agent MuJoCo, on-policy: five tasks, four algorithms",
         cells=_bodies(0),
         notes=(_EYE.format(100), _PHYSICS, _OURS),
     ),
-    Grid(
+    ExperimentGrid(
         name="harl/fig7",
         says="multi-agent MuJoCo, off-policy: five tasks, four algorithms",
         cells=_bodies(1),
         notes=(_EYE.format(100), "The text does not say how many steps; 10 M as in figure 6.", _PHYSICS, _OURS),
     ),
-    Grid(
+    ExperimentGrid(
         name="harl/fig8",
         says="the 17-agent humanoid: HAPPO, HATD3 and MAPPO",
         cells=tuple(
@@ -169,24 +169,24 @@ _ALL = (
         ),
         notes=(_EYE.format(100), "The text does not say how many steps; 10 M as in figure 6.", _PHYSICS, _OURS),
     ),
-    Grid(
+    ExperimentGrid(
         name="harl/fig11",
         says="HAPPO without its order, and without parameters of one's own: two walkers",
         cells=_ablation(),
         notes=("The figure's numbers were not read; 10 M steps as in figure 6.", _PHYSICS, _OURS),
     ),
-    Grid(
+    ExperimentGrid(
         name="harl/fig12",
         says="what HAPPO's turns cost in time: two tasks, HAPPO and MAPPO",
         cells=tuple(_body(task, name) for task in ("HalfCheetah-2x3", "Walker2d-6x1") for name in ("happo", "mappo")),
         measures="seconds",
         notes=("The paper says that HAPPO took 8.12 % and 8.64 % longer than MAPPO.",),
     ),
-    Grid(
+    ExperimentGrid(
         name="harl/fig13",
         says="HAD3QN on speaker-listener and spread",
         cells=tuple(
-            Cell(
+            ExperimentCell(
                 task=f"{task} (discrete)",
                 algorithm="had3qn",
                 environment=environment,
@@ -199,7 +199,7 @@ _ALL = (
         notes=("The figure's numbers were not read; the text says that both are solved within 10 M steps.", _OURS),
         missing=("the methods beside HAD3QN, whose discrete runs are those of harl/fig5",),
     ),
-    Grid(
+    ExperimentGrid(
         name="harl/table3",
         says="seconds of a million steps: HAPPO and MAPPO on seven bodies",
         cells=tuple(
@@ -212,7 +212,7 @@ _ALL = (
         missing=("the seconds of the update alone, and operations per second: `hamlet bench host` measures them here",),
     ),
 )
-GRIDS: Mapping[str, Grid] = {grid.name: grid for grid in _ALL}
+GRIDS: Mapping[str, ExperimentGrid] = {grid.name: grid for grid in _ALL}
 
 ELSEWHERE: Mapping[str, str] = {
     "harl/fig9": "Google Research Football is not among the environments here",

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from hamlet.commands import values
-from hamlet.commands.options import Group, Option
 from hamlet.errors import RequestError, unknown
+from hamlet.options import values
+from hamlet.options.parsing import Option, OptionGroup
 
 # By the name of the parameter, whichever algorithm has it.
 USUAL: Mapping[str, str] = {
@@ -71,7 +71,7 @@ def read(factory: Callable[..., Any], asked: Sequence[str], fixed: Sequence[str]
     Raises:
         RequestError: If a hyperparameter or a range is not to be had.
     """
-    options = {option.flag.removeprefix("--"): option for option in Group("hyperparameter", factory).options}
+    options = {option.flag.removeprefix("--"): option for option in OptionGroup("hyperparameter", factory).options}
     if not asked:
         usual = {name.replace("_", "-"): text for name, text in USUAL.items()}
         found = [_range(options[name], text) for name, text in usual.items() if name in options]

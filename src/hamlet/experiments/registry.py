@@ -4,13 +4,13 @@ from collections.abc import Mapping
 
 from hamlet.errors import RequestError, unknown
 from hamlet.experiments import harl
-from hamlet.experiments.grid import Grid
+from hamlet.experiments.grid import ExperimentGrid
 
-GRIDS: dict[str, Grid] = {**harl.GRIDS}
+GRIDS: dict[str, ExperimentGrid] = {**harl.GRIDS}
 ELSEWHERE: Mapping[str, str] = harl.ELSEWHERE
 
 
-def find(name: str) -> Grid:
+def find(name: str) -> ExperimentGrid:
     """The grid of a name.
 
     Raises:

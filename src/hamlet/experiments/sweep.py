@@ -22,10 +22,10 @@ from hamlet.commands.request import Request
 from hamlet.errors import RequestError, RunError
 from hamlet.experiments.ranges import Range
 from hamlet.extras import bring
-from hamlet.training import judge
-from hamlet.training.complete import complete, steps_done
+from hamlet.training import final_evaluation
 from hamlet.training.loop import Interrupted
 from hamlet.training.run import Run
+from hamlet.training.run_completion import complete, steps_done
 
 FIRST_SEED = 2_000_000_000
 EVALUATION_SEED = 2_000_000
@@ -67,7 +67,7 @@ class Search:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrialResult:
     """A trial.
 
     Attributes:
@@ -98,7 +98,7 @@ def require_optuna() -> Any:
     return optuna
 
 
-def carry(search: Search, trials: int, *, say: Say) -> list[Outcome]:
+def carry(search: Search, trials: int, *, say: Say) -> list[TrialResult]:
     """Bring a search to so many trials, and tell of all.
 
     Raises:
@@ -123,7 +123,7 @@ def carry(search: Search, trials: int, *, say: Say) -> list[Outcome]:
     return outcomes(search)
 
 
-def outcomes(search: Search) -> list[Outcome]:
+def outcomes(search: Search) -> list[TrialResult]:
     """Every trial that was begun, from the journal."""
     optuna = require_optuna()
     states = optuna.trial.TrialState
@@ -133,11 +133,11 @@ def outcomes(search: Search) -> list[Outcome]:
         steps = steps_done(search.place(trial.number) / "seed-0")
         words = search.words(trial.params) if len(trial.params) == len(search.ranges) else []
         state, why = names.get(trial.state, "unfinished"), trial.user_attrs.get("why", "")
-        found.append(Outcome(trial.number, state, trial.value, steps, words, why))
+        found.append(TrialResult(trial.number, state, trial.value, steps, words, why))
     return found
 
 
-def best(found: Sequence[Outcome]) -> Outcome | None:
+def best(found: Sequence[TrialResult]) -> TrialResult | None:
     """The complete trial of the greatest score; None where none is."""
     whole = [one for one in found if one.state == "complete" and one.score is not None]
     return max(whole, key=lambda one: one.score or -math.inf, default=None)
@@ -186,7 +186,7 @@ def _score(trial: Any, search: Search, words: list[str]) -> float:
         seeds={FIRST_SEED + k: place / f"seed-{k}" for k in range(search.seeds)},
         steps=search.steps,
         labels=request.labels,
-        sinks=[lambda path: Watch(trial, path)],
+        sinks=[lambda path: SweepWatch(trial, path)],
         quiet=True,
     )
     return float(np.mean([_judged(run) for run in runs]))
@@ -194,16 +194,16 @@ def _score(trial: Any, search: Search, words: list[str]) -> float:
 
 def _judged(run: Run) -> float:
     """The mean return of a finished run's policy, on episodes of the search's own."""
-    for point in judge.points(run.directory):
+    for point in final_evaluation.points(run.directory):
         if (point.get("seed"), point.get("mode")) == (EVALUATION_SEED, "deterministic"):
             return float(point["mean"])
-    found = judge.judge(run, episodes=EPISODES, seed=EVALUATION_SEED)
-    judge.record(run.directory, found)
+    found = final_evaluation.judge(run, episodes=EPISODES, seed=EVALUATION_SEED)
+    final_evaluation.record(run.directory, found)
     return found.evaluation.mean
 
 
 @dataclass
-class Watch:
+class SweepWatch:
     """Hears the evaluations of a trial's first run, and cuts it short below the median of the others at that step."""
 
     trial: Any

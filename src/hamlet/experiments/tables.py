@@ -8,21 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from hamlet.commands.values import format_steps
 from hamlet.errors import RequestError
-from hamlet.experiments.execute import EPISODES, Failures, finished, point
-from hamlet.experiments.grid import Cell, Grid
-from hamlet.reports import statistics
-from hamlet.reports.ranking import rank
-from hamlet.training import durable
-from hamlet.training.directory import RunDirectory
-from hamlet.training.judge import points
-from hamlet.training.metrics import Metrics
+from hamlet.experiments.execute import EPISODES, FailedCells, finished, point
+from hamlet.experiments.grid import ExperimentCell, ExperimentGrid
+from hamlet.files import atomic_write
+from hamlet.options.values import format_steps
+from hamlet.reports.data import statistics
+from hamlet.reports.data.ranking import rank
+from hamlet.runs.directory import RunDirectory
+from hamlet.runs.metrics import Metrics
+from hamlet.training.final_evaluation import points
 from hamlet.training.run import Run
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """One cell.
 
     Attributes:
@@ -34,15 +34,15 @@ class Row:
         failed: Why runs failed, by seed.
     """
 
-    cell: Cell
+    cell: ExperimentCell
     full: int
     scores: dict[int, float]
     random: float | None
-    mean: statistics.Estimate | None
+    mean: statistics.IntervalEstimate | None
     failed: dict[int, str]
 
 
-def rows(grid: Grid, full: Grid, out: Path, failures: Failures) -> list[Row]:
+def rows(grid: ExperimentGrid, full: ExperimentGrid, out: Path, failures: FailedCells) -> list[TableRow]:
     """Every cell of a grid, as far as it was carried out."""
     found = []
     for cell, original in zip(grid.cells, full.cells, strict=True):
@@ -52,21 +52,21 @@ def rows(grid: Grid, full: Grid, out: Path, failures: Failures) -> list[Row]:
         failed = {
             seed: why for (task, row, seed), why in failures.by_run.items() if (task, row) == (cell.task, cell.row)
         }
-        found.append(Row(cell, original.steps, scores, random, mean(list(scores.values())), failed))
+        found.append(TableRow(cell, original.steps, scores, random, mean(list(scores.values())), failed))
     return found
 
 
-def write(grid: Grid, full: Grid, out: Path, failures: Failures) -> str:
+def write(grid: ExperimentGrid, full: ExperimentGrid, out: Path, failures: FailedCells) -> str:
     """Write ``table.md`` and ``table.json`` into the grid's directory; gives the text of the first."""
     found = rows(grid, full, out, failures)
     text = markdown(grid, full, found)
     out.mkdir(parents=True, exist_ok=True)
-    durable.write(out / "table.md", text)
-    durable.write(out / "table.json", json.dumps(_document(grid, full, found), indent=1) + "\n")
+    atomic_write.write(out / "table.md", text)
+    atomic_write.write(out / "table.json", json.dumps(_document(grid, full, found), indent=1) + "\n")
     return text
 
 
-def markdown(grid: Grid, full: Grid, found: list[Row]) -> str:
+def markdown(grid: ExperimentGrid, full: ExperimentGrid, found: list[TableRow]) -> str:
     """The table as text."""
     unit = "return" if grid.measures == "return" else "seconds of training"
     lines = [f"# {grid.name}: {grid.says}", ""]
@@ -88,7 +88,7 @@ def markdown(grid: Grid, full: Grid, found: list[Row]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _line(row: Row, seeds: int) -> str:
+def _line(row: TableRow, seeds: int) -> str:
     steps = format_steps(row.cell.steps) + (f" of {format_steps(row.full)}" if row.cell.steps < row.full else "")
     shown = "not run" if row.mean is None else _number(row.mean.value)
     if row.mean is not None and row.mean.known:
@@ -101,7 +101,7 @@ def _line(row: Row, seeds: int) -> str:
     return f"| {row.cell.row} | {' | '.join(numbers)} | {steps} | {len(row.scores)} of {seeds} |"
 
 
-def _said(grid: Grid, here: list[Row]) -> str:
+def _said(grid: ExperimentGrid, here: list[TableRow]) -> str:
     """The order of the algorithms on one task, or why there is none."""
     scores = {row.cell.row: {row.cell.task: list(row.scores.values())} for row in here if row.scores}
     if not scores:
@@ -111,7 +111,7 @@ def _said(grid: Grid, here: list[Row]) -> str:
     return rank(scores).words
 
 
-def _ratio(here: list[Row]) -> str:
+def _ratio(here: list[TableRow]) -> str:
     first, *others = here
     if not others or first.mean is None or others[0].mean is None:
         return "There is no pair to compare."
@@ -121,7 +121,7 @@ def _ratio(here: list[Row]) -> str:
     return text + "."
 
 
-def _small(grid: Grid, full: Grid) -> str:
+def _small(grid: ExperimentGrid, full: ExperimentGrid) -> str:
     """What was made smaller than the original."""
     cut = any(a.steps < b.steps for a, b in zip(grid.cells, full.cells, strict=True))
     less = [f"at most {format_steps(max(cell.steps for cell in grid.cells))} steps a run"] if cut else []
@@ -129,7 +129,7 @@ def _small(grid: Grid, full: Grid) -> str:
     return f"Made small ({', '.join(less)})" if less else ""
 
 
-def _document(grid: Grid, full: Grid, found: list[Row]) -> dict[str, Any]:
+def _document(grid: ExperimentGrid, full: ExperimentGrid, found: list[TableRow]) -> dict[str, Any]:
     return {
         "name": grid.name,
         "says": grid.says,
@@ -142,7 +142,7 @@ def _document(grid: Grid, full: Grid, found: list[Row]) -> dict[str, Any]:
     }
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _row(row: TableRow) -> dict[str, Any]:
     cell, mean = row.cell, row.mean
     interval = [mean.low, mean.high] if mean is not None and mean.known else None
     return {
@@ -162,12 +162,12 @@ def _row(row: Row) -> dict[str, Any]:
     }
 
 
-def mean(scores: list[float]) -> statistics.Estimate | None:
+def mean(scores: list[float]) -> statistics.IntervalEstimate | None:
     """Over seeds, with its interval; None of nothing."""
     return statistics.aggregates(statistics.matrix({"": scores}))["mean"] if scores else None
 
 
-def _score(grid: Grid, cell: Cell, path: Path) -> float:
+def _score(grid: ExperimentGrid, cell: ExperimentCell, path: Path) -> float:
     """One finished run's number."""
     if grid.measures == "seconds":
         return _seconds(path)
@@ -177,14 +177,14 @@ def _score(grid: Grid, cell: Cell, path: Path) -> float:
     return float(found["mean"]) / _agents(cell, found)
 
 
-def _random(cell: Cell, path: Path) -> float | None:
+def _random(cell: ExperimentCell, path: Path) -> float | None:
     for found in points(RunDirectory.open(path)):
         if found.get("mode") == "random":
             return float(found["mean"]) / _agents(cell, found)
     return None
 
 
-def _agents(cell: Cell, found: dict[str, Any]) -> int:
+def _agents(cell: ExperimentCell, found: dict[str, Any]) -> int:
     return len(found["agent_returns"]) if cell.each else 1
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from hamlet.exporting.decision import Agent, Port
+from hamlet.exporting.decision import ExportedAgent, Port
 from hamlet.exporting.graph import FUNCTIONS, Node, needed
 from hamlet.exporting.literals import within_text
 
@@ -68,7 +68,7 @@ class Policy:
 
 
 def source(
-    agent: Agent, module: str, title: str, outputs: Sequence[Port], nodes: Sequence[Node]
+    agent: ExportedAgent, module: str, title: str, outputs: Sequence[Port], nodes: Sequence[Node]
 ) -> tuple[str, dict[str, np.ndarray]]:
     """The text of the file of one agent, and the arrays of the file beside it.
 
@@ -170,7 +170,7 @@ def _taken(path: tuple[str | int, ...], port: Port) -> str:
     )
 
 
-def _seen(agent: Agent) -> str:
+def _seen(agent: ExportedAgent) -> str:
     """What is seen, in words; of several arrays, each by its keys."""
     words = [(path, _spoken(port)) for path, port, _ in agent.observed]
     return "; ".join("".join(f"[{key!r}]" for key in path) + (" " if path else "") + said for path, said in words)

@@ -11,7 +11,7 @@ import numpy as np
 
 from hamlet import extras
 from hamlet.errors import RunError
-from hamlet.exporting.decision import Agent, Port
+from hamlet.exporting.decision import ExportedAgent, Port
 from hamlet.exporting.team import Exported
 from hamlet.spaces import MultiDiscrete
 
@@ -59,12 +59,12 @@ def _largest(found: Sequence[Sequence[Any]], wanted: Sequence[Sequence[np.ndarra
     return largest if unequal <= 1 else float("inf")
 
 
-def _draw(agent: Agent, seed: int) -> Inputs:
+def _draw(agent: ExportedAgent, seed: int) -> Inputs:
     random = np.random.default_rng(seed)
     return tuple(_one(agent, port, random) for port in agent.inputs)
 
 
-def _one(agent: Agent, port: Port, random: np.random.Generator) -> np.ndarray:
+def _one(agent: ExportedAgent, port: Port, random: np.random.Generator) -> np.ndarray:
     if port.name == "available":
         sizes = agent.action.sizes if isinstance(agent.action, MultiDiscrete) else (agent.action.width,)
         rows = [random.random(size) < 0.7 for size in sizes]

@@ -15,9 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from hamlet.distributions import Categorical, DiagonalNormal, MultiCategorical, TanhNormal
-from hamlet.envs.kinds import Kind, inner, outer
-from hamlet.networks.diverse import DiversePolicy
+from hamlet.envs.conversion import SpaceKind, inner, outer
 from hamlet.networks.exploration import EpsilonGreedy
+from hamlet.networks.mixers.q_dpp import DiversePolicy
 from hamlet.networks.torso import encode
 from hamlet.spaces import Box, Discrete, Space
 
@@ -46,7 +46,7 @@ class Port:
 
 
 @dataclass(frozen=True)
-class Agent:
+class ExportedAgent:
     """One agent, as its policy is exported.
 
     Attributes:
@@ -59,16 +59,16 @@ class Agent:
     """
 
     name: str
-    seen: Kind
-    done: Kind
+    seen: SpaceKind
+    done: SpaceKind
     observation: Space
     action: Space
     memory: int
 
     @property
-    def observed(self) -> tuple[tuple[tuple[str | int, ...], Port, Kind], ...]:
+    def observed(self) -> tuple[tuple[tuple[str | int, ...], Port, SpaceKind], ...]:
         """What it sees, array by array: by which keys it is reached in what the environment gives, and its port."""
-        found: list[tuple[tuple[str | int, ...], Port, Kind]] = []
+        found: list[tuple[tuple[str | int, ...], Port, SpaceKind]] = []
         for path, kind in self.seen.leaves():
             name = re.sub(r"\W", "_", "_".join(map(str, ("observation", *path))), flags=re.ASCII)
             while name in [port.name for _, port, _ in found]:
@@ -173,12 +173,12 @@ def gathered(arrays: Mapping[tuple[str | int, ...], Any]) -> Any:
     return found
 
 
-def observed_type(kind: Kind) -> str:
+def observed_type(kind: SpaceKind) -> str:
     """The type in which an agent is shown what it sees: numbers float32, choices int32, pictures as they come."""
     return kind.inner_dtype if kind.sizes or kind.is_picture else "float32"
 
 
-def spoken(kind: Kind) -> str:
+def spoken(kind: SpaceKind) -> str:
     """A space in words.
 
     >>> spoken(Kind("MultiDiscrete", (2,), "int32", (2, 3), start=(0, 5)))

@@ -18,16 +18,17 @@ from typing import Any
 import numpy as np
 
 from hamlet import extras
-from hamlet.envs.outside import outside
+from hamlet.backends.iteration import roster_of
+from hamlet.envs.agent_spaces import outside
 from hamlet.errors import RequestError, RunError, unknown
 from hamlet.exporting import as_numpy, as_onnx, as_stablehlo, check, readme
 from hamlet.exporting.example import example
 from hamlet.exporting.graph import Node
 from hamlet.exporting.literals import module_name, within_text
 from hamlet.exporting.team import Exported, policies
-from hamlet.training import durable, manifest
-from hamlet.training.directory import RunDirectory
-from hamlet.training.learning import roster_of
+from hamlet.files import atomic_write
+from hamlet.runs import manifest
+from hamlet.runs.directory import RunDirectory
 from hamlet.training.run import Run
 
 FORMATS = ("numpy", "onnx", "stablehlo")
@@ -167,7 +168,7 @@ def _write_one(stem: Path, exported: Exported, formats: Sequence[str], title: st
 
 def _install(out: Path, fill: Callable[[Path], None]) -> None:
     """Make a directory under another name, and rename it when it is whole."""
-    out = durable.named(out)
+    out = atomic_write.named(out)
     aside = out.with_name(f".{out.name}.{os.getpid()}")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -176,7 +177,7 @@ def _install(out: Path, fill: Callable[[Path], None]) -> None:
         fill(aside)
         aside.rename(out)
     except OSError as error:
-        raise RunError(f"the export to {out} failed: {durable.one_line(error)}") from error
+        raise RunError(f"the export to {out} failed: {atomic_write.one_line(error)}") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
@@ -185,7 +186,7 @@ def _refuse_taken(out: Path) -> None:
     if out.is_dir() and not any(out.iterdir()):
         return
     if out.exists():
-        place = durable.named(out)
+        place = atomic_write.named(out)
         free = next(path for k in range(2, 10**6) if not (path := place.with_name(f"{place.name}-{k}")).exists())
         raise RequestError(f"{out} exists and is not empty: choose --out {free}, or remove it")
 

@@ -5,10 +5,10 @@ from typing import Any
 
 from hamlet.envs.mamujoco import MultiAgentMujoco
 from hamlet.envs.mamujoco.scenarios import SCENARIOS, partition_of
-from hamlet.envs.pettingzoo import PettingZoo
-from hamlet.envs.simple_reference import SimpleReference
-from hamlet.envs.simple_speaker_listener import SimpleSpeakerListener
-from hamlet.envs.simple_spread import SimpleSpread
+from hamlet.envs.mpe.simple_reference import SimpleReference
+from hamlet.envs.mpe.simple_speaker_listener import SimpleSpeakerListener
+from hamlet.envs.mpe.simple_spread import SimpleSpread
+from hamlet.envs.pettingzoo.environment import PettingZoo
 from hamlet.exporting.literals import NotALiteral, is_name, keywords, literal
 
 _PLAY = '''"""One episode in {where}, by the exported policies; it needs NumPy and {needs}."""

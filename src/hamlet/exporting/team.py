@@ -8,13 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hamlet.envs.description import Agent as Outside
+from hamlet.envs.pettingzoo.description import Agent as Outside
 from hamlet.errors import RequestError
 from hamlet.exporting.axes import Untranslatable, squeezed
-from hamlet.exporting.decision import Agent, Port
+from hamlet.exporting.decision import ExportedAgent, Port
 from hamlet.exporting.graph import Graph, Node
 from hamlet.exporting.lowering import lower
-from hamlet.networks.torso import Body
+from hamlet.networks.torso import NetworkConfig
 from hamlet.roster import Roster
 
 
@@ -30,7 +30,7 @@ class Exported:
         traced: The same function, traced.
     """
 
-    agent: Agent
+    agent: ExportedAgent
     outputs: tuple[Port, ...]
     actor: Any
     decide: Callable[[Any, dict[str, Any]], dict[str, Any]]
@@ -65,7 +65,9 @@ class Exported:
         return [by_name[port.name] for port in self.outputs]
 
 
-def policies(roster: Roster, actors: tuple[Any, ...], body: Body, agents: Mapping[str, Outside]) -> Iterator[Exported]:
+def policies(
+    roster: Roster, actors: tuple[Any, ...], body: NetworkConfig, agents: Mapping[str, Outside]
+) -> Iterator[Exported]:
     """Every agent's own policy, in the order of the groups.
 
     Args:
@@ -79,7 +81,7 @@ def policies(roster: Roster, actors: tuple[Any, ...], body: Body, agents: Mappin
         traces: dict[Any, tuple[Any, Any, Any]] = {}
         for place, name in enumerate(group.names):
             seen, done = agents[name].observation, agents[name].action
-            agent = Agent(name, seen, done, group.observation, group.action, body.memory)
+            agent = ExportedAgent(name, seen, done, group.observation, group.action, body.memory)
             if (seen, done) not in traces:
                 decide = jax.jit(agent.decide)
                 traces[seen, done] = decide, *jax.make_jaxpr(decide, return_shape=True)(single, agent.shapes())

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from hamlet.errors import RunError, require
-from hamlet.games.payoffs import Solution, checked, checked_matrix, solution
+from hamlet.games.payoffs import StrategyProfile, checked, checked_matrix, solution
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class CorrelatedEquilibrium:
     regret: float
 
 
-def zero_sum(matrix: object) -> Solution:
+def zero_sum(matrix: object) -> StrategyProfile:
     """Optimal strategies of two players of whom one pays the other, by the minimax theorem.
 
         max v  such that  Σᵣ xᵣ Aᵣ꜀ ≥ v for every column c,

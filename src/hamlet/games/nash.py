@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from hamlet.errors import require
-from hamlet.games.payoffs import Solution, checked, solution
+from hamlet.games.payoffs import StrategyProfile, checked, solution
 from hamlet.games.search import search
 
 # Relative to the span of a player's payoffs: regret of what counts as an equilibrium.
@@ -22,7 +22,7 @@ _PAIRS = 1_000_000
 _TOGETHER = 20_000
 
 
-def nash(payoffs: object) -> Solution:
+def nash(payoffs: object) -> StrategyProfile:
     """One Nash equilibrium.
 
     A pure one if there is any: that with the greatest sum of payoffs, each player's measured by their span. Else for
@@ -66,7 +66,7 @@ def pure_equilibria(payoffs: object) -> list[tuple[int, ...]]:
     return [tuple(map(int, profile)) for profile in np.argwhere(np.all(best, axis=0))]
 
 
-def two_by_two(payoffs: object) -> list[Solution]:
+def two_by_two(payoffs: object) -> list[StrategyProfile]:
     """Every equilibrium of a game of two players with two actions: the pure ones, then the interior one, if any.
 
     In p and q, the probabilities of the first actions, the interior point makes both indifferent:
@@ -90,7 +90,7 @@ def two_by_two(payoffs: object) -> list[Solution]:
     return found
 
 
-def support_enumeration(payoffs: object) -> list[Solution]:
+def support_enumeration(payoffs: object) -> list[StrategyProfile]:
     """Every equilibrium of a nondegenerate game of two players, those with the fewest actions first.
 
     Raises:
@@ -104,7 +104,7 @@ def support_enumeration(payoffs: object) -> list[Solution]:
         f"a game of {game.shape[1]} x {game.shape[2]} actions has {pairs:,} pairs of supports; "
         f"at most {_PAIRS:,} are tried: search finds one equilibrium",
     )
-    kept: list[Solution] = []
+    kept: list[StrategyProfile] = []
     for found in _by_supports(game):
         apart = (
             max(np.abs(one - other).max() for one, other in zip(found.strategies, have.strategies, strict=True))
@@ -121,7 +121,7 @@ def _pairs(game: Float[np.ndarray, "2 rows columns"]) -> int:
     return comb(rows + columns, columns) - 1
 
 
-def _pure(game: Float[np.ndarray, " n *actions"], profile: tuple[int, ...]) -> Solution:
+def _pure(game: Float[np.ndarray, " n *actions"], profile: tuple[int, ...]) -> StrategyProfile:
     return solution(game, [np.eye(actions)[own] for actions, own in zip(game.shape[1:], profile, strict=True)])
 
 
@@ -134,7 +134,7 @@ def _interior(game: Float[np.ndarray, "2 2 2"]) -> list[np.ndarray]:
     return [np.array([own, 1 - own]) for own in (row, column)]
 
 
-def _by_supports(game: Float[np.ndarray, "2 rows columns"]) -> Iterator[Solution]:
+def _by_supports(game: Float[np.ndarray, "2 rows columns"]) -> Iterator[StrategyProfile]:
     rows, columns = game.shape[1:]
     span = np.ptp(game.reshape(2, -1), axis=1)
     tolerance = _EXACT * np.where(span > 0, span, 1.0)
@@ -149,7 +149,7 @@ def _by_supports(game: Float[np.ndarray, "2 rows columns"]) -> Iterator[Solution
 
 def _of_supports(
     game: Float[np.ndarray, "2 rows columns"], mine: np.ndarray, theirs: np.ndarray, tolerance: np.ndarray
-) -> Iterator[Solution]:
+) -> Iterator[StrategyProfile]:
     """The equilibria among many pairs of supports of one size, all systems solved at once."""
     inner = game[:, mine[:, :, None], theirs[:, None, :]]
     column, fine = _indifferent(inner[0])

@@ -24,7 +24,7 @@ Strategies = tuple[np.ndarray, ...]
 
 
 @dataclass(frozen=True)
-class Solution:
+class StrategyProfile:
     """A joint strategy, and what the most tempted player would gain by leaving it alone.
 
     Attributes:
@@ -134,12 +134,12 @@ def exploitability(payoffs: object, strategies: Sequence[object]) -> float:
     return float(regrets(payoffs, strategies).mean())
 
 
-def solution(payoffs: Float[np.ndarray, " n *actions"], strategies: Sequence[np.ndarray]) -> Solution:
+def solution(payoffs: Float[np.ndarray, " n *actions"], strategies: Sequence[np.ndarray]) -> StrategyProfile:
     """A joint strategy with what it is worth; rounding beyond the simplex is cut off."""
     own = tuple(np.maximum(one, 0.0) / np.maximum(one, 0.0).sum() for one in strategies)
     values = _action_values(payoffs, own)
     earned = np.array([mine @ each for mine, each in zip(own, values, strict=True)])
-    return Solution(own, earned, float(max(each.max() for each in [*map(_gain, values, earned)])))
+    return StrategyProfile(own, earned, float(max(each.max() for each in [*map(_gain, values, earned)])))
 
 
 def _gain(values: np.ndarray, earned: float) -> np.ndarray:

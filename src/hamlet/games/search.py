@@ -14,12 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from hamlet.games.payoffs import Solution, checked, solution
+from hamlet.games.payoffs import StrategyProfile, checked, solution
 from hamlet.games.starts import PULL, ROUNDS, STARTS, damped_step, first_success
 from hamlet.types import Scalar
 
 
-def search(payoffs: object) -> Solution:
+def search(payoffs: object) -> StrategyProfile:
     """The equilibrium that the first successful start ends in, in 64 bits.
 
     Args:

@@ -8,7 +8,7 @@
 from hamlet.games.binary import Equilibrium, equilibrium
 from hamlet.games.linear import CorrelatedEquilibrium, correlated, zero_sum
 from hamlet.games.nash import nash, pure_equilibria, support_enumeration, two_by_two
-from hamlet.games.payoffs import Solution, action_values, exploitability, nash_conv, regrets
+from hamlet.games.payoffs import StrategyProfile, action_values, exploitability, nash_conv, regrets
 from hamlet.games.play import Course, fictitious_play, replicator
 from hamlet.games.ranking import AlphaRank, NashAverage, alpha_rank, alpha_sweep, nash_average
 from hamlet.games.search import search, search_many
@@ -19,7 +19,7 @@ __all__ = [
     "Course",
     "Equilibrium",
     "NashAverage",
-    "Solution",
+    "StrategyProfile",
     "action_values",
     "alpha_rank",
     "alpha_sweep",

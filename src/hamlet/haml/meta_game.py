@@ -22,7 +22,7 @@ from jaxtyping import Array, Float
 
 from hamlet.errors import require
 from hamlet.games import binary, meta
-from hamlet.haml.scheme import RolloutVisit, Step, Visit
+from hamlet.haml.scheme import RolloutVisit, UnitStep, Visit
 from hamlet.haml.template import Team
 from hamlet.types import Info, Key
 
@@ -91,7 +91,7 @@ class MetaGame:
         clip: c > 0: every ratio between policies is held in 1 ± c where they are multiplied.
     """
 
-    prediction: Step
+    prediction: UnitStep
     solver: Solver = Nash()
     clip: float = 0.1
 

@@ -52,7 +52,7 @@ class Neighbourhood(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Whole:
+class Unconstrained:
     """The whole policy space: first-order ascent, for some passes over the batch.
 
     Attributes:

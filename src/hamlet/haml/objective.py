@@ -51,7 +51,7 @@ class Experience(eqx.Module):
         return in_parts(of, self.at_once, self.observation, self.memory, self.start, self.available)
 
 
-class Terms(eqx.Module):
+class ObjectiveTerms(eqx.Module):
     """Means over the batch.
 
     Attributes:
@@ -108,11 +108,11 @@ class Objective(eqx.Module):
         # Masked before the exponential: an absent agent's action is junk, and an overflow would make the gradient NaN.
         return jnp.exp(change if alive is None else jnp.where(alive, change, 0.0))
 
-    def __call__(self, actor: AnyActor) -> Terms:
+    def __call__(self, actor: AnyActor) -> ObjectiveTerms:
         """All terms, from one evaluation of the policy."""
         return summed(lambda part: part._terms(actor), self)
 
-    def _terms(self, actor: AnyActor) -> Terms:
+    def _terms(self, actor: AnyActor) -> ObjectiveTerms:
         new, alive = self.experience.policy(actor), self.experience.alive
         ratio = self.ratio(new)
         gain = ratio * self.corrected - self.drift(ratio, self.corrected, self.old, new)
@@ -120,7 +120,7 @@ class Objective(eqx.Module):
             "divergence": mean(ratio - 1.0 - jnp.log(ratio), alive, self.weight),
             "outside": mean((jnp.abs(ratio - 1.0) > 0.2).astype(jnp.float32), alive, self.weight),
         }
-        return Terms(mean(gain, alive, self.weight), mean(new.entropy(), alive, self.weight), measures)
+        return ObjectiveTerms(mean(gain, alive, self.weight), mean(new.entropy(), alive, self.weight), measures)
 
     def kl(self, actor: AnyActor) -> Scalar:
         """E[ KL(π‖π̄) ], exact for each observation, nats."""

@@ -20,7 +20,7 @@ from hamlet.estimation.action_value import least, value
 from hamlet.estimation.returns import mean
 from hamlet.haml.drift import Drift, ZeroDrift
 from hamlet.haml.dual import Dual
-from hamlet.haml.objective import Terms
+from hamlet.haml.objective import ObjectiveTerms
 from hamlet.networks.actors import scaled
 from hamlet.networks.heads import Value
 from hamlet.spaces import Box, MultiDiscrete, Space
@@ -146,11 +146,11 @@ class Climb(eqx.Module):
         weight = shares((self.size,), None if alive is None else alive.any(0)), shares(share.noise.shape[:2], alive)
         return Climb(share, self.joint, self.reads, weight)
 
-    def __call__(self, actor: Any) -> Terms:
+    def __call__(self, actor: Any) -> ObjectiveTerms:
         """All terms, from one evaluation of the policy."""
         return summed(lambda part: part._terms(actor), self)
 
-    def _terms(self, actor: Any) -> Terms:
+    def _terms(self, actor: Any) -> ObjectiveTerms:
         share, (states, agents) = self.share, self.weight
         action, certainty = share.policy(actor).relaxed(share.noise)
         inputs = self.joint.placed(share.group, share.slot, share.code(action)).inputs
@@ -159,7 +159,7 @@ class Climb(eqx.Module):
         certain = certainty if share.alive is None else jnp.where(share.alive, certainty, 0.0)
         total = mean(certain.sum(0), living, states)
         entropy = -mean(certainty, share.alive, agents)
-        return Terms(mean(worth, living, states) - share.temperature * total, entropy, {})
+        return ObjectiveTerms(mean(worth, living, states) - share.temperature * total, entropy, {})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -57,7 +57,7 @@ class OnPolicy:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Replay:
+class ReplaySampling:
     """Uniform samples of what was played so far, by whatever policy, from a ring that forgets the oldest.
 
     Every iteration plays ``steps`` steps of every copy and then makes ``updates`` updates, each from ``samples`` steps.

@@ -18,7 +18,7 @@ Visit: TypeAlias = Callable[[Int[Array, ""], Any, Any, Key], tuple[Any, Any, Inf
 
 
 @dataclass(frozen=True)
-class Step:
+class UnitStep:
     """How one unit moves: what leaving the old policy costs it, 𝔇, and where the new one is sought, 𝒰."""
 
     drift: Drift
@@ -29,7 +29,7 @@ class Step:
 class RolloutVisit(Protocol):
     """A visit on a rollout: a scheme can also try steps that are not the declared one, and ask what units gained."""
 
-    def by(self, step: Step) -> Visit:
+    def by(self, step: UnitStep) -> Visit:
         """The same visit by another step; it begins from what the neighbourhood of the declared one remembers."""
         ...
 

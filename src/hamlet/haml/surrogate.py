@@ -34,7 +34,7 @@ class RolloutSurrogate(Surrogate, Protocol):
 
 
 @dataclass(frozen=True)
-class Importance:
+class ImportanceWeights:
     """M = ∏ π̄ʲ(aʲ|oʲ) / πʲ(aʲ|oʲ) over the agents j that moved, sample by sample; ``[copies · chunks, L]``.
 
     E over the earlier agents' new policies of Âⁱ equals E over the old joint policy of (r − 1)·M·Â

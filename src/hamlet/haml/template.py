@@ -25,12 +25,12 @@ from hamlet.estimation.trajectory import Behaviour, Trajectory, from_sequences, 
 from hamlet.haml.drift import Drift
 from hamlet.haml.neighbourhood import Neighbourhood
 from hamlet.haml.objective import Experience
-from hamlet.haml.sampling import OnPolicy, Replay
-from hamlet.haml.scheme import Scheme, Sequential, Step, Visit
+from hamlet.haml.sampling import OnPolicy, ReplaySampling
+from hamlet.haml.scheme import Scheme, Sequential, UnitStep, Visit
 from hamlet.haml.surrogate import RolloutSurrogate, Surrogate
 from hamlet.networks import heads
 from hamlet.networks.actors import ActorKind, Stochastic
-from hamlet.networks.torso import Body, encode
+from hamlet.networks.torso import NetworkConfig, encode
 from hamlet.roster import Roster, Sharing
 from hamlet.spaces import Box, Space
 from hamlet.types import Info, Key, Scalar
@@ -61,13 +61,13 @@ class Haml:
 
     drift: Drift
     neighbourhood: Neighbourhood
-    sampling: OnPolicy | Replay
+    sampling: OnPolicy | ReplaySampling
     surrogate: Surrogate
     scheme: Scheme
     advantage: Advantage | NStep
     critic: StateValue | CounterfactualValue | ActionValue
     actor: ActorKind = field(default_factory=Stochastic)
-    body: Body = field(default_factory=Body)
+    body: NetworkConfig = field(default_factory=NetworkConfig)
     sharing: Sharing = "none"
     normalise_rewards: bool = False
     actions: tuple[ActionKind, ...] = ("Discrete", "MultiDiscrete", "Box")
@@ -93,7 +93,7 @@ def create(algorithm: Haml, roster: Roster, key: Key) -> Team:
     return assemble(algorithm.actor, algorithm.body, algorithm.neighbourhood.init, roster, key)
 
 
-def assemble(kind: ActorKind, body: Body, start: Callable[[Any], Any], roster: Roster, key: Key) -> Team:
+def assemble(kind: ActorKind, body: NetworkConfig, start: Callable[[Any], Any], roster: Roster, key: Key) -> Team:
     """Fresh actors of a kind, each from its own key, and ``start`` of each: what is remembered of how it was moved."""
 
     def one(group: int, key: Key) -> tuple[Any, Any]:
@@ -229,9 +229,9 @@ class _Visits:
     remaining: Scalar | float
 
     def __call__(self, unit: Int[Array, ""], team: Team, carry: Any, key: Key) -> tuple[Team, Any, Info]:
-        return self.by(Step(self.algorithm.drift, self.algorithm.neighbourhood))(unit, team, carry, key)
+        return self.by(UnitStep(self.algorithm.drift, self.algorithm.neighbourhood))(unit, team, carry, key)
 
-    def by(self, step: Step) -> Visit:
+    def by(self, step: UnitStep) -> Visit:
         surrogate, remaining = self.algorithm.surrogate, self.remaining
         moves = [partial(_move, surrogate, step, g, share, remaining) for g, share in enumerate(self.shares)]
         return visiting(self.roster, moves)
@@ -261,7 +261,7 @@ def visiting(roster: Roster, moves: Sequence[Move]) -> Visit:
 
 def _move(
     surrogate: Surrogate,
-    step: Step,
+    step: UnitStep,
     group: int,
     share: Any,
     remaining: Scalar | float,

@@ -8,7 +8,7 @@ import equinox as eqx
 from hamlet.buffers import replay as ring
 from hamlet.buffers.replay import Replay as Ring
 from hamlet.estimation.trajectory import Trajectory
-from hamlet.haml.sampling import OnPolicy, Replay
+from hamlet.haml.sampling import OnPolicy, ReplaySampling
 from hamlet.haml.template import Haml
 from hamlet.learners import decomposition, policy, replay, value
 from hamlet.learners.decomposition import Decomposition
@@ -27,7 +27,7 @@ _OWN: dict[type, Any] = {JointValue: value, Decomposition: decomposition}
 
 def init(algorithm: Algorithm, roster: Roster, state_shape: tuple[int, ...], key: Key) -> Any:
     """A learner that has seen nothing."""
-    kind: Any = _OWN.get(type(algorithm)) or (replay if isinstance(algorithm.sampling, Replay) else policy)
+    kind: Any = _OWN.get(type(algorithm)) or (replay if isinstance(algorithm.sampling, ReplaySampling) else policy)
     return kind.init(algorithm, roster, state_shape, key)
 
 

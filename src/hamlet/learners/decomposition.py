@@ -32,10 +32,10 @@ from hamlet.estimation.trajectory import Trajectory
 from hamlet.haml.sampling import EpisodeReplay
 from hamlet.haml.template import ActionKind, Team, assemble
 from hamlet.learners.updating import mean, repeated
-from hamlet.networks.diverse import Diverse, DiverseUtilities
 from hamlet.networks.heads import feature_count
-from hamlet.networks.mixers import Mixer, Offer, Offers, Sum
-from hamlet.networks.torso import Body, encode
+from hamlet.networks.mixers.base import AgentValues, Mixer, Offer, Sum
+from hamlet.networks.mixers.q_dpp import Diverse, DiverseUtilities
+from hamlet.networks.torso import NetworkConfig, encode
 from hamlet.networks.utility import Utilities, Utility
 from hamlet.roster import Group, Roster, Sharing
 from hamlet.spaces import Discrete
@@ -92,7 +92,7 @@ class Decomposition:
     polyak: float = 1.0
     sampling: EpisodeReplay = field(default_factory=EpisodeReplay)
     actor: Utilities | DiverseUtilities = field(default_factory=Utilities)
-    body: Body = field(default_factory=lambda: Body(hidden=(64,), memory=64, plain=True))
+    body: NetworkConfig = field(default_factory=lambda: NetworkConfig(hidden=(64,), memory=64, plain=True))
     sharing: Sharing = "none"
     normalise_rewards: Literal[False] = False
     actions: tuple[ActionKind, ...] = ("Discrete",)
@@ -334,7 +334,7 @@ def offers(
     values: tuple[tuple[Array, Array], ...],
     steps: slice,
     actions: tuple[Array, ...],
-) -> Offers:
+) -> AgentValues:
     """What a mixer sees of some steps of all episodes, one after another."""
     alive, groups = sample.view.alive, []
     for g, (value, features) in enumerate(values):
@@ -347,7 +347,7 @@ def offers(
                 flat(features[steps]),
             )
         )
-    return Offers(tuple(groups), None if alive is None else flat(alive[steps]))
+    return AgentValues(tuple(groups), None if alive is None else flat(alive[steps]))
 
 
 def flat(array: Array) -> Array:

@@ -31,7 +31,7 @@ class Learner(eqx.Module):
     rewards: RewardScale | None
 
 
-class Parts(NamedTuple):
+class OnPolicyParts(NamedTuple):
     """The parts of a declaration that learns from fresh rollouts, by their types."""
 
     sampling: OnPolicy
@@ -39,7 +39,7 @@ class Parts(NamedTuple):
     critic: Any
 
 
-def parts(algorithm: Haml) -> Parts:
+def parts(algorithm: Haml) -> OnPolicyParts:
     """Those of a declaration.
 
     Raises:
@@ -58,7 +58,7 @@ def parts(algorithm: Haml) -> Parts:
         f"{type(a.advantage).__name__} stands on the critic {needs.__name__}, not on {type(a.critic).__name__}: "
         f"declare critic={needs.__name__}()",
     )
-    return Parts(cast(OnPolicy, a.sampling), cast(Advantage, a.advantage), a.critic)
+    return OnPolicyParts(cast(OnPolicy, a.sampling), cast(Advantage, a.advantage), a.critic)
 
 
 def init(algorithm: Haml, roster: Roster, state_shape: tuple[int, ...], key: Key) -> Learner:

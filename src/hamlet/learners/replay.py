@@ -19,9 +19,9 @@ from hamlet.estimation.advantage import NStep
 from hamlet.estimation.trajectory import Trajectory
 from hamlet.haml.dual import DualState
 from hamlet.haml.meta_game import MetaGame, MetaStep
-from hamlet.haml.neighbourhood import KlBall, Whole
+from hamlet.haml.neighbourhood import KlBall, Unconstrained
 from hamlet.haml.pathwise import Joint, Pathwise, Replayed, SoftPathwise, joined
-from hamlet.haml.sampling import Replay as Sampling
+from hamlet.haml.sampling import ReplaySampling as Sampling
 from hamlet.haml.template import Haml, Team, create, update
 from hamlet.learners.updating import mean, remembered, repeated, seen
 from hamlet.networks.actors import coded
@@ -51,7 +51,7 @@ class ReplayLearner(eqx.Module):
     memory: tuple[Any, ...] = (None,)
 
 
-class Parts(NamedTuple):
+class ReplayParts(NamedTuple):
     """The parts of a declaration that learns from replayed steps, by their types."""
 
     sampling: Sampling
@@ -60,7 +60,7 @@ class Parts(NamedTuple):
     critic: ActionValue
 
 
-def parts(algorithm: Haml) -> Parts:
+def parts(algorithm: Haml) -> ReplayParts:
     """Those of a declaration.
 
     Raises:
@@ -84,10 +84,10 @@ def parts(algorithm: Haml) -> Parts:
     )
     move = a.neighbourhood
     require(
-        not isinstance(move, KlBall) and (not isinstance(move, Whole) or move.minibatches == 1),
+        not isinstance(move, KlBall) and (not isinstance(move, Unconstrained) or move.minibatches == 1),
         f"a replayed batch is climbed whole, by its gradient, which {move} does not: use Whole with minibatches=1",
     )
-    return Parts(a.sampling, a.surrogate, a.advantage, a.critic)  # type: ignore[arg-type]
+    return ReplayParts(a.sampling, a.surrogate, a.advantage, a.critic)  # type: ignore[arg-type]
 
 
 def init(algorithm: Haml, roster: Roster, state_shape: tuple[int, ...], key: Key) -> ReplayLearner:

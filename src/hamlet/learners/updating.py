@@ -11,7 +11,7 @@ from hamlet.buffers import replay as ring
 from hamlet.buffers.replay import Replay as Ring
 from hamlet.envs.base import View
 from hamlet.estimation.trajectory import Trajectory
-from hamlet.haml.sampling import Replay
+from hamlet.haml.sampling import ReplaySampling
 from hamlet.networks.torso import encode
 from hamlet.roster import Roster
 from hamlet.types import Info, Key
@@ -21,7 +21,7 @@ One = Callable[[Any, Key], tuple[Any, tuple[Info, Info]]]
 
 
 def remembered(
-    sampling: Replay, replay: Ring, trajectory: Trajectory, played: Int[Array, ""]
+    sampling: ReplaySampling, replay: Ring, trajectory: Trajectory, played: Int[Array, ""]
 ) -> tuple[Ring, Bool[Array, ""]]:
     """The ring with a rollout in it, and whether it is time to learn after so many rollouts before."""
     replay = ring.add(replay, trajectory)

@@ -33,13 +33,13 @@ from hamlet.estimation.joint_value import (
     places,
 )
 from hamlet.estimation.trajectory import Trajectory
-from hamlet.haml.sampling import Replay
+from hamlet.haml.sampling import ReplaySampling
 from hamlet.haml.scheme import Scheme, Sequential
 from hamlet.haml.template import ActionKind, Team, assemble, visiting, written
 from hamlet.learners.updating import mean, remembered, repeated, seen
 from hamlet.networks.duelling import Greedy, GreedyActor
 from hamlet.networks.exploration import greedy
-from hamlet.networks.torso import Body, encode
+from hamlet.networks.torso import NetworkConfig, encode
 from hamlet.roster import Roster, Sharing
 from hamlet.types import Info, Key, Scalar
 
@@ -79,12 +79,12 @@ class JointValue:
     learning_rate: float = 5e-4
     rest: Literal["replay", "greedy"] = "replay"
     regress: Literal["taken", "all"] = "taken"
-    sampling: Replay = field(default_factory=Replay)
+    sampling: ReplaySampling = field(default_factory=ReplaySampling)
     scheme: Scheme = field(default_factory=Sequential)
     advantage: NStep = field(default_factory=NStep)
     critic: JointActionValue = field(default_factory=JointActionValue)
     actor: Greedy = field(default_factory=Greedy)
-    body: Body = field(default_factory=lambda: Body(plain=True))
+    body: NetworkConfig = field(default_factory=lambda: NetworkConfig(plain=True))
     sharing: Sharing = "none"
     normalise_rewards: Literal[False] = False
     actions: tuple[ActionKind, ...] = ("Discrete",)

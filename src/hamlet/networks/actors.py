@@ -16,7 +16,7 @@ from hamlet.distributions import DiagonalNormal, Noisy, TanhNormal
 from hamlet.errors import require
 from hamlet.networks.exploration import Schedule
 from hamlet.networks.heads import Actor, ExploringActor, feature_count
-from hamlet.networks.torso import Body, Layer, Plain, Torso, layer
+from hamlet.networks.torso import Layer, NetworkConfig, Plain, Torso, layer
 from hamlet.spaces import Box, Discrete, Space
 from hamlet.types import Key
 
@@ -24,7 +24,7 @@ from hamlet.types import Key
 class ActorKind(Protocol):
     """Makes actors."""
 
-    def create(self, key: Key, observation: Space, action: Space, body: Body) -> Any:
+    def create(self, key: Key, observation: Space, action: Space, body: NetworkConfig) -> Any:
         """A fresh policy for the spaces of one agent.
 
         Raises:
@@ -37,7 +37,7 @@ class ActorKind(Protocol):
 class Stochastic:
     """Categorical over choices, normal with a learned scale over a Box (`hamlet.networks.heads.Actor`)."""
 
-    def create(self, key: Key, observation: Space, action: Space, body: Body) -> Actor:
+    def create(self, key: Key, observation: Space, action: Space, body: NetworkConfig) -> Actor:
         """A fresh policy for the spaces of one agent."""
         return Actor.create(key, observation, action, body)
 
@@ -56,7 +56,7 @@ class Deterministic:
         """Refuse what is no scale."""
         require(self.exploration >= 0, f"--exploration-noise must not be negative: {self.exploration}")
 
-    def create(self, key: Key, observation: Space, action: Space, body: Body) -> "DeterministicActor":
+    def create(self, key: Key, observation: Space, action: Space, body: NetworkConfig) -> "DeterministicActor":
         """A fresh policy for the spaces of one agent.
 
         Raises:
@@ -72,7 +72,7 @@ class Deterministic:
 class Squashed:
     """A tanh-normal policy whose scale depends on what is seen, over a Box; over choices, categorical."""
 
-    def create(self, key: Key, observation: Space, action: Space, body: Body) -> "Actor | SquashedActor":
+    def create(self, key: Key, observation: Space, action: Space, body: NetworkConfig) -> "Actor | SquashedActor":
         """A fresh policy for the spaces of one agent.
 
         Raises:
@@ -96,7 +96,7 @@ class Exploring:
 
     exploration: Schedule = field(default_factory=Schedule)
 
-    def create(self, key: Key, observation: Space, action: Space, body: Body) -> ExploringActor:
+    def create(self, key: Key, observation: Space, action: Space, body: NetworkConfig) -> ExploringActor:
         """A fresh policy for the spaces of one agent.
 
         Raises:

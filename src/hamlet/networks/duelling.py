@@ -19,7 +19,7 @@ from hamlet.distributions import Categorical
 from hamlet.errors import require
 from hamlet.networks.exploration import explored
 from hamlet.networks.heads import feature_count
-from hamlet.networks.torso import Body, Layer, Plain, Torso, layer
+from hamlet.networks.torso import Layer, NetworkConfig, Plain, Torso, layer
 from hamlet.spaces import Discrete, Space
 from hamlet.types import Key
 
@@ -31,7 +31,7 @@ class Branch(eqx.Module):
     out: Layer | Plain
 
     @classmethod
-    def create(cls, key: Key, inputs: int, outputs: int, body: Body, width: int) -> "Branch":
+    def create(cls, key: Key, inputs: int, outputs: int, body: NetworkConfig, width: int) -> "Branch":
         """Fresh weights."""
         hidden_key, out_key = jax.random.split(key)
         return cls(layer(hidden_key, inputs, width, body, gain=2**0.5), layer(out_key, width, outputs, body, gain=1.0))
@@ -49,7 +49,7 @@ class Duelling(eqx.Module):
     advantage: Branch
 
     @classmethod
-    def create(cls, key: Key, seen: Space, choices: int, body: Body, width: int) -> "Duelling":
+    def create(cls, key: Key, seen: Space, choices: int, body: NetworkConfig, width: int) -> "Duelling":
         """Fresh weights: the torso as the body says, the branches with ``width`` hidden features each."""
         torso_key, value_key, advantage_key = jax.random.split(key, 3)
         features = feature_count(seen, body)
@@ -101,7 +101,7 @@ class Greedy:
         require(0 <= self.exploration < 1, f"--exploration must lie in [0, 1), not at {self.exploration}")
         require(self.width >= 1, f"--duelling-hidden must be at least 1, not {self.width}")
 
-    def create(self, key: Key, observation: Space, action: Space, body: Body) -> GreedyActor:
+    def create(self, key: Key, observation: Space, action: Space, body: NetworkConfig) -> GreedyActor:
         """A fresh policy for the spaces of one agent.
 
         Raises:

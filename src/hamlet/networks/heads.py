@@ -12,7 +12,7 @@ from hamlet.distributions import Categorical, DiagonalNormal, Distribution, Mult
 from hamlet.errors import require
 from hamlet.networks.exploration import Rate, Schedule, mixed
 from hamlet.networks.running import RunningMeanStd
-from hamlet.networks.torso import Body, Layer, Plain, Torso, layer, repeated, width
+from hamlet.networks.torso import Layer, NetworkConfig, Plain, Torso, layer, repeated, width
 from hamlet.spaces import Box, Discrete, MultiDiscrete, Space
 from hamlet.types import Key
 
@@ -43,7 +43,7 @@ class Actor(eqx.Module):
     squash: bool = eqx.field(static=True, default=False)
 
     @classmethod
-    def create(cls, key: Key, observation: Space, action: Space, body: Body) -> "Actor":
+    def create(cls, key: Key, observation: Space, action: Space, body: NetworkConfig) -> "Actor":
         """A fresh policy for the spaces of one agent.
 
         Raises:
@@ -98,7 +98,9 @@ class ExploringActor(eqx.Module):
     schedule: Schedule = eqx.field(static=True)
 
     @classmethod
-    def create(cls, key: Key, observation: Space, action: Discrete, body: Body, schedule: Schedule) -> "ExploringActor":
+    def create(
+        cls, key: Key, observation: Space, action: Discrete, body: NetworkConfig, schedule: Schedule
+    ) -> "ExploringActor":
         """A fresh policy for the spaces of one agent."""
         torso_key, head_key = jax.random.split(key)
         head = layer(head_key, feature_count(observation, body), action.width, body, gain=_GAIN)
@@ -134,7 +136,7 @@ class Value(eqx.Module):
     head: Layer | Plain
 
     @classmethod
-    def create(cls, key: Key, seen: Space, body: Body) -> "Value":
+    def create(cls, key: Key, seen: Space, body: NetworkConfig) -> "Value":
         """Fresh weights for what is seen."""
         torso_key, head_key = jax.random.split(key)
         return cls(Torso.create(torso_key, seen, body), layer(head_key, feature_count(seen, body), 1, body, gain=1.0))
@@ -154,7 +156,7 @@ class Choices(eqx.Module):
     head: Layer | Plain
 
     @classmethod
-    def create(cls, key: Key, seen: Space, choices: int, body: Body) -> "Choices":
+    def create(cls, key: Key, seen: Space, choices: int, body: NetworkConfig) -> "Choices":
         """Fresh weights for what is seen."""
         torso_key, head_key = jax.random.split(key)
         head = layer(head_key, feature_count(seen, body), choices, body, gain=1.0)
@@ -167,7 +169,7 @@ class Choices(eqx.Module):
         return self.head(features).reshape(*inputs.shape[:-1], -1)
 
 
-def feature_count(seen: Space, body: Body) -> int:
+def feature_count(seen: Space, body: NetworkConfig) -> int:
     """How many features a torso ends in."""
     return body.memory or (body.hidden[-1] if body.hidden else width(seen, body))
 

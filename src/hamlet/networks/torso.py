@@ -7,7 +7,7 @@ torso has no memory and is used with L = 1.
 
 Images pass through a convolution before that (`hamlet.networks.convolution`). Where several spaces are seen beside each
 other, with images among them, each image passes through a convolution and a layer of its own, all else through another
-layer, and what comes of them is joined (`Parts`).
+layer, and what comes of them is joined (`CompositeEncoder`).
 
 A head is one more Layer, so the body is the reference implementation's ("feature normalisation", a LayerNorm after
 every layer, orthogonal weights of gain √2, zero bias).
@@ -30,7 +30,7 @@ from hamlet.types import Key
 
 
 @dataclass(frozen=True, kw_only=True)
-class Body:
+class NetworkConfig:
     """The shape of a torso.
 
     Attributes:
@@ -122,7 +122,7 @@ class Plain(eqx.Module):
         return out.reshape(*x.shape[:-1], -1)
 
 
-def layer(key: Key, inputs: int, outputs: int, body: Body, *, gain: float) -> Layer | Plain:
+def layer(key: Key, inputs: int, outputs: int, body: NetworkConfig, *, gain: float) -> Layer | Plain:
     """A layer of the kind that the body is made of; the gain is a normalised one's."""
     return Plain.create(key, inputs, outputs) if body.plain else Layer.create(key, inputs, outputs, gain=gain)
 
@@ -138,7 +138,7 @@ def normalise(x: Float[Array, "*B F"]) -> Float[Array, "*B F"]:
     return centred * jax.lax.rsqrt((centred**2).mean(-1, keepdims=True) + 1e-5)
 
 
-class Parts(eqx.Module):
+class CompositeEncoder(eqx.Module):
     """A composite as features: of every image, and of all numbers beside them, as many.
 
         features = [ relu(Layerₖ(convolutionₖ(imageₖ))) for every image k,  relu(Layer(numbers)) ]
@@ -158,7 +158,7 @@ class Parts(eqx.Module):
     space: Composite = eqx.field(static=True)
 
     @classmethod
-    def create(cls, key: Key, space: Composite, body: Body) -> "Parts":
+    def create(cls, key: Key, space: Composite, body: NetworkConfig) -> "CompositeEncoder":
         """Fresh weights for what is seen.
 
         Raises:
@@ -207,7 +207,7 @@ class Parts(eqx.Module):
         return jnp.concatenate(pieces, axis=-1)
 
 
-def _part_widths(space: Composite, body: Body) -> list[int]:
+def _part_widths(space: Composite, body: NetworkConfig) -> list[int]:
     """How many numbers each part of a composite with images becomes before its layer: every image, then all else."""
     rest = sum(part.width for part in space.parts if not is_image(part))
     return [*(features(image, body.convolution) for image in pictures(space)), *([rest] if rest else [])]
@@ -217,12 +217,12 @@ class Torso(eqx.Module):
     """Layers, and a recurrent cell where there is memory. Its features are normalised by the layer that follows."""
 
     running: RunningMeanStd | None
-    convolution: Convolution | Parts | None
+    convolution: Convolution | CompositeEncoder | None
     layers: tuple[Layer | Plain, ...]
     cell: eqx.nn.GRUCell | None
 
     @classmethod
-    def create(cls, key: Key, seen: Space, body: Body) -> "Torso":
+    def create(cls, key: Key, seen: Space, body: NetworkConfig) -> "Torso":
         """Fresh weights for what is seen."""
         *layer_keys, cell_key = jax.random.split(key, len(body.hidden) + 1)
         eye = _eye(jax.random.fold_in(key, 0), seen, body)
@@ -292,10 +292,10 @@ class Torso(eqx.Module):
         return features if any(isinstance(one, Plain) for one in self.layers) else normalise(features)
 
 
-def _eye(key: Key, seen: Space, body: Body) -> Convolution | Parts | None:
+def _eye(key: Key, seen: Space, body: NetworkConfig) -> Convolution | CompositeEncoder | None:
     """What images pass through first; None where there are none."""
     if isinstance(seen, Composite):
-        return Parts.create(key, seen, body) if pictures(seen) or body.normalise else None
+        return CompositeEncoder.create(key, seen, body) if pictures(seen) or body.normalise else None
     return Convolution.create(key, seen, body.convolution) if is_image(seen) else None
 
 
@@ -317,7 +317,7 @@ def encode(observation: Shaped[Array, "..."], space: Space) -> Shaped[Array, "..
     return observation if is_image(space) else flat(space, observation)
 
 
-def width(space: Space, body: Body) -> int:
+def width(space: Space, body: NetworkConfig) -> int:
     """How many numbers the first layer of a torso sees."""
     if isinstance(space, Composite) and pictures(space):
         parts = _part_widths(space, body)
@@ -325,6 +325,6 @@ def width(space: Space, body: Body) -> int:
     return features(space, body.convolution) if is_image(space) else space.width
 
 
-def blank(body: Body, *shape: int) -> Float[Array, "*shape H"] | None:
+def blank(body: NetworkConfig, *shape: int) -> Float[Array, "*shape H"] | None:
     """The memory before a first episode: zeros, or None without recurrence."""
     return jnp.zeros((*shape, body.memory)) if body.memory else None

@@ -16,7 +16,7 @@ from hamlet.errors import require
 from hamlet.networks.exploration import EpsilonGreedy, Rate, Schedule
 from hamlet.networks.heads import feature_count
 from hamlet.networks.recurrence import episodes, onward
-from hamlet.networks.torso import Body, Layer, Plain, Torso, layer
+from hamlet.networks.torso import Layer, NetworkConfig, Plain, Torso, layer
 from hamlet.spaces import Discrete, Space
 from hamlet.types import Key
 
@@ -69,7 +69,7 @@ class Utilities:
 
     exploration: Schedule = field(default_factory=Schedule)
 
-    def create(self, key: Key, observation: Space, action: Space, body: Body) -> Utility:
+    def create(self, key: Key, observation: Space, action: Space, body: NetworkConfig) -> Utility:
         """A fresh one for the spaces of one agent.
 
         Raises:

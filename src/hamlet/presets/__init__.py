@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from hamlet.algorithms import ALGORITHMS
-from hamlet.envs.base import Declaration, declared_horizon
+from hamlet.envs.base import AnyDeclaration, declared_horizon
 from hamlet.errors import RequestError, unknown
 from hamlet.presets import credit, mamujoco, matrl, mpe, off_policy, value
 from hamlet.spaces import Box
@@ -50,7 +50,7 @@ _DEFAULTS = {
 }
 
 
-def find(preset: str | None, algorithm: str, environment: Declaration | None = None) -> "partial[Any]":
+def find(preset: str | None, algorithm: str, environment: AnyDeclaration | None = None) -> "partial[Any]":
     """The factory of an algorithm with a preset's values, those for continuous actions where the environment's are.
 
     Without a preset, with its own. See `fitted` for what else depends on the environment.
@@ -80,7 +80,7 @@ def find(preset: str | None, algorithm: str, environment: Declaration | None = N
     return fitted(others.get(algorithm, PRESETS[preset][algorithm]), environment)
 
 
-def fitted(factory: "partial[Any]", environment: Declaration | None) -> "partial[Any]":
+def fitted(factory: "partial[Any]", environment: AnyDeclaration | None) -> "partial[Any]":
     """The factory of an algorithm for an environment: with the length of its episodes, where whole ones are replayed.
 
     Where nothing else is said, they are as long as the environment declares its longest, and so is a rollout.

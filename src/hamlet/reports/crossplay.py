@@ -21,26 +21,26 @@ from typing import Any
 import jax
 import numpy as np
 
+from hamlet.backends.iteration import roster_of
+from hamlet.backends.select import backend_of
 from hamlet.envs.host import AnyEnvironment
 from hamlet.errors import RequestError, RunError, require
+from hamlet.evaluation.best_policy import current
+from hamlet.evaluation.evaluate import horizon
 from hamlet.games.ranking import AlphaRank, NashAverage, alpha_rank, nash_average
-from hamlet.training import configuration
-from hamlet.training.best import current
-from hamlet.training.directory import RunDirectory
-from hamlet.training.episodes import Mode
-from hamlet.training.evaluate import horizon
-from hamlet.training.learning import roster_of
-from hamlet.training.played import check_horizon
+from hamlet.rollouts.crossplay_team import PolicyTeam, crossplay_team, shapes, unshared
+from hamlet.rollouts.episodes import Mode
+from hamlet.rollouts.played import check_horizon
+from hamlet.runs import configuration
+from hamlet.runs.directory import RunDirectory
 from hamlet.training.run import Run
-from hamlet.training.seats import Team, apart, seated, shapes
-from hamlet.training.venue import venue
 
 # Of how an environment is run, not of what is played.
 _MANNERS = {"copies", "processes", "timeout", "on_failure", "state", "measures"}
 
 
 @dataclass(frozen=True)
-class Player:
+class CrossplayPlayer:
     """A policy that takes part.
 
     Attributes:
@@ -55,7 +55,7 @@ class Player:
     path: str
     step: int
     best: bool
-    team: Team
+    team: PolicyTeam
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class CrossPlay:
         remarks: What came up.
     """
 
-    players: tuple[Player, ...]
+    players: tuple[CrossplayPlayer, ...]
     environment: str
     agents: tuple[str, ...]
     episodes: int
@@ -247,15 +247,15 @@ def _difference(one: Any, other: Any, where: str = "") -> tuple[str, Any, Any] |
     return None if one == other else (where, one, other)
 
 
-def _players(asked: Sequence[tuple[Run, bool]], env: AnyEnvironment) -> list[Player]:
+def _players(asked: Sequence[tuple[Run, bool]], env: AnyEnvironment) -> list[CrossplayPlayer]:
     plain = [_name(run.path) + (" (best)" if best else "") for run, best in asked]
     found = []
     for (run, best), name in zip(asked, plain, strict=True):
         algorithm = run.algorithm
         actors, step = run.actors(best=best)
         label = name if plain.count(name) == 1 else f"{run.path}" + (" (best)" if best else "")
-        team = apart(Team(roster_of(algorithm, env), actors, algorithm.body))
-        found.append(Player(label, str(run.path), step, best, team))
+        team = unshared(PolicyTeam(roster_of(algorithm, env), actors, algorithm.body))
+        found.append(CrossplayPlayer(label, str(run.path), step, best, team))
     return found
 
 
@@ -264,7 +264,7 @@ def _name(path: Path) -> str:
 
 
 def _matrix(
-    env: AnyEnvironment, players: Sequence[Player], episodes: int, seed: int, mode: Mode, cut: int
+    env: AnyEnvironment, players: Sequence[CrossplayPlayer], episodes: int, seed: int, mode: Mode, cut: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, list[str]]:
     """Means and standard errors of both sides in every cell, ``[k, k, 2]``; one program for pairs of equal shapes.
 
@@ -279,10 +279,10 @@ def _matrix(
         kinds.setdefault((forms[i], forms[j]), []).append((i, j))
     chosen = (True, *(False,) * (agents - 1))
     for cells in kinds.values():
-        teams = [seated(players[i].team, players[j].team, chosen) for i, j in cells]
+        teams = [crossplay_team(players[i].team, players[j].team, chosen) for i, j in cells]
         like = teams[0]
         device = jax.devices()[0]
-        trials = venue(env).trials(like.roster, like.actors, like.body, episodes, seed, mode, device, horizon=cut)
+        trials = backend_of(env).trials(like.roster, like.actors, like.body, episodes, seed, mode, device, horizon=cut)
         try:
             for (i, j), team in zip(cells, teams, strict=True):
                 cell = f"{players[i].label} against {players[j].label}"

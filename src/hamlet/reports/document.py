@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 import hamlet
-from hamlet.reports import ranking, scores, statistics
-from hamlet.reports.grouping import Group, Task, flat, tasks
-from hamlet.reports.ranking import Ranking
-from hamlet.reports.reading import Reading, Series
-from hamlet.reports.statistics import Band, Estimate
-from hamlet.training import durable
+from hamlet.files import atomic_write
+from hamlet.reports.data import ranking, scores, statistics
+from hamlet.reports.data.grouping import ReportTask, RunGroup, flat, tasks
+from hamlet.reports.data.ranking import Ranking
+from hamlet.reports.data.run_data import RunData, Series
+from hamlet.reports.data.statistics import Band, IntervalEstimate
 
 Document = dict[str, Any]
 # Digits of a number on the page, where a finer one would not be seen.
@@ -30,7 +30,7 @@ _OF_A_POINT = ("step", "mode", "metric", "episodes", "seed", "mean", "standard_e
 _UNSEEDED = ("seed", "algorithm", "environment", "versions", "hardware", "platform", "revision")
 
 
-def gather(readings: Sequence[Reading], motions: Sequence[Mapping[str, Any]] = ()) -> Document:
+def gather(readings: Sequence[RunData], motions: Sequence[Mapping[str, Any]] = ()) -> Document:
     """The document of some runs.
 
     Args:
@@ -63,7 +63,7 @@ def gather(readings: Sequence[Reading], motions: Sequence[Mapping[str, Any]] = (
 class _Kind:
     """What is compared on one environment, the same for all of its runs."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: ReportTask) -> None:
         runs = [run for group in task.groups for run in group.counted]
         self.source = scores.source(runs)
         self.evaluated = all(len(run.evaluated) for run in runs)
@@ -74,12 +74,12 @@ class _Kind:
         finals = [score for group in task.groups for score in scores.final(group, self.source)]
         self.scale = scores.Scale.of(self.random, self.optimum, finals)
 
-    def series(self, run: Reading) -> Series:
+    def series(self, run: RunData) -> Series:
         """The curve that is shown first."""
         return run.evaluated if self.evaluated else run.training
 
 
-def _task(task: Task, kind: _Kind) -> Document:
+def _task(task: ReportTask, kind: _Kind) -> Document:
     groups = () if kind.constant_sum else task.groups
     compared = _compared(_ranked({group.label: {task.name: scores.final(group, kind.source)} for group in groups}))
     return {
@@ -111,7 +111,7 @@ def _compared(found: Ranking | None) -> Document:
     }
 
 
-def _group(group: Group, task: int, labels: Sequence[str], numbers: Mapping[int, int], kind: _Kind) -> Document:
+def _group(group: RunGroup, task: int, labels: Sequence[str], numbers: Mapping[int, int], kind: _Kind) -> Document:
     runs, series = group.counted, [scores.thinned(kind.series(run)) for run in group.counted]
     rates = [run.rate for run in runs if run.rate is not None]
     trained = [run.training.seconds[-1] for run in runs if len(run.training)]
@@ -137,7 +137,7 @@ def _group(group: Group, task: int, labels: Sequence[str], numbers: Mapping[int,
     }
 
 
-def _sides(runs: Sequence[Reading]) -> list[Document]:
+def _sides(runs: Sequence[RunData]) -> list[Document]:
     """Each agent's own return and wins, where agents play against each other."""
     return [
         {
@@ -153,7 +153,7 @@ def _sides(runs: Sequence[Reading]) -> list[Document]:
     ]
 
 
-def _series(run: Reading, kind: _Kind) -> Document:
+def _series(run: RunData, kind: _Kind) -> Document:
     return _points(scores.thinned(kind.series(run)), run.seed)
 
 
@@ -176,7 +176,7 @@ def _band(band: Band) -> Document:
     }
 
 
-def _overall(every: Sequence[Task], labels: Sequence[str]) -> Document | None:
+def _overall(every: Sequence[ReportTask], labels: Sequence[str]) -> Document | None:
     """All environments together, where that can be done; those in which agents play against each other are left out."""
     kinds = {task_name(task): (task, kind) for task in every if not (kind := _Kind(task)).constant_sum}
     columns: dict[str, dict[str, list[float]]] = {label: {} for label in labels}
@@ -206,13 +206,13 @@ def _summed(algorithm: str, values: np.ndarray, *, known: bool) -> Document:
     return {"algorithm": algorithm, **gap, "profile": _band(profile)}
 
 
-def task_name(task: Task) -> str:
+def task_name(task: ReportTask) -> str:
     """The environment with the options in which it differs from others of its name."""
     told = ", ".join(f"{name} {value}" for name, value in task.options)
     return f"{task.name} ({told})" if told else task.name
 
 
-def _run(reading: Reading) -> Document:
+def _run(reading: RunData) -> Document:
     config = reading.config
     hardware = config.get("hardware") or {}
     own = {name: value for name, value in config.items() if name not in _UNSEEDED}
@@ -239,16 +239,16 @@ def _run(reading: Reading) -> Document:
     }
 
 
-def command(reading: Reading) -> str | None:
+def command(reading: RunData) -> str | None:
     """What trains the same run once more; None where its configuration cannot be read."""
     if not reading.config:
         return None
-    path = durable.named(reading.path)
+    path = atomic_write.named(reading.path)
     again = path.with_name(f"{path.name}-again")
     return f"hamlet train --from {shlex.quote(str(path / 'config.json'))} --out {shlex.quote(str(again))}"
 
 
-def _remarks(readings: Sequence[Reading], found: Sequence[Task]) -> list[Document]:
+def _remarks(readings: Sequence[RunData], found: Sequence[ReportTask]) -> list[Document]:
     remarks: list[Document] = [{"run": str(run.path), "text": text} for run in readings for text in run.remarks]
     for task in found:
         for group in task.groups:
@@ -260,7 +260,7 @@ def _remarks(readings: Sequence[Reading], found: Sequence[Task]) -> list[Documen
     return remarks
 
 
-def _task_of(run: str | Path, readings: Sequence[Reading], found: Sequence[Task]) -> int:
+def _task_of(run: str | Path, readings: Sequence[RunData], found: Sequence[ReportTask]) -> int:
     (reading,) = (one for one in readings if str(one.path) == str(run))
     return next(n for n, task in enumerate(found) if any(reading in group.runs for group in task.groups))
 
@@ -284,5 +284,5 @@ def _numbers(values: Any, digits: int = _DIGITS) -> list[float | None]:
     return [_number(float(value), digits) for value in values]
 
 
-def _packed(one: Estimate) -> list[float | None]:
+def _packed(one: IntervalEstimate) -> list[float | None]:
     return [_number(one.value), _number(one.low), _number(one.high)]

@@ -5,7 +5,7 @@ from importlib import resources
 from string import Template
 from typing import Any
 
-from hamlet.reports import damage
+from hamlet.reports.data import damage
 
 _SCRIPTS = ("shared.js", "chart.js", "motion.js", "tables.js", "main.js")
 

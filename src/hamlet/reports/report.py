@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from hamlet.errors import RequestError, RunError
-from hamlet.reports import marl_eval, page, tables
+from hamlet.files import atomic_write
+from hamlet.reports import page, tables
+from hamlet.reports.data import marl_eval
+from hamlet.reports.data.run_data import RunData, read_all
 from hamlet.reports.document import Document, gather
-from hamlet.reports.reading import Reading, read_all
-from hamlet.training import durable
 
 PAGE, EVALUATIONS = "report.html", "marl-eval.json"
 # What records the episodes that a page plays, from the runs.
-Film = Callable[[Sequence[Reading]], Sequence[Mapping[str, Any]]]
+Film = Callable[[Sequence[RunData]], Sequence[Mapping[str, Any]]]
 
 
 def write(
@@ -33,7 +34,7 @@ def write(
     """
     readings, out = read_all(paths, steps=steps), Path(out)
     if (out / "config.json").exists():
-        free = durable.named(out).with_name("report")
+        free = atomic_write.named(out).with_name("report")
         raise RequestError(f"--out {out} is a run itself: choose another directory, such as {free}")
     document = gather(readings, film(readings) if film is not None else ())
     evaluations = _evaluations(document, readings, steps)
@@ -47,13 +48,13 @@ def write(
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
-            durable.write(out / name, text)
+            atomic_write.write(out / name, text)
     except OSError as error:
-        raise RunError(f"the report cannot be written to {out}: {durable.one_line(error)}") from error
+        raise RunError(f"the report cannot be written to {out}: {atomic_write.one_line(error)}") from error
     return document
 
 
-def _evaluations(document: Document, readings: Sequence[Reading], steps: int | None) -> dict[str, Any]:
+def _evaluations(document: Document, readings: Sequence[RunData], steps: int | None) -> dict[str, Any]:
     """The runs' evaluations as marl-eval reads them; the document says how many are not among them, and why."""
     paths = [reading.path for reading in readings]
     labels = {paths[number]: group["algorithm"] for group in document["groups"] for number in group["runs"]}

@@ -9,20 +9,20 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from hamlet.checkpoints import checkpoint
 from hamlet.errors import RequestError, RunError
+from hamlet.files.atomic_write import one_line
 from hamlet.reports import page
+from hamlet.reports.data.run_data import read_all
 from hamlet.reports.document import Document, gather
-from hamlet.reports.reading import read_all
 from hamlet.reports.report import Film
-from hamlet.training import checkpoint
-from hamlet.training.durable import one_line
 
 HOST = "127.0.0.1"
 # Between two looks at the files, and between two recordings of the agents, which compute beside what trains.
 _LOOK_SECONDS, _FILM_SECONDS = 1.0, 60.0
 
 
-class Watched:
+class WatchedRuns:
     """The document of some runs, up to date within a second or two.
 
     Args:
@@ -93,7 +93,7 @@ def _stamp(readings: Sequence[Any], filmed: str) -> str:
     return hashlib.sha256("\n".join(told).encode()).hexdigest()[:20]
 
 
-def server(watched: Watched, port: int) -> ThreadingHTTPServer:
+def server(watched: WatchedRuns, port: int) -> ThreadingHTTPServer:
     """What serves them on the loopback, at the port or with 0 at any free one; the caller lets it serve.
 
     Raises:

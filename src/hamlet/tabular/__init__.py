@@ -7,7 +7,7 @@ np.float64(10.0)
 """
 
 from hamlet.tabular.exact import (
-    Evaluation,
+    ExactEvaluation,
     evaluate,
     evaluate_many,
     joint_policy,
@@ -20,7 +20,7 @@ from hamlet.tabular.mirror import History, haml, haml_many, hatrl, hatrl_many
 from hamlet.tabular.quantal import quantal_gap
 
 __all__ = [
-    "Evaluation",
+    "ExactEvaluation",
     "History",
     "MarkovGame",
     "divergences",

@@ -16,7 +16,7 @@ from hamlet.errors import require
 from hamlet.tabular.markov_game import MarkovGame, Policies, checked_policies, require_room
 
 
-class Box(eqx.Module):
+class BoxedGame(eqx.Module):
     """One game in the box, or many with a leading axis; in NumPy, or in JAX within a program.
 
     Attributes:
@@ -36,7 +36,7 @@ class Box(eqx.Module):
     available: Any
 
 
-def lay(games: Sequence[MarkovGame]) -> Box:
+def lay(games: Sequence[MarkovGame]) -> BoxedGame:
     """All games in the smallest box, with a leading axis.
 
     Raises:
@@ -47,7 +47,7 @@ def lay(games: Sequence[MarkovGame]) -> Box:
     cube = (width,) * agents
     require_room(states, cube, count)
     rewards = 1 if all(game.common for game in games) else agents
-    box = Box(
+    box = BoxedGame(
         team=np.zeros((count, states, *cube)),
         reward=np.zeros((count, rewards, states, *cube)),
         transition=np.zeros((count, states, *cube, states)),

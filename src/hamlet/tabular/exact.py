@@ -26,7 +26,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from hamlet.errors import require
-from hamlet.tabular.box import Box, lay, lay_policies
+from hamlet.tabular.box import BoxedGame, lay, lay_policies
 from hamlet.tabular.markov_game import MarkovGame, Policies, Table, checked_policies
 from hamlet.tabular.precision import exactly
 
@@ -36,7 +36,7 @@ _STRICTLY = 1e-13
 _ROUNDS = 1000
 
 
-class Solution(eqx.Module):
+class GameSolution(eqx.Module):
     """What `solve` finds, in JAX or NumPy; R is 1 for a common reward, and else the number of agents.
 
     Attributes:
@@ -55,7 +55,7 @@ class Solution(eqx.Module):
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class ExactEvaluation:
     """A product policy's exact values, NumPy float64; with a reward for each agent, ``[n]`` leads all but occupancy.
 
     Attributes:
@@ -73,7 +73,7 @@ class Evaluation:
     value: Any
 
 
-def evaluate(game: MarkovGame, policies: Policies) -> Evaluation:
+def evaluate(game: MarkovGame, policies: Policies) -> ExactEvaluation:
     """V, Q, A, ρ and J of a product policy.
 
     Args:
@@ -93,7 +93,7 @@ def evaluate(game: MarkovGame, policies: Policies) -> Evaluation:
     return _evaluation(game, solution)
 
 
-def evaluate_many(games: Sequence[MarkovGame], policies: Sequence[Policies]) -> list[Evaluation]:
+def evaluate_many(games: Sequence[MarkovGame], policies: Sequence[Policies]) -> list[ExactEvaluation]:
     """`evaluate` of many games, of like or unlike sizes, in one compiled program.
 
     Raises:
@@ -170,7 +170,7 @@ def average(table: Any, policies: Sequence[Any], over: Iterable[int]) -> Any:
     return table
 
 
-def solve(reward: Array, transition: Array, initial: Array, discount: Array, policies: Sequence[Array]) -> Solution:
+def solve(reward: Array, transition: Array, initial: Array, discount: Array, policies: Sequence[Array]) -> GameSolution:
     """The equations of this module's head, for rewards ``[R, S, A1, …, An]``; pure, to be compiled in 64 bits."""
     joint = joint_policy(policies)
     actions = tuple(range(1, joint.ndim))
@@ -183,10 +183,10 @@ def solve(reward: Array, transition: Array, initial: Array, discount: Array, pol
     following = jax.vmap(lambda one: (transition * one.reshape((1,) * joint.ndim + (states,))).sum(-1))(v)
     q = reward + discount * following
     advantage = q - v.reshape(*v.shape, *(1,) * len(actions))
-    return Solution(v, q, advantage, occupancy, (v * initial[None]).sum(-1))
+    return GameSolution(v, q, advantage, occupancy, (v * initial[None]).sum(-1))
 
 
-def gaps(box: Box, policies: Float[Array, "n S A"]) -> Float[Array, " n"]:
+def gaps(box: BoxedGame, policies: Float[Array, "n S A"]) -> Float[Array, " n"]:
     """`nash_gap` of one game laid in a box; pure, to be compiled in 64 bits."""
     reward, transition = alone(box, policies)
     best = jax.vmap(partial(_best_response, discount=box.discount))(reward, transition, policies, box.available)
@@ -194,7 +194,7 @@ def gaps(box: Box, policies: Float[Array, "n S A"]) -> Float[Array, " n"]:
     return ((best - held) * box.initial[None]).sum(-1)
 
 
-def alone(box: Box, policies: Float[Array, "n S A"]) -> tuple[Float[Array, "n S A"], Float[Array, "n S A S"]]:
+def alone(box: BoxedGame, policies: Float[Array, "n S A"]) -> tuple[Float[Array, "n S A"], Float[Array, "n S A S"]]:
     """Every agent's Markov decision process, the others' policies fixed: its rewards and transitions."""
     agents = range(policies.shape[0])
     rows = tuple(policies)
@@ -248,23 +248,23 @@ _solve = jax.jit(solve)
 
 
 @jax.jit
-def _solve_boxes(box: Box, policies: Float[Array, "G n S A"]) -> Solution:
+def _solve_boxes(box: BoxedGame, policies: Float[Array, "G n S A"]) -> GameSolution:
     return jax.vmap(lambda b, p: solve(b.reward, b.transition, b.initial, b.discount, tuple(p)))(box, policies)
 
 
 @jax.jit
-def _gap_boxes(box: Box, policies: Float[Array, "G n S A"]) -> Float[Array, "G n"]:
+def _gap_boxes(box: BoxedGame, policies: Float[Array, "G n S A"]) -> Float[Array, "G n"]:
     return jax.vmap(gaps)(box, policies)
 
 
-def _evaluation(game: MarkovGame, solution: Solution) -> Evaluation:
+def _evaluation(game: MarkovGame, solution: GameSolution) -> ExactEvaluation:
     if game.common:
         value = float(solution.value[0])
-        return Evaluation(solution.v[0], solution.q[0], solution.advantage[0], solution.occupancy, value)
-    return Evaluation(solution.v, solution.q, solution.advantage, solution.occupancy, solution.value)
+        return ExactEvaluation(solution.v[0], solution.q[0], solution.advantage[0], solution.occupancy, value)
+    return ExactEvaluation(solution.v, solution.q, solution.advantage, solution.occupancy, solution.value)
 
 
-def _unbox(game: MarkovGame, solution: Solution, number: int) -> Evaluation:
+def _unbox(game: MarkovGame, solution: GameSolution, number: int) -> ExactEvaluation:
     """One game's own part of its box."""
     rewards, states, actions = len(game.rewards), game.states, game.actions
     # An absent agent has but one action.
@@ -272,7 +272,7 @@ def _unbox(game: MarkovGame, solution: Solution, number: int) -> Evaluation:
     joint = (number, slice(rewards), slice(states), *(slice(count) for count in actions), *(0,) * absent)
     return _evaluation(
         game,
-        Solution(
+        GameSolution(
             solution.v[number, :rewards, :states],
             solution.q[joint],
             solution.advantage[joint],

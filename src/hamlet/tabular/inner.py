@@ -57,7 +57,7 @@ class Choice(eqx.Module):
     penalty: Float[Array, "*S"] | None = None
 
 
-class Best(eqx.Module):
+class InnerSolution(eqx.Module):
     """A policy, and a bound on how far its objective is from the maximum: 0 for closed forms."""
 
     policy: Float[Array, "*S A"]
@@ -65,30 +65,30 @@ class Best(eqx.Module):
 
 
 @singledispatch
-def maximise(drift: Any, choice: Choice) -> Best:
+def maximise(drift: Any, choice: Choice) -> InnerSolution:
     """The best policy in one state. Of a drift that is not known here, by `ascend`."""
     return ascend(drift, choice)
 
 
 @maximise.register(ZeroDrift)
-def _(drift: ZeroDrift, choice: Choice) -> Best:
+def _(drift: ZeroDrift, choice: Choice) -> InnerSolution:
     return _exact(greedy(choice) if choice.penalty is None else tilt(choice, choice.penalty))
 
 
 @maximise.register(KlDrift)
-def _(drift: KlDrift, choice: Choice) -> Best:
+def _(drift: KlDrift, choice: Choice) -> InnerSolution:
     if choice.penalty is not None:
         return _exact(tilt(choice, drift.weight + choice.penalty))
     return _exact(tilt(choice, jnp.asarray(drift.weight, choice.old.dtype)) if drift.weight else greedy(choice))
 
 
 @maximise.register(ClipDrift)
-def _(drift: ClipDrift, choice: Choice) -> Best:
+def _(drift: ClipDrift, choice: Choice) -> InnerSolution:
     return _exact(fill(choice, drift.epsilon)) if choice.penalty is None else ascend(drift, choice)
 
 
 @maximise.register(SquaredTvDrift)
-def _(drift: SquaredTvDrift, choice: Choice) -> Best:
+def _(drift: SquaredTvDrift, choice: Choice) -> InnerSolution:
     if choice.penalty is not None:
         return ascend(drift, choice)
     return _exact(shift(choice, drift.weight) if drift.weight else greedy(choice))
@@ -199,7 +199,7 @@ def shortfall(drift: Any, choice: Choice, policy: Float[Array, " A"]) -> Float[A
     return _room(slope, policy, choice.available)
 
 
-def ascend(drift: Any, choice: Choice) -> Best:
+def ascend(drift: Any, choice: Choice) -> InnerSolution:
     """The maximiser for any drift, by ascent from the old policy and from halfway to the greedy one.
 
     Three kinds of steps are tried at once, and the best is taken: a Euclidean one projected on the simplex, which
@@ -214,7 +214,7 @@ def ascend(drift: Any, choice: Choice) -> Best:
     values = jnp.where(jnp.isnan(values), -jnp.inf, values)
     found = ends[values.argmax()]
     policy = jnp.where(values.max() > value(choice.old), found, choice.old)
-    return Best(policy, jnp.maximum(shortfall(drift, choice, policy), 0.0))
+    return InnerSolution(policy, jnp.maximum(shortfall(drift, choice, policy), 0.0))
 
 
 def _climb(value: Any, start: Float[Array, " A"], available: Bool[Array, " A"]) -> tuple[Array, Array]:
@@ -261,5 +261,5 @@ def _room(slope: Float[Array, " A"], policy: Float[Array, " A"], available: Bool
     return jnp.where(available, slope, -jnp.inf).max() - (policy * slope).sum()
 
 
-def _exact(policy: Float[Array, " A"]) -> Best:
-    return Best(policy, jnp.zeros((), policy.dtype))
+def _exact(policy: Float[Array, " A"]) -> InnerSolution:
+    return InnerSolution(policy, jnp.zeros((), policy.dtype))

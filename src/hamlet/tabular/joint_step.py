@@ -23,12 +23,12 @@ import numpy as np
 from jaxtyping import Float
 
 from hamlet.errors import require
-from hamlet.tabular.exact import Evaluation, evaluate, joint_policy
+from hamlet.tabular.exact import ExactEvaluation, evaluate, joint_policy
 from hamlet.tabular.markov_game import MarkovGame, Policies, Table, checked_policies
 
 
 def meta_game(
-    game: MarkovGame, current: Policies, predicted: Policies, *, known: Evaluation | None = None
+    game: MarkovGame, current: Policies, predicted: Policies, *, known: ExactEvaluation | None = None
 ) -> Float[np.ndarray, " n *profiles"]:
     """G_i[c]: what each agent expects to gain where the agents of a profile do as predicted.
 
@@ -65,7 +65,7 @@ def mixture(current: Sequence[Table], predicted: Sequence[Table], keep: Float[np
 
 
 def guaranteed(
-    game: MarkovGame, current: Policies, new: Policies, *, known: Evaluation | None = None
+    game: MarkovGame, current: Policies, new: Policies, *, known: ExactEvaluation | None = None
 ) -> Float[np.ndarray, " n"]:
     """The right-hand side of equation 4: what each agent gains at least when all agents take their new policies.
 
@@ -87,7 +87,7 @@ def divergences(current: Sequence[Table], new: Sequence[Table]) -> Float[np.ndar
     return np.array([np.abs(old - one).sum(-1).max() / 2 for old, one in zip(current, new, strict=True)])
 
 
-def penalty(game: MarkovGame, known: Evaluation, alphas: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+def penalty(game: MarkovGame, known: ExactEvaluation, alphas: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     """4γ εᵢ α² / (1 − γ)², for agents that move by αⱼ.
 
     Raises:
@@ -102,13 +102,13 @@ def penalty(game: MarkovGame, known: Evaluation, alphas: Float[np.ndarray, " n"]
     return 4.0 * game.discount * largest * alpha**2 / (1.0 - game.discount) ** 2
 
 
-def _expected(game: MarkovGame, known: Evaluation, policies: Sequence[Table]) -> Float[np.ndarray, " n"]:
+def _expected(game: MarkovGame, known: ExactEvaluation, policies: Sequence[Table]) -> Float[np.ndarray, " n"]:
     """g_i, equation 3."""
     met = known.occupancy.reshape(-1, *(1,) * game.agents) * joint_policy(policies)
     return (met[None] * _advantages(game, known)).reshape(game.agents, -1).sum(1)
 
 
-def _advantages(game: MarkovGame, known: Evaluation) -> Table:
+def _advantages(game: MarkovGame, known: ExactEvaluation) -> Table:
     """A_i of every agent, ``[n, S, A1, …, An]``; of a common reward the same for all."""
     own = known.advantage[None] if game.common else known.advantage
     return np.broadcast_to(own, (game.agents, *own.shape[1:]))

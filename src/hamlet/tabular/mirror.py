@@ -32,7 +32,7 @@ from hamlet.haml.meta_game import MetaGame, MetaStep
 from hamlet.haml.pathwise import SoftPathwise
 from hamlet.haml.template import Haml
 from hamlet.tabular import quantal, radius
-from hamlet.tabular.box import Box, extent, lay, lay_policies
+from hamlet.tabular.box import BoxedGame, extent, lay, lay_policies
 from hamlet.tabular.exact import average, gaps, joint_policy, solve
 from hamlet.tabular.inner import Choice
 from hamlet.tabular.markov_game import MarkovGame, Policies, Table, as_key, require_bytes
@@ -84,7 +84,7 @@ class History:
         return tuple(self.boxed[moment, agent, :states, :count] for agent, count in enumerate(self.game.actions))
 
 
-class _Record(eqx.Module):
+class _HistoryRecord(eqx.Module):
     """Of one game, or of all with a leading axis."""
 
     value: Any
@@ -187,7 +187,7 @@ class _Template(eqx.Module):
     scheme: Any = eqx.field(static=True)
     temperature: Any
 
-    def sweep(self, box: Box, solution: Any, policies: Array, key: Key, number: Array) -> tuple[Array, Array]:
+    def sweep(self, box: BoxedGame, solution: Any, policies: Array, key: Key, number: Array) -> tuple[Array, Array]:
         """The policies after it, and the largest optimality gap in it."""
         advantage = solution.advantage[0]
         weight = self.sampling.weight(solution.occupancy)
@@ -208,7 +208,7 @@ class _TrustRegion(eqx.Module):
     first_order: tuple[int, ...] | None = eqx.field(static=True)
     temperature: None = None
 
-    def sweep(self, box: Box, solution: Any, policies: Array, key: Key, number: Array) -> tuple[Array, Array]:
+    def sweep(self, box: BoxedGame, solution: Any, policies: Array, key: Key, number: Array) -> tuple[Array, Array]:
         """The policies after it, and 0: every step is exact."""
         advantage = solution.advantage[0]
         exists = joint_policy(tuple(box.available[:, None].astype(advantage.dtype))) > 0
@@ -259,18 +259,18 @@ def _choices(advantage: Array, start: Array, carry: Array, available: Array, uni
 
 
 @partial(jax.jit, static_argnames=("iterations", "kept"))
-def _program(rule: Any, box: Box, policies: Array, keys: Array, *, iterations: int, kept: Kept) -> _Record:
+def _program(rule: Any, box: BoxedGame, policies: Array, keys: Array, *, iterations: int, kept: Kept) -> _HistoryRecord:
     return jax.vmap(partial(_sweeps, rule, iterations, kept))(box, policies, keys)
 
 
-def _sweeps(rule: Any, iterations: int, kept: Kept, box: Box, policies: Array, key: Key) -> _Record:
+def _sweeps(rule: Any, iterations: int, kept: Kept, box: BoxedGame, policies: Array, key: Key) -> _HistoryRecord:
     """One game's history. The last step of the scan only evaluates; its sweep is thrown away."""
 
-    def sweep(policies: Array, number: Array) -> tuple[Array, _Record]:
+    def sweep(policies: Array, number: Array) -> tuple[Array, _HistoryRecord]:
         reward = quantal.rewards(box, policies, rule.temperature)
         solution = solve(reward, box.transition, box.initial, box.discount, tuple(policies))
         moved, distance = rule.sweep(box, solution, policies, jax.random.fold_in(key, number), number)
-        return moved, _Record(solution.value[0], solution.v[0], solution.value[-1], None, distance, policies)
+        return moved, _HistoryRecord(solution.value[0], solution.v[0], solution.value[-1], None, distance, policies)
 
     _, record = jax.lax.scan(sweep, policies, jnp.arange(iterations + 1))
     asked = record.policies if kept == "all" else record.policies[-1:]
@@ -292,7 +292,7 @@ def _run(games: Any, policies: Any, rule: Any, iterations: int, keys: Any, kept:
     return [_history(game, record, number, temperature) for number, game in enumerate(games)]
 
 
-def _history(game: MarkovGame, record: _Record, number: int, temperature: float | None) -> History:
+def _history(game: MarkovGame, record: _HistoryRecord, number: int, temperature: float | None) -> History:
     own = jax.tree.map(lambda leaf: leaf[number], record)
     gap = np.full((len(own.value), game.agents), np.nan)
     gap[-len(own.gap) :] = own.gap[:, : game.agents]

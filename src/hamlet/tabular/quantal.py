@@ -23,9 +23,9 @@ from jaxtyping import Array, Bool, Float
 
 from hamlet.errors import require
 from hamlet.haml.drift import ZeroDrift
-from hamlet.tabular.box import Box, lay, lay_policies
+from hamlet.tabular.box import BoxedGame, lay, lay_policies
 from hamlet.tabular.exact import alone, values
-from hamlet.tabular.inner import Best, Choice, ascend, maximise
+from hamlet.tabular.inner import Choice, InnerSolution, ascend, maximise
 from hamlet.tabular.markov_game import MarkovGame, Policies
 from hamlet.tabular.precision import exactly
 
@@ -53,11 +53,11 @@ class Tempered(eqx.Module):
 
 
 @maximise.register(Tempered)
-def _(drift: Tempered, choice: Choice) -> Best:
+def _(drift: Tempered, choice: Choice) -> InnerSolution:
     if choice.penalty is not None or not isinstance(drift.drift, ZeroDrift):
         return ascend(drift, choice)
     policy = response(choice.advantage, choice.available, drift.temperature)
-    return Best(policy, jnp.zeros((), policy.dtype))
+    return InnerSolution(policy, jnp.zeros((), policy.dtype))
 
 
 def response(
@@ -72,7 +72,7 @@ def spread(policies: Float[Array, "*n S A"]) -> Float[Array, "*n S"]:
     return -jax.scipy.special.xlogy(policies, policies).sum(-1)
 
 
-def rewards(box: Box, policies: Float[Array, "n S A"], temperature: Float[Array, ""] | None) -> Array:
+def rewards(box: BoxedGame, policies: Float[Array, "n S A"], temperature: Float[Array, ""] | None) -> Array:
     """What a sweep maximises and, last, what is paid: the team's reward, ``[R, S, A, …, A]``; R is 1 if they are one.
 
     The entropies of a state are paid there whatever the action is, which changes no comparison of actions.
@@ -83,7 +83,7 @@ def rewards(box: Box, policies: Float[Array, "n S A"], temperature: Float[Array,
     return jnp.stack([box.team + bonus.reshape(-1, *(1,) * policies.shape[0]), box.team])
 
 
-def gaps(box: Box, policies: Float[Array, "n S A"], temperature: Float[Array, ""]) -> Float[Array, " n"]:
+def gaps(box: BoxedGame, policies: Float[Array, "n S A"], temperature: Float[Array, ""]) -> Float[Array, " n"]:
     """`quantal_gap` of one game laid in a box; pure, to be compiled in 64 bits."""
     reward, transition = alone(box, policies)
     own = temperature * spread(policies)
@@ -149,5 +149,5 @@ def _logits(worth: Float[Array, "*S A"], available: Bool[Array, " A"], temperatu
 
 
 @jax.jit
-def _gap_boxes(box: Box, policies: Float[Array, "G n S A"], temperature: Float[Array, ""]) -> Float[Array, "G n"]:
+def _gap_boxes(box: BoxedGame, policies: Float[Array, "G n S A"], temperature: Float[Array, ""]) -> Float[Array, "G n"]:
     return jax.vmap(lambda one, policy: gaps(one, policy, temperature))(box, policies)

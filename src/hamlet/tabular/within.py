@@ -1,7 +1,7 @@
 """The best policy of one agent within a neighbourhood, all states together.
 
-Without a neighbourhood (`Whole`) every state is a problem of its own; what `Whole` says of learning rates, epochs and
-entropy belongs to the approximate solver and has no part here. A ball of divergences ties the states together:
+Without a neighbourhood (`Unconstrained`) every state is a problem of its own; its learning rate, epochs and entropy
+belong to the approximate solver and have no part here. A ball of divergences ties the states together:
 
     max over π̄ of  Σ_s β(s) f_s(π̄)   with  Σ_s β(s) KL(π(·|s)‖π̄(·|s)) ≤ δ.
 
@@ -21,14 +21,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from hamlet.haml.neighbourhood import KlBall, Whole
-from hamlet.tabular.inner import Best, Choice, distribution, maximise, objective, shortfall
+from hamlet.haml.neighbourhood import KlBall, Unconstrained
+from hamlet.tabular.inner import Choice, InnerSolution, distribution, maximise, objective, shortfall
 
 _BISECTIONS = 60
 
 
 @singledispatch
-def improve(neighbourhood: Any, drift: Any, choices: Choice, weight: Float[Array, " S"]) -> Best:
+def improve(neighbourhood: Any, drift: Any, choices: Choice, weight: Float[Array, " S"]) -> InnerSolution:
     """The new policy of one agent in every state.
 
     Args:
@@ -43,23 +43,23 @@ def improve(neighbourhood: Any, drift: Any, choices: Choice, weight: Float[Array
     policy = jnp.where((value(choices, policy) >= value(choices, choices.old))[:, None], policy, choices.old)
     policy = jnp.where(_contains(neighbourhood, choices, policy, weight), policy, choices.old)
     gap = jax.vmap(partial(shortfall, drift))(choices, policy)
-    return Best(policy, jnp.maximum(gap, 0.0))
+    return InnerSolution(policy, jnp.maximum(gap, 0.0))
 
 
-@improve.register(Whole)
-def _(neighbourhood: Whole, drift: Any, choices: Choice, weight: Float[Array, " S"]) -> Best:
+@improve.register(Unconstrained)
+def _(neighbourhood: Unconstrained, drift: Any, choices: Choice, weight: Float[Array, " S"]) -> InnerSolution:
     return jax.vmap(partial(maximise, drift))(choices)
 
 
 @improve.register(KlBall)
-def _(neighbourhood: KlBall, drift: Any, choices: Choice, weight: Float[Array, " S"]) -> Best:
+def _(neighbourhood: KlBall, drift: Any, choices: Choice, weight: Float[Array, " S"]) -> InnerSolution:
     free = jax.vmap(partial(maximise, drift))(choices)
     spread = jnp.where(choices.available, choices.advantage, -jnp.inf).max() - jnp.where(
         choices.available, choices.advantage, jnp.inf
     ).min(initial=jnp.inf)
     spread = jnp.maximum(spread, 1e-300)
 
-    def penalised(penalty: Float[Array, ""]) -> Best:
+    def penalised(penalty: Float[Array, ""]) -> InnerSolution:
         each = jnp.broadcast_to(penalty, weight.shape)
         priced = eqx.tree_at(lambda c: c.penalty, choices, each, is_leaf=lambda leaf: leaf is None)
         return jax.vmap(partial(maximise, drift))(priced)
@@ -79,7 +79,7 @@ def _(neighbourhood: KlBall, drift: Any, choices: Choice, weight: Float[Array, "
     met = distribution(choices.old, choices.available).kl(distribution(policy, choices.available))
     slack = penalty * jnp.maximum(neighbourhood.radius - (weight * met).sum(), 0.0)
     inside = _contains(neighbourhood, choices, free.policy, weight)
-    return Best(jnp.where(inside, free.policy, policy), jnp.where(inside, free.gap, bound.gap + slack))
+    return InnerSolution(jnp.where(inside, free.policy, policy), jnp.where(inside, free.gap, bound.gap + slack))
 
 
 def drawn_back(

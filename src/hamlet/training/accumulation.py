@@ -7,11 +7,12 @@ more than there is, it is compiled anew in parts. It stands in the declaration, 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from hamlet.backends.backend import CheckMemory, Program
 from hamlet.envs.host import AnyEnvironment
 from hamlet.learners import Algorithm
-from hamlet.training import budget, configuration, declaration
-from hamlet.training.directory import RunDirectory
-from hamlet.training.program import Heed, Program
+from hamlet.runs import configuration, declaration
+from hamlet.runs.directory import RunDirectory
+from hamlet.training import budget
 from hamlet.types import Device
 
 
@@ -21,7 +22,7 @@ def asked(algorithm: Algorithm, parts: int | None) -> Algorithm:
 
 
 def fitted(
-    make: Callable[..., Program], algorithm: Algorithm, env: AnyEnvironment, used: Sequence[Device], heed: Heed
+    make: Callable[..., Program], algorithm: Algorithm, env: AnyEnvironment, used: Sequence[Device], heed: CheckMemory
 ) -> tuple[Program, str | None]:
     """The program in as few parts as fit into memory, and what to say of them.
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 
 from hamlet import machine
+from hamlet.backends import devices
+from hamlet.backends.select import backend_of
 from hamlet.envs.host import AnyEnvironment
 from hamlet.learners import Algorithm
 from hamlet.networks.heads import parameter_count
-from hamlet.training import devices
-from hamlet.training.venue import venue
 from hamlet.types import Device
 
 Say = Callable[[str], None]
@@ -17,14 +17,14 @@ _MANY_GROUPS = 8
 
 def describe(algorithm: Algorithm, env: AnyEnvironment, used: Sequence[Device], say: Say) -> None:
     """Where it computes, how large its networks are, what its environment says, and whether it leaves the theory."""
-    outline = venue(env).outline(algorithm)
+    outline = backend_of(env).outline(algorithm)
     actors, critics = (parameter_count(n) for n in (outline.learner.team.actors, outline.learner.critic.networks))
     kind = f"{len(used)} × {used[0].device_kind}" if len(used) > 1 else used[0].device_kind
     say(f"device {kind} ({used[0].platform}), {machine.cores()} threads")
     if line := devices.overlooked_gpu():
         say(line)
     say(f"{actors:,} parameters in actors, {critics:,} in critics")
-    for line in venue(env).remarks:
+    for line in backend_of(env).remarks:
         say(line)
     if len(env.groups) > _MANY_GROUPS:
         say(

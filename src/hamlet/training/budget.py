@@ -8,15 +8,15 @@ from typing import Any
 import jax
 
 from hamlet import machine
+from hamlet.backends import devices
+from hamlet.backends.backend import Program
+from hamlet.backends.iteration import roster_of
+from hamlet.backends.select import backend_of
 from hamlet.buffers.replay import Replay
 from hamlet.errors import RequestError
 from hamlet.haml.sampling import EpisodeReplay, OnPolicy
 from hamlet.learners import Algorithm
-from hamlet.training import devices
 from hamlet.training.check import check, most
-from hamlet.training.learning import roster_of
-from hamlet.training.program import Program
-from hamlet.training.venue import venue
 from hamlet.types import Device
 
 Say = Callable[[str], None]
@@ -151,7 +151,7 @@ def _is_valid(program: Program, used: Sequence[Device], copies: int, steps: int)
     sampling = replace(algorithm.sampling, copies=copies, steps=steps)
     asked = replace(algorithm, sampling=sampling, accumulation=None)
     try:
-        check(asked, venue(program.env).sized(copies), steps=1)
+        check(asked, backend_of(program.env).sized(copies), steps=1)
         devices.layout(list(used), copies)
     except RequestError:
         return False

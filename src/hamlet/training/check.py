@@ -4,18 +4,18 @@ import math
 from collections.abc import Sequence
 
 from hamlet.algorithms import ALGORITHMS
+from hamlet.backends.iteration import roster_of
+from hamlet.backends.select import backend_of
 from hamlet.envs.host import AnyEnvironment
 from hamlet.errors import RequestError, require
 from hamlet.estimation.counterfactual import CounterfactualValue
 from hamlet.estimation.critic import StateValue
 from hamlet.haml.meta_game import MetaGame, MetaStep
-from hamlet.haml.neighbourhood import Whole
+from hamlet.haml.neighbourhood import Unconstrained
 from hamlet.haml.sampling import OnPolicy
 from hamlet.haml.template import Haml
 from hamlet.learners import Algorithm
 from hamlet.roster import Roster
-from hamlet.training.learning import roster_of
-from hamlet.training.venue import venue
 
 # Iterations are counted in 32 bits.
 _MOST_ITERATIONS = 2**31 - 1
@@ -30,7 +30,7 @@ def check(algorithm: Algorithm, env: AnyEnvironment, *, steps: int) -> None:
     require(steps >= 1, f"--steps must be at least 1, not {steps}")
     roster, sampling = roster_of(algorithm, env), algorithm.sampling
     _acts(algorithm, roster)
-    own = venue(env).copies
+    own = backend_of(env).copies
     require(
         own in (None, sampling.copies),
         f"the algorithm is declared with copies={sampling.copies} and the environment with copies={own}: "
@@ -44,7 +44,7 @@ def check(algorithm: Algorithm, env: AnyEnvironment, *, steps: int) -> None:
     )
     length = sampling.length(memory=algorithm.body.memory)
     sequences = sampling.batch // length
-    if isinstance(algorithm, Haml) and isinstance(algorithm.neighbourhood, Whole):
+    if isinstance(algorithm, Haml) and isinstance(algorithm.neighbourhood, Unconstrained):
         _divides("--minibatches", algorithm.neighbourhood.minibatches, sequences, roster)
     if isinstance(algorithm, Haml) and isinstance(algorithm.scheme, MetaGame | MetaStep):
         algorithm.scheme.check(len(roster.group_of), algorithm.neighbourhood)

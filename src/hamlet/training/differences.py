@@ -5,13 +5,13 @@ from typing import Any
 
 import jax
 
-from hamlet.envs.base import Declaration
+from hamlet.backends.select import backend_of
+from hamlet.envs.base import AnyDeclaration
 from hamlet.errors import RequestError
 from hamlet.learners import Algorithm
-from hamlet.training.venue import venue
 
 
-def differences(theirs: tuple[Algorithm, Declaration], ours: tuple[Algorithm, Declaration]) -> str:
+def differences(theirs: tuple[Algorithm, AnyDeclaration], ours: tuple[Algorithm, AnyDeclaration]) -> str:
     """What differs between an earlier run and this one of all that gives networks their shapes; the earlier one first.
 
     Args:
@@ -31,7 +31,7 @@ def differences(theirs: tuple[Algorithm, Declaration], ours: tuple[Algorithm, De
     return "; ".join(told) or "the critic has other hyperparameters"
 
 
-def require_fit(algorithm: Algorithm, env: Declaration, other: Declaration) -> None:
+def require_fit(algorithm: Algorithm, env: AnyDeclaration, other: AnyDeclaration) -> None:
     """Refuse an environment in which the policies trained in another cannot act.
 
     Args:
@@ -44,9 +44,9 @@ def require_fit(algorithm: Algorithm, env: Declaration, other: Declaration) -> N
     """
 
     def shapes(declared: Any) -> list[tuple[int, ...]]:
-        return [leaf.shape for leaf in jax.tree.leaves(venue(declared).outline(algorithm).learner.team.actors)]
+        return [leaf.shape for leaf in jax.tree.leaves(backend_of(declared).outline(algorithm).learner.team.actors)]
 
-    def kinds(declared: Declaration) -> list[tuple[type, type]]:
+    def kinds(declared: AnyDeclaration) -> list[tuple[type, type]]:
         return [(type(group.observation), type(group.action)) for group in declared.groups]
 
     if kinds(env) != kinds(other) or shapes(env) != shapes(other):
@@ -59,11 +59,11 @@ def require_fit(algorithm: Algorithm, env: Declaration, other: Declaration) -> N
         )
 
 
-def _names(env: Declaration) -> list[str]:
+def _names(env: AnyDeclaration) -> list[str]:
     return [name for group in env.groups for name in group.names]
 
 
-def _team(env: Declaration) -> str:
+def _team(env: AnyDeclaration) -> str:
     """Its groups by size, and what they see and do: ``3 (observation 18, action Discrete 5)``."""
     return " and ".join(
         f"{len(group.names)} (observation {_by(group.observation.shape)}, action {_action(group.action)})"

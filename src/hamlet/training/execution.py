@@ -7,19 +7,21 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from hamlet.backends.backend import EvaluationRollouts, Program
+from hamlet.backends.iteration import Training
+from hamlet.backends.select import backend_of
+from hamlet.checkpoints.replay_files import ReplaySegment
 from hamlet.envs.host import AnyEnvironment
+from hamlet.evaluation import best_policy as best_policy
+from hamlet.evaluation import evaluator
+from hamlet.evaluation.evaluator import Evaluator
 from hamlet.learners import Algorithm
-from hamlet.training import accumulation, budget, protocol
-from hamlet.training import best as best_policy
-from hamlet.training.directory import RunDirectory
-from hamlet.training.learning import Training
+from hamlet.runs.directory import RunDirectory
+from hamlet.runs.evaluation_schedule import EvaluationSchedule
+from hamlet.runs.metrics import Metrics, Sink
+from hamlet.runs.progress import Progress
+from hamlet.training import accumulation, budget
 from hamlet.training.loop import Loop
-from hamlet.training.metrics import Metrics, Sink
-from hamlet.training.program import Program, Trials
-from hamlet.training.progress import Progress
-from hamlet.training.protocol import Examiner, Plan
-from hamlet.training.segments import Segment
-from hamlet.training.venue import venue
 from hamlet.types import Device
 
 Say = Callable[[str], None]
@@ -29,7 +31,7 @@ class Ready(NamedTuple):
     """What runs of one configuration are made with, and the seconds that it took to compile."""
 
     program: Program
-    trials: Trials | None
+    trials: EvaluationRollouts | None
     seconds: float
 
 
@@ -38,16 +40,16 @@ def compiled(
     algorithm: Algorithm, env: AnyEnvironment, used: Sequence[Device], config: dict[str, Any], say: Say
 ) -> Iterator[Ready]:
     """The compiled iterations and evaluations, unless they need more memory than there is."""
-    seed, plan = config["seed"], Plan.of(config)
+    seed, plan = config["seed"], EvaluationSchedule.of(config)
     with ExitStack() as opened:
         heed = functools.partial(budget.heed, algorithm, used=used, say=say)
-        make = functools.partial(venue(env).compile, devices=used, seed=seed)
+        make = functools.partial(backend_of(env).compile, devices=used, seed=seed)
         program, line = accumulation.fitted(make, algorithm, env, used, heed)
         opened.enter_context(closing(program))
         budget.describe(program, used, say)
         if line is not None:
             say(line)
-        trials, seconds = protocol.prepare(plan, algorithm, env, used[0]), program.compile_seconds
+        trials, seconds = evaluator.prepare(plan, algorithm, env, used[0]), program.compile_seconds
         if trials is not None:
             opened.enter_context(closing(trials))
             seconds += trials.compile_seconds
@@ -60,7 +62,7 @@ def go(
     training: Training,
     sinks: Sequence[Callable[[Path], Sink]],
     quiet: bool,
-    known: Sequence[Segment] = (),
+    known: Sequence[ReplaySegment] = (),
 ) -> None:
     """Train one run to its end: record, evaluate, save."""
     program, config = ready.program, directory.config()
@@ -70,8 +72,8 @@ def go(
         metrics.truncate(done)
     best_policy.truncate(directory, done)
     heard, progress = [make(directory.path) for make in sinks], Progress(total * batch, quiet=quiet)
-    examiner = Examiner(
-        Plan.of(config), ready.trials, directory, program.algorithm, program.env, total, progress, heard
+    examiner = Evaluator(
+        EvaluationSchedule.of(config), ready.trials, directory, program.algorithm, program.env, total, progress, heard
     )
     try:
         Loop(

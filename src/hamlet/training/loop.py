@@ -11,17 +11,18 @@ from typing import Any
 import jax
 import numpy as np
 
+from hamlet.backends.backend import Program
+from hamlet.backends.iteration import Training, roster_of
+from hamlet.backends.jax_backend import CAPACITY
+from hamlet.checkpoints import checkpoint, run_state
+from hamlet.checkpoints.replay_files import ReplaySegment
 from hamlet.errors import RequestError, RunError, extended
-from hamlet.training import checkpoint, durable, kept
-from hamlet.training.compiled import CAPACITY
-from hamlet.training.directory import RunDirectory
+from hamlet.evaluation.evaluator import Evaluator
+from hamlet.files import atomic_write
+from hamlet.runs.directory import RunDirectory
+from hamlet.runs.metrics import Metrics, Sink
+from hamlet.runs.progress import Progress
 from hamlet.training.interrupt import Interrupt
-from hamlet.training.learning import Training, roster_of
-from hamlet.training.metrics import Metrics, Sink
-from hamlet.training.program import Program
-from hamlet.training.progress import Progress
-from hamlet.training.protocol import Examiner
-from hamlet.training.segments import Segment
 
 # How long a call should take: short enough for Ctrl-C, long enough that Python's part does not count.
 _CALL_SECONDS = 1.0
@@ -60,9 +61,9 @@ class Loop:
     total: int
     save_every: int | None
     progress: Progress
-    examiner: Examiner
+    examiner: Evaluator
     sinks: Sequence[Sink] = ()
-    segments: list[Segment] = field(default_factory=list)
+    segments: list[ReplaySegment] = field(default_factory=list)
     compile_seconds: float = 0.0
     _saved: int = 0
     _saved_at: float = field(default_factory=time.monotonic)
@@ -79,7 +80,7 @@ class Loop:
         with Metrics(self.directory.metrics) as metrics, Interrupt() as interrupt:
             try:
                 training = self.program.place(training)
-                training = kept.recalled(self.directory, training, self._rows(self._saved), self.segments)
+                training = run_state.recalled(self.directory, training, self._rows(self._saved), self.segments)
                 self._hear()
                 return self._iterate(training, metrics, interrupt)
             except (Interrupted, NotFinite):
@@ -89,7 +90,7 @@ class Loop:
             except RunError as error:
                 raise extended(error, f"{self._last_good()}{self._advice()}") from error
             except OSError as error:
-                raise RunError(f"{durable.one_line(error)}{self._last_good()}{self._advice()}") from error
+                raise RunError(f"{atomic_write.one_line(error)}{self._last_good()}{self._advice()}") from error
             finally:
                 self.progress.close()
 
@@ -148,7 +149,7 @@ class Loop:
         done, began = int(training.iteration), time.perf_counter()
         if broken := _broken(training):
             raise NotFinite(f"{broken} is not finite after iteration {done}{self._last_good()}")
-        self.segments = kept.save(
+        self.segments = run_state.save(
             self.directory, training, step=self._steps(done), played=self._rows(done), known=self.segments
         )
         self._saved, self._saved_at = done, time.monotonic()

@@ -12,34 +12,28 @@ import equinox as eqx
 import jax
 
 from hamlet import envs, learners, presets
+from hamlet.backends import devices
+from hamlet.backends.iteration import Training, roster_of
+from hamlet.backends.select import backend_of
+from hamlet.checkpoints import checkpoint, run_state
 from hamlet.envs.host import AnyEnvironment
 from hamlet.errors import RequestError
+from hamlet.evaluation import best_policy as best_policy
+from hamlet.evaluation import evaluator
+from hamlet.evaluation.evaluate import Evaluation, Mode
+from hamlet.evaluation.evaluate import evaluate as play
 from hamlet.learners import Algorithm
-from hamlet.training import (
-    accumulation,
-    announce,
-    checkpoint,
-    configuration,
-    declaration,
-    devices,
-    kept,
-    manifest,
-    protocol,
-)
-from hamlet.training import best as best_policy
+from hamlet.runs import configuration, declaration, manifest
+from hamlet.runs.declaration import Declaration
+from hamlet.runs.directory import RunDirectory
+from hamlet.runs.evaluation_schedule import EPISODES, EvaluationConfig, EvaluationSchedule, evaluation_seeds
+from hamlet.runs.metrics import Sink
+from hamlet.runs.seeds import check_seed
+from hamlet.training import accumulation, announce
 from hamlet.training.budget import TooLarge
 from hamlet.training.check import check
-from hamlet.training.declaration import Declaration
 from hamlet.training.differences import differences
-from hamlet.training.directory import RunDirectory
-from hamlet.training.evaluate import Evaluation, Mode
-from hamlet.training.evaluate import evaluate as play
 from hamlet.training.execution import compiled, go
-from hamlet.training.learning import Training, roster_of
-from hamlet.training.metrics import Sink
-from hamlet.training.protocol import EPISODES, Asked, Plan
-from hamlet.training.seeds import check_seed
-from hamlet.training.venue import venue
 
 Say = Callable[[str], None]
 
@@ -88,7 +82,7 @@ class Run:
             RunError: If there is none.
         """
         algorithm, env = self.declaration
-        return checkpoint.restore(self.directory.checkpoints, venue(env).outline(algorithm)).state
+        return checkpoint.restore(self.directory.checkpoints, backend_of(env).outline(algorithm)).state
 
     def actors(self, *, best: bool = False) -> tuple[tuple[Any, ...], int]:
         """The actors of the newest good checkpoint, or of the best policy, and the environment step of either.
@@ -99,7 +93,7 @@ class Run:
         """
         algorithm, env = self.declaration
         if best:
-            like = venue(env).outline(algorithm).learner.team.actors
+            like = backend_of(env).outline(algorithm).learner.team.actors
             found = best_policy.restore(self.directory, like)
             return found.state, found.step
         training = self.training()
@@ -121,7 +115,7 @@ class Run:
         """
         algorithm, env = self.declaration
         actors, _ = self.actors(best=best)
-        cut = max_episode_steps or Plan.of(self.directory.config()).max_episode_steps
+        cut = max_episode_steps or EvaluationSchedule.of(self.directory.config()).max_episode_steps
         how = {"episodes": episodes, "seed": seed, "mode": mode, "at_random": at_random, "max_episode_steps": cut}
         return play(env, roster_of(algorithm, env), actors, algorithm.body, **how)
 
@@ -179,7 +173,7 @@ def train(
     env = envs.make(environment) if isinstance(environment, str) else environment
     if isinstance(algorithm, str):
         preset = preset or presets.default(env_name, name)
-        own = venue(env).copies
+        own = backend_of(env).copies
         given = {} if own is None else {"copies": own}
         declared = presets.find(preset, name, env)(**given)
     else:
@@ -192,7 +186,7 @@ def train(
         steps=steps,
         labels={"algorithm_name": name, "environment_name": env_name, "preset": preset},
         checkpoint_every=checkpoint_every,
-        asked=Asked(
+        asked=EvaluationConfig(
             every=evaluate_every,
             episodes=evaluate_episodes,
             mode=evaluate_mode,
@@ -214,7 +208,7 @@ def train_seeds(
     steps: int,
     labels: dict[str, Any],
     checkpoint_every: int | None = None,
-    asked: Asked = Asked(),  # noqa: B008
+    asked: EvaluationConfig = EvaluationConfig(),  # noqa: B008
     init_from: str | Path | None = None,
     trusted: bool = False,
     device: str | None = None,
@@ -226,14 +220,14 @@ def train_seeds(
     Each is bit for bit the run that its seed gives alone. See `train` for the arguments; ``asked`` is for evaluations.
     """
     say = _say(quiet)
-    env = venue(env).sized(algorithm.sampling.copies) if venue(env).copies is None else env
+    env = backend_of(env).sized(algorithm.sampling.copies) if backend_of(env).copies is None else env
     check(algorithm, env, steps=steps)
     seeds = {check_seed(seed): path for seed, path in seeds.items()}
     _check_cadence(checkpoint_every)
     asked.check()
     used = devices.select(device)
     weights = None if init_from is None else _weights(init_from, algorithm, env, trusted)
-    evaluation, line = protocol.resolve(asked, algorithm, env, steps)
+    evaluation, line = evaluator.resolve(asked, algorithm, env, steps)
     config = {
         "algorithm": configuration.encode(algorithm),
         "environment": configuration.encode(env),
@@ -248,13 +242,13 @@ def train_seeds(
     directories: dict[int, RunDirectory] = {}
     try:
         for seed, path in seeds.items():
-            own = {"seed": seed, "evaluation": evaluation | protocol.seeds(seed)}
+            own = {"seed": seed, "evaluation": evaluation | evaluation_seeds(seed)}
             directories[seed] = declaration.begin(path, config | own, say)
         announce.describe(algorithm, env, used, say)
         if preset := labels.get("preset"):
             say(presets.line(preset, str(labels.get("environment_name")), str(labels.get("algorithm_name"))))
         say(line)
-        begin = venue(env).begin(algorithm)
+        begin = backend_of(env).begin(algorithm)
         first = next(iter(directories.values())).config()
         with compiled(algorithm, env, used, first, say) as ready:
             for seed, directory in directories.items():
@@ -305,15 +299,15 @@ def resume(
         if trust:
             declaration.adopt(directory, say)
         if checkpoint.steps(directory.checkpoints):
-            training, done, known = kept.restore(directory, venue(env).outline(algorithm))
+            training, done, known = run_state.restore(directory, backend_of(env).outline(algorithm))
         else:
             source = config["init_from"]
             weights = None if source is None else _weights(source, algorithm, env, trust)
-            training, done = _with_weights(venue(env).begin(algorithm)(config["seed"]), weights), 0
+            training, done = _with_weights(backend_of(env).begin(algorithm)(config["seed"]), weights), 0
             known = []
         # Stopped between its last step and its last evaluation, a run has only that to do.
         last = math.ceil(total / algorithm.sampling.batch) * algorithm.sampling.batch
-        if done > last or (done == last and protocol.finished(directory, Plan.of(config), done)):
+        if done > last or (done == last and evaluator.finished(directory, EvaluationSchedule.of(config), done)):
             raise RequestError(f"{path} already has {done} steps; ask for more with --steps {2 * done}")
         say(f"resuming {path} at {done} of {total} steps")
         announce.describe(algorithm, env, used, say)
@@ -333,7 +327,7 @@ def _weights(path: str | Path, algorithm: Algorithm, env: AnyEnvironment, truste
     """The networks of another run, which must have the same shapes."""
     run = Run(RunDirectory.open(path).path, trusted)
     learner = run.training().learner
-    theirs, ours = (learner.team.actors, learner.critic.networks), venue(env).outline(algorithm).learner
+    theirs, ours = (learner.team.actors, learner.critic.networks), backend_of(env).outline(algorithm).learner
     shapes = lambda tree: [leaf.shape for leaf in jax.tree.leaves(tree)]  # noqa: E731
     if shapes(theirs) != shapes((ours.team.actors, ours.critic.networks)):
         why = differences(run.declaration, (algorithm, env))

@@ -1,6 +1,6 @@
 """Copies of a task stepped together: resets, rewards, observations, ends."""
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import jax
 import numpy as np
@@ -10,21 +10,47 @@ from hamlet.envs.base import Outcome, View
 from hamlet.envs.host import Snapshot, Step
 from hamlet.envs.mamujoco.layout import Layout
 from hamlet.envs.mamujoco.physics import Physics
-from hamlet.envs.mamujoco.rules import Moved
+from hamlet.envs.mamujoco.rules import Moved, Rules
 from hamlet.envs.mamujoco.scenarios import SCENARIOS
-from hamlet.envs.player import seed_of
+from hamlet.envs.pettingzoo.env_driver import seed_of
 from hamlet.errors import RunError
 
-if TYPE_CHECKING:
-    from hamlet.envs.mamujoco.environment import MultiAgentMujoco
-
 __all__ = ["MujocoCopies"]
+
+
+class TaskDeclaration(Protocol):
+    """What copies ask of the declaration of their task (`hamlet.envs.mamujoco.environment.MultiAgentMujoco`)."""
+
+    @property
+    def name(self) -> str:
+        """As `hamlet.envs.make` takes it."""
+        ...
+
+    @property
+    def scenario(self) -> str:
+        """Which body."""
+        ...
+
+    @property
+    def rules(self) -> Rules:
+        """What a step earns, and who has fallen."""
+        ...
+
+    @property
+    def max_steps(self) -> int:
+        """After which an episode is truncated."""
+        ...
+
+    @property
+    def workers(self) -> int:
+        """How many threads step the copies."""
+        ...
 
 
 class MujocoCopies:
     """Copies of one task, as `hamlet.envs.host.HostCopies` has them."""
 
-    def __init__(self, task: "MultiAgentMujoco", layout: Layout, seed: int, numbers: range):
+    def __init__(self, task: TaskDeclaration, layout: Layout, seed: int, numbers: range):
         self._task, self._layout, self._seed, self._numbers = task, layout, seed, numbers
         self._scenario = SCENARIOS[task.scenario]
         self._physics = Physics(layout, len(numbers), task.workers)

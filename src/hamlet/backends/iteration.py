@@ -1,0 +1,93 @@
+"""The whole state of a run, and what an iteration learns from a rollout, wherever that was played."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from hamlet import learners
+from hamlet.buffers.replay import Replay
+from hamlet.envs.base import AnyDeclaration
+from hamlet.estimation.trajectory import Trajectory
+from hamlet.haml.sampling import OnPolicy
+from hamlet.learners import Algorithm
+from hamlet.rollouts.rollout import Episodes
+from hamlet.roster import Roster
+from hamlet.types import Info, Key, Scalar
+
+
+class Training(eqx.Module):
+    """The whole state of a run: what a checkpoint holds.
+
+    Attributes:
+        learner: What is learnt.
+        play: The games under way: a `rollout.Play`, or a `host_rollout.HostPlay`.
+        iteration: How many updates were made.
+        key: Never used up: every iteration takes its own from it by number.
+        replay: What is remembered of play, or None. It is kept beside a checkpoint, not in it (`training/memory`).
+    """
+
+    learner: Any
+    play: Any
+    iteration: Int[Array, ""]
+    key: Key
+    replay: Replay | None = None
+
+
+def with_replay(training: Any, replay: Any) -> Any:
+    """The state with another ring, or with None for none."""
+    # Not dataclasses.replace: what stands for a state may hold shapes, or places, where a state has arrays.
+    return eqx.tree_at(lambda tree: tree.replay, training, replay, is_leaf=lambda leaf: leaf is None)
+
+
+def roster_of(algorithm: Algorithm, env: AnyDeclaration) -> Roster:
+    """The environment's agents under the algorithm's sharing."""
+    return Roster(env.groups, algorithm.sharing, getattr(env, "state_space", None))
+
+
+def keys(training: Training) -> tuple[Key, Key]:
+    """Those of an iteration's rollout and of its update."""
+    rollout_key, update_key = jax.random.split(jax.random.fold_in(training.key, training.iteration))
+    return rollout_key, update_key
+
+
+def left(done: Int[Array, ""], total: Int[Array, ""]) -> Scalar:
+    """The share of a run that is left after so many iterations: 1 for the first, 1/total for the last."""
+    return 1.0 - done.astype(jnp.float32) / total.astype(jnp.float32)
+
+
+def learn(
+    algorithm: Algorithm,
+    env: AnyDeclaration,
+    learner: Any,
+    replay: Replay | None,
+    trajectory: Trajectory,
+    episodes: Episodes,
+    key: Key,
+    remaining: Scalar | float = 1.0,
+) -> tuple[Any, Replay | None, Info]:
+    """One update, and what an iteration measures; ``remaining`` is the share of the run that is left."""
+    roster, before = roster_of(algorithm, env), learner
+    learner, replay, actor_info, critic_info = learners.step(
+        algorithm, roster, env.state_shape, learner, replay, trajectory, key, remaining
+    )
+    info = {f"actor/{name}": value for name, value in actor_info.items()}
+    info |= {f"critic/{name}": value for name, value in critic_info.items()}
+    info |= {"episodes": episodes.count, "return": episodes.total / episodes.count}
+    if not isinstance(algorithm.sampling, OnPolicy):
+        # How many updates of the critic and of the actors stand behind what was measured: none while warming up.
+        made, delay = (before.updates, learner.updates), algorithm.sampling.delay
+        info |= {"updates": made[1] - made[0], "moves": made[1] // delay - made[0] // delay}
+    info["constant_sum"] = _constant_sum(algorithm, trajectory.reward)
+    return learner, replay, info
+
+
+def _constant_sum(algorithm: Algorithm, reward: Float[Array, "C L E n"]) -> Bool[Array, ""]:
+    """Whether a team is to be trained on rewards that only change hands."""
+    if algorithm.critic.credits != "team" or reward.shape[-1] == 1:
+        return jnp.zeros((), bool)
+    total = reward.sum(-1)
+    spread, own = total.max() - total.min(), reward.max() - reward.min()
+    return (own > 0) & (spread <= 1e-6 * own)

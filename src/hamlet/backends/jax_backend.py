@@ -1,0 +1,226 @@
+"""Training on environments written in JAX: rollout, estimation and update in one compiled call, many at a time."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int, UInt
+
+from hamlet import learners
+from hamlet.backends import device_replay
+from hamlet.backends.backend import CheckMemory, ignore
+from hamlet.backends.devices import shardings
+from hamlet.backends.iteration import Training, keys, learn, left, roster_of, with_replay
+from hamlet.buffers.replay import Replay
+from hamlet.envs.base import Environment, declared_horizon
+from hamlet.estimation.trajectory import Trajectory
+from hamlet.learners import Algorithm
+from hamlet.networks.torso import NetworkConfig
+from hamlet.rollouts import episodes as whole
+from hamlet.rollouts import record_episode
+from hamlet.rollouts.played import PlayedEpisodes
+from hamlet.rollouts.rollout import Episodes, Play, begin, rollout
+from hamlet.roster import Roster
+from hamlet.types import Device, Info, Key, Scalar
+
+# Iterations in one compiled call at most; their metrics wait on the device until it ends.
+CAPACITY = 64
+
+
+def begin_training(algorithm: Algorithm, env: Environment, seed: int | UInt[Array, ""]) -> Training:
+    """The state before the first iteration."""
+    training = _begin(algorithm, env, seed)
+    played = lambda: jax.eval_shape(partial(_played, algorithm, env), training, training.key)[1]  # noqa: E731
+    return with_replay(training, learners.empty(algorithm, played))
+
+
+def _begin(algorithm: Algorithm, env: Environment, seed: int | UInt[Array, ""]) -> Training:
+    """All but the ring, which is made where it is to lie."""
+    learner_key, play_key, key = jax.random.split(jax.random.key(seed), 3)
+    return Training(
+        learners.init(algorithm, roster_of(algorithm, env), env.state_shape, learner_key),
+        begin(env, algorithm.body, algorithm.sampling.copies, play_key),
+        jnp.zeros((), jnp.int32),
+        key,
+    )
+
+
+def _played(algorithm: Algorithm, env: Environment, training: Training, key: Key) -> tuple[Play, Trajectory, Episodes]:
+    sampling = algorithm.sampling
+    return rollout(
+        env,
+        roster_of(algorithm, env),
+        training.learner.team.actors,
+        training.play,
+        steps=sampling.steps,
+        length=sampling.length(memory=algorithm.body.memory),
+        key=key,
+        warm=sampling.warm(training.iteration),
+    )
+
+
+def iterate(
+    algorithm: Algorithm, env: Environment, training: Training, remaining: Scalar | float = 1.0
+) -> tuple[Training, Info]:
+    """One rollout and one update; ``remaining`` is the share of the run that is left, by which learning rates fall."""
+    rollout_key, update_key = keys(training)
+    play, trajectory, episodes = _played(algorithm, env, training, rollout_key)
+    learner, replay, info = learn(
+        algorithm, env, training.learner, training.replay, trajectory, episodes, update_key, remaining
+    )
+    return Training(learner, play, training.iteration + 1, training.key, replay), info
+
+
+def iterate_many(
+    algorithm: Algorithm,
+    env: Environment,
+    training: Training,
+    count: Int[Array, ""],
+    total: Int[Array, ""],
+    *,
+    capacity: int,
+) -> tuple[Training, Info]:
+    """``count`` iterations, at most ``capacity``; how many are run in one call never changes what they compute.
+
+    ``total`` is how many the whole run has: an argument of the program, so that a run can be lengthened.
+    """
+    # A function of its own, so that it is traced once for both of its uses here.
+    step = jax.jit(partial(iterate, algorithm, env))
+    shapes = jax.eval_shape(step, training, left(training.iteration, total))[1]
+    infos = jax.tree.map(lambda s: jnp.zeros((capacity, *s.shape), s.dtype), shapes)
+
+    def one(done: Array, at: tuple[Training, Info]) -> tuple[Training, Info]:
+        training, info = step(at[0], left(at[0].iteration, total))
+        return training, jax.tree.map(lambda all_, now: all_.at[done].set(now), at[1], info)
+
+    return jax.lax.fori_loop(0, count, one, (training, infos))
+
+
+@dataclass(frozen=True)
+class JaxProgram:
+    """Whole iterations in one compiled call (`hamlet.backends.backend.Program`)."""
+
+    algorithm: Algorithm
+    env: Environment
+    placement: Any
+    compiled: Callable[..., tuple[Training, Info]]
+    bytes_needed: int
+    rollout_bytes: int
+    compile_seconds: float
+    ring: Replay | None = None
+
+    def place(self, training: Training) -> Training:
+        """The state on its devices, in buffers of its own: a call consumes them."""
+        bare, where = (with_replay(tree, None) for tree in (training, self.placement))
+        placed = jax.tree.map(lambda leaf, at: jax.device_put(leaf.copy(), at), bare, where)
+        return with_replay(placed, device_replay.placed(training.replay, self.ring, self.placement.replay))
+
+    def call(self, training: Training, count: Any, total: Any, stop: Any = None) -> tuple[Training, Info]:
+        """``count`` iterations of ``total``, at most `CAPACITY`; the call is too short to be stopped."""
+        return jax.block_until_ready(self.compiled(training, jnp.int32(count), jnp.int32(total)))
+
+    def remarks(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def close(self) -> None:
+        """Nothing was opened."""
+
+
+def compile_program(algorithm: Algorithm, env: Environment, like: Training, devices: Sequence[Device]) -> JaxProgram:
+    """Compile for the shapes of ``like``, shared over the devices."""
+    placement = shardings(like, list(devices), algorithm.sampling.copies)
+    start, number = time.perf_counter(), jax.ShapeDtypeStruct((), jnp.int32)
+    program = jax.jit(
+        lambda training, count, total: iterate_many(algorithm, env, training, count, total, capacity=CAPACITY),
+        in_shardings=(placement, None, None),
+        out_shardings=(placement, None),
+        donate_argnums=0,
+    )
+    compiled = program.lower(like, number, number).compile()
+    sizes = compiled.memory_analysis()
+    needed = 0 if sizes is None else sizes.temp_size_in_bytes + sizes.argument_size_in_bytes
+    view = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(like.play.copies.view))
+    seconds = time.perf_counter() - start
+    steps = algorithm.sampling.steps
+    return JaxProgram(algorithm, env, placement, compiled, int(needed), 2 * steps * view, seconds, like.replay)
+
+
+@dataclass(frozen=True)
+class JaxBackend:
+    """An environment written in JAX (`hamlet.backends.backend.Backend`)."""
+
+    env: Environment
+    copies: None = None
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def horizon(self) -> int | None:
+        """What the declaration says, if it does."""
+        return declared_horizon(self.env)
+
+    @property
+    def episode_steps(self) -> int | None:
+        """The same."""
+        return self.horizon
+
+    def sized(self, copies: int) -> Environment:
+        """Itself: any number of copies is made of it."""
+        return self.env
+
+    def outline(self, algorithm: Algorithm) -> Training:
+        """The shapes and types of a run's state."""
+        return jax.eval_shape(lambda: _begin(algorithm, self.env, 0))
+
+    def begin(self, algorithm: Algorithm) -> Callable[[int], Training]:
+        """The state before the first iteration, by seed."""
+        made = jax.jit(lambda seed: _begin(algorithm, self.env, seed))
+        return lambda seed: made(jnp.uint32(seed))
+
+    def compile(
+        self, algorithm: Algorithm, devices: Sequence[Device], seed: int, heed: CheckMemory = ignore
+    ) -> JaxProgram:
+        """The program of every seed."""
+        like = jax.eval_shape(lambda: begin_training(algorithm, self.env, 0))
+        heed(like.replay)
+        return compile_program(algorithm, self.env, like, devices)
+
+    def trials(
+        self,
+        roster: Roster,
+        like: tuple[Any, ...],
+        body: NetworkConfig,
+        episodes: int,
+        seed: int,
+        mode: whole.Mode,
+        device: Device,
+        *,
+        horizon: int,
+    ) -> whole.CompiledTrials:
+        """One program, for every seed."""
+        return whole.compile_trials(self.env, roster, like, body, episodes, mode, device, horizon=horizon)
+
+    def episodes(
+        self,
+        roster: Roster,
+        actors: tuple[Any, ...],
+        body: NetworkConfig,
+        count: int,
+        seed: int,
+        mode: whole.Mode,
+        at_random: tuple[str, ...] = (),
+        *,
+        horizon: int,
+    ) -> PlayedEpisodes:
+        """Whole episodes, a thousand at a time."""
+        return whole.episodes(self.env, roster, actors, body, count, seed, mode, at_random, horizon=horizon)
+
+    def moments(
+        self, roster: Roster, actors: tuple[Any, ...], body: NetworkConfig, seed: int, mode: whole.Mode, *, horizon: int
+    ) -> Iterator[record_episode.Frame]:
+        """One episode, moment by moment."""
+        return record_episode.compiled(self.env, roster, actors, body, seed, mode, horizon=horizon)

@@ -1,0 +1,212 @@
+"""What no policy can exceed on speaker-listener, beside which the returns that were learnt are read.
+
+A listener that is pushed by forces u₀, u₁, … stands at  pₜ = p₀ + Σₖ Aₜₖ uₖ,  which is linear in them. Hence the best
+return of an episode, whose goal y the listener knows from the start, is a convex problem in 2 · 25 numbers:
+
+    maximise  −2 Σₜ |pₜ − y|²      over  |uₖ|∞ ≤ 1  (continuous)   or   |uₖ|₁ ≤ 1  (discrete, the hull of its moves).
+
+Accelerated projected gradients solve it, and the Frank–Wolfe gap  max over s of  ⟨∇, u − s⟩  says how far at most they
+are from the optimum. A listener that plays hears its speaker after its first move only: with that move the same for all
+three goals, each as likely as the others, the mean over goals is what a policy can expect at most.
+
+For discrete moves the hull is a relaxation; what moves reach, found by descent over pairs of them, is the other side.
+
+References: Beck and Teboulle, 2009, doi:10.1137/080716542 (acceleration); Jaggi, 2013, ICML (the gap).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from hamlet.bench.learning.mpe import FIRST_SEED, parallel
+from hamlet.envs.mpe import particles
+from hamlet.envs.mpe.simple_speaker_listener import SimpleSpeakerListener
+
+ENVIRONMENT = "mpe/simple_speaker_listener"
+AGENTS = 2
+# Stay, left, right, down, up, as `hamlet.envs.mpe.particles.chosen` has them.
+MOVES = np.array([[0, 0], [-1, 0], [1, 0], [0, -1], [0, 1]], float)
+
+Way = Float[np.ndarray, "N G 2"]
+Forces = Float[np.ndarray, "N G T 2"]
+
+
+@dataclass(frozen=True)
+class MoveKind:
+    """The forces that one kind of actions allows, in units of the strongest.
+
+    Attributes:
+        project: To the nearest allowed ones.
+        most: The largest ⟨gradient, force⟩ over the allowed forces, the last axis.
+    """
+
+    project: Callable[[np.ndarray], np.ndarray]
+    most: Callable[[np.ndarray], np.ndarray]
+
+
+def _onto_diamond(force: np.ndarray) -> np.ndarray:
+    """The nearest point with |x| + |y| ≤ 1."""
+    size = np.abs(force)
+    excess = np.maximum((size.sum(-1) - 1) / 2, 0.0)
+    # Where that would turn a sign, the smaller number is 0 and the larger one 1.
+    excess = np.where(size.min(-1) < excess, size.max(-1) - 1, excess)
+    return np.sign(force) * np.maximum(size - np.maximum(excess, 0.0)[..., None], 0.0)
+
+
+KINDS = {
+    "continuous": MoveKind(lambda force: np.clip(force, -1, 1), lambda gradient: np.abs(gradient).sum(-1)),
+    "discrete": MoveKind(_onto_diamond, lambda gradient: np.abs(gradient).max(-1)),
+}
+
+
+@cache
+def reach(steps: int) -> Float[np.ndarray, "T T"]:
+    """A: how far a force of one at step k has moved the listener after step t."""
+    moved = np.zeros((steps, steps))
+    for pushed in range(steps):
+        position = velocity = 0.0
+        for step in range(steps):
+            position += particles.INTERVAL * velocity
+            velocity *= 1 - particles.DAMPING
+            velocity += particles.INTERVAL * particles.SENSITIVITY * (step == pushed)
+            moved[step, pushed] = position
+    return moved
+
+
+def costs(way: Way, forces: Forces) -> Float[np.ndarray, "N G"]:
+    """Σₜ |pₜ − y|², where ``way`` is p₀ − y."""
+    return np.square(_away(way, forces)).sum((-1, -2))
+
+
+def _away(way: Way, forces: Forces) -> np.ndarray:
+    return way[:, :, None] + reach(forces.shape[2]) @ forces
+
+
+def relaxed(kind: str, way: Way, *, steps: int, blind: int = 0, tries: int) -> tuple[Forces, np.ndarray]:
+    """The best forces, and by how much at most the sum of an episode's costs over its goals exceeds the least.
+
+    Args:
+        kind: Of actions.
+        way: For each episode and goal, from the goal to where the listener begins.
+        steps: Of an episode.
+        blind: So many forces at the beginning are the same for all goals of an episode.
+        tries: Steps of the descent.
+    """
+    allowed, moved = KINDS[kind], reach(steps)
+    rate = 1 / (2 * np.linalg.norm(moved, 2) ** 2)
+
+    def gradient(forces: Forces) -> Forces:
+        return 2 * moved.T @ _away(way, forces)
+
+    def nearest(forces: Forces) -> Forces:
+        forces[:, :, :blind] = forces[:, :, :blind].mean(1, keepdims=True)
+        return allowed.project(forces)
+
+    forces = ahead = np.zeros((*way.shape[:2], steps, 2))
+    momentum = 1.0
+    for _ in range(tries):
+        following, grown = nearest(ahead - rate * gradient(ahead)), (1 + np.sqrt(1 + 4 * momentum**2)) / 2
+        ahead = following + (momentum - 1) / grown * (following - forces)
+        forces, momentum = following, grown
+    slope = gradient(forces)
+    shared, own = allowed.most(-slope[:, :, :blind].sum(1)), allowed.most(-slope[:, :, blind:])
+    return forces, (slope * forces).sum((1, 2, 3)) + shared.sum(1) + own.sum((1, 2))
+
+
+def moves(way: Way, forces: Forces) -> Int[np.ndarray, "N G T"]:
+    """Discrete moves near the forces, such that no other two of them would cost less."""
+    _, _, steps, _ = forces.shape
+    moved = reach(steps)
+    curve = 2 * moved.T @ moved
+    made, owed = np.zeros(forces.shape[:3], int), np.zeros((*forces.shape[:2], 2))
+    for step in range(steps):
+        owed = owed + forces[:, :, step]
+        made[:, :, step] = np.square(owed[..., None, :] - MOVES).sum(-1).argmin(-1)
+        owed = owed - MOVES[made[:, :, step]]
+    for episode, goal in np.ndindex(*way.shape[:2]):
+        _descend(way[episode, goal], made[episode, goal], moved, curve)
+    return made
+
+
+def _descend(way: np.ndarray, made: np.ndarray, moved: np.ndarray, curve: np.ndarray) -> None:
+    """Change two moves at once, those that save the most, until none do; in place."""
+    # Of two moves of one step only one would be made.
+    itself = np.eye(len(made), dtype=bool)[:, :, None, None]
+    while True:
+        slope = 2 * moved.T @ (way + moved @ MOVES[made])
+        change = MOVES[None] - MOVES[made][:, None]
+        alone = np.einsum("kd,kad->ka", slope, change) + np.diag(curve)[:, None] * np.square(change).sum(-1) / 2
+        saved = alone[:, None, :, None] + alone[None, :, None, :]
+        saved = saved + curve[:, :, None, None] * np.einsum("kad,lbd->klab", change, change)
+        saved = np.where(itself, 0.0, saved)
+        first, second, one, other = np.unravel_index(saved.argmin(), saved.shape)
+        if saved[first, second, one, other] > -1e-9:
+            return
+        made[first], made[second] = one, other
+
+
+def expected(kind: str, *, nodes: int = 8, tries: int = 1000) -> tuple[float, float]:
+    """The bound on the return in the mean over all first states, and by how much it is too low at most.
+
+    Listener and goal are uniform in [−1, 1]², so that the distance d between them along an axis has the density
+    (2 − d)/2 on [0, 2]. Signs do not matter, and the mean is an integral over two distances, by Gauss and Legendre.
+
+    Args:
+        kind: Of actions.
+        nodes: Points of the quadrature along an axis; 8 give it to 0.002, as 24 do.
+        tries: Steps of the descent.
+    """
+    node, weight = np.polynomial.legendre.leggauss(nodes)
+    distance, weight = node + 1, weight * (1 - node) / 2
+    way = np.stack(np.meshgrid(distance, distance, indexing="ij"), -1).reshape(-1, 1, 2)
+    forces, gap = relaxed(kind, way, steps=SimpleSpeakerListener().max_steps, tries=tries)
+    return -AGENTS * float(np.outer(weight, weight).ravel() @ costs(way, forces)[:, 0]), AGENTS * float(gap.max())
+
+
+def measure(*, episodes: int = 200, tries: int = 3000) -> dict[str, Any]:
+    """Optima of the episodes on which trained policies are judged, and what discrete moves earn, played in ``mpe2``."""
+    start, goals, true = _beginnings(episodes)
+    way, steps = start[:, None] - goals, SimpleSpeakerListener().max_steps
+    known = np.take_along_axis(way, true[:, None, None], 1)
+    told: dict[str, Any] = {"episodes": episodes}
+    for kind in KINDS:
+        forces, gap = relaxed(kind, known, steps=steps, tries=tries)
+        any_goal = {
+            name: -AGENTS * float(costs(way, relaxed(kind, way, steps=steps, blind=blind, tries=tries)[0]).mean())
+            for name, blind in (("told_at_once", 0), ("told_after_a_move", 1))
+        }
+        told[kind] = {
+            "optimum": -AGENTS * float(costs(known, forces).mean()),
+            "largest_gap": AGENTS * float(gap.max()),
+            "any_goal": any_goal,
+            "optima": (-AGENTS * costs(known, forces)[:, 0]).tolist(),
+        }
+        if kind == "discrete":
+            played = _played(moves(known, forces)[:, 0])
+            told[kind] |= {"played_in_mpe2": float(np.mean(played)), "returns": played}
+    return told
+
+
+def _beginnings(episodes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where the listener begins, where the landmarks are, and which one is the goal."""
+    env, found = parallel(ENVIRONMENT, continuous=False), []
+    for episode in range(episodes):
+        env.reset(seed=FIRST_SEED + episode)
+        world = env.unwrapped.world
+        goal = next(n for n, landmark in enumerate(world.landmarks) if landmark is world.agents[0].goal_b)
+        found.append((world.agents[1].state.p_pos, [landmark.state.p_pos for landmark in world.landmarks], goal))
+    start, goals, true = (np.array(part) for part in zip(*found, strict=True))
+    return start, goals, true
+
+
+def _played(made: Int[np.ndarray, "N T"]) -> list[float]:
+    """Team returns in ``mpe2`` of moves that are made whatever is seen."""
+    env, returns = parallel(ENVIRONMENT, continuous=False), []
+    for episode, row in enumerate(made):
+        env.reset(seed=FIRST_SEED + episode)
+        returns.append(sum(sum(env.step({"speaker_0": 0, "listener_0": int(move)})[1].values()) for move in row))
+    return [float(one) for one in returns]

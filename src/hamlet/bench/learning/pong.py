@@ -1,0 +1,56 @@
+"""What MATRL learns of Pong within about an hour, told by how often it wins against a player who acts at random."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hamlet import envs, presets
+from hamlet.training.run import Run, resume, train
+from hamlet.training.run_completion import steps_done
+
+_STAGES = 5
+_SEATS = ("first_0", "second_0")
+
+
+def measure(directory: Path, preset: str, *, steps: int, episodes: int = 24, **options: Any) -> dict[str, Any]:
+    """Train (or go on with) both players in ``directory``, with a stop after each fifth of the steps.
+
+    At each stop, and after the first rollout, each player (by sampled actions) plays so many episodes against one who
+    acts at random. As many are played with both at random: the seats are not alike.
+
+    Args:
+        directory: Where the run is kept, and what was found at each stop.
+        preset: Whose values are taken.
+        steps: Environment steps.
+        episodes: Of each judgement.
+        options: Of the environment.
+    """
+    env, path, stages = envs.make("atari/pong", **options), directory / "run", []
+    first = presets.find(preset, "matrl", env)().sampling.batch
+    for stop in [first, *(steps * part // _STAGES for part in range(1, _STAGES + 1))]:
+        if not steps_done(path):
+            train("matrl", env, steps=stop, out=path, preset=preset, evaluate_episodes=0)
+        elif steps_done(path) < stop:
+            resume(path, steps=stop)
+        stages.append({"step": stop, "policy": _told(directory / str(stop), Run(path), episodes, "stochastic")})
+    random = _told(directory / "random", Run(path), episodes, "random")
+    return {"seed": 0, "preset": preset, "options": options, "stages": stages, "random": random}
+
+
+def _told(kept: Path, run: Run, episodes: int, mode: Any) -> dict[str, Any]:
+    """For each seat, how often and by how much who has it won; kept once the games were played."""
+    told = {}
+    for seat, (own, other) in enumerate((_SEATS, _SEATS[::-1])):
+        games = kept.with_name(f"{kept.name}-{own}.npy")
+        if not games.exists():
+            np.save(games, run.evaluate(episodes, mode=mode, at_random=(other,)).agent_returns)
+        returns = np.load(games)
+        ahead = returns[:, seat] - returns[:, 1 - seat]
+        told[own] = {
+            "wins": float((ahead > 0).mean()),
+            "mean": float(ahead.mean()),
+            "standard_error": float(ahead.std(ddof=1) / np.sqrt(episodes)),
+            "returns": returns.tolist(),
+        }
+    return told

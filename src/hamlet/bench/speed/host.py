@@ -1,0 +1,135 @@
+"""How fast host environments train here, and where the time goes."""
+
+import statistics
+import time
+from typing import Any
+
+import jax
+import numpy as np
+
+from hamlet import machine, presets
+from hamlet.backends import devices
+from hamlet.backends.select import backend_of
+from hamlet.bench.baseline.flops import count
+from hamlet.bench.baseline.matrix import matrix_rate
+from hamlet.envs import from_pettingzoo, make
+from hamlet.envs.host import HostEnvironment
+from hamlet.errors import RunError
+from hamlet.haml.template import Haml
+from hamlet.rollouts.host_games import Games
+
+# The whole run has so many iterations, as far as learning rates that fall are concerned.
+_TOTAL = 1_000_000
+
+
+def measure(algorithm: Haml, env: HostEnvironment, *, iterations: int = 10, warm: int = 2) -> dict[str, Any]:
+    """Time iterations of training, after some that are not counted, and the environment alone before and after.
+
+    Returns:
+        Raw seconds of every iteration and of its parts, the medians, and steps per second.
+    """
+    place = backend_of(env)
+    alone = [_alone(algorithm, env)]
+    program = place.compile(algorithm, devices.select(None), 0)
+    rows: list[dict[str, float]] = []
+    try:
+        training = program.place(place.begin(algorithm)(0))
+        for _ in range(warm + iterations):
+            began, worked = time.perf_counter(), time.process_time()
+            training, info = program.call(training, 1, _TOTAL)
+            row = {name: float(info[f"time/{name}"][0]) for name in ("act", "step", "wait", "learn")}
+            spent = {"seconds": time.perf_counter() - began, "core_seconds": time.process_time() - worked}
+            rows.append(spent | row)
+            if lines := program.remarks():
+                raise RunError(f"what is measured must not fail, and it did: {lines[0]}")
+    finally:
+        program.close()
+    alone.append(_alone(algorithm, env))
+    kept = rows[warm:]
+    middle = {name: statistics.median(row[name] for row in kept) for name in kept[0]}
+    return {
+        "env_steps_per_second": algorithm.sampling.batch / middle["seconds"],
+        "environment_alone_steps_per_second": alone,
+        "env_steps_per_iteration": algorithm.sampling.batch,
+        "copies": algorithm.sampling.copies,
+        "median": middle,
+        "iterations": kept,
+        "compile_seconds": program.compile_seconds,
+        "peak_memory_mb": machine.peak_memory() / 2**20,
+    }
+
+
+def _alone(algorithm: Haml, env: HostEnvironment, seconds: float = 3.0) -> float:
+    """Steps per second of the copies in their two halves, with uniform actions drawn beforehand."""
+    copies = algorithm.sampling.copies
+    games = Games(env, 0, copies)
+    try:
+        games.begin(np.zeros(copies, np.int32))
+        actions = [_random(env, half.rows.stop - half.rows.start) for half in games.halves]
+        for half, drawn in zip(games.halves, actions, strict=True):
+            half.copies.send(drawn[0])
+        turn, began = 0, time.perf_counter()
+        while (passed := time.perf_counter() - began) < seconds:
+            turn += 1
+            for half, drawn in zip(games.halves, actions, strict=True):
+                half.copies.receive()
+                half.copies.send(drawn[turn % len(drawn)])
+        for half in games.halves:
+            half.copies.receive()
+        return turn * copies / passed
+    finally:
+        games.close()
+
+
+def _random(env: HostEnvironment, copies: int, turns: int = 8) -> list[tuple[np.ndarray, ...]]:
+    keys = jax.random.split(jax.random.key(0), (turns, len(env.groups)))
+    draw = lambda key, group: np.asarray(  # noqa: E731
+        jax.vmap(jax.vmap(group.action.sample))(jax.random.split(key, (copies, len(group.names))))
+    )
+    return [tuple(draw(keys[turn, g], group) for g, group in enumerate(env.groups)) for turn in range(turns)]
+
+
+def mpe2(**changes: Any) -> dict[str, Any]:
+    """HAPPO on mpe2's continuous spread, as PettingZoo has it, with the paper's settings: 20 copies of 200 steps."""
+    # Its state() is the observations joined, each of them computed anew: the same numbers are at hand for nothing.
+    factory = "mpe2.simple_spread_v3:parallel_env"
+    env = from_pettingzoo(factory, copies=20, state="observations", continuous_actions=True)
+    return measure(presets.find("paper/mpe", "happo", env)(**changes), env)
+
+
+def half_cheetah(**changes: Any) -> dict[str, Any]:
+    """HAPPO on HalfCheetah-2x3 with the paper's settings, its batch of about 4,000 steps in 64 copies."""
+    settings = {"copies": 64, "steps_per_rollout": 63} | changes
+    algorithm = presets.find("paper/mamujoco/HalfCheetah-2x3", "happo")(**settings)
+    return measure(algorithm, make("mamujoco/HalfCheetah-2x3"))
+
+
+def half_cheetah_replayed() -> dict[str, Any]:
+    """HATD3 on HalfCheetah-2x3 with the paper's settings (tables 15 and 16), and its share of the matrix rate."""
+    env = make("mamujoco/HalfCheetah-2x3")
+    algorithm = presets.find("paper/mamujoco/HalfCheetah-2x3", "hatd3")(warmup=1000)
+    flops, rows, width = count(algorithm, env), algorithm.sampling.samples, algorithm.body.hidden[0]
+    rates = [matrix_rate(rows, width, repeats=100).best]
+    found = measure(algorithm, env, warm=3)  # the first two warm up
+    rates.append(matrix_rate(rows, width, repeats=100).best)
+    achieved = flops.total * found["env_steps_per_second"]
+    return found | {
+        "mflop_per_env_step": flops.total / 1e6,
+        "matrix_gflops": [rate / 1e9 for rate in rates],
+        "fraction_of_matrix_rate": achieved / statistics.mean(rates),
+    }
+
+
+def pong(**changes: Any) -> dict[str, Any]:
+    """Independent learners on two-player Pong with the paper's settings, and the same on screens of half the side."""
+
+    def measured(size: int) -> dict[str, Any]:
+        env = make("atari/pong", size=size)
+        return measure(presets.find("paper/matrl/pong", "il", env)(**changes), env, iterations=3, warm=1)
+
+    return {"84": measured(84), "42": measured(42)}
+
+
+def measure_all() -> dict[str, Any]:
+    """All."""
+    return {"mpe2": mpe2(), "mamujoco": half_cheetah(), "mamujoco replayed": half_cheetah_replayed()}

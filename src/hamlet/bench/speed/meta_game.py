@@ -1,0 +1,97 @@
+"""What MATRL costs beside independent learners: its meta-game alone, and all of it."""
+
+import dataclasses
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from hamlet import presets
+from hamlet.backends import devices
+from hamlet.backends.jax_backend import JaxBackend
+from hamlet.envs.mpe.simple_spread import SimpleSpread
+from hamlet.games import meta
+from hamlet.haml.meta_game import Nash
+from hamlet.haml.template import Haml
+
+_AGENTS = (2, 4, 8)
+_GAMES = 50
+
+
+def measure(rounds: int = 7) -> dict[str, Any]:
+    """Seconds of one iteration on discrete spread with the paper's settings for grid worlds, for 2, 4 and 8 agents.
+
+    Turn by turn, so that a drift of the machine meets all: independent learners; the same with as many gradient steps
+    as MATRL makes, predictions and responses together; MATRL; and what the meta-game adds, payoffs, equilibrium and
+    mixture, on random ratios and advantages of the batch's size, 50 such games in one call.
+    """
+    return {f"{agents} agents": _one(agents, rounds) for agents in _AGENTS}
+
+
+def _one(agents: int, rounds: int) -> dict[str, Any]:
+    env, find = SimpleSpread(agents=agents), presets.find
+    alone, whole = find("paper/matrl/grid", "il")(), find("paper/matrl/grid", "matrl")()
+    steps = whole.neighbourhood.epochs + whole.scheme.prediction.neighbourhood.epochs
+    longer = dataclasses.replace(alone, neighbourhood=dataclasses.replace(alone.neighbourhood, epochs=steps))
+    timed = {
+        "independent": _iteration(alone, env),
+        "independent_same_gradient_steps": _iteration(longer, env),
+        "matrl": _iteration(whole, env),
+        "meta_game": _meta_game(agents, alone.sampling.batch, whole.scheme.clip),
+    }
+    spent: dict[str, list[float]] = {name: [] for name in timed}
+    for number in range(rounds + 1):
+        for name, once in timed.items():
+            seconds = once(number)
+            if number:  # the first compiles
+                spent[name].append(seconds)
+
+    def over(numerator: str, denominator: str) -> float:
+        return statistics.median(a / b for a, b in zip(spent[numerator], spent[denominator], strict=True))
+
+    return {
+        "seconds": spent,
+        "meta_game_over_independent": over("meta_game", "independent"),
+        "matrl_over_independent_with_its_gradient_steps": over("matrl", "independent_same_gradient_steps"),
+        "matrl_over_independent": over("matrl", "independent"),
+    }
+
+
+def _iteration(algorithm: Haml, env: SimpleSpread) -> Callable[[int], float]:
+    """Times calls of five iterations; per iteration."""
+    place = JaxBackend(env)
+    program = place.compile(algorithm, devices.select(None), 0)
+    held = [program.place(place.begin(algorithm)(0))]
+
+    def once(number: int) -> float:
+        began = time.perf_counter()
+        held[0], _ = program.call(held[0], jnp.int32(5), jnp.int32(1_000_000))
+        jax.block_until_ready(held[0])
+        return (time.perf_counter() - began) / 5
+
+    return once
+
+
+def _meta_game(agents: int, batch: int, clip: float) -> Callable[[int], float]:
+    """Times what is done between predictions and responses, in random games, many of them without pure equilibria."""
+
+    def one(key: Any) -> Any:
+        ratio_key, advantage_key, solve_key = jax.random.split(key, 3)
+        ratio = jnp.exp(0.1 * jax.random.normal(ratio_key, (agents, batch)))
+        game = meta.payoffs(jnp.clip(ratio, 1 - clip, 1 + clip), jax.random.normal(advantage_key, (agents, batch)))
+        keep = Nash()(game, solve_key)
+        mixed = jnp.clip(meta.mixture(ratio, keep), 1 - clip, 1 + clip)
+        return meta.of_the_others(mixed).sum()
+
+    games = jax.jit(lambda keys: jax.lax.map(one, keys).sum())
+
+    def once(number: int) -> float:
+        keys = jax.random.split(jax.random.key(number), _GAMES)
+        began = time.perf_counter()
+        jax.block_until_ready(games(keys))
+        return (time.perf_counter() - began) / _GAMES
+
+    return once

@@ -1,0 +1,62 @@
+"""How fast values are decomposed: QMIX on discrete spread at a JAX peer's replay ratio, and as first published."""
+
+import statistics
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from hamlet import presets
+from hamlet.backends import devices
+from hamlet.backends.iteration import roster_of
+from hamlet.backends.jax_backend import CAPACITY, JaxBackend
+from hamlet.bench.speed import training_speed
+from hamlet.envs.mpe.simple_spread import SimpleSpread
+from hamlet.evaluation.evaluate import horizon
+
+# As the peer evaluates: every 5 % of a million steps, so many episodes.
+_EVERY, _EPISODES = 50_000, 512
+
+
+def measure(rounds: int = 5) -> dict[str, Any]:
+    """Environment steps per second of training, evaluation included, and of the first published settings, without.
+
+    The ratio is one update of 32 episodes for eight that were played, made here as four for 32; common parameters and
+    a recurrent unit of 64, as the peer has them. A round is 50,000 steps and an evaluation of 512 episodes.
+    """
+    env = SimpleSpread(continuous=False)
+    algorithm = presets.find("tuned/mpe", "qmix", env)(
+        sharing="group", hidden=(64,), memory=64, copies=32, updates_per_rollout=4, batch_size=32
+    )
+    place = JaxBackend(env)
+    device = devices.select(None)
+    program = place.compile(algorithm, device, 0)
+    training = program.place(place.begin(algorithm)(0))
+    roster, count = roster_of(algorithm, env), round(_EVERY / algorithm.sampling.batch)
+    played = (roster, training.learner.team.actors, algorithm.body, _EPISODES, 1, "deterministic", device[0])
+    trials = place.trials(*played, horizon=horizon(env))
+    trained, evaluated = [], []
+    for _ in range(rounds + 1):
+        began, left = time.perf_counter(), count
+        while left:
+            some = min(left, CAPACITY)
+            training, _ = program.call(training, jnp.int32(some), jnp.int32(1_000_000))
+            left -= some
+        jax.block_until_ready(training)
+        between = time.perf_counter()
+        trials.play(training.learner.team.actors, 1, _EPISODES)
+        trained.append(between - began)
+        evaluated.append(time.perf_counter() - between)
+    trained, evaluated = trained[1:], evaluated[1:]  # the first is without updates at its beginning
+    whole = [one + other for one, other in zip(trained, evaluated, strict=True)]
+    steps = count * algorithm.sampling.batch
+    return {
+        "env_steps_per_second": steps / statistics.median(whole),
+        "without_evaluation": steps / statistics.median(trained),
+        "seconds_of_training": trained,
+        "seconds_of_evaluation": evaluated,
+        "env_steps_per_round": steps,
+        "compile_seconds": program.compile_seconds,
+        "as_first_published": training_speed.measure(presets.find("paper/value", "qmix", env)(), env),
+    }

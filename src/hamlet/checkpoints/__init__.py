@@ -1,0 +1,1 @@
+"""Checkpoints: parameters, optimisers, games under way and the replay buffer, saved and restored."""

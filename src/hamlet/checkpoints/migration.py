@@ -1,0 +1,83 @@
+"""Leaves of checkpoints that an older Hamlet wrote, as they are named and kept now.
+
+A critic's running mean and deviation were m₁ = Σ w E[x], m₂ = Σ w E[x²] and W = Σ w; those of observations and rewards
+had other names. Both are `hamlet.networks.running.RunningMeanStd`.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from hamlet.checkpoints.pytree_io import Leaf
+
+# Entries of a running mean: beyond that a manifest does not tell the truth, and nothing is allocated for it.
+_LARGEST = 100_000_000
+
+
+def _from_sums(first: np.ndarray, second: np.ndarray, weight: np.ndarray) -> dict[str, np.ndarray]:
+    """Mean m₁/W and variance m₂/W − mean², as far as single precision kept them."""
+    known = np.where(weight > 0, weight, 1.0).astype(np.float64)
+    mean = first / known
+    variance = np.where(weight > 0, np.maximum(second / known - mean**2, 0.0), 0.0)
+    entries = _entries(mean, variance)
+    return {**{name: value[..., None] for name, value in entries.items()}, "weight": weight}
+
+
+def _from_counts(mean: np.ndarray, rest: np.ndarray, variance: np.ndarray, count: np.ndarray) -> dict[str, np.ndarray]:
+    return {**_entries(mean.astype(np.float64) + rest, variance.astype(np.float64)), "weight": count}
+
+
+def _entries(mean: np.ndarray, variance: np.ndarray) -> dict[str, np.ndarray]:
+    """Numbers of double precision as single ones and what rounding left of them."""
+    parts = {}
+    for name, value in (("mean", mean), ("variance", variance)):
+        parts[name] = value.astype(np.float32)
+        parts[f"{name}_rest"] = (value - parts[name]).astype(np.float32)
+    return parts
+
+
+# The names that a part had, and what makes the present ones of them.
+_FORMER: tuple[tuple[tuple[str, ...], Callable[..., dict[str, np.ndarray]]], ...] = (
+    (("first", "second", "weight"), _from_sums),
+    (("mean", "rest", "variance", "count"), _from_counts),
+)
+
+
+def former(held: Mapping[str, Any]) -> dict[str, Leaf]:
+    """The leaves of a checkpoint that are kept otherwise now, from its manifest's records."""
+    small = {name: record for name, record in held.items() if math.prod(record["shape"]) <= _LARGEST}
+    names = [name for whole, parts, _ in _parts(small) for name in (f"{whole}.{part}" for part in parts)]
+    shapes = {name: tuple(held[name]["shape"]) for name in names}
+    return {
+        name: Leaf(shape=shape, dtype="float32", stored_shape=shape, stored_dtype=np.dtype(np.float32))
+        for name, shape in shapes.items()
+    }
+
+
+def records(held: Mapping[str, Any]) -> dict[str, Any]:
+    """The manifest's records as they would be written now."""
+    old = former(held)
+    made = renewed({name: np.zeros(leaf.shape, np.float32) for name, leaf in old.items()})
+    kept = {name: record for name, record in held.items() if name not in old}
+    return kept | {name: {"shape": list(array.shape), "dtype": str(array.dtype)} for name, array in made.items()}
+
+
+def renewed(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays as they would be stored now; all but former ones as they are."""
+    made = dict(arrays)
+    for whole, parts, convert in _parts(arrays):
+        old = [made.pop(f"{whole}.{part}") for part in parts]
+        made |= {f"{whole}.{name}": np.asarray(value, np.float32) for name, value in convert(*old).items()}
+    return made
+
+
+def _parts(names: Mapping[str, Any]) -> list[tuple[str, tuple[str, ...], Callable[..., dict[str, np.ndarray]]]]:
+    """Where former parts stand: the path of each, its leaves' names, and what converts them."""
+    return [
+        (whole, parts, convert)
+        for parts, convert in _FORMER
+        for whole in (name.removesuffix(f".{parts[1]}") for name in names if name.endswith(f".{parts[1]}"))
+        if all(f"{whole}.{part}" in names for part in parts)
+    ]

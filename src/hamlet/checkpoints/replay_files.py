@@ -1,0 +1,294 @@
+"""What a run remembers of play, in files: written once, each some consecutive rows, and never changed.
+
+    replay/000000000000-000000000400-5f1d….rows    rows 0 to 399, counted from the run's first; and their digest
+
+A checkpoint lists the segments that its ring consists of. Only rows played since the checkpoint before are written,
+aside under a name that begins with a dot, forced to the disk and renamed, before the checkpoint that needs them; what
+no checkpoint needs any more is removed after the next one stands. Row n of a run is row n mod R of a ring of R, so that
+a ring comes back with every row where it was.
+
+A segment holds a line of JSON and, leaf by leaf, the bytes of every value's first byte, of its second, and so on, each
+of these planes deflated where that makes it smaller, as it does not with the last bits of most floats. What was arrived
+at is kept as its difference from what was seen in the row after, which is nothing but where an episode ended; a state
+that is all observations joined, as its difference from them.
+"""
+
+import hashlib
+import json
+import math
+import re
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import numpy as np
+
+from hamlet import machine
+from hamlet.backends import device_replay
+from hamlet.buffers.replay import Replay, Steps
+from hamlet.envs.base import View
+from hamlet.errors import RunError
+from hamlet.files import atomic_write, plain_files
+
+_LEVEL = 1
+# Whether a plane gets smaller is tried on so many of its bytes.
+_TRIED = 1 << 16
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_NAME = re.compile(r"[0-9]{12}-[0-9]{12}-[0-9a-f]{16}\.rows")
+
+
+class ReplaySegment(NamedTuple):
+    """Rows ``first`` to ``last − 1`` of a run, and the SHA-256 of their file."""
+
+    first: int
+    last: int
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        """Of the file: another content has another name."""
+        return f"{self.first:012d}-{self.last:012d}-{self.sha256[:16]}.rows"
+
+
+def listed(records: Any) -> list[ReplaySegment]:
+    """The segments that a checkpoint lists.
+
+    Raises:
+        ValueError: It lists none that this module writes.
+    """
+    found = []
+    for record in records if isinstance(records, list) else [None]:
+        if not (isinstance(record, list) and len(record) == 3 and _is_segment(*record)):
+            raise ValueError("its replay buffer is not listed as it is written")
+        found.append(ReplaySegment(*record))
+    return found
+
+
+def _is_segment(first: Any, last: Any, sha256: Any) -> bool:
+    whole = type(first) is int and type(last) is int and 0 <= first < last < 10**12
+    return whole and isinstance(sha256, str) and _SHA256.fullmatch(sha256) is not None
+
+
+def write(directory: Path, ring: Replay, played: int, known: Sequence[ReplaySegment]) -> list[ReplaySegment]:
+    """Write the rows that no segment holds yet.
+
+    Args:
+        directory: Where segments stand; made if absent.
+        ring: After ``played`` rows.
+        played: Rows since the beginning of the run.
+        known: Segments written before, in order.
+
+    Returns:
+        The segments of which the ring consists, in order.
+
+    Raises:
+        RunError: They cannot be written, as on a full disk; those written before are intact.
+    """
+    rows = ring.steps.episode.shape[0]
+    assert (int(ring.head), int(ring.filled)) == (played % rows, min(played, rows)), "a ring of another run"
+    oldest = max(0, played - rows)
+    needed = [segment for segment in known if oldest < segment.last <= played]
+    cuts = list(_cuts(needed[-1].last if needed else oldest, played, rows, device_replay.block(ring)))
+
+    def put(cut: tuple[int, int]) -> ReplaySegment:
+        first, last = cut
+        data = encode(device_replay.read(ring, first % rows, last - first))
+        segment = ReplaySegment(first, last, hashlib.sha256(data).hexdigest())
+        atomic_write.write(directory / segment.name, data)
+        return segment
+
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with ThreadPoolExecutor(_threads()) as threads:
+            return needed + list(threads.map(put, cuts))
+    except OSError as error:
+        raise RunError(f"the replay buffer could not be written: {atomic_write.one_line(error)}") from error
+
+
+def read(directory: Path, ring: Replay, played: int, segments: Sequence[ReplaySegment]) -> Replay:
+    """The ring after ``played`` rows; the one given is empty, and consumed.
+
+    Raises:
+        RunError: A segment cannot be read, or is not of such a ring.
+    """
+    rows = ring.steps.episode.shape[0]
+    size, oldest, episode = device_replay.block(ring), max(0, played - rows), 0
+    ends = [oldest, *(segment.last for segment in segments)]
+    if any(s.first > end for s, end in zip(segments, ends, strict=False)) or ends[-1] != played:
+        raise RunError(f"{directory} does not hold the rows {oldest} to {played - 1} of the run")
+
+    def get(segment: ReplaySegment) -> tuple[int, "Steps | _Former"]:
+        try:
+            with plain_files.opened(directory / segment.name) as file:
+                found = decode(file.read(), ring.steps, segment.last - segment.first)
+        except OSError as error:
+            raise RunError(f"{directory / segment.name} cannot be read: {atomic_write.one_line(error)}") from error
+        except (ValueError, LookupError, TypeError, zlib.error, RecursionError) as error:
+            raise RunError(f"{directory / segment.name} holds no rows of this run: {error}") from error
+        return segment.first, found
+
+    with ThreadPoolExecutor(_threads()) as threads:
+        for some in _some(segments, 2 * _threads()):
+            # In order: rows overwritten since are so here too.
+            for first, found in threads.map(get, some):
+                if isinstance(found, _Former):
+                    found, episode = found.numbered(episode)
+                last = first + found.episode.shape[0]
+                for a, b in _cuts(first, last, rows, size):
+                    part = jax.tree.map(lambda leaf, a=a, b=b, at=first: leaf[a - at : b - at], found)
+                    ring = device_replay.write(ring, a % rows, part)
+    return device_replay.told(ring, played)
+
+
+def damage(directory: Path, segments: Iterable[ReplaySegment]) -> str | None:
+    """What is wrong with the first segment that is not as it was written, or None."""
+
+    def wrong(segment: ReplaySegment) -> str | None:
+        path = directory / segment.name
+        try:
+            intact = plain_files.sha256(path) == segment.sha256
+        except (OSError, ValueError):
+            return f"{path.name} of its replay buffer cannot be read"
+        return None if intact else f"{path.name} of its replay buffer is not as it was written"
+
+    with ThreadPoolExecutor(_threads()) as threads:
+        return next((reason for reason in threads.map(wrong, segments) if reason), None)
+
+
+def prune(directory: Path, needed: Iterable[ReplaySegment]) -> None:
+    """Remove segments that are needed no more, and what a killed process left aside."""
+    names = {segment.name for segment in needed}
+    for path in directory.glob("*.rows*") if directory.is_dir() else ():
+        if _NAME.fullmatch(path.name) and path.name not in names:
+            path.unlink(missing_ok=True)
+    for path in directory.glob(".*.rows.*") if directory.is_dir() else ():
+        path.unlink(missing_ok=True)
+
+
+def encode(steps: Steps) -> bytes:
+    """Rows as bytes."""
+    planes, records = [], []
+    for name, leaf in _named(_against_observations(_against_next(steps))):
+        lengths = []
+        for plane in _planes(leaf):
+            small = _deflated(plane)
+            lengths.append([int(small is not plane), len(small)])
+            planes.append(small)
+        records.append({"name": name, "dtype": str(leaf.dtype), "shape": list(leaf.shape), "planes": lengths})
+    return b"".join([json.dumps(records).encode(), b"\n", *planes])
+
+
+class _Former(NamedTuple):
+    """Rows that an older Hamlet wrote, which kept whether an episode ended in place of its number."""
+
+    steps: Steps
+
+    def numbered(self, first: Any) -> tuple[Steps, np.ndarray]:
+        """The rows with episodes counted from ``first``, and the number of the row after the last."""
+        ended = self.steps.episode
+        following = first + np.cumsum(ended, axis=0, dtype=np.int32)
+        steps = eqx.tree_at(lambda tree: tree.episode, self.steps, (following - ended).astype(np.int32))
+        return steps, following[-1]
+
+
+def decode(data: bytes, like: Steps, rows: int) -> Steps | _Former:
+    """The inverse, for so many rows of a ring of the leaves of ``like``; raises ValueError where they are others."""
+    head, _, rest = data.partition(b"\n")
+    records, view = json.loads(head), memoryview(rest)
+    sought = [(name, str(leaf.dtype), [rows, *leaf.shape[1:]]) for name, leaf in _named(like)]
+    held = [(record["name"], record["dtype"], record["shape"]) for record in records]
+    former = [
+        (".ended", "bool", shape) if name == ".episode" else (name, dtype, shape) for name, dtype, shape in sought
+    ]
+    if held not in (sought, former):
+        raise ValueError(f"its leaves are {held}, and not {sought}")
+    leaves, at = [], 0
+    for record in records:
+        planes = []
+        for small, length in record["planes"]:
+            part, at = view[at : at + length], at + length
+            planes.append(np.frombuffer(_inflated(part, math.prod(record["shape"])) if small else part, np.uint8))
+        leaves.append(np.stack(planes, -1).view(np.dtype(record["dtype"])).reshape(record["shape"]))
+    steps = _against_next(_against_observations(jax.tree.unflatten(jax.tree.structure(like), leaves)))
+    return steps if held == sought else _Former(steps)
+
+
+def _against_next(steps: Steps) -> Steps:
+    """With what was arrived at as its difference from what was seen in the row after; its own inverse."""
+
+    def one(arrival: np.ndarray, seen: np.ndarray) -> np.ndarray:
+        return np.concatenate([_difference(arrival[:-1], seen[1:]), arrival[-1:]])
+
+    return _with(steps, steps.view, jax.tree.map(one, steps.arrival, steps.view))
+
+
+def _against_observations(steps: Steps) -> Steps:
+    """With states as their differences from all observations joined, where that is their form; its own inverse."""
+
+    def one(view: View) -> View:
+        joined = np.concatenate([part.reshape(*part.shape[:2], -1) for part in view.observation], -1)
+        if (joined.dtype, joined.shape) != (view.state.dtype, view.state.shape):
+            return view
+        return View(view.observation, _difference(view.state, joined), view.available, view.alive)
+
+    return _with(steps, one(steps.view), one(steps.arrival))
+
+
+def _with(steps: Steps, view: View, arrival: View) -> Steps:
+    return Steps(view, steps.action, steps.reward, steps.terminated, steps.episode, arrival)
+
+
+def _difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Bit by bit: no float is rounded, and equal ones leave zeros."""
+    bits = [np.ascontiguousarray(array).reshape(-1).view(np.uint8) for array in (one, other)]
+    return np.bitwise_xor(*bits).view(one.dtype).reshape(one.shape)
+
+
+def _planes(leaf: np.ndarray) -> list[bytes]:
+    """Every value's first byte, then every value's second, and so on."""
+    whole = np.ascontiguousarray(leaf).reshape(-1).view(np.uint8).reshape(-1, leaf.dtype.itemsize)
+    return [whole[:, k].tobytes() for k in range(leaf.dtype.itemsize)]
+
+
+def _deflated(plane: bytes) -> bytes:
+    """A plane deflated, or itself where that would not make it smaller by a tenth."""
+    middle = max(0, len(plane) // 2 - _TRIED // 2)
+    sample = plane[middle : middle + _TRIED]
+    if len(zlib.compress(sample, _LEVEL)) > 0.9 * len(sample):
+        return plane
+    return zlib.compress(plane, _LEVEL)
+
+
+def _inflated(part: memoryview, length: int) -> bytes:
+    """A plane of so many bytes: a few bytes that stand for more fill no memory."""
+    inflater = zlib.decompressobj()
+    plane = inflater.decompress(part, length + 1)
+    if len(plane) != length:
+        raise ValueError(f"a plane has not the {length:,} bytes of its rows")
+    return plane
+
+
+def _cuts(first: int, last: int, rows: int, most: int) -> Iterator[tuple[int, int]]:
+    """Rows ``first`` to ``last`` in parts of at most so many, none of which goes around the ring's end."""
+    while first < last:
+        end = min(last, first + most, (first // rows + 1) * rows)
+        yield first, end
+        first = end
+
+
+def _some(items: Sequence[Any], count: int) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(items), count):
+        yield items[start : start + count]
+
+
+def _named(tree: Any) -> list[tuple[str, Any]]:
+    return [(jax.tree_util.keystr(path), leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)]
+
+
+def _threads() -> int:
+    """Deflating leaves Python to others."""
+    return max(1, min(8, machine.cores()))

@@ -1,0 +1,1 @@
+"""Games given by payoffs or by a rule, in JAX."""

@@ -1,0 +1,382 @@
+"""Copies of a PettingZoo environment, spread over worker processes that write whole batches into shared memory."""
+
+import contextlib
+import os
+import pickle
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple, NoReturn
+
+import jax
+import numpy as np
+
+from hamlet.envs.base import Outcome, View
+from hamlet.envs.factories import signature
+from hamlet.envs.factories.signature import Keywords
+from hamlet.envs.host import Snapshot, Step
+from hamlet.envs.pettingzoo import shared_block, worker
+from hamlet.envs.pettingzoo.batch_validation import Lookout, copied, copy_row, fault
+from hamlet.envs.pettingzoo.description import Description
+from hamlet.envs.pettingzoo.env_driver import seed_of
+from hamlet.envs.pettingzoo.processes import Lost, Process, farewell
+from hamlet.envs.pettingzoo.shared_block import BlockLayout
+from hamlet.envs.pettingzoo.worker import PATIENCE, Incident, Setup
+from hamlet.errors import RequestError, RunError
+from hamlet.roster import Group
+
+# The least time that a worker has to make its environments, in seconds.
+_START = 60.0
+# An episode's step at which a copy stood when it failed in between episodes.
+_RESET = 0
+# By which an outcome is made of its arrays faster than by its constructor.
+_OUTCOME = jax.tree.structure(
+    Outcome(np.zeros((1, 1), np.float32), np.zeros(1, bool), np.zeros(1, bool), np.zeros((1, 1), bool))
+)
+
+
+class CopiesSetup(NamedTuple):
+    """What is played, and how.
+
+    Attributes:
+        factory: ``package.module:function``.
+        options: Keyword arguments for it.
+        description: What the environment was when it was declared.
+        groups: Its agents.
+        plan: What the copies exchange.
+        processes: How many workers.
+        timeout: Seconds after which a worker that has not answered is given up.
+        restart: Whether a copy that fails begins its next episode; else the failure ends the run.
+    """
+
+    factory: str
+    options: tuple[tuple[str, object], ...]
+    description: Description
+    groups: tuple[Group, ...]
+    plan: BlockLayout
+    processes: int
+    timeout: float
+    restart: bool
+
+
+def probe(factory: str, options: tuple[tuple[str, object], ...], timeout: float) -> Description:
+    """What an environment is, found out by a worker that makes one copy.
+
+    Raises:
+        RequestError: It cannot be made, or is not supported.
+    """
+    with _asked(factory, options) as process:
+        return _described(process, factory, timeout)
+
+
+def told(factory: str, timeout: float) -> Keywords:
+    """What a factory can be told by keyword, found out by a worker that makes nothing.
+
+    Raises:
+        RequestError: It is not there.
+    """
+    with _asked(factory, None) as process:
+        return signature.told(_made(process, factory, timeout))
+
+
+@contextlib.contextmanager
+def _asked(factory: str, options: tuple[tuple[str, object], ...] | None) -> Iterator[Process]:
+    """A worker without copies."""
+    memory = shared_block.allocate(1)
+    process = Process(Setup(factory, options, 0, (0,), (0,), None, False), memory)
+    try:
+        yield process
+    finally:
+        farewell([process])
+        os.close(memory)
+
+
+def _described(process: Process, factory: str, timeout: float) -> Description:
+    """What it is, as a worker found it when it made its first copy."""
+    return Description.of(_made(process, factory, timeout))
+
+
+def _made(process: Process, factory: str, timeout: float, numbers: Sequence[int] = ()) -> Any:
+    """What a worker answers while it makes its environments."""
+    try:
+        incident, found = pickle.loads(process.answer(max(timeout, _START)))
+    except Lost as lost:
+        where, trace = process.last_words()
+        raise _noted(RequestError(f"{factory} cannot be made: its process {lost}{where}"), trace) from None
+    if incident is not None:
+        incident = Incident(*incident)
+        raise _noted(RequestError(f"{factory} cannot be {_unusable(incident, numbers)}"), incident.trace)
+    return found
+
+
+def _unusable(incident: Incident, numbers: Sequence[int]) -> str:
+    """What is wrong with the environment itself, or with one copy of several."""
+    if incident.row < 0:
+        return f"used: {incident.text}"
+    return (
+        f"made as copy {numbers[incident.row]}, beside others in one process: {incident.text}; where a process can "
+        "hold a single copy, give --env.processes equal to --copies"
+    )
+
+
+class PettingZooCopies:
+    """Some copies, stepped together: `hamlet.envs.host.HostCopies`.
+
+    Attributes:
+        workers: The processes in which they live, in the order of the copies.
+    """
+
+    def __init__(self, terms: CopiesSetup, seed: int, numbers: range) -> None:
+        self._terms, self._seed, self._numbers = terms, seed, tuple(numbers)
+        wanted = shared_block.arrays(terms.plan, len(numbers))
+        self._memory = shared_block.allocate(shared_block.size(wanted))
+        self._arrays = shared_block.attach(self._memory, wanted)
+        self._arrival, self._fresh = (
+            Lookout(terms.groups, terms.plan, self._arrays, time) for time in ("arrival", "fresh")
+        )
+        self._came = [self._arrays[name] for name in ("reward", "terminated", "truncated", "cut")]
+        self._episode, self._steps, self._failed = (np.zeros(len(numbers), np.int64) for _ in range(3))
+        self._view: View | None = None
+        self._lines: list[str] = []
+        self._notes: dict[str, None] = {}
+        self._told = 0
+        self._closed = False
+        self.workers: list[Process] = []
+        shares = np.array_split(np.arange(len(numbers)), min(terms.processes, len(numbers)))
+        self._setups = [self._setup(tuple(int(row) for row in share)) for share in shares]
+        try:
+            for setup in self._setups:
+                self.workers.append(Process(setup, self._memory))
+            for process in self.workers:
+                self._admit(process)
+        except BaseException:
+            self.close()
+            raise
+
+    def _setup(self, share: tuple[int, ...]) -> Setup:
+        terms = self._terms
+        return Setup(terms.factory, terms.options, self._seed, self._numbers, share, terms.plan, terms.restart)
+
+    def _admit(self, process: Process) -> None:
+        """Wait until a worker has made its copies, and see that they are what was declared."""
+        terms, declared = self._terms, self._terms.description
+        found = _described(process, terms.factory, terms.timeout)
+        if (found.agents, found.turns) != (declared.agents, declared.turns):
+            raise RequestError(
+                f"{terms.factory} has other agents or spaces than it had when it was declared: declare it anew"
+            )
+        _made(process, terms.factory, terms.timeout, self._numbers)
+
+    def begin(self, episode: np.ndarray) -> View:
+        """Begin, in every copy, the episode of the number given."""
+        if self._pending:  # nobody wants that step any more
+            self._collect()
+        self._arrays["episode"][:] = self._episode[:] = episode
+        self._steps[:], self._failed[:] = _RESET, 0
+        for process in self.workers:
+            process.ask(worker.BEGIN)
+        self._collect()
+        self._episode[:] = self._arrays["episode"]
+        self._view = self._fresh()
+        self._check(self._view, None)
+        return self._view
+
+    def send(self, actions: tuple[np.ndarray, ...]) -> None:
+        """Let every copy step."""
+        assert self._view is not None, "begin comes before the first step"
+        for g, action in enumerate(actions):
+            self._arrays[f"action/{g}"][...] = action
+        self._steps += 1
+        for process in self.workers:
+            process.ask(worker.STEP)
+
+    def receive(self) -> Step:
+        """Wait for that step.
+
+        Raises:
+            RunError: A copy cannot go on.
+        """
+        assert self._pending and self._view is not None, "send comes before receive"
+        failed, last = self._collect(), self._view
+        arrival = self._arrival()
+        outcome: Outcome = jax.tree.unflatten(_OUTCOME, [array.copy() for array in self._came])
+        for row in failed:  # the step is cut, as if a limit of time had come before it
+            copy_row(last, arrival, row)
+            outcome.reward[row] = 0.0
+            outcome.terminated[row], outcome.truncated[row] = False, True
+            assert outcome.cut is not None and last.alive is not None
+            outcome.cut[row] = last.alive[row]
+        if failed:
+            outcome = replace(outcome, failed=self._flags(failed))
+        self._check(arrival, outcome.reward)
+        view, ended = arrival, np.flatnonzero(outcome.terminated | outcome.truncated).tolist()
+        if ended:
+            self._episode[:] = self._arrays["episode"]
+            self._steps[ended] = _RESET
+            view, fresh = copied(arrival), self._fresh()
+            for row in ended:
+                copy_row(fresh, view, row)
+            self._check(view, None)
+        self._view = view
+        measures = self._arrays["measures"].copy() if self._terms.plan.measures else None
+        return Step(arrival, outcome, view, measures)
+
+    def leave(self, copies: np.ndarray) -> View:
+        """Leave the episodes under way in some copies, and begin their next ones."""
+        assert self._view is not None and not self._pending, "a step is waited for before an episode is left"
+        self._arrays["leave"][:] = copies
+        self._steps[copies] = _RESET
+        before = self._episode.copy()
+        for process, setup in zip(self.workers, self._setups, strict=True):
+            if copies[list(setup.share)].any():
+                process.ask(worker.LEAVE)
+        self._collect()
+        self._episode[:] = self._arrays["episode"]
+        view, fresh = copied(self._view), self._fresh()
+        for row in np.flatnonzero(self._episode != before).tolist():
+            copy_row(fresh, view, row)
+        self._check(view, None)
+        self._view = view
+        return view
+
+    def _flags(self, rows: Sequence[int]) -> np.ndarray:
+        flags = np.zeros(len(self._numbers), bool)
+        flags[list(rows)] = True
+        return flags
+
+    def snapshot(self) -> Snapshot:
+        """The number of every copy's episode."""
+        return {"episode": self._episode.astype(np.int32)}
+
+    def restore(self, snapshot: Snapshot) -> NoReturn:
+        """Refused: a PettingZoo environment cannot be put back into an old episode."""
+        raise RequestError("a PettingZoo environment cannot be put back into an old episode; begin the one after it")
+
+    def failures(self) -> tuple[str, ...]:
+        """Lines about copies that failed and were begun anew since the last call."""
+        lines, self._lines = tuple(self._lines), []
+        return lines
+
+    def notes(self) -> tuple[str, ...]:
+        """How an end was understood that was not said as PettingZoo has it."""
+        new, self._told = tuple(self._notes)[self._told :], len(self._notes)
+        return new
+
+    def close(self) -> None:
+        """End every process, and free all shared memory."""
+        if not self._closed:
+            self._closed = True
+            farewell(self.workers)
+            # The last that hold the block.
+            self._arrays, self._came = {}, []
+            del self._arrival, self._fresh
+            os.close(self._memory)
+
+    @property
+    def _pending(self) -> bool:
+        """Whether an answer is awaited; where a person interrupted the waiting, that of some workers alone."""
+        return any(process.pending for process in self.workers)
+
+    def _collect(self) -> list[int]:
+        """Wait for all workers; the rows of copies whose step failed.
+
+        Raises:
+            RunError: Something failed and is not to be begun anew, or cannot be.
+        """
+        answers: list[Lost | list[Incident]] = []
+        for process in self.workers:
+            try:
+                answers.append(self._heard(process) if process.pending else [])
+            except Lost as lost:
+                answers.append(lost)
+        failed: list[int] = []
+        for index, answer in enumerate(answers):
+            share = self._setups[index].share
+            if isinstance(answer, Lost):
+                now = list(share)
+            else:
+                now = list({incident.row for incident in answer if incident.steps > _RESET})
+            if self._failed.any():
+                self._failed[[row for row in share if row not in now]] = 0
+            if isinstance(answer, Lost):
+                self._replace(index, answer)
+            else:
+                self._account(answer)
+            failed += now
+        return failed if self._view is not None else []
+
+    def _account(self, incidents: Iterable[Incident]) -> None:
+        """Count what failed, and stop where that is asked for or where it leads nowhere."""
+        for incident in incidents:
+            line = self._line(incident.row, incident.episode, incident.steps, incident.text)
+            self._failed[incident.row] += 1
+            self._stop_if_hopeless(incident.row, line, incident.trace, incident.broken or not self._terms.restart)
+            self._lines.append(f"{line}; it begins its next episode")
+
+    def _stop_if_hopeless(self, row: int, line: str, trace: str, stop: bool) -> None:
+        hopeless = self._failed[row] >= PATIENCE
+        if hopeless or stop:
+            again = f"failed {PATIENCE} times in a row without a step, the last time so: " if hopeless else ""
+            raise _noted(RunError(again + line), trace)
+
+    def _replace(self, index: int, lost: Lost) -> None:
+        """Another worker in the place of one that gives no answer; its copies begin their next episodes."""
+        share = list(self._setups[index].share)
+        first, last = self._numbers[share[0]], self._numbers[share[-1]]
+        while True:
+            # Which copy it was at is found out first: a signal may free it from where it hangs.
+            line, (where, trace) = self._obituary(share), self.workers[index].last_words()
+            line = line.format(f"its process {lost}{where}")
+            self._failed[share] += 1
+            self._stop_if_hopeless(share[0], line, trace, not self._terms.restart)
+            begin = (
+                f"copies {first} to {last} begin their next episodes" if last > first else "it begins its next episode"
+            )
+            self._lines.append(f"{line}; {begin}")
+            self._arrays["episode"][share] = self._episode[share] = self._episode[share] + 1
+            self._arrays["busy"][share], self._steps[share] = False, _RESET
+            try:
+                return self._begin_anew(index)
+            except Lost as another:
+                lost = another
+
+    def _obituary(self, share: list[int]) -> str:
+        """A line on what a worker was doing, as far as its block tells, with room for what happened to it."""
+        row = next((row for row in share if self._arrays["busy"][row]), share[0])
+        episode = int(self._arrays["episode"][row])
+        return self._line(row, episode, int(self._steps[row]) if episode == self._episode[row] else _RESET, "{}")
+
+    def _begin_anew(self, index: int) -> None:
+        process = self.workers[index] = self.workers[index].succeeded(self._setups[index])
+        try:
+            self._admit(process)
+        except RequestError as error:
+            raise RunError(str(error)) from error
+        process.ask(worker.BEGIN)
+        self._account(self._heard(process))
+
+    def _heard(self, process: Process) -> list[Incident]:
+        """What went wrong while a worker did what it was asked."""
+        message = process.answer(self._terms.timeout)
+        if message == worker.DONE:
+            return []
+        incidents, notes = pickle.loads(message)
+        self._notes |= dict.fromkeys(notes)
+        return [Incident(*plain) for plain in incidents]
+
+    def _line(self, row: int, episode: int, steps: int, text: str) -> str:
+        when = f"at step {steps}" if steps > _RESET else "at the reset"
+        seed = seed_of(self._seed, self._numbers[row], episode)
+        return f"copy {self._numbers[row]} {when} of episode {episode} (seed {seed}): {text}"
+
+    def _check(self, view: View, reward: np.ndarray | None) -> None:
+        """Stop at what cannot be trained on."""
+        if found := fault(self._terms.groups, self._terms.plan, view, reward):
+            row, text = found
+            raise RunError(self._line(row, int(self._episode[row]), int(self._steps[row]), text))
+
+
+def _noted(error: Exception, trace: str) -> Exception:
+    """The error, with the whole traceback below its line where it is shown as Python shows it."""
+    if trace:
+        error.add_note(trace)
+    return error

@@ -1,0 +1,343 @@
+"""One copy of a PettingZoo environment: its dictionaries go into the arrays of a block, and actions out of them.
+
+Workers import this file: it needs the standard library, numpy and what the environment itself has imported.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from hamlet.envs.conversion import Broken, SpaceKind, action, inner, mask_row, masked, observed
+from hamlet.envs.pettingzoo.shared_block import BlockLayout, Seats
+
+# What a step arrives at, and a new episode's first view.
+_TIMES = ("arrival", "fresh")
+_NOTHING = np.zeros(0, bool)
+# How many names of what infos had are listed.
+_LISTED = 8
+# By which name some environments end the episode of all agents.
+_ALL = "__all__"
+
+
+def seed_of(run: int, number: int, episode: int) -> int:
+    """The number that a copy's episode is reset with: of the run's seed, the copy's number and the episode's alone.
+
+    >>> seed_of(0, 3, 7) == seed_of(0, 3, 7) != seed_of(0, 7, 3)
+    True
+    """
+    return int(np.random.SeedSequence((run % 2**63, number, episode)).generate_state(1)[0] >> 1)
+
+
+def parallel(env: Any) -> Any:
+    """The environment with PettingZoo's parallel interface, by its own converters where it acts agent by agent.
+
+    Raises:
+        Broken: It is no PettingZoo environment.
+    """
+    if hasattr(env, "agent_iter") or hasattr(env, "last"):
+        from pettingzoo.utils.conversions import aec_to_parallel, turn_based_aec_to_parallel
+
+        return (aec_to_parallel if env.metadata.get("is_parallelizable", False) else turn_based_aec_to_parallel)(env)
+    kind = type(env)
+    place, needed = f"{kind.__module__}.{kind.__qualname__}", ("observation_space", "action_space", "reset", "step")
+    if all(hasattr(env, name) for name in needed) and not hasattr(env, "possible_agents"):
+        raise Broken(
+            f"{place} has one agent, as Gymnasium's environments have; give it as a ParallelEnv of one agent, "
+            "by the wrapper in docs/host-environments.md"
+        )
+    for name in ("possible_agents", *needed):
+        if not hasattr(env, name):
+            raise Broken(
+                f"{place} has no {name}, so it is no PettingZoo environment; "
+                "the factory gives a ParallelEnv or an AECEnv"
+            )
+    return env
+
+
+def opening(env: Any, seed: int) -> tuple[dict[Any, Any], dict[Any, Any]]:
+    """Reset an environment: its observations and infos.
+
+    Raises:
+        Broken: It has another interface than PettingZoo's of today.
+    """
+    try:
+        answer = env.reset(seed=seed)
+    except TypeError as error:
+        if "unexpected keyword argument 'seed'" not in str(error):
+            raise
+        raise Broken(
+            "reset() takes no seed: write reset(self, seed=None, options=None), and draw from the seed"
+        ) from None
+    if isinstance(answer, tuple) and len(answer) == 2 and all(isinstance(part, dict) for part in answer):
+        return answer
+    raise Broken(
+        f"reset() does not give a tuple of two dictionaries, observations and infos, but {_outline(answer)}: "
+        "return observations, {agent: {} for agent in self.agents}"
+    )
+
+
+def _outline(answer: Any) -> str:
+    """What something is, in a few words."""
+    if isinstance(answer, tuple):
+        return f"a tuple of {len(answer)}"
+    return f"a {type(answer).__name__}"
+
+
+def takes_turns(env: Any) -> bool:
+    """Whether PettingZoo's converter let one agent act at a time."""
+    return type(env).__name__ == "turn_based_aec_to_parallel_wrapper"
+
+
+def _number(name: str, agent: Any, value: Any) -> float:
+    """A measure as a number, of a truth value 0 or 1."""
+    found = np.asarray(value)
+    if found.shape or found.dtype.kind not in "biuf" or np.isinf(found):
+        raise Broken(f"the measure {name!r} of agent {agent!r} is no finite number but {value!r}"[:200])
+    return float(found)
+
+
+class EnvDriver:
+    """One copy under way.
+
+    Args:
+        env: With the parallel interface.
+        plan: What it exchanges.
+        rows: This copy's rows of every array of the block.
+        notes: Takes lines about what was understood although it was not said as PettingZoo has it, each once.
+    """
+
+    def __init__(
+        self, env: Any, plan: BlockLayout, rows: Mapping[str, np.ndarray], notes: dict[str, None] | None = None
+    ) -> None:
+        self.env = env
+        self.steps = 0
+        self._notes = {} if notes is None else notes
+        self._plan = plan
+        self._rows = rows
+        self._live: list[int] = []
+        places = [(g, slot, seats) for g, seats in enumerate(plan.groups) for slot in range(len(seats.names))]
+        self._seats: list[Seats] = [seats for _, _, seats in places]
+        self._names = plan.names
+        self._numbers = {name: k for k, name in enumerate(plan.names)}
+        # Every agent's own piece of the block, found once: a step of an environment may cost little more than this.
+        self._actions = [rows[f"action/{g}"][slot, ...] for g, slot, _ in places]
+        self._seen = {time: [rows[f"{time}/observation/{g}"][slot, ...] for g, slot, _ in places] for time in _TIMES}
+        self._masks = {
+            time: [rows[f"{time}/available/{g}"][slot] if seats.choices else _NOTHING for g, slot, seats in places]
+            for time in _TIMES
+        }
+        self._kinds: list[SpaceKind] = [kind for seats in plan.groups for kind in seats.seen]
+        self._acts: list[SpaceKind] = [kind for seats in plan.groups for kind in seats.done]
+        # What an observation usually is: one comparison of each stands for the whole examination.
+        self._usual: list[Any] = [None] * len(plan.names)
+
+    def begin(self, seed: int) -> None:
+        """Begin an episode, and show its first view as the fresh one."""
+        self.steps = 0
+        observations, infos = opening(self.env, seed)
+        present = list(self.env.agents)
+        for name in present:
+            if name not in self._numbers:
+                raise Broken(f"agent {name!r} is in agents, not in possible_agents")
+        if not present:
+            raise Broken("no agent is left right after reset()")
+        self._live = sorted(self._numbers[name] for name in present)
+        alive = self._rows["fresh/alive"]
+        alive[:] = False
+        alive[self._live] = True
+        if len(self._live) < len(self._names):
+            self._blank("fresh", set(range(len(self._names))) - set(self._live))
+        for k in self._live:
+            self._show("fresh", k, observations, infos)
+        if self._plan.turns:
+            self._give_turn("fresh")
+        if self._plan.state is not None:
+            self._state("fresh")
+
+    def step(self) -> bool:
+        """Let the agents that are there act, and show what they arrive at; whether the episode ended."""
+        rows = self._rows
+        actions = {self._names[k]: action(self._acts[k], self._actions[k]) for k in self._live}
+        self.steps += 1
+        answer = self.env.step(actions)
+        if not (isinstance(answer, tuple) and len(answer) == 5 and all(isinstance(part, dict) for part in answer)):
+            raise Broken(
+                "step() does not give five dictionaries, observations, rewards, terminations, truncations and infos, "
+                f"but {_outline(answer)}: say apart who terminated and who was truncated"
+            )
+        observations, rewards, terminations, truncations, infos = answer
+        reward, alive, cut = rows["reward"], rows["arrival/alive"], rows["cut"]
+        reward[:], alive[:], cut[:] = 0.0, False, False
+        left, terminated = [], True
+        if len(self._live) < len(self._names):
+            self._blank("arrival", set(range(len(self._names))) - set(self._live))
+        terminations, truncations = self._ends(terminations, truncations)
+        for k in self._live:
+            name = self._names[k]
+            reward[k] = self._reward(name, rewards)
+            ends, is_cut = bool(terminations.get(name, False)), bool(truncations.get(name, False))
+            if ends or is_cut:
+                cut[k] = not ends
+                terminated &= ends
+                left.append(k)
+            else:
+                alive[k] = True
+            if is_cut and not ends and name not in observations:
+                raise Broken(f"agent {name!r} is truncated without a last observation, from which it would bootstrap")
+            if name in observations or not ends:
+                self._show("arrival", k, observations, infos)
+            if k in left:
+                self._free(k)
+        joined = self._joined(left)
+        for k in joined:
+            alive[k] = True
+            self._show("arrival", k, observations, infos)
+        ended = len(left) == len(self._live) and not joined
+        if ended:
+            # Cut by a limit of time, they would act from here: learners bootstrap from what they see.
+            alive[:] = cut
+        elif self._plan.turns:
+            self._give_turn("arrival")
+        rows["terminated"][...] = ended and terminated
+        rows["truncated"][...] = ended and not terminated
+        if self._plan.state is not None:
+            self._state("arrival", final=ended and terminated)
+        if self._plan.measures:
+            self._measure(infos, ended=ended)
+        if left or joined:
+            self._live = sorted({*self._live, *joined} - set(left))
+        return ended
+
+    def _ends(
+        self, terminations: Mapping[str, Any], truncations: Mapping[str, Any]
+    ) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """Who is terminated and who truncated, also where `agents` or ``__all__`` alone says that somebody is gone."""
+        for_all = [bool(flags.get(_ALL, False)) for flags in (terminations, truncations)]
+        if len(self.env.agents) >= len(self._live) and not any(for_all):  # as in nearly every step
+            return terminations, truncations
+        present = set(self.env.agents)
+        flagged = lambda name: bool(terminations.get(name, False)) or bool(truncations.get(name, False))  # noqa: E731
+        live = [self._names[k] for k in self._live]
+        gone = [name for name in live if not flagged(name) and (any(for_all) or name not in present)]
+        if not gone:
+            return terminations, truncations
+        cut = for_all[1] and not for_all[0]
+        said = f"by {_ALL!r} alone" if any(for_all) else "by agents alone"
+        self._notes[
+            f"the end of agent {gone[0]!r} is said {said}, neither terminated nor truncated by its own name: "
+            f"it is taken as {'truncated' if cut else 'terminated'}"
+        ] = None
+        ends = dict.fromkeys(gone, True)
+        return ({**terminations}, {**truncations, **ends}) if cut else ({**terminations, **ends}, {**truncations})
+
+    def _show(self, time: str, k: int, observations: Mapping[str, Any], infos: Mapping[str, Any]) -> None:
+        """Put one agent's observation, and what it may choose, into its row."""
+        seats, name = self._seats[k], self._names[k]
+        try:
+            value = observations[name]
+        except KeyError:
+            raise Broken(
+                f"agent {name!r} is there, and has no observation: a game of turns is given as an AECEnv, or shows who "
+                "waits an observation, with a mask of one choice; who is away is not in agents"
+            ) from None
+        value, mask = masked(self._kinds[k], name, value)
+        if seats.choices:
+            if mask is None:
+                mask = (infos.get(name) or {}).get("action_mask")
+            if mask is None and not self._plan.turns:
+                raise Broken(f"agent {name!r} has no action_mask, and had one after the first reset")
+            self._masks[time][k][:] = True if mask is None else mask_row(self._acts[k], name, mask)
+        elif (info := infos.get(name)) and "action_mask" in info:
+            raise Broken(f"agent {name!r} has an action_mask in its infos, which it had not after the first reset")
+        if type(value) is not np.ndarray or self._usual[k] != (value.shape, value.dtype):
+            kind, given = self._kinds[k], value
+            value = observed(kind, name, given)
+            if kind.name == "Box" and not kind.layout and type(given) is np.ndarray:
+                self._usual[k] = (given.shape, given.dtype)
+        self._seen[time][k][...] = value
+
+    def _blank(self, time: str, absent: set[int]) -> None:
+        """Absent agents see zeros and might choose anything."""
+        for k in absent:
+            self._seen[time][k][...] = 0
+            self._masks[time][k][:] = True
+
+    def _free(self, k: int) -> None:
+        """Who leaves may have been left no choice; it chooses no more, so that any may stand there."""
+        row = self._masks["arrival"][k]
+        if not row.any():
+            row[:] = True
+
+    def _give_turn(self, time: str) -> None:
+        """Who waits for its turn has one choice, so that what it is said to do teaches it nothing."""
+        active = self.env.aec_env.agent_selection
+        for k in self._live:
+            seats = self._seats[k]
+            if self._names[k] != active and seats.choices:
+                row = self._masks[time][k]
+                row[:] = False
+                row[np.cumsum((0, *seats.choices[:-1]))] = True
+
+    def _state(self, time: str, final: bool = False) -> None:
+        wanted = self._plan.state
+        assert wanted is not None
+        try:
+            value = np.asarray(self.env.state())
+            if wanted.inner_dtype == "uint8" and value.dtype != np.uint8:
+                raise Broken(f"state() has type {value.dtype}, and had uint8 before")
+            if value.shape != wanted.shape:
+                raise Broken(
+                    f"state() has shape {value.shape}, and had {wanted.shape} before; "
+                    'state="observations" lets the critic see the joined observations instead'
+                )
+        except Exception:
+            if final:  # nothing is bootstrapped from there, and some environments have no agents left to ask
+                return
+            raise
+        self._rows[f"{time}/state"][...] = inner(wanted, value)
+
+    def _measure(self, infos: Mapping[str, Any], *, ended: bool) -> None:
+        """Keep each measure as it was last given in the episode: of a step, the mean over the agents that give it."""
+        row = self._rows["measures"]
+        if self.steps == 1:  # not at the reset: until then the values of the episode before are read
+            row[:] = np.nan
+        for m, name in enumerate(self._plan.measures):
+            given = [
+                _number(name, agent, info[name])
+                for agent, info in infos.items()
+                if isinstance(info, Mapping) and name in info
+            ]
+            numbers = [number for number in given if number == number]  # NaN says that there is none
+            if numbers:
+                row[m] = sum(numbers) / len(numbers)
+            elif ended and np.isnan(row[m]):
+                others = sorted({str(key) for info in infos.values() if isinstance(info, Mapping) for key in info})
+                self._notes[
+                    f"no agent's infos had the measure {name!r} in an episode, which has no part in its mean; at the "
+                    f"end they had {', '.join(map(repr, others[:_LISTED])) or 'nothing'}"
+                ] = None
+
+    def _reward(self, name: str, rewards: Mapping[str, Any]) -> float:
+        try:
+            return float(rewards[name])
+        except KeyError:
+            raise Broken(f"agent {name!r} acted, and has no reward") from None
+        except (TypeError, ValueError):
+            raise Broken(f"the reward of agent {name!r} is no number but {rewards[name]!r}"[:200]) from None
+
+    def _joined(self, left: list[int]) -> list[int]:
+        """Agents that come with this step, or come back."""
+        joined = []
+        for name in self.env.agents:
+            k = self._numbers.get(name)
+            if k is None:
+                raise Broken(f"agent {name!r} is in agents, not in possible_agents")
+            if k in left:
+                raise Broken(
+                    f"agent {name!r} was terminated or truncated, and is still in agents: take it out; it may come "
+                    "back in a later step"
+                )
+            if k not in self._live:
+                joined.append(k)
+        return sorted(joined)

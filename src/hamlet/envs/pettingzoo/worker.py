@@ -1,0 +1,300 @@
+"""A worker: a process of its own in which some copies of a PettingZoo environment are stepped.
+
+It imports neither JAX nor the rest of the library, unless the environment does: it is begun by `BOOT`, which finds this
+file and those it needs without running the packages around them. So it starts in the time that the environment takes.
+"""
+
+import contextlib
+import difflib
+import faulthandler
+import fcntl
+import importlib
+import os
+import select
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
+from typing import Any, NamedTuple
+
+from hamlet import extras
+from hamlet.envs.factories import signature
+from hamlet.envs.pettingzoo import shared_block
+from hamlet.envs.pettingzoo.description import describe
+from hamlet.envs.pettingzoo.env_driver import Broken, EnvDriver, parallel, seed_of
+from hamlet.envs.pettingzoo.shared_block import BlockLayout
+
+# Run by `python -P -c` with where to import from, the package's directory, and file descriptors.
+BOOT = """
+import json, sys, types
+sys.path[:], directories = json.loads(sys.argv[1])
+for name in ("hamlet", "hamlet.envs"):
+    sys.modules[name] = types.ModuleType(name)
+    sys.modules[name].__path__ = ["/".join((sys.argv[2], *name.split(".")[1:]))]
+from hamlet.envs.factories import user_modules
+from hamlet.envs.pettingzoo.worker import main
+user_modules.remember(directories)
+main(*map(int, sys.argv[3:]))
+"""
+# Messages of one byte: let every copy step; begin the episodes named in the block; begin the next ones of the copies
+# that the block names; end.
+STEP, BEGIN, LEAVE, CLOSE, DONE = b"s", b"b", b"l", b"c", b"."
+# How often in a row a copy may fail before it has made a step.
+PATIENCE = 5
+# Whether SIGIO ends a process that does nothing about it: so on Linux, and not on macOS and the BSDs.
+_SIGIO_ENDS = sys.platform == "linux"
+
+
+class Setup(NamedTuple):
+    """What a worker is told first.
+
+    Attributes:
+        factory: ``package.module:function``.
+        options: Keyword arguments for it; None to be told which it takes.
+        seed: The run's.
+        numbers: Those of all copies in the block.
+        share: The rows of the block that are this worker's.
+        plan: What the copies exchange; None to be told what the environment is.
+        restart: Whether a copy that raises begins anew.
+    """
+
+    factory: str
+    options: tuple[tuple[str, Any], ...] | None
+    seed: int
+    numbers: tuple[int, ...]
+    share: tuple[int, ...]
+    plan: BlockLayout | None
+    restart: bool
+
+
+class Incident(NamedTuple):
+    """A copy that failed.
+
+    Attributes:
+        row: Its row in the block; −1 where it concerns no copy more than others.
+        episode: The number of the episode.
+        steps: The step of the episode at which it failed; 0 for its reset.
+        text: What happened, in one line.
+        trace: The whole traceback, if any.
+        broken: Whether the environment gave what it must not, so that another try is no use.
+    """
+
+    row: int
+    episode: int
+    steps: int
+    text: str
+    trace: str
+    broken: bool
+
+
+def find(place: str) -> Callable[..., Any]:
+    """The factory at ``package.module:function``.
+
+    Raises:
+        Broken: There is no such module, or none of that name in it.
+    """
+    module, _, names = place.partition(":")
+    try:
+        found: Any = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in extras.PACKAGES and not extras.installed(package):
+            raise Broken(extras.absent(package, place)) from None
+        # What the module itself fails to import is told with where.
+        if error.name is None or not (module + ".").startswith(error.name + "."):
+            raise
+        raise Broken(f"there is no module {error.name}") from None
+    for name in names.split("."):
+        if not hasattr(found, name):
+            near = difflib.get_close_matches(name, dir(found), n=1, cutoff=0.0)
+            raise Broken(f"{module} has no {name}" + (f"; the nearest is {near[0]}" if near else ""))
+        found = getattr(found, name)
+    return found
+
+
+def main(connection: int, life: int, dump: int, memory: int) -> None:
+    """Serve until told to end, or until the one who asked is gone."""
+    _end_with_parent(life, (connection, dump, memory))
+    for descriptor in (connection, life, dump, memory):
+        os.set_inheritable(descriptor, False)
+    for number in (signal.SIGINT, signal.SIGTERM):  # the parent decides when its workers end
+        signal.signal(number, signal.SIG_IGN)
+    faulthandler.enable(file=dump, all_threads=False)
+    faulthandler.register(signal.SIGUSR1, file=dump, all_threads=False)
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        Worker(Connection(connection), memory).serve()
+
+
+def _forget_packages() -> None:
+    """An environment that imports the library shall find the whole of it."""
+    for name in ("hamlet", "hamlet.envs"):
+        del sys.modules[name]
+
+
+def _end_with_parent(life: int, others: Sequence[int]) -> None:
+    """End this process and all that it starts once nobody holds the other end of a pipe.
+
+    The kernel does so, also while an environment hangs in compiled code; where its signal ends nobody, another process.
+    """
+    (_have_kernel_end_group if _SIGIO_ENDS else _watch_from_beside)(life, others)
+    poll = select.poll()
+    poll.register(life, select.POLLHUP)
+    if poll.poll(0):
+        os._exit(1)
+
+
+def _have_kernel_end_group(life: int, others: Sequence[int]) -> None:
+    """Linux: SIGIO tells the group of the pipe's end. PR_SET_PDEATHSIG would watch a thread, not its process."""
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    fcntl.fcntl(life, fcntl.F_SETOWN, -os.getpgrp())
+    fcntl.fcntl(life, fcntl.F_SETFL, fcntl.fcntl(life, fcntl.F_GETFL) | os.O_ASYNC | os.O_NONBLOCK)
+
+
+def _watch_from_beside(life: int, others: Sequence[int]) -> None:
+    """Elsewhere, where SIGIO is ignored unless somebody listens: a process of the same group waits and ends it."""
+    if os.fork():
+        return
+    for descriptor in others:  # or nobody would see that this process has ended
+        os.close(descriptor)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    os.read(life, 1)  # nobody writes: it returns when the other end is closed
+    os.killpg(0, signal.SIGKILL)
+
+
+class Worker:
+    """Some copies, and the connection to the one who has them stepped."""
+
+    def __init__(self, connection: Connection, memory: int) -> None:
+        self._connection = connection
+        self._setup: Setup = connection.recv()
+        if not self._setup.factory.startswith("hamlet.envs."):  # whose own games need no more than the worker does
+            _forget_packages()
+        self._memory = memory
+        self._players: list[EnvDriver] = []
+        self._incidents: list[Incident] = []
+        self._notes: dict[str, None] = {}
+        self._told = 0
+
+    def serve(self) -> None:
+        """Make the environments, and answer every message."""
+        setup = self._setup
+        try:
+            make = find(setup.factory)
+            if setup.options is None:
+                self._reply(None, signature.ask(setup.factory.partition(":")[0], make))
+                self._connection.recv_bytes()
+                return
+            options = dict(setup.options)
+            self._make = lambda: parallel(make(**options))
+            first = self._make()
+            self._reply(None, describe(first, seed_of(setup.seed, 0, 0)).plain())
+        except BaseException as error:
+            self._reply(_incident(-1, 0, 0, error))
+            return
+        if setup.plan is None:
+            self._connection.recv_bytes()
+        else:
+            self._play(first, setup.plan)
+        _close(first)
+
+    def _play(self, first: Any, plan: BlockLayout) -> None:
+        setup = self._setup
+        wanted = shared_block.arrays(plan, len(setup.numbers))
+        self._arrays = shared_block.attach(self._memory, wanted)
+        for row in setup.share:
+            try:
+                env = first if not self._players else self._make()
+                rows = {name: array[row, ...] for name, array in self._arrays.items()}
+                self._players.append(EnvDriver(env, plan, rows, self._notes))
+            except BaseException as error:
+                self._reply(_incident(row if self._players else -1, 0, 0, error))
+                return
+        self._reply(None)
+        busy = self._arrays["busy"]
+        while (message := self._connection.recv_bytes()) != CLOSE:
+            self._incidents = []
+            each = {BEGIN: self._begin, LEAVE: self._leave}.get(message, self._step)
+            for index, row in enumerate(setup.share):
+                busy[row] = True
+                on = each(index)
+                busy[row] = False
+                if not on:
+                    break
+            if self._incidents or len(self._notes) > self._told:
+                notes, self._told = list(self._notes)[self._told :], len(self._notes)
+                self._connection.send(([tuple(incident) for incident in self._incidents], notes))
+            else:
+                self._connection.send_bytes(DONE)
+        for player in self._players[1:]:
+            _close(player.env)
+
+    def _reply(self, incident: Incident | None, found: Any = None) -> None:
+        """As plain tuples: to pickle an object of the library would import the whole of it."""
+        self._connection.send((incident and tuple(incident), found))
+
+    def _leave(self, index: int) -> bool:
+        """Begin the next episode of a copy that is to leave its own; whether all can go on."""
+        row = self._setup.share[index]
+        if not self._arrays["leave"][row]:
+            return True
+        self._arrays["episode"][row] += 1
+        return self._begin(index)
+
+    def _step(self, index: int) -> bool:
+        """Let one copy step, and begin its next episode where this one ended; whether all can go on."""
+        row, player = self._setup.share[index], self._players[index]
+        try:
+            if not player.step():
+                return True
+        except Exception as error:
+            return self._renew(index, error)
+        self._arrays["episode"][row] += 1
+        return self._begin(index)
+
+    def _begin(self, index: int) -> bool:
+        row = self._setup.share[index]
+        try:
+            self._players[index].begin(seed_of(self._setup.seed, self._setup.numbers[row], self._episode(row)))
+        except Exception as error:
+            return self._renew(index, error)
+        return True
+
+    def _renew(self, index: int, error: Exception) -> bool:
+        """Make a copy anew and begin its next episode, unless that is not wanted or no use."""
+        row, player = self._setup.share[index], self._players[index]
+        incident = _incident(row, self._episode(row), player.steps, error)
+        self._incidents.append(incident)
+        failed = sum(other.row == row for other in self._incidents)
+        if incident.broken or not self._setup.restart or failed >= PATIENCE:
+            return False
+        _close(player.env)
+        self._arrays["episode"][row] += 1
+        try:
+            player.env = self._make()
+        except Exception as another:
+            return self._renew(index, another)
+        return self._begin(index)
+
+    def _episode(self, row: int) -> int:
+        return int(self._arrays["episode"][row])
+
+
+def _close(env: Any) -> None:
+    with contextlib.suppress(Exception):
+        env.close()
+
+
+def _incident(row: int, episode: int, steps: int, error: BaseException) -> Incident:
+    broken = isinstance(error, Broken)
+    frames = traceback.extract_tb(error.__traceback__)
+    # Those of Hamlet's environments say nothing to the one whose environment it is.
+    hamlets = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")
+    places = [
+        f"{os.path.basename(f.filename)}:{f.lineno} in {f.name}" for f in frames if not f.filename.startswith(hamlets)
+    ]
+    text = " ".join(str(error).split())
+    if not broken:
+        text = f"raised {type(error).__name__}: {text}" + (f" [{' > '.join(places[-4:])}]" if places else "")
+    return Incident(row, episode, steps, text, "" if broken else "".join(traceback.format_exception(error)), broken)

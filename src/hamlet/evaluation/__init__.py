@@ -1,0 +1,1 @@
+"""Evaluation of policies: while a run trains and afterwards."""

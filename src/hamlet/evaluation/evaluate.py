@@ -1,0 +1,164 @@
+"""Evaluation: whole episodes of a joint policy, or of random play."""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hamlet.backends.select import backend_of
+from hamlet.envs.host import AnyEnvironment
+from hamlet.errors import RequestError, require, unknown
+from hamlet.evaluation.sides import ConstantSum, constant_sum
+from hamlet.networks.torso import NetworkConfig
+from hamlet.rollouts.episodes import Mode
+from hamlet.rollouts.played import HORIZON, PlayedEpisodes, check_horizon, remarks
+from hamlet.roster import Roster
+from hamlet.runs.seeds import check_seed
+
+__all__ = ["Evaluation", "Mode", "evaluate"]
+
+
+class Measured(NamedTuple):
+    """One measure of an evaluation: over how many episodes, their mean, and its standard error; None of no episode."""
+
+    episodes: int
+    mean: float | None = None
+    standard_error: float | None = None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What some whole episodes gave.
+
+    Attributes:
+        returns: The team's return of each episode, the sum over agents; ``[episodes]``.
+        agent_returns: Each agent's own, ``[episodes, n]``.
+        lengths: Steps of each episode.
+        mode: Whether actions were the policy's modes, its samples, or uniform.
+        seed: From which episodes and samples were drawn.
+        failed: Other episodes, which the environment cut short by failing; some of these were played in their place.
+        cut: How many of these were cut at the horizon; their returns are those until there.
+        max_episode_steps: The horizon: steps after which an episode was cut.
+        failure: The first failure, in one line.
+        measures: What the environment itself measured of each episode, by name, as success; NaN of an episode that did
+            not give it.
+    """
+
+    returns: np.ndarray
+    agent_returns: np.ndarray
+    lengths: np.ndarray
+    mode: Mode
+    seed: int
+    failed: int = 0
+    cut: int = 0
+    max_episode_steps: int | None = None
+    failure: str = ""
+    measures: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, agent_returns: np.ndarray, lengths: np.ndarray, mode: Mode, seed: int) -> "Evaluation":
+        """From what was played: the team's return is the sum over agents."""
+        own = agent_returns.astype(np.float64)  # so that a mean does not depend on how it is summed up
+        return cls(own.sum(-1), own, lengths, mode, seed)
+
+    @classmethod
+    def of_played(cls, played: PlayedEpisodes, mode: Mode, seed: int) -> "Evaluation":
+        """From episodes that were played, with those that failed and those that were cut."""
+        whole = cls.of(played.returns, played.lengths, mode, seed)
+        horizon, cut = played.horizon, int(played.cut.sum())
+        asked = replace(whole, failed=played.failed, cut=cut, max_episode_steps=horizon, failure=played.failure)
+        return replace(asked, measures=played.measures)
+
+    @property
+    def mean(self) -> float:
+        """Mean team return."""
+        return float(self.returns.mean())
+
+    @property
+    def standard_error(self) -> float:
+        """Of the mean; 0 for a single episode."""
+        return _standard_error(self.returns)
+
+    @property
+    def measured(self) -> dict[str, Measured]:
+        """Each of the environment's own measures, over the episodes that gave it."""
+        given = {name: values[~np.isnan(values)] for name, values in self.measures.items()}
+        return {
+            name: Measured(len(values), float(values.mean()), _standard_error(values)) if len(values) else Measured(0)
+            for name, values in given.items()
+        }
+
+    @property
+    def remarks(self) -> list[str]:
+        """Lines on failed and on cut episodes; none where all went well."""
+        return remarks(len(self.returns), self.failed, self.failure, self.cut, self.max_episode_steps)
+
+    @property
+    def constant_sum(self) -> ConstantSum | None:
+        """The sides of the game, where these episodes show that one wins what the others lose."""
+        return constant_sum(self.agent_returns)
+
+    @property
+    def wins(self) -> np.ndarray:
+        """In which share of the episodes each agent's return was above that of every other one, ``[n]``."""
+        best = self.agent_returns == self.agent_returns.max(-1, keepdims=True)
+        return (best & (best.sum(-1, keepdims=True) == 1)).mean(0)
+
+    def summary(self) -> str:
+        """One line."""
+        return (
+            f"{self.mean:.2f} ± {self.standard_error:.2f} (mean team return ± standard error, "
+            f"{len(self.returns)} episodes, {self.mode})"
+        )
+
+
+def _standard_error(values: np.ndarray) -> float:
+    count = len(values)
+    return float(values.std(ddof=1) / np.sqrt(count)) if count > 1 else 0.0
+
+
+def evaluate(
+    env: AnyEnvironment,
+    roster: Roster,
+    actors: tuple[Any, ...],
+    body: NetworkConfig,
+    *,
+    episodes: int,
+    seed: int,
+    mode: Mode,
+    at_random: tuple[str, ...] = (),
+    max_episode_steps: int | None = None,
+) -> Evaluation:
+    """Play ``episodes`` whole episodes; the agents named in ``at_random`` act uniformly.
+
+    An episode that the environment cuts short by failing is no result: another is played in its place. Of that, and of
+    episodes that are cut after ``max_episode_steps``, a warning tells.
+
+    Raises:
+        RequestError: If there are to be none, or one of those agents is not there, or no other one is.
+        EpisodesFailed: If more than a tenth of the episodes failed.
+        RunError: If the environment fails for good.
+    """
+    check_seed(seed)
+    check_horizon(max_episode_steps)
+    if episodes < 1:
+        raise RequestError(f"--episodes must be at least 1, not {episodes}")
+    for name in at_random:
+        if name not in roster.names:
+            raise unknown("agent", name, roster.names)
+    require(set(at_random) < set(roster.names), "every agent would act at random: leave one to be judged")
+    limit = horizon(env, max_episode_steps)
+    played = backend_of(env).episodes(roster, actors, body, episodes, seed, mode, at_random, horizon=limit)
+    evaluation = Evaluation.of_played(played, mode, seed)
+    who = "random play" if mode == "random" else f"the {mode} policy"
+    for line in evaluation.remarks:
+        # Without a registry: the same line about another evaluation is said again.
+        warnings.warn_explicit(f"evaluation of {who}: {line}", UserWarning, __name__, 0)
+    return evaluation
+
+
+def horizon(env: AnyEnvironment, asked: int | None = None) -> int:
+    """Steps after which an episode is cut: as asked, else the environment's longest, else 10,000."""
+    return asked or backend_of(env).episode_steps or HORIZON

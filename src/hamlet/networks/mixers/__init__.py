@@ -1,0 +1,1 @@
+"""Mixers: joint values from the values of single agents."""

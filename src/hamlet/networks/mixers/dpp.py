@@ -1,0 +1,235 @@
+"""Q-DPP: agents' values, and how unlike their choices are, as a determinantal point process.
+
+Every choice of every agent is an item with a unit vector b(oᵢ, aᵢ) and a quality exp(Qᵢ); a joint action is a set of
+items, one of each agent, of probability ∝ det(D^½ B Bᵀ D^½). With B_a the chosen rows,
+
+    Q_tot(o, a) = Σᵢ Qᵢ(oᵢ, aᵢ) + log det(B_a B_aᵀ) ≤ Σᵢ Qᵢ(oᵢ, aᵢ),
+
+which is VDN where the chosen rows are orthogonal. A determinant is the product of squared distances of each row from
+the span of those before it, and so is computed here; the sampler walks along the same residuals: agents choose one
+after another, in an order that is drawn for every copy by itself,
+
+    aᵢ ∝ ‖residual of b(oᵢ, aᵢ)‖² exp(Qᵢ(oᵢ, aᵢ) / T).
+
+At test time every agent takes the best by its own values.
+
+Parallel rows have log det = −∞. Each row therefore has a further entry √ε on an axis of its agent alone, and √(1 − ε)
+of its length elsewhere: B_a B_aᵀ becomes (1 − ε) B_a B_aᵀ + ε I, which is positive definite, has ones on its diagonal
+still, and is I for orthogonal rows.
+
+Reference: Yang et al., 2020, arXiv:2006.01482.
+
+Differences from the reference code: (1) ε is fixed, where the code adds fresh noise to the diagonal at every
+evaluation; (2) there is no ReLU on the products of rows, which can make what is left no Gram matrix; (3) rows of unlike
+agents are not padded; (4) there is no regulariser of singular values; (5) absent agents have no part in it.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeAlias
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+
+def extended(rows: Float[Array, "*B N D"], first: int, agents: int, jitter: float) -> Float[Array, "*B N X"]:
+    """Unit vectors of agents ``first`` and following, with √ε on an axis of each one's own; X = D + n."""
+    own = jnp.eye(agents)[first : first + rows.shape[-2]]
+    own = jnp.broadcast_to(own, (*rows.shape[:-1], agents))
+    return jnp.concatenate((rows * (1.0 - jitter) ** 0.5, own * jitter**0.5), axis=-1)
+
+
+def residual(basis: Float[Array, "*B n X"], rows: Float[Array, "*B K X"]) -> Float[Array, "*B K X"]:
+    """What is left of rows beyond the span of an orthonormal basis, whose unused rows are 0.
+
+    Projected out twice: once leaves an error of the size of rounding, which counts where little is left. For the same
+    reason products are those of float32 on every device, and not of fewer bits, as accelerators would have them.
+    """
+    exactly = partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
+    for _ in range(2):
+        rows = rows - exactly(exactly(rows, jnp.swapaxes(basis, -1, -2)), basis)
+    return rows
+
+
+def log_det(rows: Float[Array, "B n X"]) -> Float[Array, " B"]:
+    """Of the products of rows: log det(R Rᵀ) = Σᵢ log ‖residual of row i beyond those before it‖².
+
+    >>> log_det(jnp.array([[[1.0, 0.0], [0.6, 0.8]]])).round(4)
+    Array([-0.4463], dtype=float32)
+    """
+
+    def one(basis: Array, row: tuple[Array, Array]) -> tuple[Array, Array]:
+        place, vector = row
+        left = residual(basis, vector[:, None])[:, 0]
+        square = (left**2).sum(-1)
+        return basis.at[:, place].set(left * jax.lax.rsqrt(square)[:, None]), jnp.log(square)
+
+    agents = rows.shape[1]
+    _, logs = jax.lax.scan(one, jnp.zeros_like(rows), (jnp.arange(agents), jnp.swapaxes(rows, 0, 1)))
+    return logs.sum(0)
+
+
+def picked(
+    rows: tuple[Float[Array, "B _N _A X"], ...], actions: tuple[Int[Array, "B _N"], ...]
+) -> Float[Array, "B n X"]:
+    """The rows of a joint action, B_a."""
+    pairs = zip(rows, actions, strict=True)
+    taken = [jnp.take_along_axis(row, action[..., None, None], axis=2)[:, :, 0] for row, action in pairs]
+    return jnp.concatenate(taken, axis=1)
+
+
+class Items(eqx.Module):
+    """The items of one group: every agent's choices.
+
+    Attributes:
+        rows: Their extended unit vectors.
+        values: Qᵢ(oᵢ, ·).
+        available: Which can be chosen; None for all.
+    """
+
+    rows: Float[Array, "B N A X"]
+    values: Float[Array, "B N A"]
+    available: Bool[Array, "B N A"] | None
+
+
+def present(items: tuple[Items, ...], alive: Bool[Array, "B n"]) -> tuple[Items, ...]:
+    """The same, with the rows of absent agents on their own axes alone: they add nothing to any determinant."""
+    agents, first, made = alive.shape[1], 0, []
+    for group in items:
+        count, width = group.rows.shape[1], group.rows.shape[-1]
+        own = jnp.pad(jnp.eye(agents)[first : first + count], ((0, 0), (width - agents, 0)))
+        up = alive[:, first : first + count, None, None]
+        made.append(Items(jnp.where(up, group.rows, own[None, :, None]), group.values, group.available))
+        first += count
+    return tuple(made)
+
+
+def shares(wanted: Float[Array, "*B A"], available: Bool[Array, "*B A"] | None, even: float) -> Float[Array, "*B A"]:
+    """Logarithms of the probabilities: ∝ exp(wanted), mixed with a share of even ones; −∞ for what is unavailable."""
+    allowed = jnp.ones(wanted.shape, bool) if available is None else available
+    likely = jax.nn.softmax(jnp.where(allowed, wanted, -jnp.inf))
+    alike = allowed / jnp.maximum(allowed.sum(-1, keepdims=True), 1)
+    return jnp.where(allowed, jnp.log(even * alike + (1.0 - even) * likely), -jnp.inf)
+
+
+def sample(
+    items: tuple[Items, ...],
+    order: Int[Array, "B n"],
+    noise: tuple[Float[Array, "B _N _A"], ...],
+    *,
+    temperature: float | Float[Array, ""],
+    exploration: float = 0.0,
+) -> tuple[Int[Array, "B _N"], ...]:
+    """A joint action, agent after agent: aᵢ ∝ ‖residual of b(oᵢ, aᵢ)‖² exp(Qᵢ(oᵢ, aᵢ) / T).
+
+    Args:
+        items: Group by group.
+        order: In which agents choose, row by row.
+        noise: Gumbel noise for every choice.
+        temperature: T, above 0, in units of reward.
+        exploration: The share of choices that are drawn evenly instead, in [0, 1].
+    """
+
+    def choose(group: Items, slot: Array, square: Array, noise: Array) -> tuple[Array, Array]:
+        logs = _logs(group, slot, square, temperature, exploration)
+        action = jnp.argmax(logs + noise[:, slot], axis=-1)
+        return action, _of(logs, action)
+
+    return _each_row(items, order, choose, noise)[0]
+
+
+def log_probability(
+    items: tuple[Items, ...],
+    order: Int[Array, "B n"],
+    actions: tuple[Int[Array, "B _N"], ...],
+    *,
+    temperature: float | Float[Array, ""],
+    exploration: float = 0.0,
+) -> Float[Array, "B n"]:
+    """The logarithm of the probability with which `sample` takes each agent's action after those before it."""
+
+    def choose(group: Items, slot: Array, square: Array, actions: Array) -> tuple[Array, Array]:
+        action = actions[:, slot]
+        return action, _of(_logs(group, slot, square, temperature, exploration), action)
+
+    return _each_row(items, order, choose, actions)[1]
+
+
+def greedy(items: tuple[Items, ...], order: Int[Array, " n"]) -> tuple[Int[Array, "B _N"], ...]:
+    """A joint action of high Q_tot: every agent in its turn adds as much as it can, Qᵢ + log ‖residual‖²."""
+
+    def choose(group: Items, slot: Array, square: Array, values: Array) -> tuple[Array, Array]:
+        added = jnp.log(square) + values[:, slot]
+        allowed = added if group.available is None else jnp.where(group.available[:, slot], added, -jnp.inf)
+        action = jnp.argmax(allowed, axis=-1)
+        return action, _of(added, action)
+
+    return _walked(items, order, choose, tuple(group.values for group in items))[0]
+
+
+# (group, slot of the agent in it, what is left of its items, what was given for the group) -> its choice, and a number
+Choose: TypeAlias = Callable[[Items, Array, Array, Array], tuple[Array, Array]]
+
+
+def _of(numbers: Float[Array, "B A"], action: Int[Array, " B"]) -> Float[Array, " B"]:
+    return jnp.take_along_axis(numbers, action[:, None], axis=1)[:, 0]
+
+
+def _logs(group: Items, slot: Array, square: Array, temperature: Any, exploration: float) -> Float[Array, "B A"]:
+    """Of one agent's choices, by what is left of each: logarithms of their probabilities."""
+    available = None if group.available is None else group.available[:, slot]
+    return shares(jnp.log(square) + group.values[:, slot] / temperature, available, exploration)
+
+
+def _each_row(
+    items: tuple[Items, ...], order: Int[Array, "B n"], choose: Choose, given: tuple[Array, ...]
+) -> tuple[tuple[Int[Array, "B _N"], ...], Float[Array, "B n"]]:
+    """`_walked` row by row: each has an order of its own."""
+
+    def row(items: tuple[Items, ...], order: Array, given: tuple[Array, ...]) -> tuple[tuple[Array, ...], Array]:
+        items, given = jax.tree.map(lambda leaf: leaf[None], (items, given))
+        actions, numbers = _walked(items, order, choose, given)
+        return tuple(action[0] for action in actions), numbers[0]
+
+    return jax.vmap(row)(items, order, given)
+
+
+def _walked(
+    items: tuple[Items, ...], order: Int[Array, " n"], choose: Choose, given: tuple[Array, ...]
+) -> tuple[tuple[Int[Array, "B _N"], ...], Float[Array, "B n"]]:
+    """Agents in turn choose among their items by what is left of each beyond the rows that are chosen already.
+
+    Returns:
+        Their choices group by group, and the number that ``choose`` gave with each.
+    """
+    batch, width = items[0].rows.shape[0], items[0].rows.shape[-1]
+    sizes = [group.rows.shape[1] for group in items]
+    group_of, slot_of = np.repeat(np.arange(len(sizes)), sizes), np.concatenate([np.arange(size) for size in sizes])
+
+    def turn(group: Items, given: Array) -> Callable[..., Any]:
+        def take(slot: Array, basis: Array) -> tuple[Array, Array, Array]:
+            left = residual(basis, group.rows[:, slot])
+            square = (left**2).sum(-1)
+            action, number = choose(group, slot, square, given)
+            action = action.astype(jnp.int32)
+            vector = jnp.take_along_axis(left, action[:, None, None], axis=1)[:, 0]
+            return action, number, vector * jax.lax.rsqrt((vector**2).sum(-1, keepdims=True))
+
+        return take
+
+    branches = [turn(*pair) for pair in zip(items, given, strict=True)]
+
+    def one(carry: tuple[Array, Array, Array], agent: Array) -> tuple[tuple[Array, Array, Array], None]:
+        basis, actions, numbers = carry
+        group, slot = jnp.asarray(group_of)[agent], jnp.asarray(slot_of)[agent]
+        action, number, vector = jax.lax.switch(group, branches, slot, basis)
+        actions, numbers = actions.at[:, agent].set(action), numbers.at[:, agent].set(number)
+        return (basis.at[:, agent].set(vector), actions, numbers), None
+
+    agents = sum(sizes)
+    start = (jnp.zeros((batch, agents, width)), jnp.zeros((batch, agents), jnp.int32), jnp.zeros((batch, agents)))
+    (_, actions, numbers), _ = jax.lax.scan(one, start, order)
+    return tuple(jnp.split(actions, np.cumsum(sizes)[:-1].tolist(), axis=1)), numbers

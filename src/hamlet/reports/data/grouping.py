@@ -1,0 +1,155 @@
+"""Runs that differ in their seed alone are one group; groups are compared within one environment only."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hamlet.reports.data.run_data import RunData
+
+# How many hyperparameters a name may be told apart by.
+_TOLD = 3
+
+
+@dataclass(frozen=True)
+class RunGroup:
+    """Runs of one algorithm, with one set of hyperparameters, on one environment.
+
+    Attributes:
+        label: The algorithm's name, with what tells it from others of that name on this environment.
+        runs: All of them, by seed.
+        counted: Those that its numbers are made of: the longest of the finished ones, or all where none is finished.
+    """
+
+    label: str
+    runs: tuple[RunData, ...]
+    counted: tuple[RunData, ...]
+
+    @property
+    def left_out(self) -> list[str]:
+        """Lines on the runs that do not count, and why."""
+        out = [run for run in self.runs if not any(run is one for one in self.counted)]
+        shorter = [run for run in out if run.state == "done"]
+        lines, of = [], f"of {len(self.runs)} runs"
+        if open_ := len(out) - len(shorter):
+            lines.append(f"{open_} {of} {_are(open_)} unfinished and left out of its numbers")
+        if shorter:
+            shared = min(run.asked or 0 for run in shorter)
+            lines.append(
+                f"{len(shorter)} {of} {_are(len(shorter))} shorter than {self.counted[0].asked:,} steps and left out "
+                f"of its numbers; --steps {shared} reports all finished ones after the {shared:,} that they share"
+            )
+        return lines
+
+
+@dataclass(frozen=True)
+class ReportTask:
+    """One environment with its options, and who was trained on it."""
+
+    name: str
+    options: tuple[tuple[str, str], ...]
+    groups: tuple[RunGroup, ...]
+
+
+def tasks(readings: Sequence[RunData]) -> list[ReportTask]:
+    """The runs by environment and then by algorithm, by name; runs without configuration are left out."""
+    known = [one for one in readings if one.config.get("environment") is not None]
+    by_task: dict[str, list[RunData]] = {}
+    for reading in known:
+        by_task.setdefault(reading.task, []).append(reading)
+    names = [runs[0].environment for runs in by_task.values()]
+    found = []
+    for runs in by_task.values():
+        name = runs[0].environment
+        alike = [other[0] for other in by_task.values() if other[0].environment == name]
+        options = _options(runs[0], alike) if names.count(name) > 1 else ()
+        found.append(ReportTask(name, options, _groups(runs)))
+    return sorted(found, key=lambda task: (task.name, task.options))
+
+
+def flat(value: Any, name: str = "") -> dict[str, str]:
+    """A configuration as words by dotted names.
+
+    >>> flat({"type": "clip_drift", "epsilon": 0.2, "hidden": [64, 64]}, "drift")
+    {'drift': 'clip_drift', 'drift.epsilon': '0.2', 'drift.hidden': '64, 64'}
+    >>> flat({"import": "chi_square:ChiSquareDrift", "weight": 2.0}, "drift")
+    {'drift': 'chi_square:ChiSquareDrift', 'drift.weight': '2'}
+    """
+    if isinstance(value, Mapping) and set(value) != {"float"}:
+        part = value.get("type", value.get("import"))
+        own = {name: str(part)} if name and part is not None else {}
+        return own | _parts({key: item for key, item in value.items() if key not in ("type", "import")}, name)
+    if isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value):
+        return _parts({str(number): item for number, item in enumerate(value)}, name)
+    return {name: _word(value)}
+
+
+def _parts(items: Mapping[str, Any], name: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for key, item in items.items():
+        found |= flat(item, f"{name}.{key}" if name else str(key))
+    return found
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return str(value.get("float"))
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_word, value))
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "none" if value is None else str(value)
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def _groups(runs: Sequence[RunData]) -> tuple[RunGroup, ...]:
+    by_declaration: dict[str, list[RunData]] = {}
+    for run in runs:
+        by_declaration.setdefault(run.declaration, []).append(run)
+    firsts = [own[0] for own in by_declaration.values()]
+    found = []
+    for own in by_declaration.values():
+        ordered = sorted(own, key=lambda run: (run.seed is None, run.seed or 0, str(run.path)))
+        longest = max((run.asked or 0) for run in own)
+        finished = [run for run in ordered if run.state == "done" and (run.asked or 0) == longest]
+        counted = finished or [run for run in ordered if run.done > 0] or ordered
+        found.append(RunGroup(_label(own[0], firsts), tuple(ordered), tuple(counted)))
+    return tuple(sorted(_distinct(found), key=lambda group: group.label))
+
+
+def _label(run: RunData, others: Sequence[RunData]) -> str:
+    """The name; where another has it too, with the hyperparameters in which they differ."""
+    alike = [other for other in others if other.algorithm == run.algorithm]
+    if len(alike) < 2:
+        return run.algorithm
+    own, *rest = (flat(one.config.get("algorithm")) for one in (run, *alike))
+    differing = [name for name in own if any(other.get(name) != own[name] for other in rest)]
+    told = [f"{name.rpartition('.')[2]} {own[name]}" for name in differing[:_TOLD]]
+    return " ".join([run.algorithm, "(" + ", ".join(told) + ")"]) if told else run.algorithm
+
+
+def _distinct(groups: Sequence[RunGroup]) -> list[RunGroup]:
+    """Labels that are still the same are numbered."""
+    seen: dict[str, int] = {}
+    found = []
+    for group in groups:
+        seen[group.label] = seen.get(group.label, 0) + 1
+        number = seen[group.label]
+        found.append(RunGroup(f"{group.label} #{number}" if number > 1 else group.label, group.runs, group.counted))
+    return found
+
+
+def _options(run: RunData, alike: Sequence[RunData]) -> tuple[tuple[str, str], ...]:
+    """The environment's options in which it differs from others of its name."""
+    own, *rest = (flat(one.config.get("environment")) for one in (run, *alike))
+    return tuple((name, value) for name, value in own.items() if any(other.get(name) != value for other in rest))
+
+
+def finite(value: Any) -> bool:
+    """Whether it is a number that can be shown."""
+    return isinstance(value, int | float) and math.isfinite(value)

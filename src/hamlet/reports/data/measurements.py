@@ -1,0 +1,43 @@
+"""What a run measured while it trained, read only."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hamlet.runs.metrics_file import readable
+
+NOTHING = (np.zeros(0, np.int64), np.zeros(0))
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Seconds of training by step: every iteration's steps over its rate, so that pauses between do not count."""
+
+    steps: np.ndarray
+    seconds: np.ndarray
+    rate: float | None
+
+    @classmethod
+    def of(cls, rates: tuple[np.ndarray, np.ndarray]) -> "Clock":
+        """From the rates that were measured, by step."""
+        steps, values = rates
+        good = np.isfinite(values) & (values > 0)
+        steps, values = steps[good], values[good]
+        if not len(steps):
+            return cls(*NOTHING, None)
+        return cls(steps, np.cumsum(np.diff(steps, prepend=0) / values), float(np.median(values)))
+
+    def at(self, steps: np.ndarray) -> np.ndarray:
+        """The seconds until each of some steps; NaN where no rate was measured."""
+        if not len(self.steps):
+            return np.full(len(steps), np.nan)
+        return np.interp(steps, np.append(0, self.steps), np.append(0.0, self.seconds))
+
+
+def evaluations(path: Path) -> list[tuple[int, str, str]]:
+    """The evaluations made while training: step, agents' names and their returns ``[episodes, n]`` as JSON."""
+    with readable(path) as connection:
+        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'evaluations'").fetchone() is None:
+            return []
+        return connection.execute("SELECT step, agents, returns FROM evaluations ORDER BY step").fetchall()

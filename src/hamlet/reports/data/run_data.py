@@ -1,0 +1,347 @@
+"""What a report knows of a run, from its directory alone: read, never written, and never refused for what is damaged.
+
+A file that is missing, damaged or still being written costs what stands in it and is said in a remark; everything else
+is used. The metrics are opened read-only. Where a killed process left a journal behind, which only a writer may undo, a
+copy of both is read instead.
+"""
+
+import contextlib
+import json
+import math
+import re
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from hamlet.checkpoints import checkpoint
+from hamlet.envs.base import KnownReturns, declared_returns
+from hamlet.errors import RequestError, RunError
+from hamlet.evaluation import evaluation_log
+from hamlet.files.atomic_write import one_line
+from hamlet.reports.data import damage, sides
+from hamlet.reports.data.measurements import NOTHING, Clock, evaluations
+from hamlet.reports.data.sides import Sides
+from hamlet.runs.directory import CONFIGURATION, LOCK, RunDirectory, is_locked
+from hamlet.runs.metrics_file import readable
+from hamlet.training import final_evaluation
+from hamlet.training.run import Run
+
+State = Literal["done", "training", "stopped"]
+
+
+@dataclass(frozen=True)
+class Series:
+    """A value over a run.
+
+    Attributes:
+        steps: Environment steps of all copies together, ascending.
+        values: In reward, or whatever was measured.
+        seconds: Of training, evaluation and compilation apart, until each.
+    """
+
+    steps: Int[np.ndarray, " P"]
+    values: Float[np.ndarray, " P"]
+    seconds: Float[np.ndarray, " P"]
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def until(self, steps: int) -> "Series":
+        """Without what was measured after a step."""
+        kept = self.steps <= steps
+        return Series(self.steps[kept], self.values[kept], self.seconds[kept])
+
+
+@dataclass(frozen=True)
+class RunData:
+    """One run as it was found.
+
+    Attributes:
+        path: Its directory, as it was asked for.
+        config: What config.json holds; empty where it cannot be read.
+        state: Whether it has all its steps, a process holds its lock, or neither.
+        done: Environment steps that are behind it.
+        training: The team's return of the episodes that ended in each rollout, in the mean.
+        evaluated: That of the evaluations made while it trained, in the mean over episodes; empty where none was.
+        rate: Environment steps a second, the median; None where none was measured.
+        phases: Seconds by what they were spent on.
+        points: What its evaluations gave, the oldest first.
+        sides: What each agent earned in the evaluations; None where there are none.
+        known: What its environment knows of its returns; None where that is nothing, or it cannot be read.
+        remarks: What was missing, damaged or unfinished.
+    """
+
+    path: Path
+    config: Mapping[str, Any]
+    state: State
+    done: int
+    training: Series
+    evaluated: Series
+    rate: float | None = None
+    phases: Mapping[str, float] = field(default_factory=dict)
+    points: Sequence[Mapping[str, Any]] = ()
+    sides: Sides | None = None
+    known: KnownReturns | None = None
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def algorithm(self) -> str:
+        """The algorithm's name."""
+        return str(self.config.get("algorithm_name") or "unknown")
+
+    @property
+    def environment(self) -> str:
+        """The environment's name."""
+        return str(self.config.get("environment_name") or "unknown")
+
+    @property
+    def seed(self) -> int | None:
+        """From which it was drawn."""
+        seed = self.config.get("seed")
+        return seed if isinstance(seed, int) else None
+
+    @property
+    def asked(self) -> int | None:
+        """Environment steps that were asked for."""
+        steps = self.config.get("steps")
+        return steps if isinstance(steps, int) else None
+
+    @property
+    def task(self) -> str:
+        """What tells its environment from others, its options included."""
+        return json.dumps([self.environment, self.config.get("environment")], sort_keys=True)
+
+    @property
+    def declaration(self) -> str:
+        """What tells its algorithm from others, every hyperparameter included, but not the seed."""
+        names = ("algorithm_name", "algorithm", "init_from")
+        return json.dumps([self.config.get(name) for name in names], sort_keys=True)
+
+    @property
+    def constant_sum(self) -> bool:
+        """Whether its agents play against each other: their returns sum to the same number, whatever is played."""
+        if self.sides is None or self.known is not None:
+            return False
+        if any(point.get("constant_sum") is not None for point in self.points):
+            return True
+        lists = [point["returns"] for point in self.points if isinstance(point.get("returns"), list)]
+        team = [float(value) for values in lists for value in values if isinstance(value, int | float)]
+        return self.sides.constant_sum([*team, *self.training.values])
+
+    def until(self, steps: int) -> "RunData":
+        """As it was after so many environment steps, where it has them; else as it is."""
+        if self.done < steps:
+            return self
+        return replace(
+            self,
+            config=dict(self.config) | {"steps": steps},
+            state="done",
+            done=steps,
+            training=self.training.until(steps),
+            evaluated=self.evaluated.until(steps),
+            points=[point for point in self.points if _stood(point, steps)],
+            sides=None if self.sides is None else self.sides.until(steps),
+            remarks=tuple(line for line in self.remarks if line not in _unfinished(self.state, self.done, self.config)),
+        )
+
+
+def read_all(paths: Sequence[str | Path], *, steps: int | None = None) -> list[RunData]:
+    """The runs in these directories; one that holds the runs of several seeds, or several runs, counts as its runs.
+
+    Args:
+        paths: Of runs, or of directories of them.
+        steps: After how many environment steps they are read; None for all that they have.
+
+    Raises:
+        RequestError: A path holds no run, and names the nearest; or no run has so many steps.
+    """
+    runs = [read(path) for path in dict.fromkeys(run for path in paths for run in _runs(Path(path)))]
+    if steps is None:
+        return runs
+    longest = max(run.done for run in runs)
+    if not 1 <= steps <= longest:
+        raise RequestError(f"--steps {steps:,} is beyond all runs: the longest has {longest:,}")
+    return [run.until(steps) for run in runs]
+
+
+def read(path: Path) -> RunData:
+    """One run, however much of it can be read."""
+    remarks: list[str] = []
+    config = _config(path, remarks)
+    directory = RunDirectory(path)
+    points = _points(directory, remarks)
+    columns = _columns(directory.metrics, remarks)
+    seconds = Clock.of(columns.get("env_steps_per_second", NOTHING))
+    behind = [int(own[-1]) for own, _ in columns.values() if len(own)]
+    with contextlib.suppress(OSError):
+        behind += checkpoint.steps(directory.checkpoints)
+    done = max(behind, default=0)
+    state = _state(directory, config, done)
+    own = _sides(directory.metrics, points, remarks)
+    remarks += _unfinished(state, done, config)
+    return RunData(
+        path=path,
+        config=config,
+        state=state,
+        done=done,
+        training=_series(columns, "return", seconds),
+        evaluated=_series(columns, "evaluation/return", seconds),
+        rate=seconds.rate,
+        phases=_phases(columns, seconds),
+        points=points,
+        sides=own,
+        known=_known(path),
+        remarks=tuple(remarks),
+    )
+
+
+def _runs(path: Path) -> list[Path]:
+    """A run itself, or those that stand in a directory, by their numbers."""
+    if (path / CONFIGURATION).is_file() or (path / "metrics.sqlite").is_file():
+        return [path]
+    found = {one.parent for depth in ("*", "*/*") for one in path.glob(f"{depth}/{CONFIGURATION}")}
+    if not found:
+        RunDirectory.open(path)  # which refuses it with the nearest run
+    return sorted(found, key=lambda one: [int(part) if part.isdigit() else part for part in _parts(str(one))])
+
+
+def _parts(text: str) -> list[str]:
+    """Words and numbers by turns, so that seed-10 comes after seed-9."""
+    return re.split(r"(\d+)", text)
+
+
+def _config(path: Path, remarks: list[str]) -> dict[str, Any]:
+    try:
+        config = RunDirectory(path).config()
+    except RunError as error:
+        remarks.append(str(error).replace(f"{path}/", ""))
+        return {}
+    if isinstance(config, dict):
+        return damage.sound(config, remarks)
+    remarks.append(f"{CONFIGURATION} holds no configuration")
+    return {}
+
+
+def _points(directory: RunDirectory, remarks: list[str]) -> list[dict[str, Any]]:
+    try:
+        points, failed = final_evaluation.points(directory), evaluation_log.failed_points(directory)
+    except RunError as error:
+        remarks.append(str(error).replace(f"{directory.path}/", ""))
+        return []
+    good = [point for point in map(damage.readable, points) if damage.is_point(point)]
+    if len(good) < len(points):
+        remarks.append(f"evaluation.json: {len(points) - len(good)} of {len(points)} points are incomplete")
+    remarks += [text for point in good if (text := _spoiled(point))]
+    remarks += [text for point in failed if (text := _failure(point))]
+    return good
+
+
+def _spoiled(point: Mapping[str, Any]) -> str:
+    """What is to be known of an evaluation some of whose episodes failed or were cut; empty where none was."""
+    failed, cut, count = (point.get(name) for name in ("failed", "cut", "episodes"))
+    words = [f"{failed} episodes failed and were replaced"] if isinstance(failed, int) and failed > 0 else []
+    if isinstance(cut, int) and cut > 0:
+        limit = point.get("max_episode_steps")
+        words.append(f"{cut} were cut" + (f" at {limit:,} steps" if isinstance(limit, int) else ""))
+    kind = "absolute metric" if point.get("metric") == "absolute" else f"{point['mode']} evaluation"
+    return f"of the {count} episodes of the {kind} at step {point['step']:,}, {' and '.join(words)}" if words else ""
+
+
+def _stood(point: Mapping[str, Any], steps: int) -> bool:
+    """Whether a point is of a run of so many steps."""
+    return point.get("run_steps") == steps if point.get("metric") == "absolute" else point["step"] <= steps
+
+
+def _known(path: Path) -> KnownReturns | None:
+    with contextlib.suppress(Exception):  # of a class that is not trusted, or not there any more
+        return declared_returns(Run(path).environment)
+    return None
+
+
+def _sides(metrics: Path, points: Sequence[Mapping[str, Any]], remarks: list[str]) -> Sides | None:
+    """Each agent's part in the evaluations while it trained; where there were none, in those afterwards."""
+    try:
+        rows = evaluations(metrics) if metrics.is_file() else []
+        return sides.of_rows(rows) or sides.of_points([one for one in points if one["mode"] != "random"])
+    except (sqlite3.Error, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        remarks.append(f"the agents' own returns cannot be read: {one_line(error)}")
+        return None
+
+
+def _failure(point: Mapping[str, Any]) -> str:
+    """What a point says that has no result; empty where it says nothing that can be read."""
+    step, count, asked = (point.get(name) for name in ("step", "failed", "episodes"))
+    if not all(isinstance(number, int) for number in (step, count, asked)):
+        return ""
+    who = "random play" if point.get("mode") == "random" else f"the policy of step {step:,}"
+    return f"the evaluation of {who} has no result: {count} episodes failed, where {asked} were asked for"
+
+
+_WANTED = ("return", "evaluation/return", "env_steps_per_second", "seconds/%", "time/%")
+
+
+def _columns(path: Path, remarks: list[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Steps and values by name, of what a report shows."""
+    if not path.is_file():
+        remarks.append("metrics.sqlite is missing: there are no curves of this run")
+        return {}
+    try:
+        with readable(path) as connection:
+            where = " OR ".join("name LIKE ?" for _ in _WANTED)
+            rows = connection.execute(
+                f"SELECT name, step, value FROM metrics WHERE {where} ORDER BY name, step", _WANTED
+            ).fetchall()
+    except (sqlite3.Error, OSError) as error:
+        remarks.append(f"metrics.sqlite cannot be read: {one_line(error)}; there are no curves of this run")
+        return {}
+    columns: dict[str, list[tuple[int, float]]] = {}
+    good = [row for row in rows if damage.is_measurement(*row)]
+    if len(good) < len(rows):
+        remarks.append(f"metrics.sqlite: {len(rows) - len(good)} of {len(rows)} values are no measurements")
+    for name, step, value in good:
+        columns.setdefault(name, []).append((step, math.nan if value is None else value))
+    return {
+        name: (np.array([s for s, _ in own], np.int64), np.array([v for _, v in own])) for name, own in columns.items()
+    }
+
+
+def _series(columns: Mapping[str, tuple[np.ndarray, np.ndarray]], name: str, clock: Clock) -> Series:
+    """What was measured under a name, without what is no number."""
+    steps, values = columns.get(name, NOTHING)
+    kept = np.isfinite(values)
+    return Series(steps[kept], values[kept], clock.at(steps[kept]))
+
+
+def _phases(columns: Mapping[str, tuple[np.ndarray, np.ndarray]], clock: Clock) -> dict[str, float]:
+    """Seconds by what they were spent on: training first, then what is timed besides."""
+    phases = {"training": float(clock.seconds[-1])} if len(clock.seconds) else {}
+    parts = {name: float(np.nansum(values)) for name, (_, values) in columns.items() if name.startswith("time/")}
+    if parts and "training" in phases:
+        # Hosted environments time the parts of an iteration; what is left of it stays "training".
+        del phases["training"]
+        phases |= {name.removeprefix("time/"): seconds for name, seconds in parts.items()}
+    besides = {name: values for name, (_, values) in columns.items() if name.startswith("seconds/")}
+    return phases | {name.removeprefix("seconds/"): float(np.nansum(values)) for name, values in besides.items()}
+
+
+def _state(directory: RunDirectory, config: Mapping[str, Any], done: int) -> State:
+    if is_locked(directory.path / LOCK):
+        return "training"
+    asked = config.get("steps")
+    return "stopped" if not isinstance(asked, int) or done < asked else "done"
+
+
+def _unfinished(state: State, done: int, config: Mapping[str, Any]) -> list[str]:
+    asked = config.get("steps")
+    of = f"{done:,} of {asked:,} steps" if isinstance(asked, int) else f"{done:,} steps"
+    if state == "training":
+        return [f"still training: {of}; its numbers are those so far"]
+    return [f"stopped at {of}: its numbers are not those of a finished run"] if state == "stopped" else []
+
+
+__all__ = ["RequestError", "RunData", "Series", "State", "read", "read_all"]

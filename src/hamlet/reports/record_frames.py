@@ -1,0 +1,161 @@
+"""The agents in motion: one episode or two of the best run of every environment, recorded as numbers that a page draws.
+
+Nothing is rendered: an environment says what a moment looks like (`hamlet.envs.scene`), and what does not change over
+an episode is written once. It looks the same on every machine, with a graphics card or without.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from hamlet.backends.iteration import roster_of
+from hamlet.backends.select import backend_of
+from hamlet.checkpoints import checkpoint
+from hamlet.envs.scene import Scene
+from hamlet.errors import RequestError, RunError
+from hamlet.files.atomic_write import one_line
+from hamlet.reports.data import damage
+from hamlet.reports.data.grouping import ReportTask, tasks
+from hamlet.reports.data.run_data import RunData
+from hamlet.reports.data.scores import source
+from hamlet.rollouts.episodes import Mode
+from hamlet.rollouts.record_episode import Frame
+from hamlet.training.run import Run
+
+Motion = Mapping[str, Any]
+EPISODES = 2
+# Moments of an episode at most: fifteen seconds of a running cheetah.
+LONGEST = 300
+# A number of a picture, to this many decimals of its unit.
+_DECIMALS = 3
+# From which the recorded episodes are drawn.
+_SEED = 7
+
+
+def film(readings: Sequence[RunData], *, trust: bool = False) -> list[Motion]:
+    """An episode or two of every environment, each of the best run on it; where it cannot be made, a note why.
+
+    Args:
+        readings: The runs.
+        trust: Whether code of their own that runs name may be run, though this user did not begin them here.
+    """
+    return [made for task in tasks(readings) if (made := record(best(task), trust=trust)) is not None]
+
+
+def best(task: ReportTask) -> RunData | None:
+    """The run with the highest final score, of those that have a checkpoint; the longest where none has a score."""
+    runs = [run for group in task.groups for run in group.runs if _steps(run)]
+    chosen = source(runs) if runs else None
+    return max(runs, key=lambda run: (_score(run, chosen), run.done), default=None)
+
+
+def _steps(run: RunData) -> list[int]:
+    """Those of what its policy could be read from."""
+    return checkpoint.steps(run.path / "best") + checkpoint.steps(run.path / "checkpoints")
+
+
+def _score(run: RunData, chosen: Any) -> float:
+    score = chosen.of(run)
+    return -np.inf if score is None else score
+
+
+def record(reading: RunData | None, *, episodes: int = EPISODES, trust: bool = False) -> Motion | None:
+    """Some episodes of a run's policy; None without a run, and a note in their place where they cannot be recorded."""
+    if reading is None:
+        return None
+    # As it was evaluated, where it was.
+    mode: Mode = damage.mode(reading.config)
+    told = {
+        "run": str(reading.path),
+        "label": f"{reading.algorithm}, seed {reading.seed}",
+        "mode": f"{mode} policy",
+    }
+    try:
+        step, films = _played(Run(reading.path, trust), episodes, mode)
+    except (RunError, RequestError) as error:
+        return told | {"step": 0, "note": f"the agents cannot be shown: {error}"}
+    except Exception as error:  # a stranger's environment, or one that changed since
+        return told | {"step": 0, "note": f"the agents cannot be shown: {type(error).__name__}: {one_line(error)}"}
+    return told | {"step": step, "episodes": films}
+
+
+def _played(run: Run, episodes: int, mode: Mode) -> tuple[int, list[dict[str, Any]]]:
+    algorithm, env = run.declaration
+    draw: Callable[..., Scene] | None = getattr(env, "scene", None)
+    if draw is None:
+        raise RequestError(f"{type(env).__name__} does not say how it is drawn; give it a scene method")
+    roster, place = roster_of(algorithm, env), backend_of(env)
+    actors, step = run.actors(best=bool(checkpoint.steps(run.directory.best)))
+    films = [
+        picture(
+            place.moments(roster, actors, algorithm.body, _SEED + number, mode, horizon=LONGEST),
+            draw,
+            sorted(roster.names),
+        )
+        for number in range(episodes)
+    ]
+    return step, films
+
+
+def picture(moments: Iterable[Frame], draw: Callable[..., Scene], names: Sequence[str]) -> dict[str, Any]:
+    """An episode as JSON: the shapes, and for each what changes in it, moment by moment."""
+    scenes: list[Scene] = []
+    rewards: list[float] = []
+    for moment in itertools.islice(moments, LONGEST + 1):
+        scenes.append(draw(moment.state, moment.actions))
+        rewards.append(float(moment.reward.sum()))
+    if len({len(scene.shapes) for scene in scenes}) != 1:
+        raise RequestError("its scenes have unlike numbers of shapes: draw the same ones at every moment")
+    shapes = [_shape([scene.shapes[number] for scene in scenes]) for number in range(len(scenes[0].shapes))]
+    colours = {shape.get("colour") for shape in shapes}
+    following = scenes[0].centre is not None
+    return {
+        "frames": len(scenes),
+        "interval": scenes[0].seconds,
+        "view": [_plain(edge) for edge in (scenes[0].view if following else _wide(scenes))],
+        "centre": [_plain(scene.centre) for scene in scenes] if following else None,
+        "shapes": shapes,
+        "captions": [scene.caption for scene in scenes] if any(scene.caption for scene in scenes) else None,
+        "totals": [_plain(total) for total in np.cumsum(rewards)],
+        "key": [[name, number] for number, name in enumerate(names) if number in colours],
+    }
+
+
+def _shape(moments: Sequence[Any]) -> dict[str, Any]:
+    """One shape over an episode: what stays, and under "over" what changes."""
+    kind = type(moments[0])
+    same: dict[str, Any] = {"kind": kind.__name__.lower()}
+    over: dict[str, list[Any]] = {}
+    for field in dataclasses.fields(kind):
+        values = [_plain(getattr(moment, field.name)) for moment in moments]
+        if any(value != values[0] for value in values):
+            over[field.name] = values
+        elif values[0] != field.default:
+            same[field.name] = values[0]
+    return same | ({"over": over} if over else {})
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it, numbers rounded; a whole one stays one, as a colour is."""
+    if isinstance(value, bool | np.bool_ | str):
+        return bool(value) if not isinstance(value, str) else value
+    if isinstance(value, int | np.integer):
+        return int(value)
+    return round(float(value), _DECIMALS) + 0.0
+
+
+def _wide(scenes: Sequence[Scene]) -> tuple[float, ...]:
+    """The view, wider where shapes leave it, up to twice its size."""
+    left, bottom, right, top = scenes[0].view
+    points = [(shape.x, shape.y, getattr(shape, "radius", 0.0)) for scene in scenes for shape in scene.shapes]
+    across, along, radius = (np.array(column, float) for column in zip(*points, strict=True))
+    room = (right - left) / 2, (top - bottom) / 2
+    return (
+        max(left - room[0], min(left, float((across - radius).min()))),
+        max(bottom - room[1], min(bottom, float((along - radius).min()))),
+        min(right + room[0], max(right, float((across + radius).max()))),
+        min(top + room[1], max(top, float((along + radius).max()))),
+    )

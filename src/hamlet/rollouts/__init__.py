@@ -1,0 +1,1 @@
+"""Agents play: steps for training, and whole episodes, in compiled code or on the host."""

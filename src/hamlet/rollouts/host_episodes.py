@@ -1,0 +1,285 @@
+"""Whole episodes on a host environment, by games of their own."""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Array
+
+from hamlet.envs.base import Outcome
+from hamlet.envs.host import HostEnvironment, measures
+from hamlet.errors import RunError, extended
+from hamlet.networks.torso import NetworkConfig
+from hamlet.rollouts.episodes import Mode, choose
+from hamlet.rollouts.host_games import Games, blank
+from hamlet.rollouts.played import HORIZON, EpisodesFailed, FailureCount, PlayedEpisodes, failed_of
+from hamlet.roster import Roster
+from hamlet.types import Device
+
+# Copies that play together, unless there are fewer episodes; more where the environment is declared for more.
+_AT_ONCE = 20
+
+
+class HostEvaluationRollouts:
+    """Whole episodes on games that stay open between evaluations (`hamlet.backends.backend.EvaluationRollouts`).
+
+    Args:
+        env: What is played.
+        roster: The agents.
+        like: Actors, or their shapes.
+        body: Of their networks.
+        episodes: How many are played as a rule; the copies share them evenly.
+        seed: From which they are drawn as a rule.
+        mode: How actions are chosen.
+        at_random: Agents that act uniformly in any mode.
+        device: Where they are computed; None for where JAX prefers.
+        horizon: Steps after which an episode is cut.
+
+    Raises:
+        RequestError: The environment cannot be made.
+    """
+
+    def __init__(
+        self,
+        env: HostEnvironment,
+        roster: Roster,
+        like: tuple[Any, ...],
+        body: NetworkConfig,
+        episodes: int,
+        seed: int,
+        mode: Mode,
+        device: Device | None = None,
+        at_random: tuple[str, ...] = (),
+        *,
+        horizon: int = HORIZON,
+    ) -> None:
+        self._horizon = horizon
+        self._env, self._roster, self._body, self._device = env, roster, body, device
+        together = min(episodes, max(_AT_ONCE, getattr(env, "copies", None) or 0))
+        # As many rounds as that takes, and no more copies than the rounds need: all of them play to the last.
+        self._copies = -(-episodes // -(-episodes // together))
+        self._act = jax.jit(partial(_act, roster, jax.tree.structure(like), mode, at_random))
+        self._seed, self._games = seed, self._opened(seed)
+        self._remarks: list[str] = []
+        try:
+            began = time.perf_counter()
+            self._games.begin(np.zeros(self._copies, np.int32))
+            blank_actors = [np.zeros(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(like)]
+            self._choose(self._weights(blank_actors), self._key(seed), 0, np.ones(self._copies, bool), self._memory())
+            self.compile_seconds = time.perf_counter() - began
+        except BaseException:
+            self.close()
+            raise
+
+    def play(
+        self, actors: tuple[Any, ...], seed: int, count: int, stop: Callable[[], bool] = bool
+    ) -> PlayedEpisodes | None:
+        """``count`` episodes, copy by copy; None where ``stop`` said so.
+
+        They are shared out among the copies beforehand, so that short ones do not count more. An episode that fails is
+        none of them: its copy plays another one.
+
+        Raises:
+            EpisodesFailed: More of them failed than may be replaced.
+            RunError: The environment failed for good.
+        """
+        copies = self._copies
+        if seed != self._seed:
+            self._games.close()
+            self._seed, self._games = seed, self._opened(seed)
+        quota = np.array([count // copies + (copy < count % copies) for copy in range(copies)])
+        record = _Record(quota, len(self._roster.names), self._horizon, measures(self._env))
+        weights, key, memory = self._weights(jax.tree.leaves(actors)), self._key(seed), self._memory()
+        start, step = np.ones(copies, bool), 0
+        try:
+            self._games.failures()  # of the beginning before, which is made again
+            self._games.begin(np.zeros(copies, np.int32))
+            (all_,) = self._games.halves
+            record.begin(self._numbers(), self._failures())
+            while record.wanting.any():
+                if stop():
+                    return None
+                actions, memory = self._choose(weights, key, step, start, memory)
+                all_.copies.send(tuple(np.asarray(action) for action in actions))
+                came = all_.copies.receive()
+                all_.view, step = came.view, step + 1
+                cut = record.step(came.outcome, came.measures)
+                if cut.any():
+                    all_.view = all_.copies.leave(cut)
+                start = record.ended
+                if start.any():
+                    start = record.end(self._numbers(), self._failures())
+        except EpisodesFailed:
+            raise
+        except RunError as error:
+            failures = record.failures
+            raise extended(error, f"; {failed_of(failures.count + 1, record.whole + failures.count + 1)}") from error
+        finally:
+            self._failures()
+            self._remarks += self._games.notes()
+        return record.played()
+
+    def _numbers(self) -> np.ndarray:
+        """The number of every copy's episode."""
+        return self._games.snapshot()["episode"]
+
+    def _failures(self) -> list[str]:
+        """What failed since the last call; it is also remarked."""
+        lines = self._games.failures()
+        self._remarks += lines
+        return lines
+
+    def remarks(self) -> list[str]:
+        """Copies that failed since the last call."""
+        found, self._remarks = self._remarks, []
+        return [f"evaluation: {line}" for line in found]
+
+    def close(self) -> None:
+        """End all games."""
+        self._games.close()
+
+    def _opened(self, seed: int) -> Games:
+        return Games(self._env, _apart(seed), self._copies, parts=1)
+
+    def _weights(self, leaves: list[Any]) -> tuple[Array, ...]:
+        # Flat, as to flatten modules anew for every step would cost more than the networks.
+        return tuple(jax.device_put([np.array(leaf) for leaf in leaves], self._device))
+
+    def _key(self, seed: int) -> Array:
+        return jax.device_put(jax.random.key(seed), self._device)
+
+    def _memory(self) -> Any:
+        return blank(self._env, self._body, self._copies, 0).memory
+
+    def _choose(self, weights: tuple[Array, ...], key: Array, step: int, start: np.ndarray, memory: Any) -> Any:
+        view = self._games.halves[0].view
+        return self._act(weights, view.observation, view.available, view.alive, start, memory, key, np.int32(step))
+
+
+class _Record:
+    """What the copies of an evaluation have played so far.
+
+    Attributes:
+        failures: Episodes that failed, of those that were wanted.
+        ended: Whose episode ended in this step, by itself or by being cut, ``[E]``.
+    """
+
+    def __init__(self, quota: np.ndarray, agents: int, horizon: int, names: tuple[str, ...] = ()) -> None:
+        self._quota, self._horizon, self._names = quota, horizon, names
+        self._done: list[list[tuple[np.ndarray, int, bool, np.ndarray]]] = [[] for _ in quota]
+        self._measures = np.full((len(quota), len(names)), np.nan)
+        self._count = np.zeros_like(quota)
+        self._returns = np.zeros((len(quota), agents), np.float32)
+        self._lengths, self._number = np.zeros(len(quota), np.int32), np.zeros(len(quota), np.int32)
+        self.failures = FailureCount(int(quota.sum()))
+        self.ended = self._cut = self._failed = np.zeros(len(quota), bool)
+
+    @property
+    def wanting(self) -> np.ndarray:
+        """Which copies have episodes to play, ``[E]``."""
+        return self._count < self._quota
+
+    @property
+    def whole(self) -> int:
+        """How many episodes came to their end, or were cut."""
+        return int(self._count.sum())
+
+    def begin(self, number: np.ndarray, lines: list[str]) -> None:
+        """The first episodes began: those of these numbers, as others failed before."""
+        self._number = number
+        self.failures.add(int(number[self.wanting].sum()), self.whole, "".join(lines[:1]))
+
+    def step(self, outcome: Outcome, measured: np.ndarray | None = None) -> np.ndarray:
+        """Add a step; which copies are to leave their episodes, ``[E]``."""
+        self._measures = self._measures if measured is None else measured
+        self._returns, self._lengths = self._returns + outcome.reward, self._lengths + 1
+        over = outcome.terminated | outcome.truncated
+        self._failed = np.zeros_like(over) if outcome.failed is None else outcome.failed
+        self._cut = ~over & (self._lengths >= self._horizon) & self.wanting
+        self.ended = over | self._cut
+        return self._cut
+
+    def end(self, number: np.ndarray, lines: list[str]) -> np.ndarray:
+        """Keep the episodes that ended, and count those that failed; where new ones began, ``[E]``.
+
+        Args:
+            number: Of the episodes under way by now: where there are more than ended, others failed in between.
+            lines: What failed.
+        """
+        failed = self._failed & self.wanting
+        for copy in np.flatnonzero(self.ended & ~self._failed & self.wanting):
+            episode = (self._returns[copy].copy(), int(self._lengths[copy]), bool(self._cut[copy]))
+            self._done[copy].append((*episode, self._measures[copy]))
+            self._count[copy] += 1
+        between = np.where(self.wanting, number - self._number - self.ended, 0)
+        began = self.ended | (number != self._number)
+        self._number = number
+        self._returns[began], self._lengths[began] = 0.0, 0
+        self.failures.add(int(failed.sum() + between.sum()), self.whole, "".join(lines[:1]))
+        return began
+
+    def played(self) -> PlayedEpisodes:
+        """The episodes, copy by copy."""
+        returns, lengths, cut, measured = zip(*(episode for done in self._done for episode in done), strict=True)
+        return PlayedEpisodes(
+            np.stack(returns),
+            np.array(lengths, np.int32),
+            np.array(cut),
+            self._horizon,
+            self.failures.count,
+            self.failures.first,
+            dict(zip(self._names, np.stack(measured, -1), strict=True)),
+        )
+
+
+def episodes(
+    env: HostEnvironment,
+    roster: Roster,
+    actors: tuple[Any, ...],
+    body: NetworkConfig,
+    count: int,
+    seed: int,
+    mode: Mode,
+    at_random: tuple[str, ...] = (),
+    *,
+    horizon: int = HORIZON,
+) -> PlayedEpisodes:
+    """``count`` whole episodes, copy by copy, by games that are opened for them.
+
+    Raises:
+        RunError: The environment failed, or more episodes than may be replaced did.
+    """
+    trials = HostEvaluationRollouts(env, roster, actors, body, count, seed, mode, at_random=at_random, horizon=horizon)
+    try:
+        played = trials.play(actors, seed, count)
+        assert played is not None
+        return played
+    finally:
+        trials.close()
+
+
+def _act(
+    roster: Roster,
+    form: Any,
+    mode: Mode,
+    at_random: tuple[str, ...],
+    weights: tuple[Array, ...],
+    observation: tuple[Any, ...],
+    available: tuple[Any, ...],
+    alive: Any,
+    start: Array,
+    memory: tuple[Any, ...],
+    key: Array,
+    step: Array,
+) -> tuple[Any, Any]:
+    actors = jax.tree.unflatten(form, weights)
+    now = jax.random.fold_in(key, step)
+    return choose(roster, actors, observation, available, alive, start, memory, now, mode=mode, at_random=at_random)
+
+
+def _apart(seed: int) -> int:
+    """A seed for judging, whose episodes are not those that a run of the same seed was trained on."""
+    return int(np.random.SeedSequence((seed, 1)).generate_state(1)[0])

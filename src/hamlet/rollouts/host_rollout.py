@@ -1,0 +1,262 @@
+"""Rollouts on the host: while one half of the copies steps, the joint policy acts for the other.
+
+Noise is drawn for the whole rollout beforehand, from the same keys as in a compiled one, so that neither halves nor
+processes change what is played.
+"""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Array
+
+from hamlet.envs.base import View
+from hamlet.envs.host import Step
+from hamlet.estimation.trajectory import Trajectory
+from hamlet.networks.joint import Chance, act, draw
+from hamlet.rollouts.host_games import Games, HostPlay
+from hamlet.rollouts.rollout import Episodes
+from hamlet.roster import Roster
+from hamlet.types import Device, Key
+
+
+class Stopwatch:
+    """Where the seconds go: each span between two calls belongs to what was named at its end.
+
+    ``act`` is networks and noise; ``step`` hands actions over and keeps what came (in an environment that steps within
+    the call, its stepping too); ``wait`` waits for environments; ``learn`` is the update.
+    """
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = dict.fromkeys(("act", "step", "wait", "learn"), 0.0)
+        self._at = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        """What was done since the last call was this."""
+        now = time.perf_counter()
+        self.seconds[name] += now - self._at
+        self._at = now
+
+
+class Acting:
+    """The joint policy for half of the copies at one step: one compiled call, and little before it.
+
+    Args:
+        roster: The agents.
+        like: Actors, or their shapes.
+        lead: C and L, a rollout's chunks and their length.
+        rows: The copies of each half.
+        device: Where it is computed.
+    """
+
+    def __init__(self, roster: Roster, like: Any, lead: tuple[int, int], rows: list[slice], device: Device) -> None:
+        self._form, self._device = jax.tree.structure(like), device
+        self._draw = jax.jit(partial(_drawn, roster, lead, tuple((r.start, r.stop) for r in rows)))
+        self._act = jax.jit(partial(_act, roster, self._form))
+
+    def begin(self, actors: tuple[Any, ...], key: Key, warm: Any = None) -> None:
+        """Take a rollout's policies, and draw its chance; ``warm`` is whether it is played evenly, None for never."""
+        # Flat and on one device: to flatten modules anew for every step would cost more than the networks.
+        self._weights = tuple(jax.device_put(jax.tree.leaves(actors), self._device))
+        self._chances = self._draw(jax.device_put(key, self._device))
+        self._even = None if warm is None else jax.device_put(warm, self._device)
+
+    def prepare(self, actors: tuple[Any, ...], games: Games, play: HostPlay, warm: Any = None) -> None:
+        """Compile, so that the first rollout need not."""
+        self.begin(actors, jax.random.key(0), warm)
+        for number, half in enumerate(games.halves):
+            memory = tuple(None if m is None else m[half.rows] for m in play.memory)
+            self(0, number, half.view, play.start[half.rows], memory)
+
+    def __call__(self, step: int, half: int, view: View, start: np.ndarray, memory: Any) -> tuple[Any, Any]:
+        """Actions as numpy arrays, and the memory after them."""
+        actions, memory = self._act(
+            self._weights,
+            self._chances[half],
+            np.int32(step),
+            *(view.observation, view.available, view.alive, start, memory, self._even),
+        )
+        return tuple(np.asarray(action) for action in actions), memory
+
+
+def _drawn(roster: Roster, lead: tuple[int, int], rows: tuple[tuple[int, int], ...], key: Key) -> Any:
+    chance = draw(roster, jax.random.split(key)[0], *lead, rows[-1][1])
+    flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), chance)
+    return tuple(jax.tree.map(lambda leaf, a=a, b=b: leaf[:, a:b], flat) for a, b in rows)
+
+
+def _act(
+    roster: Roster,
+    form: Any,
+    weights: tuple[Array, ...],
+    chances: Chance,
+    step: Array,
+    observation: tuple[Any, ...],
+    available: tuple[Any, ...],
+    alive: Array | None,
+    start: Array,
+    memory: tuple[Any, ...],
+    even: Array | None,
+) -> tuple[Any, Any]:
+    actors = jax.tree.unflatten(form, weights)
+    chance = jax.tree.map(lambda leaf: leaf[step], chances)
+    return act(roster, actors, observation, available, start, memory, chance, even, alive=alive)
+
+
+class Storage:
+    """A rollout's arrays, made once, of the types in which the environment hands them out (wide ones halved).
+
+    Args:
+        roster: The agents.
+        view: What is seen of all copies at one time.
+        play: For the memory.
+        steps: T.
+        length: L.
+        measures: Names of what the environment itself measures.
+    """
+
+    def __init__(
+        self,
+        roster: Roster,
+        view: View,
+        play: HostPlay,
+        *,
+        steps: int,
+        length: int,
+        measures: tuple[str, ...] = (),
+    ) -> None:
+        self.length = length
+        copies = play.start.shape[0]
+        room = lambda *shape, dtype: np.zeros((steps, copies, *shape), dtype)  # noqa: E731
+        like = lambda leaf: room(*leaf.shape[1:], dtype=jax.dtypes.canonicalize_dtype(leaf.dtype))  # noqa: E731
+        self.view, self.arrival = (jax.tree.map(like, view) for _ in range(2))
+        self._seen, self._reached = _arrays(self.view), _arrays(self.arrival)
+        self.actions = tuple(
+            room(len(group.names), *group.action.shape, dtype=action_type(group.action)) for group in roster.groups
+        )
+        self.reward = room(len(roster.names), dtype=np.float32)
+        self.start, self.terminated, self.truncated, self._failed = (room(dtype=bool) for _ in range(4))
+        self._measures, self._names = room(len(measures), dtype=np.float64), measures
+        # Agents can leave alone where they can be absent.
+        self.cut = None if view.alive is None else room(len(roster.names), dtype=bool)
+        self.memory = tuple(
+            None if m is None else np.zeros((steps // length, *m.shape), np.float32) for m in play.memory
+        )
+
+    def before(self, step: int, rows: slice, view: View, start: np.ndarray, actions: Any, memory: Any) -> None:
+        """Keep what was seen, and what was done."""
+        for room, array in zip(self._seen, _arrays(view), strict=True):
+            room[step, rows] = array
+        for room, array in zip(self.actions, actions, strict=True):
+            room[step, rows] = array
+        self.start[step, rows] = start
+        if step % self.length == 0:
+            for room, array in zip(self.memory, memory, strict=True):
+                if room is not None:
+                    room[step // self.length, rows] = array
+
+    def after(self, step: int, rows: slice, came: Step) -> None:
+        """Keep what it led to."""
+        for room, array in zip(self._reached, _arrays(came.arrival), strict=True):
+            room[step, rows] = array
+        outcome = came.outcome
+        self.reward[step, rows] = outcome.reward
+        self.terminated[step, rows] = outcome.terminated
+        self.truncated[step, rows] = outcome.truncated
+        self._failed[step, rows] = False if outcome.failed is None else outcome.failed
+        if came.measures is not None:
+            self._measures[step, rows] = came.measures
+        if self.cut is not None:
+            self.cut[step, rows] = False if outcome.cut is None else outcome.cut
+
+    def trajectory(self) -> Trajectory:
+        """All of it in chunks, without a copy: valid until the next rollout."""
+        cut = lambda array: array.reshape(-1, self.length, *array.shape[1:])  # noqa: E731
+        flags = (cut(array) for array in (self.start, self.terminated, self.truncated))
+        start, terminated, truncated = flags
+        return Trajectory(
+            jax.tree.map(cut, self.view),
+            start,
+            tuple(cut(action) for action in self.actions),
+            cut(self.reward),
+            terminated,
+            truncated,
+            jax.tree.map(cut, self.arrival),
+            self.memory,
+            None if self.cut is None else cut(self.cut),
+        )
+
+    def tally(self, total: np.ndarray) -> tuple[np.ndarray, Episodes]:
+        """The returns of episodes under way after the rollout, from those before it, and the episodes that ended.
+
+        One that ended because the environment failed has no return.
+        """
+        team, ended = self.reward.sum(-1), np.logical_or(self.terminated, self.truncated)
+        whole = np.logical_and(ended, np.logical_not(self._failed))
+        gained = np.float32(0.0)
+        for reward, over, counts in zip(team, ended, whole, strict=True):
+            total = total + reward
+            gained += total[counts].sum()
+            total = np.where(over, np.float32(0.0), total)
+        return total, Episodes(np.float32(whole.sum()), gained)
+
+    def measured(self) -> dict[str, float]:
+        """Each measure's mean over the episodes that ended in the rollout and gave it; NaN where none did."""
+        whole = np.logical_and(np.logical_or(self.terminated, self.truncated), np.logical_not(self._failed))
+        values = {name: self._measures[..., m][whole] for m, name in enumerate(self._names)}
+        given = {name: value[~np.isnan(value)] for name, value in values.items()}
+        return {name: float(value.mean()) if value.size else float("nan") for name, value in given.items()}
+
+
+def rollout(
+    games: Games, acting: Acting, storage: Storage, play: HostPlay, watch: Stopwatch, stop: Callable[[], bool]
+) -> tuple[HostPlay, Episodes] | None:
+    """Play until the storage is full; None where ``stop`` asked for an end before that.
+
+    Raises:
+        RunError: The environment failed.
+    """
+    steps = storage.start.shape[0]
+    starts = [play.start[half.rows] for half in games.halves]
+    memories: list[Any] = [tuple(None if m is None else m[half.rows] for m in play.memory) for half in games.halves]
+    watch.lap("step")
+    for step in range(steps + 1):
+        for number, half in enumerate(games.halves):
+            came = None
+            if step:
+                came = half.copies.receive()
+                watch.lap("wait")
+                half.view, starts[number] = came.view, came.outcome.terminated | came.outcome.truncated
+            if step < steps:
+                view, start, memory = half.view, starts[number], memories[number]
+                actions, memories[number] = acting(step, number, view, start, memory)
+                watch.lap("act")
+                half.copies.send(actions)
+                storage.before(step, half.rows, view, start, actions, memory)
+            if came is not None:  # kept while they step
+                storage.after(step - 1, half.rows, came)
+            watch.lap("step")
+        if stop():
+            return None
+    total, episodes = storage.tally(play.total)
+    memory = tuple(
+        None if m is None else np.concatenate([np.asarray(part[g]) for part in memories])
+        for g, m in enumerate(play.memory)
+    )
+    after = HostPlay(play.seed, games.snapshot(), np.concatenate(starts), memory, total)
+    watch.lap("step")
+    return after, episodes
+
+
+def action_type(space: Any) -> Any:
+    """In which type a policy gives a space's actions."""
+    return np.float32 if hasattr(space, "low") else np.int32
+
+
+def _arrays(view: View) -> tuple[Any, ...]:
+    """The arrays of a view; by hand, as this is done many times a step."""
+    masks = [mask for mask in view.available if mask is not None]
+    return (*view.observation, view.state, *masks, *(() if view.alive is None else (view.alive,)))

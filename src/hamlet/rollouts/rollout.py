@@ -1,0 +1,88 @@
+"""Rollouts: the joint policy plays E copies for T steps, compiled."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from hamlet.envs import copies as vector
+from hamlet.envs.base import Environment
+from hamlet.envs.copies import Copies
+from hamlet.estimation.trajectory import Trajectory
+from hamlet.networks.joint import Chance, act, draw
+from hamlet.networks.torso import NetworkConfig, blank
+from hamlet.roster import Roster
+from hamlet.types import Key
+
+
+class Play(eqx.Module):
+    """A game under way in E copies.
+
+    Attributes:
+        copies: The environment's.
+        start: True where an episode begins now, ``[E]``.
+        memory: For every group the actors' memory, ``[E, N, H]``, or None.
+        total: The team's return of the episode so far, ``[E]``.
+    """
+
+    copies: Copies
+    start: Bool[Array, " E"]
+    memory: tuple[Float[Array, "E _N H"] | None, ...]
+    total: Float[Array, " E"]
+
+
+class Episodes(eqx.Module):
+    """Episodes that ended within a rollout: how many, and the sum of their team returns."""
+
+    count: Float[Any, ""]
+    total: Float[Any, ""]
+
+
+def begin(env: Environment, body: NetworkConfig, count: int, key: Key) -> Play:
+    """``count`` copies at the start of their first episodes."""
+    memory = tuple(blank(body, count, len(group.names)) for group in env.groups)
+    return Play(vector.reset(env, key, count), jnp.ones(count, bool), memory, jnp.zeros(count))
+
+
+def rollout(
+    env: Environment,
+    roster: Roster,
+    actors: tuple[Any, ...],
+    play: Play,
+    *,
+    steps: int,
+    length: int,
+    key: Key,
+    warm: Bool[Array, ""] | None = None,
+) -> tuple[Play, Trajectory, Episodes]:
+    """``steps`` steps of every copy, in chunks of ``length``.
+
+    All random numbers of the policies are drawn beforehand: a generator within the loop costs more than the networks.
+    """
+
+    def step(play: Play, chance: tuple[Chance, Key]) -> tuple[Play, tuple[Any, ...]]:
+        mine, env_key = chance
+        view = play.copies.view
+        seen = (view.observation, view.available, play.start, play.memory)
+        actions, memory = act(roster, actors, *seen, mine, warm, alive=view.alive)
+        copies, arrival, outcome = vector.step(env, env_key, play.copies, actions)
+        ended = outcome.terminated | outcome.truncated
+        total = play.total + outcome.reward.sum(-1)
+        done = Episodes(ended.sum().astype(jnp.float32), jnp.where(ended, total, 0.0).sum())
+        after = Play(copies, ended, memory, jnp.where(ended, 0.0, total))
+        return after, (view, play.start, actions, outcome, arrival, done)
+
+    def chunk(play: Play, chances: tuple[Any, Array]) -> tuple[Play, tuple[Any, ...]]:
+        after, record = jax.lax.scan(step, play, chances)
+        return after, (*record, play.memory)
+
+    act_key, env_key = jax.random.split(key)
+    lead = (steps // length, length)
+    chances = draw(roster, act_key, *lead, play.start.shape[0]), jax.random.split(env_key, lead)
+    play, (view, start, actions, outcome, arrival, done, memory) = jax.lax.scan(chunk, play, chances)
+    trajectory = Trajectory(
+        view, start, actions, outcome.reward, outcome.terminated, outcome.truncated, arrival, memory, outcome.cut
+    )
+    return play, trajectory, jax.tree.map(jnp.sum, done)

@@ -1,0 +1,113 @@
+"""The judgement of a run: its newest checkpoint's returns, or its best policy's, beside a random policy's."""
+
+import contextlib
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from hamlet.backends.iteration import roster_of
+from hamlet.envs.host import AnyEnvironment
+from hamlet.errors import RunError
+from hamlet.evaluation import evaluation_log
+from hamlet.evaluation.evaluate import Evaluation, Mode
+from hamlet.evaluation.evaluate import evaluate as play
+from hamlet.evaluation.evaluation_log import describe, points
+from hamlet.evaluation.sides import ConstantSum, constant_sum, declared
+from hamlet.rollouts.played import EpisodesFailed
+from hamlet.runs.directory import RunDirectory
+from hamlet.runs.evaluation_schedule import EvaluationSchedule
+from hamlet.training.differences import require_fit
+from hamlet.training.run import Run
+
+__all__ = ["Judgement", "describe", "judge", "points", "record"]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a checkpoint gave, and what random play gave from the same first states.
+
+    Attributes:
+        step: Environment steps of the policy.
+        evaluation: Of its policy.
+        random: Of uniform actions.
+        agents: The agents' names, in the order of ``agent_returns``.
+        opposed: The sides of the game, where one wins what the others lose.
+        against_random: For every side, what was played where it acts by the policy and all others at random.
+    """
+
+    step: int
+    evaluation: Evaluation
+    random: Evaluation
+    agents: tuple[str, ...]
+    opposed: ConstantSum | None = None
+    against_random: tuple[Evaluation, ...] = ()
+
+
+def judge(
+    run: Run,
+    *,
+    episodes: int = 100,
+    seed: int = 1,
+    mode: Mode = "deterministic",
+    best: bool = False,
+    at_random: tuple[str, ...] = (),
+    max_episode_steps: int | None = None,
+    environment: AnyEnvironment | None = None,
+) -> Judgement:
+    """Play whole episodes with a run's newest good checkpoint, or its best policy, and as many at random.
+
+    The agents named in ``at_random`` act uniformly in all of them. Where one side wins what the others lose, as many
+    are played for every side against others who act at random. Where too many episodes failed for a result, that is
+    recorded.
+
+    In another ``environment`` than the run's, episodes take as many steps as that one's may, and nothing is recorded.
+
+    Raises:
+        RequestError: If there are to be no episodes, there is no run, no best policy, or no such agent, or the policies
+            cannot act in the environment.
+        RunError: If it has no good checkpoint, or too many episodes failed.
+    """
+    algorithm, own = run.declaration
+    env = own if environment is None else environment
+    if environment is not None:
+        require_fit(algorithm, own, env)
+    roster = roster_of(algorithm, env)
+    actors, step = run.actors(best=best)
+    cut = max_episode_steps
+    if environment is None:
+        cut = cut or EvaluationSchedule.of(run.directory.config()).max_episode_steps
+    how = {"episodes": episodes, "seed": seed, "max_episode_steps": cut}
+    played = partial(play, env, roster, actors, algorithm.body, **how)
+    results: list[Evaluation] = []
+    policies: tuple[tuple[Mode, int], ...] = ((mode, step), ("random", 0))
+    for policy, trained in policies:
+        try:
+            results.append(played(mode=policy, at_random=at_random))
+        except EpisodesFailed as error:
+            if not at_random and environment is None:
+                with contextlib.suppress(RunError):  # the first reason is the one to tell
+                    evaluation_log.record(run.directory, evaluation_log.describe_failed(error, trained, policy, seed))
+            raise
+    evaluation, random = results
+    pooled = np.concatenate([evaluation.agent_returns, random.agent_returns])
+    opposed = None if at_random else constant_sum(pooled, declared(env))
+    against: list[Evaluation] = []
+    for side in opposed.sides if opposed else ():
+        others = tuple(name for k, name in enumerate(roster.names) if k not in side)
+        against.append(played(mode=mode, at_random=others))
+    return Judgement(step, evaluation, random, roster.names, opposed, tuple(against))
+
+
+def record(directory: RunDirectory, judgement: Judgement) -> None:
+    """Add both points of a judgement to ``evaluation.json``.
+
+    Raises:
+        RunError: If the file cannot be read or written.
+    """
+    agents, opposed = judgement.agents, judgement.opposed
+    evaluation_log.record(
+        directory,
+        describe(judgement.evaluation, judgement.step, agents, opposed, judgement.against_random),
+        describe(judgement.random, 0, agents, opposed),
+    )
