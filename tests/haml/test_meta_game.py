@@ -179,7 +179,7 @@ def test_what_a_meta_game_cannot_hold_is_refused_with_its_size():
         hamlet.train(matrl(), env(11), steps=2000)
     with pytest.raises(RequestError, match="two agents or more"):
         hamlet.train(matrl(), env(1), steps=2000)
-    with pytest.raises(RequestError, match="of one kind, not Whole and KlBall"):
+    with pytest.raises(RequestError, match="of one kind, not Unconstrained and KlBall"):
         hamlet.train(hamlet.replace(matrl(), neighbourhood=KlBall()), env(2), steps=2000)
     with pytest.raises(RequestError, match="fresh rollouts, not replayed"):
         hamlet.train(hamlet.replace(hamlet.algorithms.hatd3(), scheme=matrl().scheme), env(2), steps=2000)

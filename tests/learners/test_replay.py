@@ -270,7 +270,7 @@ def test_parts_that_do_not_go_together_are_refused_by_name():
 def test_a_neighbourhood_that_cannot_climb_a_replayed_batch_is_refused():
     own = algorithms.make("hatd3").neighbourhood
     for move in (dataclasses.replace(own, minibatches=2), algorithms.make("hatrpo").neighbourhood):
-        with pytest.raises(RequestError, match="use Whole with minibatches=1"):
+        with pytest.raises(RequestError, match="use Unconstrained with minibatches=1"):
             begin_training(dataclasses.replace(algorithms.make("hatd3"), neighbourhood=move), ALONE, 0)
 
 

@@ -18,6 +18,7 @@ from hamlet.estimation.fitting import Rule
 from hamlet.haml.credit import BASELINES, Baseline
 from hamlet.haml.drift import ZeroDrift
 from hamlet.haml.neighbourhood import Unconstrained
+from hamlet.haml.rates import AnyRates, as_rates
 from hamlet.haml.sampling import OnPolicy
 from hamlet.haml.scheme import Simultaneous
 from hamlet.haml.surrogate import ImportanceWeights
@@ -30,7 +31,7 @@ from hamlet.roster import Sharing
 
 def coma(
     *,
-    learning_rate: float = 5e-4,
+    learning_rate: AnyRates = 5e-4,
     optimiser: Rule = "rmsprop",
     entropy: float = 0.0,
     critic_learning_rate: float = 5e-4,
@@ -57,7 +58,7 @@ def coma(
     """COMA: one step of ascent, everyone at once, each beside what it could have done.
 
     Args:
-        learning_rate: Of the actors.
+        learning_rate: Of the actors; or by agent, the rest without a name: speaker_0=1e-4,5e-4.
         optimiser: "rmsprop", as published, or "adam"; of actors and critics.
         entropy: Weight of the mean entropy, per nat.
         critic_learning_rate: Of the critics.
@@ -87,7 +88,7 @@ def coma(
     require(advantage in BASELINES, f"coma has --advantage {' or '.join(BASELINES)}, not {advantage!r}; maa2c has gae")
     return Haml(
         drift=ZeroDrift(),
-        neighbourhood=Unconstrained(learning_rate=learning_rate, epochs=1, entropy=entropy, rule=optimiser),
+        neighbourhood=Unconstrained(learning_rate=as_rates(learning_rate), epochs=1, entropy=entropy, rule=optimiser),
         sampling=OnPolicy(copies=copies, steps=steps_per_rollout, chunk=chunk),
         surrogate=ImportanceWeights(),
         scheme=Simultaneous(),

@@ -29,6 +29,7 @@ from hamlet.haml.drift import ZeroDrift
 from hamlet.haml.dual import Dual
 from hamlet.haml.neighbourhood import Unconstrained
 from hamlet.haml.pathwise import SoftPathwise
+from hamlet.haml.rates import AnyRates, as_rates
 from hamlet.haml.sampling import ReplaySampling
 from hamlet.haml.scheme import Order, Sequential
 from hamlet.haml.template import Haml
@@ -39,7 +40,7 @@ from hamlet.roster import Sharing
 
 def hasac(
     *,
-    learning_rate: float = 5e-4,
+    learning_rate: AnyRates = 5e-4,
     critic_learning_rate: float = 5e-4,
     discount: float = 0.99,
     n_step: int = 1,
@@ -60,7 +61,7 @@ def hasac(
     """HASAC: stochastic actors that climb twin critics and their own entropy, one after another.
 
     Args:
-        learning_rate: Of the actors, by Adam.
+        learning_rate: Of the actors, by Adam; or by agent, the rest without a name: speaker_0=1e-4,5e-4.
         critic_learning_rate: Of the critics, by Adam.
         discount: γ in [0, 1].
         n_step: Steps of a return before it bootstraps.
@@ -81,7 +82,7 @@ def hasac(
     return Haml(
         drift=ZeroDrift(),
         neighbourhood=Unconstrained(
-            learning_rate=learning_rate, epochs=1, entropy=0.0, max_gradient_norm=0.0, epsilon=1e-8
+            learning_rate=as_rates(learning_rate), epochs=1, entropy=0.0, max_gradient_norm=0.0, epsilon=1e-8
         ),
         sampling=ReplaySampling(
             copies=copies,

@@ -16,6 +16,7 @@ from hamlet.estimation.advantage import Gae
 from hamlet.estimation.critic import StateValue
 from hamlet.haml.drift import ClipDrift, KlDrift, SumDrift
 from hamlet.haml.neighbourhood import Unconstrained
+from hamlet.haml.rates import AnyRates, as_rates
 from hamlet.haml.sampling import OnPolicy
 from hamlet.haml.scheme import Simultaneous
 from hamlet.haml.surrogate import ImportanceWeights
@@ -28,7 +29,7 @@ def il(
     *,
     clip: float = 0.1,
     kl: float = 0.001,
-    learning_rate: float = 0.002,
+    learning_rate: AnyRates = 0.002,
     epochs: int = 10,
     minibatches: int = 1,
     entropy: float = 0.05,
@@ -55,7 +56,7 @@ def il(
     Args:
         clip: ε > 0, half the width of the band that the ratio may move in freely.
         kl: β ≥ 0, the weight of the divergence from the old policy, per nat.
-        learning_rate: Of the actors, by Adam.
+        learning_rate: Of the actors, by Adam; or by agent, the rest without a name: speaker_0=1e-4,5e-4.
         epochs: Passes over the batch for each agent.
         minibatches: Parts of a pass; they must divide the sequences of a batch.
         entropy: Weight of the mean entropy, per nat.
@@ -80,7 +81,7 @@ def il(
     return Haml(
         drift=SumDrift((ClipDrift(clip), KlDrift(kl))),
         neighbourhood=Unconstrained(
-            learning_rate=learning_rate, epochs=epochs, minibatches=minibatches, entropy=entropy
+            learning_rate=as_rates(learning_rate), epochs=epochs, minibatches=minibatches, entropy=entropy
         ),
         sampling=OnPolicy(copies=copies, steps=steps_per_rollout, chunk=chunk),
         surrogate=ImportanceWeights(),

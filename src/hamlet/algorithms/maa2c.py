@@ -14,6 +14,7 @@ from hamlet.estimation.fitting import Decay
 from hamlet.haml.credit import Credit, credited
 from hamlet.haml.drift import ZeroDrift
 from hamlet.haml.neighbourhood import Unconstrained
+from hamlet.haml.rates import AnyRates, as_rates
 from hamlet.haml.sampling import OnPolicy
 from hamlet.haml.scheme import Simultaneous
 from hamlet.haml.surrogate import ImportanceWeights
@@ -24,7 +25,7 @@ from hamlet.roster import Sharing
 
 def maa2c(
     *,
-    learning_rate: float = 5e-4,
+    learning_rate: AnyRates = 5e-4,
     epochs: int = 5,
     minibatches: int = 1,
     entropy: float = 0.01,
@@ -50,7 +51,7 @@ def maa2c(
     """MAA2C: unclipped ratios, everyone at once, a critic of the state.
 
     Args:
-        learning_rate: Of the actors, by Adam.
+        learning_rate: Of the actors, by Adam; or by agent, the rest without a name: speaker_0=1e-4,5e-4.
         epochs: Passes over the batch for each agent.
         minibatches: Parts of a pass; they must divide the sequences of a batch.
         entropy: Weight of the mean entropy, per nat.
@@ -77,7 +78,7 @@ def maa2c(
     declared = Haml(
         drift=ZeroDrift(),
         neighbourhood=Unconstrained(
-            learning_rate=learning_rate,
+            learning_rate=as_rates(learning_rate),
             epochs=epochs,
             minibatches=minibatches,
             entropy=entropy,

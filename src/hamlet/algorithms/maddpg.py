@@ -15,6 +15,7 @@ from hamlet.estimation.advantage import NStep
 from hamlet.haml.drift import ZeroDrift
 from hamlet.haml.neighbourhood import Unconstrained
 from hamlet.haml.pathwise import Others, Pathwise
+from hamlet.haml.rates import AnyRates, as_rates
 from hamlet.haml.sampling import ReplaySampling
 from hamlet.haml.scheme import Simultaneous
 from hamlet.haml.template import Haml
@@ -25,7 +26,7 @@ from hamlet.roster import Sharing
 
 def maddpg(
     *,
-    learning_rate: float = 5e-4,
+    learning_rate: AnyRates = 5e-4,
     critic_learning_rate: float = 1e-3,
     discount: float = 0.99,
     n_step: int = 1,
@@ -44,7 +45,7 @@ def maddpg(
     """MADDPG: a critic of the joint action, and deterministic actors that climb it all at once.
 
     Args:
-        learning_rate: Of the actors, by Adam.
+        learning_rate: Of the actors, by Adam; or by agent, the rest without a name: speaker_0=1e-4,5e-4.
         critic_learning_rate: Of the critic, by Adam.
         discount: γ in [0, 1].
         n_step: Steps of a return before it bootstraps.
@@ -64,7 +65,7 @@ def maddpg(
     return Haml(
         drift=ZeroDrift(),
         neighbourhood=Unconstrained(
-            learning_rate=learning_rate, epochs=1, entropy=0.0, max_gradient_norm=0.0, epsilon=1e-8
+            learning_rate=as_rates(learning_rate), epochs=1, entropy=0.0, max_gradient_norm=0.0, epsilon=1e-8
         ),
         sampling=ReplaySampling(
             copies=copies,

@@ -15,6 +15,7 @@ from hamlet.estimation.fitting import Decay
 from hamlet.haml.credit import Credit, credited
 from hamlet.haml.drift import ClipDrift
 from hamlet.haml.neighbourhood import Unconstrained
+from hamlet.haml.rates import AnyRates, as_rates
 from hamlet.haml.sampling import OnPolicy
 from hamlet.haml.scheme import Simultaneous
 from hamlet.haml.surrogate import ImportanceWeights
@@ -26,7 +27,7 @@ from hamlet.roster import Sharing
 def mappo(
     *,
     clip: float = 0.2,
-    learning_rate: float = 5e-4,
+    learning_rate: AnyRates = 5e-4,
     epochs: int = 5,
     minibatches: int = 1,
     entropy: float = 0.01,
@@ -53,7 +54,7 @@ def mappo(
 
     Args:
         clip: ε > 0, half the width of the band that the ratio may move in freely.
-        learning_rate: Of the actors, by Adam.
+        learning_rate: Of the actors, by Adam; or by agent, the rest without a name: speaker_0=1e-4,5e-4.
         epochs: Passes over the batch for each agent.
         minibatches: Parts of a pass; they must divide the sequences of a batch.
         entropy: Weight of the mean entropy, per nat.
@@ -80,7 +81,7 @@ def mappo(
     declared = Haml(
         drift=ClipDrift(clip),
         neighbourhood=Unconstrained(
-            learning_rate=learning_rate,
+            learning_rate=as_rates(learning_rate),
             epochs=epochs,
             minibatches=minibatches,
             entropy=entropy,

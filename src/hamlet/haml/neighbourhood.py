@@ -6,6 +6,7 @@ from typing import Any, Protocol, cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float
@@ -15,7 +16,9 @@ from hamlet.estimation.accumulation import slope, summed
 from hamlet.estimation.fitting import RULES, Decay, Rule, begin, descend, passes, shrunk
 from hamlet.haml.linalg import Vector, backtrack, conjugate_gradient
 from hamlet.haml.objective import Objective
+from hamlet.haml.rates import Rates, check_rates, greatest, shares
 from hamlet.networks.heads import AnyActor
+from hamlet.roster import Roster
 from hamlet.types import Info, Key, Scalar
 
 
@@ -56,7 +59,7 @@ class Unconstrained:
     """The whole policy space: first-order ascent, for some passes over the batch.
 
     Attributes:
-        learning_rate: Step size.
+        learning_rate: Step size: a number, or agents' own by name (`hamlet.haml.rates`).
         epochs: Passes over the batch.
         minibatches: Parts of a pass; drawn anew for each.
         entropy: Weight of the mean entropy added to the objective, per nat.
@@ -66,7 +69,7 @@ class Unconstrained:
         rule: How a gradient becomes a step: "adam" or "rmsprop".
     """
 
-    learning_rate: float = 5e-4
+    learning_rate: Rates = 5e-4
     epochs: int = 5
     minibatches: int = 1
     entropy: float = 0.01
@@ -78,7 +81,7 @@ class Unconstrained:
     def __post_init__(self) -> None:
         """Refuse settings under which nothing, or nothing sensible, happens."""
         require(self.rule in RULES, f"a rule is {' or '.join(RULES)}, not {self.rule!r}")
-        require(self.learning_rate >= 0, f"--learning-rate must not be negative: {self.learning_rate}")
+        check_rates(self.learning_rate, "--learning-rate")
         require(self.epochs >= 1, f"--epochs must be at least 1, not {self.epochs}")
         require(self.minibatches >= 1, f"--minibatches must be at least 1, not {self.minibatches}")
 
@@ -86,11 +89,25 @@ class Unconstrained:
         """The moments of the gradients so far."""
         return begin(self._optimiser, actor)
 
+    def shares(self, roster: Roster) -> np.ndarray | None:
+        """Every unit's learning rate as a share of the greatest; None where all have the same."""
+        return shares(self.learning_rate, roster)
+
     def improve(
-        self, objective: Any, actor: Any, state: optax.OptState, key: Key, remaining: Scalar | float = 1.0
+        self,
+        objective: Any,
+        actor: Any,
+        state: optax.OptState,
+        key: Key,
+        remaining: Scalar | float = 1.0,
+        share: Scalar | None = None,
     ) -> tuple[Any, optax.OptState, Info]:
-        """``epochs × minibatches`` ascent steps; the info is that of the last pass."""
+        """``epochs × minibatches`` ascent steps; the info is that of the last pass.
+
+        With ``share``, of all steps that share is taken.
+        """
         factor = shrunk(self.decay, remaining)
+        factor = factor if share is None else share if factor is None else factor * share
 
         def step(at: tuple[Any, optax.OptState], part: Any) -> tuple[tuple[Any, optax.OptState], Info]:
             actor, state = at
@@ -113,7 +130,7 @@ class Unconstrained:
 
     @property
     def _optimiser(self) -> optax.GradientTransformation:
-        return RULES[self.rule](self.learning_rate, self.max_gradient_norm, self.epsilon)
+        return RULES[self.rule](greatest(self.learning_rate), self.max_gradient_norm, self.epsilon)
 
 
 @dataclass(frozen=True, kw_only=True)

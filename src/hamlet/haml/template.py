@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
 from hamlet.estimation.accumulation import each_unit, fetched, in_parts, pick, sequences_at_once, stored
@@ -23,7 +24,7 @@ from hamlet.estimation.critic import StateValue
 from hamlet.estimation.returns import standardise
 from hamlet.estimation.trajectory import Behaviour, Trajectory, from_sequences, sequences
 from hamlet.haml.drift import Drift
-from hamlet.haml.neighbourhood import Neighbourhood
+from hamlet.haml.neighbourhood import Neighbourhood, Unconstrained
 from hamlet.haml.objective import Experience
 from hamlet.haml.sampling import OnPolicy, ReplaySampling
 from hamlet.haml.scheme import Scheme, Sequential, UnitStep, Visit
@@ -232,14 +233,24 @@ class _Visits:
         return self.by(UnitStep(self.algorithm.drift, self.algorithm.neighbourhood))(unit, team, carry, key)
 
     def by(self, step: UnitStep) -> Visit:
-        surrogate, remaining = self.algorithm.surrogate, self.remaining
-        moves = [partial(_move, surrogate, step, g, share, remaining) for g, share in enumerate(self.shares)]
-        return visiting(self.roster, moves)
+        surrogate, remaining, roster = self.algorithm.surrogate, self.remaining, self.roster
+        rates, first, moves = unit_rates(step.neighbourhood, roster), 0, []
+        for g, share in enumerate(self.shares):
+            units = roster.units_in(g)
+            rate = None if rates is None else jnp.asarray(rates[first : first + units])
+            moves.append(partial(_move, surrogate, step, g, share, remaining, rate))
+            first += units
+        return visiting(roster, moves)
 
     def credits(self) -> Float[Array, "U B L"]:
         shares = [(share.advantage, share.agents) for share in self.shares]
         by_agent = [a.reshape(a.shape[0], -1, agents, a.shape[-1]) for a, agents in shares]
         return jnp.concatenate([a.mean(2) for a in by_agent])
+
+
+def unit_rates(neighbourhood: Neighbourhood, roster: Roster) -> np.ndarray | None:
+    """Every unit's learning rate as a share of the greatest; None where a neighbourhood has one for all, or none."""
+    return None if not isinstance(neighbourhood, Unconstrained) else neighbourhood.shares(roster)
 
 
 # (slot in the group, team, carry, key) -> (team, carry, info)
@@ -265,15 +276,17 @@ def _move(
     group: int,
     share: Any,
     remaining: Scalar | float,
+    rate: Float[Array, " units"] | None,
     slot: Int[Array, ""],
     team: Team,
     carry: Any,
     key: Key,
 ) -> tuple[Team, Any, Info]:
-    """One unit of a group moves: objective, improvement, carry."""
+    """One unit of a group moves: objective, improvement, carry; ``rate`` is of every unit, if they have their own."""
     mine, actor, state = pick((share, team.actors[group], team.states[group]), slot)
     objective = surrogate.objective(carry, actor, mine, step.drift)
-    better, state, info = step.neighbourhood.improve(objective, actor, state, key, remaining)
+    own: dict[str, Any] = {} if rate is None else {"share": rate[slot]}
+    better, state, info = step.neighbourhood.improve(objective, actor, state, key, remaining, **own)
     carry = surrogate.advance(carry, objective, better)
     return written(team, group, slot, better, state), carry, info
 

@@ -85,7 +85,7 @@ def parts(algorithm: Haml) -> ReplayParts:
     move = a.neighbourhood
     require(
         not isinstance(move, KlBall) and (not isinstance(move, Unconstrained) or move.minibatches == 1),
-        f"a replayed batch is climbed whole, by its gradient, which {move} does not: use Whole with minibatches=1",
+        f"a replayed batch is climbed whole, by its gradient, which {move} does not: use Unconstrained with minibatches=1",
     )
     return ReplayParts(a.sampling, a.surrogate, a.advantage, a.critic)  # type: ignore[arg-type]
 

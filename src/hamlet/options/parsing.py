@@ -21,6 +21,7 @@ from typing import Annotated, Any, NamedTuple
 import tyro
 
 from hamlet.errors import RequestError
+from hamlet.haml.rates import AnyRates
 from hamlet.options import values
 
 HELP = ("-h", "--help")
@@ -126,7 +127,7 @@ class OptionGroup:
             default = self.defaults.get(name, parameter.default)
             if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
                 continue
-            if not values.supported(hints.get(name)):
+            if hints.get(name) != AnyRates and not values.supported(hints.get(name)):
                 if values.required(default):
                     raise RequestError(
                         f"{self.title} has the parameter {name!r}, which can be given from Python only: "
@@ -134,7 +135,7 @@ class OptionGroup:
                     )
                 continue
             flag = "--" + (f"{self.title}." if self.prefixed else "") + name.rstrip("_").replace("_", "-")
-            hint = values.Whole if hints[name] is int else hints[name]
+            hint = {int: values.Whole, AnyRates: values.LearningRate}.get(hints[name], hints[name])
             found.append(Option(self.title, name, flag, hint, default, texts.get(name, ""), self.pairs))
         for name in self.free:
             flag = f"--{self.title}.{name.replace('_', '-')}"

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_orig
 
 from tyro.constructors import PrimitiveConstructorSpec
 
+from hamlet.haml.rates import Rates
+
 _UNITS = {"k": 1_000, "m": 1_000_000, "b": 1_000_000_000, "g": 1_000_000_000}
 # Of any whole number: what a float tells from its neighbours. How many steps a run can have depends on its rollouts.
 _MOST = 2**53
@@ -117,7 +119,46 @@ Plain: TypeAlias = Annotated[
         str_from_instance=lambda value: [str(value)],
     ),
 ]
+
+
+def parse_rates(text: str) -> Rates:
+    """One learning rate, or agents' own by name; one without a name is that of the rest.
+
+    Raises:
+        ValueError: If something is no number, or there are two for the rest.
+
+    >>> parse_rates("5e-4"), parse_rates("speaker_0=1e-4,5e-4")
+    (0.0005, (('speaker_0', 0.0001), ('', 0.0005)))
+    """
+    pairs = [item.rpartition("=") for item in text.split(",")]
+    rates = tuple((name.strip(), float(number)) for name, _, number in pairs)
+    if len({name for name, _ in rates}) < len(rates) or not all(math.isfinite(rate) for _, rate in rates):
+        raise ValueError(f"{text!r} has an agent twice, two rates for the rest, or what is no number")
+    return rates[0][1] if len(rates) == 1 and not rates[0][0] else rates
+
+
+def format_rates(rates: Rates) -> str:
+    """As `parse_rates` reads them.
+
+    >>> format_rates(0.0005), format_rates((("a", 0.1), ("", 0.2)))
+    ('0.0005', 'a=0.1,0.2')
+    """
+    pairs = rates if isinstance(rates, tuple) else (("", rates),)
+    return ",".join(f"{name}={rate}" if name else str(rate) for name, rate in pairs)
+
+
+LearningRate: TypeAlias = Annotated[
+    float,
+    PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="RATE",
+        instance_from_str=lambda words: parse_rates(words[0]),
+        is_instance=lambda value: isinstance(value, int | float | tuple),
+        str_from_instance=lambda value: [format_rates(value)],
+    ),
+]
 _SPOKEN_SPECS = {
+    "RATE": "a number, or agents' own such as speaker_0=1e-4,5e-4",
     "STEPS": "a number of steps, such as 10M, 2.5M, 500k or 1e6",
     "INT": "a whole number",
     "NUMBER": "a number",

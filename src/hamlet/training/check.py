@@ -45,6 +45,7 @@ def check(algorithm: Algorithm, env: AnyEnvironment, *, steps: int) -> None:
     length = sampling.length(memory=algorithm.body.memory)
     sequences = sampling.batch // length
     if isinstance(algorithm, Haml) and isinstance(algorithm.neighbourhood, Unconstrained):
+        algorithm.neighbourhood.shares(roster)
         _divides("--minibatches", algorithm.neighbourhood.minibatches, sequences, roster)
     if isinstance(algorithm, Haml) and isinstance(algorithm.scheme, MetaGame | MetaStep):
         algorithm.scheme.check(len(roster.group_of), algorithm.neighbourhood)
