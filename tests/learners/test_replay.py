@@ -260,7 +260,7 @@ def test_nothing_is_learnt_while_warming_up_and_every_action_is_drawn_evenly():
 
 def test_parts_that_do_not_go_together_are_refused_by_name():
     mixed = dataclasses.replace(algorithms.make("hatd3"), critic=algorithms.make("happo").critic)
-    with pytest.raises(RequestError, match="not Replay, NStep, StateValue, Pathwise"):
+    with pytest.raises(RequestError, match="not ReplaySampling, NStep, StateValue, Pathwise"):
         begin_training(mixed, ALONE, 0)
     mixed = dataclasses.replace(algorithms.make("happo"), critic=algorithms.make("hatd3").critic)
     with pytest.raises(RequestError, match="Gae stands on the critic StateValue, not on ActionValue"):

@@ -75,7 +75,7 @@ def parts(algorithm: Haml) -> ReplayParts:
     )
     require(
         fit,
-        "replayed steps are learnt from with Replay, NStep, ActionValue and Pathwise or SoftPathwise together, not "
+        "replayed steps are learnt from with ReplaySampling, NStep, ActionValue and Pathwise or SoftPathwise together, not "
         + ", ".join(type(part).__name__ for part in (a.sampling, a.advantage, a.critic, a.surrogate)),
     )
     require(
@@ -85,7 +85,8 @@ def parts(algorithm: Haml) -> ReplayParts:
     move = a.neighbourhood
     require(
         not isinstance(move, KlBall) and (not isinstance(move, Unconstrained) or move.minibatches == 1),
-        f"a replayed batch is climbed whole, by its gradient, which {move} does not: use Unconstrained with minibatches=1",
+        f"a replayed batch is climbed whole, by its gradient, which {move} does not: use Unconstrained with "
+        "minibatches=1",
     )
     return ReplayParts(a.sampling, a.surrogate, a.advantage, a.critic)  # type: ignore[arg-type]
 
