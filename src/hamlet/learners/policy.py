@@ -49,8 +49,8 @@ def parts(algorithm: Haml) -> OnPolicyParts:
     needs = getattr(a.advantage, "needs", None)
     require(
         isinstance(a.sampling, OnPolicy) and needs is not None and isinstance(a.surrogate, RolloutSurrogate),
-        "fresh rollouts are learnt from with OnPolicy, Gae, StateValue and ImportanceWeights (or another with `start`), "
-        "not " + ", ".join(type(part).__name__ for part in (a.sampling, a.advantage, a.critic, a.surrogate)),
+        "fresh rollouts are learnt from with OnPolicy, Gae, StateValue and ImportanceWeights (or another with "
+        "`start`), not " + ", ".join(type(part).__name__ for part in (a.sampling, a.advantage, a.critic, a.surrogate)),
     )
     assert needs is not None
     require(

@@ -75,8 +75,8 @@ def parts(algorithm: Haml) -> ReplayParts:
     )
     require(
         fit,
-        "replayed steps are learnt from with ReplaySampling, NStep, ActionValue and Pathwise or SoftPathwise together, not "
-        + ", ".join(type(part).__name__ for part in (a.sampling, a.advantage, a.critic, a.surrogate)),
+        "replayed steps are learnt from with ReplaySampling, NStep, ActionValue and Pathwise or SoftPathwise "
+        "together, not " + ", ".join(type(part).__name__ for part in (a.sampling, a.advantage, a.critic, a.surrogate)),
     )
     require(
         not isinstance(a.scheme, MetaGame | MetaStep),

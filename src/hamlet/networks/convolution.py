@@ -3,9 +3,9 @@
     h ← relu(W ∗ h + b) for every layer, flattened;  what follows normalises it, as it does every row of features.
 
 Images of 36 × 36 and more go through the three layers of Mnih et al., 2015: 32 filters of 8 × 8 every 4 pixels, 64 of
-4 × 4 every 2, 64 of 3 × 3, without borders, unless others are asked for (`NetworkConfig.filters`). Smaller ones go through
-16 filters of 3 × 3 and 32 of 3 × 3 every 2, with borders of zeros: on a grid the edge is part of the game, and no grid is
-too small.
+4 × 4 every 2, 64 of 3 × 3, without borders, unless others are asked for (`NetworkConfig.filters`). Smaller ones go
+through 16 filters of 3 × 3 and 32 of 3 × 3 every 2, with borders of zeros: on a grid the edge is part of the game, and
+no grid is too small.
 """
 
 from typing import NamedTuple, TypeGuard
