@@ -10,6 +10,7 @@ import numpy as np
 from hamlet.backends.iteration import roster_of
 from hamlet.envs.agent_spaces import of_groups, outside
 from hamlet.envs.conversion import Broken, SpaceKind, action, mask_row, masked, observed
+from hamlet.envs.limits import limited
 from hamlet.envs.pettingzoo.description import Agent
 from hamlet.errors import RequestError, unknown
 from hamlet.networks.joint import act, draw
@@ -141,7 +142,7 @@ class Policy:
             kind = self._spaces[name].observation
             row = np.zeros((copies or 1, *kind.inner_shape), kind.inner_dtype)
             if name in parts:
-                seen = observed(kind, name, parts[name][0], lead=copies is not None)
+                seen = limited(kind, observed(kind, name, parts[name][0], lead=copies is not None))
                 row = seen if copies is not None else seen[None]
             rows.append(row)
         return np.stack(rows, axis=1)

@@ -207,11 +207,12 @@ class Seat:
         wanted = shared_block.arrays(plan, 1)
         self.arrays = shared_block.attach(shared_block.allocate(shared_block.size(wanted)), wanted)
         self.rows = {name: array[0, ...] for name, array in self.arrays.items()}
+        self.notes = {}
         self.player = EnvDriver(parallel(env), plan, self.rows)
 
     def fault(self, time):
-        view = Lookout(self.declared.groups, self.declared.plan, self.arrays, time)()
-        return fault(self.declared.groups, self.declared.plan, view, self.arrays["reward"])
+        self.view = Lookout(self.declared.groups, self.declared.plan, self.arrays, time)()
+        return fault(self.declared.groups, self.declared.plan, self.view, self.arrays["reward"], self.notes)
 
 
 def test_an_agent_that_returns_within_an_episode_plays_on_from_there():
@@ -292,7 +293,7 @@ def test_what_cannot_be_acted_in_is_refused_with_the_agent_and_what_can():
 
 
 def test_a_number_that_is_not_finite_or_absurdly_large_is_told_by_agent_and_entry_as_it_enters():
-    parts = gym.Dict({"near": gym.Box(-np.inf, np.inf, (2, 2)), "far": gym.Discrete(3)})
+    parts = gym.Dict({"near": gym.Box(-9, 9, (2, 2)), "far": gym.Discrete(3)})
     for value, text in ((1e30, "is 1.*e\\+30, beyond ±1e\\+15: scale it in the environment"), (np.nan, "is nan")):
         near = np.array([[0.0, 1.0], [2.0, value]])
         seat = Seat(Game(seen=parts, values=lambda game, agent, near=near: {"near": near, "far": 1}))
@@ -307,6 +308,41 @@ def test_a_number_that_is_not_finite_or_absurdly_large_is_told_by_agent_and_entr
     assert seat.fault("fresh") is None
     seat.rows["reward"][1] = -1e20
     assert "the reward of agent 'b' is -1" in seat.fault("fresh")[1]
+
+
+def test_finite_numbers_without_bounds_are_limited_and_told_once_by_agent_and_entry():
+    parts = gym.Dict({"near": gym.Box(-np.inf, np.inf, (2, 2), np.float64), "far": gym.Discrete(3)})
+    shown = np.array([[0.1, 1e15], [-3e30, 2e30]])
+    seat = Seat(
+        Game(seen=parts, values=lambda game, agent: {"near": shown if agent == "b" else shown / 1e30, "far": 1})
+    )
+    seat.player.begin(0)
+    assert seat.fault("fresh") is None and seat.fault("fresh") is None
+    limited = np.array([0.1, 1e15, -1e15, 1e15], np.float32)
+    (observation,) = seat.view.observation
+    np.testing.assert_array_equal(observation[0, 0, 3:], np.float32(shown.ravel() / 1e30))
+    np.testing.assert_array_equal(observation[0, 1, 3:], limited)
+    np.testing.assert_array_equal(seat.view.state[0], observation.ravel())
+    assert len(seat.notes) == 2
+    assert next(iter(seat.notes)) == (
+        "the observation['near'][1, 0] of agent 'b' goes beyond ±1e+15, and has no bounds: there it is taken as "
+        "±1e+15; scale it in the environment"
+    )
+    for bad in (np.nan, np.inf):
+        seat.rows["fresh/observation/0"][0, 4] = bad
+        assert f"the observation['near'][0, 1] of agent 'a' is {bad}" in seat.fault("fresh")[1]
+
+
+def test_a_state_has_no_bounds_and_is_limited_too():
+    game = Game()
+    game.state = lambda: np.array([1.0, -1e20])
+    seat = Seat(game)
+    seat.player.begin(0)
+    assert seat.fault("fresh") is None
+    np.testing.assert_array_equal(seat.view.state, np.float32([[1.0, -1e15]]))
+    assert "state()[1] goes beyond ±1e+15" in next(iter(seat.notes))
+    seat.rows["fresh/state"][0] = np.nan
+    assert "state()[0] is nan" in seat.fault("fresh")[1]
 
 
 def test_a_mask_without_a_choice_is_told_with_what_to_do_while_an_agent_waits():

@@ -215,6 +215,24 @@ def test_agents_that_share_their_parameters_each_have_them(tmp_path):
     assert weights[0] == weights[1]
 
 
+def test_numbers_beyond_what_is_trained_on_are_limited_by_the_policy_and_by_the_files_where_a_space_has_no_bounds(
+    tmp_path,
+):
+    body = NetworkConfig(hidden=(16,))
+    roster, actors = team(Stochastic(), body, [(NUMBERS, UNEVEN, 1)])
+    formats = [kind for kind in FORMATS if kind != "stablehlo"]
+    write(tmp_path, policies(roster, actors, body, of_groups(roster.groups)), DOCUMENT, formats, None)
+    ((name, entry),) = json.loads((tmp_path / "manifest.json").read_text())["agents"].items()
+    most = np.array([0.1, 1.0, -1e15, 1e15, 1e6, 0.0])
+    limited = Policy(roster, actors, body).act({name: most})[name]
+    assert np.isfinite(limited).all()
+    for act in (
+        lambda seen: Policy(roster, actors, body).act({name: seen})[name],
+        *(READERS[kind](tmp_path, entry) for kind in formats),
+    ):
+        np.testing.assert_allclose(act(np.array([0.1, 1.0, -2e30, 1e30, 1e6, 0.0])), limited, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("body", [MEMORY, RUNNING, PLAIN, SQUASHED], ids=["memory", "running", "plain", "squashed"])
 @pytest.mark.parametrize(

@@ -262,7 +262,7 @@ def mask_row(kind: SpaceKind, name: str, mask: Any, lead: int = 0) -> np.ndarray
 def entry(kind: SpaceKind, place: tuple[int, ...]) -> str:
     """Where a number stands in what the environment gives, from its place in what networks take: ``[3]``.
 
-    >>> entry(Kind("Box", (3, 8, 8), "float32", layout="channels_first"), (1, 2, 0))
+    >>> entry(SpaceKind("Box", (3, 8, 8), "float32", layout="channels_first"), (1, 2, 0))
     '[0, 1, 2]'
     """
     if kind.name != "Dict":

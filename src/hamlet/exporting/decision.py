@@ -16,6 +16,7 @@ import numpy as np
 
 from hamlet.distributions import Categorical, DiagonalNormal, MultiCategorical, TanhNormal
 from hamlet.envs.conversion import SpaceKind, inner, outer
+from hamlet.envs.limits import limited
 from hamlet.networks.exploration import EpsilonGreedy
 from hamlet.networks.mixers.q_dpp import DiversePolicy
 from hamlet.networks.torso import encode
@@ -97,7 +98,7 @@ class ExportedAgent:
     def decide(self, actor: Any, inputs: dict[str, Any]) -> dict[str, Any]:
         """The deterministic action, the memory after it where there is one, and the distribution's numbers."""
         given = gathered({path: inputs[port.name] for path, port, _ in self.observed})
-        observation = encode(inner(self.seen, given, jnp), self.observation)[None, None]
+        observation = encode(limited(self.seen, inner(self.seen, given, jnp), jnp), self.observation)[None, None]
         memory, available = inputs.get("memory"), inputs.get("available")
         policy, after = actor(
             observation,
@@ -181,7 +182,7 @@ def observed_type(kind: SpaceKind) -> str:
 def spoken(kind: SpaceKind) -> str:
     """A space in words.
 
-    >>> spoken(Kind("MultiDiscrete", (2,), "int32", (2, 3), start=(0, 5)))
+    >>> spoken(SpaceKind("MultiDiscrete", (2,), "int32", (2, 3), start=(0, 5)))
     'choices from 0 to 1, 5 to 7'
     """
     if kind.sizes:

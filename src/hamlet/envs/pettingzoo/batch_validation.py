@@ -9,6 +9,7 @@ import numpy as np
 from hamlet.envs.base import View
 from hamlet.envs.conversion import entry
 from hamlet.envs.joint import joined
+from hamlet.envs.limits import LARGEST, limit_observations, limit_state
 from hamlet.envs.pettingzoo.shared_block import BlockLayout
 from hamlet.roster import Group
 
@@ -47,10 +48,6 @@ class Lookout:
         return jax.tree.unflatten(self._form, leaves)
 
 
-# Numbers beyond this are refused: sums of their squares leave float32.
-LARGEST = np.float32(1e15)
-
-
 def copied(view: View) -> View:
     """A view in arrays of its own."""
     available = tuple(None if mask is None else mask.copy() for mask in view.available)
@@ -68,18 +65,32 @@ def _leaves(view: View) -> list[np.ndarray]:
     return [x for x in (*view.observation, view.state, *view.available, view.alive) if x is not None]
 
 
-def fault(groups: Sequence[Group], plan: BlockLayout, view: View, reward: np.ndarray | None) -> tuple[int, str] | None:
+def fault(
+    groups: Sequence[Group], plan: BlockLayout, view: View, reward: np.ndarray | None, notes: dict[str, None]
+) -> tuple[int, str] | None:
     """The first copy with a number that cannot be trained on or a mask without a choice; None where all is well.
 
-    Such numbers are not finite, or beyond ±10¹⁵. The text names the agent and the entry.
+    Such numbers are not finite, or beyond ±10¹⁵. The text names the agent and the entry. A finite number of a space
+    without bounds is no fault: in the view it becomes ±10¹⁵, as `hamlet.envs.limits.limited` has it.
 
     All copies are looked at together: in each by itself this would cost more than some environments do.
+
+    Args:
+        groups: The agents.
+        plan: What the copies exchange.
+        view: What is seen, in arrays of its own.
+        reward: Every agent's reward, ``[E, N]``; None where there is none.
+        notes: Takes a line, once, for the agent and the entry of a number that was limited.
     """
     if reward is not None and _beyond(reward):
         row, k = _where(reward)
         return row, f"the reward of agent {plan.names[k]!r} is {_told(reward[row, k])}"
     for g, group in enumerate(groups):
         seen, mask = view.observation[g], view.available[g]
+        if seen.dtype.kind == "f" and _beyond(seen):
+            limit_observations(seen, group.names, plan.groups[g].seen, notes)
+            if plan.state is None:  # the observations, joined
+                np.clip(view.state, -LARGEST, LARGEST, out=view.state)
         if seen.dtype.kind == "f" and _beyond(seen):
             row, slot, *at = _where(seen)
             place = entry(plan.groups[g].seen[slot], tuple(at))
@@ -92,9 +103,12 @@ def fault(groups: Sequence[Group], plan: BlockLayout, view: View, reward: np.nda
                     f"the action_mask of agent {group.names[slot]!r} leaves no choice: allow one while it waits, or "
                     "take it out of agents while it is away"
                 )
-    if plan.state is not None and view.state.dtype.kind == "f" and _beyond(view.state):
-        row, *at = _where(view.state)
-        return row, f"state(){entry(plan.state, tuple(at))} is {_told(view.state[(row, *at)])}"
+    state = view.state
+    if plan.state is not None and state.dtype.kind == "f" and _beyond(state):
+        limit_state(state, plan.state, notes)
+        if _beyond(state):
+            row, *at = _where(state)
+            return row, f"state(){entry(plan.state, tuple(at))} is {_told(state[(row, *at)])}"
     return None
 
 

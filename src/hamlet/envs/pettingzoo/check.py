@@ -252,7 +252,7 @@ class _Seat:
 
     def _judge(self, time: Any, reward: np.ndarray | None) -> None:
         view = Lookout(self._groups, self._plan, self._arrays, time)()
-        if found := fault(self._groups, self._plan, view, reward):
+        if found := fault(self._groups, self._plan, view, reward, self.notes):
             raise Broken(found[1])
 
     @contextlib.contextmanager

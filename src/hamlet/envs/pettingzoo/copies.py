@@ -370,7 +370,7 @@ class PettingZooCopies:
 
     def _check(self, view: View, reward: np.ndarray | None) -> None:
         """Stop at what cannot be trained on."""
-        if found := fault(self._terms.groups, self._terms.plan, view, reward):
+        if found := fault(self._terms.groups, self._terms.plan, view, reward, self._notes):
             row, text = found
             raise RunError(self._line(row, int(self._episode[row]), int(self._steps[row]), text))
 
