@@ -100,7 +100,8 @@ def interval(asked: EvaluationConfig, total: int, batch: int, horizon: int) -> i
         batch: Environment steps of one.
         horizon: Those of the longest episode.
 
-    >>> interval(Asked(), total=1000, batch=4000, horizon=25), interval(Asked(), total=250, batch=4000, horizon=1000)
+    >>> usual = EvaluationConfig()
+    >>> interval(usual, total=1000, batch=4000, horizon=25), interval(usual, total=250, batch=4000, horizon=1000)
     (20, 84)
     """
     if asked.every is not None:

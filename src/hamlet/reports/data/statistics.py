@@ -31,7 +31,7 @@ LEVEL = 0.95
 class IntervalEstimate:
     """A number and its interval, whose ends are NaN where there are too few runs for one.
 
-    >>> Estimate(0.5, 0.4, 0.6).overlaps(Estimate(0.7, 0.55, 0.9))
+    >>> IntervalEstimate(0.5, 0.4, 0.6).overlaps(IntervalEstimate(0.7, 0.55, 0.9))
     True
     """
 
