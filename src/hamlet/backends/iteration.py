@@ -11,7 +11,6 @@ from hamlet import learners
 from hamlet.buffers.replay import Replay
 from hamlet.envs.base import AnyDeclaration
 from hamlet.estimation.trajectory import Trajectory
-from hamlet.haml.sampling import OnPolicy
 from hamlet.learners import Algorithm
 from hamlet.rollouts.rollout import Episodes
 from hamlet.roster import Roster
@@ -76,9 +75,10 @@ def learn(
     info = {f"actor/{name}": value for name, value in actor_info.items()}
     info |= {f"critic/{name}": value for name, value in critic_info.items()}
     info |= {"episodes": episodes.count, "return": episodes.total / episodes.count}
-    if not isinstance(algorithm.sampling, OnPolicy):
+    sampling: Any = algorithm.sampling
+    if sampling.replays:
         # How many updates of the critic and of the actors stand behind what was measured: none while warming up.
-        made, delay = (before.updates, learner.updates), algorithm.sampling.delay
+        made, delay = (before.updates, learner.updates), sampling.delay
         info |= {"updates": made[1] - made[0], "moves": made[1] // delay - made[0] // delay}
     info["constant_sum"] = _constant_sum(algorithm, trajectory.reward)
     return learner, replay, info

@@ -1,5 +1,6 @@
 """First-order fitting: Adam, and passes over minibatches; what actors and critics have in common."""
 
+import math
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias, TypeVar, cast
 
@@ -8,7 +9,9 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
+from hamlet.errors import RequestError
 from hamlet.networks.running import RunningMeanStd
+from hamlet.roster import Roster
 from hamlet.types import Info, Key, Scalar
 
 Parameters = TypeVar("Parameters")
@@ -98,3 +101,18 @@ def passes(step: Any, at: Any, data: Any, *, epochs: int, minibatches: int, key:
 
     at, infos = jax.lax.scan(one_pass, at, jax.random.split(key, epochs))
     return at, jax.tree.map(lambda leaf: leaf[-1], infos)
+
+
+def check_divides(flag: str, parts: int, sequences: int, roster: Roster) -> None:
+    """Refuse minibatches that do not divide every unit's batch.
+
+    Raises:
+        RequestError: They do not; names the nearest number that does.
+    """
+    counts = [sequences * roster.agents_per_unit(group) for group in range(len(roster.groups))]
+    for count in counts:
+        if count % parts:
+            # What divides the batch of every group.
+            shared = math.gcd(*counts)
+            near = min((d for d in range(1, shared + 1) if shared % d == 0), key=lambda d: abs(d - parts))
+            raise RequestError(f"{flag} {parts} does not divide a batch of {count} sequences; the nearest is {near}")

@@ -17,7 +17,6 @@ from hamlet.bench.baseline.flops import count
 from hamlet.bench.baseline.matrix import matrix_rate
 from hamlet.envs.host import AnyEnvironment
 from hamlet.experiments.grid import ExperimentCell, ExperimentGrid
-from hamlet.haml.sampling import EpisodeReplay, OnPolicy
 from hamlet.learners import Algorithm
 from hamlet.runs.directory import RunDirectory
 from hamlet.runs.metrics import Metrics
@@ -80,8 +79,7 @@ def estimate(grid: ExperimentGrid, out: Path, rate: float | None = None) -> list
 
 def seconds_per_step(algorithm: Algorithm, env: AnyEnvironment, environment: str, rate: float) -> float:
     """What an environment step of training takes, as counted."""
-    replays = not isinstance(algorithm.sampling, OnPolicy)
-    share = _SHARE_REPLAYED if replays else _SHARE_FRESH
+    share = _SHARE_REPLAYED if algorithm.sampling.replays else _SHARE_FRESH
     played = next((speed for start, speed in _PLAYED.items() if environment.startswith(start)), _PLAYED_ELSEWHERE)
     return count(algorithm, env).total / (share * rate) + 1 / played
 
@@ -132,10 +130,7 @@ def _own_speed(paths: list[Path]) -> float | None:
 
 def _remembered(algorithm: Algorithm, env: AnyEnvironment, steps: int) -> int:
     """Bytes of the replay buffer: what is seen before and after a step, the critic's state, actions and rewards."""
-    sampling = algorithm.sampling
-    if isinstance(sampling, OnPolicy):
-        return 0
-    most = sampling.copies * sampling.rows if isinstance(sampling, EpisodeReplay) else sampling.capacity
+    most = algorithm.sampling.steps_remembered
     seen = sum(len(group.names) * math.prod(group.observation.shape) for group in env.groups)
     acted = sum(len(group.names) * (group.action.width + 1) for group in env.groups)
     return 4 * min(steps, most) * (2 * seen + 2 * math.prod(env.state_shape) + acted)

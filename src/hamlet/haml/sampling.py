@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 from jaxtyping import Array, Bool, Float, Int
 
@@ -13,11 +14,15 @@ class OnPolicy:
     """Fresh rollouts of the current joint policy.
 
     Attributes:
+        replays: Whether it learns from what was played before.
+        counted_in: What a batch consists of, in messages.
         copies: E, environment copies stepped together.
         steps: T, steps of each copy in one rollout.
         chunk: L, steps of one training sequence; used where the actors have memory, else sequences are single steps.
     """
 
+    replays: ClassVar[bool] = False
+    counted_in: ClassVar[str] = "sequences"
     copies: int = 20
     steps: int = 200
     chunk: int = 10
@@ -31,6 +36,20 @@ class OnPolicy:
     def batch(self) -> int:
         """Environment steps of one rollout."""
         return self.copies * self.steps
+
+    def most_parts(self, agents: int, *, memory: int) -> int:
+        """In how many parts a batch can be learnt from: its sequences, with so many agents of one unit."""
+        return self.batch // self.length(memory=memory) * agents
+
+    @property
+    def steps_learnt(self) -> int:
+        """Steps that one update learns from."""
+        return self.batch
+
+    @property
+    def steps_remembered(self) -> int:
+        """Steps of all copies that are remembered: none."""
+        return 0
 
     def weight(self, occupancy: Float[Array, " S"]) -> Float[Array, " S"]:
         """β over the states of a finite game, from ρ, how often each is met: on-policy it is ρ made to sum to 1.
@@ -63,6 +82,8 @@ class ReplaySampling:
     Every iteration plays ``steps`` steps of every copy and then makes ``updates`` updates, each from ``samples`` steps.
 
     Attributes:
+        replays: Whether it learns from what was played before.
+        counted_in: What a batch consists of, in messages.
         copies: E, environment copies stepped together.
         steps: T, steps of each copy between updates.
         capacity: Environment steps remembered, rounded up to whole iterations.
@@ -72,6 +93,8 @@ class ReplaySampling:
         warmup: Environment steps that are played at random before the first update, rounded up to whole iterations.
     """
 
+    replays: ClassVar[bool] = True
+    counted_in: ClassVar[str] = "samples"
     copies: int = 20
     steps: int = 50
     capacity: int = 1_000_000
@@ -97,6 +120,29 @@ class ReplaySampling:
     def batch(self) -> int:
         """Environment steps of one iteration."""
         return self.copies * self.steps
+
+    def most_parts(self, agents: int, *, memory: int) -> int:
+        """In how many parts a batch can be learnt from: what is drawn for an update."""
+        return self.samples
+
+    @property
+    def steps_learnt(self) -> int:
+        """Steps that one update learns from."""
+        return self.samples
+
+    @property
+    def steps_remembered(self) -> int:
+        """Steps of all copies that are remembered."""
+        return self.capacity
+
+    @property
+    def least(self) -> int:
+        """The smallest capacity with which a run can be asked for: a batch, and a rollout."""
+        return max(self.samples, self.batch)
+
+    def holding(self, steps: int) -> int:
+        """The capacity, as it is asked for, of a ring of so many steps."""
+        return steps
 
     @property
     def rows(self) -> int:
@@ -129,6 +175,8 @@ class EpisodeReplay:
     episodes. An episode longer than ``longest`` is remembered in pieces, each of which is learnt from by itself.
 
     Attributes:
+        replays: Whether it learns from what was played before.
+        counted_in: What a batch consists of, in messages.
         copies: E, environment copies stepped together.
         steps: T, steps of each copy between updates.
         longest: L, steps of the longest episode.
@@ -137,6 +185,8 @@ class EpisodeReplay:
         updates: Updates in an iteration, once there are as many episodes as are to be drawn.
     """
 
+    replays: ClassVar[bool] = True
+    counted_in: ClassVar[str] = "samples"
     copies: int = 8
     steps: int = 25
     longest: int = 25
@@ -165,6 +215,29 @@ class EpisodeReplay:
     def delay(self) -> int:
         """1: everything that is learnt moves at every update."""
         return 1
+
+    def most_parts(self, agents: int, *, memory: int) -> int:
+        """In how many parts a batch can be learnt from: what is drawn for an update."""
+        return self.samples
+
+    @property
+    def steps_learnt(self) -> int:
+        """Steps that one update learns from."""
+        return self.samples * self.longest
+
+    @property
+    def steps_remembered(self) -> int:
+        """Steps of all copies that are remembered."""
+        return self.copies * self.rows
+
+    @property
+    def least(self) -> int:
+        """The smallest capacity with which a run can be asked for, in episodes: a batch."""
+        return self.samples
+
+    def holding(self, steps: int) -> int:
+        """The capacity, as it is asked for, of the ring that it has: episodes."""
+        return self.capacity
 
     @property
     def rows(self) -> int:

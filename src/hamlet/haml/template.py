@@ -75,6 +75,11 @@ class Haml:
     accumulation: int | None = None
 
     @property
+    def family(self) -> str:
+        """By which learner it learns (`hamlet.learners.FAMILIES`)."""
+        return "replayed steps" if self.sampling.replays else "fresh rollouts"
+
+    @property
     def leaves_theory(self) -> str | None:
         """Why the guarantees of mirror learning do not cover this declaration; None where they do."""
         if self.sharing == "group" and isinstance(self.scheme, Sequential):

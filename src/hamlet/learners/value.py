@@ -90,6 +90,11 @@ class JointValue:
     actions: tuple[ActionKind, ...] = ("Discrete",)
     accumulation: int | None = None
 
+    @property
+    def family(self) -> str:
+        """By which learner it learns (`hamlet.learners.FAMILIES`)."""
+        return "joint values"
+
     def __post_init__(self) -> None:
         """Refuse settings under which nothing, or nothing sensible, happens."""
         require(self.learning_rate >= 0, f"--learning-rate must not be negative: {self.learning_rate}")

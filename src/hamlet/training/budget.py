@@ -14,7 +14,6 @@ from hamlet.backends.iteration import roster_of
 from hamlet.backends.select import backend_of
 from hamlet.buffers.replay import Replay
 from hamlet.errors import RequestError
-from hamlet.haml.sampling import EpisodeReplay, OnPolicy
 from hamlet.learners import Algorithm
 from hamlet.training.check import check, most
 from hamlet.types import Device
@@ -165,11 +164,8 @@ def times(used: Sequence[Device]) -> int:
 
 def _smaller(algorithm: Algorithm, steps: int, size: int, there: int) -> str:
     """The advice: so many steps, or episodes, as take half of the memory, to two digits, if that is a batch or more."""
-    sampling = algorithm.sampling
-    assert not isinstance(sampling, OnPolicy)
-    episodes = isinstance(sampling, EpisodeReplay)
-    fits = (sampling.capacity if episodes else steps) * there // size // 2
+    sampling: Any = algorithm.sampling
+    fits = sampling.holding(steps) * there // size // 2
     digits = 10 ** max(0, len(str(fits)) - 2)
     fits = fits // digits * digits
-    least = sampling.samples if episodes else max(sampling.samples, sampling.batch)
-    return "try fewer --copies" if fits < least else f"try --buffer-size {fits}"
+    return "try fewer --copies" if fits < sampling.least else f"try --buffer-size {fits}"

@@ -1,19 +1,13 @@
 """What is refused before work begins: pairings of an algorithm, an environment and a budget that cannot be run."""
 
-import math
 from collections.abc import Sequence
 
+from hamlet import learners
 from hamlet.algorithms import ALGORITHMS
 from hamlet.backends.iteration import roster_of
 from hamlet.backends.select import backend_of
 from hamlet.envs.host import AnyEnvironment
 from hamlet.errors import RequestError, require
-from hamlet.estimation.counterfactual import CounterfactualValue
-from hamlet.estimation.critic import StateValue
-from hamlet.haml.meta_game import MetaGame, MetaStep
-from hamlet.haml.neighbourhood import Unconstrained
-from hamlet.haml.sampling import OnPolicy
-from hamlet.haml.template import Haml
 from hamlet.learners import Algorithm
 from hamlet.roster import Roster
 
@@ -42,26 +36,14 @@ def check(algorithm: Algorithm, env: AnyEnvironment, *, steps: int) -> None:
         f"--steps {steps} are more than {_MOST_ITERATIONS:,} rollouts of {sampling.batch:,} steps, which is as far as "
         f"they are counted; the nearest is {most}",
     )
-    length = sampling.length(memory=algorithm.body.memory)
-    sequences = sampling.batch // length
-    if isinstance(algorithm, Haml) and isinstance(algorithm.neighbourhood, Unconstrained):
-        algorithm.neighbourhood.shares(roster)
-        _divides("--minibatches", algorithm.neighbourhood.minibatches, sequences, roster)
-    if isinstance(algorithm, Haml) and isinstance(algorithm.scheme, MetaGame | MetaStep):
-        algorithm.scheme.check(len(roster.group_of), algorithm.neighbourhood)
     _parts(algorithm, roster)
-    critics = algorithm.critic.roster(roster, env.state_shape)
-    if isinstance(algorithm.critic, StateValue | CounterfactualValue):
-        _divides("--critic-minibatches", algorithm.critic.minibatches, sequences, critics)
+    learners.check(algorithm, roster, env.state_shape)
 
 
 def most(algorithm: Algorithm, roster: Roster) -> int:
     """The most parts that a batch can be learnt from in: its sequences, replayed steps or episodes."""
-    sampling = algorithm.sampling
-    if not isinstance(sampling, OnPolicy):
-        return sampling.samples
     agents = min(roster.agents_per_unit(group) for group in range(len(roster.groups)))
-    return sampling.batch // sampling.length(memory=algorithm.body.memory) * agents
+    return algorithm.sampling.most_parts(agents, memory=algorithm.body.memory)
 
 
 def _parts(algorithm: Algorithm, roster: Roster) -> None:
@@ -69,7 +51,7 @@ def _parts(algorithm: Algorithm, roster: Roster) -> None:
     if parts is None:
         return
     require(parts >= 1, f"--gradient-accumulation must be at least 1, not {parts}; leave it out for as few as fit")
-    what = "sequences" if isinstance(algorithm.sampling, OnPolicy) else "samples"
+    what = algorithm.sampling.counted_in
     require(
         parts <= largest,
         f"--gradient-accumulation {parts} is more than the {largest} {what} of a batch: the most is {largest}",
@@ -93,13 +75,3 @@ def _acts(algorithm: Algorithm, roster: Roster) -> None:
 def _one_of(names: Sequence[str]) -> str:
     *others, last = names
     return f"{', '.join(others)} or {last}" if others else last
-
-
-def _divides(flag: str, parts: int, sequences: int, roster: Roster) -> None:
-    counts = [sequences * roster.agents_per_unit(group) for group in range(len(roster.groups))]
-    for count in counts:
-        if count % parts:
-            # What divides the batch of every group.
-            shared = math.gcd(*counts)
-            near = min((d for d in range(1, shared + 1) if shared % d == 0), key=lambda d: abs(d - parts))
-            raise RequestError(f"{flag} {parts} does not divide a batch of {count} sequences; the nearest is {near}")

@@ -27,7 +27,9 @@ Of decomposed values, of every step of every episode of an update, its padding i
     agents, mixer:        targets 1 + regression 3; agents see the final view of an episode as well
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import numpy as np
@@ -37,11 +39,11 @@ from hamlet.envs.host import AnyEnvironment
 from hamlet.estimation.counterfactual import CounterfactualState, CounterfactualValue
 from hamlet.estimation.critic import StateValue
 from hamlet.haml.neighbourhood import KlBall, Unconstrained
-from hamlet.haml.sampling import ReplaySampling
 from hamlet.haml.scheme import Sequential
+from hamlet.haml.template import Haml
 from hamlet.learners import Algorithm
 from hamlet.learners.decomposition import Decomposition, DecompositionLearner
-from hamlet.learners.replay import ReplayLearner, ReplayParts, parts
+from hamlet.learners.replay import ReplayLearner, parts
 from hamlet.learners.value import JointValue, ValueLearner
 from hamlet.spaces import Discrete
 
@@ -78,13 +80,11 @@ def count(algorithm: Algorithm, env: AnyEnvironment, *, tries: float = 1.0) -> F
     agents = [len(group.names) for group in env.groups]
     shares = [a / _units(actor) for a, actor in zip(agents, learner.team.actors, strict=True)]
     actor = sum(_forward(stack, 3) * share for stack, share in zip(learner.team.actors, shares, strict=True))
-    if isinstance(algorithm, JointValue):
-        return _regressed(algorithm, actor, learner)
-    if isinstance(algorithm, Decomposition):
-        return _decomposed(algorithm, actor, learner)
+    return _FAMILIES[algorithm.family](algorithm, env, actor, learner, tries)
+
+
+def _fresh(algorithm: Haml, env: AnyEnvironment, actor: float, learner: Any, tries: float) -> Flops:
     move = 1.0 if isinstance(algorithm.scheme, Sequential) else 0.0
-    if isinstance(algorithm.sampling, ReplaySampling):
-        return _replayed(algorithm.sampling, parts(algorithm), actor, learner, move)
     match algorithm.neighbourhood:
         case Unconstrained(epochs=epochs):
             passes = 1 + 3 * epochs + move
@@ -106,7 +106,9 @@ def _counterfactual(critic: CounterfactualValue, env: AnyEnvironment, state: Cou
     return sum(_forward(stack, 3) * count for stack, count in zip(state.networks, passes, strict=True))
 
 
-def _replayed(sampling: ReplaySampling, own: ReplayParts, actor: float, learner: ReplayLearner, move: float) -> Flops:
+def _replayed(algorithm: Haml, env: AnyEnvironment, actor: float, learner: ReplayLearner, tries: float) -> Flops:
+    own, move = parts(algorithm), 1.0 if isinstance(algorithm.scheme, Sequential) else 0.0
+    sampling = own.sampling
     networks = [_forward(network, 2) for network in learner.critic.networks]
     climbed = sum(networks) if own.surrogate.reads == "least" else networks[0]
     units = sum(_units(stack) for stack in learner.team.actors)
@@ -116,18 +118,29 @@ def _replayed(sampling: ReplaySampling, own: ReplayParts, actor: float, learner:
     return Flops(actor, often * (actor + moving), often * 4 * sum(networks))
 
 
-def _regressed(algorithm: JointValue, actor: float, learner: ValueLearner) -> Flops:
+def _regressed(algorithm: JointValue, env: AnyEnvironment, actor: float, learner: ValueLearner, tries: float) -> Flops:
     often = algorithm.sampling.updates * algorithm.sampling.samples / algorithm.sampling.batch
     passes = 4 + (algorithm.rest == "greedy")
     return Flops(actor, often * passes * actor, often * 5 * sum(_forward(one, 2) for one in learner.critic.networks))
 
 
-def _decomposed(algorithm: Decomposition, actor: float, learner: DecompositionLearner) -> Flops:
+def _decomposed(
+    algorithm: Decomposition, env: AnyEnvironment, actor: float, learner: DecompositionLearner, tries: float
+) -> Flops:
     sampling = algorithm.sampling
     often = sampling.updates * sampling.samples * sampling.longest / sampling.batch
     seen = 1 + 1 / sampling.longest  # the final view as well
     mixer = _forward(learner.critic.networks[0], 2)
     return Flops(actor, often * seen * 4 * actor, often * 4 * mixer)
+
+
+# By the family of a declaration.
+_FAMILIES: dict[str, Callable[..., Flops]] = {
+    "fresh rollouts": _fresh,
+    "replayed steps": _replayed,
+    "joint values": _regressed,
+    "decomposed values": _decomposed,
+}
 
 
 def _units(stack: object) -> int:

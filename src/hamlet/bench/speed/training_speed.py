@@ -17,7 +17,6 @@ from hamlet.bench.baseline.matrix import matrix_rate
 from hamlet.envs.base import Environment
 from hamlet.errors import RunError
 from hamlet.haml.neighbourhood import KlBall
-from hamlet.haml.sampling import EpisodeReplay, OnPolicy
 from hamlet.haml.template import Haml, experience
 from hamlet.learners import Algorithm, policy
 from hamlet.rollouts.rollout import rollout
@@ -44,7 +43,7 @@ def measure(algorithm: Algorithm, env: Environment, *, calls: int = 10, seconds:
         spent = (time.perf_counter() - began) / iterations
         if call >= 2:
             raw.append(spent)
-            rates.append(matrix_rate(_rows(algorithm), algorithm.body.hidden[0], repeats=100))
+            rates.append(matrix_rate(algorithm.sampling.steps_learnt, algorithm.body.hidden[0], repeats=100))
         else:
             iterations = max(1, min(64, round(seconds / spent)))
     seen = {name: np.asarray(value)[:iterations] for name, value in infos.items()}
@@ -70,14 +69,6 @@ def measure(algorithm: Algorithm, env: Environment, *, calls: int = 10, seconds:
     if isinstance(algorithm, Haml) and isinstance(algorithm.neighbourhood, KlBall):
         result |= _assert_trust_region(algorithm, env, seen)
     return result
-
-
-def _rows(algorithm: Algorithm) -> int:
-    """How many samples go through a network at once."""
-    sampling = algorithm.sampling
-    if isinstance(sampling, OnPolicy):
-        return sampling.batch
-    return sampling.samples * (sampling.longest if isinstance(sampling, EpisodeReplay) else 1)
 
 
 def _assert_trust_region(algorithm: Haml, env: Environment, infos: dict[str, np.ndarray]) -> dict[str, Any]:
