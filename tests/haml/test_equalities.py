@@ -126,7 +126,7 @@ def test_hatrpo_with_one_agent_is_trpo(kind):
         gained = gain(candidate) - gain(flat)
         found = divergence(candidate) <= 0.02 and gained > 0 and gained >= 0.5 * step * (gradient @ direction)
         step *= 0.5
-    assert info["tries"][0] == tried and info["rejected"][0] == 0
+    assert info["line_search_steps"][0] == tried and info["line_search_failed"][0] == 0
     np.testing.assert_allclose(ravel_pytree(one(after))[0], candidate, rtol=2e-3, atol=2e-4)
     np.testing.assert_allclose(info["kl"][0], divergence(candidate), rtol=2e-2)
 

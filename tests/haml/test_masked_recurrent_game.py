@@ -158,7 +158,7 @@ def test_means_count_living_steps_only_and_the_factor_of_the_dead_is_one(at):
     np.testing.assert_allclose(terms.gain, gain[alive].mean(), rtol=1e-3, atol=1e-5)
     np.testing.assert_allclose(terms.entropy, entropy[alive].mean(), rtol=1e-4)
     np.testing.assert_allclose(mean_divergence, divergence[alive].mean(), rtol=1e-4)
-    np.testing.assert_allclose(terms.measures["outside"], (np.abs(ratio - 1) > 0.2)[alive].mean(), rtol=1e-5)
+    np.testing.assert_allclose(terms.measures["clip_fraction"], (np.abs(ratio - 1) > 0.2)[alive].mean(), rtol=1e-5)
     onward = np.asarray(surrogate.advance(carry, aim, new))
     assert (onward[~alive] == 1).all() and (onward[alive] != 1).any()
 

@@ -127,7 +127,7 @@ def test_a_trust_region_can_be_what_is_predicted_and_what_answers():
     trusted = hamlet.replace(matrl(hidden=(16,)), neighbourhood=ball, scheme=scheme)
     team = begun(trusted, jax.random.key(0))
     after, info = once(trusted, team, jax.random.key(1))
-    assert (info["kl"] <= 0.0101).all() and (info["rejected"] == 0).all() and not same(after, team)
+    assert (info["kl"] <= 0.0101).all() and (info["line_search_failed"] == 0).all() and not same(after, team)
     assert ((info["keep"] >= 0) & (info["keep"] <= 1)).all() and (info["meta_regret"] < 1e-5).all()
 
 

@@ -358,7 +358,7 @@ def test_a_run_of_training_is_held_back_by_a_drift_and_not_by_one_of_the_wrong_s
         algorithm = replace(algorithms.happo(**small), drift=Squares(weight))
         hamlet.train(algorithm, Pot(), steps=1280, out=tmp_path / name, quiet=True, evaluate_episodes=0)
         with Metrics(tmp_path / name / "metrics.sqlite") as metrics:
-            named = [name for name in metrics.names() if name.startswith("actor/divergence")]
+            named = [name for name in metrics.names() if name.startswith("actor/approx_kl")]
             moved.append(np.mean([metrics.read(name)[1].mean() for name in named]))
     right, none, wrong = moved
     assert right < 0.1 * none and wrong > 10 * right

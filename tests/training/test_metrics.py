@@ -156,3 +156,15 @@ def test_the_wandb_sink_leaves_the_mode_to_the_environment(tmp_path, monkeypatch
     (_, _, options), *rest = recorder.calls
     assert "mode" not in options and options["id"] == "abc" and options["resume"] == "allow"
     assert rest == [("log", ({"return": 1.5},), {"step": 30}), ("finish", (), {})]
+
+
+def test_metrics_of_runs_from_before_are_read_under_their_names_of_now(tmp_path):
+    """Also of a run that was begun then and resumed since; agents may have slashes in their names."""
+    with Metrics(tmp_path / "metrics.sqlite") as metrics:
+        metrics.write([(10, {"actor/divergence/a/b": 0.25, "actor/kl/a": 1.0, "return": 3.0})])
+        metrics.write([(20, {"actor/approx_kl/a/b": 0.5})])
+    with Metrics(tmp_path / "metrics.sqlite", write=False) as metrics:
+        steps, values = metrics.read("actor/approx_kl/a/b")
+        assert steps.tolist() == [10, 20] and values.tolist() == [0.25, 0.5]
+        assert metrics.names() == ["actor/approx_kl/a/b", "actor/kl/a", "return"]
+        assert metrics.last("actor/approx_kl/a/b") == 0.5 and metrics.last("return") == 3.0

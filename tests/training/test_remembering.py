@@ -129,19 +129,19 @@ def test_nothing_is_measured_of_updates_that_were_not_made(whole):
         steps, updates = metrics.read("updates")
         assert steps.tolist() == [BATCH * (k + 1) for k in range(ITERATIONS)]
         assert updates.tolist() == [0, *[UPDATES] * (ITERATIONS - 1)]
-        for name in ("critic/loss/team", "actor/gain/driver_0", "actor/gain/pusher_0"):
+        for name in ("critic/loss/team", "actor/surrogate/driver_0", "actor/surrogate/pusher_0"):
             assert metrics.read(name)[0].tolist() == steps[1:].tolist()
         assert "moves" not in metrics.names()
 
 
 def test_actors_that_move_less_often_than_a_rollout_are_not_measured_where_they_stood_still():
-    infos = {"actor/gain": [[0.0], [2.0]], "critic/loss": [[3.0], [4.0]], "updates": [4, 4], "moves": [0, 1]}
+    infos = {"actor/surrogate": [[0.0], [2.0]], "critic/loss": [[3.0], [4.0]], "updates": [4, 4], "moves": [0, 1]}
     host = {name: np.array(values) for name, values in infos.items()}
     owners = {"actor": ("driver_0",), "critic": ("team",)}
     assert loop._named(host, owners, 0) == {"critic/loss/team": 3.0, "updates": 4.0}
-    assert loop._named(host, owners, 1) == {"actor/gain/driver_0": 2.0, "critic/loss/team": 4.0, "updates": 4.0}
+    assert loop._named(host, owners, 1) == {"actor/surrogate/driver_0": 2.0, "critic/loss/team": 4.0, "updates": 4.0}
     del host["updates"], host["moves"]  # of an algorithm that learns from every rollout
-    assert loop._named(host, owners, 0) == {"actor/gain/driver_0": 0.0, "critic/loss/team": 3.0}
+    assert loop._named(host, owners, 0) == {"actor/surrogate/driver_0": 0.0, "critic/loss/team": 3.0}
 
 
 def test_a_run_begun_from_another_has_its_networks_as_targets_too(tmp_path, whole):

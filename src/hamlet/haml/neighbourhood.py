@@ -114,7 +114,7 @@ class Unconstrained:
 
             def loss(actor: Any, part: Any) -> tuple[Array, Info]:
                 terms = part(actor)
-                info = {"gain": terms.gain, "entropy": terms.entropy, **terms.measures}
+                info = {"surrogate": terms.gain, "entropy": terms.entropy, **terms.measures}
                 return -(terms.gain + self.entropy * terms.entropy), info
 
             (_, info), gradient = slope(loss, actor, part)
@@ -203,12 +203,12 @@ class KlBall:
         moved = unravel(flat + length * direction)
         terms = objective(moved)
         info = {
-            "gain": terms.gain,
+            "surrogate": terms.gain,
             "entropy": terms.entropy,
             "kl": objective.kl(moved),
-            "outside": terms.measures["outside"],
-            "rejected": (length == 0).astype(jnp.float32),
-            "tries": tries.astype(jnp.float32),
+            "clip_fraction": terms.measures["clip_fraction"],
+            "line_search_failed": (length == 0).astype(jnp.float32),
+            "line_search_steps": tries.astype(jnp.float32),
             "gradient_norm": jnp.sqrt(gradient @ gradient),
         }
         return moved, state, info

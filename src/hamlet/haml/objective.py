@@ -117,8 +117,8 @@ class Objective(eqx.Module):
         ratio = self.ratio(new)
         gain = ratio * self.corrected - self.drift(ratio, self.corrected, self.old, new)
         measures = {
-            "divergence": mean(ratio - 1.0 - jnp.log(ratio), alive, self.weight),
-            "outside": mean((jnp.abs(ratio - 1.0) > 0.2).astype(jnp.float32), alive, self.weight),
+            "approx_kl": mean(ratio - 1.0 - jnp.log(ratio), alive, self.weight),
+            "clip_fraction": mean((jnp.abs(ratio - 1.0) > 0.2).astype(jnp.float32), alive, self.weight),
         }
         return ObjectiveTerms(mean(gain, alive, self.weight), mean(new.entropy(), alive, self.weight), measures)
 

@@ -161,7 +161,7 @@ class Metrics:
         """The steps (int64, ascending) and values (float64) under a name; empty where nothing is."""
         with self._reported():
             rows = self._connection.execute(
-                "SELECT step, value FROM metrics WHERE name = ? ORDER BY step", (name,)
+                "SELECT step, value FROM metrics WHERE name IN (?, ?) ORDER BY step", (name, formerly(name))
             ).fetchall()
         steps = np.array([step for step, _ in rows], dtype=np.int64)
         return steps, np.array([_number(value) for _, value in rows], dtype=np.float64)
@@ -169,13 +169,14 @@ class Metrics:
     def names(self) -> list[str]:
         """The names under which something was measured, sorted."""
         with self._reported():
-            return [name for (name,) in self._connection.execute("SELECT DISTINCT name FROM metrics ORDER BY name")]
+            rows = self._connection.execute("SELECT DISTINCT name FROM metrics ORDER BY name")
+            return sorted({_now(name) for (name,) in rows})
 
     def last(self, name: str) -> float | None:
         """The value at the latest step under a name; None where nothing is."""
         with self._reported():
             row = self._connection.execute(
-                "SELECT value FROM metrics WHERE name = ? ORDER BY step DESC LIMIT 1", (name,)
+                "SELECT value FROM metrics WHERE name IN (?, ?) ORDER BY step DESC LIMIT 1", (name, formerly(name))
             ).fetchone()
         return None if row is None else _number(row[0])
 
@@ -207,6 +208,38 @@ class Metrics:
             yield
         except (sqlite3.Error, OSError) as error:
             raise RunError(f"the metrics in {self.path}: {atomic_write.one_line(error)}") from error
+
+
+# What metrics were called in runs from before, by their names of now.
+_FORMERLY = {
+    "actor/surrogate": "actor/gain",
+    "actor/approx_kl": "actor/divergence",
+    "actor/clip_fraction": "actor/outside",
+    "actor/line_search_failed": "actor/rejected",
+    "actor/line_search_steps": "actor/tries",
+}
+_NOW = {old: new for new, old in _FORMERLY.items()}
+
+
+def formerly(name: str) -> str:
+    """What a metric was called in runs from before; its own name where that is as it was.
+
+    >>> formerly("actor/approx_kl/agent_0"), formerly("return")
+    ('actor/divergence/agent_0', 'return')
+    """
+    return _renamed(name, _FORMERLY)
+
+
+def _now(name: str) -> str:
+    return _renamed(name, _NOW)
+
+
+def _renamed(name: str, names: Mapping[str, str]) -> str:
+    """A name with its first two parts exchanged, where they have another name; what follows is an agent."""
+    first, slash, agent = name.partition("/")
+    kind, after, agent = agent.partition("/")
+    key = f"{first}{slash}{kind}"
+    return names.get(key, key) + after + agent
 
 
 class Sink(Protocol):

@@ -47,7 +47,7 @@ def measure(algorithm: Algorithm, env: Environment, *, calls: int = 10, seconds:
         else:
             iterations = max(1, min(64, round(seconds / spent)))
     seen = {name: np.asarray(value)[:iterations] for name, value in infos.items()}
-    tries = float(seen["actor/tries"].mean()) if "actor/tries" in seen else 1.0
+    tries = float(seen["actor/line_search_steps"].mean()) if "actor/line_search_steps" in seen else 1.0
     flops = count(algorithm, env, tries=tries)
     middle = statistics.median(raw)
     achieved = flops.total * algorithm.sampling.batch / middle
@@ -84,11 +84,14 @@ def _assert_trust_region(algorithm: Haml, env: Environment, infos: dict[str, np.
         "full_batch_fisher": ball.fisher_samples == 0,
         "ten_conjugate_gradient_steps": ball.iterations == 10,
         "exact_kl": bool(np.allclose(divergence, recorded, rtol=1e-3)),
-        "line_search": bool((infos["actor/tries"] >= 1).all() and (infos["actor/kl"] <= ball.radius).all()),
+        "line_search": bool((infos["actor/line_search_steps"] >= 1).all() and (infos["actor/kl"] <= ball.radius).all()),
     }
     if failed := [name for name, holds in claims.items() if not holds]:
         raise RunError(f"what was timed is not the method: {', '.join(failed)} does not hold")
-    return claims | {"tries": float(infos["actor/tries"].mean()), "rejected": float(infos["actor/rejected"].mean())}
+    return claims | {
+        "tries": float(infos["actor/line_search_steps"].mean()),
+        "rejected": float(infos["actor/line_search_failed"].mean()),
+    }
 
 
 def _divergence(algorithm: Haml, env: Environment) -> tuple[np.ndarray, np.ndarray]:
