@@ -177,7 +177,9 @@ def _stays(neighbourhood: Neighbourhood, name: str, key: Array) -> None:
         advantage=jax.random.normal(keys[3], rows),
         agents=1,
     )
-    flat = lambda policy: jax.tree.map(lambda leaf: leaf[:, 0], policy)  # noqa: E731
+
+    def flat(policy):
+        return jax.tree.map(lambda leaf: leaf[:, 0], policy)
 
     @jax.jit
     def within(actor: Actor, key: Array) -> Array:
@@ -193,7 +195,10 @@ def expected_drift(drift: Drift, old: Array, new: Array, corrected: Array) -> Ar
     """D(π̄), exact, from the logits of both policies and the corrected advantage of every action."""
     before, after = Categorical.from_logits(old), Categorical.from_logits(new)
     actions = jnp.arange(old.shape[0])
-    rows = lambda policy: jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (len(actions), *leaf.shape)), policy)  # noqa: E731
+
+    def rows(policy):
+        return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (len(actions), *leaf.shape)), policy)
+
     before, after = rows(before), rows(after)
     ratio = jnp.exp(after.log_prob(actions) - before.log_prob(actions))
     return (jnp.exp(before.log_prob(actions)) * drift(ratio, corrected, before, after)).sum()
@@ -201,7 +206,10 @@ def expected_drift(drift: Drift, old: Array, new: Array, corrected: Array) -> Ar
 
 def _profile(drift: Drift, old: Array, direction: Array, corrected: Array) -> tuple[Array, Array]:
     """D along a line of logits through the old policy, at `_STEPS`, and its derivative there at 0."""
-    at = lambda step: expected_drift(drift, old, old + step * direction, corrected)  # noqa: E731
+
+    def at(step):
+        return expected_drift(drift, old, old + step * direction, corrected)
+
     return jnp.stack([at(step) for step in _STEPS]), jax.grad(at)(0.0)
 
 

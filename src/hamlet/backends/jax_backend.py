@@ -34,7 +34,10 @@ CAPACITY = 64
 def begin_training(algorithm: Algorithm, env: Environment, seed: int | UInt[Array, ""]) -> Training:
     """The state before the first iteration."""
     training = _begin(algorithm, env, seed)
-    played = lambda: jax.eval_shape(partial(_played, algorithm, env), training, training.key)[1]  # noqa: E731
+
+    def played():
+        return jax.eval_shape(partial(_played, algorithm, env), training, training.key)[1]
+
     return with_replay(training, learners.empty(algorithm, played))
 
 

@@ -82,8 +82,11 @@ class Windows(eqx.Module):
 
 def init(capacity: int, copies: int) -> Index:
     """An empty table."""
+
     # Each an array of its own: a run's state is donated leaf by leaf.
-    zeros = lambda *shape: jnp.zeros(shape, jnp.int32)  # noqa: E731
+    def zeros(*shape):
+        return jnp.zeros(shape, jnp.int32)
+
     return Index(zeros(capacity), zeros(capacity), zeros(capacity), zeros(), zeros(), zeros(copies))
 
 
@@ -125,7 +128,9 @@ def windows(index: Index, ring: Replay, entry: Int[Array, " B"], *, longest: int
         there = (time == length[None]).reshape(*at.shape, *(1,) * (final.ndim - 1))
         return jnp.where(there, final[None], view[at, copy[None]])
 
-    steps = lambda leaf: leaf[at[:-1], copy[None]]  # noqa: E731
+    def steps(leaf):
+        return leaf[at[:-1], copy[None]]
+
     # Where copies began another episode before theirs had ended, which is then not entered, entries are fewer, and the
     # oldest may be gone from the ring.
     standing = first >= index.rows - ring.filled

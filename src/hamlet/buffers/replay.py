@@ -76,7 +76,10 @@ def steps_of(trajectory: Trajectory, before: Int[Array, " E"] | int = 0) -> Step
     Episodes are counted where they begin, not where they end: where a run is resumed whose games cannot be put back,
     copies begin new ones although those before never ended.
     """
-    rows = lambda tree: jax.tree.map(lambda leaf: whole(leaf)[0], tree)  # noqa: E731
+
+    def rows(tree):
+        return jax.tree.map(lambda leaf: whole(leaf)[0], tree)
+
     begun = jnp.cumsum(rows(trajectory.start), axis=0, dtype=jnp.int32)
     return Steps(
         rows(trajectory.view),
@@ -106,7 +109,10 @@ def add(replay: Replay, trajectory: Trajectory) -> Replay:
     rows = replay.steps.episode.shape[0]
     # Of an empty ring that is 0.
     new = steps_of(trajectory, replay.steps.episode[(replay.head - 1) % rows])
-    put = lambda ring, rows: jax.lax.dynamic_update_slice_in_dim(ring, rows, replay.head, 0)  # noqa: E731
+
+    def put(ring, rows):
+        return jax.lax.dynamic_update_slice_in_dim(ring, rows, replay.head, 0)
+
     length = new.episode.shape[0]
     return Replay(
         jax.tree.map(put, replay.steps, new),
@@ -135,7 +141,10 @@ def windows(replay: Replay, age: Int[Array, " B"], copy: Int[Array, " B"], *, di
     """The windows that begin at given steps: ``age`` counts rows from the oldest."""
     rows = replay.steps.episode.shape[0]
     first = replay.head - replay.filled + age
-    at = lambda leaf, k: leaf[(first + k) % rows, copy]  # noqa: E731
+
+    def at(leaf, k):
+        return leaf[(first + k) % rows, copy]
+
     reward, weight, last = jnp.zeros((age.shape[0], replay.steps.reward.shape[-1])), jnp.ones(age.shape), 0 * age
     going = jnp.ones(age.shape, bool)
     for k in range(window):

@@ -189,7 +189,10 @@ def contest_of_sides(judgement: final_evaluation.Judgement, opposed: ConstantSum
     random, random_ties = opposed.split(judgement.random.agent_returns, agents)
     splits = [opposed.split(one.agent_returns, agents) for one in judgement.against_random]
     against = [own[number] for number, (own, _) in enumerate(splits)]
-    cell = lambda side: f"{side.mean + 0.0:.2f} ± {side.standard_error:.2f}, wins {100 * side.wins:.1f} %"  # noqa: E731
+
+    def cell(side):
+        return f"{side.mean + 0.0:.2f} ± {side.standard_error:.2f}, wins {100 * side.wins:.1f} %"
+
     rows = [["", "all by the policy", "the others at random", "all at random"]]
     rows += [[" + ".join(one[0].agents), *map(cell, one)] for one in zip(whole, against, random, strict=True)]
     even = [f"{100 * share:.1f} %" for share in (ties, float(np.mean([tie for _, tie in splits])), random_ties)]

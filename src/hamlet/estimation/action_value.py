@@ -121,7 +121,9 @@ class ActionValue:
         goals = Goals(inputs, None, target, at_once)
 
         def one(network: Value, optimiser: Any) -> tuple[Value, Any, Info]:
-            loss = lambda network, part: part.error(value(network, part.inputs))  # noqa: E731
+            def loss(network, part):
+                return part.error(value(network, part.inputs))
+
             (error, level), gradient = slope(loss, network, goals)
             network, optimiser = descend(self._optimiser, gradient, optimiser, network)
             return network, optimiser, {"loss": error, "value": level, "gradient_norm": optax.tree.norm(gradient)}

@@ -61,7 +61,10 @@ class Gae:
         discount = jnp.where(last, 0.0, self.discount)
         reward = critic.rewards(trajectory, shape[-1])
         along = [whole(x)[0] for x in (reward, estimate.value, estimate.next_value, discount, cut)]
-        one = lambda *x: gae(*x, lambda_=self.lambda_)  # noqa: E731
+
+        def one(*x):
+            return gae(*x, lambda_=self.lambda_)
+
         advantage = jax.vmap(jax.vmap(one, 1, 1), 1, 1)(*along).reshape(shape)
         return advantage, advantage + estimate.value
 

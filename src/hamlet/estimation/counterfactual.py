@@ -162,7 +162,10 @@ class CounterfactualValue:
             + ": use --advantage gae, which mappo has by default",
         )
         actions = sum(len(group.names) * group.action.width for group in roster.groups)
-        width = lambda g: state_shape[0] + g.observation.width + actions + len(g.names)  # noqa: E731
+
+        def width(g):
+            return state_shape[0] + g.observation.width + actions + len(g.names)
+
         groups = (
             Group(g.names, Box(-_UNBOUNDED, _UNBOUNDED, (width(g),)), Discrete(_outputs(g.action)))
             for g in roster.groups
@@ -235,7 +238,10 @@ class CounterfactualValue:
         key: Key,
     ) -> tuple[Any, ...]:
         """One group's part of an estimate, from what its network sees and from its policies, both before and after."""
-        worth = lambda x: moments.unscale(x) if self.normalise else x  # noqa: E731
+
+        def worth(x):
+            return moments.unscale(x) if self.normalise else x
+
         inputs, found = before.filled(), network(before.filled())
         led_to = worth(target(after.filled()))
         if isinstance(before.space, Discrete):

@@ -59,7 +59,10 @@ class Counterfactual:
         last, cut = (jnp.broadcast_to(x, shape) for x in ends(trajectory, own=False))
         discount, reward = jnp.where(last, 0.0, self.discount), critic.rewards(trajectory, shape[-1])
         along = [whole(x)[0] for x in (reward, estimate.next_value, discount, cut)]
-        back = lambda *x: lambda_returns(*x, lambda_=self.lambda_)  # noqa: E731
+
+        def back(*x):
+            return lambda_returns(*x, lambda_=self.lambda_)
+
         returns = jax.vmap(jax.vmap(back, 1, 1), 1, 1)(*along).reshape(shape)
         subtracted = jnp.concatenate([self.baseline(found) for found in estimate.alternatives], -1)
         return (estimate.value if self.credited == "values" else returns) - subtracted, returns

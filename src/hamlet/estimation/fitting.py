@@ -80,7 +80,10 @@ def distance(
 
     Reference: Schulman et al., 2017, arXiv:1707.06347 (code); Yu et al., 2022, arXiv:2103.01955.
     """
-    of: Callable[[Array], Array] = lambda x: optax.losses.huber_loss(x, delta=huber) if huber else 0.5 * x**2  # noqa: E731
+
+    def of(x: Array) -> Array:
+        return optax.losses.huber_loss(x, delta=huber) if huber else 0.5 * x**2
+
     loss = of(target - value)
     return jnp.maximum(loss, of(target - (before + jnp.clip(value - before, -clip, clip)))) if clip else loss
 

@@ -52,7 +52,10 @@ def seen(roster: Roster, group: int, view: View, actions: list[Array]) -> Seen:
     slots = first + np.arange(len(names) * spaces.action.width).reshape(len(names), -1)
     others = np.ones((len(names), joint.shape[-1]), np.float32)
     np.put_along_axis(others, slots, 0.0, 1)
-    spread = lambda x: jnp.broadcast_to(x[..., None, :], (*x.shape[:3], len(names), x.shape[-1]))  # noqa: E731
+
+    def spread(x):
+        return jnp.broadcast_to(x[..., None, :], (*x.shape[:3], len(names), x.shape[-1]))
+
     state = encode(view.state, _row(view.state))
     own_view = _present(encode(view.observation[group], spaces.observation), alive[group])
     who = jnp.broadcast_to(jnp.eye(len(names)), (*joint.shape[:3], len(names), len(names)))

@@ -230,11 +230,15 @@ def fisher_product(objective: Objective, unravel: Any, at: Vector, damping: floa
     closed form for each distribution. At the old policy this is the Hessian of the mean exact divergence. Of a batch in
     parts, derivatives are taken anew for every product, part by part.
     """
-    if 0 < objective.at_once < objective.size:
-        of = lambda vector: summed(lambda part: _fisher(part, unravel, at)(vector), objective)  # noqa: E731
-    else:
-        of = _fisher(objective, unravel, at)
-    return lambda vector: of(vector) + damping * vector
+    in_parts = 0 < objective.at_once < objective.size
+    whole = None if in_parts else _fisher(objective, unravel, at)
+
+    def product(vector: Vector) -> Vector:
+        if whole is None:
+            return summed(lambda part: _fisher(part, unravel, at)(vector), objective) + damping * vector
+        return whole(vector) + damping * vector
+
+    return product
 
 
 def _fisher(objective: Objective, unravel: Any, at: Vector) -> Callable[[Vector], Vector]:

@@ -62,7 +62,10 @@ class Replayed(eqx.Module):
         agents, states = self.noise.shape[:2]
         rows = self.observation.reshape(agents * states, 1, *self.observation.shape[2:])
         masks = None if self.available is None else self.available.reshape(agents * states, 1, -1)
-        of = lambda rows, masks, start: actor(rows, None, start, masks)[0]  # noqa: E731
+
+        def of(rows, masks, start):
+            return actor(rows, None, start, masks)[0]
+
         made = in_parts(of, self.at_once * agents, rows, masks, jnp.zeros((agents * states, 1), bool))
         return jax.tree.map(lambda leaf: leaf.reshape(agents, states, *leaf.shape[2:]), made)
 

@@ -144,7 +144,10 @@ def behaviour(roster: Roster, team: Team, trajectory: Trajectory) -> Behaviour:
     ) -> tuple[Any, Any]:
         seen = fetched(arrived)
         now, memories = actor(fetched(observation), memory, start, mask)
-        rows = lambda x: x.reshape(-1, 1, *x.shape[2:])  # noqa: E731
+
+        def rows(x):
+            return x.reshape(-1, 1, *x.shape[2:])
+
         held = None if memories is None else memories.reshape(-1, memories.shape[-1])
         fresh = jnp.zeros((seen.shape[0] * seen.shape[1], 1), bool)
         then, _ = actor(rows(seen), held, fresh, None if available is None else rows(available))
@@ -161,7 +164,10 @@ def behaviour(roster: Roster, team: Team, trajectory: Trajectory) -> Behaviour:
         if parts == 1:
             policies = jax.vmap(one)(team.actors[g], *rows)
         else:
-            of = lambda actor, rows, share=share: in_parts(partial(one, actor), share.at_once, *rows)  # noqa: E731
+
+            def of(actor, rows, share=share):
+                return in_parts(partial(one, actor), share.at_once, *rows)
+
             policies = each_unit(of, team.actors[g], rows)
         made.append(jax.tree.map(lambda leaf, g=g: from_sequences(roster, g, leaf, copies), policies))
     now, then = zip(*made, strict=True)
@@ -298,6 +304,9 @@ def _move(
 
 def written(team: Team, group: int, slot: Int[Array, ""], actor: Any, state: Any) -> Team:
     """The team with one unit's actor, and what is remembered of it, in their place."""
-    put: Callable[[Array, Array], Array] = lambda stack, one: stack.at[slot].set(one)  # noqa: E731
+
+    def put(stack: Array, one: Array) -> Array:
+        return stack.at[slot].set(one)
+
     stacks = jax.tree.map(put, (team.actors[group], team.states[group]), (actor, state))
     return eqx.tree_at(lambda t: (t.actors[group], t.states[group]), team, stacks)

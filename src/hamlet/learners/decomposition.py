@@ -180,7 +180,10 @@ def init(algorithm: Decomposition, roster: Roster, state_shape: tuple[int, ...],
     features = tuple(feature_count(group.observation, algorithm.body) for group in roster.groups)
     mixer = algorithm.mixer.create(mixer_key, roster, state_shape[0], features)
     sampling = algorithm.sampling
-    none = lambda: jnp.zeros((), jnp.int32)  # noqa: E731
+
+    def none():
+        return jnp.zeros((), jnp.int32)
+
     return DecompositionLearner(
         team,
         Mixing((mixer,), (mixer,)),
@@ -272,7 +275,10 @@ def _loss(
     offered = offers(roster, sample, values, slice(0, longest), sample.action)
     error, info = algorithm.mixer.loss(mixer, offered, flat(state[:-1]), flat(goal))
     weight = None if sample.weight is None else sample.weight.reshape(-1)
-    averaged = lambda each: returns.mean(each, sample.present.reshape(-1), weight)  # noqa: E731
+
+    def averaged(each):
+        return returns.mean(each, sample.present.reshape(-1), weight)
+
     told = {name: averaged(value) for name, value in info.items()} | {"target": averaged(flat(goal).mean(-1))}
     own = jax.vmap(averaged, 1)(jax.lax.stop_gradient(offered.chosen))
     units = [roster.by_unit(g, part, 0).mean(-1) for g, part in enumerate(roster.split(own))]

@@ -45,7 +45,10 @@ def seen(roster: Roster, group: int, view: View) -> tuple[Array, Array | None, A
 
     Stacked by unit: ``[units, K, B, …]``.
     """
-    by_unit = lambda array: jnp.moveaxis(roster.by_unit(group, array, 1), 2, 1)  # noqa: E731
+
+    def by_unit(array):
+        return jnp.moveaxis(roster.by_unit(group, array, 1), 2, 1)
+
     available = view.available[group]
     return (
         by_unit(encode(view.observation[group], roster.groups[group].observation)),

@@ -316,7 +316,10 @@ def _move(
     first = sum(len(before.names) for before in roster.groups[:group]) + slot * agents
     wanted = jnp.stack([options(roster, group, worth, slots, first + k) for k in range(agents)])
     counts = weights(algorithm.regress, mine, jax.lax.dynamic_slice_in_dim(slots, first, agents), wanted.shape[-1])
-    loss = lambda actor, part: part.error(actor)  # noqa: E731
+
+    def loss(actor, part):
+        return part.error(actor)
+
     (error, value), gradient = slope(loss, actor, Regression(mine, wanted, counts))
     actor, moments = descend(algorithm.optimiser, gradient, moments, actor)
     for k in range(agents):

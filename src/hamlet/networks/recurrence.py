@@ -95,7 +95,10 @@ def _backwards(kept: tuple[Array, ...], slope: Array) -> tuple[Array, Array, Gat
         return sum(back, slope * now[1]), slope
 
     _, slopes = jax.lax.scan(step, jnp.zeros_like(memories[0]), (slope, keep, factors), reverse=True)
-    flat = lambda array: array.reshape(-1, array.shape[-1])  # noqa: E731
+
+    def flat(array):
+        return array.reshape(-1, array.shape[-1])
+
     own_slopes = [flat(slopes * factor) for factor in factors]
     weights = jnp.concatenate([part.T @ flat(before) for part in own_slopes])
     return weights, own_slopes[2].sum(0), (slopes * by_r, slopes * by_z, slopes * by_n)

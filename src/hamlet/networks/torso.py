@@ -112,7 +112,10 @@ class Plain(eqx.Module):
         """Fresh weights; ``gain`` multiplies them."""
         weight_key, bias_key = jax.random.split(key)
         bound = gain / inputs**0.5
-        draw = lambda key, *shape: jax.random.uniform(key, shape, minval=-bound, maxval=bound)  # noqa: E731
+
+        def draw(key, *shape):
+            return jax.random.uniform(key, shape, minval=-bound, maxval=bound)
+
         return cls(draw(weight_key, outputs, inputs), draw(bias_key, outputs))
 
     def __call__(self, x: Float[Array, "*B I"]) -> Float[Array, "*B O"]:

@@ -36,7 +36,10 @@ def blank(env: HostEnvironment, body: NetworkConfig, copies: int, seed: int) -> 
     """Before any episode."""
     snapshot = {name: np.array(array) for name, array in env.blank(copies).items()}
     snapshot["episode"] = np.full(copies, -1, np.int32)
-    width = lambda group: (copies, len(group.names), body.memory)  # noqa: E731
+
+    def width(group):
+        return (copies, len(group.names), body.memory)
+
     memory = tuple(np.zeros(width(group), np.float32) if body.memory else None for group in env.groups)
     return HostPlay(np.asarray(seed, np.int64), snapshot, np.ones(copies, bool), memory, np.zeros(copies, np.float32))
 

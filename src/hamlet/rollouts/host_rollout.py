@@ -130,8 +130,13 @@ class Storage:
     ) -> None:
         self.length = length
         copies = play.start.shape[0]
-        room = lambda *shape, dtype: np.zeros((steps, copies, *shape), dtype)  # noqa: E731
-        like = lambda leaf: room(*leaf.shape[1:], dtype=jax.dtypes.canonicalize_dtype(leaf.dtype))  # noqa: E731
+
+        def room(*shape, dtype):
+            return np.zeros((steps, copies, *shape), dtype)
+
+        def like(leaf):
+            return room(*leaf.shape[1:], dtype=jax.dtypes.canonicalize_dtype(leaf.dtype))
+
         self.view, self.arrival = (jax.tree.map(like, view) for _ in range(2))
         self._seen, self._reached = _arrays(self.view), _arrays(self.arrival)
         self.actions = tuple(
@@ -174,7 +179,10 @@ class Storage:
 
     def trajectory(self) -> Trajectory:
         """All of it in chunks, without a copy: valid until the next rollout."""
-        cut = lambda array: array.reshape(-1, self.length, *array.shape[1:])  # noqa: E731
+
+        def cut(array):
+            return array.reshape(-1, self.length, *array.shape[1:])
+
         flags = (cut(array) for array in (self.start, self.terminated, self.truncated))
         start, terminated, truncated = flags
         return Trajectory(

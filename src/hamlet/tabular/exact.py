@@ -224,7 +224,10 @@ def _best_response(
         return policy, values(reward, transition, policy, discount), changing.any(), count + 1
 
     start = (policy, values(reward, transition, policy, discount), jnp.bool_(True), jnp.int32(0))
-    going = lambda state: state[2] & (state[3] < _ROUNDS)  # noqa: E731
+
+    def going(state):
+        return state[2] & (state[3] < _ROUNDS)
+
     return jax.lax.while_loop(going, better, start)[1]
 
 

@@ -181,7 +181,10 @@ def objective(drift: Any, choice: Choice, policy: Float[Array, " A"]) -> Float[A
     ratio = jnp.where(supported, policy / jnp.where(supported, choice.old, 1.0), 1.0)
     probability = choice.old[:, None] * choice.weight[None]
     old, new = distribution(choice.old, choice.available), distribution(policy, choice.available)
-    rows = lambda one: Categorical(jnp.broadcast_to(one.log_probs, (width * others, width)))  # noqa: E731
+
+    def rows(one):
+        return Categorical(jnp.broadcast_to(one.log_probs, (width * others, width)))
+
     samples = jnp.broadcast_to(ratio[:, None], (width, others)).ravel()
     terms = drift(samples, choice.corrected.ravel(), rows(old), rows(new)).reshape(width, others)
     value = (policy * choice.advantage).sum() - jnp.where(probability > 0, probability * terms, 0.0).sum()

@@ -242,7 +242,10 @@ def _choices(advantage: Array, start: Array, carry: Array, available: Array, uni
     products, weights, tables = [], [], []
     for agent in range(agents):
         others = [j for j in range(agents) if j != agent]
-        flat = lambda table: table.reshape(states, -1)  # noqa: E731
+
+        def flat(table):
+            return table.reshape(states, -1)
+
         # Alone in the game, an agent has others with a single joint action: none.
         products.append(flat(joint_policy([ratio[j] for j in others] or [jnp.ones((states, 1))])))
         weights.append(flat(joint_policy([start[j] for j in others] or [jnp.ones((states, 1))])))

@@ -140,7 +140,10 @@ def _best_response(
         return policy, valued(policy), (gain > _STRICTLY * (1.0 + jnp.abs(v).max())).any(), count + 1
 
     start = (policy, valued(policy), jnp.bool_(True), jnp.int32(0))
-    going = lambda state: state[2] & (state[3] < _ROUNDS)  # noqa: E731
+
+    def going(state):
+        return state[2] & (state[3] < _ROUNDS)
+
     return jax.lax.while_loop(going, better, start)[1]
 
 

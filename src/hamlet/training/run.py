@@ -328,7 +328,10 @@ def _weights(path: str | Path, algorithm: Algorithm, env: AnyEnvironment, truste
     run = Run(RunDirectory.open(path).path, trusted)
     learner = run.training().learner
     theirs, ours = (learner.team.actors, learner.critic.networks), backend_of(env).outline(algorithm).learner
-    shapes = lambda tree: [leaf.shape for leaf in jax.tree.leaves(tree)]  # noqa: E731
+
+    def shapes(tree):
+        return [leaf.shape for leaf in jax.tree.leaves(tree)]
+
     if shapes(theirs) != shapes((ours.team.actors, ours.critic.networks)):
         why = differences(run.declaration, (algorithm, env))
         raise RequestError(f"the networks of {path} have other shapes than this run's: {why}")

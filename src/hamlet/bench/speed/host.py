@@ -83,9 +83,10 @@ def _alone(algorithm: Haml, env: HostEnvironment, seconds: float = 3.0) -> float
 
 def _random(env: HostEnvironment, copies: int, turns: int = 8) -> list[tuple[np.ndarray, ...]]:
     keys = jax.random.split(jax.random.key(0), (turns, len(env.groups)))
-    draw = lambda key, group: np.asarray(  # noqa: E731
-        jax.vmap(jax.vmap(group.action.sample))(jax.random.split(key, (copies, len(group.names))))
-    )
+
+    def draw(key, group):
+        return np.asarray(jax.vmap(jax.vmap(group.action.sample))(jax.random.split(key, (copies, len(group.names)))))
+
     return [tuple(draw(keys[turn, g], group) for g, group in enumerate(env.groups)) for turn in range(turns)]
 
 

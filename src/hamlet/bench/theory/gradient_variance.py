@@ -46,7 +46,9 @@ def measure(agents: tuple[int, ...] = (2, 4, 8), trained: int = 200, fitted: int
 
 
 def _iterated(algorithm: Haml, env: SimpleSpread, training: Training, count: int) -> Training:
-    step = lambda _, at: iterate(algorithm, env, at)[0]  # noqa: E731
+    def step(_, at):
+        return iterate(algorithm, env, at)[0]
+
     return jax.jit(lambda at: jax.lax.fori_loop(0, count, step, at))(training)
 
 
@@ -103,7 +105,10 @@ def _gradients(
 
         def gradient(credit: Any) -> Any:
             rows = jnp.moveaxis(credit, 2, 0).reshape(-1, 1)  # as `sequences` has them
-            gain = lambda actor: (rows * share.policy(actor).log_prob(share.action)).mean()  # noqa: E731
+
+            def gain(actor):
+                return (rows * share.policy(actor).log_prob(share.action)).mean()
+
             return ravel_pytree(jax.grad(gain)(actor))[0]
 
         return play, jax.lax.map(gradient, first)

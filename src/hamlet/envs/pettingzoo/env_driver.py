@@ -217,7 +217,10 @@ class EnvDriver:
         if len(self.env.agents) >= len(self._live) and not any(for_all):  # as in nearly every step
             return terminations, truncations
         present = set(self.env.agents)
-        flagged = lambda name: bool(terminations.get(name, False)) or bool(truncations.get(name, False))  # noqa: E731
+
+        def flagged(name):
+            return bool(terminations.get(name, False)) or bool(truncations.get(name, False))
+
         live = [self._names[k] for k in self._live]
         gone = [name for name in live if not flagged(name) and (any(for_all) or name not in present)]
         if not gone:

@@ -195,7 +195,10 @@ class Determinant(eqx.Module):
 
     def items(self, offers: AgentValues) -> tuple[dpp.Items, ...]:
         """Those of what is offered; an absent agent's are its own axis, beside which nobody is crowded out."""
-        shape = lambda offer: (*offer.values.shape, -1)  # noqa: E731
+
+        def shape(offer):
+            return (*offer.values.shape, -1)
+
         groups = [(offer.values, offer.features.reshape(shape(offer)), offer.available) for offer in offers.groups]
         made = items(groups, self.jitter)
         return made if offers.alive is None else dpp.present(made, offers.alive)

@@ -53,7 +53,10 @@ def thinned(series: Series, limit: int = POINTS) -> Series:
     stretch = np.ceil(series.steps * limit / series.steps[-1]).astype(int).clip(1) - 1
     count = np.bincount(stretch, minlength=limit)
     filled = count > 0
-    mean = lambda values: np.bincount(stretch, values, limit)[filled] / count[filled]  # noqa: E731
+
+    def mean(values):
+        return np.bincount(stretch, values, limit)[filled] / count[filled]
+
     steps = np.round(mean(series.steps.astype(float))).astype(np.int64)
     return Series(steps, mean(series.values), mean(series.seconds))
 
