@@ -8,12 +8,13 @@ from typing import Any
 
 from hamlet.errors import RequestError, unknown
 
-_USAGE = """usage: hamlet bench [speed [ALGORITHM] | scaling | environments | mamujoco | host | export | decomposition |
-                     records [NAME]]
+_USAGE = """usage: hamlet bench [speed [ALGORITHM] | scaling | crowds | environments | mamujoco | host | export |
+                     decomposition | records [NAME]]
 
   speed [ALGORITHM]   train ALGORITHM (happo) on spread (continuous where it can), the usual settings: env steps a
                       second, the share of the machine's matrix rate, compile time, peak memory
   scaling             the same update from 3 to 48 agents
+  crowds              seconds before the first iteration, and memory: 10 to 100 agents, 1 to 30 groups of unlike spaces
   environments        environments alone, random actions
   mamujoco            multi-agent MuJoCo alone, beside the maintainers' one environment
   host                HAPPO on host environments: env steps per second, and where the time goes (act, step, wait, learn)
@@ -23,7 +24,7 @@ _USAGE = """usage: hamlet bench [speed [ALGORITHM] | scaling | environments | ma
   records             list the records in benchmarks/records: which exist, which are missing, what each would cost
   records NAME ...    make records (or go on with those that were interrupted); 'missing' stands for all that are
 """
-_WHOLE = ("scaling", "environments", "mamujoco", "host", "export", "decomposition")
+_WHOLE = ("scaling", "crowds", "environments", "mamujoco", "host", "export", "decomposition")
 _RECORDS, _WORK = Path("benchmarks/records"), Path("runs/bench")
 _PAGE = Path("docs/value-decomposition.md")
 
@@ -45,6 +46,10 @@ def main(argv: Sequence[str]) -> int:
             from hamlet.bench.speed import scaling
 
             _print(scaling.measure())
+        case ["crowds"]:
+            from hamlet.bench.speed import crowds
+
+            _print(crowds.measure())
         case ["environments"]:
             from hamlet.bench.speed import environments
 

@@ -14,6 +14,7 @@ from typing import Any
 from hamlet import presets
 from hamlet.bench.learning import discount, general_sum, mpe, optimum, pong
 from hamlet.bench.speed import (
+    crowds,
     environments,
     export,
     host,
@@ -224,6 +225,11 @@ RECORDS: dict[str, Record] = {
     ),
     "speed-meta-game": Record(
         "what MATRL costs beside independent learners, 2, 4 and 8 agents", 4.0, lambda work: meta_game.measure()
+    ),
+    "crowds": Record(
+        "what a team costs before its first iteration: 10 to 100 agents in 1 to 30 groups of unlike spaces",
+        15.0,
+        lambda work: crowds.measure(),
     ),
     "scaling": Record("3 to 48 agents", 6.0, lambda work: scaling.measure()),
     "theory": Record(
