@@ -13,6 +13,13 @@ from hamlet.types import Device
 Say = Callable[[str], None]
 # Beyond which it is said that compiling takes its time: a program grows with its groups, not with its agents.
 _MANY_GROUPS = 8
+# Seconds of a core before the first iteration: with one group, and for each further one (record `crowds`).
+_FIRST, _FURTHER = 18.0, 7.0
+
+
+def preparation(groups: int) -> float:
+    """Seconds of a core that are spent before the first iteration, about: as measured with HAPPO's defaults."""
+    return _FIRST + _FURTHER * (groups - 1)
 
 
 def describe(algorithm: Algorithm, env: AnyEnvironment, used: Sequence[Device], say: Say) -> None:
@@ -28,10 +35,19 @@ def describe(algorithm: Algorithm, env: AnyEnvironment, used: Sequence[Device], 
         say(line)
     if len(env.groups) > _MANY_GROUPS:
         say(
-            f"{len(env.groups)} groups of agents with unlike spaces: the program has a part for each, and compiling "
-            "takes longer with every one; agents with equal spaces are one group"
+            f"{len(env.groups)} groups of agents with unlike spaces: the program has a part for each, and compiling it "
+            f"takes about {_spoken(preparation(len(env.groups)))} of a core; agents with equal spaces are one group"
         )
     if algorithm.critic.credits == "team":
         say("every agent is trained on the team's reward: the sum over agents")
     if reason := algorithm.leaves_theory:
         say(f"this leaves the theory: {reason}")
+
+
+def _spoken(seconds: float) -> str:
+    """About how long, in words.
+
+    >>> _spoken(95.0), _spoken(412.0)
+    ('95 seconds', '7 minutes')
+    """
+    return f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"

@@ -14,7 +14,6 @@ from hamlet.algorithms import happo
 from hamlet.backends import devices
 from hamlet.backends.iteration import roster_of
 from hamlet.backends.select import backend_of
-from hamlet.bench.baseline import crowd
 from hamlet.envs import from_pettingzoo
 
 AGENTS, GROUPS = (10, 30, 100), (1, 5, 10, 30)
@@ -28,7 +27,8 @@ def measure(agents: tuple[int, ...] = AGENTS, groups: tuple[int, ...] = GROUPS) 
     """Each team in a process of its own; the environment is a module of a person's own, which needs no JAX."""
     rows = []
     with tempfile.TemporaryDirectory() as directory:
-        shutil.copy(crowd.__file__, Path(directory) / "crowd.py")
+        # Not imported: it needs PettingZoo, which this package does not.
+        shutil.copy(Path(__file__).parents[1] / "baseline" / "crowd.py", directory)
         for team in ((n, g) for n in agents for g in groups if g <= n):
             done = subprocess.run(
                 [sys.executable, "-c", _CHILD, *map(str, team)], cwd=directory, stdout=subprocess.PIPE, check=True
