@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -17,9 +18,15 @@ from jax.experimental.compilation_cache import compilation_cache
 from hamlet import algorithms, presets
 from hamlet.checkpoints import checkpoint
 from hamlet.cli import main
+from hamlet.commands import crossplay as crossplaying
+from hamlet.commands import evaluate as evaluating
+from hamlet.commands import resume as resuming
+from hamlet.commands import train as training
 from hamlet.commands.request import read
+from hamlet.errors import RunError
 from hamlet.options.parsing import descriptions
 from hamlet.options.values import format_steps, parse_steps
+from hamlet.runs.directory import RunDirectory
 
 pytestmark = pytest.mark.usefixtures("programs_once")
 
@@ -371,3 +378,60 @@ def test_a_run_that_is_terminated_saves_says_so_and_can_be_resumed(tmp_path):
     done = checkpoint.steps(tmp_path / "a" / "checkpoints")[-1]
     assert main(["resume", "a", "--steps", str(done + 100), "--quiet"]) == 0
     assert checkpoint.steps(tmp_path / "a" / "checkpoints")[-1] == done + 100
+
+
+def test_all_that_resume_is_told_reaches_the_run(monkeypatch, tmp_path):
+    """All but what says where its metrics go, which is heard apart."""
+    told = {}
+    monkeypatch.setattr(resuming, "resume", lambda path, **given: told.update(given) or SimpleNamespace(path=path))
+    monkeypatch.setattr(resuming, "finish", lambda runs, quiet: told.update(finished=quiet))
+    RunDirectory.create(tmp_path / "a", {})
+    words = ["--steps", "20k", "--gradient-accumulation", "3", "--device", "cpu", "--trust", "--quiet"]
+    assert resuming.main([str(tmp_path / "a"), *words]) == 0
+    asked = {"steps": 20_000, "gradient_accumulation": 3, "device": "cpu", "trust": True, "quiet": True}
+    assert told == asked | {"sinks": told["sinks"], "finished": True}
+
+
+def test_several_seeds_are_those_from_the_first_on(tmp_path):
+    words = ["happo", "matrix/climbing", "--seed", "5", "--seeds", "3", "--out", str(tmp_path)]
+    assert training._directories(read(words)) == {seed: tmp_path / f"seed-{seed}" for seed in (5, 6, 7)}
+
+
+class Told(Exception):
+    """A command called what does its work."""
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "words", "asked"),
+    [
+        (crossplaying, "play", ["RUN", "RUN", "--deterministic", "--best"], {"mode": "deterministic", "best": True}),
+        (crossplaying, "play", ["RUN", "RUN", "--seed", "4"], {"mode": "stochastic", "best": False, "seed": 4}),
+        (evaluating.final_evaluation, "judge", ["RUN", "--stochastic"], {"mode": "stochastic", "best": False}),
+        (evaluating.final_evaluation, "judge", ["RUN", "--best"], {"mode": "deterministic", "best": True, "seed": 1}),
+    ],
+)
+def test_how_policies_are_to_play_reaches_those_who_let_them(command, name, words, asked, monkeypatch, tmp_path):
+    def told(*_, **given):
+        raise Told({key: given[key] for key in [*asked, "episodes", "max_episode_steps"]})
+
+    monkeypatch.setattr(command, name, told)
+    RunDirectory.create(tmp_path / "a", {})
+    main_of = crossplaying.main if command is crossplaying else evaluating.main
+    named = [str(tmp_path / "a") if word == "RUN" else word for word in words]
+    with pytest.raises(Told) as found:
+        main_of([*named, "--episodes", "3", "--max-episode-steps", "9"])
+    assert found.value.args[0] == asked | {"episodes": 3, "max_episode_steps": 9}
+
+
+def test_who_stops_several_runs_is_told_to_go_on_with_the_first_that_is_unfinished(tmp_path):
+    paths = [tmp_path / f"seed-{seed}" for seed in range(3)]
+    for path, done in zip(paths, (10, 5, 5), strict=True):
+        RunDirectory.create(path, {"steps": 10})
+        (path / "checkpoints" / f"{done:012d}").mkdir(parents=True)
+    line = r"go on with: hamlet resume \S+seed-1 \(and 1 more\)$"
+    with pytest.raises(RunError, match=line), training.stoppable(paths):
+        raise KeyboardInterrupt
+
+
+def test_over_seeds_a_mean_has_its_standard_error():
+    assert training._spread([1.0, 3.0]) == "2.00 ± 1.00" and training._spread([1.0]) == "1.00 ± 0.00"

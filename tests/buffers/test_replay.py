@@ -1,5 +1,6 @@
 """The ring: what it holds, in which order it forgets, and what a sample of it is."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -87,6 +88,14 @@ def test_a_window_is_what_a_slow_loop_adds_up_and_never_crosses_into_another_epi
         np.testing.assert_allclose(found.discount[b], 0.0 if terminated[at, c] else weight, rtol=1e-6)
         assert found.view.state[b, 0] == names[first + a, c] == found.action[0][b, 0]
         assert found.arrival.state[b, 0] == names[at, c] + 0.5
+
+
+def test_a_window_ends_at_the_newest_step_also_where_one_episode_fills_the_ring():
+    replay, played = filled(5)
+    one = eqx.tree_at(lambda r: r.steps.episode, replay, jnp.ones_like(replay.steps.episode))
+    newest = jnp.full(COPIES, ROWS - 1, jnp.int32)
+    found = ring.windows(one, newest, jnp.arange(COPIES, dtype=jnp.int32), discount=0.9, window=3)
+    np.testing.assert_array_equal(found.reward, history(played)[0][-1])
 
 
 def test_every_step_held_is_drawn_equally_often_and_none_that_is_not():

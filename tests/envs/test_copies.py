@@ -1,5 +1,6 @@
 """Many copies: each ends and starts anew by itself, and its final view is handed out."""
 
+from dataclasses import dataclass
 from functools import partial
 
 import equinox as eqx
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from hamlet.envs import ENVIRONMENTS, copies, make
+from hamlet.envs.base import Outcome, View
 
 COUNT = 6
 KINDS = [(name, True) for name in sorted(ENVIRONMENTS) if name.startswith("mpe/")] + [("mpe/simple_reference", False)]
@@ -93,3 +95,25 @@ def test_every_episode_has_the_length_asked_for_and_a_start_of_its_own():
     np.testing.assert_array_equal(truncated.all(1), truncated.any(1))
     starts = np.asarray(landmark[2::3]).reshape(3 * COUNT, -1)
     assert len(np.unique(starts, axis=0)) == 3 * COUNT
+
+
+@dataclass(frozen=True)
+class Keyed:
+    """An endless row of episodes of one step, in which all that is seen are the keys that were given."""
+
+    groups, state_shape = (), (2,)
+
+    def reset(self, key):
+        seen = jax.random.key_data(key)
+        return seen, View((), seen, (), None)
+
+    def step(self, key, state, actions):
+        seen = jax.random.key_data(key)
+        return state, View((), seen, (), None), Outcome(jnp.zeros(1), jnp.ones((), bool), jnp.zeros((), bool))
+
+
+def test_no_key_is_used_both_for_a_step_and_for_a_beginning():
+    begun = copies.reset(Keyed(), jax.random.key(0), COUNT)
+    after, final, _ = copies.step(Keyed(), jax.random.key(1), begun, ())
+    used = {tuple(row) for seen in (final.state, after.view.state) for row in np.asarray(seen).tolist()}
+    assert len(used) == 2 * COUNT

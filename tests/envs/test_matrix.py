@@ -272,3 +272,8 @@ def test_the_returns_that_the_other_games_declare_are_those_of_every_joint_play(
     assert make("game/two_state", reward=0.0).known_returns is None
     assert make("game/memory").known_returns == KnownReturns(1.0, 0.5)
     assert declared_returns(make("mpe/simple_spread")) is None
+
+
+def test_payoffs_that_differ_by_rounding_alone_are_equal_where_equilibria_are_sought():
+    payoffs = common_reward([[0.3, 0.1], [0.1 + 0.2, 0.0]])  # 0.30000000000000004
+    assert equilibria(payoffs) == [(0, 0), (1, 0)]

@@ -13,6 +13,7 @@ from hamlet.algorithms import coma, happo, ippo, mappo
 from hamlet.backends.jax_backend import begin_training, iterate
 from hamlet.distributions import Categorical
 from hamlet.errors import RequestError
+from hamlet.estimation import slots
 from hamlet.estimation.counterfactual import CounterfactualValue
 from hamlet.estimation.credit import Counterfactual, OptimalBaseline
 from hamlet.estimation.critic import StateValue
@@ -278,3 +279,9 @@ def test_unlike_agents_with_masks_deaths_and_memory_are_trained_by_it_to_the_sam
     end = once(once(start))
     assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(end.learner))
     assert not same(start.learner.team.actors, end.learner.team.actors) and same(once(once(start)), end)
+
+
+def test_a_critic_of_actions_sees_them_within_their_bounds_and_from_minus_one_to_one():
+    space = Box((0.0, -float("inf")), (4.0, 2.0), (2,))
+    found = slots._code(jnp.array([[9.0, 9.0], [-9.0, -9.0], [3.0, 1.0]]), space, 1)
+    np.testing.assert_allclose(found, [[1.0, 2.0], [-1.0, -9.0], [0.5, 1.0]])

@@ -1,21 +1,25 @@
 """Critics: whose reward, seen from where, and how they are fitted."""
 
+from dataclasses import dataclass, replace
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from games import MaskedRecurrent
+from games import MaskedRecurrent, Pot
 from hamlet import algorithms
 from hamlet.errors import RequestError
-from hamlet.estimation.critic import StateValue, Targets
+from hamlet.estimation.critic import Estimate, StateValue, Targets, _at_chunks
+from hamlet.estimation.fitting import adam, begin, passes, value_scale
+from hamlet.learners import policy
 from hamlet.networks.heads import Value
 from hamlet.networks.torso import NetworkConfig
 from hamlet.roster import Roster
 from hamlet.spaces import Box
 from offpolicy import ON_POLICY
-from pieces import masked_play
+from pieces import masked_play, trajectory
 
 
 def constant(value):
@@ -46,6 +50,21 @@ def test_the_loss_is_the_worse_of_the_plain_and_the_clipped_one(settings, alive,
         alive=None if alive is None else column(*alive),
     )
     np.testing.assert_allclose(StateValue(**settings).loss(constant(1.0), part), expected, rtol=1e-5)
+
+
+def test_the_scale_of_values_is_that_of_the_returns_of_the_living():
+    column = lambda *x: jnp.array(x)[:, None]  # noqa: E731
+    rows = {
+        "inputs": jnp.ones((3, 1, 2)),
+        "start": jnp.zeros((3, 1), bool),
+        "memory": None,
+        "before": column(0.0, 0, 0),
+    }
+    data = Targets(**rows, target=column(3.0, 5.0, 1e6), alive=column(True, True, False))
+    critic, network = StateValue(learning_rate=0.0, epochs=1), constant(1.0)
+    state = (network, begin(adam(0.0, 10.0), network), value_scale())
+    _, _, moments, info = critic._fit_one(*state, data, jax.random.key(0), factor=None)
+    np.testing.assert_allclose([moments.mean[0], moments.std[0], info["return_deviation"]], [4.0, 1.0, 1.0], rtol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -144,3 +163,67 @@ def test_values_before_and_after_a_step_are_in_units_of_reward():
     going = ~np.asarray(at.played.terminated | at.played.truncated).reshape(20, 4)[:-1]
     np.testing.assert_allclose(after[:-1][going], value[1:][going], rtol=1e-5)
     assert going.any() and np.abs(scaled).max() < 50.0
+
+
+class Rows(eqx.Module):
+    """A batch of numbered rows."""
+
+    number: jax.Array
+
+    @property
+    def size(self):
+        return len(self.number)
+
+    def take(self, index):
+        return Rows(self.number[index])
+
+
+def test_every_pass_over_minibatches_takes_each_row_once_in_an_order_of_its_own():
+    def step(at, part):
+        seen, count = at
+        return (seen.at[count].set(part.number), count + 1), {}
+
+    start = (jnp.zeros((8, 3), jnp.int32), jnp.int32(0))
+    (seen, _), _ = passes(step, start, Rows(jnp.arange(12)), epochs=2, minibatches=4, key=jax.random.key(0))
+    orders = np.asarray(seen).reshape(2, 12)
+    assert [sorted(order) for order in orders.tolist()] == [list(range(12))] * 2
+    assert len({tuple(range(12)), *map(tuple, orders.tolist())}) == 3
+
+
+def test_the_memory_before_a_chunk_is_that_after_the_chunk_before_it():
+    chunks, length, copies = 3, 2, 2
+    before = jnp.array([[[-1.0], [-2.0]]])
+    after = jnp.arange(12.0).reshape(1, copies, chunks * length, 1)  # copy 0: 0 to 5; copy 1: 6 to 11
+    found = _at_chunks(before, after, (chunks, length, copies))
+    assert found[0, :, 0].tolist() == [-1.0, 1.0, 3.0, -2.0, 7.0, 9.0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Numbered(StateValue):
+    """Its memory after a step is the number of the step; it is never fitted."""
+
+    def estimate(self, state, roster, trajectory, *_):
+        nothing = jnp.zeros((*trajectory.start.shape, 1))
+        chunks, length, copies = trajectory.start.shape
+        steps = jnp.broadcast_to(
+            jnp.arange(chunks * length, dtype=jnp.float32)[:, None], (1, copies, chunks * length, 1)
+        )
+        return Estimate(nothing, nothing, nothing, (steps,))
+
+    def fit(self, state, *_):
+        return state, {}
+
+
+class Still:
+    """Nobody moves."""
+
+    def sweep(self, visit, team, carry, units, key):
+        return team, {}
+
+
+def test_a_critic_goes_on_from_its_memory_after_the_last_step_of_a_rollout():
+    env, algorithm = Pot(), replace(algorithms.happo(copies=4), critic=Numbered(), scheme=Still())
+    roster, (played, _) = Roster(env.groups), trajectory(0, env.groups, env.state_shape)
+    learner = jax.eval_shape(lambda: policy.init(algorithm, roster, env.state_shape, jax.random.key(0)))
+    after, *_ = policy.step(algorithm, roster, env.state_shape, learner, played, jax.random.key(1))
+    np.testing.assert_array_equal(after.memory[0], np.full((1, 4, 1), 7.0))

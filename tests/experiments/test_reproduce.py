@@ -285,3 +285,19 @@ def test_two_ray_workers_give_the_same_table_as_one_process(wide, tmp_path):
         process = run_tiny("--out", str(out), "--quiet", "--ray", "--workers", workers, stdout=subprocess.DEVNULL)
         assert process.communicate(timeout=400)[1] == "" and process.returncode == 0
         assert texts(out) == texts(wide)
+
+
+def test_room_is_told_for_as_many_runs_as_go_on_at_once_the_largest_of_those_that_are_left():
+    cell = tiny.GRID.cells[0]
+    sizes = [(5, 4_000_000_000), (5, 1_000_000_000), (5, 2_000_000_000), (0, 9_000_000_000)]
+    costs = [cost.Cost(cell, left, 60.0, 1, meanwhile, False) for left, meanwhile in sizes]
+    for workers, room in ((1, "4.0 GB"), (2, "6.0 GB")):
+        assert f"up to {room} more meanwhile" in cost.lines(costs, workers)[0]
+
+
+def test_a_score_is_that_of_one_agent_where_the_paper_counts_so(monkeypatch):
+    judged = {"mean": 6.0, "agent_returns": {"a": 2.0, "b": 4.0}}
+    monkeypatch.setattr(tables, "point", lambda path: judged)
+    for each, score in ((False, 6.0), (True, 3.0)):
+        cell = dataclasses.replace(tiny.GRID.cells[0], each=each)
+        assert tables._score(tiny.GRID, cell, Path("a")) == score

@@ -128,6 +128,13 @@ def test_trials_are_added_and_what_is_done_is_not_done_again(monkeypatch):
     assert again == 0 and Path("a/trials.json").read_text() == first and len(json.loads(first)) == 3
 
 
+def test_no_two_trials_have_the_same_values(monkeypatch):
+    Scripted(monkeypatch, [[1.0]] * 4)
+    assert search("a", trials=4) == 0
+    tried = [tuple(one["words"]) for one in json.loads(Path("a/trials.json").read_text())]
+    assert len(set(tried)) == 4
+
+
 def test_without_ranges_the_usual_hyperparameters_are_searched_but_for_those_that_are_given():
     names = [one.name for one in ranges.read(algorithms.happo, [], ["--clip"])]
     assert "learning-rate" in names and "discount" in names and "clip" not in names and "radius" not in names

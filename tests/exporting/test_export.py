@@ -23,6 +23,7 @@ from hamlet.cli import main
 from hamlet.envs.agent_spaces import of_groups
 from hamlet.errors import RequestError
 from hamlet.evaluation import best_policy
+from hamlet.exporting import check
 from hamlet.exporting.check import module_of
 from hamlet.exporting.directory import write
 from hamlet.exporting.team import policies
@@ -456,3 +457,11 @@ def test_files_of_another_policy_are_not_handed_over(tmp_path, monkeypatch):
     roster, actors = team(Deterministic(), PLAIN, [(NUMBERS, UNEVEN, 1)])
     with pytest.raises(hamlet.RunError, match="differs from the policy of agent_0_0"):
         compare(tmp_path, roster, actors, PLAIN, ["numpy"])
+
+
+def test_of_choices_a_single_tie_is_forgiven_and_two_are_another_policy():
+    wanted = [(np.array(choice), np.array([2.0])) for choice in (1, 2, 3)]
+    found = [(np.array(choice), np.array([2.2])) for choice in (0, 2, 3)]
+    assert check._largest(found, wanted) == pytest.approx(0.1)  # of what is above 1, by share
+    found[1] = (np.array(0), np.array([2.2]))
+    assert check._largest(found, wanted) == float("inf")

@@ -37,7 +37,8 @@ FUNCTIONS = {
     "rows by number": lambda x: jnp.concatenate([x[-1], jax.lax.dynamic_slice(x, (1, 1), (2, 2)).ravel()]),
     "borders": lambda x: jnp.pad(x, ((1, 0), (0, 2)), constant_values=3.0),
     "a column beside itself": lambda x: x[:, :1] * jnp.ones((4, 5)) + jnp.broadcast_to(x[0, 0], (4, 1)),
-    "a loop": lambda x: jax.lax.scan(lambda c, row: (jnp.tanh(c + row), c * 2.0), x[0], x[1:], reverse=True),
+    "a loop forwards": lambda x: jax.lax.scan(lambda c, row: (jnp.tanh(c + row), c * 2.0), x[0], x[1:]),
+    "a loop backwards": lambda x: jax.lax.scan(lambda c, row: (jnp.tanh(c + row), c * 2.0), x[0], x[1:], reverse=True),
     "a branch that is known": lambda x: jax.lax.cond(True, lambda y: y + 1.0, lambda y: y * 2.0, x),
     "neutral numbers": lambda x: (
         (x + 0.0) * 1.0 - 0.0 + 1.0 + jnp.maximum(x, -jnp.inf) / 1.0 - (0.0 - x) + 1.0 / (x + 9.0)

@@ -12,6 +12,7 @@ import pytest
 import oracles_agree as oracles
 from hamlet.errors import RequestError
 from hamlet.games import solvers
+from hamlet.games.payoffs import solution
 
 PENNIES = [[[1, -1], [-1, 1]], [[-1, 1], [1, -1]]]
 ROCK = np.array(oracles.ROCK)
@@ -180,6 +181,18 @@ def test_neither_units_nor_constants_change_equilibria():
         changed = game * np.array([3.0, 0.1])[:, None, None] + np.array([-5.0, 2.0])[:, None, None]
         for one, other in zip(solvers.support_enumeration(game), solvers.support_enumeration(changed), strict=True):
             np.testing.assert_allclose(np.concatenate(one.strategies), np.concatenate(other.strategies), atol=1e-9)
+
+
+def test_what_is_an_equilibrium_is_judged_in_each_players_own_unit():
+    game = np.array(oracles.bimatrices()["drawn 3x3/0"])
+    count = len(solvers.support_enumeration(game))
+    for unit in (1e-12, 1e12):  # a gain of 1e-9 is all there is to gain, or nothing but rounding
+        assert len(solvers.support_enumeration(game * np.array([unit, 1.0])[:, None, None])) == count
+
+
+def test_probabilities_that_rounding_took_below_zero_become_a_distribution():
+    found = solution(np.array(PENNIES, float), [np.array([1.0 + 1e-11, -1e-11]), np.array([0.5, 0.5])])
+    assert found.strategies[0].tolist() == [1.0, 0.0]
 
 
 def test_a_mediator_does_better_in_chicken_than_any_equilibrium():

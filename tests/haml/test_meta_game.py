@@ -13,7 +13,7 @@ from hamlet.algorithms import il, il_pp, ippo, matrl, matrl_without_response
 from hamlet.envs.base import Group
 from hamlet.errors import RequestError
 from hamlet.games import meta
-from hamlet.haml.drift import ClipDrift, KlDrift, SumDrift
+from hamlet.haml.drift import ClipDrift, KlDrift, SumDrift, ZeroDrift
 from hamlet.haml.meta_game import Forced, MetaGame
 from hamlet.haml.neighbourhood import KlBall, Unconstrained
 from hamlet.haml.scheme import UnitStep
@@ -190,3 +190,24 @@ def test_what_a_meta_game_cannot_hold_is_refused_with_its_size():
 def test_shares_of_a_policy_that_leads_nowhere_do_no_harm():
     ratio = jnp.array([[jnp.inf, 1.0], [2.0, 0.5]])
     assert (meta.mixture(ratio, jnp.array([1.0, 0.5]))[0] == 1).all()
+
+
+class Watched:
+    """Every unit's trial has a known ratio to its policy, and a visit tells by which carry it was made."""
+
+    def by(self, step):
+        return lambda unit, team, carry, key: (team, jnp.array([2.0, 3.0])[unit] * carry, {})
+
+    def credits(self):
+        return jnp.ones((2, 4, 1))
+
+    def __call__(self, unit, team, carry, key):
+        return team, carry, {"carry": carry}
+
+
+def test_a_response_is_to_what_the_others_will_play_and_ratios_are_held_in_their_band():
+    step = UnitStep(ZeroDrift(), Unconstrained())
+    for clip, weights in ((5.0, (3.0, 2.0)), (1.5, (2.5, 2.0))):
+        scheme = MetaGame(prediction=step, solver=Forced(0.0), clip=clip)
+        _, infos = scheme.sweep(Watched(), jnp.zeros(()), jnp.full((4, 1), 1.0), 2, jax.random.key(0))
+        np.testing.assert_allclose(infos["carry"][:, :, 0], [[weight] * 4 for weight in weights])

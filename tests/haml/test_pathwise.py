@@ -22,7 +22,7 @@ from hamlet.errors import RequestError
 from hamlet.estimation.action_value import ActionValueState
 from hamlet.haml.drift import KlDrift, ZeroDrift
 from hamlet.haml.dual import Dual
-from hamlet.haml.pathwise import Pathwise, Replayed, SoftPathwise
+from hamlet.haml.pathwise import Climb, Joint, Pathwise, Replayed, SoftPathwise
 from hamlet.haml.scheme import Sequential, Simultaneous
 from hamlet.haml.template import Team, update
 from hamlet.learners import replay as learner_of
@@ -390,3 +390,33 @@ def test_a_temperature_grows_while_its_entropy_is_below_the_target_and_falls_whi
     np.testing.assert_allclose(after.value, 0.2 * np.exp([1e-2, -1e-2]), rtol=1e-5)
     still = Dual(initial=0.2, learning_rate=0.0)
     np.testing.assert_array_equal(still.step(still.init(2), target - entropy).log, still.init(2).log)
+
+
+class Echoed(eqx.Module):
+    """A policy whose sample is the noise that it is given, and which goes as far as it is moved."""
+
+    def relaxed(self, noise):
+        return noise, jnp.zeros(noise.shape[:-1])
+
+    def moved(self, shift):
+        return shift
+
+
+def test_later_units_meet_a_sample_of_its_own_and_not_the_one_that_was_climbed_through():
+    states, box = 3, Box(-1.0, 1.0, (1,))
+    noise = [jnp.full((1, states, 1), number) for number in (0.25, 0.75)]
+    share = Replayed(jnp.zeros((1, states, 2)), None, None, *noise, jnp.ones(()), jnp.int32(1), 0, box)
+    carry = Joint((), jnp.zeros((states, 2)), (jnp.zeros((2, 1, states, 1)),))
+    after = SoftPathwise().advance(carry, Climb(share, carry, "least"), lambda *_: (Echoed(), None))
+    np.testing.assert_array_equal(after.codes[0].reshape(2, states), [[0.0] * 3, [0.75] * 3])
+
+
+def test_a_critic_sees_the_state_and_then_the_actions_group_by_group():
+    codes = (jnp.array([[[[1.0]]], [[[2.0]]]]), jnp.array([[[[3.0, 4.0]]]]))
+    np.testing.assert_array_equal(Joint((), jnp.array([[9.0]]), codes).inputs, [[9.0, 1.0, 2.0, 3.0, 4.0]])
+
+
+def test_the_noise_on_the_actions_of_targets_is_scaled_and_cut():
+    shift, cost = Pathwise(smoothing=0.2, smoothing_clip=0.5).ahead(Echoed(), jnp.array([[-9.0], [1.0], [9.0]]))
+    np.testing.assert_allclose(shift, [[-0.5], [0.2], [0.5]])
+    assert not cost.any()

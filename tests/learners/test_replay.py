@@ -135,6 +135,27 @@ def test_no_key_is_drawn_from_twice_in_an_update_or_in_two():
     assert len(np.unique(found, axis=0)) == len(found) == 2 * (10 + 7)
 
 
+def test_what_follows_is_chosen_and_judged_by_the_networks_that_follow_slowly():
+    env = envs.make("mpe/simple_speaker_listener")
+    algorithm = algorithms.make("hatd3", hidden=(8,))
+    roster, view = roster_of(algorithm, env), jax.vmap(env.reset)(jax.random.split(jax.random.key(0), 8))[1]
+    acted = tuple(jnp.full((8, len(group.names), *group.action.shape), 0.5) for group in roster.groups)
+    sample = ring.Sample(view, acted, jnp.zeros((8, 2)), jnp.full(8, 0.9), view)
+    learner = jax.jit(lambda: learner_of.init(algorithm, roster, env.state_shape, jax.random.key(1)))()
+    followed = jax.jit(
+        lambda learner: learner_of.target(algorithm.surrogate, roster, learner, sample, jax.random.key(2))
+    )
+
+    def moved(part):
+        return followed(eqx.tree_at(part, learner, jax.tree.map(lambda leaf: leaf + 0.1, part(learner))))
+
+    for live, slow in (
+        (lambda held: held.team.actors, lambda held: held.targets),
+        (lambda held: held.critic.networks, lambda held: held.critic.targets),
+    ):
+        assert same(moved(live), followed(learner)) and not same(moved(slow), followed(learner))
+
+
 def test_what_is_climbed_by_and_what_follows_are_drawn_apart():
     env = envs.make("mpe/simple_speaker_listener")
     roster, key = roster_of(algorithms.make("hasac"), env), jax.random.key(3)

@@ -1,5 +1,7 @@
 """The presets of MPE."""
 
+from types import SimpleNamespace
+
 import jax
 import numpy as np
 import pytest
@@ -30,3 +32,22 @@ def test_policies_of_continuous_actions_are_shared_with_the_entropy_that_they_ha
     env = hamlet.envs.make("mpe/simple_spread", continuous=True)
     alone, shared = (presets.find(preset, "happo", env) for preset in ("tuned/mpe", "tuned/mpe/shared"))
     assert shared() == alone(discount=0.8, sharing="group") and shared().neighbourhood.entropy == 40.0
+
+
+def test_a_team_of_which_some_act_by_choices_has_the_entropy_of_choices():
+    apart = [hamlet.envs.make("mpe/simple_spread", continuous=continuous) for continuous in (True, False)]
+    mixed = SimpleNamespace(groups=(*apart[0].groups, *apart[1].groups), state_shape=apart[0].state_shape)
+    entropies = [presets.find("paper/mpe", "happo", env)().neighbourhood.entropy for env in (*apart, mixed)]
+    assert entropies == [40.0, 0.01, 0.01]
+
+
+def test_coma_has_the_published_settings():
+    made = presets.find("paper/mpe", "coma")()
+    assert (made.sampling.copies, made.sampling.steps, made.sharing) == (8, 25, "group")
+    critic = made.critic  # a step for every time step of a batch, and a copy after 200 of those
+    assert (critic.epochs, critic.minibatches, critic.interval, critic.clip) == (1, 25, 200, 0.0)
+    assert (critic.rule, critic.learning_rate, critic.max_gradient_norm) == ("rmsprop", 5e-4, 10.0)
+    assert (made.neighbourhood.rule, made.neighbourhood.epochs, made.neighbourhood.entropy) == ("rmsprop", 1, 0.0)
+    assert (made.advantage.discount, made.advantage.lambda_) == (0.99, 0.8)
+    falling = made.actor.exploration
+    assert (falling.start, falling.end, falling.steps) == (0.5, 0.01, 100_000)

@@ -24,6 +24,22 @@ def test_the_first_published_mixer():
     assert (mixer.embedding, mixer.hidden) == (32, 64)
 
 
+@pytest.mark.parametrize("preset", ["paper/value", "tuned/mpe", "tuned/matrix"])
+def test_agents_whose_choices_are_to_be_unlike_each_other_have_parameters_of_their_own_and_cool_down(preset):
+    made = presets.find(preset, "q_dpp")()
+    cooling = made.actor.exploration
+    assert made.sharing == "none"
+    assert (cooling.start, cooling.end, cooling.steps) == (0.5, 0.01, 50_000)
+    assert made.actor.even == (1.0 if preset == "tuned/matrix" else 0.0)
+
+
+def test_what_learns_from_what_is_itself_being_learnt_makes_more_of_the_same_steps():
+    updates = {
+        name: presets.find("tuned/matrix", name)().sampling.updates for name in ("vdn", "qtran", "qplex", "q_dpp")
+    }
+    assert updates == {"vdn": 1, "qtran": 8, "qplex": 8, "q_dpp": 1}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_matrix_games_are_played_evenly_throughout_unless_asked_for_otherwise(name):
     assert presets.default("matrix/climbing", name) == "tuned/matrix"

@@ -244,3 +244,10 @@ def test_a_wrong_request_is_one_line_before_any_game(names, said, runs, monkeypa
 def test_python_refuses_likewise(runs):
     with pytest.raises(RequestError, match="at least two runs"):
         play([runs / "rock"])
+
+
+def test_what_a_run_earns_from_another_is_the_mean_over_both_seats():
+    first, others = np.array([[0.0, 2.0], [4.0, 6.0]]), np.array([[1.0, 3.0], [5.0, 7.0]])
+    rest = dict.fromkeys(("first_error", "others_error", "failed", "cut"), np.zeros((2, 2)))
+    told = crossplay.CrossPlay((), "a", ("x", "y"), 1, 0, "stochastic", first=first, others=others, **rest)
+    assert told.earned.tolist() == [[0.5, 3.5], [3.5, 6.5]]

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hamlet import extras
 from hamlet.errors import RequestError
 from hamlet.reports.pictures import curve
 from hamlet.runs.directory import RunDirectory
-from hamlet.runs.metrics import Metrics
+from hamlet.runs.metrics import Metrics, Points
 
 CONFIG = {"algorithm_name": "happo", "environment_name": "mpe/simple_spread", "seed": 0}
 POINTS = [
@@ -55,6 +56,17 @@ def test_evaluations_on_the_way_are_dots_and_the_best_policy_has_a_level(run, tm
     assert "−40.0 ± 1.0" in text and "−150.0 ± 3.0" in text
     drawn = (tmp_path / "curve.svg").read_text()
     assert drawn.count('style="fill: #d55e00; stroke: #d55e00"') >= 2
+
+
+def test_the_bars_of_a_dot_are_one_standard_error_of_the_teams_mean():
+    returns = np.array([[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0], [7.0, 8.0]]])
+    drawn = []
+    axes = SimpleNamespace(
+        errorbar=lambda *given, **style: drawn.append(given), set_xlim=lambda *ends: None, get_xlim=lambda: (0.0, 1.0)
+    )
+    curve._dots(axes, Points(np.array([10]), returns, np.ones((1, 4), int)))
+    (_, means, bars), *_ = drawn
+    np.testing.assert_allclose([*means, *bars], [9.0, np.std([3, 7, 11, 15], ddof=1) / 2])
 
 
 def test_levels_too_near_for_their_labels_do_not_overlap(run, tmp_path):

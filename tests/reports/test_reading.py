@@ -4,6 +4,7 @@ import fcntl
 import json
 import shutil
 import sqlite3
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hamlet.bench.baseline.runs import make
 from hamlet.errors import RequestError
 from hamlet.reports.data import run_data
 from hamlet.reports.data.grouping import tasks
+from hamlet.reports.data.scores import source
 from hamlet.reports.document import gather
 from hamlet.runs.metrics import Metrics
 
@@ -194,3 +196,22 @@ def test_runs_of_which_none_is_finished_are_shown_as_far_as_they_are(runs):
 def test_what_is_no_run_is_refused_with_the_nearest(runs):
     with pytest.raises(RequestError, match="the nearest run is"):
         run_data.read_all([runs / "happo-simple_spread" / "seed-3"])
+
+
+def bare(points=(), training=()):
+    """A run with nothing but some evaluations after it and some training returns."""
+    steps, empty = np.arange(1, len(training) + 1), np.zeros(0)
+    curve = run_data.Series(steps, np.array(training, float), np.zeros(len(training)))
+    nothing = run_data.Series(empty.astype(int), empty, empty)
+    return run_data.RunData(Path("a"), {}, "done", len(training), curve, nothing, points=points)
+
+
+def test_without_evaluations_a_run_is_scored_by_the_last_twentieth_of_its_training():
+    run = bare(training=range(1, 101))
+    assert source([run]).of(run) == np.mean([95, 96, 97, 98, 99, 100])
+
+
+def test_of_evaluations_afterwards_that_of_the_newest_policy_counts_in_whatever_order_they_were_made():
+    for steps in ((100, 200), (200, 100)):
+        run = bare([{"mode": "deterministic", "step": step, "mean": float(step)} for step in steps])
+        assert source([run]).of(run) == 200.0

@@ -129,6 +129,11 @@ def test_the_probability_of_improvement_counts_pairs_and_halves_of_ties():
     assert s.improvement(theirs, ours).value == pytest.approx(1 - expected)
 
 
+def test_runs_that_are_compared_are_resampled_apart():
+    alike = s.improvement(RAGGED, RAGGED)
+    assert alike.value == 0.5 and alike.low < 0.5 < alike.high
+
+
 def test_the_profile_of_runs_weighs_tasks_alike_and_that_of_means_counts_tasks():
     at = np.array([0.45, 0.55, 1.0])
     runs, means = s.profile(RAGGED, at), s.profile(RAGGED, at, of="means")

@@ -70,6 +70,11 @@ def test_the_penalty_of_two_agents_is_that_of_the_paper():
     np.testing.assert_allclose(penalty(game, known, alphas), [expected, expected], rtol=1e-12)
 
 
+def test_an_agent_has_moved_as_far_as_in_the_state_where_it_moved_most():
+    old = np.full((2, 2), 0.5)
+    np.testing.assert_allclose(divergences([old], [np.array([[0.5, 0.5], [0.2, 0.8]])]), [0.3])
+
+
 def test_divergences_that_are_none_are_refused():
     game = fixture()
     with pytest.raises(RequestError, match=r"one divergence in \[0, 1\] for each of 2 agents, not \[0.3, 1.2\]"):

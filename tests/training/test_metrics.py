@@ -50,6 +50,14 @@ def test_truncating_removes_what_came_after_the_checkpoint_and_only_that(metrics
     assert metrics.read("a")[0].tolist() == metrics.read("b")[0].tolist() == [0, 10, 20]
 
 
+def test_truncating_keeps_the_evaluation_at_the_checkpoint_and_removes_later_ones(metrics):
+    for step in (10, 20, 30):
+        played = {"returns": np.zeros((2, 1)), "lengths": np.ones(2, int), "agents": ("a",), "mode": "random"}
+        metrics.write_evaluation(step, {"evaluation/return": 0.0}, **played, seed=1)
+    metrics.truncate(20)
+    assert metrics.evaluations().steps.tolist() == metrics.read("evaluation/return")[0].tolist() == [10, 20]
+
+
 def test_a_step_measured_again_replaces_the_first(metrics):
     metrics.write([(1, {"a": 1.0})])
     metrics.write([(1, {"a": 2.0, "b": 3.0})])

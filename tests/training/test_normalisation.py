@@ -1,5 +1,6 @@
 """Observations and rewards in units of their own spread: over the living, never trained, kept with the networks."""
 
+from dataclasses import dataclass, replace
 from functools import cache, partial
 
 import equinox as eqx
@@ -12,12 +13,13 @@ import hamlet
 from games import Lamps, Pot
 from hamlet.algorithms import happo, hatrpo, make
 from hamlet.backends.jax_backend import begin_training, iterate, roster_of
+from hamlet.estimation.critic import StateValue
 from hamlet.estimation.rewards import RewardScale
 from hamlet.learners import policy
 from hamlet.networks.heads import parameter_count
 from hamlet.rollouts.rollout import rollout
 from offpolicy import EVERYWHERE
-from pieces import masked_play, same
+from pieces import masked_play, same, trajectory
 
 T, E = 20, 4
 SIZES = {"hidden": (16,), "memory": 8, "chunk": 5, "copies": E, "steps_per_rollout": T}
@@ -116,6 +118,31 @@ def test_where_a_run_begins_new_episodes_a_return_begins_at_zero_although_none_h
     going, restarted = (scale(after, played)[0].spread.mean for played in (halves[1], begun))
     blank = eqx.tree_at(lambda s: s.total, after, jnp.zeros_like(after.total))
     assert same(restarted, scale(blank, begun)[0].spread.mean) and not same(restarted, going)
+
+
+class Asked(Exception):
+    """A critic was asked for the values of a rollout."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asking(StateValue):
+    """It tells by what it is asked."""
+
+    def estimate(self, state, roster, trajectory, *_):
+        raise Asked(trajectory)
+
+
+@pytest.mark.parametrize("normalised", [True, False])
+def test_what_is_learnt_from_is_in_units_of_the_deviation_of_returns_where_that_is_asked_for(normalised):
+    env = Pot()
+    algorithm = replace(happo(copies=4, normalise_rewards=normalised), critic=Asking())
+    roster, (played, _) = roster_of(algorithm, env), trajectory(0, env.groups, env.state_shape)
+    learner = jax.eval_shape(lambda: policy.init(algorithm, roster, env.state_shape, jax.random.key(0)))
+    scale = RewardScale.create(4, 1) if normalised else None
+    with pytest.raises(Asked) as asked:
+        policy.step(algorithm, roster, env.state_shape, replace(learner, rewards=scale), played, jax.random.key(1))
+    wanted = played if scale is None else scale(played, "team", algorithm.advantage.discount)[1]
+    np.testing.assert_array_equal(asked.value.args[0].reward, wanted.reward)
 
 
 def test_statistics_are_no_parameters_and_images_have_one_a_pixel():

@@ -346,3 +346,11 @@ def test_the_horizon_of_a_run_is_that_which_was_asked_for_and_holds_for_later_ev
     assert run.evaluate(2, max_episode_steps=9).cut == 0
     with pytest.raises(hamlet.RequestError, match="--max-episode-steps must be at least 1, not 0"):
         train(tmp_path / "b", max_episode_steps=0)
+
+
+def test_evaluations_from_other_seeds_stand_beside_each_other_and_one_asked_for_again_is_replaced(tmp_path):
+    directory = RunDirectory.create(tmp_path / "a", {})
+    for seed, mean in ((1, 1.0), (2, 2.0), (1, 3.0)):
+        point = {"step": 10, "mode": "random", "episodes": 1, "seed": seed, "mean": mean}
+        evaluation_log.record(directory, point)
+    assert [(point["seed"], point["mean"]) for point in evaluation_log.points(directory)] == [(2, 2.0), (1, 3.0)]

@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import shutil
+from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -184,6 +185,14 @@ def test_a_ring_that_fits_with_nothing_beside_it_is_refused_too(monkeypatch):
     assert said == ["compiled in 1.0 s; needs 4 MB, of which a rollout takes 0 MB"] * 2 + [
         "compiled in 1.0 s; needs 9 MB, of which a rollout takes 8 MB"
     ]
+
+
+def test_of_a_ring_that_every_device_of_a_cpu_has_whole_all_are_counted(monkeypatch):
+    ring = jax.eval_shape(lambda: begin_training(remembering(buffer_size=48_000), Ride(), 0)).replay
+    monkeypatch.setattr(budget, "present", lambda used: 6_000_000)
+    for count in (1, 2):
+        with pytest.raises(hamlet.RequestError, match="a replay buffer of 48,000") if count == 2 else nullcontext():
+            budget.heed(remembering(buffer_size=48_000), ring, jax.devices()[:1] * count, lambda line: None)
 
 
 def test_a_ring_that_cannot_hold_a_batch_in_half_of_the_memory_is_no_advice(tmp_path, monkeypatch):

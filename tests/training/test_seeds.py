@@ -1,14 +1,18 @@
-"""What is no seed is refused in a line, before anything is made."""
+"""What is no seed is refused in a line, before anything is made; and what is drawn is drawn apart."""
 
 import math
 
+import jax
 import numpy as np
 import pytest
 
 import hamlet
 from hamlet.cli import main
 from hamlet.errors import RequestError
+from hamlet.networks.joint import draw
+from hamlet.roster import Group, Roster
 from hamlet.runs.seeds import check_seed
+from hamlet.spaces import Box, Discrete
 
 WRONG = [2**32, -1, 1.5, True, np.bool_(False), None, "3", math.nan, 10**30]
 
@@ -43,3 +47,9 @@ def test_seeds_are_whole_numbers_of_32_bits():
     assert type(check_seed(np.uint32(7))) is int
     with pytest.raises(RequestError, match="the nearest is 4294967294"):
         check_seed(2**32 - 1, 2)
+
+
+def test_agents_of_unlike_groups_draw_their_actions_apart():
+    groups = tuple(Group((name,), Box(0.0, 1.0, (1,)), Discrete(4)) for name in ("ann", "ben"))
+    first, second = draw(Roster(groups), jax.random.key(0), 5).noise
+    assert not np.isclose(first, second).any()
