@@ -86,7 +86,19 @@ def test_the_blocks_of_every_page_run_one_after_another(run, tmp_path):
     # Found again by another process, in another directory: the run is this user's own.
     said = run("-P", "-m", "hamlet.cli", "evaluate", tmp_path / "runs/chi-square", "--episodes", 2)
     assert "mean team return" in said
-    runs = {"a", "more", "b", "chi-square", "total-variation", "matching", "happo-kl", "residual", "tag", "distinct"}
+    runs = {
+        "a",
+        "more",
+        "b",
+        "chi-square",
+        "total-variation",
+        "matching",
+        "happo-kl",
+        "residual",
+        "tag",
+        "distinct",
+        "climbing",
+    }
     assert {path.name for path in (tmp_path / "runs").iterdir()} == runs
     assert json.loads((tmp_path / "runs/a/config.json").read_text())["steps"] == 80
     assert (tmp_path / "report/report.html").exists()
