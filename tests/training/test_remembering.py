@@ -192,7 +192,7 @@ def test_of_a_ring_that_every_device_of_a_cpu_has_whole_all_are_counted(monkeypa
     monkeypatch.setattr(budget, "present", lambda used: 6_000_000)
     for count in (1, 2):
         with pytest.raises(hamlet.RequestError, match="a replay buffer of 48,000") if count == 2 else nullcontext():
-            budget.heed(remembering(buffer_size=48_000), ring, jax.devices()[:1] * count, lambda line: None)
+            budget.check_memory(remembering(buffer_size=48_000), ring, jax.devices()[:1] * count, lambda line: None)
 
 
 def test_a_ring_that_cannot_hold_a_batch_in_half_of_the_memory_is_no_advice(tmp_path, monkeypatch):

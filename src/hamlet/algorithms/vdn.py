@@ -1,6 +1,6 @@
 """Value-decomposition networks (VDN).
 
-The team's value is the sum of its agents' values, and foretells the team's reward:
+The team's value is the sum of its agents' values, and predicts the team's reward:
 
     Σᵢ Qⁱ(τⁱ, aⁱ) → R + γ Σᵢ Q̂ⁱ(τ′ⁱ, argmax Qⁱ(τ′ⁱ, ·)).
 

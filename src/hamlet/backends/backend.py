@@ -144,8 +144,10 @@ class Backend(Protocol):
         """The state before the first iteration, by seed, its ring not made: one compiled program for all seeds."""
         ...
 
-    def compile(self, algorithm: Algorithm, devices: Sequence[Device], seed: int, heed: CheckMemory = ...) -> Program:
-        """The program of a run of this seed; it serves others as well. ``heed`` is called before it is compiled."""
+    def compile(
+        self, algorithm: Algorithm, devices: Sequence[Device], seed: int, check_memory: CheckMemory = ...
+    ) -> Program:
+        """The program of a run of this seed; it serves others too. ``check_memory`` is called before it is compiled."""
         ...
 
     def trials(

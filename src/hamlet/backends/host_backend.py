@@ -144,7 +144,7 @@ class HostProgram:
 
 
 def compile_program(
-    algorithm: Algorithm, env: HostEnvironment, devices: Sequence[Device], seed: int, heed: CheckMemory = ignore
+    algorithm: Algorithm, env: HostEnvironment, devices: Sequence[Device], seed: int, check_memory: CheckMemory = ignore
 ) -> HostProgram:
     """Open the games of a seed, and compile for what they show."""
     sampling, roster = algorithm.sampling, roster_of(algorithm, env)
@@ -157,7 +157,7 @@ def compile_program(
         view, extent = whole_view(games.halves), {"steps": sampling.steps, "length": length}
         storage = Storage(roster, view, outline.play, **extent, measures=measures(env))
         ring = jax.eval_shape(lambda: learners.empty(algorithm, storage.trajectory))
-        heed(ring)
+        check_memory(ring)
         began = time.perf_counter()
         acting = Acting(
             roster,
@@ -255,10 +255,10 @@ class HostBackend:
         return at
 
     def compile(
-        self, algorithm: Algorithm, devices: Sequence[Device], seed: int, heed: CheckMemory = ignore
+        self, algorithm: Algorithm, devices: Sequence[Device], seed: int, check_memory: CheckMemory = ignore
     ) -> HostProgram:
         """The program of a run of this seed, its games open."""
-        return compile_program(algorithm, self.env, devices, seed, heed)
+        return compile_program(algorithm, self.env, devices, seed, check_memory)
 
     def trials(
         self,

@@ -185,11 +185,11 @@ class JaxBackend:
         return lambda seed: made(jnp.uint32(seed))
 
     def compile(
-        self, algorithm: Algorithm, devices: Sequence[Device], seed: int, heed: CheckMemory = ignore
+        self, algorithm: Algorithm, devices: Sequence[Device], seed: int, check_memory: CheckMemory = ignore
     ) -> JaxProgram:
         """The program of every seed."""
         like = jax.eval_shape(lambda: begin_training(algorithm, self.env, 0))
-        heed(like.replay)
+        check_memory(like.replay)
         return compile_program(algorithm, self.env, like, devices)
 
     def trials(

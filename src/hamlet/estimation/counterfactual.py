@@ -332,7 +332,7 @@ class CounterfactualValue:
     def loss(self, network: Choices, part: Rows) -> Scalar:
         """How far the values of what was done are from returns (`hamlet.estimation.fitting.distance`), on average.
 
-        Everything is in units of the running deviation. An absent agent's first output foretells what comes without it.
+        Everything is in units of the running deviation. An absent agent's first output predicts what comes without it.
         """
         value = jnp.take_along_axis(network(part.inputs), part.choice[..., None], -1)[..., 0]
         return mean(distance(value, part.before, part.target, clip=self.clip, huber=self.huber), None, part.weight)

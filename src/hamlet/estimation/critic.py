@@ -1,4 +1,4 @@
-"""State-value critics: what they see, whose reward they foretell, and how they are fitted."""
+"""State-value critics: what they see, whose rewards they predict, and how they are fitted."""
 
 import dataclasses
 from collections.abc import Callable
@@ -91,7 +91,7 @@ class StateValue:
 
     Attributes:
         sees: "state" is centralised: V(s). "observation" is independent: Vⁱ(oⁱ).
-        credits: "team" foretells the sum of all agents' rewards; "own" each agent's own.
+        credits: "team" predicts the sum of all agents' rewards; "own" each agent's own.
         learning_rate: Step size of Adam.
         epochs: Passes over the batch.
         minibatches: Parts of a pass.

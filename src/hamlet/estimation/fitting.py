@@ -74,7 +74,7 @@ def descend(
 def distance(
     value: Float[Array, "*B"], before: Float[Array, "*B"], target: Float[Array, "*B"], *, clip: float, huber: float
 ) -> Float[Array, "*B"]:
-    """How far values are from what they are to foretell: the worse of the plain and the clipped Huber loss.
+    """How far values are from their targets: the worse of the plain and the clipped Huber loss.
 
     ℓ = max( h(R̂ − v), h(R̂ − v_old − clip(v − v_old, ±c)) ); a clip of 0 is none, and with a Huber bound of 0 h is ½ x².
 

@@ -50,7 +50,7 @@ class Haml:
         surrogate: How the earlier units' moves enter the later ones' objective.
         scheme: The order of moves.
         advantage: From rewards and values to Â.
-        critic: What foretells returns.
+        critic: Predicts returns.
         actor: What a policy is made of, and how it explores.
         body: The shape of actors and critics.
         sharing: Whether agents of equal spaces share parameters.

@@ -46,7 +46,7 @@ _MOST_STEPS = 2**31 - 1
 
 @dataclass(frozen=True)
 class Whose:
-    """Whose rewards values foretell: what a run asks of a critic.
+    """Whose rewards values predict: what a run asks of a critic.
 
     Attributes:
         credits: The team's, or each agent's own.
@@ -115,7 +115,7 @@ class Decomposition:
 
     @property
     def critic(self) -> Whose:
-        """Whose rewards are foretold."""
+        """Whose rewards are predicted."""
         return Whose(self.mixer.credits)
 
     @property

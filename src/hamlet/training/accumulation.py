@@ -22,7 +22,11 @@ def asked(algorithm: Algorithm, parts: int | None) -> Algorithm:
 
 
 def fitted(
-    make: Callable[..., Program], algorithm: Algorithm, env: AnyEnvironment, used: Sequence[Device], heed: CheckMemory
+    make: Callable[..., Program],
+    algorithm: Algorithm,
+    env: AnyEnvironment,
+    used: Sequence[Device],
+    check_memory: CheckMemory,
 ) -> tuple[Program, str | None]:
     """The program in as few parts as fit into memory, and what to say of them.
 
@@ -31,13 +35,13 @@ def fitted(
         algorithm: What is trained; where it says in how many parts, these are taken.
         env: On what.
         used: The devices.
-        heed: Hears what is to be remembered of play.
+        check_memory: Is told what is to be remembered of play, and may refuse it.
 
     Raises:
         TooLarge: If it does not fit in any number of parts; names a request that does.
     """
     there, parts = budget.present(used), algorithm.accumulation or 1
-    program = make(replace(algorithm, accumulation=parts), heed=heed)
+    program = make(replace(algorithm, accumulation=parts), check_memory=check_memory)
     whole = program.bytes_needed
     if there is None or algorithm.accumulation is not None:
         return program, None if parts == 1 else _said(parts, whole, None)

@@ -58,7 +58,7 @@ def taken(tree: Any) -> int:
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
-def heed(algorithm: Algorithm, ring: Replay | None, used: Sequence[Device], say: Say) -> None:
+def check_memory(algorithm: Algorithm, ring: Replay | None, used: Sequence[Device], say: Say) -> None:
     """Before anything is compiled or allocated: the bytes of the replay buffer.
 
     Raises:

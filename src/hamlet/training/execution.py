@@ -42,9 +42,9 @@ def compiled(
     """The compiled iterations and evaluations, unless they need more memory than there is."""
     seed, plan = config["seed"], EvaluationSchedule.of(config)
     with ExitStack() as opened:
-        heed = functools.partial(budget.heed, algorithm, used=used, say=say)
+        check_memory = functools.partial(budget.check_memory, algorithm, used=used, say=say)
         make = functools.partial(backend_of(env).compile, devices=used, seed=seed)
-        program, line = accumulation.fitted(make, algorithm, env, used, heed)
+        program, line = accumulation.fitted(make, algorithm, env, used, check_memory)
         opened.enter_context(closing(program))
         budget.describe(program, used, say)
         if line is not None:

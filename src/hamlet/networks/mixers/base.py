@@ -4,7 +4,7 @@ A mixer is declared by a frozen dataclass; ``create`` makes its network, and ``l
 step. It sees `AgentValues`: the agents' values of all their choices, and which choice is meant. Two mixers are here,
 and the absence of one:
 
-    Own         none: every agent's value foretells its own rewards (IQL)
+    IndependentMixer   none: every agent's value predicts its own rewards (IQL)
     Sum         Q = Σ Qⁱ (VDN; Sunehag et al., 2018, arXiv:1706.05296)
     Monotonic   Q = f(Q¹, …, Qⁿ; s) with ∂f/∂Qⁱ ≥ 0 (QMIX; Rashid et al., 2018, arXiv:1803.11485)
 
@@ -114,7 +114,7 @@ class Mixer(Protocol):
 
     @property
     def credits(self) -> Literal["team", "own"]:
-        """Whether the team's rewards are foretold (V = 1), or each agent's own (V = n)."""
+        """Whether the team's rewards are predicted (V = 1), or each agent's own (V = n)."""
         ...
 
     def create(self, key: Key, roster: Roster, state_width: int, features: tuple[int, ...]) -> Any:
@@ -156,7 +156,7 @@ class Apart(eqx.Module):
 
 @dataclass(frozen=True)
 class IndependentMixer:
-    """Every agent's value foretells its own rewards: Q-learners beside each other. Absent agents lose nothing."""
+    """Every agent's value predicts its own rewards: Q-learners beside each other. Absent agents lose nothing."""
 
     credits: Literal["own"] = "own"
 
