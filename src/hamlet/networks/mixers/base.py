@@ -5,8 +5,8 @@ step. It sees `AgentValues`: the agents' values of all their choices, and which 
 and the absence of one:
 
     IndependentMixer   none: every agent's value predicts its own rewards (IQL)
-    Sum         Q = Σ Qⁱ (VDN; Sunehag et al., 2018, arXiv:1706.05296)
-    Monotonic   Q = f(Q¹, …, Qⁿ; s) with ∂f/∂Qⁱ ≥ 0 (QMIX; Rashid et al., 2018, arXiv:1803.11485)
+    Sum                Q = Σ Qⁱ (VDN; Sunehag et al., 2018, arXiv:1706.05296)
+    Monotonic          Q = f(Q¹, …, Qⁿ; s) with ∂f/∂Qⁱ ≥ 0 (QMIX; Rashid et al., 2018, arXiv:1803.11485)
 
 In all of them the agents' best choices together are best for Q.
 """
