@@ -13,7 +13,7 @@ from hamlet.algorithms.had3qn import had3qn
 from hamlet.backends.jax_backend import begin_training, iterate
 from hamlet.buffers.replay import Sample
 from hamlet.envs.base import View
-from hamlet.envs.matrix.payoff_games import common_reward, equilibria
+from hamlet.envs.matrix.payoff_games import Matrix, common_reward, equilibria
 from hamlet.errors import RequestError
 from hamlet.estimation.joint_value import number
 from hamlet.haml.scheme import Simultaneous
@@ -413,7 +413,7 @@ PAYOFFS = np.array([[-5.0, -4.0, -3.0], [-4.0, -2.0, 0.0]])
 @pytest.mark.slow
 @pytest.mark.parametrize("rest", ["replay", "greedy"])
 def test_it_learns_a_game_of_unlike_agents_after_it_played_at_random(rest):
-    env = envs.matrix.Matrix(common_reward(PAYOFFS))
+    env = Matrix(common_reward(PAYOFFS))
     algorithm = had3qn(
         copies=8,
         steps_per_rollout=4,

@@ -16,7 +16,7 @@ CONFIG = {
     "algorithm_name": "happo",
     "environment_name": "matrix/climbing",
     "algorithm": {"type": "hamlet.haml.template:Haml", "clip": 0.2},
-    "environment": {"type": "hamlet.envs.matrix.payoff_games:Matrix"},
+    "environment": {"type": "hamlet.envs.matrix:Matrix"},
     "steps": 100,
     "seed": 0,
     "preset": None,

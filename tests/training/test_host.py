@@ -89,7 +89,7 @@ def test_a_rollout_is_what_a_loop_over_copies_one_by_one_would_see():
         training = program.place(host_backend.HostBackend(GAME).begin(algorithm)(seed))
         program.acting.begin(training.learner.team.actors, keys(training)[0])
         after, episodes = host_backend.rollout(
-            program.games, program.acting, program.storage, training.play, host_backend.Watch(), stop=bool
+            program.games, program.acting, program.storage, training.play, host_backend.Stopwatch(), stop=bool
         )
         kept = eqx.tree_at(lambda t: t.memory, program.storage.trajectory(), None)
         kept = jax.tree.map(lambda a: np.array(a).reshape(STEPS, *a.shape[2:]), kept)

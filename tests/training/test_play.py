@@ -59,7 +59,7 @@ def hosted(algorithm, game, actors, parts):
         rows = [half.rows for half in games.halves]
         acting = host_backend.Acting(roster, actors, (STEPS // length, length), rows, jax.devices()[0])
         acting.begin(actors, KEY)
-        assert host_backend.rollout(games, acting, storage, play, host_backend.Watch(), stop=bool) is not None
+        assert host_backend.rollout(games, acting, storage, play, host_backend.Stopwatch(), stop=bool) is not None
         return jax.tree.map(np.array, storage.trajectory())
     finally:
         games.close()

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from hamlet.distributions import even, noise
+from hamlet.errors import require
 from hamlet.networks.torso import encode
 from hamlet.roster import Roster
 from hamlet.types import Key
@@ -55,10 +56,18 @@ class JointPolicy(Protocol):
 
 
 class Choice(Protocol):
-    """How actions are drawn where every agent has a distribution (`FromDistributions`)."""
+    """How actions are drawn where every agent has a distribution (`FromDistributions`).
+
+    The chance's noise is Gumbel noise ``[E, N, A]`` of choices, so that argmax(log π + noise) is a sample, and standard
+    normal noise ``[E, N, D]`` of a Box (`hamlet.distributions.noise`).
+    """
 
     def sample(self, policies: tuple[Any, ...], chance: Chance, alive: Bool[Array, "E n"] | None) -> tuple[Array, ...]:
         """A joint action from the distributions ``[E, N, …]`` of every group."""
+        ...
+
+    def mode(self, policies: tuple[Any, ...], alive: Bool[Array, "E n"] | None) -> tuple[Array, ...]:
+        """The joint action without chance, by which a team is evaluated unless samples are asked for."""
         ...
 
     def log_probability(
@@ -96,7 +105,7 @@ class FromDistributions:
         """As `JointPolicy.act`."""
         policies, memories = distributions(roster, actors, observation, available, start, memory)
         if chance is None:
-            return tuple(policy.mode() for policy in policies), memories
+            return self.choice.mode(policies, alive), memories
         return self.choice.sample(policies, chance, alive), memories
 
 
@@ -107,6 +116,10 @@ class Independently:
     def sample(self, policies: tuple[Any, ...], chance: Chance, alive: Bool[Array, "E n"] | None) -> tuple[Array, ...]:
         """One action each."""
         return tuple(policy.sample(drawn) for policy, drawn in zip(policies, chance.noise, strict=True))
+
+    def mode(self, policies: tuple[Any, ...], alive: Bool[Array, "E n"] | None) -> tuple[Array, ...]:
+        """Each agent's own."""
+        return tuple(policy.mode() for policy in policies)
 
     def log_probability(
         self,
@@ -140,8 +153,13 @@ def act(
     """The joint action of a team, by the joint policy that its actors name, or independently; see `JointPolicy.act`.
 
     Where ``warm`` holds, actions are drawn evenly instead, from the same noise.
+
+    Raises:
+        RequestError: The actors of its groups name unlike joint policies.
     """
-    joint: JointPolicy = getattr(actors[0], "joint", INDEPENDENT)
+    joints: list[JointPolicy] = [getattr(actor, "joint", INDEPENDENT) for actor in actors]
+    joint = joints[0]
+    require(all(other == joint for other in joints), f"the actors of a team name one joint policy, not {joints}")
     chosen, memories = joint.act(roster, actors, observation, available, start, memory, chance, alive)
     actions = []
     for g, (group, action) in enumerate(zip(roster.groups, chosen, strict=True)):

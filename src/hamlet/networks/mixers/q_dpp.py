@@ -70,6 +70,10 @@ class ByVolume:
         heat = first.temperature.reshape(-1)[0]
         return dpp.sample(offered, in_turns(chance.turns), chance.noise, temperature=heat, exploration=first.even)
 
+    def mode(self, policies: tuple[DiversePolicy, ...], alive: Bool[Array, "E n"] | None) -> tuple[Array, ...]:
+        """Each agent's best by its own values: together is how agents explore, apart is how they play."""
+        return tuple(policy.mode() for policy in policies)
+
     def log_probability(
         self,
         policies: tuple[DiversePolicy, ...],

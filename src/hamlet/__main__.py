@@ -1,0 +1,7 @@
+"""Run by ``python -m hamlet``: the command line."""
+
+import sys
+
+from hamlet.cli import main
+
+sys.exit(main())
