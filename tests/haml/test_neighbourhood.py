@@ -13,7 +13,8 @@ from jax.flatten_util import ravel_pytree
 from hamlet.errors import RequestError
 from hamlet.haml.drift import ClipDrift
 from hamlet.haml.neighbourhood import KlBall, Unconstrained, fisher_product
-from pieces import KINDS, always, moved, objective, same
+from pieces import KINDS, always, objective, same
+from pieces import moved as at_random_from
 
 
 @pytest.mark.parametrize("kind", always("multi", "recurrent", of=KINDS))
@@ -151,7 +152,7 @@ def test_settings_under_which_nothing_sensible_happens_are_refused(make, said):
 def test_the_ball_measures_how_far_the_new_policy_is_as_seen_from_the_old_one():
     """KL(π‖π̄), not KL(π̄‖π): the two differ by more than rounding, a step away."""
     policy, aim = objective(3, "discrete")
-    new = moved(policy, 4, 0.5)
+    new = at_random_from(policy, 4, 0.5)
     old_one, new_one = (aim.experience.policy(actor) for actor in (policy, new))
     there, back = float(old_one.kl(new_one).mean()), float(new_one.kl(old_one).mean())
     assert float(aim.kl(new)) == pytest.approx(there, rel=1e-4) and abs(there - back) > 1e-2 * there
