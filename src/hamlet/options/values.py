@@ -27,8 +27,8 @@ def parse_steps(text: str) -> int:
     Raises:
         ValueError: If it is no whole number, or beyond 2⁵³.
 
-    >>> [parse_steps(text) for text in ("10M", "2.5M", "500k", "1e6", "10_000_000")]
-    [10000000, 2500000, 500000, 1000000, 10000000]
+    >>> [parse_steps(text) for text in ("10M", "2.5M", "500k", "1e6", "10_000_000", "1b")]
+    [10000000, 2500000, 500000, 1000000, 10000000, 1000000000]
     """
     digits, unit = (text[:-1], _UNITS[text[-1].lower()]) if text[-1:].lower() in _UNITS else (text, 1)
     try:
