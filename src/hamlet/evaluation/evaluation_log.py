@@ -46,8 +46,11 @@ def _every(directory: RunDirectory) -> list[dict[str, Any]]:
         return []
     try:
         # A mean that is no number is the reader's to judge: the other points are good.
-        return [dict(point) for point in json_file.read(path, finite=False)]
-    except (OSError, ValueError, LookupError, TypeError) as error:
+        points = json_file.read(path, finite=False)
+        if not isinstance(points, list) or not all(isinstance(point, dict) for point in points):
+            raise ValueError("it holds no evaluations, which are a JSON list of objects")
+        return points
+    except (OSError, ValueError) as error:
         raise RunError(f"{path} cannot be read: {atomic_write.one_line(error)}; move it away") from error
 
 

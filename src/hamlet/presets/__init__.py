@@ -118,7 +118,7 @@ def default(environment: str, algorithm: str) -> str | None:
 
 
 def line(preset: str, environment: str, algorithm: str) -> str:
-    """What a person is told before a run: by which preset it is trained, and why by that one.
+    """The line before a run: by which preset it is trained, and why by that one.
 
     >>> line("paper/mpe", "mpe/simple_spread", "happo")
     'preset paper/mpe'

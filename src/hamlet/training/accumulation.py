@@ -35,7 +35,7 @@ def fitted(
         algorithm: What is trained; where it says in how many parts, these are taken.
         env: On what.
         used: The devices.
-        check_memory: Is told what is to be remembered of play, and may refuse it.
+        check_memory: Gets the shapes of the replay buffer, and may refuse it.
 
     Raises:
         TooLarge: If it does not fit in any number of parts; names a request that does.
