@@ -99,8 +99,8 @@ def test_the_likeliest_action_is_taken_unless_chance_is_asked_for_which_differs_
 class Counted:
     """Agents who choose together, and all the number of those who are there."""
 
-    def act(self, roster, actors, observation, available, start, memory, chance, alive):
-        return (jnp.broadcast_to(alive.sum(-1, dtype=jnp.int32)[:, None], alive.shape),), memory
+    def act(self, roster, actors, seen, chance, alive):
+        return (jnp.broadcast_to(alive.sum(-1, dtype=jnp.int32)[:, None], alive.shape),), seen.memory
 
 
 class Company(eqx.Module):

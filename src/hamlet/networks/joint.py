@@ -7,7 +7,7 @@ which its actors name in ``joint``. Compiled rollouts, host rollouts, evaluation
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import equinox as eqx
 import jax
@@ -33,6 +33,22 @@ class Chance(eqx.Module):
     turns: Any
 
 
+class Seen(NamedTuple):
+    """What the agents of E copies act upon, group by group.
+
+    Attributes:
+        observation: As the environment gives it, ``[E, N, …]``.
+        available: Which choices there are, ``[E, N, A]``, or None for all.
+        start: True where an episode begins now, ``[E]``.
+        memory: The actors', ``[E, N, H]``, or None.
+    """
+
+    observation: tuple[Array, ...]
+    available: tuple[Any, ...]
+    start: Bool[Array, " E"]
+    memory: tuple[Any, ...]
+
+
 class JointPolicy(Protocol):
     """How the agents of a team act. An instance is static: hashable, with no arrays of its own."""
 
@@ -40,10 +56,7 @@ class JointPolicy(Protocol):
         self,
         roster: Roster,
         actors: tuple[Any, ...],
-        observation: tuple[Array, ...],
-        available: tuple[Any, ...],
-        start: Bool[Array, " E"],
-        memory: tuple[Any, ...],
+        seen: Seen,
         chance: Chance | None,
         alive: Bool[Array, "E n"] | None,
     ) -> tuple[tuple[Array, ...], tuple[Any, ...]]:
@@ -95,15 +108,12 @@ class FromDistributions:
         self,
         roster: Roster,
         actors: tuple[Any, ...],
-        observation: tuple[Array, ...],
-        available: tuple[Any, ...],
-        start: Bool[Array, " E"],
-        memory: tuple[Any, ...],
+        seen: Seen,
         chance: Chance | None,
         alive: Bool[Array, "E n"] | None,
     ) -> tuple[tuple[Array, ...], tuple[Any, ...]]:
         """As `JointPolicy.act`."""
-        policies, memories = distributions(roster, actors, observation, available, start, memory)
+        policies, memories = distributions(roster, actors, seen)
         if chance is None:
             return self.choice.mode(policies, alive), memories
         return self.choice.sample(policies, chance, alive), memories
@@ -160,7 +170,7 @@ def act(
     joints: list[JointPolicy] = [getattr(actor, "joint", INDEPENDENT) for actor in actors]
     joint = joints[0]
     require(all(other == joint for other in joints), f"the actors of a team name one joint policy, not {joints}")
-    chosen, memories = joint.act(roster, actors, observation, available, start, memory, chance, alive)
+    chosen, memories = joint.act(roster, actors, Seen(observation, available, start, memory), chance, alive)
     actions = []
     for g, (group, action) in enumerate(zip(roster.groups, chosen, strict=True)):
         if warm is not None and chance is not None:
@@ -178,20 +188,13 @@ def draw(roster: Roster, key: Key, *lead: int) -> Chance:
     return Chance(tuple(noises), turns)
 
 
-def distributions(
-    roster: Roster,
-    actors: tuple[Any, ...],
-    observation: tuple[Array, ...],
-    available: tuple[Any, ...],
-    start: Bool[Array, " E"],
-    memory: tuple[Any, ...],
-) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+def distributions(roster: Roster, actors: tuple[Any, ...], seen: Seen) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """Every group's distributions ``[E, N, …]`` at one step, and the memory after it."""
     policies, memories = [], []
     for g, group in enumerate(roster.groups):
-        seen = (encode(observation[g], group.observation), available[g], memory[g])
-        parts = [None if x is None else roster.by_unit(g, x, 1) for x in seen]
-        policy, after = jax.vmap(partial(_distribution, start))(actors[g], *parts)
+        inputs = (encode(seen.observation[g], group.observation), seen.available[g], seen.memory[g])
+        parts = [None if x is None else roster.by_unit(g, x, 1) for x in inputs]
+        policy, after = jax.vmap(partial(_distribution, seen.start))(actors[g], *parts)
         policies.append(jax.tree.map(lambda leaf: roster.from_unit(leaf, 1), policy))
         memories.append(None if after is None else roster.from_unit(after, 1))
     return tuple(policies), tuple(memories)
