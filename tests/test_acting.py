@@ -12,6 +12,7 @@ from jaxtyping import Array
 
 from hamlet.distributions import Categorical
 from hamlet.errors import RequestError
+from hamlet.networks.joint import FromDistributions
 from hamlet.networks.torso import NetworkConfig
 from hamlet.policy import Policy
 from hamlet.roster import Group, Roster
@@ -114,3 +115,35 @@ def test_an_agent_who_sees_nothing_is_not_there_for_those_who_choose_together():
     policy = Policy(ROSTER, (Company(jnp.zeros(2)),), NetworkConfig(hidden=()))
     assert policy.act(BOTH, deterministic=False) == {"ann": 2, "ben": 2}
     assert policy.act({"ben": HERE}, deterministic=False) == {"ben": 1}
+
+
+@dataclass(frozen=True)
+class Agreed:
+    """A choice whose joint action without chance no agent's own mode is."""
+
+    def sample(self, policies, chance, alive):
+        return (jnp.zeros(chance.turns.shape, jnp.int32),)
+
+    def mode(self, policies, alive):
+        return (jnp.full(alive.shape, 7, jnp.int32),)
+
+    def log_probability(self, policies, actions, turns, alive):
+        return jnp.zeros(turns.shape)
+
+
+class Agreeing(Counting):
+    """Those who agree."""
+
+    joint: ClassVar[FromDistributions] = FromDistributions(Agreed())
+
+
+def test_without_chance_a_team_takes_the_mode_of_its_joint_policy_and_not_of_each_agent():
+    policy = Policy(ROSTER, (Agreeing(jnp.array([0, 10]), jnp.ones(2)),), NetworkConfig(hidden=(), memory=1))
+    assert policy.act(BOTH) == {"ann": 7, "ben": 7} and policy.act(BOTH, deterministic=False) == {"ann": 0, "ben": 0}
+
+
+def test_groups_whose_actors_name_unlike_joint_policies_are_refused():
+    groups = tuple(Group((name,), Box(-1.0, 1.0, (1,)), Discrete(CHOICES)) for name in BOTH)
+    actors = (Counting(jnp.array([0]), jnp.ones(1)), Agreeing(jnp.array([0]), jnp.ones(1)))
+    with pytest.raises(RequestError, match="the actors of a team name one joint policy, not "):
+        Policy(Roster(groups), actors, NetworkConfig(hidden=(), memory=1)).act(BOTH)
