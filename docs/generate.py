@@ -16,12 +16,12 @@ from hamlet.haml.neighbourhood import KlBall
 from hamlet.haml.sampling import OnPolicy
 from hamlet.haml.scheme import Sequential, Simultaneous
 from hamlet.haml.template import Haml
+from hamlet.hyperparameters.docstrings import descriptions
 from hamlet.learners.decomposition import Decomposition
 from hamlet.networks.mixers.base import IndependentMixer, Monotonic, Sum
 from hamlet.networks.mixers.q_dpp import Determinantal
 from hamlet.networks.mixers.qplex import Duplex
 from hamlet.networks.mixers.qtran import Qtran
-from hamlet.options.parsing import descriptions
 from hamlet.reports.pictures import decomposition
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -43,7 +43,7 @@ def refusal(name, kind, memory):
     """What the code says to an algorithm that is to act in a kind of space, or to remember; "" where it takes it."""
     try:
         check(hamlet.algorithms.make(name), combinations.GAMES[ASKED[kind]].env, steps=1)
-        hamlet.algorithms.make(name, **({"memory": 8} if memory else {}))
+        hamlet.algorithms.make(name, **({"rnn_size": 8} if memory else {}))
     except RequestError as error:
         return re.sub(r"^\w+_0 ", "AGENT ", re.split("[;:] ", str(error))[0].replace(f" of {name}", ""))
     return ""

@@ -33,13 +33,13 @@ def main() -> None:
     """Check, train, judge."""
     parser = argparse.ArgumentParser(description="Train HAPPO with another drift.")
     parser.add_argument("--steps", type=int, default=1_000_000, help="environment steps")
-    parser.add_argument("--copies", type=int, default=20, help="environment copies")
+    parser.add_argument("--num-envs", type=int, default=20, help="environment copies")
     parser.add_argument("--hidden", type=int, default=128, help="width of both hidden layers")
     parser.add_argument("--out", default="runs/own-drift", help="the directory of the run")
     given = parser.parse_args()
 
     hamlet.testing.check_drift(LogDrift())
-    happo = hamlet.algorithms.happo(copies=given.copies, hidden=(given.hidden, given.hidden))
+    happo = hamlet.algorithms.happo(num_envs=given.copies, hidden=(given.hidden, given.hidden))
     algorithm = hamlet.replace(happo, drift=LogDrift(weight=3.0))
     env = hamlet.envs.make("mpe/simple_spread", continuous=False)
     hamlet.train(algorithm, env, steps=given.steps, out=given.out)

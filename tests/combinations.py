@@ -67,7 +67,7 @@ ABLATIONS = ("il", "il_pp", "matrl_without_response")
 # Whose mixers alone differ from those of others that play: tests/networks and tests/theory hold them by default.
 MIXERS = ("iql", "vdn", "qtran", "qplex")
 # Which of them can have memory.
-REMEMBERING = {name: "memory" in inspect.signature(make).parameters for name, make in ALGORITHMS.items()}
+REMEMBERING = {name: "rnn_size" in inspect.signature(make).parameters for name, make in ALGORITHMS.items()}
 
 
 def played() -> Iterator[tuple[str, str, bool]]:

@@ -2,7 +2,8 @@
 
 As a program, ``python tests/documents.py DOCUMENT…``, it runs the documents' blocks one after another in one process,
 as a reader would who has gone through all of them: Python blocks, and the ``hamlet`` lines of those that say ``sh`` in
-the documents of ``WALKED``. A block that begins with ``# NAME.py`` becomes that file in the working directory.
+the documents of ``WALKED`` and ``EARLIER``. A block that begins with ``# NAME.py`` becomes that file in the working
+directory.
 """
 
 import gc
@@ -18,8 +19,10 @@ from hamlet import cli
 ROOT = Path(__file__).parents[1]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 WALKED = ("docs/quickstart.md",)
+# Whose commands run as well: those from before.
+EARLIER = ("docs/migration.md",)
 # What makes a command short, and which words are replaced for it.
-SMALL = ("--copies", "2", "--steps-per-rollout", "10", "--hidden", "8", "--evaluate-episodes", "2", "--quiet")
+SMALL = ("--num-envs", "2", "--rollout-length", "10", "--hidden", "8", "--evaluate-episodes", "2", "--quiet")
 SHORTER = {"--steps": {"1M": "40", "2M": "80"}, "--episodes": {"320": "2"}, "--seeds": {"3": "2"}}
 
 
@@ -62,7 +65,7 @@ def run_document(name):
     """Its blocks in the order in which they stand; what one defines the next ones know."""
     names = {}
     for language, code in FENCE.findall((ROOT / name).read_text(encoding="utf-8")):
-        if language == "sh" and name in WALKED:
+        if language == "sh" and name in WALKED + EARLIER:
             for line in code.splitlines():
                 words = shlex.split(line, comments=True)[1:]
                 assert cli.main(shortened(words)) == 0, line

@@ -31,7 +31,7 @@ from offpolicy import EVERYWHERE, ON_POLICY
 from switches import Switches, ordered, switched, turned
 
 # An algorithm takes of these what its factory knows. One network of 16, and a batch of 256 or 512 one-step episodes.
-SIZE = {"hidden": (16,), "copies": 64, "steps_per_rollout": 4, "critic_learning_rate": 0.01, "discount": 0.9}
+SIZE = {"hidden": (16,), "num_envs": 64, "rollout_length": 4, "critic_learning_rate": 0.01, "discount": 0.9}
 # Nothing is even but the first policies: what is learnt is what is measured.
 SIZE |= {"exploration_start": 0.0, "exploration_end": 0.0}
 SMALL_STEPS = {"learning_rate": 0.02, "epochs": 5, "clip": 0.2, "radius": 0.02, "entropy": 0.0}
@@ -153,8 +153,7 @@ TASKS = {
         optimum=5.0,
         threshold=4.0,
         iterations=(60, 60),
-        settings=({"learning_rate": 0.01, "radius": 0.05, "entropy": 0.0, "discount": 0.5, "steps_per_rollout": 10},)
-        * 2,
+        settings=({"learning_rate": 0.01, "radius": 0.05, "entropy": 0.0, "discount": 0.5, "rollout_length": 10},) * 2,
         seeds=2,
         crosses=False,
     ),
@@ -234,7 +233,7 @@ class Known:
     start: tuple | None = None
 
 
-NASH_SETTINGS = {**SMALL_STEPS, "entropy": 0.01, "steps_per_rollout": 8}
+NASH_SETTINGS = {**SMALL_STEPS, "entropy": 0.01, "rollout_length": 8}
 NASH_ITERATIONS = 100
 NASH = {
     "matrix/climbing": Known(make("matrix/climbing"), frozenset({0.0, 8.0})),
@@ -405,7 +404,7 @@ def page(names, old):
     return PAGE.format(
         seeds=" and ".join(f"{task.seeds} seeds of *{name}*" for name, task in TASKS.items()),
         iterations=NASH_ITERATIONS,
-        samples=SIZE["copies"] * NASH_SETTINGS["steps_per_rollout"],
+        samples=SIZE["num_envs"] * NASH_SETTINGS["rollout_length"],
         gate=rows(GATE, lambda keys: table([measure(*key) for key in keys])),
         limits=rows(LIMITS, lambda keys: limits_table([limits(name, game) for game, name in keys])),
         shared=rows(SHARED, lambda keys: shared_table([share(*key) for key in keys])),

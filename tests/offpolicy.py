@@ -20,15 +20,15 @@ BATCH = COPIES * STEPS
 # A ring of three rollouts, which begins to overwrite itself in the fourth; the first is played to warm up.
 SMALL = {
     "hidden": (16,),
-    "copies": COPIES,
-    "steps_per_rollout": STEPS,
+    "num_envs": COPIES,
+    "rollout_length": STEPS,
     "updates_per_rollout": UPDATES,
     "batch_size": 32,
     "buffer_size": 3 * BATCH,
     "warmup": BATCH,
 }
 # Of those that replay whole episodes: five at once, of at most so many steps.
-EPISODES = {"batch_size": 5, "buffer_size": 40, "episode_length": 10, "memory": 8}
+EPISODES = {"batch_size": 5, "buffer_size": 40, "episode_length": 10, "rnn_size": 8}
 # Those that replay, and the others.
 NAMES = [name for name, factory in ALGORITHMS.items() if "buffer_size" in inspect.signature(factory).parameters]
 ON_POLICY = [name for name in ALGORITHMS if name not in NAMES]
@@ -45,7 +45,7 @@ def remembering(name="hatd3", **settings):
 
 def tried(name, **settings):
     """One of them, as often saved as updated, and a game that it can play."""
-    often = {"steps_per_rollout": 8}
+    often = {"rollout_length": 8}
     if "warmup" in inspect.signature(ALGORITHMS[name]).parameters:
         often |= {"warmup": 5 * 32, "buffer_size": 25 * 32}
     algorithm = remembering(name, **(often | settings))

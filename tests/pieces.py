@@ -139,7 +139,7 @@ def trajectory(seed, groups, state_shape, *, steps=8, copies=4):
 @lru_cache
 def masked_play():
     """The second rollout of the masked recurrent game, and everything it came from."""
-    algorithm = happo(hidden=(16,), memory=8, chunk=5, copies=4, steps_per_rollout=20)
+    algorithm = happo(hidden=(16,), rnn_size=8, sequence_length=5, num_envs=4, rollout_length=20)
     env = MaskedRecurrent()
     roster = roster_of(algorithm, env)
     training = jax.jit(partial(begin_training, algorithm, env, 0))()

@@ -9,11 +9,19 @@ import combinations
 from hamlet.algorithms import ALGORITHMS
 from hamlet.backends.jax_backend import begin_training, compile_program
 
-SMALL = {"epochs": 2, "critic_epochs": 2, "iterations": 3, "tries": 3, "hidden": (16,), "copies": 4, "chunk": 5}
+SMALL = {
+    "epochs": 2,
+    "critic_epochs": 2,
+    "iterations": 3,
+    "tries": 3,
+    "hidden": (16,),
+    "num_envs": 4,
+    "sequence_length": 5,
+}
 # A ring of two rollouts, which overwrites itself in the third; nothing is played to warm up.
 REPLAY = {"updates_per_rollout": 4, "batch_size": 20, "buffer_size": 80, "warmup": 0, "duelling_hidden": 16}
 # Five episodes at once; longer ones in pieces, of which the third rollout overwrites the first.
-EPISODES = {"batch_size": 5, "buffer_size": 20, "episode_length": 4, "memory": 0}
+EPISODES = {"batch_size": 5, "buffer_size": 20, "episode_length": 4, "rnn_size": 0}
 
 
 def settings(name):
@@ -29,9 +37,9 @@ class SmallRun:
     def __init__(self, name, game):
         played = combinations.GAMES[game]
         self.name, self.game, self.env = name, game, played.env
-        extra = {"memory": 8} if combinations.remembers(name, game) else {}
+        extra = {"rnn_size": 8} if combinations.remembers(name, game) else {}
         extra |= {"sharing": "group"} if played.sharing else {}
-        self.algorithm = ALGORITHMS[name](**(settings(name) | extra), steps_per_rollout=10)
+        self.algorithm = ALGORITHMS[name](**(settings(name) | extra), rollout_length=10)
         # Traced once, for what a state is like and for making one.
         begun = jax.jit(lambda seed: begin_training(self.algorithm, self.env, seed)).trace(jnp.uint32(0))
         self.outline, self._begin = begun.out_info, begun.lower().compile()

@@ -24,14 +24,14 @@ from hamlet.commands import resume as resuming
 from hamlet.commands import train as training
 from hamlet.commands.request import read
 from hamlet.errors import RunError
-from hamlet.options.parsing import descriptions
+from hamlet.hyperparameters.docstrings import descriptions
 from hamlet.options.values import format_steps, parse_steps
 from hamlet.runs.directory import RunDirectory
 
 pytestmark = pytest.mark.usefixtures("programs_once")
 
 TASK = ["happo", "mpe/simple_spread"]
-SMALL = ["--hidden", "16", "--copies", "4", "--steps-per-rollout", "25", "--epochs", "1", "--critic-epochs", "1"]
+SMALL = ["--hidden", "16", "--num-envs", "4", "--rollout-length", "25", "--epochs", "1", "--critic-epochs", "1"]
 SMALL += ["--evaluate-episodes", "0"]
 
 
@@ -88,7 +88,7 @@ WRONG = [
     (words("train", "hatrpo", "mpe/simple_spread", "--clip", "0.1"), "of happo, mappo, ippo"),
     (train("--clp", "0.1"), "nearest is --clip "),
     (train("-steps", "5"), "nearest is --steps "),
-    (train("--step_per_rollout", "5"), "nearest is --steps-per-rollout "),
+    (train("--rollout_lenght", "5"), "nearest is --rollout-length "),
     (train("--agents", "5"), "nearest is --env.agents "),
     (train("--env.agent", "5"), "nearest is --env.agents "),
     (train("--env.agents", "0"), "agents must be at least 1"),
@@ -219,7 +219,7 @@ def test_options_of_the_environment_reach_it():
 
 
 def test_underscores_and_hyphens_are_the_same_and_the_later_of_two_values_counts():
-    a, b = (read([*TASK, flag, "25"]).algorithm for flag in ("--steps-per-rollout", "--steps_per_rollout"))
+    a, b = (read([*TASK, flag, "25"]).algorithm for flag in ("--rollout-length", "--rollout_length"))
     assert a == b and a.sampling.steps == 25
     assert read([*TASK, "--clip", "0.1", "--clip=0.3"]).algorithm == read([*TASK, "--clip", "0.3"]).algorithm
 

@@ -36,7 +36,7 @@ def test_the_parameters_after_three_iterations_are_the_recorded_ones(tmp_path, n
 def hosted(name, path):
     """The learner after three iterations with an environment on the host."""
     algorithm = remembering(name, **({"warmup": 0} if "warmup" in settings(name) else {})) if name in NAMES else None
-    algorithm = algorithm or ALGORITHMS[name](**settings(name), steps_per_rollout=STEPS)
+    algorithm = algorithm or ALGORITHMS[name](**settings(name), rollout_length=STEPS)
     game = Ride() if "Box" in algorithm.actions else Pot()
     run = hamlet.train(algorithm, OnHost(game), steps=3 * BATCH, out=path, quiet=True, evaluate_episodes=0)
     return run.training().learner

@@ -18,12 +18,13 @@ _ESTIMATION = _NETWORKS | {"envs.base", "estimation"}  # envs.base: the contract
 _GAMES = _DISTRIBUTIONS | {"games"}
 _HAML = _ESTIMATION | _GAMES | {"haml"}
 _LEARNERS = _HAML | {"buffers", "learners"}
+_ALGORITHMS = _LEARNERS | {"hyperparameters", "algorithms"}
 _ROLLOUTS = _ESTIMATION | {"envs", "rollouts"}
 _BACKENDS = _LEARNERS | _ROLLOUTS | {"backends"}
 _RUNS = _BACKENDS | {"files", "runs", "__version__"}
 _CHECKPOINTS = _RUNS | {"checkpoints"}
 _EVALUATION = _CHECKPOINTS | {"evaluation"}
-_TRAINING = _EVALUATION | {"algorithms", "presets", "training"}
+_TRAINING = _EVALUATION | _ALGORITHMS | {"presets", "training"}
 # What each part may import, itself included.
 ALLOWED = {
     "types": {"types"},
@@ -40,9 +41,10 @@ ALLOWED = {
     "testing": _HAML | {"tabular", "testing", "envs"},
     "buffers": _ESTIMATION | {"buffers"},
     "learners": _LEARNERS,
-    "algorithms": _LEARNERS | {"algorithms"},
+    "hyperparameters": _LEARNERS | {"hyperparameters"},
+    "algorithms": _ALGORITHMS,
     "tabular": _HAML | {"tabular"},
-    "presets": _LEARNERS | {"algorithms", "presets"},
+    "presets": _ALGORITHMS | {"presets"},
     "envs": _DISTRIBUTIONS | {"envs"},
     "files": {"errors", "files"},
     "rollouts": _ROLLOUTS,

@@ -45,7 +45,7 @@ def test_macos_counts_the_peak_of_memory_in_bytes(monkeypatch):
 def test_a_run_trains_and_resumes_without_what_only_linux_has(tmp_path, monkeypatch, capsys):
     for name in ("sched_getaffinity", "sched_setaffinity", "memfd_create", "posix_fallocate", "posix_fadvise"):
         monkeypatch.delattr(os, name, raising=False)
-    train = "train happo matrix/climbing --steps 64 --copies 4 --steps-per-rollout 8 --hidden 8 --evaluate-episodes 0"
+    train = "train happo matrix/climbing --steps 64 --num-envs 4 --rollout-length 8 --hidden 8 --evaluate-episodes 0"
     assert main([*train.split(), "--out", str(tmp_path / "run")]) == 0
     assert f"{os.cpu_count()} threads" in capsys.readouterr().err
     assert main(["resume", str(tmp_path / "run"), "--steps", "96"]) == 0

@@ -8,8 +8,8 @@ from hamlet.experiments.grid import ExperimentCell, ExperimentGrid
 
 _SMALL = {
     "hidden": (16,),
-    "copies": 4,
-    "steps_per_rollout": 10,
+    "num_envs": 4,
+    "rollout_length": 10,
     "epochs": 1,
     "critic_epochs": 1,
 }

@@ -167,7 +167,7 @@ def _fail(error: object, status: int) -> int:
 
 def _device_failure(error: Exception) -> str:
     text = " ".join(str(error).split())[:300]
-    advice = "; fewer --copies or a smaller --hidden need less" if "RESOURCE_EXHAUSTED" in text else ""
+    advice = "; fewer --num-envs or a smaller --hidden need less" if "RESOURCE_EXHAUSTED" in text else ""
     return f"the device failed: {text}{advice}"
 
 

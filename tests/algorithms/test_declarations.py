@@ -18,6 +18,8 @@ def other(kind, value):
     """A value of the same kind that is not the given one."""
     if typing.get_origin(kind) is typing.Literal:
         return next(choice for choice in typing.get_args(kind) if choice != value)
+    if value is None:
+        return (7,)
     if isinstance(value, bool):
         return not value
     if isinstance(value, tuple):

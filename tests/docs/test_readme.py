@@ -105,6 +105,14 @@ def test_the_blocks_of_every_page_run_one_after_another(run, tmp_path):
     assert run(tmp_path / "team/play.py").startswith("the team's return is -")
 
 
+@pytest.mark.slow
+def test_commands_from_before_run_as_they_are(run, tmp_path):
+    pytest.importorskip("onnxruntime")
+    run(ROOT / "tests/documents.py", *documents.EARLIER)
+    assert json.loads((tmp_path / "runs/b/config.json").read_text())["algorithm"]["body"]["memory"] == 16
+    assert (tmp_path / "runs/crossplay/crossplay.json").exists()
+
+
 def python_files(path):
     """The file, or all files in the folder."""
     return path.rglob("*.py") if path.is_dir() else [path]

@@ -86,7 +86,7 @@ def test_of_an_environment_that_a_process_holds_once_it_says_how_to_train_on_it(
     monkeypatch.setattr(doubles.Single, "held", 0)
     note = check_env(doubles.Single, episodes=1).notes[-1]
     assert note.startswith("a process can hold one copy alone, as the second raises OSError: address already in use: ")
-    assert "give --env.processes equal to --copies" in note
+    assert "give --env.processes equal to --num-envs" in note
 
 
 def test_episodes_that_do_not_end_are_counted_and_where_an_evaluation_cuts_them_is_said(capsys):

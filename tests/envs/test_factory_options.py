@@ -12,7 +12,7 @@ from hamlet.envs.pettingzoo.environment import PettingZoo
 from hamlet.errors import RequestError
 from hamlet.runs.configuration import encode
 
-SMALL = ["--hidden", "16", "--copies", "4", "--steps-per-rollout", "8", "--epochs", "1", "--critic-epochs", "1"]
+SMALL = ["--hidden", "16", "--num-envs", "4", "--rollout-length", "8", "--epochs", "1", "--critic-epochs", "1"]
 SMALL += ["--evaluate-episodes", "0"]
 
 
@@ -51,7 +51,7 @@ REFUSED = [
     ("parallel_env", ["--env.agents", "two"], "--env.agents takes a whole number, not 'two'"),
     ("parallel_env", ["--env.agnets", "2"], "unexpected keyword argument 'agnets'.*; the nearest is --env.agents$"),
     ("parallel_env", ["--env.halt"], "--env.halt takes a number, true, false or a word, and nothing was given"),
-    ("parallel_env", ["--env.copies", "2"], "--env.copies is no option: .* its copies are --copies"),
+    ("parallel_env", ["--env.copies", "2"], "--env.copies is no option: .* its copies are --num-envs"),
     ("paralel_env", [], "makers has no paralel_env; the nearest is parallel_env"),
 ]
 

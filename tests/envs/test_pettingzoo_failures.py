@@ -338,4 +338,4 @@ def test_a_simulator_that_a_process_holds_once_has_as_many_processes_as_copies_i
     copies.close()
     with pytest.raises(RequestError, match=r"made as copy 1, beside others in one process: raised OSError: .*") as said:
         replace(env, processes=1).open(0, range(2))
-    assert "give --env.processes equal to --copies" in str(said.value)
+    assert "give --env.processes equal to --num-envs" in str(said.value)

@@ -114,7 +114,7 @@ def networks(learner):
 def trained(place, options, steps, out, algorithm):
     """A run with small networks: every step is made, and from them every network learns."""
     make = getattr(hamlet.algorithms, algorithm)
-    small = make(copies=4, steps_per_rollout=10, hidden=(16,), epochs=1, critic_epochs=1)
+    small = make(num_envs=4, rollout_length=10, hidden=(16,), epochs=1, critic_epochs=1)
     env = from_pettingzoo(place, copies=4, **options)
     run = hamlet.train(small, env, steps=steps, out=out, quiet=True, evaluate_episodes=0)
     after, before = run.training(), backend_of(env).begin(small)(0)

@@ -12,7 +12,7 @@ from hamlet.training.run import Run
 
 pytestmark = pytest.mark.usefixtures("programs_once")
 
-SMALL = ["--hidden", "8", "--copies", "16", "--steps-per-rollout", "4", "--epochs", "1", "--critic-epochs", "1"]
+SMALL = ["--hidden", "8", "--num-envs", "16", "--rollout-length", "4", "--epochs", "1", "--critic-epochs", "1"]
 SMALL += ["--evaluate-episodes", "0"]
 TEAM = "every agent is trained on the team's reward: the sum over agents"
 

@@ -272,7 +272,14 @@ def test_an_estimator_beside_a_critic_that_it_does_not_ask_is_refused_by_name():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["happo", "hatrpo", "haa2c", "mappo", "maa2c"])
 def test_unlike_agents_with_masks_deaths_and_memory_are_trained_by_it_to_the_same_bits(name):
-    small = {"hidden": (16,), "memory": 8, "chunk": 5, "copies": 4, "steps_per_rollout": 10, "baseline_samples": 4}
+    small = {
+        "hidden": (16,),
+        "rnn_size": 8,
+        "sequence_length": 5,
+        "num_envs": 4,
+        "rollout_length": 10,
+        "baseline_samples": 4,
+    }
     made, env = hamlet.algorithms.make(name, advantage="optimal_baseline", **small), MaskedRecurrent()
     once = jax.jit(lambda training: iterate(made, env, training)[0])
     start = jax.jit(lambda: begin_training(made, env, 0))()

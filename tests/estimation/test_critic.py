@@ -222,7 +222,7 @@ class Still:
 
 
 def test_a_critic_goes_on_from_its_memory_after_the_last_step_of_a_rollout():
-    env, algorithm = Pot(), replace(algorithms.happo(copies=4), critic=Numbered(), scheme=Still())
+    env, algorithm = Pot(), replace(algorithms.happo(num_envs=4), critic=Numbered(), scheme=Still())
     roster, (played, _) = Roster(env.groups), trajectory(0, env.groups, env.state_shape)
     learner = jax.eval_shape(lambda: policy.init(algorithm, roster, env.state_shape, jax.random.key(0)))
     after, *_ = policy.step(algorithm, roster, env.state_shape, learner, played, jax.random.key(1))

@@ -20,7 +20,7 @@ pytest.importorskip("optuna")
 
 pytestmark = pytest.mark.usefixtures("programs_once")
 
-SMALL = ["--hidden", "16", "--copies", "4", "--steps-per-rollout", "10", "--epochs", "1", "--critic-epochs", "1"]
+SMALL = ["--hidden", "16", "--num-envs", "4", "--rollout-length", "10", "--epochs", "1", "--critic-epochs", "1"]
 WORDS = ["happo", "game/product", *SMALL, "--steps", "120", "--search", "learning-rate=1e-4:1e-2:log", "clip=0.1,0.2"]
 
 

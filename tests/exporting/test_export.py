@@ -270,7 +270,7 @@ def begun(path, algorithm, env, name):
 @pytest.fixture(scope="module")
 def spread(tmp_path_factory):
     """A run on discrete spread."""
-    algorithm = hamlet.algorithms.happo(hidden=(16,), copies=2, steps_per_rollout=10)
+    algorithm = hamlet.algorithms.happo(hidden=(16,), num_envs=2, rollout_length=10)
     env = hamlet.envs.make("mpe/simple_spread", continuous=False, agents=2, max_steps=6)
     return begun(tmp_path_factory.mktemp("runs") / "spread", algorithm, env, "mpe/simple_spread")
 
@@ -319,7 +319,7 @@ def test_an_export_plays_a_factory_of_pettingzoo_with_its_masks(tmp_path):
     import doubles
 
     env = hamlet.envs.from_pettingzoo("doubles:Masked", copies=2)
-    algorithm = hamlet.algorithms.happo(hidden=(16,), copies=2, steps_per_rollout=10)
+    algorithm = hamlet.algorithms.happo(hidden=(16,), num_envs=2, rollout_length=10)
     run = begun(tmp_path / "run", algorithm, env, "doubles:Masked")
     out = hamlet.export(run, tmp_path / "out", formats=["numpy"])
     assert played(out) == returned(doubles.Masked(), hamlet.load_policy(run))
@@ -423,7 +423,7 @@ def test_without_the_package_onnx_the_others_are_written_unless_it_was_asked_for
 
 
 def test_a_run_without_a_checkpoint_is_a_failure_that_leaves_nothing(tmp_path, capsys):
-    algorithm = hamlet.algorithms.happo(hidden=(16,), copies=2, steps_per_rollout=10)
+    algorithm = hamlet.algorithms.happo(hidden=(16,), num_envs=2, rollout_length=10)
     declared = {"algorithm": algorithm, "environment": hamlet.envs.make("mpe/simple_spread")}
     config = {name: configuration.encode(value) for name, value in declared.items()}
     RunDirectory.create(tmp_path / "run", config)

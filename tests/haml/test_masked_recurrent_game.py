@@ -175,7 +175,7 @@ FACTORIES = {
 )
 def program(request, at):
     """One compiled update, and the critic's fit after it."""
-    algorithm = FACTORIES[request.param](hidden=(16,), memory=8, chunk=5, copies=E, steps_per_rollout=T)
+    algorithm = FACTORIES[request.param](hidden=(16,), rnn_size=8, sequence_length=5, num_envs=E, rollout_length=T)
     critic, seen_by = algorithm.critic, algorithm.critic.roster(at.roster, at.env.state_shape)
 
     @jax.jit

@@ -24,7 +24,7 @@ TEAM = (Group(("a", "b"), SEEN, Discrete(2)), Group(("c",), SEEN, Discrete(3)))
 def moves(rates):
     """How far each of two agents goes in one step of Adam with everything else as it is."""
     algorithm = hamlet.algorithms.mappo(
-        learning_rate=rates, epochs=1, entropy=0.0, hidden=(8,), copies=4, steps_per_rollout=8
+        learning_rate=rates, epochs=1, entropy=0.0, hidden=(8,), num_envs=4, rollout_length=8
     )
     training = jax.jit(lambda: begin_training(algorithm, Pot(), 0))()
     after = jax.jit(lambda training: iterate(algorithm, Pot(), training)[0])(training)

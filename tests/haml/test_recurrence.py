@@ -23,7 +23,7 @@ ENV = MaskedRecurrent()
 @cache
 def after_training(name):
     """A third rollout; for every group the log-probabilities of its actions, step by step and in training's chunks."""
-    settings = {"hidden": (16,), "memory": 8, "chunk": L, "copies": E, "steps_per_rollout": 20}
+    settings = {"hidden": (16,), "rnn_size": 8, "sequence_length": L, "num_envs": E, "rollout_length": 20}
     algorithm = make(name, **settings, normalise_observations=True)
     roster = roster_of(algorithm, ENV)
     training = jax.jit(lambda: begin_training(algorithm, ENV, 0))()
@@ -82,7 +82,9 @@ def recalled(name, *, memory, chunk=10, iterations=300):
     known = inspect.signature(ALGORITHMS[name]).parameters
     rates = {"learning_rate": 3e-3, "critic_learning_rate": 3e-3, "radius": 0.02}
     rates = {key: value for key, value in rates.items() if key in known}
-    algorithm = make(name, hidden=(16,), memory=memory, chunk=chunk, copies=64, steps_per_rollout=20, **rates)
+    algorithm = make(
+        name, hidden=(16,), rnn_size=memory, sequence_length=chunk, num_envs=64, rollout_length=20, **rates
+    )
     step = jax.jit(partial(iterate, algorithm, Recall()))
     training, returns = jax.jit(lambda: begin_training(algorithm, Recall(), 0))(), []
     while len(returns) < 10 or (len(returns) < iterations and np.mean(returns[-10:]) <= 0.95):

@@ -90,7 +90,7 @@ class Deaf(ImportanceWeights):
 
 @pytest.mark.slow
 def test_a_surrogate_of_ones_own_is_asked_how_it_begins():
-    own = algorithms.haa2c(hidden=(16,), copies=4, steps_per_rollout=2, entropy=0.0)
+    own = algorithms.haa2c(hidden=(16,), num_envs=4, rollout_length=2, entropy=0.0)
     env = envs.make("matrix/climbing")
     for surrogate, moves in ((ImportanceWeights(), True), (Deaf(), False)):
         algorithm = dataclasses.replace(own, surrogate=surrogate)

@@ -18,9 +18,17 @@ from pieces import same
 
 T, E, STATE = 10, 4, 5
 INF = float("inf")
-SMALL = {"epochs": 1, "critic_epochs": 1, "iterations": 2, "tries": 2, "hidden": (8,), "copies": E, "chunk": 5}
+SMALL = {
+    "epochs": 1,
+    "critic_epochs": 1,
+    "iterations": 2,
+    "tries": 2,
+    "hidden": (8,),
+    "num_envs": E,
+    "sequence_length": 5,
+}
 SMALL |= {"updates_per_rollout": 2, "batch_size": 20, "buffer_size": 80, "warmup": 0, "duelling_hidden": 8}
-EPISODES = {"batch_size": 5, "buffer_size": 20, "episode_length": 4, "memory": 0}
+EPISODES = {"batch_size": 5, "buffer_size": 20, "episode_length": 4, "rnn_size": 0}
 # One of each learner and of each way of putting agents together; the others share these.
 DEFAULT = ("coma", "qplex", "q_dpp")
 
@@ -86,7 +94,7 @@ def played(kind, junk=None):
 def test_whatever_an_absent_agent_seems_to_see_or_do_no_bit_of_what_is_learnt_changes(name):
     known = inspect.signature(ALGORITHMS[name]).parameters
     own = SMALL | (EPISODES if "episode_length" in known else {})
-    algorithm = make(name, **{key: value for key, value in own.items() if key in known}, steps_per_rollout=T)
+    algorithm = make(name, **{key: value for key, value in own.items() if key in known}, rollout_length=T)
     kind = Discrete if "Discrete" in algorithm.actions else Box
     roster = Roster(groups(kind), algorithm.sharing)
 

@@ -24,7 +24,7 @@ from pieces import same
 SIGHT = Box(-1.0, 1.0, (2,))
 ROSTER = Roster((Group(("a", "b"), SIGHT, Discrete(2)),))
 # A linear value of what is seen: an agent's observation is its values.
-PLAIN = {"hidden": (), "memory": 0, "batch_size": 1, "episode_length": 2, "discount": 0.5, "max_gradient_norm": 0.0}
+PLAIN = {"hidden": (), "rnn_size": 0, "batch_size": 1, "episode_length": 2, "discount": 0.5, "max_gradient_norm": 0.0}
 
 
 def learner(name="vdn", live=1.0, slow=1.0, **settings):
@@ -167,8 +167,8 @@ def test_exploration_falls_with_the_steps_that_were_played_and_no_further():
         **PLAIN | {"episode_length": 1, "buffer_size": 8},
         exploration_steps=64,
         exploration_end=0.5,
-        copies=4,
-        steps_per_rollout=4,
+        num_envs=4,
+        rollout_length=4,
     )
     training = begin_training(algorithm, env, 0)
     step, rates = jax.jit(lambda training: iterate(algorithm, env, training)[0]), []

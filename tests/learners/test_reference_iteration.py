@@ -104,7 +104,7 @@ def key_of(order):
 
 def declared(name, kind, advantage=CutToValue):
     env = envs.make("mpe/simple_spread", continuous=kind == "continuous")
-    changes = {"hidden": (8, 8), "copies": COPIES, "steps_per_rollout": STEPS}
+    changes = {"hidden": (8, 8), "num_envs": COPIES, "rollout_length": STEPS}
     changes |= {} if name == "hatrpo" else {"entropy": 0.01}
     made = presets.find("paper/mpe", name, env)(**changes)
     made = dataclasses.replace(made, advantage=advantage(discount=0.99, lambda_=0.95))

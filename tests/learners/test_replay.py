@@ -24,8 +24,8 @@ from pieces import always, same
 
 SMALL = {
     "hidden": (16, 16),
-    "copies": 4,
-    "steps_per_rollout": 10,
+    "num_envs": 4,
+    "rollout_length": 10,
     "updates_per_rollout": 2,
     "batch_size": 32,
     "buffer_size": 80,

@@ -415,8 +415,8 @@ PAYOFFS = np.array([[-5.0, -4.0, -3.0], [-4.0, -2.0, 0.0]])
 def test_it_learns_a_game_of_unlike_agents_after_it_played_at_random(rest):
     env = Matrix(common_reward(PAYOFFS))
     algorithm = had3qn(
-        copies=8,
-        steps_per_rollout=4,
+        num_envs=8,
+        rollout_length=4,
         updates_per_rollout=10,
         hidden=(16,),
         duelling_hidden=16,

@@ -17,8 +17,8 @@ from offpolicy import NAMES
 
 SIZE = {
     "hidden": (16, 16),
-    "copies": 16,
-    "steps_per_rollout": 4,
+    "num_envs": 16,
+    "rollout_length": 4,
     "updates_per_rollout": 8,
     "batch_size": 64,
     "buffer_size": 4096,

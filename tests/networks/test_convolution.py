@@ -94,11 +94,11 @@ def test_with_memory_a_sequence_of_images_is_its_steps_one_after_another():
 
 
 ENV = Lamps()
-SMALL = {"hidden": (16,), "copies": 32, "steps_per_rollout": 8}
+SMALL = {"hidden": (16,), "num_envs": 32, "rollout_length": 8}
 
 
 def test_bytes_stay_bytes_until_the_network():
-    algorithm = happo(**SMALL, memory=8, chunk=4)
+    algorithm = happo(**SMALL, rnn_size=8, sequence_length=4)
 
     def parts():
         training, roster = begin_training(algorithm, ENV, 0), roster_of(algorithm, ENV)

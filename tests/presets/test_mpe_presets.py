@@ -11,7 +11,7 @@ from hamlet import presets
 from hamlet.backends.jax_backend import begin_training, iterate
 from pieces import same
 
-SMALL = {"hidden": (16,), "copies": 4, "steps_per_rollout": 10}
+SMALL = {"hidden": (16,), "num_envs": 4, "rollout_length": 10}
 
 
 @pytest.mark.slow

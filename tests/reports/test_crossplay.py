@@ -31,7 +31,7 @@ from hamlet.spaces import Box, Discrete
 from hamlet.training.run import Run
 
 ROCK = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]])
-SMALL = {"hidden": (8,), "copies": 2, "steps_per_rollout": 4}
+SMALL = {"hidden": (8,), "num_envs": 2, "rollout_length": 4}
 
 
 def choosing(actors, choices):

@@ -114,7 +114,7 @@ def test_markdown_has_every_score_and_a_command_for_every_run(made, runs):
 
 
 def test_the_command_writes_the_report_and_says_what_is_missing(runs, tmp_path, capsys):
-    assert command.main([str(runs / "happo-simple_spread"), "--out", str(tmp_path / "r"), "--still"]) == 0
+    assert command.main([str(runs / "happo-simple_spread"), "--out", str(tmp_path / "r"), "--no-animation"]) == 0
     shown = capsys.readouterr()
     assert "4 runs" in shown.out
     assert shown.err.startswith("4 of 4 runs are not in marl-eval.json, the first because it has no ")
@@ -123,7 +123,7 @@ def test_the_command_writes_the_report_and_says_what_is_missing(runs, tmp_path, 
         make(tmp_path / "b", "happo", TASKS[0], 0, rollouts=4, described=DESCRIBED) / "metrics.sqlite"
     ) as metrics:
         metrics.truncate(0)
-    assert command.main([str(tmp_path / "b"), str(runs), "--out", str(tmp_path / "r"), "--still"]) == 0
+    assert command.main([str(tmp_path / "b"), str(runs), "--out", str(tmp_path / "r"), "--no-animation"]) == 0
     assert "b: stopped at 0 of 10,000,000 steps" in capsys.readouterr().err
     assert {path.name for path in (tmp_path / "r").iterdir()} == {
         "report.html",

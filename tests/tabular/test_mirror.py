@@ -352,7 +352,7 @@ def test_one_drift_serves_exact_games_and_training_and_a_wrong_sign_fails_both()
 
 @pytest.mark.slow
 def test_a_run_of_training_is_held_back_by_a_drift_and_not_by_one_of_the_wrong_sign(tmp_path):
-    small = {"hidden": (16,), "copies": 16, "steps_per_rollout": 8, "learning_rate": 5e-3, "entropy": 0.0}
+    small = {"hidden": (16,), "num_envs": 16, "rollout_length": 8, "learning_rate": 5e-3, "entropy": 0.0}
     moved = []
     for name, weight in (("right", 10.0), ("none", 0.0), ("wrong", -10.0)):
         algorithm = replace(algorithms.happo(**small), drift=Squares(weight))
@@ -366,7 +366,7 @@ def test_a_run_of_training_is_held_back_by_a_drift_and_not_by_one_of_the_wrong_s
 
 @pytest.mark.slow
 def test_using_exact_games_changes_no_bit_of_training():
-    env, algorithm = Pot(), algorithms.happo(hidden=(8,), copies=2, steps_per_rollout=4, epochs=1, critic_epochs=1)
+    env, algorithm = Pot(), algorithms.happo(hidden=(8,), num_envs=2, rollout_length=4, epochs=1, critic_epochs=1)
 
     def trained():
         program = jax.jit(lambda t: iterate_many(algorithm, env, t, jnp.int32(2), jnp.int32(2), capacity=2)[0])

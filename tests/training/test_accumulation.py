@@ -24,7 +24,7 @@ from pieces import same
 pytestmark = pytest.mark.usefixtures("programs_once")
 
 BATCH, GB = 4 * 24, 10**9
-SMALL = {"hidden": (8,), "copies": 4, "steps_per_rollout": 24, "epochs": 1, "critic_epochs": 1}
+SMALL = {"hidden": (8,), "num_envs": 4, "rollout_length": 24, "epochs": 1, "critic_epochs": 1}
 
 
 def train(path, *, iterations=1, algorithm=None, **options):
@@ -137,12 +137,12 @@ def test_a_rollout_that_does_not_fit_is_refused_with_the_most_copies_that_do():
         program = SimpleNamespace(bytes_needed=rollout + rest, rollout_bytes=rollout, **made)
         return str(budget.refusal(program, jax.devices()[:1], 60 * GB))
 
-    assert refusal(80 * GB, 2 * GB) == "training needs 82.0 GB and the machine has 60.0; try --copies 11"
+    assert refusal(80 * GB, 2 * GB) == "training needs 82.0 GB and the machine has 60.0; try --num-envs 11"
     # The advice is itself valid: 2,200 sequences cannot be cut into 16 minibatches, and 2,000 can.
-    assert refusal(80 * GB, 2 * GB, minibatches=16).endswith("; try --copies 10")
+    assert refusal(80 * GB, 2 * GB, minibatches=16).endswith("; try --num-envs 10")
     # A part takes 30 GB more than is left beside 45.
-    assert refusal(80 * GB, 30 * GB).endswith("; try --copies 6")
-    assert refusal(4000 * GB, 2 * GB).endswith("; try --copies 1 --steps-per-rollout 45")
+    assert refusal(80 * GB, 30 * GB).endswith("; try --num-envs 6")
+    assert refusal(4000 * GB, 2 * GB).endswith("; try --num-envs 1 --rollout-length 45")
     assert "make what agents see smaller" in refusal(80 * GB, 60 * GB)
 
 

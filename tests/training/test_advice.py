@@ -84,7 +84,7 @@ def test_the_nearest_value_of_an_option_is_a_value_that_the_option_takes(flag):
 
 def test_the_nearest_number_of_steps_is_one_that_can_be_counted():
     env = hamlet.envs.make("matrix/climbing")
-    algorithm = happo(copies=4, steps_per_rollout=8)
+    algorithm = happo(num_envs=4, rollout_length=8)
     near = advised(lambda: check(algorithm, env, steps=10**15))
     assert int(near) // 32 == 2**31 - 1
     check(algorithm, env, steps=int(near))
@@ -101,7 +101,7 @@ def test_the_nearest_number_of_minibatches_divides_the_batch_of_every_group():
     for flag in ("minibatches", "critic_minibatches"):
         for parts in (3, 5, 6, 12, 15, 24, 31):
             trial = lambda parts, flag=flag: check(  # noqa: E731
-                happo(copies=8, steps_per_rollout=1, sharing="group", **{flag: parts}), env, steps=8
+                happo(num_envs=8, rollout_length=1, sharing="group", **{flag: parts}), env, steps=8
             )
             near = advised(lambda parts=parts, trial=trial: trial(parts))
             if near is not None:

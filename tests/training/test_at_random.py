@@ -78,7 +78,7 @@ def test_the_command_prints_who_wins_and_keeps_nothing(monkeypatch, capsys):
     monkeypatch.setattr(command, "find_run", lambda path, trust: path)
     monkeypatch.setattr(command, "keep", lambda *told: kept.append(told))
     monkeypatch.setattr(final_evaluation, "judge", lambda run, **how: asked.append(how["at_random"]) or found)
-    argv = ["evaluate", "a", "--random", "agent_1", "--episodes", "4"]
+    argv = ["evaluate", "a", "--random-agents", "agent_1", "--episodes", "4"]
     assert main(argv) == 0
     assert capsys.readouterr().out.splitlines() == [
         "mean return ± standard error of each agent",

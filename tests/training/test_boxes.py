@@ -38,7 +38,7 @@ class Plates:
 
 @pytest.mark.slow
 def test_a_plate_of_two_axes_is_set_as_one_in_training_and_by_a_policy():
-    algorithm = happo(hidden=(8,), copies=4, steps_per_rollout=5)
+    algorithm = happo(hidden=(8,), num_envs=4, rollout_length=5)
     training = jax.jit(lambda: begin_training(algorithm, Plates(), 0))()
     training, info = jax.jit(lambda t: iterate(algorithm, Plates(), t))(training)
     assert np.isfinite(info["return"])

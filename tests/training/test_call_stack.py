@@ -26,7 +26,7 @@ def test_from_train_to_the_compiled_step_there_are_at_most_six_packages(tmp_path
 
     monkeypatch.setattr(getattr(module, program), "call", call)
     env = Pot() if module is jax_backend else OnHost(Pot())
-    algorithm = hamlet.algorithms.happo(hidden=(8,), copies=4, steps_per_rollout=4, epochs=1)
+    algorithm = hamlet.algorithms.happo(hidden=(8,), num_envs=4, rollout_length=4, epochs=1)
     hamlet.train(algorithm, env, steps=16, out=tmp_path / "run", quiet=True, evaluate_episodes=0)
     assert stacks and "training" in stacks[0]
     assert all(len(set(packages)) + 1 <= 6 for packages in stacks), stacks[0]  # and the backend that is called

@@ -20,7 +20,7 @@ OTHERS = [pytest.param(name, marks=pytest.mark.slow) for name in EVERYWHERE if n
 
 
 def declared(name, **settings):
-    return hamlet.algorithms.make(name, hidden=(16,), copies=4, steps_per_rollout=8, critic_epochs=1, **settings)
+    return hamlet.algorithms.make(name, hidden=(16,), num_envs=4, rollout_length=8, critic_epochs=1, **settings)
 
 
 @cache

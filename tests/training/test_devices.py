@@ -16,7 +16,7 @@ from hamlet.algorithms import make
 from hamlet.backends.jax_backend import begin_training, compile_program
 
 name, env = sys.argv[1], hamlet.envs.make("mpe/simple_speaker_listener", continuous=False)
-algorithm = make(name, hidden=(8,), copies=4, steps_per_rollout=10)
+algorithm = make(name, hidden=(8,), num_envs=4, rollout_length=10)
 outline = jax.eval_shape(lambda: begin_training(algorithm, env, 0))
 start = jax.jit(lambda: begin_training(algorithm, env, 0))()
 
@@ -78,4 +78,4 @@ def test_the_games_lie_on_both_devices_and_the_networks_on_each(report):
 
 
 def test_copies_that_devices_do_not_divide_are_refused_with_the_nearest(report):
-    assert report["refusal"] == "--copies 5 is not divided by 2 devices; the nearest is --copies 4"
+    assert report["refusal"] == "--num-envs 5 is not divided by 2 devices; the nearest is --num-envs 4"

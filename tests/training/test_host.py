@@ -37,7 +37,7 @@ GAME = OnHost(MaskedRecurrent())
 
 
 def declared(name="happo", **settings):
-    size = {"hidden": (16,), "copies": COPIES, "steps_per_rollout": STEPS}
+    size = {"hidden": (16,), "num_envs": COPIES, "rollout_length": STEPS}
     return hamlet.algorithms.make(name, **(size | settings))
 
 

@@ -47,7 +47,7 @@ def gone(pids):
 
 def train(path, *, processes=2, iterations=3):
     env = from_pettingzoo("doubles:Mortal", copies=COPIES, processes=processes)
-    algorithm = hamlet.algorithms.happo(hidden=(16,), copies=COPIES, steps_per_rollout=STEPS)
+    algorithm = hamlet.algorithms.happo(hidden=(16,), num_envs=COPIES, rollout_length=STEPS)
     return hamlet.train(
         algorithm, env, steps=iterations * BATCH, out=path, quiet=True, checkpoint_every=BATCH, evaluate_episodes=0
     )
@@ -122,7 +122,7 @@ from hamlet.backends.host_backend import HostBackend
 from hostgames import OnHost
 
 env = OnHost(MaskedRecurrent())
-algorithm = happo(hidden=(16,), memory=8, chunk=5, copies=4, steps_per_rollout=10)
+algorithm = happo(hidden=(16,), rnn_size=8, sequence_length=5, num_envs=4, rollout_length=10)
 
 def run(devices):
     program = HostBackend(env).compile(algorithm, devices, 3)

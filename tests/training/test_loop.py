@@ -34,7 +34,7 @@ BATCH = COPIES * STEPS
 
 
 def declared(name, **settings):
-    size = {"hidden": (16,), "copies": COPIES, "steps_per_rollout": STEPS}
+    size = {"hidden": (16,), "num_envs": COPIES, "rollout_length": STEPS}
     return hamlet.algorithms.make(name, **size, **settings)
 
 
@@ -148,7 +148,7 @@ def test_minibatches_that_do_not_divide_a_batch_are_refused_with_the_nearest(tmp
             hamlet.RequestError, match=f"{flag} 7 does not divide a batch of 32 sequences; the nearest is 8"
         ):
             train(declared("happo", **settings), Pot(), steps=BATCH, out=tmp_path / "a")
-    with pytest.raises(hamlet.RequestError, match="--chunk 5 does not divide --steps-per-rollout 8; try 4"):
+    with pytest.raises(hamlet.RequestError, match="--sequence-length 5 does not divide --rollout-length 8; try 4"):
         train(declared("happo", memory=8, chunk=5), Pot(), steps=BATCH, out=tmp_path / "a")
     assert not (tmp_path / "a").exists()
 
@@ -166,7 +166,7 @@ def test_a_run_begun_from_another_has_its_weights_and_nothing_else(tmp_path, mon
     assert int(second.training().iteration) == 1
     assert second.directory.config()["init_from"] == str(tmp_path / "a")
     with pytest.raises(hamlet.RequestError, match="have other shapes"):
-        wide = hamlet.algorithms.mappo(hidden=(8,), copies=COPIES, steps_per_rollout=STEPS)
+        wide = hamlet.algorithms.mappo(hidden=(8,), num_envs=COPIES, rollout_length=STEPS)
         train(wide, Pot(), steps=BATCH, out=tmp_path / "c", init_from=tmp_path / "a")
 
 
@@ -182,7 +182,7 @@ if (path / "config.json").exists():
     hamlet.resume(path, quiet=True)
 else:
     algorithm, game = offpolicy.tried(name) if name in offpolicy.NAMES else (
-        hamlet.algorithms.make(name, hidden=(16,), copies=4, steps_per_rollout=8), Pot()
+        hamlet.algorithms.make(name, hidden=(16,), num_envs=4, rollout_length=8), Pot()
     )
     points = {"evaluate_every": 7 * 32, "evaluate_episodes": 8}
     hamlet.train(algorithm, game, steps=steps, seed=3, out=path, checkpoint_every=10 * 32, quiet=True, **points)

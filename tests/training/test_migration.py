@@ -31,7 +31,7 @@ class Running(eqx.Module):
 
 
 def state():
-    algorithm = happo(hidden=(8,), copies=2, steps_per_rollout=4, normalise_observations=True, normalise_rewards=True)
+    algorithm = happo(hidden=(8,), num_envs=2, rollout_length=4, normalise_observations=True, normalise_rewards=True)
     return jax.jit(lambda: begin_training(algorithm, Pot(), 0))()
 
 

@@ -22,7 +22,7 @@ from offpolicy import EVERYWHERE
 from pieces import masked_play, same, trajectory
 
 T, E = 20, 4
-SIZES = {"hidden": (16,), "memory": 8, "chunk": 5, "copies": E, "steps_per_rollout": T}
+SIZES = {"hidden": (16,), "rnn_size": 8, "sequence_length": 5, "num_envs": E, "rollout_length": T}
 NORMALISED = {"normalise_observations": True, "normalise_rewards": True}
 
 
@@ -135,7 +135,7 @@ class Asking(StateValue):
 @pytest.mark.parametrize("normalised", [True, False])
 def test_what_is_learnt_from_is_in_units_of_the_deviation_of_returns_where_that_is_asked_for(normalised):
     env = Pot()
-    algorithm = replace(happo(copies=4, normalise_rewards=normalised), critic=Asking())
+    algorithm = replace(happo(num_envs=4, normalise_rewards=normalised), critic=Asking())
     roster, (played, _) = roster_of(algorithm, env), trajectory(0, env.groups, env.state_shape)
     learner = jax.eval_shape(lambda: policy.init(algorithm, roster, env.state_shape, jax.random.key(0)))
     scale = RewardScale.create(4, 1) if normalised else None
@@ -147,7 +147,7 @@ def test_what_is_learnt_from_is_in_units_of_the_deviation_of_returns_where_that_
 
 def test_statistics_are_no_parameters_and_images_have_one_a_pixel():
     def outline(env, **settings):
-        return jax.eval_shape(lambda: begin_training(happo(hidden=(16,), copies=4, **settings), env, 0)).learner.team
+        return jax.eval_shape(lambda: begin_training(happo(hidden=(16,), num_envs=4, **settings), env, 0)).learner.team
 
     for env in (Pot(), Lamps()):
         assert parameter_count(outline(env, **NORMALISED).actors) == parameter_count(outline(env).actors)
@@ -180,7 +180,7 @@ def test_the_scale_of_rewards_is_the_deviation_of_discounted_returns_stream_by_s
 
 @pytest.mark.slow
 def test_reported_returns_stay_in_units_of_reward_and_a_policy_outside_of_training_has_the_same_statistics():
-    algorithm = hatrpo(hidden=(16,), copies=4, steps_per_rollout=8, critic_epochs=1, **NORMALISED)
+    algorithm = hatrpo(hidden=(16,), num_envs=4, rollout_length=8, critic_epochs=1, **NORMALISED)
     start, roster = jax.jit(lambda: begin_training(algorithm, Pot(), 0))(), roster_of(algorithm, Pot())
     training, info = jax.jit(lambda t: iterate(algorithm, Pot(), t))(start)
     key = jax.random.split(jax.random.fold_in(start.key, 0))[0]

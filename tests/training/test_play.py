@@ -24,8 +24,8 @@ KEY = jax.random.key(7)
 
 def declared(name):
     known = inspect.signature(ALGORITHMS[name]).parameters
-    sizes = {"hidden": (8,), "copies": COPIES, "steps_per_rollout": STEPS, "duelling_hidden": 8}
-    sizes |= {"memory": 4, "chunk": LENGTH, "episode_length": LENGTH, "buffer_size": 64, "batch_size": 8}
+    sizes = {"hidden": (8,), "num_envs": COPIES, "rollout_length": STEPS, "duelling_hidden": 8}
+    sizes |= {"rnn_size": 4, "sequence_length": LENGTH, "episode_length": LENGTH, "buffer_size": 64, "batch_size": 8}
     return hamlet.algorithms.make(name, **{key: value for key, value in sizes.items() if key in known})
 
 

@@ -39,7 +39,7 @@ POINTS = {"evaluate_every": 2 * BATCH, "evaluate_episodes": 6, "evaluate_mode": 
 
 
 def train(path, env=None, *, iterations=5, **options):
-    algorithm = hamlet.algorithms.happo(hidden=(16,), copies=COPIES, steps_per_rollout=STEPS, learning_rate=0.05)
+    algorithm = hamlet.algorithms.happo(hidden=(16,), num_envs=COPIES, rollout_length=STEPS, learning_rate=0.05)
     settings = {"quiet": True, "checkpoint_every": BATCH} | POINTS | options
     return hamlet.train(algorithm, env or Pot(), steps=iterations * BATCH, out=path, **settings)
 
@@ -101,7 +101,7 @@ def test_points_are_three_to_fifty_and_add_a_twentieth_of_the_steps_unless_they_
 
 
 def test_an_environment_that_tells_its_horizon_is_believed_and_of_another_one_is_assumed_and_said():
-    algorithm = hamlet.algorithms.happo(copies=COPIES, steps_per_rollout=STEPS)
+    algorithm = hamlet.algorithms.happo(num_envs=COPIES, rollout_length=STEPS)
     spread = hamlet.envs.make("mpe/simple_spread", max_steps=50)
     plan, line = evaluator.resolve(EvaluationConfig(), algorithm, spread, 320_000)
     assert plan["interval"] == 32_000 and line.endswith("32 episodes of the deterministic policy")

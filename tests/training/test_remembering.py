@@ -180,7 +180,7 @@ def test_a_ring_that_fits_with_nothing_beside_it_is_refused_too(monkeypatch):
     # Where it is not the ring that takes the memory, a smaller one would not help: here it is the rollout.
     parted = replace(made["algorithm"], accumulation=made["algorithm"].sampling.samples)
     made |= {"env": Ride(), "algorithm": parted, "rollout_bytes": 8_000_000}
-    with pytest.raises(hamlet.RequestError, match=r"; try --copies 1$"):
+    with pytest.raises(hamlet.RequestError, match=r"; try --num-envs 1$"):
         budget.describe(SimpleNamespace(bytes_needed=9_000_000, **made), jax.devices()[:1], said.append)
     assert said == ["compiled in 1.0 s; needs 4 MB, of which a rollout takes 0 MB"] * 2 + [
         "compiled in 1.0 s; needs 9 MB, of which a rollout takes 8 MB"
@@ -197,7 +197,7 @@ def test_of_a_ring_that_every_device_of_a_cpu_has_whole_all_are_counted(monkeypa
 
 def test_a_ring_that_cannot_hold_a_batch_in_half_of_the_memory_is_no_advice(tmp_path, monkeypatch):
     monkeypatch.setattr(budget, "present", lambda used: 5_000)
-    with pytest.raises(hamlet.RequestError, match=r"try fewer --copies$"):
+    with pytest.raises(hamlet.RequestError, match=r"try fewer --num-envs$"):
         train(tmp_path / "a")
 
 

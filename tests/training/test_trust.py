@@ -82,7 +82,7 @@ def marker(tmp_path):
 
 
 def happo(**changes):
-    return configuration.encode(hamlet.algorithms.happo(hidden=(8,), copies=2)) | changes
+    return configuration.encode(hamlet.algorithms.happo(hidden=(8,), num_envs=2)) | changes
 
 
 def config(**changes):
@@ -358,7 +358,7 @@ def begun(tmp_path, monkeypatch, marker):
     monkeypatch.syspath_prepend(code)
     import chi_square  # pyright: ignore
 
-    algorithm = hamlet.replace(hamlet.algorithms.happo(hidden=(8,), copies=2), drift=chi_square.Drift(2.0))
+    algorithm = hamlet.replace(hamlet.algorithms.happo(hidden=(8,), num_envs=2), drift=chi_square.Drift(2.0))
     said = []
     declaration.begin(tmp_path / "run", config(algorithm=configuration.encode(algorithm)), said.append)
     return tmp_path / "run", code, said

@@ -1,94 +1,93 @@
-"""The algorithms, as declarations: a name, a factory, and a registry that third parties can enter."""
+"""The algorithms: a line for each, a registry by name, and what installed packages add to it.
+
+Others register theirs through the entry-point group ``hamlet.algorithms``: the entry's name is the algorithm's, its
+value a callable that takes the hyperparameters by keyword and gives a declaration.
+"""
+# In the order in which they are listed. ruff: noqa: I001
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import Any
 
-from hamlet.algorithms.coma import coma
-from hamlet.algorithms.haa2c import haa2c
-from hamlet.algorithms.had3qn import had3qn
-from hamlet.algorithms.haddpg import haddpg
-from hamlet.algorithms.happo import happo
-from hamlet.algorithms.hasac import hasac
-from hamlet.algorithms.hatd3 import hatd3
-from hamlet.algorithms.hatrpo import hatrpo
-from hamlet.algorithms.il import il
-from hamlet.algorithms.il_pp import il_pp
-from hamlet.algorithms.ippo import ippo
-from hamlet.algorithms.iql import iql
-from hamlet.algorithms.maa2c import maa2c
-from hamlet.algorithms.maddpg import maddpg
-from hamlet.algorithms.mappo import mappo
-from hamlet.algorithms.masac import masac
-from hamlet.algorithms.matd3 import matd3
-from hamlet.algorithms.matrl import matrl
-from hamlet.algorithms.matrl_without_response import matrl_without_response
-from hamlet.algorithms.q_dpp import q_dpp
-from hamlet.algorithms.qmix import qmix
-from hamlet.algorithms.qplex import qplex
-from hamlet.algorithms.qtran import qtran
-from hamlet.algorithms.vdn import vdn
-from hamlet.errors import unknown
+from hamlet.algorithms.coma import coma as coma
+from hamlet.algorithms.haa2c import haa2c as haa2c
+from hamlet.algorithms.had3qn import had3qn as had3qn
+from hamlet.algorithms.haddpg import haddpg as haddpg
+from hamlet.algorithms.happo import happo as happo
+from hamlet.algorithms.hasac import hasac as hasac
+from hamlet.algorithms.hatd3 import hatd3 as hatd3
+from hamlet.algorithms.hatrpo import hatrpo as hatrpo
+from hamlet.algorithms.il import il as il
+from hamlet.algorithms.il_pp import il_pp as il_pp
+from hamlet.algorithms.ippo import ippo as ippo
+from hamlet.algorithms.iql import iql as iql
+from hamlet.algorithms.maa2c import maa2c as maa2c
+from hamlet.algorithms.maddpg import maddpg as maddpg
+from hamlet.algorithms.mappo import mappo as mappo
+from hamlet.algorithms.masac import masac as masac
+from hamlet.algorithms.matd3 import matd3 as matd3
+from hamlet.algorithms.matrl import matrl as matrl
+from hamlet.algorithms.matrl_without_response import matrl_without_response as matrl_without_response
+from hamlet.algorithms.q_dpp import q_dpp as q_dpp
+from hamlet.algorithms.qmix import qmix as qmix
+from hamlet.algorithms.qplex import qplex as qplex
+from hamlet.algorithms.qtran import qtran as qtran
+from hamlet.algorithms.vdn import vdn as vdn
+from hamlet.errors import RequestError, unknown
+from hamlet.hyperparameters.factory import RENAMED
 from hamlet.learners import Algorithm
 
-__all__ = [
-    "ALGORITHMS",
-    "coma",
-    "haa2c",
-    "had3qn",
-    "haddpg",
-    "happo",
-    "hasac",
-    "hatd3",
-    "hatrpo",
-    "il",
-    "il_pp",
-    "ippo",
-    "iql",
-    "maa2c",
-    "maddpg",
-    "make",
-    "mappo",
-    "masac",
-    "matd3",
-    "matrl",
-    "matrl_without_response",
-    "q_dpp",
-    "qmix",
-    "qplex",
-    "qtran",
-    "vdn",
-]
+ENTRY_POINTS = "hamlet.algorithms"
 
-_OWN: tuple[Callable[..., Algorithm], ...] = (
-    happo,
-    hatrpo,
-    haa2c,
-    mappo,
-    ippo,
-    maa2c,
-    coma,
-    haddpg,
-    hatd3,
-    hasac,
-    had3qn,
-    maddpg,
-    matd3,
-    masac,
-    matrl,
-    il_pp,
-    matrl_without_response,
-    il,
-    iql,
-    vdn,
-    qmix,
-    qtran,
-    qplex,
-    q_dpp,
-)
-ALGORITHMS: dict[str, Callable[..., Algorithm]] = {factory.__name__: factory for factory in _OWN}
-ALGORITHMS |= {point.name: point.load() for point in entry_points(group="hamlet.algorithms")}
+
+class Registry(Mapping[str, Callable[..., Algorithm]]):
+    """Every algorithm by its name; those of other packages are imported when they are asked for."""
+
+    def __init__(self, factories: Mapping[str, Callable[..., Algorithm]]) -> None:
+        self._factories = dict(factories)
+        self._entries = {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
+
+    def __getitem__(self, name: str) -> Callable[..., Algorithm]:
+        """The factory of a name.
+
+        Raises:
+            KeyError: There is none.
+            RequestError: It is another package's, and cannot be imported.
+        """
+        if name in self._entries and name not in self._factories:
+            entry = self._entries[name]
+            try:
+                self._factories[name] = entry.load()
+            except Exception as error:
+                where = f"the algorithm {name!r} is {entry.value}, which cannot be imported"
+                raise RequestError(f"{where}: {type(error).__name__}: {error}") from error
+        return self._factories[name]
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is one of that name, without importing it."""
+        return name in self._factories or name in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        """The names."""
+        return iter(dict.fromkeys([*self._factories, *self._entries]))
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._factories.keys() | self._entries.keys())
+
+    def usable(self) -> dict[str, Callable[..., Algorithm]]:
+        """Those that can be imported."""
+        factories = {}
+        for name in self:
+            try:
+                factories[name] = self[name]
+            except RequestError:
+                continue
+        return factories
+
+
+ALGORITHMS = Registry({name: value for name, value in list(vars().items()) if hasattr(value, "__signature__")})
 
 
 def make(name: str, **hyperparameters: Any) -> Algorithm:
@@ -104,6 +103,6 @@ def make(name: str, **hyperparameters: Any) -> Algorithm:
         raise unknown("algorithm", name, ALGORITHMS)
     known = inspect.signature(ALGORITHMS[name]).parameters
     for given in hyperparameters:
-        if given not in known:
+        if given not in known and RENAMED.get(given) not in known:
             raise unknown(f"hyperparameter of {name}", given, known)
     return ALGORITHMS[name](**hyperparameters)

@@ -14,14 +14,8 @@ Both are duelling networks. It approximates HADDPG and is no mirror step: nothin
 with the product of all agents' choices, so that it is for few agents with few of them. With one agent the critic is a
 duelling double DQN whose next actions a slower network chooses, and the agent's own values follow the critic's.
 
-``rest`` says what stands in the slots of those who have yet to move. "replay", the published algorithm: the actions
-that were played, so that all of an agent's choices are visited. "greedy", the published code: the best by their own
-values, so that a choice is learnt about only while it seems the best, and never where its first value is too low. Where
-rewards are costs, as in MPE, first values are too high and all choices get their turn.
-
-``regress`` says at which of its choices an agent regresses there. "taken", as published: at that in its slot. A choice
-that was taken in good states then seems good, whatever it brought: in a game of signals the sender keeps to the one it
-sent last. "all", ours: at every available choice, since the critic has said what each is worth.
+What stands in the slots of others (``rest``), and at which choices agents regress (``regress``):
+`hamlet.learners.value.JointValue`.
 
 References: Zhong et al., 2024 (HARL), arXiv:2304.09870, appendix I and algorithm 8; Wang et al., 2016, arXiv:1511.06581
 (duelling); van Hasselt et al., 2016, arXiv:1509.06461 (double).
@@ -33,77 +27,32 @@ does not grow with the buffer; (5) steps of the warm-up count as environment ste
 not padded.
 """
 
+from dataclasses import dataclass
 from typing import Literal
 
-from hamlet.estimation.advantage import NStep
-from hamlet.estimation.joint_value import JointActionValue
-from hamlet.haml.sampling import ReplaySampling
-from hamlet.haml.scheme import Order, Sequential
+from hamlet.haml.scheme import Sequential
+from hamlet.hyperparameters.all_algorithms import OrderOptions
+from hamlet.hyperparameters.factory import algorithm
+from hamlet.hyperparameters.replay import DuellingOptions
 from hamlet.learners.value import JointValue
-from hamlet.networks.duelling import Greedy
-from hamlet.networks.torso import NetworkConfig
-from hamlet.roster import Sharing
 
 
-def had3qn(
-    *,
-    learning_rate: float = 5e-4,
-    critic_learning_rate: float = 1e-3,
-    discount: float = 0.95,
-    n_step: int = 1,
-    exploration: float = 0.05,
-    rest: Literal["replay", "greedy"] = "replay",
-    regress: Literal["taken", "all"] = "taken",
-    polyak: float = 0.005,
-    batch_size: int = 1000,
-    buffer_size: int = 1_000_000,
-    warmup: int = 10_000,
-    hidden: tuple[int, ...] = (128, 128),
-    duelling_hidden: int = 128,
-    copies: int = 20,
-    steps_per_rollout: int = 50,
-    updates_per_rollout: int = 50,
-    order: Order = "random",
-    sharing: Sharing = "none",
-) -> JointValue:
-    """HAD3QN: agents' own values follow those of a critic of joint actions, one after another.
+@dataclass(frozen=True, kw_only=True)
+class Had3qnOptions(OrderOptions, DuellingOptions):
+    """Hyperparameters of HAD3QN.
 
-    Args:
-        learning_rate: Of the agents' networks, by Adam.
-        critic_learning_rate: Of the critic, by Adam.
-        discount: γ in [0, 1].
-        n_step: Steps of a return before it bootstraps.
-        exploration: ε in [0, 1), how often an agent's action is drawn evenly.
+    Attributes:
         rest: What the agents that have yet to move are taken to play: "replay", what they did, or "greedy".
         regress: At which of its choices an agent regresses in a replayed state: the one "taken", or "all".
-        polyak: τ in (0, 1], how far targets move in one update.
-        batch_size: Environment steps of one update.
-        buffer_size: Environment steps remembered.
-        warmup: Environment steps played at random before the first update.
-        hidden: Widths of the hidden layers before networks branch.
-        duelling_hidden: Width of the hidden layer of each branch.
-        copies: Environment copies stepped together.
-        steps_per_rollout: Steps of each copy between two rounds of updates.
-        updates_per_rollout: Updates in a round.
-        order: "random", anew each time, or "fixed".
-        sharing: "none", or "group": one set of parameters for agents of equal spaces.
     """
+
+    rest: Literal["replay", "greedy"] = "replay"
+    regress: Literal["taken", "all"] = "taken"
+
+
+@algorithm(Had3qnOptions)
+def had3qn(options: Had3qnOptions) -> JointValue:
+    """HAD3QN: agents' own values follow those of a critic of joint actions, one after another."""
     return JointValue(
-        learning_rate=learning_rate,
-        rest=rest,
-        regress=regress,
-        sampling=ReplaySampling(
-            copies=copies,
-            steps=steps_per_rollout,
-            capacity=buffer_size,
-            samples=batch_size,
-            updates=updates_per_rollout,
-            warmup=warmup,
-        ),
-        scheme=Sequential(order),
-        advantage=NStep(discount=discount, steps=n_step),
-        critic=JointActionValue(learning_rate=critic_learning_rate, polyak=polyak, width=duelling_hidden),
-        actor=Greedy(exploration, duelling_hidden),
-        body=NetworkConfig(hidden=hidden, plain=True),
-        sharing=sharing,
+        rest=options.rest, regress=options.regress, scheme=Sequential(options.order), **options.duelling()
     )

@@ -10,77 +10,21 @@ buffer; (2) critics take actions in units of half of the distance between their 
 as environment steps; (4) the others' actions are their policies' unless ``others="replay"`` says so.
 """
 
-from hamlet.estimation.action_value import ActionValue
-from hamlet.estimation.advantage import NStep
-from hamlet.haml.drift import ZeroDrift
-from hamlet.haml.neighbourhood import Unconstrained
-from hamlet.haml.pathwise import Others, Pathwise
-from hamlet.haml.rates import AnyRates, as_rates
-from hamlet.haml.sampling import ReplaySampling
+from dataclasses import dataclass
+
+from hamlet.haml.pathwise import Pathwise
 from hamlet.haml.scheme import Simultaneous
 from hamlet.haml.template import Haml
-from hamlet.networks.actors import Deterministic
-from hamlet.networks.torso import NetworkConfig
-from hamlet.roster import Sharing
+from hamlet.hyperparameters.factory import algorithm
+from hamlet.hyperparameters.replay import DeterministicOptions, OthersOptions
 
 
-def maddpg(
-    *,
-    learning_rate: AnyRates = 5e-4,
-    critic_learning_rate: float = 1e-3,
-    discount: float = 0.99,
-    n_step: int = 1,
-    exploration_noise: float = 0.1,
-    polyak: float = 0.005,
-    batch_size: int = 1000,
-    buffer_size: int = 1_000_000,
-    warmup: int = 10_000,
-    hidden: tuple[int, ...] = (128, 128),
-    copies: int = 20,
-    steps_per_rollout: int = 50,
-    updates_per_rollout: int = 50,
-    others: Others = "policy",
-    sharing: Sharing = "none",
-) -> Haml:
-    """MADDPG: a critic of the joint action, and deterministic actors that climb it all at once.
+@dataclass(frozen=True, kw_only=True)
+class MaddpgOptions(OthersOptions, DeterministicOptions):
+    """Hyperparameters of MADDPG."""
 
-    Args:
-        learning_rate: Of the actors, by Adam; or by agent, the rest without a name: speaker_0=1e-4,5e-4.
-        critic_learning_rate: Of the critic, by Adam.
-        discount: γ in [0, 1].
-        n_step: Steps of a return before it bootstraps.
-        exploration_noise: σ of the noise on actions played, in units of half of the distance between the bounds.
-        polyak: τ in (0, 1], how far targets move in one update.
-        batch_size: Environment steps of one update.
-        buffer_size: Environment steps remembered.
-        warmup: Environment steps played at random before the first update.
-        hidden: Widths of the hidden layers.
-        copies: Environment copies stepped together.
-        steps_per_rollout: Steps of each copy between two rounds of updates.
-        updates_per_rollout: Updates of the critic and the actors in a round.
-        others: What stands in the other agents' places while one climbs: "policy", their present actions, or "replay",
-            the replayed ones.
-        sharing: "none", or "group": one set of parameters for agents of equal spaces.
-    """
-    return Haml(
-        drift=ZeroDrift(),
-        neighbourhood=Unconstrained(
-            learning_rate=as_rates(learning_rate), epochs=1, entropy=0.0, max_gradient_norm=0.0, epsilon=1e-8
-        ),
-        sampling=ReplaySampling(
-            copies=copies,
-            steps=steps_per_rollout,
-            capacity=buffer_size,
-            samples=batch_size,
-            updates=updates_per_rollout,
-            warmup=warmup,
-        ),
-        surrogate=Pathwise(others=others),
-        scheme=Simultaneous(),
-        advantage=NStep(discount=discount, steps=n_step),
-        critic=ActionValue(learning_rate=critic_learning_rate, polyak=polyak),
-        actor=Deterministic(exploration_noise),
-        body=NetworkConfig(hidden=hidden, plain=True),
-        sharing=sharing,
-        actions=("Box",),
-    )
+
+@algorithm(MaddpgOptions)
+def maddpg(options: MaddpgOptions) -> Haml:
+    """MADDPG: a critic of the joint action, and deterministic actors that climb it all at once."""
+    return options.climb(Pathwise(others=options.others), Simultaneous())

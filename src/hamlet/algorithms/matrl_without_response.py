@@ -9,100 +9,13 @@ ablation, "MATRL w/o BR".
 Differences from the reference code: those of `matrl`; critics are not mixed.
 """
 
-from hamlet.estimation.advantage import Gae
-from hamlet.estimation.critic import StateValue
-from hamlet.haml.drift import ClipDrift, KlDrift, SumDrift
-from hamlet.haml.meta_game import MetaGame, MetaStep, Nash
-from hamlet.haml.neighbourhood import Unconstrained
-from hamlet.haml.sampling import OnPolicy
-from hamlet.haml.scheme import UnitStep
-from hamlet.haml.surrogate import ImportanceWeights
+from hamlet.haml.meta_game import MetaStep, Nash
 from hamlet.haml.template import Haml
-from hamlet.networks.torso import NetworkConfig
-from hamlet.roster import Sharing
+from hamlet.hyperparameters.factory import algorithm
+from hamlet.hyperparameters.meta_game import MetaGameOptions
 
 
-def matrl_without_response(
-    *,
-    clip: float = 0.1,
-    kl: float = 0.001,
-    learning_rate: float = 0.002,
-    epochs: int = 10,
-    minibatches: int = 1,
-    entropy: float = 0.05,
-    meta_clip: float = 0.1,
-    critic_learning_rate: float = 0.002,
-    critic_epochs: int = 10,
-    critic_minibatches: int = 1,
-    critic_clip: float = 0.2,
-    discount: float = 0.99,
-    gae_lambda: float = 0.97,
-    hidden: tuple[int, ...] = (128, 128),
-    filters: tuple[int, ...] = (),
-    kernels: tuple[int, ...] = (),
-    strides: tuple[int, ...] = (),
-    memory: int = 0,
-    chunk: int = 10,
-    normalise_observations: bool = False,
-    normalise_rewards: bool = False,
-    copies: int = 20,
-    steps_per_rollout: int = 100,
-    sharing: Sharing = "none",
-) -> Haml:
-    """MATRL w/o BR: predict, solve the meta-game, take the mixture.
-
-    Args:
-        clip: ε > 0, half the width of the band that the ratio may move in freely.
-        kl: β ≥ 0, the weight of the divergence from the old policy, per nat.
-        learning_rate: Of the predictions, by Adam.
-        epochs: Passes over the batch for each agent's prediction.
-        minibatches: Parts of a pass; they must divide the sequences of a batch.
-        entropy: Weight of the mean entropy, per nat.
-        meta_clip: c > 0: ratios between policies are held in 1 ± c where those of several agents are multiplied.
-        critic_learning_rate: Of the critics, by Adam.
-        critic_epochs: Passes over the batch for the critics.
-        critic_minibatches: Parts of a pass for the critics.
-        critic_clip: How far a value may move before its loss is clipped, in running deviations; 0 for any distance.
-        discount: γ in [0, 1].
-        gae_lambda: λ in [0, 1] of the advantage estimates.
-        hidden: Widths of the hidden layers.
-        filters: How many filters each layer has that images pass through first; () for those that suit their size.
-        kernels: Sizes of these filters, in pixels.
-        strides: Every how many pixels they are laid.
-        memory: Width of a recurrent unit after them; 0 for none.
-        chunk: Steps of a training sequence, with memory.
-        normalise_observations: Whether networks see numbers in units of their running mean and deviation.
-        normalise_rewards: Whether rewards are in units of the running deviation of discounted returns.
-        copies: Environment copies stepped together.
-        steps_per_rollout: Steps of each copy between two updates.
-        sharing: "none", or "group": one set of parameters for agents of equal spaces.
-    """
-    drift = SumDrift((ClipDrift(clip), KlDrift(kl)))
-    ahead = Unconstrained(learning_rate=learning_rate, epochs=epochs, minibatches=minibatches, entropy=entropy)
-    return Haml(
-        drift=drift,
-        neighbourhood=ahead,
-        sampling=OnPolicy(copies=copies, steps=steps_per_rollout, chunk=chunk),
-        surrogate=ImportanceWeights(),
-        scheme=MetaStep(MetaGame(prediction=UnitStep(drift, ahead), solver=Nash(), clip=meta_clip)),
-        advantage=Gae(discount=discount, lambda_=gae_lambda),
-        critic=StateValue(
-            sees="observation",
-            credits="own",
-            learning_rate=critic_learning_rate,
-            epochs=critic_epochs,
-            minibatches=critic_minibatches,
-            clip=critic_clip,
-        ),
-        body=NetworkConfig(
-            hidden=hidden,
-            memory=memory,
-            normalise=normalise_observations,
-            plain=True,
-            filters=filters,
-            kernels=kernels,
-            strides=strides,
-        ),
-        sharing=sharing,
-        normalise_rewards=normalise_rewards,
-    )
+@algorithm(MetaGameOptions)
+def matrl_without_response(options: MetaGameOptions) -> Haml:
+    """MATRL w/o BR: predict, solve the meta-game, take the mixture."""
+    return options.declare(neighbourhood=options.ascent(), scheme=MetaStep(options.meta_game(Nash())))

@@ -68,7 +68,7 @@ def layout(devices: list[Device], copies: int) -> DeviceLayout:
     count = len(devices)
     if copies % count:
         near = max(count, round(copies / count) * count)
-        raise RequestError(f"--copies {copies} is not divided by {count} devices; the nearest is --copies {near}")
+        raise RequestError(f"--num-envs {copies} is not divided by {count} devices; the nearest is --num-envs {near}")
     return DeviceLayout(Mesh(np.asarray(devices), ("copies",)))
 
 

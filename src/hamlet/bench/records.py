@@ -151,7 +151,7 @@ _SLOWER = {
     "critic_minibatches": 4,
     "entropy": 0.01,
 }
-_REMEMBERING_ALONE = {"memory": 64, "entropy": 0.01, "learning_rate": 5e-4, "critic_learning_rate": 5e-4}
+_REMEMBERING_ALONE = {"rnn_size": 64, "entropy": 0.01, "learning_rate": 5e-4, "critic_learning_rate": 5e-4}
 _REMEMBERING = {**_REMEMBERING_ALONE, "response_learning_rate": 5e-4}
 # Figure 5 of the MATRL paper: environments, presets, steps, and minutes a seed.
 _MATRL = {
@@ -174,9 +174,9 @@ _TRIED = {
         ("checkers-matrl-slower", "matrl", "grid/checkers", _GRID, 3_000_000, 8.0, {"coded": True}, _SLOWER),
         ("checkers-happo", "happo", "grid/checkers", None, 3_000_000, 3.0, {"coded": True}, {}),
         ("checkers-happo-entropy", "happo", "grid/checkers", None, 3_000_000, 3.0, {"coded": True}, {"entropy": 0.05}),
-        ("checkers-happo-memory", "happo", "grid/checkers", None, 3_000_000, 9.0, {"coded": True}, {"memory": 64}),
+        ("checkers-happo-memory", "happo", "grid/checkers", None, 3_000_000, 9.0, {"coded": True}, {"rnn_size": 64}),
         ("switch-4-matrl-entropy", "matrl", "grid/switch", _GRID, 3_000_000, 12.0, {"agents": 4}, {"entropy": 0.01}),
-        ("switch-4-matrl-memory", "matrl", "grid/switch", _GRID, 3_000_000, 40.0, {"agents": 4}, {"memory": 64}),
+        ("switch-4-matrl-memory", "matrl", "grid/switch", _GRID, 3_000_000, 40.0, {"agents": 4}, {"rnn_size": 64}),
         ("switch-4-matrl-memory-slower", "matrl", "grid/switch", _GRID, 1_000_000, 13.0, {"agents": 4}, _REMEMBERING),
         ("switch-4-il-memory-slower", "il", "grid/switch", _GRID, 1_000_000, 10.0, {"agents": 4}, _REMEMBERING_ALONE),
         ("switch-4-happo", "happo", "grid/switch", None, 3_000_000, 4.0, {"agents": 4}, {}),

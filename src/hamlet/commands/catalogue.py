@@ -1,5 +1,6 @@
 """What there is, by name, and ``hamlet list``, which prints it."""
 
+import contextlib
 import inspect
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -78,17 +79,26 @@ def _first_line(target: Any) -> str:
 
 
 def _algorithms() -> list[tuple[str, str]]:
-    return [(name, _first_line(factory)) for name, factory in ALGORITHMS.items()]
+    return [(name, _described(partial(ALGORITHMS.__getitem__, name))) for name in ALGORITHMS]
+
+
+def _described(load: Callable[[], Any]) -> str:
+    """The first line of what is loaded, or why it cannot be."""
+    try:
+        return _first_line(load())
+    except (RequestError, RunError) as error:
+        return str(error)
 
 
 def _environments() -> list[tuple[str, str]]:
     rows = []
     for name, load in sorted(environments().items()):
-        factory = load()
-        options = ", ".join(
-            option.flags[0].removeprefix("--env.") for option in OptionGroup("env", factory, prefixed=True).options
-        )
-        rows.append((name, f"{_first_line(factory)} ({options})" if options else _first_line(factory)))
+        text = _described(load)
+        with contextlib.suppress(RunError):
+            group = OptionGroup("env", load(), prefixed=True)
+            options = ", ".join(option.flags[0].removeprefix("--env.") for option in group.options)
+            text += f" ({options})" if options else ""
+        rows.append((name, text))
     return rows
 
 

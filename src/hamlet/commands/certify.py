@@ -82,7 +82,7 @@ def read(argv: Sequence[str]) -> tuple[str | None, CertifyOptions]:
 
 def _targets(word: str | None) -> dict[str, Haml]:
     if word is None:
-        made: dict[str, Any] = {name: make() for name, make in algorithms.ALGORITHMS.items()}
+        made: dict[str, Any] = {name: make() for name, make in algorithms.ALGORITHMS.usable().items()}
         return {name: one for name, one in made.items() if _promised(name, one)}
     if ":" not in word:
         if word not in algorithms.ALGORITHMS:

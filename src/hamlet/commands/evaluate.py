@@ -31,8 +31,8 @@ class EvaluateOptions:
         seed: From which they are drawn.
         stochastic: Sample actions instead of taking the likeliest.
         best: Judge the best of the policies that were evaluated while the run trained, not its newest.
-        random: Agents that act at random instead of by their policies; how often each agent wins is then printed, and
-            nothing is kept in the run.
+        random_agents: Agents that act at random instead of by their policies; how often each agent wins is then
+            printed, and nothing is kept in the run.
         trust: Run code that the run names and that is not Hamlet's, though the run is not one that you began here.
         max_episode_steps: Steps after which an episode is cut. Without it, as many as in the evaluations while the run
             trained: the environment's own longest, or 10,000.
@@ -43,7 +43,7 @@ class EvaluateOptions:
     seed: int = 1
     stochastic: bool = False
     best: bool = False
-    random: tuple[str, ...] = ()
+    random_agents: tuple[str, ...] = ()
     trust: bool = False
     max_episode_steps: int | None = None
     json: bool = False
@@ -77,16 +77,16 @@ def main(argv: Sequence[str]) -> int:
         seed=options.seed,
         mode=mode,
         best=options.best,
-        at_random=options.random,
+        at_random=options.random_agents,
         max_episode_steps=options.max_episode_steps,
         environment=variation.varied(run.environment, changed) if changed else None,
     )
     if options.json:
-        print(json.dumps(_as_json(path, judgement, options.random)))
+        print(json.dumps(_as_json(path, judgement, options.random_agents)))
     else:
-        lines = [contest(judgement, options.random), *of_measures(judgement)]
-        print("\n".join(lines) if options.random else comparison(judgement))
-    if not options.random and not changed:
+        lines = [contest(judgement, options.random_agents), *of_measures(judgement)]
+        print("\n".join(lines) if options.random_agents else comparison(judgement))
+    if not options.random_agents and not changed:
         keep(run, judgement)
     return 0
 

@@ -24,13 +24,13 @@ class ReportOptions:
     Attributes:
         out: The directory for the report.
         steps: Report runs as they were after so many environment steps. Without it, with all that they have.
-        still: Leave the agents in motion out, which takes a second or two for each environment.
+        no_animation: Leave the agents in motion out, which takes a second or two for each environment.
         trust: Show also the agents of runs that name code that is not Hamlet's, though you did not begin them here.
     """
 
     out: Path = Path("report")
     steps: Steps | None = None
-    still: bool = False
+    no_animation: bool = False
     trust: bool = False
 
 
@@ -65,7 +65,7 @@ def main(argv: Sequence[str]) -> int:
     """Write the report, and say on stderr what is missing in it."""
     runs, values = read(argv)
     options = ReportOptions(**values)  # type: ignore[arg-type]
-    recorder = None if options.still else partial(film, trust=options.trust)
+    recorder = None if options.no_animation else partial(film, trust=options.trust)
     document = write(runs, options.out, film=recorder, steps=options.steps)
     say(document["remarks"])
     print(f"wrote {options.out / PAGE}: {len(document['runs'])} runs; beside it its numbers")

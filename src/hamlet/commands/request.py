@@ -219,7 +219,7 @@ def _refuse_strange(command: Command, name: str, argv: Sequence[str]) -> None:
         if one.option is not None or one.flag in HELP:
             continue
         wanted = one.flag.replace("_", "-")
-        factories = {other: OptionGroup("", factory).options for other, factory in ALGORITHMS.items()}
+        factories = {other: OptionGroup("", factory).options for other, factory in ALGORITHMS.usable().items()}
         owners = [other for other, found in factories.items() if wanted in [option.flag for option in found]]
         error = command.unknown(one.flag)
         if owners:

@@ -29,7 +29,7 @@ class OnPolicy:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be sampled."""
-        for name, flag in (("copies", "copies"), ("steps", "steps-per-rollout"), ("chunk", "chunk")):
+        for name, flag in (("copies", "num-envs"), ("steps", "rollout-length"), ("chunk", "sequence-length")):
             require(getattr(self, name) >= 1, f"--{flag} must be at least 1, not {getattr(self, name)}")
 
     @property
@@ -71,7 +71,9 @@ class OnPolicy:
             return 1
         if self.steps % self.chunk:
             near = max(d for d in range(1, self.chunk + 1) if self.steps % d == 0)
-            raise RequestError(f"--chunk {self.chunk} does not divide --steps-per-rollout {self.steps}; try {near}")
+            raise RequestError(
+                f"--sequence-length {self.chunk} does not divide --rollout-length {self.steps}; try {near}"
+            )
         return self.chunk
 
 
@@ -106,7 +108,7 @@ class ReplaySampling:
     def __post_init__(self) -> None:
         """Refuse what cannot be sampled."""
         names = ("copies", "steps", "samples", "updates", "delay")
-        flags = ("copies", "steps-per-rollout", "batch-size", "updates-per-rollout", "policy-delay")
+        flags = ("num-envs", "rollout-length", "batch-size", "updates-per-rollout", "policy-delay")
         for name, flag in zip(names, flags, strict=True):
             require(getattr(self, name) >= 1, f"--{flag} must be at least 1, not {getattr(self, name)}")
         require(self.warmup >= 0, f"--warmup must not be negative: {self.warmup}")
@@ -159,7 +161,7 @@ class ReplaySampling:
         Raises:
             RequestError: If there is a memory, which single steps cannot train.
         """
-        require(not memory, "--memory needs whole sequences, and a replay buffer holds single steps: use 0")
+        require(not memory, "--rnn-size needs whole sequences, and a replay buffer holds single steps: use 0")
         return 1
 
     def weight(self, occupancy: Float[Array, " S"]) -> Float[Array, " S"]:
@@ -197,7 +199,7 @@ class EpisodeReplay:
     def __post_init__(self) -> None:
         """Refuse what cannot be sampled."""
         names = ("copies", "steps", "longest", "samples", "updates")
-        flags = ("copies", "steps-per-rollout", "episode-length", "batch-size", "updates-per-rollout")
+        flags = ("num-envs", "rollout-length", "episode-length", "batch-size", "updates-per-rollout")
         for name, flag in zip(names, flags, strict=True):
             require(getattr(self, name) >= 1, f"--{flag} must be at least 1, not {getattr(self, name)}")
         require(

@@ -69,8 +69,8 @@ def init(algorithm: Haml, roster: Roster, state_shape: tuple[int, ...], key: Key
     copies, streams = sampling.copies, 1 if critic.credits == "team" else len(roster.names)
     return Learner(
         create(algorithm, roster, team_key),
-        critic.create(critic_key, seen_by, algorithm.body),
-        critic.blank(seen_by, algorithm.body, copies),
+        critic.create(critic_key, seen_by, algorithm.body.of_critics),
+        critic.blank(seen_by, algorithm.body.of_critics, copies),
         RewardScale.create(copies, streams) if algorithm.normalise_rewards else None,
     )
 

@@ -99,7 +99,7 @@ def init(algorithm: Haml, roster: Roster, state_shape: tuple[int, ...], key: Key
     dual = surrogate.temperature
     return ReplayLearner(
         team,
-        critic.create(critic_key, critic.roster(roster, state_shape), algorithm.body),
+        critic.create(critic_key, critic.roster(roster, state_shape), algorithm.body.of_critics),
         team.actors if surrogate.target_actors else None,
         None if dual is None else dual.init(len(roster.group_of)),
         jnp.zeros((), jnp.int32),

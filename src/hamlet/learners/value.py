@@ -57,12 +57,15 @@ class JointValue:
 
     Attributes:
         learning_rate: Of the agents' networks, by Adam.
-        rest: What stands in the slots of those who have yet to move: "replay", the actions that were played, which
-            visits all of them (the published algorithm); "greedy", the best by their own values, so that each regresses
-            at that action only (the published code).
-        regress: At which choices an agent regresses in a replayed state: "taken", that in its slot (as published), or
-            "all" that were available, (Qⁱ(oⁱ, bⁱ) − Q(s, (bⁱ, a⁻ⁱ)))² in the mean over bⁱ. What is learnt of a choice
-            then does not depend on the states in which it was taken.
+        rest: What stands in the slots of those who have yet to move. "replay", the published algorithm: the actions
+            that were played, so that all of an agent's choices are visited. "greedy", the published code: the best by
+            their own values, so that a choice is learnt about only while it seems the best, and never where its first
+            value is too low. Where rewards are costs, as in MPE, first values are too high and all choices get their
+            turn.
+        regress: At which of its choices an agent regresses in a replayed state. "taken", as published: at that in its
+            slot. A choice that was taken in good states then seems good, whatever it brought: in a game of signals the
+            sender keeps to the one it sent last. "all", ours: at every available choice,
+            (Qⁱ(oⁱ, bⁱ) − Q(s, (bⁱ, a⁻ⁱ)))² in the mean over bⁱ, since the critic has said what each is worth.
         sampling: Which data are used.
         scheme: The order of moves.
         advantage: The steps of a return, and their discount.
@@ -210,7 +213,7 @@ def init(algorithm: JointValue, roster: Roster, state_shape: tuple[int, ...], ke
     team_key, critic_key = jax.random.split(key)
     seen_by = algorithm.critic.roster(roster, state_shape)
     team = assemble(algorithm.actor, algorithm.body, partial(begin, algorithm.optimiser), roster, team_key)
-    critic = algorithm.critic.create(critic_key, seen_by, algorithm.body)
+    critic = algorithm.critic.create(critic_key, seen_by, algorithm.body.of_critics)
     return ValueLearner(team, critic, team.actors, jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32))
 
 

@@ -111,5 +111,5 @@ class Greedy:
             isinstance(action, Discrete),
             f"values of every choice need a Discrete space, and {action} is another: use hatd3 for a Box, else happo",
         )
-        require(not body.memory, "duelling networks have no memory: use --memory 0, or happo")
+        require(not body.memory, "duelling networks have no memory: use --rnn-size 0, or happo")
         return GreedyActor(Duelling.create(key, observation, action.width, body, self.width), self.exploration)

@@ -3,7 +3,7 @@
 Every torso is evaluated over sequences ``[B, L, …]``, so recurrence is no second code path: a feed-forward
 torso has no memory and is used with L = 1.
 
-    h ← relu(Layer(h)) for every layer, with Layer = linear after LayerNorm;  with memory h ← GRU(normalise(h), m).
+    h ← f(Layer(h)) for every layer, Layer = linear after LayerNorm, f = relu;  with memory h ← GRU(normalise(h), m).
 
 Images pass through a convolution before that (`hamlet.networks.convolution`). Where several spaces are seen beside each
 other, with images among them, each image passes through a convolution and a layer of its own, all else through another
@@ -13,7 +13,7 @@ A head is one more Layer, so the body is the reference implementation's ("featur
 every layer, orthogonal weights of gain √2, zero bias).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import equinox as eqx
 import jax
@@ -21,7 +21,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Shaped
 
-from hamlet.errors import require
+from hamlet.errors import require, unknown
+from hamlet.networks.activation import ACTIVATIONS, Activation
 from hamlet.networks.convolution import Convolution, Kernel, features, is_image
 from hamlet.networks.init import orthogonal
 from hamlet.networks.running import RunningMeanStd
@@ -43,6 +44,8 @@ class NetworkConfig:
         filters: How many filters the layers have that images pass through first; () for those that suit their size.
         kernels: Their sizes in pixels.
         strides: Every how many pixels they are laid.
+        activation: What follows each hidden layer: a name of `hamlet.networks.activation`.
+        critic_hidden: Widths of the critics' hidden layers; None for the same as the actors'.
     """
 
     hidden: tuple[int, ...] = (128, 128)
@@ -53,6 +56,8 @@ class NetworkConfig:
     filters: tuple[int, ...] = ()
     kernels: tuple[int, ...] = ()
     strides: tuple[int, ...] = ()
+    activation: Activation = "relu"
+    critic_hidden: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         """Refuse widths that are none."""
@@ -62,8 +67,17 @@ class NetworkConfig:
             "--filters, --kernels and --strides take a number of at least 1 for each layer, not "
             + ", ".join(str(part) for part in layers),
         )
-        require(all(w >= 1 for w in self.hidden), f"--hidden takes widths of at least 1, not {self.hidden}")
-        require(self.memory >= 0, f"--memory must not be negative: {self.memory}")
+        for widths in (self.hidden, self.critic_hidden or ()):
+            require(all(w >= 1 for w in widths), f"--hidden takes widths of at least 1, not {widths}")
+        require(self.memory >= 0, f"--rnn-size must not be negative: {self.memory}")
+        if self.activation not in ACTIVATIONS:
+            raise unknown("activation", self.activation, ACTIVATIONS)
+
+    @property
+    def of_critics(self) -> "NetworkConfig":
+        """The shape of the critics' torsos."""
+        hidden = self.hidden if self.critic_hidden is None else self.critic_hidden
+        return replace(self, hidden=hidden, critic_hidden=None)
 
     @property
     def convolution(self) -> tuple[Kernel, ...]:
@@ -144,7 +158,7 @@ def normalise(x: Float[Array, "*B F"]) -> Float[Array, "*B F"]:
 class CompositeEncoder(eqx.Module):
     """A composite as features: of every image, and of all numbers beside them, as many.
 
-        features = [ relu(Layerₖ(convolutionₖ(imageₖ))) for every image k,  relu(Layer(numbers)) ]
+        features = [ f(Layerₖ(convolutionₖ(imageₖ))) for every image k,  f(Layer(numbers)) ]
 
     A layer for each makes them of equal weight in the layer that follows, which normalises them together: an image
     becomes thousands of features, and what stands beside it may be one number. Without hidden layers, or without
@@ -154,11 +168,13 @@ class CompositeEncoder(eqx.Module):
         convolutions: One for every image.
         layers: One for every image, and the last for all else where there is any.
         space: What is seen.
+        activation: f.
     """
 
     convolutions: tuple[Convolution, ...]
     layers: tuple[Layer | Plain, ...]
     space: Composite = eqx.field(static=True)
+    activation: Activation = eqx.field(static=True, default="relu")
 
     @classmethod
     def create(cls, key: Key, space: Composite, body: NetworkConfig) -> "CompositeEncoder":
@@ -175,8 +191,9 @@ class CompositeEncoder(eqx.Module):
         ]
         widths = _part_widths(space, body) if body.hidden and images else []
         keys = jax.random.split(layer_key, len(widths)) if widths else []
-        layers = [layer(k, i, body.hidden[0], body, gain=2**0.5) for k, i in zip(keys, widths, strict=True)]
-        return cls(tuple(eyes), tuple(layers), space)
+        gain = ACTIVATIONS[body.activation].gain
+        layers = [layer(k, i, body.hidden[0], body, gain=gain) for k, i in zip(keys, widths, strict=True)]
+        return cls(tuple(eyes), tuple(layers), space, body.activation)
 
     def __call__(self, rows: Float[Array, "B W"]) -> Float[Array, "B F"]:
         """Features of every row."""
@@ -206,7 +223,8 @@ class CompositeEncoder(eqx.Module):
         if rest:
             pieces.append(jnp.concatenate(rest, axis=-1))
         if self.layers:
-            pieces = [jax.nn.relu(one(piece)) for one, piece in zip(self.layers, pieces, strict=True)]
+            activate = ACTIVATIONS[self.activation].apply
+            pieces = [activate(linear(piece)) for linear, piece in zip(self.layers, pieces, strict=True)]
         return jnp.concatenate(pieces, axis=-1)
 
 
@@ -223,6 +241,7 @@ class Torso(eqx.Module):
     convolution: Convolution | CompositeEncoder | None
     layers: tuple[Layer | Plain, ...]
     cell: eqx.nn.GRUCell | None
+    activation: Activation = eqx.field(static=True, default="relu")
 
     @classmethod
     def create(cls, key: Key, seen: Space, body: NetworkConfig) -> "Torso":
@@ -231,12 +250,12 @@ class Torso(eqx.Module):
         eye = _eye(jax.random.fold_in(key, 0), seen, body)
         standardised = body.normalise and (isinstance(seen, Box) or eye is not None)
         running = RunningMeanStd.create(seen.width) if standardised else None
-        widths = (width(seen, body), *body.hidden)
+        widths, gain = (width(seen, body), *body.hidden), ACTIVATIONS[body.activation].gain
         layers = tuple(
-            layer(k, i, o, body, gain=2**0.5) for k, i, o in zip(layer_keys, widths[:-1], widths[1:], strict=True)
+            layer(k, i, o, body, gain=gain) for k, i, o in zip(layer_keys, widths[:-1], widths[1:], strict=True)
         )
         cell = _cell(cell_key, widths[-1], body.memory) if body.memory else None
-        return cls(running, eye, layers, cell)
+        return cls(running, eye, layers, cell, body.activation)
 
     def __call__(
         self,
@@ -276,8 +295,9 @@ class Torso(eqx.Module):
             running = self.running
             h = self.convolution(images) if running is None else self.convolution.standardised(running, images)
             h = h.reshape(*inputs.shape[:2], -1)
-        for one in self.layers:
-            h = jax.nn.relu(one(h))
+        activate = ACTIVATIONS[self.activation].apply
+        for linear in self.layers:
+            h = activate(linear(h))
         return h
 
     def numbers(self, inputs: Shaped[Array, "..."]) -> Float[Array, "..."]:

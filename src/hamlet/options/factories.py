@@ -66,7 +66,7 @@ class Factory:
         """
         asked = {name: value for name, value in given.items() if not self._is_default(name, value)}
         for name in ("factory", "copies"):
-            require(name not in asked, f"--env.{name} is no option: the factory comes first, its copies are --copies")
+            require(name not in asked, f"--env.{name} is no option: the factory comes first, its copies are --num-envs")
         try:
             return function(asked)
         except RequestError as error:

@@ -22,9 +22,20 @@ import tyro
 
 from hamlet.errors import RequestError
 from hamlet.haml.rates import AnyRates
+from hamlet.hyperparameters.docstrings import descriptions
 from hamlet.options import values
 
 HELP = ("-h", "--help")
+RENAMED = {
+    "--copies": "--num-envs",
+    "--steps-per-rollout": "--rollout-length",
+    "--memory": "--rnn-size",
+    "--chunk": "--sequence-length",
+    "--still": "--no-animation",
+    "--longest": "--max-episode-steps",
+    "--random": "--random-agents",
+}
+"""Options that were called otherwise before version 0.2: the old names are read for one release."""
 
 
 @dataclass(frozen=True)
@@ -212,6 +223,8 @@ class Command:
                 words.append(Word(token, given[-1] if given else None))
                 continue
             flag, equals, value = token.partition("=")
+            if flag.replace("_", "-") not in self.flags:
+                flag = RENAMED.get(flag.replace("_", "-"), flag)
             option = self.flags.get(flag.replace("_", "-"))
             own = [value] if equals else []
             most = None if option is None else values.arity(option.annotation)
@@ -306,27 +319,6 @@ class Command:
 
 
 _CONFIG = (tyro.conf.DisallowNone,)
-
-
-def descriptions(target: Callable[..., Any]) -> dict[str, str]:
-    """What the Args or Attributes of a Google docstring say, by name.
-
-    >>> from hamlet.algorithms import happo
-    >>> descriptions(happo)["copies"]
-    'Environment copies stepped together.'
-    """
-    lines = inspect.cleandoc(target.__doc__ or "").splitlines()
-    found: dict[str, str] = {}
-    inside, name = False, ""
-    for line in lines:
-        if line and not line.startswith(" "):
-            inside = line.strip() in ("Args:", "Attributes:")
-        elif inside and (entry := re.match(r" {4}(\w+)(?: \(.*?\))?: (.*)", line)):
-            name = entry[1]
-            found[name] = entry[2].strip()
-        elif inside and line.strip() and name:
-            found[name] += " " + line.strip()
-    return found
 
 
 def _structure(groups: Sequence[OptionGroup]) -> type:

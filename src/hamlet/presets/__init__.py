@@ -88,12 +88,12 @@ def fitted(factory: "partial[Any]", environment: AnyDeclaration | None) -> "part
     >>> import hamlet
     >>> env = hamlet.envs.make("mpe/simple_spread", continuous=False, max_steps=30)
     >>> fitted(partial(hamlet.algorithms.qmix), env).keywords
-    {'episode_length': 30, 'steps_per_rollout': 30}
+    {'episode_length': 30, 'rollout_length': 30}
     """
     horizon = None if environment is None else declared_horizon(environment)
     if horizon is None or "episode_length" not in inspect.signature(factory).parameters:
         return factory
-    own = {"episode_length": horizon, "steps_per_rollout": horizon}
+    own = {"episode_length": horizon, "rollout_length": horizon}
     return partial(factory, **{name: steps for name, steps in own.items() if name not in factory.keywords})
 
 

@@ -29,8 +29,8 @@ PAPER_MPE = {
         discount=0.99,
         td_lambda=0.8,
         hidden=(128, 128),
-        copies=8,
-        steps_per_rollout=25,
+        num_envs=8,
+        rollout_length=25,
         sharing="group",
     )
 }

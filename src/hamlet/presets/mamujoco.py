@@ -24,8 +24,8 @@ _COMMON: Mapping[str, Any] = {
     "discount": 0.99,
     "gae_lambda": 0.95,
     "hidden": (128, 128, 128),
-    "copies": 40,
-    "steps_per_rollout": 100,
+    "num_envs": 40,
+    "rollout_length": 100,
 }
 
 

@@ -47,16 +47,16 @@ def _table(response: Mapping[str, Any] = _RESPONSE, **values: Any) -> dict[str, 
 
 
 PAPER: Mapping[str, Mapping[str, "partial[Any]"]] = {
-    "grid": _table(kl=0.001, entropy=0.05, copies=20, steps_per_rollout=100),
-    "hopper": _table(kl=0.01 / 100, entropy=0.05 / 100, copies=20, steps_per_rollout=200),
+    "grid": _table(kl=0.001, entropy=0.05, num_envs=20, rollout_length=100),
+    "hopper": _table(kl=0.01 / 100, entropy=0.05 / 100, num_envs=20, rollout_length=200),
     "pong": _table(
         kl=0.01 / 10,
         entropy=0.05 / 10,
         filters=(8, 4, 3),
         kernels=(3, 3, 3),
         strides=(4, 2, 1),
-        copies=8,
-        steps_per_rollout=500,
+        num_envs=8,
+        rollout_length=500,
     ),
 }
 
@@ -78,6 +78,6 @@ TUNED_PONG: Mapping[str, "partial[Any]"] = _table(
     kernels=(3, 2),
     strides=(3, 2),
     normalise_observations=True,
-    copies=16,
-    steps_per_rollout=128,
+    num_envs=16,
+    rollout_length=128,
 )

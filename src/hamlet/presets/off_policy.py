@@ -30,14 +30,14 @@ _ALL: Mapping[str, Any] = {
     "batch_size": 1000,
     "buffer_size": 1_000_000,
     "warmup": 10_000,
-    "steps_per_rollout": 50,
+    "rollout_length": 50,
 }
 _DETERMINISTIC: Mapping[str, Any] = {**_ALL, "learning_rate": 5e-4, "critic_learning_rate": 1e-3}
 _SOFT: Mapping[str, Any] = {
     **_ALL,
     "temperature": 0.2,
     "hidden": (256, 256),
-    "copies": 20,
+    "num_envs": 20,
     "updates_per_rollout": 50,
 }
 
@@ -62,7 +62,7 @@ def _soft(learning_rate: float, critic_learning_rate: float, n_step: int, **valu
     return {"hasac": partial(hasac, **own), "masac": partial(masac, **own)}
 
 
-_MPE: Mapping[str, Any] = {"hidden": (128, 128), "copies": 20, "updates_per_rollout": 50}
+_MPE: Mapping[str, Any] = {"hidden": (128, 128), "num_envs": 20, "updates_per_rollout": 50}
 
 PAPER_MPE: Mapping[str, "partial[Any]"] = {
     **_gradient(0.1, 1, **_MPE),
@@ -85,7 +85,7 @@ TUNED_MPE: Mapping[str, "partial[Any]"] = {
     **_soft(5e-4, 5e-4, 1, target_entropy=0.3),
 }
 
-_BODY: Mapping[str, Any] = {"hidden": (256, 256), "copies": 10}
+_BODY: Mapping[str, Any] = {"hidden": (256, 256), "num_envs": 10}
 
 
 def _walk(updates: float, noise: float, gradient_steps: int, delay: int, twin_steps: int) -> dict[str, "partial[Any]"]:

@@ -37,8 +37,8 @@ _PAPER: Mapping[str, Any] = {
     "batch_size": 32,
     "buffer_size": 5000,
     "hidden": (64,),
-    "memory": 64,
-    "copies": 8,
+    "rnn_size": 64,
+    "num_envs": 8,
     "updates_per_rollout": 1,
     "sharing": "group",
 }
@@ -47,15 +47,15 @@ _TUNED: Mapping[str, Any] = {
     "learning_rate": 1e-3,
     "optimiser": "adam",
     "discount": 0.9,
-    "copies": 32,
+    "num_envs": 32,
     "updates_per_rollout": 4,
     "sharing": "none",
 }
 _MATRIX: Mapping[str, Any] = {
-    "memory": 0,
+    "rnn_size": 0,
     "episode_length": 1,
-    "copies": 32,
-    "steps_per_rollout": 1,
+    "num_envs": 32,
+    "rollout_length": 1,
 }
 
 

@@ -137,10 +137,10 @@ def _shorter(program: Program, used: Sequence[Device], there: int) -> str:
     steps = int(room * sampling.batch / max(1, program.rollout_bytes))
     for copies in range(min(sampling.copies - 1, steps // sampling.steps), 0, -1):
         if _is_valid(program, used, copies, sampling.steps):
-            return f"try --copies {copies}"
+            return f"try --num-envs {copies}"
     for count in range(min(sampling.steps - 1, steps), 0, -1):
         if _is_valid(program, used, 1, count):
-            return f"try --copies 1 --steps-per-rollout {count}"
+            return f"try --num-envs 1 --rollout-length {count}"
     return "make what agents see smaller: not one step of one copy fits beside a part of the batch"
 
 
@@ -168,4 +168,4 @@ def _smaller(algorithm: Algorithm, steps: int, size: int, there: int) -> str:
     fits = sampling.holding(steps) * there // size // 2
     digits = 10 ** max(0, len(str(fits)) - 2)
     fits = fits // digits * digits
-    return "try fewer --copies" if fits < sampling.least else f"try --buffer-size {fits}"
+    return "try fewer --num-envs" if fits < sampling.least else f"try --buffer-size {fits}"

@@ -65,7 +65,7 @@ def _acts(algorithm: Algorithm, roster: Roster) -> None:
         kinds.setdefault(type(group.action).__name__, group.names[0])
     if set(kinds) <= set(algorithm.actions):
         return
-    able = [name for name, make in ALGORITHMS.items() if set(kinds) <= set(make().actions)]
+    able = [name for name, make in ALGORITHMS.usable().items() if set(kinds) <= set(make().actions)]
     (first, agent), *others = kinds.items()
     acts = " and ".join([f"{agent} acts in a {first} space", *(f"{name} in a {kind} space" for kind, name in others)])
     advice = f"use {_one_of(able)}" if able else "none takes them in one team: give all agents one kind of actions"

@@ -22,6 +22,7 @@ from hamlet.evaluation import best_policy as best_policy
 from hamlet.evaluation import evaluator
 from hamlet.evaluation.evaluate import Evaluation, Mode
 from hamlet.evaluation.evaluate import evaluate as play
+from hamlet.hyperparameters.factory import keyword
 from hamlet.learners import Algorithm
 from hamlet.runs import configuration, declaration, manifest
 from hamlet.runs.declaration import Declaration
@@ -174,8 +175,8 @@ def train(
     if isinstance(algorithm, str):
         preset = preset or presets.default(env_name, name)
         own = backend_of(env).copies
-        given = {} if own is None else {"copies": own}
-        declared = presets.find(preset, name, env)(**given)
+        factory = presets.find(preset, name, env)
+        declared = factory() if own is None else factory(**{keyword(factory, "num_envs"): own})
     else:
         declared = algorithm
     out = Path(out) if out is not None else Path("runs") / f"{name}-{env_name.replace('/', '-')}-seed-{seed}"

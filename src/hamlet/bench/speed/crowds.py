@@ -49,7 +49,7 @@ def one(agents: int, groups: int) -> dict[str, Any]:
     watch = _Watch()
     env = from_pettingzoo("crowd:Crowd", copies=4, agents=agents, groups=groups)
     watch.lap("declare")
-    algorithm, place = happo(copies=4, steps_per_rollout=50), backend_of(env)
+    algorithm, place = happo(num_envs=4, rollout_length=50), backend_of(env)
     program = place.compile(algorithm, devices.select(None), 0)
     try:
         watch.lap("compile")

@@ -29,7 +29,7 @@ _ROUNDS, _CALLS = 400, 20
 CASES: dict[str, dict[str, Any]] = {
     "discrete, 128-128": {"continuous": False},
     "continuous, 128-128": {"continuous": True},
-    "discrete, 128-128, memory 128": {"continuous": False, "memory": 128, "chunk": 10},
+    "discrete, 128-128, memory 128": {"continuous": False, "rnn_size": 128, "sequence_length": 10},
 }
 
 

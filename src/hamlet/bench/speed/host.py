@@ -100,7 +100,7 @@ def mpe2(**changes: Any) -> dict[str, Any]:
 
 def half_cheetah(**changes: Any) -> dict[str, Any]:
     """HAPPO on HalfCheetah-2x3 with the paper's settings, its batch of about 4,000 steps in 64 copies."""
-    settings = {"copies": 64, "steps_per_rollout": 63} | changes
+    settings = {"num_envs": 64, "rollout_length": 63} | changes
     algorithm = presets.find("paper/mamujoco/HalfCheetah-2x3", "happo")(**settings)
     return measure(algorithm, make("mamujoco/HalfCheetah-2x3"))
 

@@ -27,7 +27,7 @@ def measure(rounds: int = 5) -> dict[str, Any]:
     """
     env = SimpleSpread(continuous=False)
     algorithm = presets.find("tuned/mpe", "qmix", env)(
-        sharing="group", hidden=(64,), memory=64, copies=32, updates_per_rollout=4, batch_size=32
+        sharing="group", hidden=(64,), rnn_size=64, num_envs=32, updates_per_rollout=4, batch_size=32
     )
     place = JaxBackend(env)
     device = devices.select(None)

@@ -24,7 +24,7 @@ from hamlet.haml.template import Haml, Team, behaviour, experience
 from hamlet.rollouts.rollout import begin, rollout
 from hamlet.types import Key
 
-_SETTINGS = {"discount": 0.95, "copies": 20, "steps_per_rollout": 25, "hidden": (64, 64)}
+_SETTINGS = {"discount": 0.95, "num_envs": 20, "rollout_length": 25, "hidden": (64, 64)}
 _BLOCKS = 5
 # What is credited, and against what.
 METHODS = ("returns", "returns − V", "returns − COMA", "returns − OB", "Q − COMA", "Q − OB")

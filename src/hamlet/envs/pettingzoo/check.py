@@ -84,7 +84,7 @@ def _seats(environment: PettingZoo, make: "Callable[[], WatchedCopies]") -> "tup
                 raise Unfit(f"at the beginning the environment raises {said}") from error
             return seats, (
                 f"a process can hold one copy alone, as the second raises {said}: give --env.processes equal to "
-                "--copies; whether two copies with one seed agree was not looked at"
+                "--num-envs; whether two copies with one seed agree was not looked at"
             )
         seats.append(_Seat(environment, env))
     return seats, ""

@@ -114,7 +114,7 @@ def _unusable(incident: Incident, numbers: Sequence[int]) -> str:
         return f"used: {incident.text}"
     return (
         f"made as copy {numbers[incident.row]}, beside others in one process: {incident.text}; where a process can "
-        "hold a single copy, give --env.processes equal to --copies"
+        "hold a single copy, give --env.processes equal to --num-envs"
     )
 
 

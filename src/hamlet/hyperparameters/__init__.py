@@ -1,0 +1,1 @@
+"""The hyperparameters that algorithms share, each written once with its default and its help, in frozen groups."""
