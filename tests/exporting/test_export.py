@@ -46,9 +46,10 @@ IMAGE, LARGE = Box(0.0, 255.0, (5, 4, 2)), Box(0.0, 255.0, (40, 36, 3))
 CHOICE, CHOICES = Discrete(3), MultiDiscrete((2, 3))
 UNEVEN, SINGLE, TABLE = Box((-1.0, -2.0), (1.0, 5.0), (2,)), Box(0.0, 1.0, (1,)), Box(-1.0, 1.0, (2, 2))
 OPEN = Box(-INF, INF, (2,))
-MEMORY, RUNNING = NetworkConfig(hidden=(16,), memory=8), NetworkConfig(hidden=(16,), normalise=True)
-PLAIN, SQUASHED = NetworkConfig(hidden=(16,), plain=True), NetworkConfig(hidden=(16,), squash=True)
-PLAIN_MEMORY = NetworkConfig(hidden=(16,), memory=8, plain=True)
+MEMORY, RUNNING = NetworkConfig(hidden=(16,), memory=8), NetworkConfig(hidden=(16,), normalise=True, activation="elu")
+PLAIN = NetworkConfig(hidden=(16,), plain=True, activation="silu")
+SQUASHED = NetworkConfig(hidden=(16,), squash=True, activation="gelu")
+PLAIN_MEMORY = NetworkConfig(hidden=(16,), memory=8, plain=True, activation="leaky_relu")
 FORMATS = ["numpy", "stablehlo", *(["onnx"] if importlib.util.find_spec("onnx") else [])]
 DOCUMENT = {"run": "r", "algorithm": "happo", "environment": "x", "seed": 0, "step": 10, "versions": {"hamlet": "0"}}
 
