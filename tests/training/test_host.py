@@ -42,7 +42,7 @@ def declared(name="happo", **settings):
 
 
 def recurrent():
-    return declared(memory=8, chunk=6)
+    return declared(rnn_size=8, sequence_length=6)
 
 
 @pytest.fixture(autouse=True)

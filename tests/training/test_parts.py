@@ -163,3 +163,13 @@ def test_where_an_interface_is_asked_for_no_plain_value_will_do():
     for wrong in ("clip_drift", 3, None, ["clip_drift"]):
         with pytest.raises(RequestError, match=r"haml\.drift is a Drift, not"):
             configuration.decode(data | {"drift": wrong})
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_a_configuration_without_the_fields_that_have_come_since_is_that_with_their_defaults(name):
+    now = configuration.encode(ALGORITHMS[name]())
+    before = now | {
+        "body": {key: value for key, value in now["body"].items() if key not in ("activation", "critic_hidden")}
+    }
+    assert configuration.completed(before) == now == configuration.completed(now)
+    assert configuration.decode(before) == ALGORITHMS[name]()

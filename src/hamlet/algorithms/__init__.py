@@ -3,37 +3,38 @@
 Others register theirs through the entry-point group ``hamlet.algorithms``: the entry's name is the algorithm's, its
 value a callable that takes the hyperparameters by keyword and gives a declaration.
 """
-# In the order in which they are listed. ruff: noqa: I001
+# Imports stand in the order in which algorithms are listed.
+# ruff: noqa: I001
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import Any
 
-from hamlet.algorithms.coma import coma as coma
-from hamlet.algorithms.haa2c import haa2c as haa2c
-from hamlet.algorithms.had3qn import had3qn as had3qn
-from hamlet.algorithms.haddpg import haddpg as haddpg
 from hamlet.algorithms.happo import happo as happo
-from hamlet.algorithms.hasac import hasac as hasac
-from hamlet.algorithms.hatd3 import hatd3 as hatd3
 from hamlet.algorithms.hatrpo import hatrpo as hatrpo
-from hamlet.algorithms.il import il as il
-from hamlet.algorithms.il_pp import il_pp as il_pp
-from hamlet.algorithms.ippo import ippo as ippo
-from hamlet.algorithms.iql import iql as iql
-from hamlet.algorithms.maa2c import maa2c as maa2c
-from hamlet.algorithms.maddpg import maddpg as maddpg
+from hamlet.algorithms.haa2c import haa2c as haa2c
 from hamlet.algorithms.mappo import mappo as mappo
-from hamlet.algorithms.masac import masac as masac
+from hamlet.algorithms.ippo import ippo as ippo
+from hamlet.algorithms.maa2c import maa2c as maa2c
+from hamlet.algorithms.coma import coma as coma
+from hamlet.algorithms.haddpg import haddpg as haddpg
+from hamlet.algorithms.hatd3 import hatd3 as hatd3
+from hamlet.algorithms.hasac import hasac as hasac
+from hamlet.algorithms.had3qn import had3qn as had3qn
+from hamlet.algorithms.maddpg import maddpg as maddpg
 from hamlet.algorithms.matd3 import matd3 as matd3
+from hamlet.algorithms.masac import masac as masac
 from hamlet.algorithms.matrl import matrl as matrl
+from hamlet.algorithms.il_pp import il_pp as il_pp
 from hamlet.algorithms.matrl_without_response import matrl_without_response as matrl_without_response
-from hamlet.algorithms.q_dpp import q_dpp as q_dpp
-from hamlet.algorithms.qmix import qmix as qmix
-from hamlet.algorithms.qplex import qplex as qplex
-from hamlet.algorithms.qtran import qtran as qtran
+from hamlet.algorithms.il import il as il
+from hamlet.algorithms.iql import iql as iql
 from hamlet.algorithms.vdn import vdn as vdn
+from hamlet.algorithms.qmix import qmix as qmix
+from hamlet.algorithms.qtran import qtran as qtran
+from hamlet.algorithms.qplex import qplex as qplex
+from hamlet.algorithms.q_dpp import q_dpp as q_dpp
 from hamlet.errors import RequestError, unknown
 from hamlet.hyperparameters.factory import RENAMED
 from hamlet.learners import Algorithm

@@ -19,7 +19,7 @@ RENAMED = {
     "memory": "rnn_size",
     "chunk": "sequence_length",
 }
-"""Keywords that were called otherwise before version 0.2: the old names are read for one release."""
+"""Keywords that were called otherwise: the names from before are read for one release."""
 
 
 def algorithm(

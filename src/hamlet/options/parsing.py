@@ -35,7 +35,7 @@ RENAMED = {
     "--longest": "--max-episode-steps",
     "--random": "--random-agents",
 }
-"""Options that were called otherwise before version 0.2: the old names are read for one release."""
+"""Options that were called otherwise: the names from before are read for one release."""
 
 
 @dataclass(frozen=True)

@@ -102,6 +102,25 @@ def upgraded(config: dict[str, Json]) -> dict[str, Json]:
     return {"version": VERSION} | {name: value for name, value in config.items() if name != "version"}
 
 
+def completed(data: Json) -> Json:
+    """A configuration with the fields that have come since it was written, at their defaults; nothing is made of it.
+
+    >>> completed({"type": "linear_schedule", "start": 1.0, "end": 0.1})
+    {'type': 'linear_schedule', 'start': 1.0, 'end': 0.1, 'steps': 50000}
+    """
+    if isinstance(data, list | tuple):
+        return [completed(item) for item in data]
+    if not isinstance(data, dict):
+        return data
+    filled = {name: completed(value) for name, value in data.items()}
+    name = data.get("type")
+    if not isinstance(name, str) or name not in parts.PARTS:
+        return filled
+    fields = dataclasses.fields(parts.find(name))
+    plain = [field for field in fields if field.default is None or isinstance(field.default, bool | int | str | float)]
+    return filled | {field.name: _encode(field.default, field.name) for field in plain if field.name not in data}
+
+
 DECLARED = ("algorithm", "environment")
 """What of a config.json is a configuration."""
 

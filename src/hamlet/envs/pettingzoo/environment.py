@@ -65,7 +65,7 @@ class PettingZoo:
 
     def __post_init__(self) -> None:
         """Refuse numbers that are none, and a critic that would not be joint."""
-        require(self.copies is None or self.copies >= 1, f"--num-envs must be at least 1, not {self.copies}")
+        require(self.copies is None or self.copies >= 1, f"copies must be at least 1, not {self.copies}")
         require(self.processes is None or self.processes >= 1, f"processes must be at least 1, not {self.processes}")
         require(self.timeout > 0, f"timeout must be more than 0 seconds, not {self.timeout}")
         require(self.on_failure in ("restart", "stop"), f"on_failure is 'restart' or 'stop', not {self.on_failure!r}")

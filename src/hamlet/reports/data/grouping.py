@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hamlet.reports.data.run_data import RunData
+from hamlet.runs.configuration import completed
 
 # How many hyperparameters a name may be told apart by.
 _TOLD = 3
@@ -127,7 +128,7 @@ def _label(run: RunData, others: Sequence[RunData]) -> str:
     alike = [other for other in others if other.algorithm == run.algorithm]
     if len(alike) < 2:
         return run.algorithm
-    own, *rest = (flat(one.config.get("algorithm")) for one in (run, *alike))
+    own, *rest = (flat(completed(one.config.get("algorithm"))) for one in (run, *alike))
     differing = [name for name in own if any(other.get(name) != own[name] for other in rest)]
     told = [f"{name.rpartition('.')[2]} {own[name]}" for name in differing[:_TOLD]]
     return " ".join([run.algorithm, "(" + ", ".join(told) + ")"]) if told else run.algorithm
@@ -146,7 +147,7 @@ def _distinct(groups: Sequence[RunGroup]) -> list[RunGroup]:
 
 def _options(run: RunData, alike: Sequence[RunData]) -> tuple[tuple[str, str], ...]:
     """The environment's options in which it differs from others of its name."""
-    own, *rest = (flat(one.config.get("environment")) for one in (run, *alike))
+    own, *rest = (flat(completed(one.config.get("environment"))) for one in (run, *alike))
     return tuple((name, value) for name, value in own.items() if any(other.get(name) != value for other in rest))
 
 

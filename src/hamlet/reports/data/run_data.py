@@ -26,6 +26,7 @@ from hamlet.files.atomic_write import one_line
 from hamlet.reports.data import damage, sides
 from hamlet.reports.data.measurements import NOTHING, Clock, evaluations
 from hamlet.reports.data.sides import Sides
+from hamlet.runs.configuration import completed
 from hamlet.runs.directory import CONFIGURATION, LOCK, RunDirectory, is_locked
 from hamlet.runs.metrics_file import readable
 from hamlet.training import final_evaluation
@@ -114,13 +115,13 @@ class RunData:
     @property
     def task(self) -> str:
         """What tells its environment from others, its options included."""
-        return json.dumps([self.environment, self.config.get("environment")], sort_keys=True)
+        return json.dumps([self.environment, completed(self.config.get("environment"))], sort_keys=True)
 
     @property
     def declaration(self) -> str:
         """What tells its algorithm from others, every hyperparameter included, but not the seed."""
         names = ("algorithm_name", "algorithm", "init_from")
-        return json.dumps([self.config.get(name) for name in names], sort_keys=True)
+        return json.dumps([completed(self.config.get(name)) for name in names], sort_keys=True)
 
     @property
     def constant_sum(self) -> bool:
