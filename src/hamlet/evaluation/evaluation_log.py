@@ -142,8 +142,10 @@ def describe(
         "cut": evaluation.cut,
         "max_episode_steps": evaluation.max_episode_steps,
     }
-    if evaluation.measures:
+    if evaluation.measured:
         point["measures"] = {name: measured._asdict() for name, measured in evaluation.measured.items()}
+    if own := {name: sums.mean(0) for name, sums in evaluation.streams.items() if sums.shape[-1] == len(agents)}:
+        point["agent_streams"] = {name: dict(zip(agents, sums.tolist(), strict=True)) for name, sums in own.items()}
     if opposed is None:
         return point
     sides, ties = opposed.split(evaluation.agent_returns, agents)
