@@ -75,7 +75,7 @@ class Evaluation:
         whole = cls.of(played.returns, played.lengths, mode, seed)
         horizon, cut = played.horizon, int(played.cut.sum())
         asked = replace(whole, failed=played.failed, cut=cut, max_episode_steps=horizon, failure=played.failure)
-        streams = {name: sums.astype(np.float64) for name, sums in played.streams.items()}
+        streams = {name: sums.astype(np.float64) for name, sums in sorted(played.streams.items())}
         return replace(asked, measures=played.measures, streams=streams)
 
     @property
