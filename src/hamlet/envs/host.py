@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
-from hamlet.envs.base import Environment, Outcome, View
+from hamlet.envs.base import AnyDeclaration, Environment, Outcome, View
 from hamlet.roster import Group
 
 __all__ = ["AnyEnvironment", "HostCopies", "HostEnvironment", "Snapshot", "Step", "measures"]
@@ -129,7 +129,7 @@ class HostEnvironment(Protocol):
         ...
 
 
-def measures(env: HostEnvironment) -> tuple[str, ...]:
+def measures(env: AnyDeclaration) -> tuple[str, ...]:
     """The names of what an environment itself measures, such as success, in the order of `Step.measures`.
 
     An environment that measures something declares them as ``measures``. A measure is the last number that was given
