@@ -152,22 +152,23 @@ def test_a_run_says_what_its_environment_pays():
 
 
 @pytest.mark.slow
-def test_streams_are_metrics_of_a_run_in_compiled_code_and_on_the_host(tmp_path):
-    for name, env in (("compiled", Toll()), ("hosted", OnHost(Toll()))):
-        run = hamlet.train(small(), env, steps=6 * COPIES * STEPS, out=tmp_path / name, quiet=True, evaluate_episodes=2)
-        with Metrics(run.path / "metrics.sqlite", write=False) as metrics:
-            assert set(metrics.read("measure/steps")[1]) == {4.0} and 0 < metrics.last("measure/toll") < 8
-            assert metrics.last("evaluation/measure/steps") == 4.0
-            assert "measure/lesson" not in metrics.names()
+@pytest.mark.parametrize(("env", "evaluated"), [(Toll(), 2), (OnHost(Toll()), 0)], ids=["compiled", "hosted"])
+def test_streams_are_metrics_of_a_run(tmp_path, env, evaluated):
+    steps = 6 * COPIES * STEPS
+    run = hamlet.train(small(), env, steps=steps, out=tmp_path / "a", quiet=True, evaluate_episodes=evaluated)
+    with Metrics(run.path / "metrics.sqlite", write=False) as metrics:
+        assert set(metrics.read("measure/steps")[1]) == {4.0} and 0 < metrics.last("measure/toll") < 8
+        assert set(metrics.read("evaluation/measure/steps")[1]) == ({4.0} if evaluated else set())
+        assert "measure/lesson" not in metrics.names()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("hosted", [False, True])
 def test_a_learning_reward_that_is_the_reward_changes_no_bit(tmp_path, hosted):
-    ends = []
-    for env in (Toll(price=0.0), Pot()):
-        env = OnHost(env) if hosted else env
-        run = hamlet.train(small(), env, steps=60, out=tmp_path / type(env).__name__ / str(len(ends)), quiet=True)
+    ends, own = [], {"quiet": True, "evaluate_episodes": 0}
+    for game in (Toll(price=0.0), Pot()):
+        env = OnHost(game) if hosted else game
+        run = hamlet.train(small(), env, steps=60, out=tmp_path / type(game).__name__, **own)
         ends.append(run.training().learner)
     assert same(*ends)
 
