@@ -179,9 +179,11 @@ class Toll(Pot):
 
     Attributes:
         price: The share.
+        uneven: Whether episodes end by chance before their last step.
     """
 
     price: float = 0.5
+    uneven: bool = False
 
     streams: ClassVar[tuple[Stream, ...]] = (
         Stream("toll", critic="own", meaning="second choices", unit="choices"),
@@ -193,7 +195,7 @@ class Toll(Pot):
         after, view, outcome = super().step(key, state, actions)
         toll = actions[0].astype(jnp.float32)
         paid = {"toll": toll, "steps": jnp.ones(1), "lesson": outcome.reward - self.price * toll}
-        return after, view, replace(outcome, streams=paid)
+        return after, view, replace(outcome, terminated=self.uneven & (after.seen[0] > 1), streams=paid)
 
 
 class MeetState(eqx.Module):

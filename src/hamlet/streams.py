@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from hamlet.errors import require
 
 __all__ = ["REWARD", "Stream", "check_paid", "declared_streams", "learning_reward", "reported"]
 
-_Owner = Literal["agent", "team"]
-_Critic = Literal["reward", "own"]
+Owner: TypeAlias = Literal["agent", "team"]
+PredictedBy: TypeAlias = Literal["reward", "own"]
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Stream:
     """
 
     name: str
-    owner: Literal["agent", "team"] = "agent"
-    critic: Literal["reward", "own"] | None = None
+    owner: Owner = "agent"
+    critic: PredictedBy | None = None
     reported: bool = True
     meaning: str = ""
     unit: str = ""
@@ -37,9 +37,9 @@ class Stream:
     def __post_init__(self) -> None:
         """Refuse names that are no words, and a learning reward that is not each agent's."""
         require(self.name.isidentifier(), f"a stream's name is a word, as collisions, not {self.name!r}")
-        require(self.owner in get_args(_Owner), f"the owner of {self.name} is agent or team, not {self.owner!r}")
+        require(self.owner in get_args(Owner), f"the owner of {self.name} is agent or team, not {self.owner!r}")
         require(
-            self.critic in (None, *get_args(_Critic)),
+            self.critic in (None, *get_args(PredictedBy)),
             f"the critic of {self.name} is 'reward', 'own' or None, not {self.critic!r}",
         )
         require(

@@ -108,20 +108,23 @@ def test_values_of_each_agent_share_what_the_team_is_paid(played):
     assert paid.shape == (2, 5, COPIES, 2) and (np.asarray(paid) == 1).all()
 
 
-@pytest.mark.parametrize("env", [Toll(), OnHost(Toll())], ids=["compiled", "hosted"])
-def test_an_evaluation_reports_streams_beside_returns(played, env):
+@pytest.mark.parametrize("hosted", [False, True])
+def test_an_evaluation_reports_streams_beside_returns(played, hosted):
+    """Of 25 episodes of unlike lengths, which more than one copy plays one after another on the host."""
+    env = OnHost(Toll(uneven=True)) if hosted else Toll(uneven=True)
     roster = roster_of(played.algorithm, env)
-    play = partial(evaluate, env, roster, played.actors, played.algorithm.body, episodes=5, seed=3)
+    play = partial(evaluate, env, roster, played.actors, played.algorithm.body, episodes=25, seed=3)
     found, random = play(mode="deterministic"), play(mode="random")
     assert found.streams.keys() == {"toll", "steps"}
-    assert found.streams["steps"].tolist() == [[4.0]] * 5 and found.measured["steps"] == (5, 4.0, 0.0)
-    tolls = found.streams["toll"]
-    assert tolls.shape == (5, 2) and found.measured["toll"].mean == tolls.sum(-1).mean()
+    assert found.streams["steps"][:, 0].tolist() == found.lengths.tolist() and set(found.lengths) == {1, 2, 3, 4}
+    tolls, measured = found.streams["toll"], found.measured
+    assert tolls.shape == (25, 2) and measured["toll"].mean == tolls.sum(-1).mean()
+    assert (tolls >= 0).all() and (tolls <= found.lengths[:, None]).all()
     point = evaluation_log.describe(found, 10, roster.names)
-    assert point["measures"]["steps"] == {"episodes": 5, "mean": 4.0, "standard_error": 0.0}
+    assert point["measures"]["steps"] == {"episodes": 25, **measured["steps"]._asdict()}
     assert point["agent_streams"] == {"toll": dict(zip(roster.names, tolls.mean(0).tolist(), strict=True))}
-    lines = of_measures(Judgement(10, found, random, roster.names))
-    assert lines[0] == "steps 4 ± 0 (mean ± standard error over 5 of 5 episodes; random play 4 ± 0)"
+    line = of_measures(Judgement(10, found, random, roster.names))[0]
+    assert line.startswith(f"steps {measured['steps'].mean:.4g} ± ") and "over 25 of 25 episodes; random play " in line
     json.dumps(point, allow_nan=False)
 
 
@@ -163,14 +166,24 @@ def test_streams_are_metrics_of_a_run(tmp_path, env, evaluated):
 
 
 @pytest.mark.slow
+def test_sums_begin_anew_where_a_resumed_run_cannot_put_its_episodes_back(tmp_path):
+    env, steps = OnHost(Toll(), restorable=False), COPIES * STEPS
+    run = hamlet.train(small(), env, steps=steps, out=tmp_path / "a", quiet=True, evaluate_episodes=0)
+    assert (run.training().play.paid["steps"] > 0).all()
+    hamlet.resume(run.path, steps=3 * steps, quiet=True)
+    with Metrics(run.path / "metrics.sqlite", write=False) as metrics:
+        steps, sums = metrics.read("measure/steps")
+    assert len(steps) == 3 and set(sums) == {4.0}
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("hosted", [False, True])
-def test_a_learning_reward_that_is_the_reward_changes_no_bit(tmp_path, hosted):
+def test_a_learning_reward_that_is_the_reward_changes_no_bit_and_another_does(tmp_path, hosted):
     ends, own = [], {"quiet": True, "evaluate_episodes": 0}
-    for game in (Toll(price=0.0), Pot()):
+    for number, game in enumerate((Pot(), Toll(price=0.0), Toll(price=0.5))):
         env = OnHost(game) if hosted else game
-        run = hamlet.train(small(), env, steps=60, out=tmp_path / type(game).__name__, **own)
-        ends.append(run.training().learner)
-    assert same(*ends)
+        ends.append(hamlet.train(small(), env, steps=60, out=tmp_path / str(number), **own).training().learner)
+    assert same(*ends[:2]) and not same(*ends[1:])
 
 
 @pytest.mark.slow
