@@ -160,12 +160,12 @@ def windows(replay: Replay, age: Int[Array, " B"], copy: Int[Array, " B"], *, di
         weight, last = jnp.where(going, weight * discount, weight), jnp.where(going, k, last)
         on = at(replay.steps.episode, k + 1) == at(replay.steps.episode, 0)
         going = going & on & (age + k + 1 < replay.filled)
-    end = (first + last) % rows
+    (reward, streams), end = total, (first + last) % rows
     return Sample(
         jax.tree.map(lambda leaf: at(leaf, 0), replay.steps.view),
         tuple(at(leaf, 0) for leaf in replay.steps.action),
-        total[0],
+        reward,
         jnp.where(replay.steps.terminated[end, copy], 0.0, weight),
         jax.tree.map(lambda leaf: leaf[end, copy], replay.steps.arrival),
-        total[1],
+        streams,
     )

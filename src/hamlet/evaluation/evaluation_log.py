@@ -144,8 +144,10 @@ def describe(
     }
     if evaluation.measured:
         point["measures"] = {name: measured._asdict() for name, measured in evaluation.measured.items()}
-    if own := {name: sums.mean(0) for name, sums in evaluation.streams.items() if sums.shape[-1] == len(agents)}:
-        point["agent_streams"] = {name: dict(zip(agents, sums.tolist(), strict=True)) for name, sums in own.items()}
+    means = {name: sums.mean(0).tolist() for name, sums in evaluation.streams.items()}
+    of_agents = {name: values for name, values in means.items() if len(values) == len(agents)}
+    if of_agents:
+        point["agent_streams"] = {name: dict(zip(agents, own, strict=True)) for name, own in of_agents.items()}
     if opposed is None:
         return point
     sides, ties = opposed.split(evaluation.agent_returns, agents)

@@ -209,7 +209,7 @@ def _begin(env: Environment, body: NetworkConfig, episodes: int, agents: int, ke
     begin_key, play_key = jax.random.split(key)
     play = begin(env, body, episodes, begin_key)
     returns, lengths = jnp.zeros((episodes, agents)), jnp.zeros(episodes, jnp.int32)
-    paid = {s.name: jnp.zeros((episodes, s.owners(agents))) for s in reported(declared_streams(env))}
+    paid = {stream.name: jnp.zeros((episodes, stream.owners(agents))) for stream in reported(declared_streams(env))}
     return EpisodesUnderWay(play, jnp.zeros(episodes, bool), returns, lengths, jnp.zeros((), jnp.int32), play_key, paid)
 
 

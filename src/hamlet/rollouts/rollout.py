@@ -89,11 +89,11 @@ def rollout(
         def gained(totals):
             return jnp.where(ended, totals, 0.0).sum()
 
-        def going(totals):
+        def continued(totals):
             return jnp.where(ended, 0.0, totals)
 
         done = Episodes(ended.sum().astype(jnp.float32), gained(total), jax.tree.map(gained, paid))
-        after = Play(copies, ended, memory, going(total), jax.tree.map(going, paid))
+        after = Play(copies, ended, memory, continued(total), jax.tree.map(continued, paid))
         return after, (view, play.start, actions, outcome, arrival, done)
 
     def chunk(play: Play, chances: tuple[Any, Array]) -> tuple[Play, tuple[Any, ...]]:
