@@ -1,6 +1,7 @@
 """Small games for tests, written as a user would write one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -9,6 +10,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from hamlet.envs.base import Group, Outcome, View
 from hamlet.spaces import Box, Discrete, MultiDiscrete
+from hamlet.streams import Stream
 from hamlet.types import Key
 
 INF = float("inf")
@@ -169,6 +171,31 @@ class Pot:
 
     def _view(self, state: PotState) -> View:
         return View((jnp.broadcast_to(state.seen[None], (2, 2)),), state.seen, (None,), None)
+
+
+@dataclass(frozen=True)
+class Toll(Pot):
+    """The same, whose agents also pay 1 for each second choice, and learn from the reward less a share of that.
+
+    Attributes:
+        price: The share.
+        uneven: Whether episodes end by chance before their last step.
+    """
+
+    price: float = 0.5
+    uneven: bool = False
+
+    streams: ClassVar[tuple[Stream, ...]] = (
+        Stream("toll", critic="own", meaning="second choices", unit="choices"),
+        Stream("steps", owner="team"),
+        Stream("lesson", critic="reward", reported=False),
+    )
+
+    def step(self, key: Key, state: PotState, actions: tuple[Array, ...]) -> tuple[PotState, View, Outcome]:
+        after, view, outcome = super().step(key, state, actions)
+        toll = actions[0].astype(jnp.float32)
+        paid = {"toll": toll, "steps": jnp.ones(1), "lesson": outcome.reward - self.price * toll}
+        return after, view, replace(outcome, terminated=self.uneven & (after.seen[0] > 1), streams=paid)
 
 
 class MeetState(eqx.Module):

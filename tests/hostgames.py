@@ -14,6 +14,7 @@ from hamlet.envs.base import Environment, Group, Outcome, View
 from hamlet.envs.host import HostCopies, Snapshot, Step
 from hamlet.errors import RunError
 from hamlet.spaces import Box, Discrete
+from hamlet.streams import declared_streams
 from hamlet.types import Key
 
 INF = float("inf")
@@ -44,6 +45,10 @@ class OnHost:
     @property
     def state_shape(self):
         return self.env.state_shape
+
+    @property
+    def streams(self):
+        return declared_streams(self.env)
 
     def blank(self, count: int) -> Snapshot:
         state = jax.eval_shape(lambda: _begin(self.env, 0, jnp.arange(count), jnp.zeros(count, jnp.int32)))[0]

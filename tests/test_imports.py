@@ -12,7 +12,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 NAMES = {".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__"): path for path in FILES}
 
 _CORE = {"types", "errors", "extras", "machine", "spaces"}
-_DISTRIBUTIONS = _CORE | {"roster", "distributions"}
+_DISTRIBUTIONS = _CORE | {"streams", "roster", "distributions"}
 _NETWORKS = _DISTRIBUTIONS | {"networks"}
 _ESTIMATION = _NETWORKS | {"envs.base", "estimation"}  # envs.base: the contract, View above all
 _GAMES = _DISTRIBUTIONS | {"games"}
@@ -32,7 +32,8 @@ ALLOWED = {
     "extras": {"errors", "extras"},
     "machine": {"machine"},
     "spaces": _CORE,
-    "roster": _CORE | {"roster"},
+    "streams": _CORE | {"streams"},
+    "roster": _CORE | {"streams", "roster"},
     "distributions": _DISTRIBUTIONS,
     "networks": _NETWORKS,
     "estimation": _ESTIMATION,

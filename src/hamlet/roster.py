@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array
 
 from hamlet.spaces import Box, Composite, Space, pictures
+from hamlet.streams import Stream
 
 Sharing: TypeAlias = Literal["none", "group"]
 
@@ -35,11 +36,13 @@ class Roster:
         groups: The agents.
         sharing: Whether agents of a group have common parameters.
         state: What a centralised critic sees, where that is a row with pictures in it; None where its shape says all.
+        streams: What their environment pays them beside the reward.
     """
 
     groups: tuple[Group, ...]
     sharing: Sharing = "none"
     state: Composite | None = None
+    streams: tuple[Stream, ...] = ()
 
     def seen_by_critic(self, shape: tuple[int, ...]) -> Space:
         """The space of the critic's state of a shape."""

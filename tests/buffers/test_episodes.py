@@ -48,6 +48,7 @@ def play(rollouts, seed, abandon=False):
                 truncated=chunk(ended & ~terminated),
                 arrival=jax.tree.map(chunk, view(number + 1000)),
                 memory=(None,),
+                streams={"cost": -chunk(number[..., None].astype(np.float32))},
             )
         )
     return trajectories, number, start, ended, terminated
@@ -97,6 +98,7 @@ def test_a_window_is_its_episode_step_by_step_and_then_padding():
         assert float(found.view.state[length, slot, 0]) == own[-1] + 1000  # what was arrived at, before any restart
         assert found.view.observation[0][: length + 1, slot, 0, 0].tolist() == [*own, own[-1] + 1000]
         assert found.action[0][:length, slot, 0].tolist() == own and found.reward[:length, slot, 0].tolist() == own
+        assert (-found.streams["cost"])[:length, slot, 0].tolist() == own
         assert found.terminated[:length, slot].tolist() == terminated[first : first + length, copy].tolist()
 
 

@@ -18,16 +18,18 @@ def rollout(number, rng, before):
     when = np.arange(STEPS)[:, None] + number * STEPS
     name = (when * 10 + np.arange(COPIES)).astype(np.float32)[None]
     ended, final = rng.random((2, 1, STEPS, COPIES)) < [[[[0.3]]], [[[0.5]]]]
+    reward = rng.standard_normal((1, STEPS, COPIES, 2)).astype(np.float32)
     view = lambda shift: View((name[..., None, None] + shift,), name[..., None] + shift, (None,), None)  # noqa: E731
     return Trajectory(
         view=view(0.0),
         start=np.concatenate([before[None, None], ended[:, :-1]], axis=1),
         action=(np.asarray(name[..., None], np.int32),),
-        reward=rng.standard_normal((1, STEPS, COPIES, 2)).astype(np.float32),
+        reward=reward,
         terminated=ended & final,
         truncated=ended & ~final,
         arrival=view(0.5),
         memory=(None,),
+        streams={"cost": 3 * reward},
     )
 
 
@@ -85,6 +87,7 @@ def test_a_window_is_what_a_slow_loop_adds_up_and_never_crosses_into_another_epi
                 break
             at += 1
         np.testing.assert_allclose(found.reward[b], total, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(found.streams["cost"][b], 3 * total, rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(found.discount[b], 0.0 if terminated[at, c] else weight, rtol=1e-6)
         assert found.view.state[b, 0] == names[first + a, c] == found.action[0][b, 0]
         assert found.arrival.state[b, 0] == names[at, c] + 0.5

@@ -91,7 +91,7 @@ def test_what_is_seen_and_credited_gives_the_networks_and_streams(sees, credits,
     assert [network.head.bias.shape[0] for network in state.networks] == networks
     for values in (estimate.value, estimate.next_value, estimate.scaled):
         assert values.shape == (4, 5, 4, streams)
-    reward = critic.rewards(at.played, streams)
+    reward = critic.paid(at.played, streams)
     own = np.asarray(at.played.reward)
     expected = own if credits == "own" else np.repeat(own.sum(-1, keepdims=True), streams, -1)
     np.testing.assert_allclose(reward, expected, rtol=1e-6)

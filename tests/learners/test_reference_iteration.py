@@ -60,7 +60,7 @@ class CutToValue(Gae):
 
     def __call__(self, trajectory, estimate, critic):
         shape = estimate.value.shape
-        value, reward = rows(estimate.value), rows(critic.rewards(trajectory, 1))
+        value, reward = rows(estimate.value), rows(critic.paid(trajectory, 1))
         ended = rows(jnp.broadcast_to(ends(trajectory, own=False)[1], shape))
         kept = ~rows(jnp.broadcast_to(trajectory.truncated[..., None], shape))
         following = jnp.concatenate([value[1:], rows(estimate.next_value)[-1:]])

@@ -215,3 +215,16 @@ def test_of_evaluations_afterwards_that_of_the_newest_policy_counts_in_whatever_
     for steps in ((100, 200), (200, 100)):
         run = bare([{"mode": "deterministic", "step": step, "mean": float(step)} for step in steps])
         assert source([run]).of(run) == 200.0
+
+
+def test_metrics_that_hamlet_does_not_know_are_reported_with_their_last_values(runs):
+    run = runs / "happo-simple_spread" / "seed-2"
+    with Metrics(run / "metrics.sqlite") as metrics:
+        metrics.write([(10, {"mine/idea": 1.0, "measure/toll": 3.0}), (20, {"mine/idea": 0.1234567, "gone": np.nan})])
+    found = run_data.read(run)
+    assert found.latest["mine/idea"] == 0.1234567 and found.latest["measure/toll"] == 3.0
+    assert not {"gone", "return", "env_steps_per_second"} & found.latest.keys()
+    assert gather([found])["runs"][0]["latest"]["mine/idea"] == 0.12346
+    assert found.until(10).latest == {}
+    (run / "metrics.sqlite").write_bytes(b"nothing of the kind")
+    assert run_data.read(run).latest == {}

@@ -224,7 +224,7 @@ def test_compiled_episodes_whose_returns_are_no_numbers_are_replaced_and_counted
         returns[: 2 if number == 0 else 0, 1] = np.nan
         over = np.ones(size, bool)
         state = compiled.EpisodesUnderWay.__new__(compiled.EpisodesUnderWay)
-        for name, value in {"returns": returns, "lengths": np.full(size, 4), "over": over}.items():
+        for name, value in {"returns": returns, "lengths": np.full(size, 4), "over": over, "paid": {}}.items():
             object.__setattr__(state, name, value)
         return state
 
@@ -258,7 +258,7 @@ def test_a_failed_episode_has_no_part_in_the_return_of_training():
     env = Scripted()
     copies = env.open(0, range(2))
     view = copies.begin(np.zeros(2, int))
-    play = HostPlay(np.array(0), {}, np.ones(2, bool), (None,), np.zeros(2, np.float32))
+    play = HostPlay(np.array(0), {}, np.ones(2, bool), (None,), np.array([10.0, 100.0], np.float32))
     storage = Storage(Roster(env.groups), view, play, steps=3, length=1)
     for step, (failed, over) in enumerate([([0, 0], [0, 0]), ([1, 0], [1, 0]), ([0, 0], [1, 1])]):
         flags = np.array(failed, bool)
@@ -269,7 +269,7 @@ def test_a_failed_episode_has_no_part_in_the_return_of_training():
             failed=flags if any(failed) else None,
         )
         storage.after(step, slice(0, 2), Step(view, outcome, view))
-    total, episodes = storage.tally(np.array([10.0, 100.0], np.float32))
+    total, _, episodes = storage.tally(play)
     assert episodes.count == 2 and episodes.total == (0 + 1) + (100 + 3) and not total.any()
 
 

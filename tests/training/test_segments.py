@@ -37,9 +37,8 @@ def rows(first, last):
         seen = (normal(2, 3), whole(1, 2, 2).astype(np.uint8))
         return View(seen, normal(5), (whole(2, 4).astype(bool), None), whole(3).astype(bool))
 
-    steps = Steps(
-        view(), (normal(2, 2), whole(1).astype(np.int32)), normal(3), whole() > 0, whole().astype(np.int32), view()
-    )
+    action, streams = (normal(2, 2), whole(1).astype(np.int32)), {"cost": normal(3)}
+    steps = Steps(view(), action, normal(3), whole() > 0, whole().astype(np.int32), view(), streams)
     steps.reward[0, :, 0] = ODD[:COPIES]
     steps.arrival.state[-1, 0] = ODD
     return steps
@@ -115,7 +114,8 @@ def test_every_damage_is_seen_and_named(tmp_path):
 def test_segments_of_another_ring_are_refused(tmp_path):
     found = replay_files.write(tmp_path, after(4), 4, [])
     other = after(0)
-    wide = Steps(other.steps.view, other.steps.action[:1], *jax.tree.leaves(other.steps)[7:10], other.steps.arrival)
+    steps, paid = other.steps, jax.tree.leaves(other.steps)[7:10]
+    wide = Steps(steps.view, steps.action[:1], *paid, steps.arrival, steps.streams)
     assert len(jax.tree.leaves(wide)) == len(jax.tree.leaves(other.steps)) - 1
     with pytest.raises(RunError, match="holds no rows of this run"):
         replay_files.read(tmp_path, Replay(wide, other.head, other.filled), 4, found)

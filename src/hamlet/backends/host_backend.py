@@ -28,6 +28,7 @@ from hamlet.rollouts.host_games import Games, HostPlay, blank, whole_view
 from hamlet.rollouts.host_rollout import Acting, Stopwatch, Storage, rollout
 from hamlet.rollouts.played import PlayedEpisodes
 from hamlet.roster import Roster
+from hamlet.streams import declared_streams
 from hamlet.types import Device
 
 
@@ -67,7 +68,7 @@ class HostProgram:
             # Before the first episode its number is −1.
             self.games.begin(play.snapshot["episode"] + 1)
             fresh = blank(self.env, self.algorithm.body, copies, int(play.seed))
-            play = HostPlay(play.seed, self.games.snapshot(), fresh.start, fresh.memory, fresh.total)
+            play = HostPlay(play.seed, self.games.snapshot(), fresh.start, fresh.memory, fresh.total, fresh.paid)
         if begun and not self.env.restorable:
             self._remarks.append(
                 "the environment cannot be put back into an episode: "
@@ -155,7 +156,7 @@ def compile_program(
         length = sampling.length(memory=algorithm.body.memory)
         outline = HostBackend(env).outline(algorithm)
         view, extent = whole_view(games.halves), {"steps": sampling.steps, "length": length}
-        storage = Storage(roster, view, outline.play, **extent, measures=measures(env))
+        storage = Storage(roster, view, outline.play, **extent, measures=measures(env), streams=declared_streams(env))
         ring = jax.eval_shape(lambda: learners.empty(algorithm, storage.trajectory))
         check_memory(ring)
         began = time.perf_counter()
@@ -188,7 +189,7 @@ def _compile_update(
     placed = eqx.tree_at(lambda t: t.memory, placed, held, is_leaf=lambda x: x is None)
     learner = lay.learner(outline.learner)
     ring = jax.tree.map(lambda _: lay.repeated, outline.replay)
-    _, episodes = storage.tally(np.zeros(algorithm.sampling.copies, np.float32))
+    *_, episodes = storage.tally(outline.play)
     program = jax.jit(
         partial(learn, algorithm, env),
         in_shardings=(learner, ring, placed, None, None, None),

@@ -14,6 +14,7 @@ from hamlet.estimation.trajectory import Trajectory
 from hamlet.learners import Algorithm
 from hamlet.rollouts.rollout import Episodes
 from hamlet.roster import Roster
+from hamlet.streams import declared_streams
 from hamlet.types import Info, Key, Scalar
 
 
@@ -42,8 +43,8 @@ def with_replay(training: Any, replay: Any) -> Any:
 
 
 def roster_of(algorithm: Algorithm, env: AnyDeclaration) -> Roster:
-    """The environment's agents under the algorithm's sharing."""
-    return Roster(env.groups, algorithm.sharing, getattr(env, "state_space", None))
+    """The environment's agents under the algorithm's sharing, and what they are paid beside the reward."""
+    return Roster(env.groups, algorithm.sharing, getattr(env, "state_space", None), declared_streams(env))
 
 
 def keys(training: Training) -> tuple[Key, Key]:
@@ -75,6 +76,7 @@ def learn(
     info = {f"actor/{name}": value for name, value in actor_info.items()}
     info |= {f"critic/{name}": value for name, value in critic_info.items()}
     info |= {"episodes": episodes.count, "return": episodes.total / episodes.count}
+    info |= {f"measure/{name}": total / episodes.count for name, total in episodes.paid.items()}
     sampling: Any = algorithm.sampling
     if sampling.replays:
         # How many updates of the critic and of the actors stand behind what was measured: none while warming up.

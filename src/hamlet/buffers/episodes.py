@@ -49,12 +49,13 @@ class Windows(eqx.Module):
     Attributes:
         view: What was seen before every step, and arrived at after the last, leaves ``[L + 1, B, …]``.
         action: For every group ``[L, B, N, …]``.
-        reward: Each agent's own, ``[L, B, n]``.
+        reward: What each agent learns from, ``[L, B, n]``.
         terminated: The episode ended for good at this step, ``[L, B]``.
         present: The step is the episode's, and no padding, ``[L, B]``.
         last: It is the last that is, ``[L, B]``.
         at_once: How many episodes networks look at at once; 0 for all.
         weight: What each step of a part counts in a mean over all, ``[L, B]``.
+        streams: What else was paid, by name, ``[L, B, n]`` or ``[L, B, 1]``.
     """
 
     view: View
@@ -65,6 +66,7 @@ class Windows(eqx.Module):
     last: Bool[Array, "L B"]
     at_once: int = eqx.field(static=True, default=0)
     weight: Float[Array, "L B"] | None = None
+    streams: dict[str, Float[Array, "L B _k"]] = eqx.field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -141,4 +143,5 @@ def windows(index: Index, ring: Replay, entry: Int[Array, " B"], *, longest: int
         steps(ring.steps.terminated),
         (time[:-1] < length[None]) & standing[None],
         time[:-1] == length[None] - 1,
+        streams=jax.tree.map(steps, ring.steps.streams),
     )

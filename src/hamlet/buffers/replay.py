@@ -24,10 +24,11 @@ class Steps(eqx.Module):
     Attributes:
         view: What was seen before.
         action: For every group ``[R, E, N, …]``.
-        reward: Each agent's own, ``[R, E, n]``.
+        reward: What each agent learns from, ``[R, E, n]``.
         terminated: The episode ended for good.
         episode: The number of the copy's episode, int32: a window goes on only while it stays the same.
         arrival: What was arrived at, before any restart.
+        streams: What else was paid, by name, ``[R, E, n]`` or ``[R, E, 1]``.
     """
 
     view: View
@@ -36,6 +37,7 @@ class Steps(eqx.Module):
     terminated: Any
     episode: Any
     arrival: View
+    streams: dict[str, Any] = eqx.field(default_factory=dict)
 
 
 class Replay(eqx.Module):
@@ -61,6 +63,7 @@ class Sample(eqx.Module):
         reward: Σ_{k<m} γᵏ rₜ₊ₖ, each agent's own, ``[B, n]``.
         discount: γᵐ, or 0 where the window ends in a terminated step, ``[B]``.
         arrival: Arrived at after the last step, leaves ``[B, …]``.
+        streams: The same sum of what else was paid, by name, ``[B, n]`` or ``[B, 1]``.
     """
 
     view: View
@@ -68,6 +71,7 @@ class Sample(eqx.Module):
     reward: Float[Array, "B n"]
     discount: Float[Array, " B"]
     arrival: View
+    streams: dict[str, Float[Array, "B _k"]] = eqx.field(default_factory=dict)
 
 
 def steps_of(trajectory: Trajectory, before: Int[Array, " E"] | int = 0) -> Steps:
@@ -88,6 +92,7 @@ def steps_of(trajectory: Trajectory, before: Int[Array, " E"] | int = 0) -> Step
         rows(trajectory.terminated),
         begun + jnp.reshape(before, (1, -1)),
         rows(trajectory.arrival),
+        rows(trajectory.streams),
     )
 
 
@@ -145,18 +150,22 @@ def windows(replay: Replay, age: Int[Array, " B"], copy: Int[Array, " B"], *, di
     def at(leaf, k):
         return leaf[(first + k) % rows, copy]
 
-    reward, weight, last = jnp.zeros((age.shape[0], replay.steps.reward.shape[-1])), jnp.ones(age.shape), 0 * age
+    paid = (replay.steps.reward, replay.steps.streams)
+    total = jax.tree.map(lambda leaf: jnp.zeros((age.shape[0], leaf.shape[-1])), paid)
+    weight, last = jnp.ones(age.shape), 0 * age
     going = jnp.ones(age.shape, bool)
     for k in range(window):
-        reward = reward + jnp.where(going, weight, 0.0)[:, None] * at(replay.steps.reward, k)
+        share = jnp.where(going, weight, 0.0)[:, None]
+        total = jax.tree.map(lambda before, leaf, k=k, share=share: before + share * at(leaf, k), total, paid)
         weight, last = jnp.where(going, weight * discount, weight), jnp.where(going, k, last)
         on = at(replay.steps.episode, k + 1) == at(replay.steps.episode, 0)
         going = going & on & (age + k + 1 < replay.filled)
-    end = (first + last) % rows
+    (reward, streams), end = total, (first + last) % rows
     return Sample(
         jax.tree.map(lambda leaf: at(leaf, 0), replay.steps.view),
         tuple(at(leaf, 0) for leaf in replay.steps.action),
         reward,
         jnp.where(replay.steps.terminated[end, copy], 0.0, weight),
         jax.tree.map(lambda leaf: leaf[end, copy], replay.steps.arrival),
+        streams,
     )

@@ -239,7 +239,7 @@ def _against_observations(steps: Steps) -> Steps:
 
 
 def _with(steps: Steps, view: View, arrival: View) -> Steps:
-    return Steps(view, steps.action, steps.reward, steps.terminated, steps.episode, arrival)
+    return Steps(view, steps.action, steps.reward, steps.terminated, steps.episode, arrival, steps.streams)
 
 
 def _difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:

@@ -130,7 +130,7 @@ def comparison(judgement: final_evaluation.Judgement, absolute: dict[str, Any] |
 
 
 def of_measures(judgement: final_evaluation.Judgement) -> list[str]:
-    """A line of each of the environment's own measures."""
+    """A line of each stream that is reported, summed over agents, and of each of the environment's own measures."""
     lines, random = [], judgement.random.measured
     for name, (count, mean, error) in judgement.evaluation.measured.items():
         if mean is None:
@@ -234,6 +234,6 @@ def _as_json(path: str, judgement: final_evaluation.Judgement, at_random: tuple[
             "standard_error": random.standard_error,
             "failed": random.failed,
             "cut": random.cut,
-            **({"measures": {name: one._asdict() for name, one in random.measured.items()}} if random.measures else {}),
+            **({"measures": {name: one._asdict() for name, one in random.measured.items()}} if random.measured else {}),
         },
     }

@@ -12,6 +12,7 @@ import equinox as eqx
 from jaxtyping import Array, Bool, Float
 
 from hamlet.roster import Group
+from hamlet.streams import Stream
 from hamlet.types import Key
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Group",
     "KnownReturns",
     "Outcome",
+    "Stream",
     "View",
     "declared_horizon",
     "declared_returns",
@@ -86,13 +88,15 @@ class Outcome(eqx.Module):
     """What one step brought, in one copy or in several.
 
     Attributes:
-        reward: Each agent's own reward, ``[n]``.
+        reward: Each agent's own reward, ``[n]``, in the environment's own unit.
         terminated: The episode ended for good: nothing follows, and nothing is bootstrapped.
         truncated: The episode was cut by a limit of time: learners bootstrap from the final view.
         cut: Agents that were truncated while others play on, ``[n]``: their own value bootstraps from the final view.
             An agent that is no longer alive and was not cut has terminated. None where no agent is ever cut alone.
         failed: The episode was cut short because the environment failed; it is marked as truncated, and is no result.
             None where nothing failed.
+        streams: What the step pays beside the reward, by the names of the streams that the environment declares
+            (`hamlet.streams.Stream`): each agent's own ``[n]``, or the team's ``[1]``.
     """
 
     reward: Float[Any, "*E n"]
@@ -100,6 +104,7 @@ class Outcome(eqx.Module):
     truncated: Bool[Any, "*E"]
     cut: Bool[Any, "*E n"] | None = None
     failed: Bool[Any, "*E"] | None = None
+    streams: dict[str, Float[Any, "*E _k"]] = eqx.field(default_factory=dict)
 
 
 class AnyDeclaration(Protocol):
@@ -117,7 +122,10 @@ class AnyDeclaration(Protocol):
 
 
 class Environment(Protocol):
-    """A game of one copy. Every leaf of a state is strongly typed: a weakly typed one makes a step compile twice."""
+    """A game of one copy. Every leaf of a state is strongly typed: a weakly typed one makes a step compile twice.
+
+    One that pays more than the reward has the declarations of it as ``streams`` (`hamlet.streams.declared_streams`).
+    """
 
     @property
     def groups(self) -> tuple[Group, ...]:

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from hamlet.envs.base import Environment, Outcome, View
+from hamlet.streams import check_paid, declared_streams
 from hamlet.types import Key
 
 
@@ -32,10 +33,14 @@ def step(env: Environment, key: Key, copies: Copies, actions: tuple[Array, ...])
 
     Returns:
         The copies with those that ended started anew, the view arrived at before that, and the outcome.
+
+    Raises:
+        RequestError: A step does not pay the streams that its environment declares.
     """
     count = jax.tree.leaves(copies.state)[0].shape[0]
     step_key = jax.random.split(key)[0]
     state, final, outcome = jax.vmap(env.step)(jax.random.split(step_key, count), copies.state, actions)
+    check_paid(declared_streams(env), outcome.reward, outcome.streams)
     ended = outcome.terminated | outcome.truncated
     after = Copies(state, final)
 

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
-from hamlet.envs.base import Environment, Outcome, View
+from hamlet.envs.base import AnyDeclaration, Environment, Outcome, View
 from hamlet.roster import Group
 
 __all__ = ["AnyEnvironment", "HostCopies", "HostEnvironment", "Snapshot", "Step", "measures"]
@@ -26,7 +26,7 @@ class Step(NamedTuple):
     Attributes:
         arrival: The view arrived at. It is the final one where the episode ended, and holds the last observation of an
             agent that left in this step.
-        outcome: Rewards and ends.
+        outcome: Rewards, what else is paid, and ends.
         view: What is seen next: that of a new episode where one ended, else the arrival.
         measures: What the environment itself measures, ``[E, M]``: as last given in the episode that the step was of;
             NaN where it was not given in it. None where nothing is measured (`measures`).
@@ -91,7 +91,10 @@ class HostCopies(Protocol):
 
 
 class HostEnvironment(Protocol):
-    """An environment of Python objects, as it is declared."""
+    """An environment of Python objects, as it is declared.
+
+    One that pays more than the reward has the declarations of it as ``streams`` (`hamlet.streams.declared_streams`).
+    """
 
     @property
     def groups(self) -> tuple[Group, ...]:
@@ -126,10 +129,11 @@ class HostEnvironment(Protocol):
         ...
 
 
-def measures(env: HostEnvironment) -> tuple[str, ...]:
+def measures(env: AnyDeclaration) -> tuple[str, ...]:
     """The names of what an environment itself measures, such as success, in the order of `Step.measures`.
 
-    An environment that measures something declares them as ``measures``.
+    An environment that measures something declares them as ``measures``. A measure is the last number that was given
+    in an episode, and an episode may give none; a stream is paid in every step, and reported as its sum.
     """
     return getattr(env, "measures", ())
 

@@ -11,6 +11,7 @@ from hamlet.errors import require
 from hamlet.estimation.critic import Estimate, StateValue
 from hamlet.estimation.returns import gae
 from hamlet.estimation.trajectory import Trajectory, whole
+from hamlet.streams import REWARD, Stream
 
 
 class Advantage(Protocol):
@@ -28,15 +29,22 @@ class Advantage(Protocol):
         ...
 
     def __call__(
-        self, trajectory: Trajectory, estimate: Any, critic: Any
+        self, trajectory: Trajectory, estimate: Any, critic: Any, stream: Stream = REWARD
     ) -> tuple[Float[Array, "C L E _V"], Float[Array, "C L E V"]]:
-        """Advantages, of the team or of each agent, and the returns that the critic is fitted to, stream by stream."""
+        """Advantages, of the team or of each agent, and the returns that the critic is fitted to, value by value.
+
+        Args:
+            trajectory: A rollout.
+            estimate: Values of the stream along it, as the critic estimates them.
+            critic: Who estimated them; it says whose they are.
+            stream: Of what was paid; the reward is what is learnt from.
+        """
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gae:
-    """Generalised advantage estimation, stream by stream (`hamlet.estimation.returns.gae`).
+    """Generalised advantage estimation, value by value (`hamlet.estimation.returns.gae`).
 
     Attributes:
         discount: γ in [0, 1].
@@ -53,14 +61,14 @@ class Gae:
         require(0 <= self.lambda_ <= 1, f"--gae-lambda must lie in [0, 1], not at {self.lambda_}")
 
     def __call__(
-        self, trajectory: Trajectory, estimate: Estimate, critic: StateValue
+        self, trajectory: Trajectory, estimate: Estimate, critic: StateValue, stream: Stream = REWARD
     ) -> tuple[Float[Array, "C L E V"], Float[Array, "C L E V"]]:
-        """Advantages, and the returns Â + v that the critic is fitted to."""
+        """Advantages in a stream, and the returns Â + v that the critic is fitted to."""
         shape = estimate.value.shape
         last, cut = (jnp.broadcast_to(x, shape) for x in ends(trajectory, own=critic.credits == "own"))
         discount = jnp.where(last, 0.0, self.discount)
-        reward = critic.rewards(trajectory, shape[-1])
-        along = [whole(x)[0] for x in (reward, estimate.value, estimate.next_value, discount, cut)]
+        paid = critic.paid(trajectory, shape[-1], stream)
+        along = [whole(x)[0] for x in (paid, estimate.value, estimate.next_value, discount, cut)]
 
         def one(*x):
             return gae(*x, lambda_=self.lambda_)
@@ -92,10 +100,10 @@ class NStep:
 
 
 def ends(trajectory: Trajectory, *, own: bool) -> tuple[Bool[Array, "C L E _V"], Bool[Array, "C L E _V"]]:
-    """Where nothing follows for a stream, and where its recursion ends.
+    """Where nothing follows for a value, and where its recursion ends.
 
-    For the team both are of the episode. For an agent's own rewards: it has terminated where it is no longer alive and
-    was not cut, and where it was cut its value bootstraps from its final view, whatever became of the others.
+    For the team both are of the episode. For what an agent itself is paid: it has terminated where it is no longer
+    alive and was not cut, and where it was cut its value bootstraps from its final view, whatever became of the others.
     """
     terminated, cut = trajectory.terminated[..., None], (trajectory.terminated | trajectory.truncated)[..., None]
     if not own:

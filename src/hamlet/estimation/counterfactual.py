@@ -38,6 +38,7 @@ from hamlet.networks.running import RunningMeanStd
 from hamlet.networks.torso import NetworkConfig
 from hamlet.roster import Group, Roster
 from hamlet.spaces import Box, Discrete, Space, pictures
+from hamlet.streams import REWARD, Stream
 from hamlet.types import Info, Key, Scalar
 
 _UNBOUNDED = float("inf")
@@ -54,7 +55,7 @@ class CounterfactualState(eqx.Module):
 
 
 class CounterfactualEstimate(eqx.Module):
-    """Values along a rollout, every agent a stream.
+    """Values along a rollout, one of every agent.
 
     Attributes:
         inputs: What each group's network saw.
@@ -188,10 +189,10 @@ class CounterfactualValue:
         """No memory: what it sees is the state."""
         return (None,) * len(roster.groups)
 
-    def rewards(self, trajectory: Trajectory, streams: int) -> Float[Array, "C L E V"]:
-        """The team's reward, for every stream."""
-        total = trajectory.reward.sum(-1, keepdims=True)
-        return jnp.broadcast_to(total, (*total.shape[:-1], streams))
+    def paid(self, trajectory: Trajectory, values: int, stream: Stream = REWARD) -> Float[Array, "C L E V"]:
+        """What the team was paid of a stream, for each of V values."""
+        total = trajectory.paid(stream).sum(-1, keepdims=True)
+        return jnp.broadcast_to(total, (*total.shape[:-1], values))
 
     def estimate(
         self,

@@ -24,6 +24,7 @@ from hamlet.estimation.baseline import Alternatives
 from hamlet.estimation.counterfactual import CounterfactualEstimate, CounterfactualValue
 from hamlet.estimation.returns import lambda_returns
 from hamlet.estimation.trajectory import Trajectory, whole
+from hamlet.streams import REWARD, Stream
 
 # What is credited: the critic's word, or what came of it.
 Credited: TypeAlias = Literal["values", "returns"]
@@ -52,13 +53,17 @@ class Counterfactual:
         require(self.credited in ("values", "returns"), f"credited are values or returns, not {self.credited!r}")
 
     def __call__(
-        self, trajectory: Trajectory, estimate: CounterfactualEstimate, critic: CounterfactualValue
+        self,
+        trajectory: Trajectory,
+        estimate: CounterfactualEstimate,
+        critic: CounterfactualValue,
+        stream: Stream = REWARD,
     ) -> tuple[Float[Array, "C L E n"], Float[Array, "C L E n"]]:
-        """Every agent's advantages, and the returns that its values are fitted to."""
+        """Every agent's advantages in a stream, and the returns that its values are fitted to."""
         shape = estimate.value.shape
         last, cut = (jnp.broadcast_to(x, shape) for x in ends(trajectory, own=False))
-        discount, reward = jnp.where(last, 0.0, self.discount), critic.rewards(trajectory, shape[-1])
-        along = [whole(x)[0] for x in (reward, estimate.next_value, discount, cut)]
+        discount, paid = jnp.where(last, 0.0, self.discount), critic.paid(trajectory, shape[-1], stream)
+        along = [whole(x)[0] for x in (paid, estimate.next_value, discount, cut)]
 
         def back(*x):
             return lambda_returns(*x, lambda_=self.lambda_)

@@ -33,6 +33,7 @@ from hamlet.networks.running import RunningMeanStd
 from hamlet.networks.torso import NetworkConfig, blank, encode
 from hamlet.roster import Group, Roster
 from hamlet.spaces import Discrete
+from hamlet.streams import REWARD, Stream
 from hamlet.types import Info, Key, Scalar
 
 
@@ -75,7 +76,7 @@ class CriticState(eqx.Module):
 
 
 class Estimate(eqx.Module):
-    """Values along a rollout, for every stream; ``memory`` is per group, after every step."""
+    """V values along a rollout; ``memory`` is per group, after every step."""
 
     scaled: Float[Array, "C L E V"]
     value: Float[Array, "C L E V"]
@@ -87,11 +88,11 @@ class Estimate(eqx.Module):
 class StateValue:
     """V: one network for the team, or one for each agent.
 
-    A *stream* is a reward with a value: the team's (the sum over agents), or one agent's own.
+    They are the values of one stream, the reward if no other is named: of its sum over agents, or of each agent's own.
 
     Attributes:
         sees: "state" is centralised: V(s). "observation" is independent: Vⁱ(oⁱ).
-        credits: "team" predicts the sum of all agents' rewards; "own" each agent's own.
+        credits: "team" predicts what all agents together are paid; "own" what each agent is.
         learning_rate: Step size of Adam.
         epochs: Passes over the batch.
         minibatches: Parts of a pass.
@@ -164,12 +165,11 @@ class StateValue:
         lead, shape = state.shape[:3], state.shape[3:]
         return jnp.broadcast_to(jnp.expand_dims(state, 3), (*lead, len(names), *shape))
 
-    def rewards(self, trajectory: Trajectory, streams: int) -> Float[Array, "C L E V"]:
-        """Each stream's reward."""
-        if self.credits == "own":
-            return trajectory.reward
-        total = trajectory.reward.sum(-1, keepdims=True)
-        return jnp.broadcast_to(total, (*total.shape[:-1], streams))
+    def paid(self, trajectory: Trajectory, values: int, stream: Stream = REWARD) -> Float[Array, "C L E V"]:
+        """What was paid of a stream to whom each of V values is of."""
+        paid = trajectory.paid(stream)
+        credited = paid if self.credits == "own" else paid.sum(-1, keepdims=True)
+        return jnp.broadcast_to(credited, (*paid.shape[:-1], values))
 
     def estimate(
         self,
@@ -222,7 +222,7 @@ class StateValue:
         key: Key,
         remaining: Scalar | float = 1.0,
     ) -> tuple[CriticState, Info]:
-        """Fit every network to its stream's returns; ``remaining`` is the share of the run that is left."""
+        """Fit every network to the returns that it predicts; ``remaining`` is the share of the run that is left."""
         factor = shrunk(self.decay, remaining)
         fitted, infos = [], []
         targets, befores = roster.split(returns), roster.split(estimate.scaled)

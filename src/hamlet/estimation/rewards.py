@@ -1,4 +1,4 @@
-"""Rewards in units of how far returns spread: what is learnt from; what is reported stays as it was."""
+"""The rewards that are learnt from, in units of how far their returns spread; what is reported stays as it was."""
 
 from typing import Literal
 
@@ -12,28 +12,28 @@ from hamlet.networks.running import RunningMeanStd
 
 
 class RewardScale(eqx.Module):
-    """The discounted return so far of every stream, and its running deviation.
+    """The discounted return so far of the team or of each agent, and its running deviation.
 
         Gₜ = γ Gₜ₋₁ + rₜ from 0 in every episode,      r ← r / √max(Var G, 10⁻⁸).
 
     The rewards of a rollout are divided by the deviation of all G so far, that rollout included. Nothing is subtracted
-    and nothing clipped: it is the same game in other units. Once an agent with a stream of its own is dead, its G
+    and nothing clipped: it is the same game in other units. Once an agent with returns of its own is dead, its G
     counts no more. Where a copy begins an episode, G begins at 0, also where the one before was never ended.
 
     Reference: VecNormalize of stable-baselines3, which goes by single steps, and clips.
 
     Attributes:
         total: G, ``[E, V]``.
-        spread: Its running mean and standard deviation, stacked by stream.
+        spread: Its running mean and standard deviation, stacked likewise.
     """
 
     total: Float[Array, "E V"]
     spread: RunningMeanStd
 
     @classmethod
-    def create(cls, copies: int, streams: int) -> "RewardScale":
+    def create(cls, copies: int, values: int) -> "RewardScale":
         """Nothing earned yet."""
-        return cls(jnp.zeros((copies, streams)), jax.vmap(lambda _: RunningMeanStd.create(1))(jnp.arange(streams)))
+        return cls(jnp.zeros((copies, values)), jax.vmap(lambda _: RunningMeanStd.create(1))(jnp.arange(values)))
 
     def __call__(
         self, trajectory: Trajectory, credits: Literal["team", "own"], discount: float

@@ -8,6 +8,7 @@ from jaxtyping import Array, Bool, Float
 
 from hamlet.envs.base import View
 from hamlet.roster import Roster
+from hamlet.streams import Stream
 
 
 class Trajectory(eqx.Module):
@@ -17,13 +18,15 @@ class Trajectory(eqx.Module):
         view: What was seen before each step, leaves ``[C, L, E, …]``.
         start: True where an episode begins, ``[C, L, E]``.
         action: For every group ``[C, L, E, N, …]``.
-        reward: Each agent's own, ``[C, L, E, n]``.
+        reward: What each agent learns from, ``[C, L, E, n]``: its reward, or what its environment pays in its place
+            (`hamlet.streams.learning_reward`), normalised where the algorithm says so. It is not what is reported.
         terminated: The episode ended for good at this step, ``[C, L, E]``.
         truncated: The episode was cut at this step, ``[C, L, E]``.
         arrival: The view arrived at, before any restart, leaves ``[C, L, E, …]``.
         memory: For every group the actors' memory before each chunk, ``[C, E, N, H]``, or None.
         cut: Agents that were truncated at this step, ``[C, L, E, n]``; None where none ever is while others play on.
         parts: In how many parts it is learnt from (`hamlet.estimation.accumulation`).
+        streams: What else was paid, by name, ``[C, L, E, n]`` or ``[C, L, E, 1]``.
     """
 
     view: View
@@ -36,6 +39,15 @@ class Trajectory(eqx.Module):
     memory: tuple[Float[Any, "C E _N H"] | None, ...]
     cut: Bool[Any, "C L E n"] | None = None
     parts: int = eqx.field(static=True, default=1)
+    streams: dict[str, Float[Any, "C L E _k"]] = eqx.field(default_factory=dict)
+
+    def paid(self, stream: Stream) -> Float[Array, "C L E _k"]:
+        """What was paid of a stream, by its owners; of the reward, what is learnt from.
+
+        Raises:
+            KeyError: The environment does not pay it.
+        """
+        return self.reward if stream.critic == "reward" else self.streams[stream.name]
 
     def count(self, agents: int) -> int:
         """How many sequences a unit of so many agents has: E·C·K."""

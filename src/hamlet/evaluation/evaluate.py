@@ -21,7 +21,10 @@ __all__ = ["Evaluation", "Mode", "evaluate"]
 
 
 class Measured(NamedTuple):
-    """One measure of an evaluation: over how many episodes, their mean, and its standard error; None of no episode."""
+    """A measure of an evaluation, or the sum of a stream: over how many episodes, their mean, and its standard error.
+
+    Both are None of no episode.
+    """
 
     episodes: int
     mean: float | None = None
@@ -44,6 +47,8 @@ class Evaluation:
         failure: The first failure, in one line.
         measures: What the environment itself measured of each episode, by name, as success; NaN of an episode that did
             not give it.
+        streams: What was paid in each episode of every stream that is reported, by name: each agent's own,
+            ``[episodes, n]``, or the team's, ``[episodes, 1]``.
     """
 
     returns: np.ndarray
@@ -56,6 +61,7 @@ class Evaluation:
     max_episode_steps: int | None = None
     failure: str = ""
     measures: Mapping[str, np.ndarray] = field(default_factory=dict)
+    streams: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def of(cls, agent_returns: np.ndarray, lengths: np.ndarray, mode: Mode, seed: int) -> "Evaluation":
@@ -69,7 +75,8 @@ class Evaluation:
         whole = cls.of(played.returns, played.lengths, mode, seed)
         horizon, cut = played.horizon, int(played.cut.sum())
         asked = replace(whole, failed=played.failed, cut=cut, max_episode_steps=horizon, failure=played.failure)
-        return replace(asked, measures=played.measures)
+        streams = {name: sums.astype(np.float64) for name, sums in sorted(played.streams.items())}
+        return replace(asked, measures=played.measures, streams=streams)
 
     @property
     def mean(self) -> float:
@@ -83,8 +90,12 @@ class Evaluation:
 
     @property
     def measured(self) -> dict[str, Measured]:
-        """Each of the environment's own measures, over the episodes that gave it."""
-        given = {name: values[~np.isnan(values)] for name, values in self.measures.items()}
+        """Of each stream that is reported, its sum over an episode and over agents; then the environment's measures.
+
+        A measure's mean is over the episodes that gave it.
+        """
+        sums = {name: paid.sum(-1) for name, paid in self.streams.items()}
+        given = sums | {name: values[~np.isnan(values)] for name, values in self.measures.items()}
         return {
             name: Measured(len(values), float(values.mean()), _standard_error(values)) if len(values) else Measured(0)
             for name, values in given.items()

@@ -142,8 +142,12 @@ def describe(
         "cut": evaluation.cut,
         "max_episode_steps": evaluation.max_episode_steps,
     }
-    if evaluation.measures:
+    if evaluation.measured:
         point["measures"] = {name: measured._asdict() for name, measured in evaluation.measured.items()}
+    means = {name: sums.mean(0).tolist() for name, sums in evaluation.streams.items()}
+    of_agents = {name: values for name, values in means.items() if len(values) == len(agents)}
+    if of_agents:
+        point["agent_streams"] = {name: dict(zip(agents, own, strict=True)) for name, own in of_agents.items()}
     if opposed is None:
         return point
     sides, ties = opposed.split(evaluation.agent_returns, agents)

@@ -66,12 +66,12 @@ def init(algorithm: Haml, roster: Roster, state_shape: tuple[int, ...], key: Key
     team_key, critic_key = jax.random.split(key)
     sampling, _, critic = parts(algorithm)
     seen_by = critic.roster(roster, state_shape)
-    copies, streams = sampling.copies, 1 if critic.credits == "team" else len(roster.names)
+    copies, values = sampling.copies, 1 if critic.credits == "team" else len(roster.names)
     return Learner(
         create(algorithm, roster, team_key),
         critic.create(critic_key, seen_by, algorithm.body.of_critics),
         critic.blank(seen_by, algorithm.body.of_critics, copies),
-        RewardScale.create(copies, streams) if algorithm.normalise_rewards else None,
+        RewardScale.create(copies, values) if algorithm.normalise_rewards else None,
     )
 
 

@@ -226,6 +226,7 @@ def _run(reading: RunData) -> Document:
         "asked": reading.asked,
         "rate": _number(reading.rate),
         "phases": {name: _number(seconds) for name, seconds in reading.phases.items()},
+        "latest": {name: _number(value) for name, value in reading.latest.items()},
         "points": [{name: _plain(point.get(name)) for name in _OF_A_POINT} for point in reading.points],
         "settings": {
             "algorithm": flat(config.get("algorithm") or {}),

@@ -1,7 +1,7 @@
 """Whole episodes on an environment written in JAX."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, TypeAlias
@@ -21,6 +21,7 @@ from hamlet.rollouts.played import HORIZON, FailureCount, PlayedEpisodes
 from hamlet.rollouts.rollout import Play, begin
 from hamlet.roster import Group, Roster
 from hamlet.spaces import MultiDiscrete, Space
+from hamlet.streams import declared_streams, reported
 from hamlet.types import Device, Key
 
 # Episodes played together; more wait their turn, so that memory does not grow with them.
@@ -67,6 +68,7 @@ class EpisodesUnderWay(eqx.Module):
         lengths: Steps until then, ``[E]``.
         count: Steps that were taken.
         key: From which actions and games are drawn.
+        paid: What its owners were paid until then of every stream that is reported, by name, ``[E, n]`` or ``[E, 1]``.
     """
 
     play: Play
@@ -75,6 +77,7 @@ class EpisodesUnderWay(eqx.Module):
     lengths: Int[Array, " E"]
     count: Int[Array, ""]
     key: Key
+    paid: dict[str, Float[Array, "E _k"]] = eqx.field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -165,7 +168,7 @@ def _gathered(
     at_once: int,
     horizon: int,
 ) -> PlayedEpisodes | None:
-    """``count`` episodes from one part after another, without those whose returns are no numbers; None where stopped.
+    """``count`` episodes from one part after another, without those whose sums are no numbers; None where stopped.
 
     Args:
         part: Plays the first, second, … part of so many episodes; it may play more.
@@ -180,18 +183,25 @@ def _gathered(
         played = part(number, size)
         if played is None:
             return None
-        returns, lengths, over = (np.asarray(a)[:size] for a in (played.returns, played.lengths, played.over))
-        sound = np.isfinite(returns).all(-1)
-        columns.append((returns[sound], lengths[sound], ~over[sound]))
+        results = (played.returns, played.lengths, ~np.asarray(played.over), played.paid)
+        results = jax.tree.map(lambda array, size=size: np.asarray(array)[:size], results)
+        sums = {"return": results[0], **results[3]}
+        sound = np.all([np.isfinite(values).all(-1) for values in sums.values()], axis=0)
+        columns.append(jax.tree.map(lambda array, sound=sound: array[sound], results))
         missing -= int(sound.sum())
-        line = ""
-        if not sound.all():
-            row, agent = np.argwhere(~np.isfinite(returns))[0].tolist()
-            line = f"the return of agent {agents[agent]!r} in episode {number * at_once + row} is {returns[row, agent]}"
+        line = "" if sound.all() else _no_number(sums, agents, number * at_once)
         failures.add(int((~sound).sum()), count - missing, line)
         number += 1
-    returns, lengths, cut = (np.concatenate(column) for column in zip(*columns, strict=True))
-    return PlayedEpisodes(returns, lengths, cut, horizon, failures.count, failures.first)
+    returns, lengths, cut, paid = jax.tree.map(lambda *parts: np.concatenate(parts), *columns)
+    return PlayedEpisodes(returns, lengths, cut, horizon, failures.count, failures.first, streams=paid)
+
+
+def _no_number(sums: Mapping[str, np.ndarray], agents: tuple[str, ...], first: int) -> str:
+    """A line on the first sum over an episode that is no number; ``first`` is the number of the first episode."""
+    name, values = next((name, values) for name, values in sums.items() if not np.isfinite(values).all())
+    row, owner = np.argwhere(~np.isfinite(values))[0].tolist()
+    whose = f"agent {agents[owner]!r}" if values.shape[-1] == len(agents) else "the team"
+    return f"the {name} of {whose} in episode {first + row} is {values[row, owner]}"
 
 
 @partial(jax.jit, static_argnames=("env", "body", "episodes", "agents"))
@@ -199,7 +209,8 @@ def _begin(env: Environment, body: NetworkConfig, episodes: int, agents: int, ke
     begin_key, play_key = jax.random.split(key)
     play = begin(env, body, episodes, begin_key)
     returns, lengths = jnp.zeros((episodes, agents)), jnp.zeros(episodes, jnp.int32)
-    return EpisodesUnderWay(play, jnp.zeros(episodes, bool), returns, lengths, jnp.zeros((), jnp.int32), play_key)
+    paid = {stream.name: jnp.zeros((episodes, stream.owners(agents))) for stream in reported(declared_streams(env))}
+    return EpisodesUnderWay(play, jnp.zeros(episodes, bool), returns, lengths, jnp.zeros((), jnp.int32), play_key, paid)
 
 
 @partial(jax.jit, static_argnames=("env", "roster", "mode", "at_random"))
@@ -224,10 +235,12 @@ def _advance(
         actions, memory = choose(roster, actors, *seen, act_key, mode=mode, at_random=at_random)
         copies, _, outcome = vector.step(env, env_key, play.copies, actions)
         ended = outcome.terminated | outcome.truncated
-        returns = state.returns + jnp.where(state.over[:, None], 0.0, outcome.reward)
-        after = Play(copies, ended, memory, play.total)
+        counted = partial(jnp.where, state.over[:, None], 0.0)
+        returns = state.returns + counted(outcome.reward)
+        paid = {name: before + counted(outcome.streams[name]) for name, before in state.paid.items()}
+        after = Play(copies, ended, memory, play.total, play.paid)
         over, lengths = state.over | ended, state.lengths + ~state.over
-        return EpisodesUnderWay(after, over, returns, lengths, state.count + 1, state.key)
+        return EpisodesUnderWay(after, over, returns, lengths, state.count + 1, state.key, paid)
 
     return jax.lax.while_loop(going, step, under_way)
 

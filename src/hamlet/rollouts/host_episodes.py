@@ -1,9 +1,9 @@
 """Whole episodes on a host environment, by games of their own."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -17,6 +17,7 @@ from hamlet.rollouts.episodes import Mode, choose
 from hamlet.rollouts.host_games import Games, blank
 from hamlet.rollouts.played import HORIZON, EpisodesFailed, FailureCount, PlayedEpisodes, failed_of
 from hamlet.roster import Roster
+from hamlet.streams import Stream, check_paid, declared_streams, reported
 from hamlet.types import Device
 
 # Copies that play together, unless there are fewer episodes; more where the environment is declared for more.
@@ -91,7 +92,9 @@ class HostEvaluationRollouts:
             self._games.close()
             self._seed, self._games = seed, self._opened(seed)
         quota = np.array([count // copies + (copy < count % copies) for copy in range(copies)])
-        record = _Record(quota, len(self._roster.names), self._horizon, measures(self._env))
+        record = _Record(
+            quota, len(self._roster.names), self._horizon, measures(self._env), declared_streams(self._env)
+        )
         weights, key, memory = self._weights(jax.tree.leaves(actors)), self._key(seed), self._memory()
         start, step = np.ones(copies, bool), 0
         try:
@@ -159,6 +162,16 @@ class HostEvaluationRollouts:
         return self._act(weights, view.observation, view.available, view.alive, start, memory, key, np.int32(step))
 
 
+class _Episode(NamedTuple):
+    """What one episode gave."""
+
+    returns: np.ndarray
+    length: int
+    cut: bool
+    measures: np.ndarray
+    paid: dict[str, np.ndarray]
+
+
 class _Record:
     """What the copies of an evaluation have played so far.
 
@@ -167,12 +180,20 @@ class _Record:
         ended: Whose episode ended in this step, by itself or by being cut, ``[E]``.
     """
 
-    def __init__(self, quota: np.ndarray, agents: int, horizon: int, names: tuple[str, ...] = ()) -> None:
-        self._quota, self._horizon, self._names = quota, horizon, names
-        self._done: list[list[tuple[np.ndarray, int, bool, np.ndarray]]] = [[] for _ in quota]
+    def __init__(
+        self,
+        quota: np.ndarray,
+        agents: int,
+        horizon: int,
+        names: tuple[str, ...] = (),
+        streams: Sequence[Stream] = (),
+    ) -> None:
+        self._quota, self._horizon, self._names, self._streams = quota, horizon, names, streams
+        self._done: list[list[_Episode]] = [[] for _ in quota]
         self._measures = np.full((len(quota), len(names)), np.nan)
         self._count = np.zeros_like(quota)
         self._returns = np.zeros((len(quota), agents), np.float32)
+        self._paid = {s.name: np.zeros((len(quota), s.owners(agents)), np.float32) for s in reported(streams)}
         self._lengths, self._number = np.zeros(len(quota), np.int32), np.zeros(len(quota), np.int32)
         self.failures = FailureCount(int(quota.sum()))
         self.ended = self._cut = self._failed = np.zeros(len(quota), bool)
@@ -193,7 +214,13 @@ class _Record:
         self.failures.add(int(number[self.wanting].sum()), self.whole, "".join(lines[:1]))
 
     def step(self, outcome: Outcome, measured: np.ndarray | None = None) -> np.ndarray:
-        """Add a step; which copies are to leave their episodes, ``[E]``."""
+        """Add a step; which copies are to leave their episodes, ``[E]``.
+
+        Raises:
+            RequestError: The step does not pay the streams that its environment declares.
+        """
+        check_paid(self._streams, outcome.reward, outcome.streams)
+        self._paid = {name: before + outcome.streams[name] for name, before in self._paid.items()}
         self._measures = self._measures if measured is None else measured
         self._returns, self._lengths = self._returns + outcome.reward, self._lengths + 1
         over = outcome.terminated | outcome.truncated
@@ -211,19 +238,22 @@ class _Record:
         """
         failed = self._failed & self.wanting
         for copy in np.flatnonzero(self.ended & ~self._failed & self.wanting):
-            episode = (self._returns[copy].copy(), int(self._lengths[copy]), bool(self._cut[copy]))
-            self._done[copy].append((*episode, self._measures[copy]))
+            paid = {name: sums[copy].copy() for name, sums in self._paid.items()}
+            length, cut = int(self._lengths[copy]), bool(self._cut[copy])
+            self._done[copy].append(_Episode(self._returns[copy].copy(), length, cut, self._measures[copy], paid))
             self._count[copy] += 1
         between = np.where(self.wanting, number - self._number - self.ended, 0)
         began = self.ended | (number != self._number)
         self._number = number
-        self._returns[began], self._lengths[began] = 0.0, 0
+        for sums in (self._returns, self._lengths, *self._paid.values()):
+            sums[began] = 0
         self.failures.add(int(failed.sum() + between.sum()), self.whole, "".join(lines[:1]))
         return began
 
     def played(self) -> PlayedEpisodes:
         """The episodes, copy by copy."""
-        returns, lengths, cut, measured = zip(*(episode for done in self._done for episode in done), strict=True)
+        episodes = (episode for done in self._done for episode in done)
+        returns, lengths, cut, measured, paid = zip(*episodes, strict=True)
         return PlayedEpisodes(
             np.stack(returns),
             np.array(lengths, np.int32),
@@ -232,6 +262,7 @@ class _Record:
             self.failures.count,
             self.failures.first,
             dict(zip(self._names, np.stack(measured, -1), strict=True)),
+            {name: np.stack([sums[name] for sums in paid]) for name in self._paid},
         )
 
 

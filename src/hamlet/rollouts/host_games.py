@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int64
 from hamlet.envs.base import View
 from hamlet.envs.host import HostCopies, HostEnvironment, Snapshot
 from hamlet.networks.torso import NetworkConfig
+from hamlet.streams import declared_streams, reported
 
 
 class HostPlay(eqx.Module):
@@ -23,6 +24,7 @@ class HostPlay(eqx.Module):
         start: True where an episode begins now, ``[E]``.
         memory: For every group the actors' memory, ``[E, N, H]``, or None.
         total: The team's return of the episode so far, ``[E]``.
+        paid: Likewise what agents together were paid of every stream that is reported, by name, ``[E]``.
     """
 
     seed: Int64[np.ndarray, ""]
@@ -30,6 +32,7 @@ class HostPlay(eqx.Module):
     start: Bool[np.ndarray, " E"]
     memory: tuple[Float[np.ndarray, "E _N H"] | None, ...]
     total: Float[np.ndarray, " E"]
+    paid: dict[str, Float[np.ndarray, " E"]] = eqx.field(default_factory=dict)
 
 
 def blank(env: HostEnvironment, body: NetworkConfig, copies: int, seed: int) -> HostPlay:
@@ -41,7 +44,9 @@ def blank(env: HostEnvironment, body: NetworkConfig, copies: int, seed: int) -> 
         return (copies, len(group.names), body.memory)
 
     memory = tuple(np.zeros(width(group), np.float32) if body.memory else None for group in env.groups)
-    return HostPlay(np.asarray(seed, np.int64), snapshot, np.ones(copies, bool), memory, np.zeros(copies, np.float32))
+    paid = {stream.name: np.zeros(copies, np.float32) for stream in reported(declared_streams(env))}
+    total = np.zeros(copies, np.float32)
+    return HostPlay(np.asarray(seed, np.int64), snapshot, np.ones(copies, bool), memory, total, paid)
 
 
 @dataclass

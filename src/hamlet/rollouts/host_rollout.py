@@ -5,7 +5,7 @@ processes change what is played.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -20,6 +20,7 @@ from hamlet.networks.joint import Chance, act, draw
 from hamlet.rollouts.host_games import Games, HostPlay
 from hamlet.rollouts.rollout import Episodes
 from hamlet.roster import Roster
+from hamlet.streams import Stream, check_paid, learning_reward
 from hamlet.types import Device, Key
 
 
@@ -116,6 +117,7 @@ class Storage:
         steps: T.
         length: L.
         measures: Names of what the environment itself measures.
+        streams: What it pays beside the reward.
     """
 
     def __init__(
@@ -127,8 +129,9 @@ class Storage:
         steps: int,
         length: int,
         measures: tuple[str, ...] = (),
+        streams: Sequence[Stream] = (),
     ) -> None:
-        self.length = length
+        self.length, self._streams = length, streams
         copies = play.start.shape[0]
 
         def room(*shape, dtype):
@@ -142,11 +145,13 @@ class Storage:
         self.actions = tuple(
             room(len(group.names), *group.action.shape, dtype=action_type(group.action)) for group in roster.groups
         )
-        self.reward = room(len(roster.names), dtype=np.float32)
+        agents = len(roster.names)
+        self.reward = room(agents, dtype=np.float32)
+        self.paid = {stream.name: room(stream.owners(agents), dtype=np.float32) for stream in streams}
         self.start, self.terminated, self.truncated, self._failed = (room(dtype=bool) for _ in range(4))
         self._measures, self._names = room(len(measures), dtype=np.float64), measures
         # Agents can leave alone where they can be absent.
-        self.cut = None if view.alive is None else room(len(roster.names), dtype=bool)
+        self.cut = None if view.alive is None else room(agents, dtype=bool)
         self.memory = tuple(
             None if m is None else np.zeros((steps // length, *m.shape), np.float32) for m in play.memory
         )
@@ -164,11 +169,18 @@ class Storage:
                     room[step // self.length, rows] = array
 
     def after(self, step: int, rows: slice, came: Step) -> None:
-        """Keep what it led to."""
+        """Keep what it led to.
+
+        Raises:
+            RequestError: The step does not pay the streams that its environment declares.
+        """
         for room, array in zip(self._reached, _arrays(came.arrival), strict=True):
             room[step, rows] = array
         outcome = came.outcome
         self.reward[step, rows] = outcome.reward
+        check_paid(self._streams, outcome.reward, outcome.streams)
+        for name, paid in outcome.streams.items():
+            self.paid[name][step, rows] = paid
         self.terminated[step, rows] = outcome.terminated
         self.truncated[step, rows] = outcome.truncated
         self._failed[step, rows] = False if outcome.failed is None else outcome.failed
@@ -178,38 +190,45 @@ class Storage:
             self.cut[step, rows] = False if outcome.cut is None else outcome.cut
 
     def trajectory(self) -> Trajectory:
-        """All of it in chunks, without a copy: valid until the next rollout."""
+        """All of it in chunks, as it is learnt from, without a copy: valid until the next rollout."""
 
         def cut(array):
             return array.reshape(-1, self.length, *array.shape[1:])
 
         flags = (cut(array) for array in (self.start, self.terminated, self.truncated))
         start, terminated, truncated = flags
+        reward, paid = learning_reward(self._streams, self.reward, self.paid)
         return Trajectory(
             jax.tree.map(cut, self.view),
             start,
             tuple(cut(action) for action in self.actions),
-            cut(self.reward),
+            cut(reward),
             terminated,
             truncated,
             jax.tree.map(cut, self.arrival),
             self.memory,
             None if self.cut is None else cut(self.cut),
+            streams={name: cut(values) for name, values in paid.items()},
         )
 
-    def tally(self, total: np.ndarray) -> tuple[np.ndarray, Episodes]:
-        """The returns of episodes under way after the rollout, from those before it, and the episodes that ended.
+    def tally(self, play: HostPlay) -> tuple[np.ndarray, dict[str, np.ndarray], Episodes]:
+        """Sums over episodes, in the environment's own units, whatever agents learn from.
 
-        One that ended because the environment failed has no return.
+        One that ended because the environment failed counts as none.
+
+        Args:
+            play: The games before the rollout.
+
+        Returns:
+            The returns of the episodes under way after it, what was paid in them of the streams that are reported, and
+            the episodes that ended.
         """
-        team, ended = self.reward.sum(-1), np.logical_or(self.terminated, self.truncated)
+        ended = np.logical_or(self.terminated, self.truncated)
         whole = np.logical_and(ended, np.logical_not(self._failed))
-        gained = np.float32(0.0)
-        for reward, over, counts in zip(team, ended, whole, strict=True):
-            total = total + reward
-            gained += total[counts].sum()
-            total = np.where(over, np.float32(0.0), total)
-        return total, Episodes(np.float32(whole.sum()), gained)
+        total, gained = _summed(self.reward, play.total, ended, whole)
+        sums = {name: _summed(self.paid[name], before, ended, whole) for name, before in play.paid.items()}
+        paid = {name: after for name, (after, _) in sums.items()}
+        return total, paid, Episodes(np.float32(whole.sum()), gained, {name: own for name, (_, own) in sums.items()})
 
     def measured(self) -> dict[str, float]:
         """Each measure's mean over the episodes that ended in the rollout and gave it; NaN where none did."""
@@ -249,14 +268,34 @@ def rollout(
             watch.lap("step")
         if stop():
             return None
-    total, episodes = storage.tally(play.total)
+    total, paid, episodes = storage.tally(play)
     memory = tuple(
         None if m is None else np.concatenate([np.asarray(part[g]) for part in memories])
         for g, m in enumerate(play.memory)
     )
-    after = HostPlay(play.seed, games.snapshot(), np.concatenate(starts), memory, total)
+    after = HostPlay(play.seed, games.snapshot(), np.concatenate(starts), memory, total, paid)
     watch.lap("step")
     return after, episodes
+
+
+def _summed(paid: np.ndarray, total: np.ndarray, ended: np.ndarray, whole: np.ndarray) -> tuple[np.ndarray, np.float32]:
+    """What all agents together were paid.
+
+    Args:
+        paid: In every step, ``[T, E, n]``.
+        total: Before, in the episodes under way, ``[E]``.
+        ended: Where an episode ended, ``[T, E]``.
+        whole: Where one ended that counts, ``[T, E]``.
+
+    Returns:
+        Afterwards, in the episodes under way; and in all those that ended and count.
+    """
+    gained = np.float32(0.0)
+    for together, over, counts in zip(paid.sum(-1), ended, whole, strict=True):
+        total = total + together
+        gained += total[counts].sum()
+        total = np.where(over, np.float32(0.0), total)
+    return total, gained
 
 
 def action_type(space: Any) -> Any:

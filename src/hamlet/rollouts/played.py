@@ -42,6 +42,8 @@ class PlayedEpisodes:
         failed: How many others failed, and were replaced.
         failure: The first of them, in one line.
         measures: What the environment itself measured, by name, ``[episodes]``; NaN of an episode that did not give it.
+        streams: What was paid of every stream that is reported, by name: each agent's sum, ``[episodes, n]``, or the
+            team's, ``[episodes, 1]``.
     """
 
     returns: np.ndarray
@@ -51,6 +53,7 @@ class PlayedEpisodes:
     failed: int = 0
     failure: str = ""
     measures: Mapping[str, np.ndarray] = field(default_factory=dict)
+    streams: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def remarks(self) -> list[str]:
         """Lines on failed and on cut episodes."""

@@ -14,6 +14,7 @@ from hamlet.estimation.trajectory import Trajectory
 from hamlet.networks.joint import Chance, act, draw
 from hamlet.networks.torso import NetworkConfig, blank
 from hamlet.roster import Roster
+from hamlet.streams import declared_streams, learning_reward, reported
 from hamlet.types import Key
 
 
@@ -25,25 +26,35 @@ class Play(eqx.Module):
         start: True where an episode begins now, ``[E]``.
         memory: For every group the actors' memory, ``[E, N, H]``, or None.
         total: The team's return of the episode so far, ``[E]``.
+        paid: Likewise what agents together were paid of every stream that is reported, by name, ``[E]``.
     """
 
     copies: Copies
     start: Bool[Array, " E"]
     memory: tuple[Float[Array, "E _N H"] | None, ...]
     total: Float[Array, " E"]
+    paid: dict[str, Float[Array, " E"]] = eqx.field(default_factory=dict)
 
 
 class Episodes(eqx.Module):
-    """Episodes that ended within a rollout: how many, and the sum of their team returns."""
+    """Episodes that ended within a rollout, in the environment's own units, whatever agents learn from.
+
+    Attributes:
+        count: How many.
+        total: The sum of their team returns.
+        paid: What was paid in them of every stream that is reported, by name, to all agents together.
+    """
 
     count: Float[Any, ""]
     total: Float[Any, ""]
+    paid: dict[str, Float[Any, ""]] = eqx.field(default_factory=dict)
 
 
 def begin(env: Environment, body: NetworkConfig, count: int, key: Key) -> Play:
     """``count`` copies at the start of their first episodes."""
     memory = tuple(blank(body, count, len(group.names)) for group in env.groups)
-    return Play(vector.reset(env, key, count), jnp.ones(count, bool), memory, jnp.zeros(count))
+    paid = {stream.name: jnp.zeros(count) for stream in reported(declared_streams(env))}
+    return Play(vector.reset(env, key, count), jnp.ones(count, bool), memory, jnp.zeros(count), paid)
 
 
 def rollout(
@@ -60,6 +71,9 @@ def rollout(
     """``steps`` steps of every copy, in chunks of ``length``.
 
     All random numbers of the policies are drawn beforehand: a generator within the loop costs more than the networks.
+
+    Returns:
+        The games after it; the steps as they are learnt from; and the episodes that ended, as they are reported.
     """
 
     def step(play: Play, chance: tuple[Chance, Key]) -> tuple[Play, tuple[Any, ...]]:
@@ -70,8 +84,16 @@ def rollout(
         copies, arrival, outcome = vector.step(env, env_key, play.copies, actions)
         ended = outcome.terminated | outcome.truncated
         total = play.total + outcome.reward.sum(-1)
-        done = Episodes(ended.sum().astype(jnp.float32), jnp.where(ended, total, 0.0).sum())
-        after = Play(copies, ended, memory, jnp.where(ended, 0.0, total))
+        paid = {name: before + outcome.streams[name].sum(-1) for name, before in play.paid.items()}
+
+        def gained(totals):
+            return jnp.where(ended, totals, 0.0).sum()
+
+        def continued(totals):
+            return jnp.where(ended, 0.0, totals)
+
+        done = Episodes(ended.sum().astype(jnp.float32), gained(total), jax.tree.map(gained, paid))
+        after = Play(copies, ended, memory, continued(total), jax.tree.map(continued, paid))
         return after, (view, play.start, actions, outcome, arrival, done)
 
     def chunk(play: Play, chances: tuple[Any, Array]) -> tuple[Play, tuple[Any, ...]]:
@@ -82,7 +104,7 @@ def rollout(
     lead = (steps // length, length)
     chances = draw(roster, act_key, *lead, play.start.shape[0]), jax.random.split(env_key, lead)
     play, (view, start, actions, outcome, arrival, done, memory) = jax.lax.scan(chunk, play, chances)
-    trajectory = Trajectory(
-        view, start, actions, outcome.reward, outcome.terminated, outcome.truncated, arrival, memory, outcome.cut
-    )
+    reward, streams = learning_reward(declared_streams(env), outcome.reward, outcome.streams)
+    ends = (outcome.terminated, outcome.truncated)
+    trajectory = Trajectory(view, start, actions, reward, *ends, arrival, memory, outcome.cut, streams=streams)
     return play, trajectory, jax.tree.map(jnp.sum, done)

@@ -8,6 +8,7 @@ from hamlet.backends.select import backend_of
 from hamlet.envs.host import AnyEnvironment
 from hamlet.learners import Algorithm
 from hamlet.networks.heads import parameter_count
+from hamlet.streams import declared_streams
 from hamlet.types import Device
 
 Say = Callable[[str], None]
@@ -38,6 +39,9 @@ def describe(algorithm: Algorithm, env: AnyEnvironment, used: Sequence[Device], 
             f"{len(env.groups)} groups of agents with unlike spaces: the program has a part for each, and compiling it "
             f"takes about {_spoken(preparation(len(env.groups)))} of a core; agents with equal spaces are one group"
         )
+    for stream in declared_streams(env):
+        learnt = "; agents learn from it in place of the reward" if stream.critic == "reward" else ""
+        say(f"every step also pays {stream.describe()}{learnt}")
     if algorithm.critic.credits == "team":
         say("every agent is trained on the team's reward: the sum over agents")
     if reason := algorithm.leaves_theory:

@@ -6,10 +6,11 @@ from hamlet import learners
 from hamlet.algorithms import ALGORITHMS
 from hamlet.backends.iteration import roster_of
 from hamlet.backends.select import backend_of
-from hamlet.envs.host import AnyEnvironment
+from hamlet.envs.host import AnyEnvironment, measures
 from hamlet.errors import RequestError, require
 from hamlet.learners import Algorithm
 from hamlet.roster import Roster
+from hamlet.streams import declared_streams
 
 # Iterations are counted in 32 bits.
 _MOST_ITERATIONS = 2**31 - 1
@@ -24,6 +25,8 @@ def check(algorithm: Algorithm, env: AnyEnvironment, *, steps: int) -> None:
     require(steps >= 1, f"--steps must be at least 1, not {steps}")
     roster, sampling = roster_of(algorithm, env), algorithm.sampling
     _acts(algorithm, roster)
+    both = sorted({stream.name for stream in declared_streams(env)} & set(measures(env)))
+    require(not both, f"{', '.join(both)} is a stream and a measure of the environment: give one another name")
     own = backend_of(env).copies
     require(
         own in (None, sampling.copies),

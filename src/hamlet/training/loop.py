@@ -16,12 +16,14 @@ from hamlet.backends.iteration import Training, roster_of
 from hamlet.backends.jax_backend import CAPACITY
 from hamlet.checkpoints import checkpoint, run_state
 from hamlet.checkpoints.replay_files import ReplaySegment
+from hamlet.envs.host import AnyEnvironment
 from hamlet.errors import RequestError, RunError, extended
 from hamlet.evaluation.evaluator import Evaluator
 from hamlet.files import atomic_write
 from hamlet.runs.directory import RunDirectory
 from hamlet.runs.metrics import Metrics, Sink
 from hamlet.runs.progress import Progress
+from hamlet.streams import declared_streams, reported
 from hamlet.training.interrupt import Interrupt
 
 # How long a call should take: short enough for Ctrl-C, long enough that Python's part does not count.
@@ -193,9 +195,10 @@ class Loop:
         }
         if done == 0 and host["constant_sum"][0]:
             raise RequestError("the agents' rewards sum to a constant: there is no team to train; use matrl or ippo")
-        rate = algorithm.sampling.batch / seconds
+        rate, sums = algorithm.sampling.batch / seconds, _sums(env)
         rows = [
-            (self._steps(done + k + 1), _named(host, owners, k) | {"env_steps_per_second": rate}) for k in range(count)
+            (self._steps(done + k + 1), _named(host, owners, k, sums) | {"env_steps_per_second": rate})
+            for k in range(count)
         ]
         if self.compile_seconds:
             rows[0][1]["seconds/compile"], self.compile_seconds = self.compile_seconds, 0.0
@@ -226,7 +229,14 @@ def _broken(training: Training) -> str | None:
     return next((f"tensor learner{name}" for name in names), None)
 
 
-def _named(host: dict[str, np.ndarray], owners: dict[str, tuple[str, ...]], k: int) -> dict[str, float]:
+def _sums(env: AnyEnvironment) -> tuple[str, ...]:
+    """The metrics that are sums over episodes: every episode has them, and a NaN of them stops the run."""
+    return ("return", *(f"measure/{stream.name}" for stream in reported(declared_streams(env))))
+
+
+def _named(
+    host: dict[str, np.ndarray], owners: dict[str, tuple[str, ...]], k: int, sums: tuple[str, ...] = ("return",)
+) -> dict[str, float]:
     """One iteration's metrics by name: ``actor/entropy/agent_0``, ``return``."""
     row: dict[str, float] = {}
     for name, values in host.items():
@@ -235,9 +245,9 @@ def _named(host: dict[str, np.ndarray], owners: dict[str, tuple[str, ...]], k: i
             if not host.get(_BEHIND[name.split("/")[0]], _ALWAYS)[k]:
                 continue  # nothing was measured: play to warm up
             row |= {f"{name}/{who}": float(value) for who, value in zip(owner, values[k], strict=True)}
-        elif name == "return" and not host["episodes"][k]:
+        elif name in sums and not host["episodes"][k]:
             continue  # no episode ended in this rollout
-        elif name.startswith("measure/") and np.isnan(values[k]):
+        elif name.startswith("measure/") and name not in sums and np.isnan(values[k]):
             continue  # or none that gave this
         elif name not in ("constant_sum", "moves"):
             row[name] = float(values[k])

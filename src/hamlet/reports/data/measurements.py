@@ -1,10 +1,13 @@
 """What a run measured while it trained, read only."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from hamlet.reports.data import damage
 from hamlet.runs.metrics_file import readable
 
 NOTHING = (np.zeros(0, np.int64), np.zeros(0))
@@ -41,3 +44,18 @@ def evaluations(path: Path) -> list[tuple[int, str, str]]:
         if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'evaluations'").fetchone() is None:
             return []
         return connection.execute("SELECT step, agents, returns FROM evaluations ORDER BY step").fetchall()
+
+
+def latest(path: Path, without: Sequence[str]) -> dict[str, float]:
+    """The last value of every metric, by name, whoever measured it; without names that are like some patterns of SQL.
+
+    Raises:
+        sqlite3.Error: The file cannot be read.
+        OSError: Likewise.
+    """
+    where = " AND ".join("name NOT LIKE ?" for _ in without)
+    with readable(path) as connection:
+        query = f"SELECT name, MAX(step), value FROM metrics WHERE {where} GROUP BY name ORDER BY name"
+        rows = connection.execute(query, tuple(without)).fetchall()
+    good = [(row[0], row[2]) for row in rows if damage.is_measurement(*row) and row[2] is not None]
+    return {name: float(value) for name, value in good if math.isfinite(value)}

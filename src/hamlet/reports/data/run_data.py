@@ -24,7 +24,7 @@ from hamlet.errors import RequestError, RunError
 from hamlet.evaluation import evaluation_log
 from hamlet.files.atomic_write import one_line
 from hamlet.reports.data import damage, sides
-from hamlet.reports.data.measurements import NOTHING, Clock, evaluations
+from hamlet.reports.data.measurements import NOTHING, Clock, evaluations, latest
 from hamlet.reports.data.sides import Sides
 from hamlet.runs.configuration import completed
 from hamlet.runs.directory import CONFIGURATION, LOCK, RunDirectory, is_locked
@@ -71,6 +71,7 @@ class RunData:
         evaluated: That of the evaluations made while it trained, in the mean over episodes; empty where none was.
         rate: Environment steps a second, the median; None where none was measured.
         phases: Seconds by what they were spent on.
+        latest: The last value of every other metric, by name; empty of a run that is read as it was before its end.
         points: What its evaluations gave, the oldest first.
         sides: What each agent earned in the evaluations; None where there are none.
         known: What its environment knows of its returns; None where that is nothing, or it cannot be read.
@@ -85,6 +86,7 @@ class RunData:
     evaluated: Series
     rate: float | None = None
     phases: Mapping[str, float] = field(default_factory=dict)
+    latest: Mapping[str, float] = field(default_factory=dict)
     points: Sequence[Mapping[str, Any]] = ()
     sides: Sides | None = None
     known: KnownReturns | None = None
@@ -145,6 +147,7 @@ class RunData:
             done=steps,
             training=self.training.until(steps),
             evaluated=self.evaluated.until(steps),
+            latest={},
             points=[point for point in self.points if _stood(point, steps)],
             sides=None if self.sides is None else self.sides.until(steps),
             remarks=tuple(line for line in self.remarks if line not in _unfinished(self.state, self.done, self.config)),
@@ -194,6 +197,7 @@ def read(path: Path) -> RunData:
         evaluated=_series(columns, "evaluation/return", seconds),
         rate=seconds.rate,
         phases=_phases(columns, seconds),
+        latest=_latest(directory.metrics),
         points=points,
         sides=own,
         known=_known(path),
@@ -309,6 +313,13 @@ def _columns(path: Path, remarks: list[str]) -> dict[str, tuple[np.ndarray, np.n
     return {
         name: (np.array([s for s, _ in own], np.int64), np.array([v for _, v in own])) for name, own in columns.items()
     }
+
+
+def _latest(path: Path) -> dict[str, float]:
+    """The last values of what is not shown otherwise; none of a file that cannot be read, which `_columns` remarks."""
+    with contextlib.suppress(sqlite3.Error, OSError):
+        return latest(path, _WANTED) if path.is_file() else {}
+    return {}
 
 
 def _series(columns: Mapping[str, tuple[np.ndarray, np.ndarray]], name: str, clock: Clock) -> Series:

@@ -157,6 +157,7 @@ function runDetails(title, swatched, runs, open) {
     make("div", { class: "inside" }, runTable(runs), timeKey(runs),
       remarked.length ? make("ul", {}, ...remarked.map((text) => make("li", {}, text))) : null,
       commands.length ? make("h3", {}, commands.length > 1 ? "To train them once more" : "To train it once more") : null, ...commands,
+      facts("Latest value of every other metric", shared(runs, (run) => run.latest)),
       facts("Algorithm", shared(runs, (run) => run.settings.algorithm)), facts("Environment", shared(runs, (run) => run.settings.environment)),
       facts("Run", shared(runs, (run) => run.settings.run)), facts("Versions", shared(runs, (run) => run.versions)),
       facts("Hardware", shared(runs, (run) => run.hardware))));
