@@ -21,7 +21,7 @@ from hamlet.estimation.trajectory import Trajectory
 from hamlet.networks.heads import Actor
 from hamlet.networks.joint import Chance, act
 from hamlet.networks.torso import NetworkConfig
-from hamlet.rollouts.seats import Player, Seats, SeatTable, learnt, seated
+from hamlet.rollouts.seats import Player, Seating, SeatTable, learnt, seated
 from hamlet.roster import Group, Roster
 from hamlet.spaces import Box, Discrete
 from hostgames import OnHost, Slide
@@ -112,10 +112,10 @@ def test_nothing_that_happens_in_a_seat_that_does_not_learn_changes_a_bit_of_wha
     algorithm = hamlet.replace(algorithm, body=body, normalise_rewards=True)
     roster, table = Roster(ROSTER.groups[:1], "group"), SeatTable.create([[0, 1], [1, 0], [0, 1], [1, 0]])
     learner = jax.jit(lambda key: learners.init(algorithm, roster, (2,), key))(jax.random.key(0))
-    seats = Seats((player(1),), table)
+    seating = Seating((player(1),), table)
     go = jax.jit(
         lambda steps: learners.step(
-            algorithm, roster, (2,), learner, None, learnt(seats, steps, algorithm.body), jax.random.key(1), 1.0
+            algorithm, roster, (2,), learner, None, learnt(seating, steps, algorithm.body), jax.random.key(1), 1.0
         )[0]
     )
 
@@ -147,10 +147,10 @@ def test_with_a_frozen_partner_one_agent_learns_the_same_compiled_and_on_the_hos
     roster = roster_of(algorithm_of_partner, env)
     numbers = np.ones((4, len(roster.names)), int)
     numbers[:2, 0] = 0
-    seats = Seats((Player(roster, partner, 3),), SeatTable.create(numbers))
+    seating = Seating((Player(roster, partner, 3),), SeatTable.create(numbers))
     ends = []
     for game in (env, OnHost(env)):
-        backend = backend_of(game, seats)
+        backend = backend_of(game, seating)
         program = backend.compile(algorithm, jax.devices()[:1], 3)
         try:
             begun = backend.begin(algorithm)(3)
@@ -174,7 +174,7 @@ def test_what_a_table_cannot_mean_is_refused_in_one_line():
     for make, said in [
         (lambda: SeatTable.create([0, -1, 0]), "numbered 0, 1, …, not -1"),
         (lambda: SeatTable.create([0, 1, 0], [True, True, False]), "learns where it acts itself"),
-        (lambda: Seats((player(1),), SeatTable.create([0, 2, 1])), "player 2's, and there are players 0 to 1"),
+        (lambda: Seating((player(1),), SeatTable.create([0, 2, 1])), "player 2's, and there are players 0 to 1"),
         (lambda: seated((player(0),), SeatTable.create([0, 0])), "a column for each of the 3 agents, not 2"),
         (lambda: begun("hasac", SeatTable.create([0] * 2)), "replays steps; the nearest is happo"),
         (lambda: begun("ippo", SeatTable.create(np.zeros((3, 2)))), "3 rows for 4 copies"),
@@ -185,4 +185,4 @@ def test_what_a_table_cannot_mean_is_refused_in_one_line():
 
 def begun(name, table):
     algorithm = hamlet.algorithms.make(name, copies=4)
-    return backend_of(Slide(), Seats((), table)).begin(algorithm)(0)
+    return backend_of(Slide(), Seating((), table)).begin(algorithm)(0)

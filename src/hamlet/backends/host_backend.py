@@ -15,7 +15,7 @@ from hamlet import learners
 from hamlet.backends import device_replay
 from hamlet.backends.backend import CheckMemory, ignore
 from hamlet.backends.devices import DeviceLayout, layout
-from hamlet.backends.iteration import Training, check_seats, keys, learn, left, roster_of, with_replay
+from hamlet.backends.iteration import Training, check_seating, keys, learn, left, roster_of, with_replay
 from hamlet.buffers.replay import Replay
 from hamlet.envs.base import declared_horizon
 from hamlet.envs.host import HostEnvironment, measures
@@ -27,7 +27,7 @@ from hamlet.rollouts.episodes import Mode
 from hamlet.rollouts.host_games import Games, HostPlay, blank, whole_view
 from hamlet.rollouts.host_rollout import Acting, Stopwatch, Storage, rollout
 from hamlet.rollouts.played import PlayedEpisodes
-from hamlet.rollouts.seats import Seats, learnt, remembering
+from hamlet.rollouts.seats import Seating, learnt, remembering
 from hamlet.roster import Roster
 from hamlet.types import Device
 
@@ -46,7 +46,7 @@ class HostProgram:
     bytes_needed: int
     compile_seconds: float
     ring: Replay | None = None
-    seats: Seats | None = None
+    seating: Seating | None = None
     _remarks: list[str] = field(default_factory=list)
     _failed: RunError | None = None
 
@@ -68,7 +68,7 @@ class HostProgram:
         else:
             # Before the first episode its number is −1.
             self.games.begin(play.snapshot["episode"] + 1)
-            fresh = blank(self.env, remembering(self.seats, self.algorithm.body), copies, int(play.seed))
+            fresh = blank(self.env, remembering(self.seating, self.algorithm.body), copies, int(play.seed))
             play = HostPlay(play.seed, self.games.snapshot(), fresh.start, fresh.memory, fresh.total)
         if begun and not self.env.restorable:
             self._remarks.append(
@@ -123,7 +123,7 @@ class HostProgram:
             return None
         play, episodes = made
         remaining = left(training.iteration, jnp.int32(total))
-        trajectory = learnt(self.seats, self.storage.trajectory(), self.algorithm.body)
+        trajectory = learnt(self.seating, self.storage.trajectory(), self.algorithm.body)
         # Only here is anything of the state consumed: the ring, in whose place the new one is made.
         learner, replay, info = self.update(
             training.learner, training.replay, trajectory, episodes, update_key, remaining
@@ -152,16 +152,16 @@ def compile_program(
     devices: Sequence[Device],
     seed: int,
     check_memory: CheckMemory = ignore,
-    seats: Seats | None = None,
+    seating: Seating | None = None,
 ) -> HostProgram:
-    """Open the games of a seed, and compile for what they show and for ``seats``."""
+    """Open the games of a seed, and compile for what they show and for ``seating``."""
     sampling, roster = algorithm.sampling, roster_of(algorithm, env)
     lay = layout(list(devices), sampling.copies)
     games = Games(env, seed, sampling.copies)
     try:
         games.begin(np.zeros(sampling.copies, np.int32))
         length = sampling.length(memory=algorithm.body.memory)
-        outline = HostBackend(env, seats).outline(algorithm)
+        outline = HostBackend(env, seating).outline(algorithm)
         view, extent = whole_view(games.halves), {"steps": sampling.steps, "length": length}
         storage = Storage(roster, view, outline.play, **extent, measures=measures(env))
         ring = jax.eval_shape(lambda: learners.empty(algorithm, storage.trajectory))
@@ -173,17 +173,17 @@ def compile_program(
             (sampling.steps // length, length),
             [half.rows for half in games.halves],
             devices[0],
-            seats,
+            seating,
             algorithm.body,
         )
         actors = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), outline.learner.team.actors)
         acting.prepare(actors, games, outline.play, sampling.warm(jnp.int32(0)))
-        update = _compile_update(algorithm, env, with_replay(outline, ring), storage, lay, seats)
+        update = _compile_update(algorithm, env, with_replay(outline, ring), storage, lay, seating)
         sizes = update.memory_analysis()
         needed = 0 if sizes is None else sizes.temp_size_in_bytes + sizes.argument_size_in_bytes
         seconds = time.perf_counter() - began
         sizes = int(needed), seconds
-        return HostProgram(algorithm, env, games, lay, acting, storage, update, *sizes, ring, seats)
+        return HostProgram(algorithm, env, games, lay, acting, storage, update, *sizes, ring, seating)
     except BaseException:
         games.close()
         raise
@@ -195,10 +195,10 @@ def _compile_update(
     outline: Training,
     storage: Storage,
     lay: DeviceLayout,
-    seats: Seats | None,
+    seating: Seating | None,
 ) -> Any:
     """The update, its trajectory shared out along the copies."""
-    trajectory = learnt(seats, storage.trajectory(), algorithm.body)
+    trajectory = learnt(seating, storage.trajectory(), algorithm.body)
     placed = jax.tree.map(lambda _: lay.shared(2), trajectory)
     held = jax.tree.map(lambda _: lay.shared(1), trajectory.memory)
     placed = eqx.tree_at(lambda t: t.memory, placed, held, is_leaf=lambda x: x is None)
@@ -221,7 +221,7 @@ class HostBackend:
     """A host environment (`hamlet.backends.backend.Backend`)."""
 
     env: HostEnvironment
-    seats: Seats | None = None
+    seating: Seating | None = None
 
     @property
     def copies(self) -> int | None:
@@ -252,12 +252,12 @@ class HostBackend:
     def outline(self, algorithm: Algorithm) -> Training:
         """The shapes and types of a run's state; its games are numpy arrays."""
         compiled = jax.eval_shape(lambda: self._start(algorithm, 0))
-        play = blank(self.env, remembering(self.seats, algorithm.body), algorithm.sampling.copies, 0)
+        play = blank(self.env, remembering(self.seating, algorithm.body), algorithm.sampling.copies, 0)
         return eqx.tree_at(lambda t: t.play, compiled, play, is_leaf=lambda x: x is None)
 
     def _start(self, algorithm: Algorithm, seed: Any) -> Training:
         """All but the games; from the same keys as a compiled run's."""
-        check_seats(self.seats, algorithm)
+        check_seating(self.seating, algorithm)
         learner_key, _, key = jax.random.split(jax.random.key(seed), 3)
         learner = learners.init(algorithm, roster_of(algorithm, self.env), self.env.state_shape, learner_key)
         return Training(learner, None, jnp.zeros((), jnp.int32), key)
@@ -267,7 +267,7 @@ class HostBackend:
         made = jax.jit(lambda seed: self._start(algorithm, seed))
 
         def at(seed: int) -> Training:
-            play = blank(self.env, remembering(self.seats, algorithm.body), algorithm.sampling.copies, seed)
+            play = blank(self.env, remembering(self.seating, algorithm.body), algorithm.sampling.copies, seed)
             return eqx.tree_at(lambda t: t.play, made(jnp.uint32(seed)), play, is_leaf=lambda x: x is None)
 
         return at
@@ -276,7 +276,7 @@ class HostBackend:
         self, algorithm: Algorithm, devices: Sequence[Device], seed: int, check_memory: CheckMemory = ignore
     ) -> HostProgram:
         """The program of a run of this seed, its games open."""
-        return compile_program(algorithm, self.env, devices, seed, check_memory, self.seats)
+        return compile_program(algorithm, self.env, devices, seed, check_memory, self.seating)
 
     def trials(
         self,

@@ -14,7 +14,7 @@ from hamlet.errors import require
 from hamlet.estimation.trajectory import Trajectory
 from hamlet.learners import Algorithm
 from hamlet.rollouts.rollout import Episodes
-from hamlet.rollouts.seats import Seats
+from hamlet.rollouts.seats import Seating
 from hamlet.roster import Roster
 from hamlet.types import Info, Key, Scalar
 
@@ -48,19 +48,19 @@ def roster_of(algorithm: Algorithm, env: AnyDeclaration) -> Roster:
     return Roster(env.groups, algorithm.sharing, getattr(env, "state_space", None))
 
 
-def check_seats(seats: Seats | None, algorithm: Algorithm) -> None:
+def check_seating(seating: Seating | None, algorithm: Algorithm) -> None:
     """Refuse seats that an algorithm cannot learn in.
 
     Raises:
         RequestError: It replays steps, which are kept without their seats; or the table is of another number of copies.
     """
-    if seats is None:
+    if seating is None:
         return
     require(
         not algorithm.sampling.replays,
         "seats are learnt in from fresh rollouts alone, and this algorithm replays steps; the nearest is happo",
     )
-    rows, copies = seats.table.player.shape[0], algorithm.sampling.copies
+    rows, copies = seating.table.player.shape[0], algorithm.sampling.copies
     require(rows in (1, copies), f"the seat table has {rows} rows for {copies} copies: give one each, or one for all")
 
 

@@ -20,7 +20,7 @@ from hamlet.networks.joint import Chance, act, draw
 from hamlet.networks.torso import NetworkConfig
 from hamlet.rollouts.host_games import Games, HostPlay
 from hamlet.rollouts.rollout import Episodes
-from hamlet.rollouts.seats import Seats, acting
+from hamlet.rollouts.seats import Seating, acting
 from hamlet.roster import Roster
 from hamlet.types import Device, Key
 
@@ -52,7 +52,7 @@ class Acting:
         lead: C and L, a rollout's chunks and their length.
         rows: The copies of each half.
         device: Where it is computed.
-        seats: Where other teams act; None for nowhere.
+        seating: Where other teams act; None for nowhere.
         body: Of the actors' networks.
     """
 
@@ -63,10 +63,10 @@ class Acting:
         lead: tuple[int, int],
         rows: list[slice],
         device: Device,
-        seats: Seats | None = None,
+        seating: Seating | None = None,
         body: NetworkConfig = NetworkConfig(),  # noqa: B008
     ) -> None:
-        self._players, self._rows = partial(acting, seats, roster, body=body), rows
+        self._players, self._rows = partial(acting, seating, roster, body=body), rows
         self._form, self._device = jax.tree.structure(self._players(like)), device
         self._draw = jax.jit(partial(_drawn, roster, lead, tuple((r.start, r.stop) for r in rows)))
         self._act = jax.jit(partial(_act, roster, self._form))

@@ -136,7 +136,7 @@ class SeatedActors(eqx.Module):
     joint: SeatedPolicy = eqx.field(static=True)
 
 
-class Seats(eqx.Module):
+class Seating(eqx.Module):
     """Who sits where while a team learns. That team is player 0 of the table; the others stay as they are.
 
     Attributes:
@@ -174,35 +174,35 @@ def seated(players: tuple[Player, ...], table: SeatTable) -> tuple[SeatedActors,
 
 
 def acting(
-    seats: Seats | None, roster: Roster, actors: tuple[Any, ...], body: NetworkConfig, rows: slice = slice(None)
+    seating: Seating | None, roster: Roster, actors: tuple[Any, ...], body: NetworkConfig, rows: slice = slice(None)
 ) -> tuple[Any, ...]:
     """The actors by which a team that learns plays: its own, or with seats those of all players.
 
     Args:
-        seats: Who sits where; None where the team takes all seats.
+        seating: Who sits where; None where the team takes all seats.
         roster: The agents.
         actors: For every group the team's own.
         body: Of its networks.
         rows: The copies that are played.
     """
-    if seats is None:
+    if seating is None:
         return actors
-    return seated((Player(roster, actors, body.memory), *seats.others), seats.table.some(rows))
+    return seated((Player(roster, actors, body.memory), *seating.others), seating.table.some(rows))
 
 
-def remembering(seats: Seats | None, body: NetworkConfig) -> NetworkConfig:
+def remembering(seating: Seating | None, body: NetworkConfig) -> NetworkConfig:
     """A body as wide in memory as all players together, by which games begin."""
-    if seats is None:
+    if seating is None:
         return body
-    return NetworkConfig(memory=body.memory + sum(player.memory for player in seats.others))
+    return NetworkConfig(memory=body.memory + sum(player.memory for player in seating.others))
 
 
-def learnt(seats: Seats | None, trajectory: Trajectory, body: NetworkConfig) -> Trajectory:
+def learnt(seating: Seating | None, trajectory: Trajectory, body: NetworkConfig) -> Trajectory:
     """What a team learns from of a rollout with seats: its own memory is left of it, and which steps count is added."""
-    if seats is None:
+    if seating is None:
         return trajectory
     memory = tuple(None if not body.memory else both[..., : body.memory] for both in trajectory.memory)
-    learns = jnp.broadcast_to(seats.table.learns, trajectory.reward.shape)
+    learns = jnp.broadcast_to(seating.table.learns, trajectory.reward.shape)
     return dataclasses.replace(trajectory, memory=memory, learns=learns)
 
 
