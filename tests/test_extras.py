@@ -135,8 +135,8 @@ def test_only_one_place_says_what_is_installed_how():
 
 
 def test_a_factory_that_needs_an_extra_names_it(monkeypatch):
+    from hamlet.envs.factories.place import find
     from hamlet.envs.pettingzoo.env_driver import Broken
-    from hamlet.envs.pettingzoo.worker import find
 
     monkeypatch.setitem(sys.modules, "mpe2", None)
     with pytest.raises(Broken) as refusal:

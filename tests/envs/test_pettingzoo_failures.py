@@ -293,7 +293,7 @@ def test_a_process_that_cannot_make_the_environment_leaves_nothing(opened):
     before = descriptors()
     for factory in (doubles.broken_factory, doubles.Quiet):
         with pytest.raises(RequestError):
-            from_pettingzoo(factory)
+            _ = from_pettingzoo(factory).groups
     assert descriptors() == before
 
 

@@ -7,9 +7,9 @@ import pytest
 import hamlet
 from hamlet.backends.select import backend_of
 from hamlet.envs import from_pettingzoo
+from hamlet.envs.factories.place import find
 from hamlet.envs.pettingzoo.check import choices
 from hamlet.envs.pettingzoo.env_driver import parallel, seed_of
-from hamlet.envs.pettingzoo.worker import find
 from pieces import same as equal
 
 pytestmark = pytest.mark.filterwarnings("ignore:The old environment creation API")

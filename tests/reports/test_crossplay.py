@@ -19,12 +19,10 @@ from hamlet.commands import crossplay as command
 from hamlet.envs.matrix.payoff_games import Matrix, tabulate
 from hamlet.errors import RequestError
 from hamlet.evaluation import best_policy
-from hamlet.networks.heads import Actor
-from hamlet.networks.torso import NetworkConfig
 from hamlet.reports import crossplay
 from hamlet.reports.crossplay import play
-from hamlet.rollouts.crossplay_team import MixedActor, PolicyTeam
 from hamlet.rollouts.played import PlayedEpisodes
+from hamlet.rollouts.seats import Player
 from hamlet.roster import Group, Roster
 from hamlet.runs import configuration, declaration
 from hamlet.spaces import Box, Discrete
@@ -114,7 +112,7 @@ def test_of_three_agents_the_row_has_the_first_seat_and_the_column_the_others(mo
         """Games in which every agent earns its number of weight, twice that in the second game."""
 
         def play(self, actors, seed, count):
-            own = np.concatenate([np.where(one.chosen, one.one, one.other) for one in actors])
+            own = np.concatenate([np.choose(group.player[0], group.actors) for group in actors])
             returns = np.outer(np.arange(1, count + 1), own)
             return PlayedEpisodes(returns, np.ones(count, int), np.array([True, False]), 9, 1, "it fell")
 
@@ -127,8 +125,7 @@ def test_of_three_agents_the_row_has_the_first_seat_and_the_column_the_others(mo
     closed, opened = [], []
     place = SimpleNamespace(trials=lambda *asked, horizon: opened.append(horizon) or Trials())
     monkeypatch.setattr(crossplay, "backend_of", lambda env: place)
-    teams = [PolicyTeam(roster, (jnp.array([1.0, 2.0]), jnp.array([6.0])), NetworkConfig()), None]
-    teams[1] = PolicyTeam(roster, (jnp.array([10.0, 20.0]), jnp.array([60.0])), NetworkConfig())
+    teams = [Player(roster, (scale * jnp.array([1.0, 2.0]), scale * jnp.array([6.0])), 0) for scale in (1, 10)]
     players = [crossplay.CrossplayPlayer(name, name, 0, False, team) for name, team in zip("xy", teams, strict=True)]
     game = Matrix(tabulate([ROCK, -ROCK]), 1)
     means, errors, failed, cut, remarks = crossplay._matrix(game, players, 2, 7, "stochastic", 9)
@@ -167,33 +164,26 @@ def test_environments_of_python_objects_are_played_as_well(runs):
     assert not any(copies.closed == 0 for copies in hostgames.OPEN)
 
 
-@pytest.mark.parametrize("widths", [(5, 3), pytest.param((5, 0), marks=pytest.mark.slow)])
-def test_pairs_of_unlike_networks_keep_their_memories_apart(widths):
-    sight, choice, rows = Box(-1.0, 1.0, (2,)), Discrete(4), 6
-    pair = []
-    for number, width in enumerate(widths):
-        actor = Actor.create(jax.random.key(number), sight, choice, NetworkConfig(hidden=(8,), memory=width))
-        pair.append(eqx.tree_at(lambda one: one.head.weight, actor, 100 * actor.head.weight))
-    random = np.random.default_rng(0)
-    observation, memory = random.normal(size=(rows, 1, 2)), random.normal(size=(rows, sum(widths)))
-    start, noise = jnp.arange(rows)[:, None] == 2, random.gumbel(size=(rows, 1, 4))
-    arrays = [jnp.asarray(array, jnp.float32) for array in (observation, memory, noise)]
-    observation, memory, noise = arrays
-    parts = [memory[:, : widths[0]], memory[:, widths[0] :] if widths[1] else None]
-
-    @eqx.filter_jit
-    def asked(pair, chosen):
-        alone = [one(observation, part, start) for one, part in zip(pair, parts, strict=True)]
-        return alone, MixedActor(*pair, chosen, widths)(observation, memory, start)
-
-    for chosen in (True, False):
-        alone, (policy, after) = asked(pair, jnp.asarray(chosen))
-        own, other = alone if chosen else alone[::-1]
-        np.testing.assert_array_equal(policy.sample(noise), own[0].sample(noise))
-        np.testing.assert_array_equal(policy.mode(), own[0].mode())
-        assert not np.array_equal(policy.mode(), other[0].mode())
-        kept = [later for _, later in alone if later is not None]
-        np.testing.assert_allclose(after, np.concatenate(kept, axis=-1), atol=1e-6)
+def test_each_side_of_a_cell_chooses_by_its_own_joint_policy_and_by_no_other(tmp_path):
+    """Q-DPP's agents, to whom all choices are worth the same, never take the same one; those of two sides may."""
+    same = np.eye(3)[:, :, None] * np.ones(3) + np.eye(3)[:, None, :] * np.ones((3, 3, 1)) > 0
+    others = np.broadcast_to(np.eye(3), (3, 3, 3))
+    env = Matrix(tabulate([same.astype(float), others, others]), 1)
+    algorithm = hamlet.algorithms.q_dpp(
+        hidden=(8,), copies=2, embedding=3, episode_length=1, buffer_size=4, batch_size=2
+    )
+    actors = backend_of(env).begin(algorithm)(3).learner.team.actors
+    bare = eqx.tree_at(
+        lambda team: (team.head, team.utility.head),
+        actors[0],
+        jax.tree.map(jnp.zeros_like, (actors[0].head, actors[0].utility.head)),
+    )
+    bias = jnp.broadcast_to(jnp.eye(3).reshape(-1), bare.head.bias.shape)
+    for name in "ab":
+        written(tmp_path / name, algorithm, env, actors=(eqx.tree_at(lambda team: team.head.bias, bare, bias),))
+    found = play([tmp_path / name / "best" for name in "ab"], episodes=400, seed=2)
+    np.testing.assert_array_equal(found.others, np.zeros((2, 2)))
+    np.testing.assert_allclose(found.first, 2 / 3, atol=5 * (2 / 9 / 400) ** 0.5)
 
 
 def test_the_command_prints_keeps_and_draws(found, tmp_path, capsys, monkeypatch):

@@ -520,7 +520,7 @@ def test_a_module_that_one_names_is_found_where_one_stands_and_hides_nothing(tmp
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry not in ("", ".")])
     with pytest.raises(RequestError, match="there is no module mine"):
         monkeypatch.chdir(tmp_path.parent)
-        from_pettingzoo("mine:Walk")
+        _ = from_pettingzoo("mine:Walk").groups
     monkeypatch.chdir(tmp_path)
     env = from_pettingzoo("mine:Walk")
     assert env.factory == "mine:Walk"

@@ -15,7 +15,7 @@ from hamlet import learners
 from hamlet.backends import device_replay
 from hamlet.backends.backend import CheckMemory, ignore
 from hamlet.backends.devices import DeviceLayout, layout
-from hamlet.backends.iteration import Training, keys, learn, left, roster_of, with_replay
+from hamlet.backends.iteration import Training, check_seating, keys, learn, left, roster_of, with_replay
 from hamlet.buffers.replay import Replay
 from hamlet.envs.base import declared_horizon
 from hamlet.envs.host import HostEnvironment, measures
@@ -27,6 +27,7 @@ from hamlet.rollouts.episodes import Mode
 from hamlet.rollouts.host_games import Games, HostPlay, blank, whole_view
 from hamlet.rollouts.host_rollout import Acting, Stopwatch, Storage, rollout
 from hamlet.rollouts.played import PlayedEpisodes
+from hamlet.rollouts.seats import Seating, learnt, remembering
 from hamlet.roster import Roster
 from hamlet.streams import declared_streams
 from hamlet.types import Device
@@ -46,6 +47,7 @@ class HostProgram:
     bytes_needed: int
     compile_seconds: float
     ring: Replay | None = None
+    seating: Seating | None = None
     _remarks: list[str] = field(default_factory=list)
     _failed: RunError | None = None
 
@@ -67,7 +69,7 @@ class HostProgram:
         else:
             # Before the first episode its number is −1.
             self.games.begin(play.snapshot["episode"] + 1)
-            fresh = blank(self.env, self.algorithm.body, copies, int(play.seed))
+            fresh = blank(self.env, remembering(self.seating, self.algorithm.body), copies, int(play.seed))
             play = HostPlay(play.seed, self.games.snapshot(), fresh.start, fresh.memory, fresh.total, fresh.paid)
         if begun and not self.env.restorable:
             self._remarks.append(
@@ -122,9 +124,10 @@ class HostProgram:
             return None
         play, episodes = made
         remaining = left(training.iteration, jnp.int32(total))
+        trajectory = learnt(self.seating, self.storage.trajectory(), self.algorithm.body)
         # Only here is anything of the state consumed: the ring, in whose place the new one is made.
         learner, replay, info = self.update(
-            training.learner, training.replay, self.storage.trajectory(), episodes, update_key, remaining
+            training.learner, training.replay, trajectory, episodes, update_key, remaining
         )
         # Until it is done, the storage is in use.
         learner, replay, info = jax.block_until_ready((learner, replay, info))
@@ -145,16 +148,21 @@ class HostProgram:
 
 
 def compile_program(
-    algorithm: Algorithm, env: HostEnvironment, devices: Sequence[Device], seed: int, check_memory: CheckMemory = ignore
+    algorithm: Algorithm,
+    env: HostEnvironment,
+    devices: Sequence[Device],
+    seed: int,
+    check_memory: CheckMemory = ignore,
+    seating: Seating | None = None,
 ) -> HostProgram:
-    """Open the games of a seed, and compile for what they show."""
+    """Open the games of a seed, and compile for what they show and for ``seating``."""
     sampling, roster = algorithm.sampling, roster_of(algorithm, env)
     lay = layout(list(devices), sampling.copies)
     games = Games(env, seed, sampling.copies)
     try:
         games.begin(np.zeros(sampling.copies, np.int32))
         length = sampling.length(memory=algorithm.body.memory)
-        outline = HostBackend(env).outline(algorithm)
+        outline = HostBackend(env, seating).outline(algorithm)
         view, extent = whole_view(games.halves), {"steps": sampling.steps, "length": length}
         storage = Storage(roster, view, outline.play, **extent, measures=measures(env), streams=declared_streams(env))
         ring = jax.eval_shape(lambda: learners.empty(algorithm, storage.trajectory))
@@ -166,24 +174,32 @@ def compile_program(
             (sampling.steps // length, length),
             [half.rows for half in games.halves],
             devices[0],
+            seating,
+            algorithm.body,
         )
         actors = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), outline.learner.team.actors)
         acting.prepare(actors, games, outline.play, sampling.warm(jnp.int32(0)))
-        update = _compile_update(algorithm, env, with_replay(outline, ring), storage, lay)
+        update = _compile_update(algorithm, env, with_replay(outline, ring), storage, lay, seating)
         sizes = update.memory_analysis()
         needed = 0 if sizes is None else sizes.temp_size_in_bytes + sizes.argument_size_in_bytes
         seconds = time.perf_counter() - began
-        return HostProgram(algorithm, env, games, lay, acting, storage, update, int(needed), seconds, ring)
+        sizes = int(needed), seconds
+        return HostProgram(algorithm, env, games, lay, acting, storage, update, *sizes, ring, seating)
     except BaseException:
         games.close()
         raise
 
 
 def _compile_update(
-    algorithm: Algorithm, env: HostEnvironment, outline: Training, storage: Storage, lay: DeviceLayout
+    algorithm: Algorithm,
+    env: HostEnvironment,
+    outline: Training,
+    storage: Storage,
+    lay: DeviceLayout,
+    seating: Seating | None,
 ) -> Any:
     """The update, its trajectory shared out along the copies."""
-    trajectory = storage.trajectory()
+    trajectory = learnt(seating, storage.trajectory(), algorithm.body)
     placed = jax.tree.map(lambda _: lay.shared(2), trajectory)
     held = jax.tree.map(lambda _: lay.shared(1), trajectory.memory)
     placed = eqx.tree_at(lambda t: t.memory, placed, held, is_leaf=lambda x: x is None)
@@ -206,6 +222,7 @@ class HostBackend:
     """A host environment (`hamlet.backends.backend.Backend`)."""
 
     env: HostEnvironment
+    seating: Seating | None = None
 
     @property
     def copies(self) -> int | None:
@@ -236,11 +253,12 @@ class HostBackend:
     def outline(self, algorithm: Algorithm) -> Training:
         """The shapes and types of a run's state; its games are numpy arrays."""
         compiled = jax.eval_shape(lambda: self._start(algorithm, 0))
-        play = blank(self.env, algorithm.body, algorithm.sampling.copies, 0)
+        play = blank(self.env, remembering(self.seating, algorithm.body), algorithm.sampling.copies, 0)
         return eqx.tree_at(lambda t: t.play, compiled, play, is_leaf=lambda x: x is None)
 
     def _start(self, algorithm: Algorithm, seed: Any) -> Training:
         """All but the games; from the same keys as a compiled run's."""
+        check_seating(self.seating, algorithm)
         learner_key, _, key = jax.random.split(jax.random.key(seed), 3)
         learner = learners.init(algorithm, roster_of(algorithm, self.env), self.env.state_shape, learner_key)
         return Training(learner, None, jnp.zeros((), jnp.int32), key)
@@ -250,7 +268,7 @@ class HostBackend:
         made = jax.jit(lambda seed: self._start(algorithm, seed))
 
         def at(seed: int) -> Training:
-            play = blank(self.env, algorithm.body, algorithm.sampling.copies, seed)
+            play = blank(self.env, remembering(self.seating, algorithm.body), algorithm.sampling.copies, seed)
             return eqx.tree_at(lambda t: t.play, made(jnp.uint32(seed)), play, is_leaf=lambda x: x is None)
 
         return at
@@ -259,7 +277,7 @@ class HostBackend:
         self, algorithm: Algorithm, devices: Sequence[Device], seed: int, check_memory: CheckMemory = ignore
     ) -> HostProgram:
         """The program of a run of this seed, its games open."""
-        return compile_program(algorithm, self.env, devices, seed, check_memory)
+        return compile_program(algorithm, self.env, devices, seed, check_memory, self.seating)
 
     def trials(
         self,

@@ -10,9 +10,11 @@ from jaxtyping import Array, Bool, Float, Int
 from hamlet import learners
 from hamlet.buffers.replay import Replay
 from hamlet.envs.base import AnyDeclaration
+from hamlet.errors import require
 from hamlet.estimation.trajectory import Trajectory
 from hamlet.learners import Algorithm
 from hamlet.rollouts.rollout import Episodes
+from hamlet.rollouts.seats import Seating
 from hamlet.roster import Roster
 from hamlet.streams import declared_streams
 from hamlet.types import Info, Key, Scalar
@@ -45,6 +47,22 @@ def with_replay(training: Any, replay: Any) -> Any:
 def roster_of(algorithm: Algorithm, env: AnyDeclaration) -> Roster:
     """The environment's agents under the algorithm's sharing, and what they are paid beside the reward."""
     return Roster(env.groups, algorithm.sharing, getattr(env, "state_space", None), declared_streams(env))
+
+
+def check_seating(seating: Seating | None, algorithm: Algorithm) -> None:
+    """Refuse seats that an algorithm cannot learn in.
+
+    Raises:
+        RequestError: It replays steps, which are kept without their seats; or the table is of another number of copies.
+    """
+    if seating is None:
+        return
+    require(
+        not algorithm.sampling.replays,
+        "seats are learnt in from fresh rollouts alone, and this algorithm replays steps; the nearest is happo",
+    )
+    rows, copies = seating.table.player.shape[0], algorithm.sampling.copies
+    require(rows in (1, copies), f"the seat table has {rows} rows for {copies} copies: give one each, or one for all")
 
 
 def keys(training: Training) -> tuple[Key, Key]:

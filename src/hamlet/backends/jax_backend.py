@@ -14,7 +14,7 @@ from hamlet import learners
 from hamlet.backends import device_replay
 from hamlet.backends.backend import CheckMemory, ignore
 from hamlet.backends.devices import shardings
-from hamlet.backends.iteration import Training, keys, learn, left, roster_of, with_replay
+from hamlet.backends.iteration import Training, check_seating, keys, learn, left, roster_of, with_replay
 from hamlet.buffers.replay import Replay
 from hamlet.envs.base import Environment, declared_horizon
 from hamlet.estimation.trajectory import Trajectory
@@ -24,6 +24,7 @@ from hamlet.rollouts import episodes as whole
 from hamlet.rollouts import record_episode
 from hamlet.rollouts.played import PlayedEpisodes
 from hamlet.rollouts.rollout import Episodes, Play, begin, rollout
+from hamlet.rollouts.seats import Seating, acting, learnt, remembering
 from hamlet.roster import Roster
 from hamlet.types import Device, Info, Key, Scalar
 
@@ -31,47 +32,67 @@ from hamlet.types import Device, Info, Key, Scalar
 CAPACITY = 64
 
 
-def begin_training(algorithm: Algorithm, env: Environment, seed: int | UInt[Array, ""]) -> Training:
-    """The state before the first iteration."""
-    training = _begin(algorithm, env, seed)
+def begin_training(
+    algorithm: Algorithm, env: Environment, seed: int | UInt[Array, ""], seating: Seating | None = None
+) -> Training:
+    """The state before the first iteration; with ``seating`` other teams act in some of the seats."""
+    training = _begin(algorithm, env, seed, seating)
 
     def played():
-        return jax.eval_shape(partial(_played, algorithm, env), training, training.key)[1]
+        return jax.eval_shape(partial(_played, algorithm, env), training, training.key, seating)[1]
 
     return with_replay(training, learners.empty(algorithm, played))
 
 
-def _begin(algorithm: Algorithm, env: Environment, seed: int | UInt[Array, ""]) -> Training:
+def _begin(
+    algorithm: Algorithm, env: Environment, seed: int | UInt[Array, ""], seating: Seating | None = None
+) -> Training:
     """All but the ring, which is made where it is to lie."""
+    check_seating(seating, algorithm)
     learner_key, play_key, key = jax.random.split(jax.random.key(seed), 3)
     return Training(
         learners.init(algorithm, roster_of(algorithm, env), env.state_shape, learner_key),
-        begin(env, algorithm.body, algorithm.sampling.copies, play_key),
+        begin(env, remembering(seating, algorithm.body), algorithm.sampling.copies, play_key),
         jnp.zeros((), jnp.int32),
         key,
     )
 
 
-def _played(algorithm: Algorithm, env: Environment, training: Training, key: Key) -> tuple[Play, Trajectory, Episodes]:
-    sampling = algorithm.sampling
-    return rollout(
+def _played(
+    algorithm: Algorithm, env: Environment, training: Training, key: Key, seating: Seating | None = None
+) -> tuple[Play, Trajectory, Episodes]:
+    sampling, roster, body = algorithm.sampling, roster_of(algorithm, env), algorithm.body
+    play, trajectory, episodes = rollout(
         env,
-        roster_of(algorithm, env),
-        training.learner.team.actors,
+        roster,
+        acting(seating, roster, training.learner.team.actors, body),
         training.play,
         steps=sampling.steps,
-        length=sampling.length(memory=algorithm.body.memory),
+        length=sampling.length(memory=body.memory),
         key=key,
         warm=sampling.warm(training.iteration),
     )
+    return play, learnt(seating, trajectory, body), episodes
 
 
 def iterate(
-    algorithm: Algorithm, env: Environment, training: Training, remaining: Scalar | float = 1.0
+    algorithm: Algorithm,
+    env: Environment,
+    training: Training,
+    remaining: Scalar | float = 1.0,
+    seating: Seating | None = None,
 ) -> tuple[Training, Info]:
-    """One rollout and one update; ``remaining`` is the share of the run that is left, by which learning rates fall."""
+    """One rollout and one update.
+
+    Args:
+        algorithm: What is learnt by.
+        env: What is played.
+        training: The state before, which began with like seats.
+        remaining: The share of the run that is left, by which learning rates fall.
+        seating: Where other teams act; None for nowhere.
+    """
     rollout_key, update_key = keys(training)
-    play, trajectory, episodes = _played(algorithm, env, training, rollout_key)
+    play, trajectory, episodes = _played(algorithm, env, training, rollout_key, seating)
     learner, replay, info = learn(
         algorithm, env, training.learner, training.replay, trajectory, episodes, update_key, remaining
     )
@@ -84,6 +105,7 @@ def iterate_many(
     training: Training,
     count: Int[Array, ""],
     total: Int[Array, ""],
+    seating: Seating | None = None,
     *,
     capacity: int,
 ) -> tuple[Training, Info]:
@@ -93,11 +115,11 @@ def iterate_many(
     """
     # A function of its own, so that it is traced once for both of its uses here.
     step = jax.jit(partial(iterate, algorithm, env))
-    shapes = jax.eval_shape(step, training, left(training.iteration, total))[1]
+    shapes = jax.eval_shape(step, training, left(training.iteration, total), seating)[1]
     infos = jax.tree.map(lambda s: jnp.zeros((capacity, *s.shape), s.dtype), shapes)
 
     def one(done: Array, at: tuple[Training, Info]) -> tuple[Training, Info]:
-        training, info = step(at[0], left(at[0].iteration, total))
+        training, info = step(at[0], left(at[0].iteration, total), seating)
         return training, jax.tree.map(lambda all_, now: all_.at[done].set(now), at[1], info)
 
     return jax.lax.fori_loop(0, count, one, (training, infos))
@@ -115,6 +137,7 @@ class JaxProgram:
     rollout_bytes: int
     compile_seconds: float
     ring: Replay | None = None
+    seating: Seating | None = None
 
     def place(self, training: Training) -> Training:
         """The state on its devices, in buffers of its own: a call consumes them."""
@@ -124,7 +147,7 @@ class JaxProgram:
 
     def call(self, training: Training, count: Any, total: Any, stop: Any = None) -> tuple[Training, Info]:
         """``count`` iterations of ``total``, at most `CAPACITY`; the call is too short to be stopped."""
-        return jax.block_until_ready(self.compiled(training, jnp.int32(count), jnp.int32(total)))
+        return jax.block_until_ready(self.compiled(training, jnp.int32(count), jnp.int32(total), self.seating))
 
     def remarks(self) -> tuple[str, ...]:
         """None."""
@@ -134,23 +157,27 @@ class JaxProgram:
         """Nothing was opened."""
 
 
-def compile_program(algorithm: Algorithm, env: Environment, like: Training, devices: Sequence[Device]) -> JaxProgram:
-    """Compile for the shapes of ``like``, shared over the devices."""
+def compile_program(
+    algorithm: Algorithm, env: Environment, like: Training, devices: Sequence[Device], seating: Seating | None = None
+) -> JaxProgram:
+    """Compile for the shapes of ``like`` and of ``seating``, shared over the devices."""
     placement = shardings(like, list(devices), algorithm.sampling.copies)
     start, number = time.perf_counter(), jax.ShapeDtypeStruct((), jnp.int32)
     program = jax.jit(
-        lambda training, count, total: iterate_many(algorithm, env, training, count, total, capacity=CAPACITY),
-        in_shardings=(placement, None, None),
+        lambda training, count, total, seating: iterate_many(
+            algorithm, env, training, count, total, seating, capacity=CAPACITY
+        ),
+        in_shardings=(placement, None, None, None),
         out_shardings=(placement, None),
         donate_argnums=0,
     )
-    compiled = program.lower(like, number, number).compile()
+    compiled = program.lower(like, number, number, seating).compile()
     sizes = compiled.memory_analysis()
     needed = 0 if sizes is None else sizes.temp_size_in_bytes + sizes.argument_size_in_bytes
     view = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(like.play.copies.view))
     seconds = time.perf_counter() - start
     steps = algorithm.sampling.steps
-    return JaxProgram(algorithm, env, placement, compiled, int(needed), 2 * steps * view, seconds, like.replay)
+    return JaxProgram(algorithm, env, placement, compiled, int(needed), 2 * steps * view, seconds, like.replay, seating)
 
 
 @dataclass(frozen=True)
@@ -158,6 +185,7 @@ class JaxBackend:
     """An environment written in JAX (`hamlet.backends.backend.Backend`)."""
 
     env: Environment
+    seating: Seating | None = None
     copies: None = None
     remarks: tuple[str, ...] = ()
 
@@ -177,20 +205,20 @@ class JaxBackend:
 
     def outline(self, algorithm: Algorithm) -> Training:
         """The shapes and types of a run's state."""
-        return jax.eval_shape(lambda: _begin(algorithm, self.env, 0))
+        return jax.eval_shape(lambda: _begin(algorithm, self.env, 0, self.seating))
 
     def begin(self, algorithm: Algorithm) -> Callable[[int], Training]:
         """The state before the first iteration, by seed."""
-        made = jax.jit(lambda seed: _begin(algorithm, self.env, seed))
+        made = jax.jit(lambda seed: _begin(algorithm, self.env, seed, self.seating))
         return lambda seed: made(jnp.uint32(seed))
 
     def compile(
         self, algorithm: Algorithm, devices: Sequence[Device], seed: int, check_memory: CheckMemory = ignore
     ) -> JaxProgram:
         """The program of every seed."""
-        like = jax.eval_shape(lambda: begin_training(algorithm, self.env, 0))
+        like = jax.eval_shape(lambda: begin_training(algorithm, self.env, 0, self.seating))
         check_memory(like.replay)
-        return compile_program(algorithm, self.env, like, devices)
+        return compile_program(algorithm, self.env, like, devices, self.seating)
 
     def trials(
         self,

@@ -49,7 +49,7 @@ def environments() -> dict[str, Callable[[], Callable[..., Any]]]:
 
 
 def factory(name: str) -> Callable[..., Any]:
-    """What makes the environment of a name, or the PettingZoo environment at ``MODULE:FACTORY``.
+    """What makes the environment of a name, or the one at ``MODULE:FACTORY``.
 
     Raises:
         RequestError: If there is none of that name.

@@ -98,7 +98,7 @@ BARE = Command(
     "Train a team, then print what it earns beside random play.\n\n"
     "examples:\n"
     "  hamlet train happo mpe/simple_spread --steps 2M --out runs/a\n"
-    "  hamlet train happo MODULE:FACTORY --env.NAME VALUE     any PettingZoo environment\n"
+    "  hamlet train happo MODULE:FACTORY --env.NAME VALUE     an environment of yours\n"
     "  hamlet train happo mpe/simple_spread --help    its hyperparameters and env options\n"
     "  hamlet train --from runs/a/config.json         the same run once more",
 )

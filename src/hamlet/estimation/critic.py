@@ -246,7 +246,7 @@ class StateValue:
 
     def observe(self, state: CriticState, roster: Roster, trajectory: Trajectory) -> CriticState:
         """What was seen taken into the networks' running means and deviations, where they have them."""
-        alive, networks = trajectory.view.alive, []
+        alive, networks = trajectory.counted, []
         for g, network in enumerate(state.networks):
             made = network
             if network.torso.running is not None:
@@ -289,7 +289,7 @@ class StateValue:
         return network, optimiser, moments, info | {"return_deviation": spread}
 
     def _alive(self, roster: Roster, group: int, trajectory: Trajectory) -> Bool[Array, "units B L"] | None:
-        alive = trajectory.view.alive
+        alive = trajectory.counted
         if alive is None or self.credits == "team":
             return None
         return sequences(roster, group, roster.split(alive)[group])

@@ -50,7 +50,7 @@ class RewardScale(eqx.Module):
             return jnp.where(over[:, None], 0.0, total), total
 
         after, totals = jax.lax.scan(step, self.total, (earned, start, ended))
-        alive = trajectory.view.alive
+        alive = trajectory.counted
         counts = None if alive is None or not own else jnp.moveaxis(whole(alive)[0], -1, 0)
         spread = jax.vmap(RunningMeanStd.update)(self.spread, jnp.moveaxis(totals, -1, 0)[..., None], counts)
         scaled = trajectory.reward / spread.std.reshape(1, 1, 1, -1)

@@ -25,6 +25,7 @@ class Trajectory(eqx.Module):
         arrival: The view arrived at, before any restart, leaves ``[C, L, E, …]``.
         memory: For every group the actors' memory before each chunk, ``[C, E, N, H]``, or None.
         cut: Agents that were truncated at this step, ``[C, L, E, n]``; None where none ever is while others play on.
+        learns: Seats that are learnt from (`hamlet.rollouts.seats`), ``[C, L, E, n]``; None where all are.
         parts: In how many parts it is learnt from (`hamlet.estimation.accumulation`).
         streams: What else was paid, by name, ``[C, L, E, n]`` or ``[C, L, E, 1]``.
     """
@@ -38,6 +39,7 @@ class Trajectory(eqx.Module):
     arrival: View
     memory: tuple[Float[Any, "C E _N H"] | None, ...]
     cut: Bool[Any, "C L E n"] | None = None
+    learns: Bool[Any, "C L E n"] | None = None
     parts: int = eqx.field(static=True, default=1)
     streams: dict[str, Float[Any, "C L E _k"]] = eqx.field(default_factory=dict)
 
@@ -48,6 +50,17 @@ class Trajectory(eqx.Module):
             KeyError: The environment does not pay it.
         """
         return self.reward if stream.critic == "reward" else self.streams[stream.name]
+
+    @property
+    def counted(self) -> Any:
+        """Whose steps an agent's own policy and critic learn from, ``[C, L, E, n]``; None where from all.
+
+        Those of agents who are there, in seats that are learnt from. What others do in the other seats is a part of
+        the game all the same.
+        """
+        if self.learns is None or self.view.alive is None:
+            return self.view.alive if self.learns is None else self.learns
+        return self.view.alive & self.learns
 
     def count(self, agents: int) -> int:
         """How many sequences a unit of so many agents has: E·C·K."""

@@ -114,10 +114,11 @@ def assemble(kind: ActorKind, body: NetworkConfig, start: Callable[[Any], Any], 
 
 
 def experience(roster: Roster, group: int, trajectory: Trajectory, advantage: Float[Array, "C L E n"]) -> Experience:
-    """A group's experience, stacked by unit, with each unit's advantage standardised over its living steps."""
+    """A group's experience, stacked by unit, with each unit's advantage standardised over the steps that count."""
     cut = partial(sequences, roster, group)
     view = trajectory.view
-    alive = None if view.alive is None else cut(roster.split(view.alive)[group])
+    counted = trajectory.counted
+    alive = None if counted is None else cut(roster.split(counted)[group])
     agents = len(roster.groups[group].names)
     start = jnp.broadcast_to(trajectory.start[..., None], (*trajectory.start.shape, agents))
     memory = trajectory.memory[group]
@@ -176,12 +177,12 @@ def behaviour(roster: Roster, team: Team, trajectory: Trajectory) -> Behaviour:
 
 def observe(roster: Roster, team: Team, trajectory: Trajectory) -> Team:
     """The team with what its living agents saw taken into their running means and deviations, where they have them."""
-    view, actors = trajectory.view, []
+    view, counted, actors = trajectory.view, trajectory.counted, []
     for g, group in enumerate(roster.groups):
         actor = team.actors[g]
         if actor.torso.running is not None:
             seen = sequences(roster, g, encode(view.observation[g], group.observation))
-            alive = None if view.alive is None else sequences(roster, g, roster.split(view.alive)[g])
+            alive = None if counted is None else sequences(roster, g, roster.split(counted)[g])
             actor = jax.vmap(heads.observe)(actor, seen, alive)
         actors.append(actor)
     return Team(tuple(actors), team.states)

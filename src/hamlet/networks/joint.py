@@ -63,7 +63,8 @@ class JointPolicy(Protocol):
         """Every agent's action ``[E, N, …]`` per group: sampled, or without chance the mode; and the memory after it.
 
         What a copy's agents do depends on that copy's arguments alone, so that copies can be cut into halves. ``alive``
-        says who is there, None that all are: the absent act too, and no other agent's action depends on theirs.
+        says who is there, None that all are: the absent act too, and no other agent's action depends on their action,
+        noise or turn. So players that choose for unlike agents from one chance choose independently.
         """
         ...
 
@@ -167,16 +168,24 @@ def act(
     Raises:
         RequestError: The actors of its groups name unlike joint policies.
     """
-    joints: list[JointPolicy] = [getattr(actor, "joint", INDEPENDENT) for actor in actors]
-    joint = joints[0]
-    require(all(other == joint for other in joints), f"the actors of a team name one joint policy, not {joints}")
-    chosen, memories = joint.act(roster, actors, Seen(observation, available, start, memory), chance, alive)
+    chosen, memories = named_by(actors).act(roster, actors, Seen(observation, available, start, memory), chance, alive)
     actions = []
     for g, (group, action) in enumerate(zip(roster.groups, chosen, strict=True)):
         if warm is not None and chance is not None:
             action = jnp.where(warm, even(group.action, chance.noise[g], available[g]), action)
         actions.append(action.reshape(*action.shape[:2], *group.action.shape))
     return tuple(actions), memories
+
+
+def named_by(actors: tuple[Any, ...]) -> JointPolicy:
+    """The joint policy that the actors of a team name, or `INDEPENDENT`.
+
+    Raises:
+        RequestError: The actors of its groups name unlike joint policies.
+    """
+    joints: list[JointPolicy] = [getattr(actor, "joint", INDEPENDENT) for actor in actors]
+    require(all(other == joints[0] for other in joints), f"the actors of a team name one joint policy, not {joints}")
+    return joints[0]
 
 
 def draw(roster: Roster, key: Key, *lead: int) -> Chance:

@@ -1,4 +1,4 @@
-"""The PettingZoo environment at ``MODULE:FACTORY``, with the options of `from_pettingzoo` and those of the factory."""
+"""The environment at ``MODULE:FACTORY``: PettingZoo's or Hamlet's own, by what the factory makes, and its options."""
 
 import difflib
 import inspect
@@ -8,14 +8,18 @@ from functools import cached_property
 from typing import Any, Optional
 
 from hamlet.envs.factories import user_modules
+from hamlet.envs.factories.place import place_of
 from hamlet.envs.factories.signature import Keyword, Keywords
+from hamlet.envs.named import made
 from hamlet.envs.pettingzoo.copies import told
-from hamlet.envs.pettingzoo.environment import from_pettingzoo, place_of
+from hamlet.envs.pettingzoo.environment import described, from_pettingzoo
 from hamlet.errors import RequestError, require
 from hamlet.options import values
 
 _EMPTY = inspect.Parameter.empty
 _OWN = inspect.signature(from_pettingzoo).parameters
+# Those that are options on the command line.
+_OF_PETTINGZOO = ("processes", "timeout", "on_failure", "state", "pictures", "measures")
 # Seconds that a module has to be imported.
 _PATIENCE = 60.0
 
@@ -83,7 +87,7 @@ class Factory:
 
 
 def environment(place: str) -> Callable[..., Any]:
-    """`from_pettingzoo` for one factory, with the options that are words; the algorithm says how many copies.
+    """What makes the environment of one factory, with the options that are words; the algorithm says how many copies.
 
     Raises:
         RequestError: There is no such factory.
@@ -91,12 +95,26 @@ def environment(place: str) -> Callable[..., Any]:
     factory = Factory.at(place)
 
     def make(**options: Any) -> Any:
-        return factory.call(lambda asked: from_pettingzoo(place, **asked), options)
+        return factory.call(lambda asked: _environment(place, asked), options)
 
     make.__doc__ = from_pettingzoo.__doc__
-    return factory.signed(
-        make, [_OWN[name] for name in ("processes", "timeout", "on_failure", "state", "pictures", "measures")]
-    )
+    return factory.signed(make, [_OWN[name] for name in _OF_PETTINGZOO])
+
+
+def _environment(place: str, asked: Mapping[str, Any]) -> Any:
+    """What a factory makes, if that is an environment of Hamlet's own; else as PettingZoo's, played by workers.
+
+    A worker looks first, as what is imported where one trains could change what is trained.
+    """
+    env = from_pettingzoo(place, **asked)
+    if described(place, env.options, env.timeout) is not None:
+        return env
+    for name in _OF_PETTINGZOO:
+        require(
+            asked.get(name, _OWN[name].default) == _OWN[name].default,
+            f"--env.{name} is of PettingZoo environments, and {place} makes one of Hamlet's own",
+        )
+    return made(place, env.options)
 
 
 def _parameter(one: Keyword, *, handed_on: bool) -> inspect.Parameter | None:

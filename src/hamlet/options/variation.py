@@ -1,16 +1,26 @@
 """A run's environment with other options than the run's: ``hamlet evaluate RUN --env.NAME VALUE``."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
+from hamlet.envs.factories.place import find
 from hamlet.envs.host import AnyEnvironment
+from hamlet.envs.named import Named
 from hamlet.envs.pettingzoo.environment import PettingZoo, from_pettingzoo
 from hamlet.options import factories
 from hamlet.options.parsing import OptionGroup
 
 # What of a PettingZoo environment is an option on the command line, and not the factory's.
 _OWN = ("processes", "timeout", "on_failure", "state", "measures")
+
+
+class _Variation(NamedTuple):
+    """How a kind of declaration is told other options: what takes them, their values, and the environment with some."""
+
+    takes: Callable[[Any], Callable[..., Any]]
+    values: Callable[[Any], dict[str, Any]]
+    varied: Callable[..., Any]
 
 
 def options(env: AnyEnvironment, argv: Sequence[str]) -> OptionGroup:
@@ -20,11 +30,8 @@ def options(env: AnyEnvironment, argv: Sequence[str]) -> OptionGroup:
         env: The environment.
         argv: What was typed, as some factories take any option.
     """
-    if isinstance(env, PettingZoo):
-        values = dict(env.options) | {name: getattr(env, name) for name in _OWN}
-        return OptionGroup("env", factories.environment(env.factory), values, prefixed=True).taking(argv)
-    fields = dataclasses.fields(env) if dataclasses.is_dataclass(env) else ()
-    return OptionGroup("env", type(env), {field.name: getattr(env, field.name) for field in fields}, prefixed=True)
+    kind = _KINDS.get(type(env), _DATACLASS)
+    return OptionGroup("env", kind.takes(env), kind.values(env), prefixed=True).taking(argv)
 
 
 def varied(env: AnyEnvironment, given: Mapping[str, Any]) -> AnyEnvironment:
@@ -33,7 +40,29 @@ def varied(env: AnyEnvironment, given: Mapping[str, Any]) -> AnyEnvironment:
     Raises:
         RequestError: If it refuses them.
     """
-    if not isinstance(env, PettingZoo):
-        return dataclasses.replace(env, **given)  # type: ignore[type-var]
+    return _KINDS.get(type(env), _DATACLASS).varied(env, **given)
+
+
+def _fields(env: Any) -> dict[str, Any]:
+    fields = dataclasses.fields(env) if dataclasses.is_dataclass(env) else ()
+    return {field.name: getattr(env, field.name) for field in fields}
+
+
+def _of_pettingzoo(env: PettingZoo) -> dict[str, Any]:
+    return dict(env.options) | {name: getattr(env, name) for name in _OWN}
+
+
+def _varied_pettingzoo(env: PettingZoo, **given: Any) -> PettingZoo:
     own = {name: getattr(env, name) for name in (*_OWN, "copies", "pictures")}
-    return from_pettingzoo(env.factory, **(own | dict(env.options) | dict(given)))
+    return from_pettingzoo(env.factory, **(own | dict(env.options) | given))
+
+
+def _varied_named(env: Named, **given: Any) -> Named:
+    return dataclasses.replace(env, options=tuple((dict(env.options) | given).items()))
+
+
+_DATACLASS = _Variation(type, _fields, dataclasses.replace)
+_KINDS = {
+    PettingZoo: _Variation(lambda env: factories.environment(env.factory), _of_pettingzoo, _varied_pettingzoo),
+    Named: _Variation(lambda env: find(env.factory), lambda env: dict(env.options), _varied_named),
+}

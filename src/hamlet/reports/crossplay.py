@@ -1,7 +1,8 @@
 """Runs against one another: what every pair earns, and who is good where the good beat one another in circles.
 
-In cell (i, j) the first agent acts by run i's policy for it, and all others by run j's policies for them. So every pair
-meets twice, each time with the other in the first seat. From
+In cell (i, j) the first agent acts by run i's policy for it, and all others by run j's policies for them: a seat table
+of one row (`hamlet.rollouts.seats`). Agents that choose together do so within their own side alone, also where a run
+meets itself. Every pair meets twice, each time with the other in the first seat. From
 
     fᵢⱼ   what the first agent earns in a game of cell (i, j), on average
     oᵢⱼ   what each of the others earns there
@@ -28,9 +29,11 @@ from hamlet.errors import RequestError, RunError, require
 from hamlet.evaluation.best_policy import current
 from hamlet.evaluation.evaluate import horizon
 from hamlet.games.ranking import AlphaRank, NashAverage, alpha_rank, nash_average
-from hamlet.rollouts.crossplay_team import PolicyTeam, crossplay_team, shapes, unshared
+from hamlet.networks.torso import NetworkConfig
 from hamlet.rollouts.episodes import Mode
 from hamlet.rollouts.played import check_horizon
+from hamlet.rollouts.seats import Player, SeatTable, seated
+from hamlet.roster import Roster
 from hamlet.runs import configuration
 from hamlet.runs.directory import RunDirectory
 from hamlet.training.run import Run
@@ -55,7 +58,7 @@ class CrossplayPlayer:
     path: str
     step: int
     best: bool
-    team: PolicyTeam
+    team: Player
 
 
 @dataclass(frozen=True)
@@ -254,7 +257,7 @@ def _players(asked: Sequence[tuple[Run, bool]], env: AnyEnvironment) -> list[Cro
         algorithm = run.algorithm
         actors, step = run.actors(best=best)
         label = name if plain.count(name) == 1 else f"{run.path}" + (" (best)" if best else "")
-        team = unshared(PolicyTeam(roster_of(algorithm, env), actors, algorithm.body))
+        team = unshared(Player(roster_of(algorithm, env), actors, algorithm.body.memory))
         found.append(CrossplayPlayer(label, str(run.path), step, best, team))
     return found
 
@@ -273,21 +276,21 @@ def _matrix(
     count, agents = len(players), len(players[0].team.roster.names)
     means, errors, remarks = np.zeros((count, count, 2)), np.zeros((count, count, 2)), []
     counts = np.zeros((2, count, count), int)
-    forms = [shapes(player.team) for player in players]
+    forms = [_form(player.team) for player in players]
     kinds: dict[Any, list[tuple[int, int]]] = {}
     for i, j in np.ndindex(count, count):
         kinds.setdefault((forms[i], forms[j]), []).append((i, j))
-    chosen = (True, *(False,) * (agents - 1))
+    table = SeatTable.create([0, *[1] * (agents - 1)])
     for cells in kinds.values():
-        teams = [crossplay_team(players[i].team, players[j].team, chosen) for i, j in cells]
-        like = teams[0]
-        device = jax.devices()[0]
-        trials = backend_of(env).trials(like.roster, like.actors, like.body, episodes, seed, mode, device, horizon=cut)
+        pairs = [(players[i].team, players[j].team) for i, j in cells]
+        row, column = pairs[0]
+        body, like = NetworkConfig(memory=row.memory + column.memory), seated(pairs[0], table)
+        trials = backend_of(env).trials(row.roster, like, body, episodes, seed, mode, jax.devices()[0], horizon=cut)
         try:
-            for (i, j), team in zip(cells, teams, strict=True):
+            for (i, j), pair in zip(cells, pairs, strict=True):
                 cell = f"{players[i].label} against {players[j].label}"
                 try:
-                    played = trials.play(team.actors, seed, episodes)
+                    played = trials.play(seated(pair, table), seed, episodes)
                 except RunError as error:
                     raise RunError(f"{cell}: {error}") from error
                 assert played is not None
@@ -301,6 +304,22 @@ def _matrix(
             trials.close()
     failed_games, cut_games = counts[0], counts[1]
     return means, errors, failed_games, cut_games, remarks
+
+
+def unshared(team: Player) -> Player:
+    """The same team with an actor for every agent, so that fewer programs play all pairs: who shared one has a copy."""
+    repeats = [team.roster.agents_per_unit(group) for group in range(len(team.roster.groups))]
+    actors = tuple(
+        jax.tree.map(lambda leaf, count=count: np.repeat(np.asarray(leaf), count, axis=0), group)
+        for group, count in zip(team.actors, repeats, strict=True)
+    )
+    return Player(Roster(team.roster.groups), actors, team.memory)
+
+
+def _form(team: Player) -> Any:
+    """What two teams must have in common to be played by the same program: kinds of networks, and their shapes."""
+    leaves, form = jax.tree.flatten(team)
+    return form, tuple((leaf.shape, str(leaf.dtype)) for leaf in leaves)
 
 
 def _listed(found: AlphaRank | NashAverage) -> dict[str, Any]:

@@ -17,8 +17,10 @@ from hamlet.envs.base import View
 from hamlet.envs.host import Step
 from hamlet.estimation.trajectory import Trajectory
 from hamlet.networks.joint import Chance, act, draw
+from hamlet.networks.torso import NetworkConfig
 from hamlet.rollouts.host_games import Games, HostPlay
 from hamlet.rollouts.rollout import Episodes
+from hamlet.rollouts.seats import Seating, acting
 from hamlet.roster import Roster
 from hamlet.streams import Stream, check_paid, learning_reward
 from hamlet.types import Device, Key
@@ -51,17 +53,30 @@ class Acting:
         lead: C and L, a rollout's chunks and their length.
         rows: The copies of each half.
         device: Where it is computed.
+        seating: Where other teams act; None for nowhere.
+        body: Of the actors' networks.
     """
 
-    def __init__(self, roster: Roster, like: Any, lead: tuple[int, int], rows: list[slice], device: Device) -> None:
-        self._form, self._device = jax.tree.structure(like), device
+    def __init__(
+        self,
+        roster: Roster,
+        like: Any,
+        lead: tuple[int, int],
+        rows: list[slice],
+        device: Device,
+        seating: Seating | None = None,
+        body: NetworkConfig = NetworkConfig(),  # noqa: B008
+    ) -> None:
+        self._players, self._rows = partial(acting, seating, roster, body=body), rows
+        self._form, self._device = jax.tree.structure(self._players(like)), device
         self._draw = jax.jit(partial(_drawn, roster, lead, tuple((r.start, r.stop) for r in rows)))
         self._act = jax.jit(partial(_act, roster, self._form))
 
     def begin(self, actors: tuple[Any, ...], key: Key, warm: Any = None) -> None:
         """Take a rollout's policies, and draw its chance; ``warm`` is whether it is played evenly, None for never."""
         # Flat and on one device: to flatten modules anew for every step would cost more than the networks.
-        self._weights = tuple(jax.device_put(jax.tree.leaves(actors), self._device))
+        teams = [self._players(actors, rows=rows) for rows in self._rows]
+        self._weights = [tuple(jax.device_put(jax.tree.leaves(team), self._device)) for team in teams]
         self._chances = self._draw(jax.device_put(key, self._device))
         self._even = None if warm is None else jax.device_put(warm, self._device)
 
@@ -75,7 +90,7 @@ class Acting:
     def __call__(self, step: int, half: int, view: View, start: np.ndarray, memory: Any) -> tuple[Any, Any]:
         """Actions as numpy arrays, and the memory after them."""
         actions, memory = self._act(
-            self._weights,
+            self._weights[half],
             self._chances[half],
             np.int32(step),
             *(view.observation, view.available, view.alive, start, memory, self._even),

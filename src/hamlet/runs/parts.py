@@ -90,6 +90,7 @@ PARTS = {
     "ant_rules": "hamlet.envs.mamujoco.rules:Ant",
     "humanoid_rules": "hamlet.envs.mamujoco.rules:Humanoid",
     "humanoid_standup_rules": "hamlet.envs.mamujoco.rules:HumanoidStandup",
+    "named": "hamlet.envs.named:Named",
     "pettingzoo": "hamlet.envs.pettingzoo.environment:PettingZoo",
     "description": "hamlet.envs.pettingzoo.description:Description",
     "described_agent": "hamlet.envs.pettingzoo.description:Agent",

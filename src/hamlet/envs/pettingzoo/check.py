@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from hamlet.envs.factories import user_modules
+from hamlet.envs.factories.place import find
 from hamlet.envs.host import HostEnvironment
 from hamlet.envs.pettingzoo import shared_block
 from hamlet.envs.pettingzoo.batch_validation import Lookout, fault
 from hamlet.envs.pettingzoo.env_driver import Broken, EnvDriver, parallel, seed_of
 from hamlet.envs.pettingzoo.environment import PettingZoo, from_pettingzoo
-from hamlet.envs.pettingzoo.worker import find
 from hamlet.spaces import Box, MultiDiscrete
 
 
@@ -56,6 +56,7 @@ def examine(
         RequestError: The environment cannot be made, or has spaces that are not supported.
     """
     environment = from_pettingzoo(factory, **options)
+    assert environment.description  # asked of a worker before anything is imported here
     user_modules.append(environment.factory)
     make = find(environment.factory)
     seats, alone = _seats(environment, lambda: WatchedCopies(parallel(make(**options))))

@@ -58,14 +58,15 @@ class CopiesSetup(NamedTuple):
     restart: bool
 
 
-def probe(factory: str, options: tuple[tuple[str, object], ...], timeout: float) -> Description:
-    """What an environment is, found out by a worker that makes one copy.
+def probe(factory: str, options: tuple[tuple[str, object], ...], timeout: float) -> Description | None:
+    """What an environment is, found out by a worker that makes one copy; None of one that is Hamlet's own.
 
     Raises:
         RequestError: It cannot be made, or is not supported.
     """
     with _asked(factory, options) as process:
-        return _described(process, factory, timeout)
+        answer = _made(process, factory, timeout)
+    return None if answer is None else Description.of(answer)
 
 
 def told(factory: str, timeout: float) -> Keywords:

@@ -48,11 +48,18 @@ def parallel(env: Any) -> Any:
         )
     for name in ("possible_agents", *needed):
         if not hasattr(env, name):
+            no_hamlets = "" if hasattr(env, "possible_agents") else ", and no groups, so it is none of Hamlet's"
             raise Broken(
-                f"{place} has no {name}, so it is no PettingZoo environment; "
-                "the factory gives a ParallelEnv or an AECEnv"
+                f"{place} has no {name}, so it is no PettingZoo environment{no_hamlets}; "
+                "the factory gives a ParallelEnv, an AECEnv, or an environment of Hamlet's own"
             )
     return env
+
+
+def is_hamlets(product: Any) -> bool:
+    """Whether something is an environment of Hamlet's own interface, in JAX or of Python objects."""
+    declares = all(hasattr(product, name) for name in ("groups", "state_shape"))
+    return declares and not hasattr(product, "possible_agents")
 
 
 def opening(env: Any, seed: int) -> tuple[dict[Any, Any], dict[Any, Any]]:

@@ -1,14 +1,12 @@
 """Any PettingZoo environment, parallel or agent by agent, as a `hamlet.envs.host.HostEnvironment`.
 
-It is named by a function of a module that makes one copy; every copy lives in a worker process. Agents of equal spaces
-form a group and nothing is padded; float64 becomes float32, and uint8 stays what it is.
+It is named by a function of a module that makes one copy (`hamlet.envs.named`); every copy lives in a worker process.
+Agents of equal spaces form a group and nothing is padded; float64 becomes float32, and uint8 stays what it is.
 """
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from types import ModuleType
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -19,8 +17,10 @@ from hamlet.envs.conversion import Pictures, SpaceKind, inner
 from hamlet.envs.factories import user_modules
 from hamlet.envs.factories.known import CODE, Factories
 from hamlet.envs.factories.options import plain
+from hamlet.envs.factories.place import place_of
 from hamlet.envs.host import Snapshot
 from hamlet.envs.joint import joined_space
+from hamlet.envs.named import FoundOut, Options, found
 from hamlet.envs.pettingzoo import shared_block
 from hamlet.envs.pettingzoo.copies import CopiesSetup, PettingZooCopies, probe, told
 from hamlet.envs.pettingzoo.description import Agent, Description
@@ -33,6 +33,25 @@ __all__ = ["PettingZoo", "from_pettingzoo"]
 
 # The largest byte.
 _BYTE = 255.0
+
+
+@dataclass(frozen=True)
+class _InWorker:
+    """Finds out what a factory makes by a worker that makes one copy."""
+
+    timeout: float = field(compare=False)
+
+    def __call__(self, factory: str, options: Options) -> Description | None:
+        return probe(factory, options, self.timeout)
+
+
+def described(factory: str, options: Options, timeout: float) -> Description | None:
+    """What the PettingZoo environment is that a factory makes; None where it makes one of Hamlet's own.
+
+    Raises:
+        RequestError: It cannot be made, or is no environment.
+    """
+    return found(_InWorker(timeout), factory, options)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +68,11 @@ class PettingZoo:
         state: What the critic sees: what ``state()`` gives, the observations joined, or by itself the first that works.
         pictures: How arrays that may be pictures are read (`from_pettingzoo`).
         measures: What is recorded of infos (`from_pettingzoo`).
-        description: What the environment was found to be.
+        description: What the environment was found to be; where it is not given, it is found out when first asked for.
     """
 
     factory: str = field(metadata={CODE: Factories})
-    options: tuple[tuple[str, Any], ...] = ()
+    options: Options = ()
     copies: int | None = None
     processes: int | None = None
     timeout: float = 60.0
@@ -61,10 +80,10 @@ class PettingZoo:
     state: Literal["auto", "own", "observations"] = "auto"
     pictures: Pictures = "channels_last"
     measures: tuple[str, ...] = ()
-    description: Description
+    description: Description = field(default=FoundOut(lambda env: env._found()), compare=False, repr=False)  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
-        """Refuse numbers that are none, and a critic that would not be joint."""
+        """Refuse numbers that are none; and of what is described already, a critic that would not be joint."""
         require(self.copies is None or self.copies >= 1, f"copies must be at least 1, not {self.copies}")
         require(self.processes is None or self.processes >= 1, f"processes must be at least 1, not {self.processes}")
         require(self.timeout > 0, f"timeout must be more than 0 seconds, not {self.timeout}")
@@ -80,6 +99,22 @@ class PettingZoo:
             f"measures are different names of entries of infos, as in --env.measures success collisions, "
             f"not {', '.join(map(repr, self.measures))}",
         )
+        if FoundOut.known(self, "description"):
+            self._check_description()
+
+    def _found(self) -> Description:
+        """The description, asked of a worker, and checked."""
+        description = described(self.factory, self.options, self.timeout)
+        require(
+            description is not None,
+            f"{self.factory} makes an environment of Hamlet's own, which is trained on as it is and not by "
+            "from_pettingzoo",
+        )
+        assert description is not None
+        replace(self, description=description)  # which refuses what cannot be trained on
+        return description
+
+    def _check_description(self) -> None:
         if self.state == "own" and self.description.state is None:
             why = self.description.complaint or "there is none"
             raise RequestError(f"the critic cannot see state() of {self.factory}: {why}; use state='observations'")
@@ -242,7 +277,8 @@ def from_pettingzoo(
 ) -> PettingZoo:
     """A PettingZoo environment to train on.
 
-    One copy is made in a process of its own, to find out what its agents are.
+    Nothing is started yet. When it is first asked for its agents, as `hamlet.train` does before it begins, one copy is
+    made in a process of its own to find out what they are.
 
     Args:
         factory: A function of a module, or its place ``"package.module:function"``; it makes a ParallelEnv or AECEnv.
@@ -262,13 +298,13 @@ def from_pettingzoo(
         options: Keyword arguments for the factory.
 
     Raises:
-        RequestError: The factory cannot be found by another process, or what it makes is not supported.
+        RequestError: The factory cannot be named to another process, or an option cannot be kept by a run. When the
+            environment is first asked for: there is no such factory, or what it makes is not supported.
     """
     require(not isinstance(measures, str), f"measures is a tuple of names, as in measures=({measures!r},)")
     place = place_of(factory)
     user_modules.called(place)
     pairs = tuple((name, plain(name, value)) for name, value in options.items())
-    description = probe(place, pairs, timeout)
     return PettingZoo(
         factory=place,
         options=pairs,
@@ -279,52 +315,7 @@ def from_pettingzoo(
         state=state,
         pictures=pictures,
         measures=tuple(measures),
-        description=description,
     )
-
-
-def place_of(factory: Callable[..., Any] | str) -> str:
-    """Where another process finds a factory: ``package.module:function``.
-
-    Raises:
-        RequestError: It finds it nowhere.
-
-    >>> import fractions
-    >>> place_of(fractions.Fraction)
-    'fractions:Fraction'
-    """
-    if isinstance(factory, str):
-        module, colon, name = factory.partition(":")
-        if not (colon and all(part.isidentifier() for part in [*module.split("."), *name.split(".")])):
-            raise RequestError(
-                f"{factory!r} names no environment: write MODULE:FACTORY, as in mpe2.simple_spread_v3:parallel_env"
-            )
-        return factory
-    if not callable(factory):
-        raise RequestError(
-            f"the factory is a {type(factory).__name__}, which makes no environments; give the function that makes one"
-        )
-    module, name = (getattr(factory, key, "") or "" for key in ("__module__", "__qualname__"))
-    if module != "__main__" and _at(module, name) is factory:
-        return f"{module}:{name}"
-    # PettingZoo's own parallel_env are made within functions: only the modules that hold them can name them.
-    for module, holder in sorted(sys.modules.items(), key=lambda item: (len(item[0]), item[0])):
-        names = vars(holder).items() if module != "__main__" and isinstance(holder, ModuleType) else ()
-        for name, value in list(names):
-            if value is factory and name.isidentifier():
-                return f"{module}:{name}"
-    what = getattr(factory, "__qualname__", "") or type(factory).__name__
-    raise RequestError(
-        f"the factory {what} cannot be sent to another process: put it in a module, at its top level, and give its "
-        "options as keywords"
-    )
-
-
-def _at(module: str, name: str) -> Any:
-    found: Any = sys.modules.get(module)
-    for part in name.split("."):
-        found = getattr(found, part, None)
-    return found
 
 
 def _space(kind: SpaceKind) -> Space:

@@ -5,24 +5,22 @@ file and those it needs without running the packages around them. So it starts i
 """
 
 import contextlib
-import difflib
 import faulthandler
 import fcntl
-import importlib
 import os
 import select
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
-from hamlet import extras
 from hamlet.envs.factories import signature
+from hamlet.envs.factories.place import find
 from hamlet.envs.pettingzoo import shared_block
 from hamlet.envs.pettingzoo.description import describe
-from hamlet.envs.pettingzoo.env_driver import Broken, EnvDriver, parallel, seed_of
+from hamlet.envs.pettingzoo.env_driver import Broken, EnvDriver, is_hamlets, parallel, seed_of
 from hamlet.envs.pettingzoo.shared_block import BlockLayout
 
 # Run by `python -P -c` with where to import from, the package's directory, and file descriptors.
@@ -86,31 +84,6 @@ class Incident(NamedTuple):
     text: str
     trace: str
     broken: bool
-
-
-def find(place: str) -> Callable[..., Any]:
-    """The factory at ``package.module:function``.
-
-    Raises:
-        Broken: There is no such module, or none of that name in it.
-    """
-    module, _, names = place.partition(":")
-    try:
-        found: Any = importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package in extras.PACKAGES and not extras.installed(package):
-            raise Broken(extras.absent(package, place)) from None
-        # What the module itself fails to import is told with where.
-        if error.name is None or not (module + ".").startswith(error.name + "."):
-            raise
-        raise Broken(f"there is no module {error.name}") from None
-    for name in names.split("."):
-        if not hasattr(found, name):
-            near = difflib.get_close_matches(name, dir(found), n=1, cutoff=0.0)
-            raise Broken(f"{module} has no {name}" + (f"; the nearest is {near[0]}" if near else ""))
-        found = getattr(found, name)
-    return found
 
 
 def main(connection: int, life: int, dump: int, memory: int) -> None:
@@ -188,7 +161,12 @@ class Worker:
                 return
             options = dict(setup.options)
             self._make = lambda: parallel(make(**options))
-            first = self._make()
+            product = make(**options)
+            if setup.plan is None and is_hamlets(product):
+                self._reply(None, None)
+                self._connection.recv_bytes()
+                return
+            first = parallel(product)
             self._reply(None, describe(first, seed_of(setup.seed, 0, 0)).plain())
         except BaseException as error:
             self._reply(_incident(-1, 0, 0, error))
