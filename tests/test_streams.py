@@ -58,7 +58,7 @@ def test_a_stream_and_a_measure_of_one_name_are_refused():
     env = OnHost(Toll())
     object.__setattr__(env, "measures", ("toll",))
     with pytest.raises(hamlet.RequestError, match="toll is a stream and a measure of the environment"):
-        check(hamlet.algorithms.happo(copies=1), env, steps=1)
+        check(hamlet.algorithms.happo(num_envs=1), env, steps=1)
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def test_what_a_factory_makes_says_where_it_is_played():
 @pytest.mark.slow
 @pytest.mark.parametrize("place", ["worlds:Corridor", "worlds:on_host", doubles.__name__ + ":Walk"])
 def test_a_factory_is_trained_by_its_place_and_its_run_is_read_by_whoever_trusts_it(place, tmp_path, capsys):
-    words = ["--copies", "2", "--steps-per-rollout", "4", "--hidden", "8", "--evaluate-episodes", "0", "--quiet"]
+    words = ["--num-envs", "2", "--rollout-length", "4", "--hidden", "8", "--evaluate-episodes", "0", "--quiet"]
     short = "--env.steps" if place == "doubles:Walk" else "--env.length"
     assert main(["train", "ippo", place, short, "3", "--steps", "16", "--out", str(tmp_path / "run"), *words]) == 0
     env = Run(tmp_path / "run").environment

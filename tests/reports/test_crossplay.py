@@ -170,7 +170,7 @@ def test_each_side_of_a_cell_chooses_by_its_own_joint_policy_and_by_no_other(tmp
     others = np.broadcast_to(np.eye(3), (3, 3, 3))
     env = Matrix(tabulate([same.astype(float), others, others]), 1)
     algorithm = hamlet.algorithms.q_dpp(
-        hidden=(8,), copies=2, embedding=3, episode_length=1, buffer_size=4, batch_size=2
+        hidden=(8,), num_envs=2, embedding=3, episode_length=1, buffer_size=4, batch_size=2
     )
     actors = backend_of(env).begin(algorithm)(3).learner.team.actors
     bare = eqx.tree_at(

@@ -107,7 +107,7 @@ def test_players_of_unlike_networks_act_as_they_do_alone_and_keep_their_memories
 
 def test_nothing_that_happens_in_a_seat_that_does_not_learn_changes_a_bit_of_what_is_learnt():
     """Two agents share all parameters; in every copy one of them learns, and the other sees, does and earns junk."""
-    algorithm = hamlet.algorithms.ippo(sharing="group", hidden=(8,), copies=4, steps_per_rollout=6, epochs=1)
+    algorithm = hamlet.algorithms.ippo(sharing="group", hidden=(8,), num_envs=4, rollout_length=6, epochs=1)
     body = hamlet.replace(algorithm.body, normalise=True)
     algorithm = hamlet.replace(algorithm, body=body, normalise_rewards=True)
     roster, table = Roster(ROSTER.groups[:1], "group"), SeatTable.create([[0, 1], [1, 0], [0, 1], [1, 0]])
@@ -141,8 +141,8 @@ def test_nothing_that_happens_in_a_seat_that_does_not_learn_changes_a_bit_of_wha
 @pytest.mark.parametrize("memory", [0, 4])
 def test_with_a_frozen_partner_one_agent_learns_the_same_compiled_and_on_the_host(memory):
     """Rows of the table are unlike, so that halves of the copies on the host have their own."""
-    algorithm = hamlet.algorithms.ippo(hidden=(8,), copies=4, steps_per_rollout=8, memory=memory, chunk=4)
-    env, algorithm_of_partner = Slide(), hamlet.algorithms.ippo(hidden=(5,), copies=4, memory=3)
+    algorithm = hamlet.algorithms.ippo(hidden=(8,), num_envs=4, rollout_length=8, rnn_size=memory, sequence_length=4)
+    env, algorithm_of_partner = Slide(), hamlet.algorithms.ippo(hidden=(5,), num_envs=4, rnn_size=3)
     partner = backend_of(env).begin(algorithm_of_partner)(9).learner.team.actors
     roster = roster_of(algorithm_of_partner, env)
     numbers = np.ones((4, len(roster.names)), int)
@@ -184,5 +184,5 @@ def test_what_a_table_cannot_mean_is_refused_in_one_line():
 
 
 def begun(name, table):
-    algorithm = hamlet.algorithms.make(name, copies=4)
+    algorithm = hamlet.algorithms.make(name, num_envs=4)
     return backend_of(Slide(), Seating((), table)).begin(algorithm)(0)

@@ -85,7 +85,7 @@ from hamlet.envs import from_pettingzoo
 
 if __name__ == "__main__":
     env = from_pettingzoo("doubles:Mortal", copies=4, processes=2)
-    algorithm = hamlet.algorithms.happo(hidden=(16,), copies=4, steps_per_rollout=8)
+    algorithm = hamlet.algorithms.happo(hidden=(16,), num_envs=4, rollout_length=8)
     hamlet.train(algorithm, env, steps=10**7, out=sys.argv[1], quiet=True, checkpoint_every=32, evaluate_episodes=0)
 """
 

@@ -39,7 +39,7 @@ TOLL, STEP, LESSON = Toll().streams
 
 
 def small(**settings):
-    return hamlet.algorithms.happo(hidden=(8,), copies=COPIES, steps_per_rollout=STEPS, **settings)
+    return hamlet.algorithms.happo(hidden=(8,), num_envs=COPIES, rollout_length=STEPS, **settings)
 
 
 @pytest.fixture(scope="module")
