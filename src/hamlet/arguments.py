@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
@@ -65,6 +66,8 @@ def check(values: Mapping[str, Any], hints: Mapping[str, Any]) -> None:
 def _fits(value: Any, hint: Any) -> bool:
     """As `hamlet.field_types.fits`; a word is no sequence of words, and a function is one."""
     origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, choice) for choice in typing.get_args(hint))
     if origin is Sequence:
         return isinstance(value, Sequence) and not isinstance(value, str)
     return callable(value) if origin is Callable else field_types.fits(value, hint)

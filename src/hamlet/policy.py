@@ -148,8 +148,8 @@ class Policy:
         """The return that the critic predicts from here, discounted, in units of reward.
 
         Args:
-            state: What the critic sees, ``[S]`` or an image, as the environment's ``state()`` gives it; of a batch with a
-                leading axis B. Without it, the observations of all agents joined, where that is what the critic sees.
+            state: What the critic sees, ``[S]`` or an image, as the environment's ``state()`` gives it; of a batch with
+                a leading axis B. Without it, the observations of all agents joined, where the critic sees these.
             observations: Of every agent, for a critic that sees them.
 
         Returns:
@@ -159,9 +159,7 @@ class Policy:
             RequestError: The critic predicts no values of states, remembers, or sees something else.
         """
         if self._critic is None:
-            raise RequestError(
-                "this run's critic predicts no values of states: use one trained by happo, mappo or ippo"
-            )
+            raise RequestError("this run's critic predicts no values of states; those of happo, mappo and ippo do")
         if observations is None:
             return self._critic.value(state, None)
         (arrays, *_), copies = self._seen(observations, None, None)
@@ -193,9 +191,9 @@ class Policy:
             self._memory = tuple(blank(self._body, count, len(group.names)) for group in self.roster.groups)
         return (arrays, masks, np.broadcast_to(self._start, (count,)), self._memory), copies
 
-    def _by_agent(self, actions: tuple[Any, ...], *, batched: bool) -> dict[str, np.ndarray]:
+    def _by_agent(self, actions: tuple[Any, ...], *, batched: bool) -> dict[str, Any]:
         """Every agent's action, of one copy or of a batch."""
-        rows: dict[str, np.ndarray] = {}
+        rows: dict[str, Any] = {}
         for group, values in zip(self.roster.groups, actions, strict=True):
             each = np.moveaxis(np.asarray(values), 1, 0) if batched else np.asarray(values)[0]
             rows |= dict(zip(group.names, each, strict=True))

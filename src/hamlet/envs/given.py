@@ -39,14 +39,14 @@ def environment(given: Any) -> AnyEnvironment:
         )
     if _is_instance(given, "gymnasium", ("Env",)):
         raise RequestError(
-            f"{kind} is a Gymnasium environment, with one agent and no name: make it a ParallelEnv"
-            " of PettingZoo, and give the function that makes it"
+            f"{kind} is a Gymnasium environment, with one agent and no name: make it a ParallelEnv of PettingZoo"
+            ", and give the function that makes it"
         )
     if callable(given):
         return from_pettingzoo(given)
     raise RequestError(
-        f"{given!r} is no environment: give a name (hamlet list envs), 'package.module:function', a function that makes "
-        "a PettingZoo environment, or an environment of Hamlet's contract (docs/extend/environment.md)"
+        f"{given!r} is no environment: give a name (hamlet list envs), 'package.module:function', a function that makes"
+        " a PettingZoo environment, or an environment of Hamlet's contract (docs/extend/environment.md)"
     )
 
 

@@ -47,9 +47,7 @@ class StateCritic:
             RequestError: What the critic sees is not there, or has another shape; or the critic remembers.
         """
         if any(network.torso.cell is not None for network in self.networks.networks):
-            raise RequestError(
-                "this run's critic remembers: its values are those of whole episodes, not of single states"
-            )
+            raise RequestError("this run's critic remembers: it has values of whole episodes, not of single states")
         batched = True
         if self.critic.sees == "observation":
             require(observation is not None, "this run's critic sees every agent's observation: value(observations=…)")
@@ -65,12 +63,10 @@ class StateCritic:
             state = state.reshape(-1, *self.state_shape)
             copies = state.shape[0]
             observation = tuple(np.zeros((copies, len(group.names), 1), np.float32) for group in self.roster.groups)
-        values = np.asarray(
-            _values(self.critic, self.owners, len(self.roster.names), self.networks, state, observation)
-        )
+        names = self.roster.names
+        values = np.asarray(_values(self.critic, self.owners, len(names), self.networks, state, observation))
         if self.critic.credits == "team":
             return values[:, 0] if batched else float(values[0, 0])
-        names = self.roster.names
         return {name: values[:, k] if batched else float(values[0, k]) for k, name in enumerate(names)}
 
 

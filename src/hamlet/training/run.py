@@ -116,7 +116,9 @@ class SavedRun:
         """
         algorithm, env = self.declaration
         actors, _ = self.actors(best=best)
-        cut = max_episode_steps or EvaluationSchedule.of(self.directory.config()).max_episode_steps
+        cut = max_episode_steps
+        if cut is None:
+            cut = EvaluationSchedule.of(self.directory.config()).max_episode_steps
         how = {"episodes": episodes, "seed": seed, "mode": mode, "at_random": at_random, "max_episode_steps": cut}
         return play(env, roster_of(algorithm, env), actors, algorithm.body, **how)
 
