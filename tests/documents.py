@@ -31,7 +31,7 @@ def blocks(name, language):
     return [code for found, code in FENCE.findall((ROOT / name).read_text(encoding="utf-8")) if found == language]
 
 
-FEW = {"num_envs": 2, "rollout_length": 10, "hidden": (8,)}
+FEW = {"num_envs": 2, "rollout_length": 25, "hidden": (8,)}
 
 
 def shrunk(algorithm):
@@ -55,7 +55,7 @@ def make_short():
     hamlet.train = lambda algorithm, env, *, steps, **rest: train(
         algorithm if isinstance(algorithm, str) else shrunk(algorithm),
         env,
-        steps=40,
+        steps=100,
         evaluate_episodes=0,
         **rest | (FEW if isinstance(algorithm, str) else {}),
     )
