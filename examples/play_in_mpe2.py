@@ -10,7 +10,7 @@ import argparse
 from mpe2 import simple_reference_v3, simple_speaker_listener_v4, simple_spread_v3
 
 import hamlet
-from hamlet.training.run import Run
+from hamlet.training.run import SavedRun
 
 TASKS = {
     "SimpleSpread": simple_spread_v3,
@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=10, help="how many to play")
     given = parser.parse_args()
 
-    trained_on = Run(given.run).environment
+    trained_on = SavedRun(given.run).environment
     env = TASKS[type(trained_on).__name__].parallel_env(continuous_actions=trained_on.continuous)
     policy = hamlet.load_policy(given.run)
     returns = [play(policy, env, seed) for seed in range(given.episodes)]

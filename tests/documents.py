@@ -31,9 +31,11 @@ def blocks(name, language):
     return [code for found, code in FENCE.findall((ROOT / name).read_text(encoding="utf-8")) if found == language]
 
 
+FEW = {"num_envs": 2, "rollout_length": 25, "hidden": (8,)}
+
+
 def shrunk(algorithm):
     """The same declaration on small networks and a small batch, so that it compiles and runs in seconds."""
-    algorithm = hamlet.algorithms.make(algorithm) if isinstance(algorithm, str) else algorithm
     sampling = hamlet.replace(algorithm.sampling, copies=2, steps=10)
     body = hamlet.replace(algorithm.body, hidden=(8,))
     return hamlet.replace(algorithm, sampling=sampling, body=body)
@@ -51,7 +53,11 @@ def make_short():
     check_drift, check_algorithm = hamlet.testing.check_drift, hamlet.testing.check_algorithm
     from_pettingzoo = hamlet.envs.from_pettingzoo
     hamlet.train = lambda algorithm, env, *, steps, **rest: train(
-        shrunk(algorithm), env, steps=40, evaluate_episodes=0, **rest
+        algorithm if isinstance(algorithm, str) else shrunk(algorithm),
+        env,
+        steps=100,
+        evaluate_episodes=0,
+        **rest | (FEW if isinstance(algorithm, str) else {}),
     )
     hamlet.evaluate = lambda run, *, episodes, **rest: evaluate(run, episodes=2, **rest)
     hamlet.testing.check_drift = lambda drift, **_: check_drift(drift, trials=1)

@@ -27,6 +27,7 @@ from hamlet.errors import RunError
 from hamlet.hyperparameters.docstrings import descriptions
 from hamlet.options.values import format_steps, parse_steps
 from hamlet.runs.directory import RunDirectory
+from hamlet.training.named_runs import places
 
 pytestmark = pytest.mark.usefixtures("programs_once")
 
@@ -136,7 +137,8 @@ WRONG = [
     (words("evaluate", "taken", "--episodes", "0"), "--episodes must be at least 1"),
     (words("evaluate", "taken", "--episode", "3"), "nearest is --episodes "),
     (words("evaluate", "seeds"), "seeds/seed-0"),
-    (words("resume", "seeds"), "seed-0, seed-1"),
+    (words("resume", "seeds"), "seeds/seed-0: config.json lacks 'algorithm'"),
+    (words("export", "seeds"), "seed-0, seed-1"),
     (words("resume", "takn"), "nearest run is taken"),
     (words("resume", "taken", "--steps", "0"), "--steps must be at least 1"),
     (words("list", "env"), "'envs'"),
@@ -394,7 +396,10 @@ def test_all_that_resume_is_told_reaches_the_run(monkeypatch, tmp_path):
 
 def test_several_seeds_are_those_from_the_first_on(tmp_path):
     words = ["happo", "matrix/climbing", "--seed", "5", "--seeds", "3", "--out", str(tmp_path)]
-    assert training._directories(read(words)) == {seed: tmp_path / f"seed-{seed}" for seed in (5, 6, 7)}
+    options = read(words).options
+    assert places(options.out, "a", options.seed, options.seeds) == {
+        seed: tmp_path / f"seed-{seed}" for seed in (5, 6, 7)
+    }
 
 
 class Told(Exception):
@@ -434,4 +439,4 @@ def test_who_stops_several_runs_is_told_to_go_on_with_the_first_that_is_unfinish
 
 
 def test_over_seeds_a_mean_has_its_standard_error():
-    assert training._spread([1.0, 3.0]) == "2.00 ± 1.00" and training._spread([1.0]) == "1.00 ± 0.00"
+    assert evaluating._spread([1.0, 3.0]) == "2.00 ± 1.00" and evaluating._spread([1.0]) == "1.00 ± 0.00"

@@ -11,7 +11,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 # Modules and packages as they are imported, without the leading ``hamlet.``.
 NAMES = {".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__"): path for path in FILES}
 
-_CORE = {"types", "errors", "extras", "machine", "spaces"}
+_CORE = {"types", "errors", "extras", "machine", "spaces", "field_types", "arguments"}
 _DISTRIBUTIONS = _CORE | {"streams", "roster", "distributions"}
 _NETWORKS = _DISTRIBUTIONS | {"networks"}
 _ESTIMATION = _NETWORKS | {"envs.base", "estimation"}  # envs.base: the contract, View above all
@@ -31,6 +31,8 @@ ALLOWED = {
     "errors": {"errors"},
     "extras": {"errors", "extras"},
     "machine": {"machine"},
+    "field_types": {"field_types"},
+    "arguments": {"arguments", "field_types", "errors"},
     "spaces": _CORE,
     "streams": _CORE | {"streams"},
     "roster": _CORE | {"streams", "roster"},
@@ -57,7 +59,10 @@ ALLOWED = {
     "policy": _TRAINING | {"policy"},
 }
 # Above everything: they may import what they like, and nothing imports them.
-TOP = {"cli", "__main__", "commands", "options", "reports", "experiments", "bench", "__init__", "exporting"}
+TOP = {
+    *("__init__", "__main__", "api", "bench", "cli", "commands", "experiments", "exporting", "options", "outcomes"),
+    "reports",
+}
 
 
 def part(path):

@@ -1,22 +1,24 @@
 """A trained joint policy outside of training: numpy in, numpy out, agents by their PettingZoo names."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
 from hamlet.backends.iteration import roster_of
-from hamlet.envs.agent_spaces import of_groups, outside
+from hamlet.envs.agent_spaces import joins_observations, of_groups, outside
 from hamlet.envs.conversion import Broken, SpaceKind, action, mask_row, masked, observed
+from hamlet.envs.joint import joined
 from hamlet.envs.limits import limited
 from hamlet.envs.pettingzoo.description import Agent
 from hamlet.errors import RequestError, unknown
-from hamlet.networks.joint import act, draw
+from hamlet.estimation.critic import StateValue
+from hamlet.estimation.state_prediction import StateCritic
+from hamlet.networks.joint import Seen, act, distributions, draw
 from hamlet.networks.torso import NetworkConfig, blank
 from hamlet.roster import Group, Roster
-from hamlet.training.run import Run
+from hamlet.training.run import SavedRun
 
 
 class Policy:
@@ -31,6 +33,8 @@ class Policy:
         body: Of their networks.
         seed: From which stochastic actions are drawn.
         agents: Their spaces as the environment has them, by name; None where it has those that networks take.
+        critic: What predicts returns from states; None where the run has none of the kind.
+        joins: Whether the critic's state is the observations of all agents joined.
     """
 
     def __init__(
@@ -40,7 +44,11 @@ class Policy:
         body: NetworkConfig,
         seed: int = 0,
         agents: Mapping[str, Agent] | None = None,
+        critic: StateCritic | None = None,
+        *,
+        joins: bool = False,
     ) -> None:
+        self._critic, self._joins = critic, joins
         self.roster = roster
         self.agents = roster.names
         self._actors, self._body = actors, body
@@ -95,6 +103,77 @@ class Policy:
             RequestError: If an agent is unknown, an observation is no element of its space, a mask does not fit, or a
                 batch changes its size within an episode.
         """
+        seen, copies = self._seen(observations, infos, available)
+        count = 1 if copies is None else copies
+        chance = None if deterministic else draw(self.roster, jax.random.fold_in(self._key, self._count), count)
+        alive = np.broadcast_to([name in observations for name in self.roster.names], (count, len(self.agents)))
+        actions, self._memory = _act(self.roster, self._actors, *seen, chance, alive=alive)
+        self._start, self._copies, self._count = np.zeros(count, bool), count, self._count + 1
+        rows = self._by_agent(actions, batched=copies is not None)
+        return {name: action(self._spaces[name].action, rows[name]) for name in observations}
+
+    def distribution(
+        self,
+        observations: Mapping[str, Any],
+        infos: Mapping[str, Any] | None = None,
+        *,
+        available: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """What each agent's action is drawn from, as `act` would draw it now; the episode's memory stays where it is.
+
+        Args:
+            observations: As for `act`.
+            infos: As for `act`.
+            available: As for `act`.
+
+        Returns:
+            By agent, a distribution of `hamlet.distributions` whose arrays are NumPy's: `Categorical.log_probs` ``[A]``
+            of choices, ``mean`` and ``log_scale`` ``[D]`` of a `DiagonalNormal`; of a batch with a leading axis. Where
+            agents choose together (Q-DPP), each agent's own, as if it chose alone.
+
+        Raises:
+            RequestError: As for `act`.
+        """
+        (observed, masks, start, memory), copies = self._seen(observations, infos, available)
+        policies = _distributions(self.roster, self._actors, Seen(observed, masks, start, memory))
+        rows = {}
+        for group, policy in zip(self.roster.groups, policies, strict=True):
+            arrays = jax.tree.map(np.asarray, policy)
+            for place, name in enumerate(group.names):
+                own = jax.tree.map(lambda leaf, place=place: leaf[:, place], arrays)
+                rows[name] = own if copies is not None else jax.tree.map(lambda leaf: leaf[0], own)
+        return {name: rows[name] for name in observations}
+
+    def value(self, state: Any = None, observations: Mapping[str, Any] | None = None) -> Any:
+        """The return that the critic predicts from here, discounted, in units of reward.
+
+        Args:
+            state: What the critic sees, ``[S]`` or an image, as the environment's ``state()`` gives it; of a batch with
+                a leading axis B. Without it, the observations of all agents joined, where the critic sees these.
+            observations: Of every agent, for a critic that sees them.
+
+        Returns:
+            A number, or ``[B]``: of the team; or by agent, where each has a value of its own.
+
+        Raises:
+            RequestError: The critic predicts no values of states, remembers, or sees something else.
+        """
+        if self._critic is None:
+            raise RequestError("this run's critic predicts no values of states; those of happo, mappo and ippo do")
+        if observations is None:
+            return self._critic.value(state, None)
+        (arrays, *_), copies = self._seen(observations, None, None)
+        if state is None and self._joins:
+            state = joined(self.roster.groups, [np.asarray(seen) for seen in arrays])
+        values = self._critic.value(state, arrays)
+        if copies is not None:
+            return values
+        return {name: float(rows[0]) for name, rows in values.items()} if isinstance(values, dict) else float(values[0])
+
+    def _seen(
+        self, observations: Mapping[str, Any], infos: Mapping[str, Any] | None, available: Mapping[str, Any] | None
+    ) -> tuple[tuple[Any, ...], int | None]:
+        """What actors take: observations, masks, where episodes begin, and memory; and of how many copies."""
         for name in observations:
             if name not in self.agents:
                 raise unknown("agent", name, self.agents)
@@ -110,17 +189,15 @@ class Policy:
         count = 1 if copies is None else copies
         if not self._memory:
             self._memory = tuple(blank(self._body, count, len(group.names)) for group in self.roster.groups)
-        chance = None if deterministic else draw(self.roster, jax.random.fold_in(self._key, self._count), count)
-        start = np.broadcast_to(self._start, (count,))
-        alive = np.broadcast_to([name in observations for name in self.roster.names], (count, len(self.agents)))
-        acted = (arrays, masks, start, self._memory, chance)
-        actions, self._memory = _act(self.roster, self._actors, *acted, alive=alive)
-        self._start, self._copies, self._count = np.zeros(count, bool), count, self._count + 1
-        rows = {}
+        return (arrays, masks, np.broadcast_to(self._start, (count,)), self._memory), copies
+
+    def _by_agent(self, actions: tuple[Any, ...], *, batched: bool) -> dict[str, Any]:
+        """Every agent's action, of one copy or of a batch."""
+        rows: dict[str, Any] = {}
         for group, values in zip(self.roster.groups, actions, strict=True):
-            each = np.moveaxis(np.asarray(values), 1, 0) if copies is not None else np.asarray(values)[0]
+            each = np.moveaxis(np.asarray(values), 1, 0) if batched else np.asarray(values)[0]
             rows |= dict(zip(group.names, each, strict=True))
-        return {name: action(self._spaces[name].action, rows[name]) for name in observations}
+        return rows
 
     def _batch(self, observations: Mapping[str, Any]) -> int | None:
         """How many copies are seen; None where it is one, without an axis for them."""
@@ -194,22 +271,16 @@ def _copies(kind: SpaceKind, seen: Any) -> int | None:
 
 
 _act = jax.jit(act, static_argnames="roster")
+_distributions = jax.jit(lambda roster, actors, seen: distributions(roster, actors, seen)[0], static_argnames="roster")
 
 
-def load_policy(run: str | Path, *, best: bool = False, seed: int = 0, trust: bool = False) -> Policy:
-    """The joint policy of a run's newest good checkpoint, or the best of those that were evaluated while it trained.
-
-    Args:
-        run: The directory of a run.
-        best: The policy whose mean return in the run's own evaluations is highest.
-        seed: From which stochastic actions are drawn.
-        trust: Whether code of its own that the run names may be run, though this user did not begin it here.
-
-    Raises:
-        RequestError: If there is no run, it is not trusted, or nothing was evaluated while it trained and ``best`` is
-            asked for.
-        RunError: If it has no good checkpoint.
-    """
-    found = Run(Path(run), trust)
-    algorithm, env = found.declaration
-    return Policy(roster_of(algorithm, env), found.actors(best=best)[0], algorithm.body, seed, outside(env))
+def load_policy(run: SavedRun, *, best: bool = False, seed: int = 0) -> Policy:
+    """The joint policy of a run, as `hamlet.load_policy` gives it."""
+    algorithm, env = run.declaration
+    roster, actors = roster_of(algorithm, env), run.actors(best=best)[0]
+    critic = None
+    if isinstance(algorithm.critic, StateValue):
+        owners = algorithm.critic.roster(roster, env.state_shape)
+        networks = run.training().learner.critic
+        critic = StateCritic(algorithm.critic, networks, roster, owners, env.state_shape)
+    return Policy(roster, actors, algorithm.body, seed, outside(env), critic, joins=joins_observations(env))

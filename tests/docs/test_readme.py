@@ -102,6 +102,8 @@ def test_the_blocks_of_every_page_run_one_after_another(run, tmp_path):
         "varied",
         "earlier",
         "counters",
+        "python",
+        "stopped",
     }
     assert {path.name for path in (tmp_path / "runs").iterdir()} == runs
     assert json.loads((tmp_path / "runs/a/config.json").read_text())["steps"] == 80

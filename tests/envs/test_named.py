@@ -16,7 +16,7 @@ from hamlet.envs.pettingzoo import environment
 from hamlet.errors import RequestError
 from hamlet.options import factories, variation
 from hamlet.runs import configuration
-from hamlet.training.run import Run
+from hamlet.training.run import SavedRun
 from hostgames import OnHost
 
 
@@ -90,7 +90,7 @@ def test_a_factory_is_trained_by_its_place_and_its_run_is_read_by_whoever_trusts
     words = ["--num-envs", "2", "--rollout-length", "4", "--hidden", "8", "--evaluate-episodes", "0", "--quiet"]
     short = "--env.steps" if place == "doubles:Walk" else "--env.length"
     assert main(["train", "ippo", place, short, "3", "--steps", "16", "--out", str(tmp_path / "run"), *words]) == 0
-    env = Run(tmp_path / "run").environment
+    env = SavedRun(tmp_path / "run").environment
     kinds = {"worlds:Corridor": worlds.Corridor, "worlds:on_host": OnHost}
     assert type(env) is kinds.get(place, PettingZoo)
     assert main(["evaluate", str(tmp_path / "run"), "--episodes", "2"]) == 0

@@ -8,7 +8,7 @@ import pytest
 
 from hamlet.cli import main
 from hamlet.envs import ENVIRONMENTS, make
-from hamlet.training.run import Run
+from hamlet.training.run import SavedRun
 
 pytestmark = pytest.mark.usefixtures("programs_once")
 
@@ -59,7 +59,7 @@ def test_a_cooperative_algorithm_trains_on_the_sum_of_a_general_sum_game_and_say
         [[-1, 0], [-3, -2]],
     ]
     Path("dilemma.json").unlink()  # the run holds the numbers
-    np.testing.assert_array_equal(Run(Path("a")).environment.payoffs, make("matrix/prisoners_dilemma").payoffs)
+    np.testing.assert_array_equal(SavedRun(Path("a")).environment.payoffs, make("matrix/prisoners_dilemma").payoffs)
 
 
 @pytest.mark.slow  # test_loop holds the rule itself

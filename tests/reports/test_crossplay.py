@@ -26,7 +26,7 @@ from hamlet.rollouts.seats import Player
 from hamlet.roster import Group, Roster
 from hamlet.runs import configuration, declaration
 from hamlet.spaces import Box, Discrete
-from hamlet.training.run import Run
+from hamlet.training.run import SavedRun
 
 ROCK = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]])
 SMALL = {"hidden": (8,), "num_envs": 2, "rollout_length": 4}
@@ -150,7 +150,7 @@ def test_a_directory_of_seeds_stands_for_all_of_them(tmp_path):
 
 
 def test_a_run_against_itself_earns_what_it_is_evaluated_at(runs, found):
-    alone = Run(runs / "fresh").evaluate(40, 5, "stochastic").agent_returns
+    alone = SavedRun(runs / "fresh").evaluate(40, 5, "stochastic").agent_returns
     np.testing.assert_allclose([found.first[5, 5], found.others[5, 5]], alone.mean(0))
     error = alone.std(0, ddof=1) / np.sqrt(40)
     np.testing.assert_allclose([found.first_error[5, 5], found.others_error[5, 5]], error)

@@ -15,6 +15,7 @@ from hamlet.networks.heads import Actor
 from hamlet.networks.torso import NetworkConfig
 from hamlet.roster import Roster
 from hamlet.training import final_evaluation
+from hamlet.training.named_runs import NamedRun
 from hostgames import OnHost
 
 pytestmark = pytest.mark.usefixtures("programs_once")
@@ -75,7 +76,7 @@ def test_the_command_prints_who_wins_and_keeps_nothing(monkeypatch, capsys):
     returns = np.array([[3.0, 1.0], [2.0, 2.0], [0.0, 1.0], [1.0, -1.0]])
     whole, random = (Evaluation.of(own, np.ones(4, int), "stochastic", 7) for own in (returns, 0 * returns))
     found = final_evaluation.Judgement(64, whole, random, ("agent_0", "agent_1"))
-    monkeypatch.setattr(command, "find_run", lambda path, trust: path)
+    monkeypatch.setattr(command, "named_runs", lambda path, best, trust: [NamedRun(path, best)])
     monkeypatch.setattr(command, "keep", lambda *told: kept.append(told))
     monkeypatch.setattr(final_evaluation, "judge", lambda run, **how: asked.append(how["at_random"]) or found)
     argv = ["evaluate", "a", "--random-agents", "agent_1", "--episodes", "4"]

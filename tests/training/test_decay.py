@@ -11,7 +11,7 @@ import pytest
 import hamlet
 from games import Pot
 from hamlet.backends.jax_backend import begin_training, iterate, left
-from hamlet.training.run import Run
+from hamlet.training.run import SavedRun
 from offpolicy import EVERYWHERE
 from pieces import same
 
@@ -69,6 +69,6 @@ def test_a_run_that_was_cut_goes_on_to_the_same_bits_and_a_longer_one_at_the_rat
     plain = hamlet.train(declared("happo", epochs=1), Pot(), steps=4 * BATCH, out=tmp_path / "plain", **settings)
     assert not same(plain.training().learner, end.learner)
     longer = hamlet.resume(whole.path, steps=8 * BATCH, quiet=True)
-    assert int(Run(longer.path).training().iteration) == 8 and not same(
+    assert int(SavedRun(longer.path).training().iteration) == 8 and not same(
         longer.training().learner.team, end.learner.team
     )

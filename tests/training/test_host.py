@@ -24,7 +24,7 @@ from hamlet.envs.base import View
 from hamlet.rollouts.host_games import Games, HostPlay
 from hamlet.runs.metrics import Metrics
 from hamlet.training.loop import Interrupted
-from hamlet.training.run import Run
+from hamlet.training.run import SavedRun
 from hostgames import OnHost, Ride, Slide
 from offpolicy import ON_POLICY, UPDATES, remembering
 from pieces import same
@@ -201,7 +201,7 @@ def test_an_environment_that_fails_stops_the_run_with_nothing_lost(tmp_path):
         str(stopped.value),
     )
     assert said and int(said[1]) == 2 * BATCH
-    assert int(Run(tmp_path / "a").training().iteration) == 2
+    assert int(SavedRun(tmp_path / "a").training().iteration) == 2
 
 
 @pytest.mark.slow
@@ -252,7 +252,7 @@ def test_a_run_that_is_asked_to_stop_within_a_rollout_throws_the_rollout_away(tm
     ended = time.monotonic()
     thread.join()
     assert time.monotonic() - ended < 1.0
-    run = Run(tmp_path / "a")
+    run = SavedRun(tmp_path / "a")
     Slow.asked.clear()
     hamlet.resume(run.path, steps=(int(run.training().iteration) + 1) * BATCH, quiet=True)
     again = train(OnHost(Slide()), tmp_path / "b", iterations=int(run.training().iteration))

@@ -17,7 +17,7 @@ from hamlet.backends import host_backend
 from hamlet.checkpoints import checkpoint
 from hamlet.envs import from_pettingzoo
 from hamlet.runs.metrics import Metrics
-from hamlet.training.run import Run
+from hamlet.training.run import SavedRun
 from pieces import same
 
 pytestmark = pytest.mark.usefixtures("programs_once")
@@ -106,7 +106,7 @@ def test_a_run_that_is_ended_from_outside_leaves_no_process_and_goes_on_from_its
     assert gone(workers)
     saved = checkpoint.steps(path / "checkpoints")[-1]
     assert number == signal.SIGKILL or f"stopped as asked at {saved} steps" in said
-    run = Run(path)
+    run = SavedRun(path)
     done = int(run.training().iteration)
     assert done * BATCH == saved
     hamlet.resume(path, steps=saved + BATCH, quiet=True)

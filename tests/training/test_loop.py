@@ -24,7 +24,7 @@ from hamlet.checkpoints import checkpoint
 from hamlet.evaluation import evaluation_log
 from hamlet.files import atomic_write
 from hamlet.runs.metrics import Metrics
-from hamlet.training.run import Run
+from hamlet.training.run import SavedRun
 from pieces import same
 
 pytestmark = pytest.mark.usefixtures("programs_once")
@@ -64,7 +64,7 @@ def test_rewards_that_are_no_number_stop_the_run_with_what_who_when_where_and_wh
     assert said, line
     assert int(said[3]) > 1 and int(said[5]) == (int(said[3]) - 1) * BATCH
     assert Path(said[6]) == tmp_path / "a" / "checkpoints"
-    run = Run(tmp_path / "a")
+    run = SavedRun(tmp_path / "a")
     assert int(run.training().iteration) == int(said[3]) - 1 and finite(run)
 
 
@@ -248,7 +248,7 @@ def test_a_run_killed_at_any_moment_and_resumed_ends_in_the_bits_of_one_that_nev
     plain = train(algorithm, game, out=tmp_path / "plain", **settings)
     whole = train(algorithm, game, out=tmp_path / "a", **settings | points)
     killed_and_resumed(name, tmp_path / "b", steps, kills, seed=1)
-    killed = Run(tmp_path / "b")
+    killed = SavedRun(tmp_path / "b")
     assert same(plain.training(), whole.training()) and same(whole.training(), killed.training())
     assert evaluated(whole) == evaluated(killed)
     if name in offpolicy.NAMES:

@@ -27,7 +27,7 @@ from hamlet.runs.metrics import Metrics
 from hamlet.runs.progress import Progress
 from hamlet.training import final_evaluation
 from hamlet.training.loop import Interrupted
-from hamlet.training.run import Run
+from hamlet.training.run import SavedRun
 from hostgames import OnHost, Slide
 from pieces import same
 
@@ -83,7 +83,7 @@ def whole(tmp_path_factory):
 @pytest.fixture
 def copied(tmp_path, whole):
     """A copy of it, to be maltreated."""
-    return Run(shutil.copytree(whole.path, tmp_path / "run"))
+    return SavedRun(shutil.copytree(whole.path, tmp_path / "run"))
 
 
 @pytest.mark.parametrize("horizon", [1, 25, 1000, 10**6])

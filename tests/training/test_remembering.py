@@ -18,7 +18,7 @@ from hamlet.checkpoints import checkpoint
 from hamlet.files import atomic_write
 from hamlet.runs.metrics import Metrics
 from hamlet.training import budget, loop
-from hamlet.training.run import Run
+from hamlet.training.run import SavedRun
 from hostgames import OnHost, Ride
 from offpolicy import BATCH, UPDATES, remembered, remembering
 from pieces import same
@@ -43,7 +43,7 @@ def whole(tmp_path_factory):
 @pytest.fixture
 def copied(tmp_path, whole):
     """A copy of it, to be maltreated."""
-    return Run(shutil.copytree(whole.path, tmp_path / "run"))
+    return SavedRun(shutil.copytree(whole.path, tmp_path / "run"))
 
 
 @pytest.mark.slow
@@ -69,7 +69,7 @@ def test_an_environment_that_fails_within_a_rollout_costs_nothing_that_was_remem
         hamlet.RunError, match=r"as asked, in iteration 3; the last good checkpoint is that of step 96 "
     ):
         train(tmp_path / "a", env=OnHost(Ride(), fails_at=5), checkpoint_every=100 * BATCH)
-    failed, good = Run(tmp_path / "a"), train(tmp_path / "b", env=OnHost(Ride()), iterations=2)
+    failed, good = SavedRun(tmp_path / "a"), train(tmp_path / "b", env=OnHost(Ride()), iterations=2)
     assert same(failed.training(), good.training()) and same(remembered(failed), remembered(good))
 
 

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from games import Pot
-from hamlet.commands.evaluate import comparison
-from hamlet.commands.train import _over_seeds
+from hamlet.commands.evaluate import comparison, over_seeds
 from hamlet.envs.matrix.named_games import matching_pennies, stag_hunt
 from hamlet.envs.matrix.payoff_games import Matrix, common_reward, tabulate
 from hamlet.evaluation import evaluation_log
@@ -100,7 +99,7 @@ def test_a_point_holds_the_sides_and_what_each_earned_against_random_play(judgem
 
 
 def test_over_several_runs_each_side_is_held_against_random_play(judgement):
-    assert _over_seeds([judgement, judgement]) == [
+    assert over_seeds([judgement, judgement]) == [
         "1.50 ± 0.00  left against the others at random, over 2 seeds",
         "1.50 ± 0.00  right against the others at random, over 2 seeds",
     ]

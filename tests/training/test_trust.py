@@ -24,7 +24,7 @@ from hamlet.evaluation import evaluation_log
 from hamlet.reports import record_frames
 from hamlet.reports.data import run_data
 from hamlet.runs import configuration, declaration, trust
-from hamlet.training.run import Run
+from hamlet.training.run import SavedRun
 
 VERSION_0 = json.loads((Path(__file__).parent / "version_0.json").read_text(encoding="utf-8"))
 # Leaves a file where it is imported, called or unpickled.
@@ -342,12 +342,12 @@ def test_a_report_goes_on_without_the_agents_of_a_run_that_is_not_trusted(tmp_pa
 def test_trust_runs_the_code_with_modules_found_where_one_stands(tmp_path, monkeypatch, marker):
     run = stranger(tmp_path / "run", config(algorithm=happo(drift=DRIFT)), marker)
     with pytest.raises(RequestError, match="No module named 'payload'"):
-        _ = Run(run, trust=True).algorithm
+        _ = SavedRun(run, trust=True).algorithm
     monkeypatch.chdir(run)
-    assert Run(run, trust=True).algorithm.drift(3.0, None, None, None) == 4.0
+    assert SavedRun(run, trust=True).algorithm.drift(3.0, None, None, None) == 4.0
     assert marker.exists()
     with pytest.raises(RequestError, match="is no run of yours"):  # in each call anew
-        _ = Run(run).algorithm
+        _ = SavedRun(run).algorithm
 
 
 def begun(tmp_path, monkeypatch, marker):
@@ -367,10 +367,10 @@ def begun(tmp_path, monkeypatch, marker):
 READ = """
 import sys
 from pathlib import Path
-from hamlet.training.run import Run
+from hamlet.training.run import SavedRun
 for run in sys.argv[1:]:
     try:
-        print(Run(Path(run)).algorithm.drift)
+        print(SavedRun(Path(run)).algorithm.drift)
     except ValueError as error:
         print("refused:", error)
 """
@@ -412,16 +412,16 @@ def test_what_is_kept_is_one_small_private_file_for_each_config(tmp_path, monkey
 def test_what_others_could_have_written_is_not_relied_on(tmp_path, monkeypatch, marker, state, place):
     run, _, _ = begun(tmp_path, monkeypatch, marker)
     monkeypatch.setattr(trust, "_BEGUN", {})
-    assert Run(run).algorithm.drift.weight == 2.0
+    assert SavedRun(run).algorithm.drift.weight == 2.0
     home = state / "hamlet"
     changed = {"runs": home / "runs", ".": home, "file": next((home / "runs").iterdir())}[place]
     changed.chmod(0o777)
     with pytest.raises(RequestError, match=r"no run of yours as far as can be known \(.* can be written by others"):
-        _ = Run(run).algorithm
+        _ = SavedRun(run).algorithm
     changed.chmod(0o700)
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     with pytest.raises(RequestError, match="belongs to another user"):
-        _ = Run(run).algorithm
+        _ = SavedRun(run).algorithm
 
 
 def test_where_nothing_can_be_kept_runs_are_begun_all_the_same_and_it_is_said(tmp_path, monkeypatch, marker, state):
@@ -429,11 +429,11 @@ def test_where_nothing_can_be_kept_runs_are_begun_all_the_same_and_it_is_said(tm
     state.write_text("a file in the way")
     run, _, said = begun(tmp_path, monkeypatch, marker)
     assert len(said) == 1 and "needs --trust in later commands" in said[0] and "\n" not in said[0]
-    assert Run(run).algorithm.drift.weight == 2.0  # within the process
+    assert SavedRun(run).algorithm.drift.weight == 2.0  # within the process
     monkeypatch.setattr(trust, "_BEGUN", {})
     with pytest.raises(RequestError, match="is no run of yours"):
-        _ = Run(run).algorithm
-    assert Run(run, trust=True).algorithm.drift.weight == 2.0
+        _ = SavedRun(run).algorithm
+    assert SavedRun(run, trust=True).algorithm.drift.weight == 2.0
 
 
 def test_a_run_rewritten_by_its_owner_stays_his_own_and_one_that_he_adopts_becomes_it(tmp_path, monkeypatch, marker):
@@ -441,13 +441,13 @@ def test_a_run_rewritten_by_its_owner_stays_his_own_and_one_that_he_adopts_becom
     directory = declaration.RunDirectory.open(run)
     declaration.rewrite(directory, directory.config() | {"steps": 20}, pytest.fail)
     monkeypatch.setattr(trust, "_BEGUN", {})
-    assert Run(run).algorithm.drift.weight == 2.0
+    assert SavedRun(run).algorithm.drift.weight == 2.0
     (run / "config.json").write_text((run / "config.json").read_text().replace("2.0", "3.0"))
     with pytest.raises(RequestError):
-        _ = Run(run).algorithm
+        _ = SavedRun(run).algorithm
     declaration.adopt(directory, pytest.fail)
     monkeypatch.setattr(trust, "_BEGUN", {})
-    assert Run(run).algorithm.drift.weight == 3.0
+    assert SavedRun(run).algorithm.drift.weight == 3.0
 
 
 def test_a_digest_kept_by_hand_opens_nothing_but_the_file_of_that_digest(tmp_path, monkeypatch, marker, state):
@@ -457,7 +457,7 @@ def test_a_digest_kept_by_hand_opens_nothing_but_the_file_of_that_digest(tmp_pat
         file.write_text(damage)
         monkeypatch.setattr(trust, "_BEGUN", {})
         with pytest.raises(RequestError, match="is no run of yours"):
-            _ = Run(run).algorithm
+            _ = SavedRun(run).algorithm
 
 
 @pytest.mark.parametrize(
@@ -555,7 +555,7 @@ def test_from_repeats_a_run_of_hamlets_parts_without_trust(tmp_path, marker):
     run = stranger(tmp_path / "run", config(), marker)
     asked = request.read(["--from", str(run / "config.json"), "--out", str(tmp_path / "again")])
     assert asked.environment == hamlet.envs.make("mpe/simple_spread", agents=2, max_steps=5)
-    assert Run(run).algorithm == asked.algorithm
+    assert SavedRun(run).algorithm == asked.algorithm
 
 
 def test_one_place_decodes_the_configurations_of_runs():

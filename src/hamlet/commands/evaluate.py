@@ -2,11 +2,11 @@
 
 import dataclasses
 import json
+import math
 import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,10 @@ from hamlet.evaluation.sides import ConstantSum
 from hamlet.options import variation
 from hamlet.options.parsing import HELP, Command, OptionGroup, Parsed
 from hamlet.rollouts.played import check_horizon
-from hamlet.runs.directory import RunDirectory
 from hamlet.runs.seeds import check_seed
 from hamlet.training import final_evaluation
-from hamlet.training.run import Run
+from hamlet.training.named_runs import NamedRun, named_runs
+from hamlet.training.run import SavedRun
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,26 +69,39 @@ def main(argv: Sequence[str]) -> int:
         raise RequestError(f"--episodes must be at least 1, not {options.episodes}")
     check_seed(options.seed)
     check_horizon(options.max_episode_steps)
-    run = find_run(path, trust=options.trust)
-    mode = "stochastic" if options.stochastic else "deterministic"
-    judgement = final_evaluation.judge(
-        run,
+    entries = named_runs(path, best=options.best, trust=options.trust)
+    judgements = []
+    for entry in entries:
+        judgement = _judged(entry, options, changed)
+        judgements.append(judgement)
+        if not options.json:
+            heading = f"{entry.run.path}\n" if entries[1:] else ""
+            lines = [contest(judgement, options.random_agents), *of_measures(judgement)]
+            print(heading + ("\n".join(lines) if options.random_agents else comparison(judgement)))
+        if not options.random_agents and not changed:
+            keep(entry.run, judgement)
+    if options.json:
+        objects = [
+            _as_json(str(entry.run.path) if entries[1:] else path, judgement, options.random_agents)
+            for entry, judgement in zip(entries, judgements, strict=True)
+        ]
+        print(json.dumps({"runs": objects} if objects[1:] else objects[0]))
+    elif entries[1:] and not options.random_agents:
+        print("\n" + "\n".join(over_seeds(judgements)))
+    return 0
+
+
+def _judged(entry: NamedRun, options: EvaluateOptions, changed: dict[str, Any]) -> final_evaluation.Judgement:
+    return final_evaluation.judge(
+        entry.run,
         episodes=options.episodes,
         seed=options.seed,
-        mode=mode,
-        best=options.best,
+        mode="stochastic" if options.stochastic else "deterministic",
+        best=entry.best,
         at_random=options.random_agents,
         max_episode_steps=options.max_episode_steps,
-        environment=variation.varied(run.environment, changed) if changed else None,
+        environment=variation.varied(entry.run.environment, changed) if changed else None,
     )
-    if options.json:
-        print(json.dumps(_as_json(path, judgement, options.random_agents)))
-    else:
-        lines = [contest(judgement, options.random_agents), *of_measures(judgement)]
-        print("\n".join(lines) if options.random_agents else comparison(judgement))
-    if not options.random_agents and not changed:
-        keep(run, judgement)
-    return 0
 
 
 def _parsed(argv: Sequence[str]) -> tuple[list[str], Parsed, dict[str, Any]]:
@@ -97,28 +110,11 @@ def _parsed(argv: Sequence[str]) -> tuple[list[str], Parsed, dict[str, Any]]:
     known = [one.option.name for one in given if one.option is not None]
     if not words or not any(one.flag.startswith("--env.") for one in given) or any(one.flag in HELP for one in given):
         return *COMMAND.parse(argv), {}
-    env = find_run(words[0].text, trust="trust" in known).environment
+    env = named_runs(words[0].text, trust="trust" in known)[0].run.environment
     command = dataclasses.replace(COMMAND, groups=(*COMMAND.groups, variation.options(env, argv)))
     names, parsed = command.parse(argv)
     typed = [command.flags[flag] for flag in parsed.given]
     return names, parsed, {one.name: parsed.values["env"][one.name] for one in typed if one.group == "env"}
-
-
-def find_run(path: str, *, trust: bool = False) -> Run:
-    """The run in a directory.
-
-    Args:
-        path: The directory.
-        trust: Whether code of its own that the run names may be run, though this user did not begin it here.
-
-    Raises:
-        RequestError: If there is none; names those of a directory of several seeds.
-    """
-    seeds = sorted(found.parent for found in Path(path).glob("seed-*/config.json"))
-    if seeds and not (Path(path) / "config.json").exists():
-        names = ", ".join(seed.name for seed in seeds[:8]) + (", …" if seeds[8:] else "")
-        raise RequestError(f"{path} holds the runs of {len(seeds)} seeds ({names}): name one, as in {seeds[0]}")
-    return Run(RunDirectory.open(path).path, trust)
 
 
 def comparison(judgement: final_evaluation.Judgement, absolute: dict[str, Any] | None = None) -> str:
@@ -211,7 +207,7 @@ def contest_of_sides(judgement: final_evaluation.Judgement, opposed: ConstantSum
     return "\n".join(lines)
 
 
-def keep(run: Run, judgement: final_evaluation.Judgement) -> None:
+def keep(run: SavedRun, judgement: final_evaluation.Judgement) -> None:
     """Record both in the run, or warn: what was printed stays good where the directory cannot be written."""
     try:
         final_evaluation.record(run.directory, judgement)
@@ -237,3 +233,26 @@ def _as_json(path: str, judgement: final_evaluation.Judgement, at_random: tuple[
             **({"measures": {name: one._asdict() for name, one in random.measured.items()}} if random.measured else {}),
         },
     }
+
+
+def over_seeds(judgements: Sequence[final_evaluation.Judgement]) -> list[str]:
+    """The mean over several runs; of a game of sides, of each against random play."""
+    if any(one.opposed is None for one in judgements):
+        return [f"{_spread([one.evaluation.mean for one in judgements])}  over {len(judgements)} seeds"]
+    lines = []
+    for agent, name in enumerate(judgements[0].agents):
+        means = [
+            float(played.agent_returns[:, agent].mean())
+            for one in judgements
+            for side, played in zip(one.opposed.sides if one.opposed else (), one.against_random, strict=True)
+            if agent in side
+        ]
+        lines.append(f"{_spread(means)}  {name} against the others at random, over {len(judgements)} seeds")
+    return lines
+
+
+def _spread(means: Sequence[float]) -> str:
+    """The mean of some numbers ± its standard error; 0 of a single one."""
+    mean = sum(means) / len(means)
+    spread = math.sqrt(sum((one - mean) ** 2 for one in means) / max(1, len(means) - 1))
+    return f"{mean:.2f} ± {spread / math.sqrt(len(means)):.2f}"

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hamlet.commands.evaluate import find_run
 from hamlet.exporting.directory import FORMATS, check_formats, export, writable_formats
 from hamlet.options.parsing import Command, OptionGroup
+from hamlet.training.named_runs import named_run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +42,8 @@ def main(argv: Sequence[str]) -> int:
     (path,), parsed = COMMAND.parse(argv)
     options = ExportOptions(**parsed.values["export"])
     formats = writable_formats() if options.format is None else _asked(options.format)
-    run = find_run(path)
-    out = export(run.path, options.out, formats=formats, best=options.best, trust=options.trust)
+    named = named_run(path, best=options.best, trust=options.trust)
+    out = export(named.run.path, options.out, formats=formats, best=named.best, trust=options.trust)
     names = sorted((Path(out) / "policies").iterdir())
     print(
         f"{len([name for name in names if name.name != '__init__.py'])} files of {', '.join(formats)} in {out}/policies"

@@ -65,11 +65,20 @@ def main(argv: Sequence[str]) -> int:
     """Write the report, and say on stderr what is missing in it."""
     runs, values = read(argv)
     options = ReportOptions(**values)  # type: ignore[arg-type]
-    recorder = None if options.no_animation else partial(film, trust=options.trust)
-    document = write(runs, options.out, film=recorder, steps=options.steps)
+    page, document = written(
+        runs, options.out, steps=options.steps, animation=not options.no_animation, trust=options.trust
+    )
     say(document["remarks"])
-    print(f"wrote {options.out / PAGE}: {len(document['runs'])} runs; beside it its numbers")
+    print(f"wrote {page}: {len(document['runs'])} runs; beside it its numbers")
     return 0
+
+
+def written(
+    runs: Sequence[str], out: Path, *, steps: int | None, animation: bool, trust: bool
+) -> tuple[Path, dict[str, Any]]:
+    """Write the report; where its page is, and what stands in it."""
+    recorder = partial(film, trust=trust) if animation else None
+    return out / PAGE, write(runs, out, film=recorder, steps=steps)
 
 
 def film(readings: Sequence[RunData], *, trust: bool = False) -> Sequence[Mapping[str, Any]]:

@@ -39,6 +39,7 @@ class TrainOptions:
         evaluate_mode: Whether they take the likeliest actions or sample them.
         max_episode_steps: Steps after which an episode of an evaluation is cut. Without it, the environment's own
             longest, or 10,000.
+        stop_at: End with the first evaluation whose mean team return is at least this.
         init_from: A run whose networks, of the same shapes, to begin with.
         trust: Run code that --from or --init-from names and that is not Hamlet's, though you did not begin that run.
         gradient_accumulation: Parts that a batch is learnt from one after another, for memory, with the same gradients.
@@ -60,6 +61,7 @@ class TrainOptions:
     evaluate_episodes: int = EPISODES
     evaluate_mode: Literal["deterministic", "stochastic"] = "deterministic"
     max_episode_steps: int | None = None
+    stop_at: float | None = None
     init_from: Path | None = None
     trust: bool = False
     gradient_accumulation: int | None = None
@@ -202,7 +204,7 @@ def _repeat(argv: Sequence[str]) -> Request:
     config, kept = found.values, found.values.get("evaluation", {})
     own = {name: config[name] for name in ("steps", "seed", "checkpoint_every", "init_from")}
     own |= {f"evaluate_{name}": kept[name] for name in ("every", "episodes", "mode") if name in kept}
-    own["max_episode_steps"] = kept.get("max_episode_steps")
+    own |= {"max_episode_steps": kept.get("max_episode_steps"), "stop_at": config.get("stop_at")}
     labels = {name: config.get(name) for name in ("algorithm_name", "environment_name", "preset")}
     asked = {name: parsed.values["run"][name] for name in _names(command, parsed)}
     own["init_from"] = None if own["init_from"] is None else Path(own["init_from"])

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from hamlet.commands.evaluate import find_run
 from hamlet.commands.train import finish, stoppable
 from hamlet.errors import RequestError
 from hamlet.options import sinks
 from hamlet.options.parsing import Command, OptionGroup
 from hamlet.options.values import Steps
+from hamlet.training.named_runs import named_runs
 from hamlet.training.run import resume
 
 
@@ -53,17 +53,20 @@ def main(argv: Sequence[str]) -> int:
     options = ResumeOptions(**parsed.values["run"])
     if options.steps is not None and options.steps < 1:
         raise RequestError(f"--steps must be at least 1, not {options.steps}")
-    run = find_run(path)
     heard = sinks.wanted(tensorboard=options.tensorboard, wandb=options.wandb)
-    with stoppable([run.path]):
-        run = resume(
-            run.path,
-            steps=options.steps,
-            trust=options.trust,
-            gradient_accumulation=options.gradient_accumulation,
-            device=options.device,
-            sinks=heard,
-            quiet=options.quiet,
-        )
-    finish([run], options.quiet)
+    places = [named.run.path for named in named_runs(path)]
+    with stoppable(places):
+        runs = [
+            resume(
+                place,
+                steps=options.steps,
+                trust=options.trust,
+                gradient_accumulation=options.gradient_accumulation,
+                device=options.device,
+                sinks=heard,
+                quiet=options.quiet,
+            )
+            for place in places
+        ]
+    finish(runs, options.quiet)
     return 0

@@ -1,19 +1,15 @@
 """``hamlet train``: train a team, once or once for each of several seeds, then judge it."""
 
 import contextlib
-import itertools
-import math
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hamlet.checkpoints import checkpoint
-from hamlet.commands.evaluate import comparison, keep
-from hamlet.commands.request import Request, TrainOptions, read
+from hamlet.commands.evaluate import comparison, keep, over_seeds
+from hamlet.commands.request import TrainOptions, read
 from hamlet.errors import RequestError, RunError
 from hamlet.evaluation import evaluation_log
-from hamlet.files import atomic_write
 from hamlet.options import sinks
 from hamlet.options.values import format_steps
 from hamlet.rollouts.played import EpisodesFailed
@@ -22,7 +18,8 @@ from hamlet.runs.seeds import check_seed
 from hamlet.training import final_evaluation
 from hamlet.training.accumulation import asked
 from hamlet.training.loop import Interrupted
-from hamlet.training.run import Run, train_seeds
+from hamlet.training.named_runs import places
+from hamlet.training.run import SavedRun, train_seeds
 
 
 def main(argv: Sequence[str]) -> int:
@@ -31,7 +28,8 @@ def main(argv: Sequence[str]) -> int:
     options = request.options
     _check(options)
     heard = sinks.wanted(tensorboard=options.tensorboard, wandb=options.wandb)
-    directories = _directories(request)
+    name = f"{request.labels['algorithm_name']}-{request.labels['environment_name']}"
+    directories = places(options.out, name, options.seed, options.seeds)
     with stoppable(list(directories.values())):
         runs = train_seeds(
             asked(request.algorithm, options.gradient_accumulation),
@@ -45,6 +43,7 @@ def main(argv: Sequence[str]) -> int:
             trusted=options.trust,
             device=options.device,
             sinks=heard,
+            stop_at=options.stop_at,
             quiet=options.quiet,
         )
     finish(runs, options.quiet)
@@ -52,32 +51,9 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _check(options: TrainOptions) -> None:
-    if options.seeds is not None and options.seeds < 1:
-        raise RequestError(f"--seeds must be at least 1, not {options.seeds}")
     check_seed(options.seed, options.seeds or 1)
     if options.steps < 1:
         raise RequestError(f"--steps must be at least 1, not {options.steps}")
-
-
-def _directories(request: Request) -> dict[int, Path]:
-    """Where each seed's run goes."""
-    options, labels = request.options, request.labels
-    environment = re.sub("[/:]", "-", str(labels["environment_name"]))
-    name = f"{labels['algorithm_name']}-{environment}"
-    many = options.seeds is not None
-    out = options.out or _free(Path("runs") / (name if many else f"{name}-seed-{options.seed}"))
-    if not many:
-        return {options.seed: out}
-    if (out / CONFIGURATION).exists():
-        raise RequestError(f"{out} already holds a run, not runs of several seeds: choose --out {_free(out)}")
-    return {seed: out / f"seed-{seed}" for seed in range(options.seed, options.seed + (options.seeds or 1))}
-
-
-def _free(path: Path) -> Path:
-    """The path, or the first of ``path-2``, ``path-3``, … at which nothing stands."""
-    path = atomic_write.named(path)
-    candidates = itertools.chain([path], (path.with_name(f"{path.name}-{number}") for number in itertools.count(2)))
-    return next(candidate for candidate in candidates if not candidate.exists())
 
 
 @contextlib.contextmanager
@@ -97,10 +73,10 @@ def stoppable(paths: Sequence[Path]) -> Iterator[None]:
 
 def _finished(path: Path) -> bool:
     steps = checkpoint.steps(path / "checkpoints")
-    return bool(steps) and steps[-1] >= Run(path).directory.config()["steps"]
+    return bool(steps) and steps[-1] >= SavedRun(path).directory.config()["steps"]
 
 
-def finish(runs: Sequence[Run], quiet: bool) -> None:
+def finish(runs: Sequence[SavedRun], quiet: bool) -> None:
     """Judge each run, and say where it is and how to go on.
 
     Raises:
@@ -127,34 +103,11 @@ def finish(runs: Sequence[Run], quiet: bool) -> None:
         raise RunError(failures[-1])
 
 
-def _say_rest(runs: Sequence[Run], judgements: Sequence[final_evaluation.Judgement]) -> None:
+def _say_rest(runs: Sequence[SavedRun], judgements: Sequence[final_evaluation.Judgement]) -> None:
     """The mean over seeds, where runs are, and how to go on."""
     if runs[1:] and judgements:
-        print("\n" + "\n".join(_over_seeds(judgements)))
+        print("\n" + "\n".join(over_seeds(judgements)))
     path, steps = runs[0].path, runs[0].directory.config()["steps"]
     print(f"\nthe run is in {path}" if not runs[1:] else f"\nthe runs are in {path.parent}; with the first, go on with")
     print(f"  hamlet evaluate {path} --episodes 1000\n  hamlet resume {path} --steps {format_steps(2 * steps)}")
     sys.stdout.flush()
-
-
-def _over_seeds(judgements: Sequence[final_evaluation.Judgement]) -> list[str]:
-    """The mean over several runs; of a game of sides, of each against random play."""
-    if any(one.opposed is None for one in judgements):
-        return [f"{_spread([one.evaluation.mean for one in judgements])}  over {len(judgements)} seeds"]
-    lines = []
-    for agent, name in enumerate(judgements[0].agents):
-        means = [
-            float(played.agent_returns[:, agent].mean())
-            for one in judgements
-            for side, played in zip(one.opposed.sides if one.opposed else (), one.against_random, strict=True)
-            if agent in side
-        ]
-        lines.append(f"{_spread(means)}  {name} against the others at random, over {len(judgements)} seeds")
-    return lines
-
-
-def _spread(means: Sequence[float]) -> str:
-    """The mean of some numbers ± its standard error; 0 of a single one."""
-    mean = sum(means) / len(means)
-    spread = math.sqrt(sum((one - mean) ** 2 for one in means) / max(1, len(means) - 1))
-    return f"{mean:.2f} ± {spread / math.sqrt(len(means)):.2f}"

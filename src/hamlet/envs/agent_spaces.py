@@ -23,6 +23,11 @@ def outside(env: AnyEnvironment) -> Mapping[str, Agent]:
     return of_groups(env.groups)
 
 
+def joins_observations(env: AnyEnvironment) -> bool:
+    """Whether the state that a critic sees is the observations of all agents joined."""
+    return isinstance(env, PettingZoo) and env.joins_observations
+
+
 def of_groups(groups: Sequence[Group], types: Sequence[str] | None = None) -> Mapping[str, Agent]:
     """Every agent of some groups by its name, where the environment has the spaces that networks take.
 

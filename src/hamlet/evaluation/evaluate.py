@@ -1,7 +1,7 @@
 """Evaluation: whole episodes of a joint policy, or of random play."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -49,6 +49,7 @@ class Evaluation:
             not give it.
         streams: What was paid in each episode of every stream that is reported, by name: each agent's own,
             ``[episodes, n]``, or the team's, ``[episodes, 1]``.
+        by_run: Where several runs were evaluated, each of them; of one run, nothing.
     """
 
     returns: np.ndarray
@@ -62,6 +63,26 @@ class Evaluation:
     failure: str = ""
     measures: Mapping[str, np.ndarray] = field(default_factory=dict)
     streams: Mapping[str, np.ndarray] = field(default_factory=dict)
+    by_run: tuple["Evaluation", ...] = ()
+
+    @classmethod
+    def of_runs(cls, evaluations: Sequence["Evaluation"]) -> "Evaluation":
+        """Of several runs: all episodes, and each run's apart."""
+        first, cuts = evaluations[0], sum(entry.cut for entry in evaluations)
+        names = set.intersection(*(set(entry.measures) for entry in evaluations))
+        streams = {name: [entry.streams[name] for entry in evaluations] for name in first.streams}
+        return replace(
+            first,
+            returns=np.concatenate([entry.returns for entry in evaluations]),
+            agent_returns=np.concatenate([entry.agent_returns for entry in evaluations]),
+            lengths=np.concatenate([entry.lengths for entry in evaluations]),
+            failed=sum(entry.failed for entry in evaluations),
+            cut=cuts,
+            failure=next((entry.failure for entry in evaluations if entry.failure), ""),
+            measures={name: np.concatenate([entry.measures[name] for entry in evaluations]) for name in sorted(names)},
+            streams={name: np.concatenate(parts) for name, parts in streams.items()},
+            by_run=tuple(evaluations),
+        )
 
     @classmethod
     def of(cls, agent_returns: np.ndarray, lengths: np.ndarray, mode: Mode, seed: int) -> "Evaluation":
@@ -85,8 +106,8 @@ class Evaluation:
 
     @property
     def standard_error(self) -> float:
-        """Of the mean; 0 for a single episode."""
-        return _standard_error(self.returns)
+        """Of the mean: over the runs where several were evaluated, else over episodes; 0 for a single one."""
+        return _standard_error(np.array([entry.mean for entry in self.by_run]) if self.by_run else self.returns)
 
     @property
     def measured(self) -> dict[str, Measured]:
@@ -120,8 +141,8 @@ class Evaluation:
     def summary(self) -> str:
         """One line."""
         return (
-            f"{self.mean:.2f} ± {self.standard_error:.2f} (mean team return ± standard error, "
-            f"{len(self.returns)} episodes, {self.mode})"
+            f"{self.mean:.2f} ± {self.standard_error:.2f} (mean team return ± standard error"
+            f"{f' over {len(self.by_run)} runs' if self.by_run else ''}, {len(self.returns)} episodes, {self.mode})"
         )
 
 

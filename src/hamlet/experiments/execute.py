@@ -23,7 +23,7 @@ from hamlet.experiments.grid import ExperimentCell, ExperimentGrid
 from hamlet.runs.directory import RunDirectory
 from hamlet.training import final_evaluation
 from hamlet.training.loop import Interrupted
-from hamlet.training.run import Run
+from hamlet.training.run import SavedRun
 from hamlet.training.run_completion import complete, steps_done, whole
 
 EPISODES = 100
@@ -122,13 +122,13 @@ def carry(unit: Unit, out: Path, *, quiet: bool) -> dict[int, str]:
             left.remove(broken)
     for seed in left:
         try:
-            _judge(Run(cell.run(out, seed)))
+            _judge(SavedRun(cell.run(out, seed)))
         except RunError as error:
             failures[seed] = str(error)
     return failures
 
 
-def _judge(run: Run) -> None:
+def _judge(run: SavedRun) -> None:
     """Evaluate a finished run, once. What it remembered of play serves resuming alone: it is removed."""
     if point(run.path) is None:
         found = final_evaluation.judge(run, episodes=EPISODES, seed=EVALUATION_SEED)

@@ -24,7 +24,7 @@ from hamlet.experiments.ranges import Range
 from hamlet.extras import bring
 from hamlet.training import final_evaluation
 from hamlet.training.loop import Interrupted
-from hamlet.training.run import Run
+from hamlet.training.run import SavedRun
 from hamlet.training.run_completion import complete, steps_done
 
 FIRST_SEED = 2_000_000_000
@@ -192,7 +192,7 @@ def _score(trial: Any, search: Search, words: list[str]) -> float:
     return float(np.mean([_judged(run) for run in runs]))
 
 
-def _judged(run: Run) -> float:
+def _judged(run: SavedRun) -> float:
     """The mean return of a finished run's policy, on episodes of the search's own."""
     for point in final_evaluation.points(run.directory):
         if (point.get("seed"), point.get("mode")) == (EVALUATION_SEED, "deterministic"):

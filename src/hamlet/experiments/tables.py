@@ -18,7 +18,7 @@ from hamlet.reports.data.ranking import rank
 from hamlet.runs.directory import RunDirectory
 from hamlet.runs.metrics import Metrics
 from hamlet.training.final_evaluation import points
-from hamlet.training.run import Run
+from hamlet.training.run import SavedRun
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ def _agents(cell: ExperimentCell, found: dict[str, Any]) -> int:
 
 def _seconds(path: Path) -> float:
     """Of training, without compiling and judging: the sum over iterations of their steps over their speed."""
-    run = Run(path)
+    run = SavedRun(path)
     with Metrics(run.directory.metrics, write=False) as metrics:
         rates = metrics.read("env_steps_per_second")[1]
     return float(np.sum(run.algorithm.sampling.batch / rates))

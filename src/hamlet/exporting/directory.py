@@ -29,7 +29,7 @@ from hamlet.exporting.team import Exported, policies
 from hamlet.files import atomic_write
 from hamlet.runs import manifest
 from hamlet.runs.directory import RunDirectory
-from hamlet.training.run import Run
+from hamlet.training.run import SavedRun
 
 FORMATS = ("numpy", "onnx", "stablehlo")
 _VERSION = 1
@@ -62,7 +62,7 @@ def export(
         RunError: If the run has no good checkpoint, or the files cannot be written.
     """
     formats = writable_formats() if formats is None else check_formats(formats)
-    found = Run(RunDirectory.open(run).path, trust)
+    found = SavedRun(RunDirectory.open(run).path, trust)
     out = Path(out) if out is not None else found.path / "export"
     _refuse_taken(out)
     algorithm, env = found.declaration

@@ -6,6 +6,7 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
+from hamlet.arguments import check
 from hamlet.errors import unknown
 from hamlet.hyperparameters.docstrings import descriptions
 
@@ -64,7 +65,9 @@ def algorithm(
             for name in given:
                 if name not in parameters:
                     raise unknown(f"hyperparameter of {declare.__name__}", name, parameters)
-            return declare(typing.cast(Any, options)(*args, **given))
+            plain = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+            check(plain, factory.__annotations__)
+            return declare(typing.cast(Any, options)(*args, **plain))
 
         parameters = _parameters(typing.cast(type, options))
         described: Any = factory

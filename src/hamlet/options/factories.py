@@ -10,9 +10,9 @@ from typing import Any, Optional
 from hamlet.envs.factories import user_modules
 from hamlet.envs.factories.place import place_of
 from hamlet.envs.factories.signature import Keyword, Keywords
-from hamlet.envs.named import made
+from hamlet.envs.given import by_factory
 from hamlet.envs.pettingzoo.copies import told
-from hamlet.envs.pettingzoo.environment import described, from_pettingzoo
+from hamlet.envs.pettingzoo.environment import PettingZoo, from_pettingzoo
 from hamlet.errors import RequestError, require
 from hamlet.options import values
 
@@ -102,19 +102,15 @@ def environment(place: str) -> Callable[..., Any]:
 
 
 def _environment(place: str, asked: Mapping[str, Any]) -> Any:
-    """What a factory makes, if that is an environment of Hamlet's own; else as PettingZoo's, played by workers.
-
-    A worker looks first, as what is imported where one trains could change what is trained.
-    """
-    env = from_pettingzoo(place, **asked)
-    if described(place, env.options, env.timeout) is not None:
-        return env
-    for name in _OF_PETTINGZOO:
-        require(
-            asked.get(name, _OWN[name].default) == _OWN[name].default,
-            f"--env.{name} is of PettingZoo environments, and {place} makes one of Hamlet's own",
-        )
-    return made(place, env.options)
+    """What a factory makes; options of worker processes are for PettingZoo's alone."""
+    env = by_factory(place, **asked)
+    if not isinstance(env, PettingZoo):
+        for name in _OF_PETTINGZOO:
+            require(
+                asked.get(name, _OWN[name].default) == _OWN[name].default,
+                f"--env.{name} is of PettingZoo environments, and {place} makes one of Hamlet's own",
+            )
+    return env
 
 
 def _parameter(one: Keyword, *, handed_on: bool) -> inspect.Parameter | None:

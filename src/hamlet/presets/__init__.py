@@ -11,7 +11,7 @@ from hamlet.errors import RequestError, unknown
 from hamlet.presets import credit, mamujoco, matrl, mpe, off_policy, value
 from hamlet.spaces import Box
 
-__all__ = ["PRESETS", "default", "find", "fitted", "line"]
+__all__ = ["PRESETS", "default", "find", "fitted", "known", "line"]
 
 PRESETS: Mapping[str, Mapping[str, "partial[Any]"]] = {
     "paper/mpe": {**mpe.PAPER, **credit.PAPER_MPE, **off_policy.PAPER_MPE},
@@ -115,6 +115,15 @@ def default(environment: str, algorithm: str) -> str | None:
         return better
     named = _DEFAULTS.get(environment, _DEFAULTS.get(environment.split("/")[0], ()))
     return next((preset for preset in named if algorithm in PRESETS[preset]), None)
+
+
+def known(environment: str) -> bool:
+    """Whether some algorithm has a preset for an environment's name.
+
+    >>> known("mpe/simple_spread"), known("MyWorld")
+    (True, False)
+    """
+    return environment in _DEFAULTS or environment.split("/")[0] in _DEFAULTS
 
 
 def line(preset: str, environment: str, algorithm: str) -> str:

@@ -36,7 +36,7 @@ from hamlet.rollouts.seats import Player, SeatTable, seated
 from hamlet.roster import Roster
 from hamlet.runs import configuration
 from hamlet.runs.directory import RunDirectory
-from hamlet.training.run import Run
+from hamlet.training.run import SavedRun
 
 # Of how an environment is run, not of what is played.
 _MANNERS = {"copies", "processes", "timeout", "on_failure", "state", "measures"}
@@ -206,11 +206,11 @@ def _seeds(path: Path) -> list[Path]:
     return sorted(found, key=lambda one: (len(one.name), one.name)) or [path]
 
 
-def _asked(path: Path, best: bool, trust: bool) -> tuple[Run, bool]:
+def _asked(path: Path, best: bool, trust: bool) -> tuple[SavedRun, bool]:
     """The run, and whether its best policy is meant."""
     if path.name == "best" and (path.parent / "config.json").exists():
         path, best = path.parent, True
-    run = Run(RunDirectory.open(path).path, trust)
+    run = SavedRun(RunDirectory.open(path).path, trust)
     require(
         not best or current(run.directory) is not None,
         f"{path} has no best policy: nothing was evaluated while it trained; the nearest is its newest, without best",
@@ -218,7 +218,7 @@ def _asked(path: Path, best: bool, trust: bool) -> tuple[Run, bool]:
     return run, best
 
 
-def _one_environment(runs: Sequence[Run]) -> AnyEnvironment:
+def _one_environment(runs: Sequence[SavedRun]) -> AnyEnvironment:
     """What all of them play.
 
     Raises:
@@ -250,7 +250,7 @@ def _difference(one: Any, other: Any, where: str = "") -> tuple[str, Any, Any] |
     return None if one == other else (where, one, other)
 
 
-def _players(asked: Sequence[tuple[Run, bool]], env: AnyEnvironment) -> list[CrossplayPlayer]:
+def _players(asked: Sequence[tuple[SavedRun, bool]], env: AnyEnvironment) -> list[CrossplayPlayer]:
     plain = [_name(run.path) + (" (best)" if best else "") for run, best in asked]
     found = []
     for (run, best), name in zip(asked, plain, strict=True):

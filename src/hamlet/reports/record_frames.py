@@ -23,7 +23,7 @@ from hamlet.reports.data.run_data import RunData
 from hamlet.reports.data.scores import source
 from hamlet.rollouts.episodes import Mode
 from hamlet.rollouts.record_episode import Frame
-from hamlet.training.run import Run
+from hamlet.training.run import SavedRun
 
 Motion = Mapping[str, Any]
 EPISODES = 2
@@ -74,7 +74,7 @@ def record(reading: RunData | None, *, episodes: int = EPISODES, trust: bool = F
         "mode": f"{mode} policy",
     }
     try:
-        step, films = _played(Run(reading.path, trust), episodes, mode)
+        step, films = _played(SavedRun(reading.path, trust), episodes, mode)
     except (RunError, RequestError) as error:
         return told | {"step": 0, "note": f"the agents cannot be shown: {error}"}
     except Exception as error:  # a stranger's environment, or one that changed since
@@ -82,7 +82,7 @@ def record(reading: RunData | None, *, episodes: int = EPISODES, trust: bool = F
     return told | {"step": step, "episodes": films}
 
 
-def _played(run: Run, episodes: int, mode: Mode) -> tuple[int, list[dict[str, Any]]]:
+def _played(run: SavedRun, episodes: int, mode: Mode) -> tuple[int, list[dict[str, Any]]]:
     algorithm, env = run.declaration
     draw: Callable[..., Scene] | None = getattr(env, "scene", None)
     if draw is None:

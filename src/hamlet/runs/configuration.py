@@ -18,10 +18,11 @@ import typing
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
+from hamlet import field_types
 from hamlet.envs.factories import user_modules
 from hamlet.envs.factories.known import CODE
 from hamlet.errors import RequestError, nearest
-from hamlet.runs import field_types, parts, version_0
+from hamlet.runs import parts, version_0
 from hamlet.runs.parts import shown
 
 Json: TypeAlias = Any

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from hamlet import field_types
 from hamlet.envs.host import AnyEnvironment
 from hamlet.errors import RequestError
 from hamlet.files import atomic_write, json_file
 from hamlet.learners import Algorithm
-from hamlet.runs import configuration, field_types, trust
+from hamlet.runs import configuration, trust
 from hamlet.runs.directory import CONFIGURATION, Config, RunDirectory, versioned
 from hamlet.runs.evaluation_schedule import EvaluationSchedule
 from hamlet.runs.parts import shown

@@ -229,6 +229,13 @@ def is_locked(path: Path) -> bool:
     return False
 
 
+def run_or_best(path: str | Path) -> tuple[Path, bool]:
+    """The directory of a run, and whether ``RUN/best``, its best policy, was meant."""
+    path = Path(path)
+    best = path.name == "best" and _holds_run(path.parent)
+    return (path.parent if best else path), best
+
+
 def _holds_run(path: Path) -> bool:
     return (path / CONFIGURATION).is_file()
 

@@ -21,6 +21,7 @@ from hamlet.runs.evaluation_schedule import EvaluationSchedule
 from hamlet.runs.metrics import Metrics, Sink
 from hamlet.runs.progress import Progress
 from hamlet.training import accumulation, budget
+from hamlet.training.ending import Callback, Ending
 from hamlet.training.loop import Loop
 from hamlet.types import Device
 
@@ -63,6 +64,7 @@ def go(
     sinks: Sequence[Callable[[Path], Sink]],
     quiet: bool,
     known: Sequence[ReplaySegment] = (),
+    callback: Callback | None = None,
 ) -> None:
     """Train one run to its end: record, evaluate, save."""
     program, config = ready.program, directory.config()
@@ -71,7 +73,9 @@ def go(
     with Metrics(directory.metrics) as metrics:
         metrics.truncate(done)
     best_policy.truncate(directory, done)
-    heard, progress = [make(directory.path) for make in sinks], Progress(total * batch, quiet=quiet)
+    ending = Ending(config.get("stop_at"), callback)
+    heard = [*(make(directory.path) for make in sinks), ending]
+    progress = Progress(total * batch, quiet=quiet)
     examiner = Evaluator(
         EvaluationSchedule.of(config), ready.trials, directory, program.algorithm, program.env, total, progress, heard
     )
@@ -86,6 +90,7 @@ def go(
             heard,
             list(known),
             ready.seconds,
+            ending,
         ).run(training)
     finally:
         for sink in heard:

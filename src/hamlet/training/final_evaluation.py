@@ -18,7 +18,7 @@ from hamlet.rollouts.played import EpisodesFailed
 from hamlet.runs.directory import RunDirectory
 from hamlet.runs.evaluation_schedule import EvaluationSchedule
 from hamlet.training.differences import require_fit
-from hamlet.training.run import Run
+from hamlet.training.run import SavedRun
 
 __all__ = ["Judgement", "describe", "judge", "points", "record"]
 
@@ -45,7 +45,7 @@ class Judgement:
 
 
 def judge(
-    run: Run,
+    run: SavedRun,
     *,
     episodes: int = 100,
     seed: int = 1,

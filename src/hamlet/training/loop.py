@@ -20,10 +20,12 @@ from hamlet.envs.host import AnyEnvironment
 from hamlet.errors import RequestError, RunError, extended
 from hamlet.evaluation.evaluator import Evaluator
 from hamlet.files import atomic_write
+from hamlet.runs import declaration
 from hamlet.runs.directory import RunDirectory
 from hamlet.runs.metrics import Metrics, Sink
 from hamlet.runs.progress import Progress
 from hamlet.streams import declared_streams, reported
+from hamlet.training.ending import Ending
 from hamlet.training.interrupt import Interrupt
 
 # How long a call should take: short enough for Ctrl-C, long enough that Python's part does not count.
@@ -56,6 +58,7 @@ class Loop:
         sinks: Who else hears the metrics.
         segments: Those of what the state to begin with remembers of play.
         compile_seconds: What compilation for this run took.
+        ending: Whether it is to end before that, and why.
     """
 
     program: Program
@@ -67,6 +70,7 @@ class Loop:
     sinks: Sequence[Sink] = ()
     segments: list[ReplaySegment] = field(default_factory=list)
     compile_seconds: float = 0.0
+    ending: Ending = field(default_factory=Ending)
     _saved: int = 0
     _saved_at: float = field(default_factory=time.monotonic)
 
@@ -105,6 +109,9 @@ class Loop:
                 if done != self._saved or not checkpoint.steps(self.directory.checkpoints):
                     self.save(training, metrics)
                 raise Interrupted(f"stopped as asked at {self._steps(done)} steps{self._last_good()}")
+            if self.ending.reason and done < self.total:
+                self._end_here(training, metrics)
+                continue  # to what is evaluated at the end
             if done >= self.total:
                 return training
             count = min(count, self._saved + self._every - done, self.examiner.next(done) - done)
@@ -126,6 +133,17 @@ class Loop:
             with contextlib.suppress(RunError):  # the first reason is the one to tell
                 self.save(training, metrics)
             raise extended(error, ", in the evaluation") from error
+
+    def _end_here(self, training: Training, metrics: Metrics) -> None:
+        """Make the run one of the steps that it has done."""
+        done = int(training.iteration)
+        if done != self._saved:
+            self.save(training, metrics)
+        self.total = self.examiner.total = done
+        config = self.directory.config() | {"steps": self._steps(done)}
+        declaration.rewrite(self.directory, config, self.progress.note)
+        if not self.progress.quiet:
+            self.progress.note(f"ended at {self._steps(done):,} steps: {self.ending.reason}")
 
     def _call(self, training: Training, count: int, interrupt: Interrupt) -> tuple[Training, dict[str, Any]]:
         """Some iterations; where the games cannot go on, what was learnt before is saved."""

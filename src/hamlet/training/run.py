@@ -11,7 +11,7 @@ from typing import Any
 import equinox as eqx
 import jax
 
-from hamlet import envs, learners, presets
+from hamlet import learners, presets
 from hamlet.backends import devices
 from hamlet.backends.iteration import Training, roster_of
 from hamlet.backends.select import backend_of
@@ -22,25 +22,25 @@ from hamlet.evaluation import best_policy as best_policy
 from hamlet.evaluation import evaluator
 from hamlet.evaluation.evaluate import Evaluation, Mode
 from hamlet.evaluation.evaluate import evaluate as play
-from hamlet.hyperparameters.factory import keyword
 from hamlet.learners import Algorithm
 from hamlet.runs import configuration, declaration, manifest
 from hamlet.runs.declaration import Declaration
-from hamlet.runs.directory import RunDirectory
-from hamlet.runs.evaluation_schedule import EPISODES, EvaluationConfig, EvaluationSchedule, evaluation_seeds
+from hamlet.runs.directory import RunDirectory, run_or_best
+from hamlet.runs.evaluation_schedule import EvaluationConfig, EvaluationSchedule, evaluation_seeds
 from hamlet.runs.metrics import Sink
 from hamlet.runs.seeds import check_seed
 from hamlet.training import accumulation, announce
 from hamlet.training.budget import TooLarge
 from hamlet.training.check import check
 from hamlet.training.differences import differences
+from hamlet.training.ending import Callback
 from hamlet.training.execution import compiled, go
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Run:
+class SavedRun:
     """A run that stands in a directory.
 
     Attributes:
@@ -116,89 +116,11 @@ class Run:
         """
         algorithm, env = self.declaration
         actors, _ = self.actors(best=best)
-        cut = max_episode_steps or EvaluationSchedule.of(self.directory.config()).max_episode_steps
+        cut = max_episode_steps
+        if cut is None:
+            cut = EvaluationSchedule.of(self.directory.config()).max_episode_steps
         how = {"episodes": episodes, "seed": seed, "mode": mode, "at_random": at_random, "max_episode_steps": cut}
         return play(env, roster_of(algorithm, env), actors, algorithm.body, **how)
-
-
-def train(
-    algorithm: Algorithm | str,
-    environment: AnyEnvironment | str,
-    *,
-    steps: int,
-    seed: int = 0,
-    out: str | Path | None = None,
-    preset: str | None = None,
-    checkpoint_every: int | None = None,
-    evaluate_every: int | None = None,
-    evaluate_episodes: int = EPISODES,
-    evaluate_mode: Mode = "deterministic",
-    max_episode_steps: int | None = None,
-    init_from: str | Path | None = None,
-    trust: bool = False,
-    gradient_accumulation: int | None = None,
-    device: str | None = None,
-    sinks: Sequence[Callable[[Path], Sink]] = (),
-    quiet: bool = False,
-) -> Run:
-    """Train a team.
-
-    Args:
-        algorithm: A declaration, or a name: then with the values of ``preset``, or those usual for the environment,
-            and as many copies as the environment was declared for, if it says.
-        environment: An environment, or a name: then with its default options.
-        steps: Environment steps (of all copies together); rounded up to whole rollouts.
-        seed: From which everything is drawn; the same seed gives the same bits on the same machine.
-        out: The directory of the run, which must not hold one; None for ``runs/ALGORITHM-ENVIRONMENT-SEED``.
-        preset: A name from `hamlet.presets.PRESETS`.
-        checkpoint_every: Environment steps between checkpoints; None for 5 % of the run or two minutes.
-        evaluate_every: Environment steps between evaluations; None for at most 50 that add at most 5 % to the steps,
-            but at least 3. There is one at the end, too. They change nothing of what is trained.
-        evaluate_episodes: Whole episodes of each; 0 for no evaluation.
-        evaluate_mode: "deterministic" for the likeliest actions, "stochastic" for samples.
-        max_episode_steps: Steps after which an episode of an evaluation is cut; None for what the environment declares
-            as its longest, or 10,000. It changes nothing of what is trained.
-        init_from: A run whose networks (not its optimisers, games or counters) to begin with.
-        trust: Whether code of its own that the run ``init_from`` names may be run.
-        gradient_accumulation: In how many parts a batch is learnt from, for memory, with the same gradients; None for
-            what the declaration says, or else for as few as fit.
-        device: "cpu", "gpu" or "tpu"; None for what JAX prefers.
-        sinks: Makers of further sinks for the metrics, from the directory of the run.
-        quiet: Print nothing.
-
-    Raises:
-        RequestError: If the request cannot be run; nothing was begun.
-        RunError: If it failed or was stopped while running; the last checkpoint is intact.
-    """
-    name, env_name, seed = _label(algorithm), _label(environment), check_seed(seed)
-    env = envs.make(environment) if isinstance(environment, str) else environment
-    if isinstance(algorithm, str):
-        preset = preset or presets.default(env_name, name)
-        own = backend_of(env).copies
-        factory = presets.find(preset, name, env)
-        declared = factory() if own is None else factory(**{keyword(factory, "num_envs"): own})
-    else:
-        declared = algorithm
-    out = Path(out) if out is not None else Path("runs") / f"{name}-{env_name.replace('/', '-')}-seed-{seed}"
-    return train_seeds(
-        accumulation.asked(declared, gradient_accumulation),
-        env,
-        seeds={seed: out},
-        steps=steps,
-        labels={"algorithm_name": name, "environment_name": env_name, "preset": preset},
-        checkpoint_every=checkpoint_every,
-        asked=EvaluationConfig(
-            every=evaluate_every,
-            episodes=evaluate_episodes,
-            mode=evaluate_mode,
-            max_episode_steps=max_episode_steps,
-        ),
-        init_from=init_from,
-        trusted=trust,
-        device=device,
-        sinks=sinks,
-        quiet=quiet,
-    )[0]
 
 
 def train_seeds(
@@ -215,10 +137,13 @@ def train_seeds(
     device: str | None = None,
     sinks: Sequence[Callable[[Path], Sink]] = (),
     quiet: bool = False,
-) -> list[Run]:
+    stop_at: float | None = None,
+    callback: Callback | None = None,
+) -> list[SavedRun]:
     """One run for each seed, one after another through the same compiled program.
 
-    Each is bit for bit the run that its seed gives alone. See `train` for the arguments; ``asked`` is for evaluations.
+    Each is bit for bit the run that its seed gives alone. See `hamlet.train` for the arguments; ``asked`` is for
+    evaluations.
     """
     say = _say(quiet)
     env = backend_of(env).sized(algorithm.sampling.copies) if backend_of(env).copies is None else env
@@ -236,6 +161,7 @@ def train_seeds(
         "checkpoint_every": checkpoint_every,
         # Absolute: a run that is resumed before its first checkpoint, from wherever that is, reads it once more.
         "init_from": None if init_from is None else str(Path(init_from).absolute()),
+        **({} if stop_at is None else {"stop_at": stop_at}),
         **labels,
         **manifest.describe(),
     }
@@ -256,7 +182,7 @@ def train_seeds(
                 say(f"seed {seed} in {directory.path}")
                 with directory.lock():
                     accumulation.keep(directory, ready.program, say)
-                    go(ready, directory, _with_weights(begin(seed), weights), sinks, quiet)
+                    go(ready, directory, _with_weights(begin(seed), weights), sinks, quiet, callback=callback)
                 ready = ready._replace(seconds=0.0)  # which the first run has paid
     except RequestError:
         # What the first rollout showed to be the wrong request leaves nothing behind.
@@ -264,7 +190,7 @@ def train_seeds(
             if not checkpoint.steps(directory.checkpoints):
                 shutil.rmtree(directory.path, ignore_errors=True)
         raise
-    return [Run(directory.path) for directory in directories.values()]
+    return [SavedRun(directory.path) for directory in directories.values()]
 
 
 def resume(
@@ -276,7 +202,8 @@ def resume(
     device: str | None = None,
     sinks: Sequence[Callable[[Path], Sink]] = (),
     quiet: bool = False,
-) -> Run:
+    callback: Callback | None = None,
+) -> SavedRun:
     """Go on with a run from its newest good checkpoint, to its own end or to ``steps``.
 
     The final state is bit for bit that of a run which was never interrupted, unless ``gradient_accumulation`` says that
@@ -285,10 +212,10 @@ def resume(
 
     Raises:
         RequestError: If there is no run, it is in use, or it already has that many steps.
-        RunError: As for `train`.
+        RunError: As for `hamlet.train`.
     """
     say, directory = _say(quiet), RunDirectory.open(path)
-    run = Run(directory.path, trust)
+    run = SavedRun(directory.path, trust)
     algorithm, env = run.declaration
     algorithm = accumulation.asked(algorithm, gradient_accumulation)
     config = directory.config()
@@ -315,7 +242,7 @@ def resume(
         try:
             with compiled(algorithm, env, used, config, say) as ready, declaration.of_steps(directory, total, say):
                 accumulation.keep(directory, ready.program, say)
-                go(ready, directory, training, sinks, quiet, known)
+                go(ready, directory, training, sinks, quiet, known, callback)
         except TooLarge as error:
             if error.parts is not None:
                 raise
@@ -325,10 +252,12 @@ def resume(
 
 
 def _weights(path: str | Path, algorithm: Algorithm, env: AnyEnvironment, trusted: bool) -> Any:
-    """The networks of another run, which must have the same shapes."""
-    run = Run(RunDirectory.open(path).path, trusted)
+    """The networks of another run, which must have the same shapes; of ``RUN/best``, the actors of its best policy."""
+    place, best = run_or_best(path)
+    run = SavedRun(RunDirectory.open(place).path, trusted)
     learner = run.training().learner
-    theirs, ours = (learner.team.actors, learner.critic.networks), backend_of(env).outline(algorithm).learner
+    actors = run.actors(best=True)[0] if best else learner.team.actors
+    theirs, ours = (actors, learner.critic.networks), backend_of(env).outline(algorithm).learner
 
     def shapes(tree):
         return [leaf.shape for leaf in jax.tree.leaves(tree)]

@@ -13,7 +13,7 @@ from hamlet.learners import Algorithm
 from hamlet.runs.directory import CONFIGURATION, RunDirectory
 from hamlet.runs.evaluation_schedule import EvaluationSchedule
 from hamlet.runs.metrics import Sink
-from hamlet.training.run import Run, resume, train_seeds
+from hamlet.training.run import SavedRun, resume, train_seeds
 
 
 def steps_done(path: Path) -> int:
@@ -39,7 +39,7 @@ def complete(
     labels: Mapping[str, Any],
     sinks: Sequence[Callable[[Path], Sink]] = (),
     quiet: bool = False,
-) -> list[Run]:
+) -> list[SavedRun]:
     """Runs of at least ``steps`` environment steps at the given places, one for each seed.
 
     What is there already is never trained again: a finished run is left as it is, an unfinished one goes on from its
@@ -59,12 +59,12 @@ def complete(
     fresh = {seed: path for seed, path in seeds.items() if path not in standing}
     if fresh:
         train_seeds(algorithm, env, seeds=fresh, steps=steps, labels=dict(labels), sinks=sinks, quiet=quiet)
-    return [Run(path) for path in seeds.values()]
+    return [SavedRun(path) for path in seeds.values()]
 
 
 def _refuse_other(path: Path, algorithm: Algorithm, env: AnyEnvironment) -> None:
     """A run of other settings is not taken for this one."""
-    held, held_env = Run(RunDirectory.open(path).path).declaration
+    held, held_env = SavedRun(RunDirectory.open(path).path).declaration
     if algorithm.accumulation is None:  # then a run keeps the number that it found to fit
         held = replace(held, accumulation=None)
     for name, present, wanted in (("algorithm", held, algorithm), ("environment", held_env, env)):

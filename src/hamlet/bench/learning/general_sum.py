@@ -10,7 +10,7 @@ from scipy import stats
 from hamlet import envs, presets
 from hamlet.runs.metrics import Metrics
 from hamlet.training.final_evaluation import judge
-from hamlet.training.run import Run
+from hamlet.training.run import SavedRun
 from hamlet.training.run_completion import complete
 
 ALGORITHMS = ("matrl", "il", "il_pp", "matrl_without_response")
@@ -66,7 +66,7 @@ def interval(means: Sequence[float]) -> tuple[float, float] | None:
     return low, high
 
 
-def _judged(run: Run, seed: int, steps: int) -> dict[str, Any]:
+def _judged(run: SavedRun, seed: int, steps: int) -> dict[str, Any]:
     with Metrics(run.directory.metrics, write=False) as metrics:
         at, returns = metrics.read("return")
         points = metrics.evaluations()

@@ -8,7 +8,7 @@ import numpy as np
 from hamlet import envs, presets
 from hamlet.runs.metrics import Metrics
 from hamlet.training.final_evaluation import judge
-from hamlet.training.run import Run
+from hamlet.training.run import SavedRun
 from hamlet.training.run_completion import complete
 
 _POINTS = 50
@@ -44,7 +44,7 @@ def measure(algorithm: str, task: str, *, steps: int, seed: int, directory: Path
     }
 
 
-def _curve(run: Run, steps: int, agents: int) -> list[dict[str, float]]:
+def _curve(run: SavedRun, steps: int, agents: int) -> list[dict[str, float]]:
     """Mean training return (of sampled actions) in each part of the run, and steps per second there."""
     with Metrics(run.directory.metrics, write=False) as metrics:
         at, returns = metrics.read("return")

@@ -9,7 +9,7 @@ import numpy as np
 from hamlet import envs, presets
 from hamlet.checkpoints import checkpoint
 from hamlet.extras import bring
-from hamlet.policy import load_policy
+from hamlet.outcomes import load_policy
 from hamlet.training.run_completion import complete
 
 _MODULES = {

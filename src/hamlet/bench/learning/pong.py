@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from hamlet import envs, presets
-from hamlet.training.run import Run, resume, train
+from hamlet.api import train
+from hamlet.training.run import SavedRun, resume
 from hamlet.training.run_completion import steps_done
 
 _STAGES = 5
@@ -33,12 +34,12 @@ def measure(directory: Path, preset: str, *, steps: int, episodes: int = 24, **o
             train("matrl", env, steps=stop, out=path, preset=preset, evaluate_episodes=0)
         elif steps_done(path) < stop:
             resume(path, steps=stop)
-        stages.append({"step": stop, "policy": _told(directory / str(stop), Run(path), episodes, "stochastic")})
-    random = _told(directory / "random", Run(path), episodes, "random")
+        stages.append({"step": stop, "policy": _told(directory / str(stop), SavedRun(path), episodes, "stochastic")})
+    random = _told(directory / "random", SavedRun(path), episodes, "random")
     return {"seed": 0, "preset": preset, "options": options, "stages": stages, "random": random}
 
 
-def _told(kept: Path, run: Run, episodes: int, mode: Any) -> dict[str, Any]:
+def _told(kept: Path, run: SavedRun, episodes: int, mode: Any) -> dict[str, Any]:
     """For each seat, how often and by how much who has it won; kept once the games were played."""
     told = {}
     for seat, (own, other) in enumerate((_SEATS, _SEATS[::-1])):

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from hamlet import envs, presets
+from hamlet.api import train
 from hamlet.bench.baseline import runs
 from hamlet.errors import RunError
 from hamlet.reports.report import PAGE
 from hamlet.runs import manifest
-from hamlet.training.run import train
 
 SEEDS = 5
 

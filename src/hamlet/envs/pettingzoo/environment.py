@@ -149,6 +149,11 @@ class PettingZoo:
         own = self._own_state
         return joined_space(self.groups).shape if own is None else own.inner_shape
 
+    @property
+    def joins_observations(self) -> bool:
+        """Whether the critic's state is the observations of all agents joined."""
+        return self._own_state is None
+
     @cached_property
     def state_space(self) -> Composite | None:
         """What the critic's state is where it is a row with pictures in it; None where its shape says all."""

@@ -30,7 +30,7 @@ from hamlet.runs.configuration import completed
 from hamlet.runs.directory import CONFIGURATION, LOCK, RunDirectory, is_locked
 from hamlet.runs.metrics_file import readable
 from hamlet.training import final_evaluation
-from hamlet.training.run import Run
+from hamlet.training.run import SavedRun
 
 State = Literal["done", "training", "stopped"]
 
@@ -264,7 +264,7 @@ def _stood(point: Mapping[str, Any], steps: int) -> bool:
 
 def _known(path: Path) -> KnownReturns | None:
     with contextlib.suppress(Exception):  # of a class that is not trusted, or not there any more
-        return declared_returns(Run(path).environment)
+        return declared_returns(SavedRun(path).environment)
     return None
 
 

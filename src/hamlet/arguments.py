@@ -1,0 +1,78 @@
+"""Arguments of public functions, checked before anything is begun: by name, by number and by type."""
+
+import functools
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ParamSpec, TypeVar
+
+import numpy as np
+
+from hamlet import field_types
+from hamlet.errors import RequestError, unknown
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+def checked(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """The function, which refuses in one line what it cannot take.
+
+    Checked is what an annotation says of plain values: numbers, switches, words, choices of words, tuples and paths.
+
+    >>> @checked
+    ... def play(run: str, *, episodes: int = 100): ...
+    >>> play("runs/a", episode=3)
+    Traceback (most recent call last):
+    hamlet.errors.RequestError: there is no argument of play 'episode'; the nearest is 'episodes' (of episodes, run)
+    >>> play("runs/a", episodes="3")
+    Traceback (most recent call last):
+    hamlet.errors.RequestError: episodes is a whole number, not '3'
+    """
+    signature = inspect.signature(function)
+    free = any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature.parameters.values())
+
+    @functools.wraps(function)
+    def call(*args: Arguments.args, **keywords: Arguments.kwargs) -> Result:
+        for name in keywords:
+            if name not in signature.parameters and not free:
+                raise unknown(f"argument of {function.__name__}", name, signature.parameters)
+        try:
+            bound = signature.bind(*args, **keywords).arguments
+        except TypeError as error:
+            raise RequestError(f"{function.__name__}: {error}") from None
+        check(bound, _hints(function))
+        return function(*args, **keywords)
+
+    return call
+
+
+def check(values: Mapping[str, Any], hints: Mapping[str, Any]) -> None:
+    """Refuse values that are not of the annotated types; numbers of NumPy are numbers.
+
+    Raises:
+        RequestError: With the first, and what it may be.
+    """
+    for name, value in values.items():
+        plain = value.item() if isinstance(value, np.generic) else value
+        if name in hints and not _fits(plain, hints[name]):
+            hint = hints[name]
+            near = f"; the nearest is ({value!r},)" if _fits((plain,), hint) else ""
+            what = field_types.spoken(hint).replace("null", "None").replace("a list", "a tuple")
+            raise RequestError(f"{name} is {what}, not {value!r}{near}")
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """As `hamlet.field_types.fits`; a word is no sequence of words, and a function is one."""
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, choice) for choice in typing.get_args(hint))
+    if origin is Sequence:
+        return isinstance(value, Sequence) and not isinstance(value, str)
+    return callable(value) if origin is Callable else field_types.fits(value, hint)
+
+
+@functools.cache
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    return typing.get_type_hints(function)

@@ -1,0 +1,122 @@
+"""The functions at the top of the package: what they take, what they refuse, and what a run can be asked for."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import hamlet
+from games import Pot
+
+SMALL = {"hidden": (8,), "num_envs": 4, "rollout_length": 4, "epochs": 1, "critic_epochs": 1}
+pytestmark = pytest.mark.usefixtures("programs_once")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Two runs, of seeds 3 and 4."""
+    place = tmp_path_factory.mktemp("api") / "pots"
+    how = {"seeds": 2, "seed": 3, "steps": 64, "out": place, "quiet": True, "evaluate_episodes": 2}
+    return hamlet.train("happo", Pot(), clip=0.1, **how, **SMALL)
+
+
+def test_a_name_is_trained_with_hyperparameters_and_seeds(trained):
+    assert [run.path.name for run in trained] == ["seed-3", "seed-4"]
+    declared = hamlet.algorithms.happo(clip=0.1, **SMALL)
+    assert hamlet.replace(trained[0].algorithm, accumulation=None) == declared
+    assert trained[1].directory.config()["seed"] == 4
+
+
+def test_a_directory_of_seeds_is_evaluated_run_by_run(trained):
+    alone = [hamlet.evaluate(run, episodes=5) for run in trained]
+    together = hamlet.evaluate(trained[0].path.parent, episodes=5)
+    assert [part.returns.tolist() for part in together.by_run] == [part.returns.tolist() for part in alone]
+    assert together.mean == pytest.approx(np.mean([part.mean for part in alone]))
+    means = [part.mean for part in alone]
+    assert together.standard_error == pytest.approx(np.std(means, ddof=1) / np.sqrt(2))
+    assert "over 2 runs, 10 episodes" in together.summary()
+
+
+def test_a_run_is_named_by_itself_its_path_or_its_best(trained):
+    run = trained[0]
+    for named in (run, run.path, str(run.path)):
+        assert hamlet.evaluate(named, episodes=3).returns.tolist() == run.evaluate(3).returns.tolist()
+    best = hamlet.evaluate(run, episodes=3, best=True).returns.tolist()
+    assert hamlet.evaluate(run.path / "best", episodes=3).returns.tolist() == best
+    assert hamlet.runs(run.path.parent) == trained and hamlet.runs(run.path) == [run]
+
+
+def test_the_metrics_of_a_run_are_a_table_by_steps(trained, monkeypatch):
+    monkeypatch.setattr(hamlet.api, "find_spec", lambda name: None)
+    table = trained[0].metrics()
+    assert table["step"].tolist() == [16, 32, 48, 64] and table["return"].shape == (4,)
+    assert np.isfinite(table["evaluation/return"]).sum() >= 2
+
+
+@pytest.mark.parametrize("reason", ["return", "callback"])
+def test_a_run_ends_early_as_one_of_the_steps_that_it_has_done(tmp_path, reason):
+    heard = []
+
+    def callback(step, values):
+        heard.append(step)
+        return step >= 32
+
+    how = {"stop_at": -1e9} if reason == "return" else {"callback": callback}
+    run = hamlet.train("happo", Pot(), steps=160, out=tmp_path / "r", quiet=True, evaluate_episodes=2, **how, **SMALL)
+    steps = run.directory.config()["steps"]
+    assert steps < 160 and (reason == "return" or steps == 32)
+    assert hamlet.evaluate(run, episodes=2).returns.shape == (2,)
+    with pytest.raises(hamlet.RequestError, match=f"already has {steps} steps"):
+        run.resume(quiet=True)
+    assert run.resume(steps=steps + 16, quiet=True).directory.config()["steps"] == steps + 16
+
+
+def test_a_policy_says_what_it_draws_from_and_what_its_critic_predicts(trained):
+    run, env = trained[0], Pot()
+    policy = run.policy()
+    (group,) = env.groups
+    seen = {name: np.zeros(group.observation.shape, np.float32) for name in group.names}
+    own = policy.distribution(seen)[group.names[0]]
+    assert np.exp(own.log_probs).sum() == pytest.approx(1.0) and own.log_probs.shape == (group.action.n,)
+    assert policy.act(seen)[group.names[0]] == own.log_probs.argmax()
+    state = np.zeros(env.state_shape, np.float32)
+    assert policy.value(state) == pytest.approx(policy.value(state[None])[0])
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        (5, "5 is no environment: give a name"),
+        (int, "is a class|cannot be|makes no|no environment"),
+        ("mpe/simple_spraed", "no environment 'mpe/simple_spraed'; the nearest is 'mpe/simple_spread'"),
+    ],
+)
+def test_what_is_no_environment_is_refused_in_one_line(given, line):
+    with pytest.raises(hamlet.RequestError, match=line):
+        hamlet.train("happo", given, steps=8)
+
+
+def test_instances_of_pettingzoo_and_gymnasium_are_answered_with_what_to_give():
+    pettingzoo, gymnasium = pytest.importorskip("pettingzoo"), pytest.importorskip("gymnasium")
+
+    class Parallel(pettingzoo.ParallelEnv):
+        """One environment."""
+
+    class Single(gymnasium.Env):
+        """One agent."""
+
+    with pytest.raises(hamlet.RequestError, match=r"is one PettingZoo environment.*give the function that makes it"):
+        hamlet.train("happo", Parallel(), steps=8)
+    with pytest.raises(hamlet.RequestError, match="is a Gymnasium environment, with one agent"):
+        hamlet.train("happo", Single(), steps=8)
+
+
+@pytest.mark.slow
+def test_every_wrong_argument_is_refused_in_one_line_and_leaves_nothing(tmp_path):
+    program = Path(__file__).parent / "wrong_arguments.py"
+    done = subprocess.run([sys.executable, program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    count, complaints = json.loads(done.stdout.splitlines()[-1])
+    assert count >= 60 and not complaints, complaints
