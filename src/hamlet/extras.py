@@ -121,13 +121,13 @@ def requirements(extra: str) -> list[str]:
     clone, copy = _clone(), _installation()
     if clone is not None:
         return _project(clone).get("optional-dependencies", {}).get(extra, [])
-    found = []
+    named = []
     for line in (copy.requires or ()) if copy else ():
         requirement, _, marker = line.partition(";")
         condition = re.fullmatch(r"\s*(?:(.+?)\s+and\s+)?extra\s*==\s*['\"]([^'\"]+)['\"]\s*", marker)
         if condition and condition[2] == extra:
-            found.append(requirement.strip() + (f"; {condition[1].strip(' ()')}" if condition[1] else ""))
-    return found
+            named.append(requirement.strip() + (f"; {condition[1].strip(' ()')}" if condition[1] else ""))
+    return named
 
 
 def _package(module: str) -> Package:
@@ -136,10 +136,10 @@ def _package(module: str) -> Package:
 
 def _broken(module: str, purpose: str, error: Exception, otherwise: str) -> str:
     package = _package(module)
-    said = " ".join(str(error).split())[:200]
+    reason = " ".join(str(error).split())[:200]
     again = " ".join(map(shlex.quote, requirements(package.extra) or [package.name]))
     return (
-        f"{purpose} needs {package.name}, which is installed but cannot be imported ({type(error).__name__}: {said}): "
+        f"{purpose} needs {package.name}, which is installed but cannot be imported ({type(error).__name__}: {reason}): "
         f"install it again by pip install --force-reinstall {again}{otherwise and ', or ' + otherwise}"
     )
 

@@ -35,9 +35,9 @@ def fits(value: Any, hint: Any) -> bool:
         return True
     if not dataclasses.is_dataclass(hint) and not getattr(hint, "_is_protocol", False):
         return isinstance(value, hint)
-    own = type(value).__module__.partition(".")[0] != "hamlet"
+    user_defined = type(value).__module__.partition(".")[0] != "hamlet"
     return dataclasses.is_dataclass(value) and (
-        own or hint in type(value).__mro__ or not dataclasses.is_dataclass(hint)
+        user_defined or hint in type(value).__mro__ or not dataclasses.is_dataclass(hint)
     )
 
 

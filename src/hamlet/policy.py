@@ -103,11 +103,11 @@ class Policy:
             RequestError: If an agent is unknown, an observation is no element of its space, a mask does not fit, or a
                 batch changes its size within an episode.
         """
-        seen, copies = self._seen(observations, infos, available)
+        obs, copies = self._seen(observations, infos, available)
         count = 1 if copies is None else copies
         chance = None if deterministic else draw(self.roster, jax.random.fold_in(self._key, self._count), count)
         alive = np.broadcast_to([name in observations for name in self.roster.names], (count, len(self.agents)))
-        actions, self._memory = _act(self.roster, self._actors, *seen, chance, alive=alive)
+        actions, self._memory = _act(self.roster, self._actors, *obs, chance, alive=alive)
         self._start, self._copies, self._count = np.zeros(count, bool), count, self._count + 1
         rows = self._by_agent(actions, batched=copies is not None)
         return {name: action(self._spaces[name].action, rows[name]) for name in observations}
@@ -201,10 +201,10 @@ class Policy:
 
     def _batch(self, observations: Mapping[str, Any]) -> int | None:
         """How many copies are seen; None where it is one, without an axis for them."""
-        sizes = {name: _copies(self._spaces[name].observation, seen) for name, seen in observations.items()}
+        sizes = {name: _copies(self._spaces[name].observation, obs) for name, obs in observations.items()}
         if len(set(sizes.values())) > 1:
-            said = ", ".join(f"{name} {'one' if size is None else size}" for name, size in sizes.items())
-            raise RequestError(f"all agents observe as many copies, not unlike numbers of them: {said}")
+            size_list = ", ".join(f"{name} {'one' if size is None else size}" for name, size in sizes.items())
+            raise RequestError(f"all agents observe as many copies, not unlike numbers of them: {size_list}")
         size = next(iter(sizes.values()), None)
         count = 1 if size is None else size
         if self._copies not in (None, count) or self._start.shape not in ((1,), (count,)):
@@ -219,8 +219,8 @@ class Policy:
             kind = self._spaces[name].observation
             row = np.zeros((copies or 1, *kind.inner_shape), kind.inner_dtype)
             if name in parts:
-                seen = limited(kind, observed(kind, name, parts[name][0], lead=copies is not None))
-                row = seen if copies is not None else seen[None]
+                obs = limited(kind, observed(kind, name, parts[name][0], lead=copies is not None))
+                row = obs if copies is not None else obs[None]
             rows.append(row)
         return np.stack(rows, axis=1)
 

@@ -66,8 +66,8 @@ class MultiDiscrete:
     def contains(self, value: Any) -> bool:
         """Whether a NumPy value is an element."""
         value = np.asarray(value)
-        whole = value.shape == self.shape and np.issubdtype(value.dtype, np.integer)
-        return bool(whole and (value >= 0).all() and (value < np.asarray(self.sizes)).all())
+        integers = value.shape == self.shape and np.issubdtype(value.dtype, np.integer)
+        return bool(integers and (value >= 0).all() and (value < np.asarray(self.sizes)).all())
 
 
 @dataclass(frozen=True)

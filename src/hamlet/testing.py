@@ -219,8 +219,8 @@ def _judge(name: str, values: Any, slope: float, old: Any, direction: Any, toler
         raise AssertionError(f"{name} is {still:.3g} at the old policy, where a drift is 0; {_where(old)}")
     for step, value in zip(_STEPS[1:], values[1:], strict=True):
         if not value >= -tolerance:
-            moved = _where(old + step * direction)
-            raise AssertionError(f"{name} is {value:.3g}, and a drift is never negative; from {_where(old)} to {moved}")
+            point = _where(old + step * direction)
+            raise AssertionError(f"{name} is {value:.3g}, and a drift is never negative; from {_where(old)} to {point}")
     # One-sided quotients catch a kink that automatic differentiation does not see; they fall with the step where
     # the slope is 0, and stay where it is not.
     far, near = ((float(values[k]) - still) / _STEPS[k] for k in (-2, -1))

@@ -28,7 +28,7 @@ def placed(ring: Replay | None, like: Replay | None, where: Any) -> Replay | Non
     if like is None:
         return None
     if ring is not None:
-        return jax.tree.map(lambda leaf, at: jax.device_put(leaf.copy(), at), ring, where)
+        return jax.tree.map(lambda leaf, sharding: jax.device_put(leaf.copy(), sharding), ring, where)
     return jax.jit(lambda: jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), like), out_shardings=where)()
 
 
@@ -43,20 +43,20 @@ def read(ring: Replay, first: int, count: int) -> Steps:
     """Rows from ``first`` on, at most a `block` and none beyond the last, as numpy arrays."""
     size = block(ring)
     start = min(first, ring.steps.episode.shape[0] - size)
-    found = _read(size)(ring.steps, np.int32(start))
+    block_rows = _read(size)(ring.steps, np.int32(start))
     # The start is an argument and the size is not: every block of a run is read by one compiled program.
-    return jax.tree.map(lambda leaf: np.asarray(leaf)[first - start : first - start + count], found)
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[first - start : first - start + count], block_rows)
 
 
 def write(ring: Replay, first: int, rows: Steps) -> Replay:
     """The ring with ``rows`` from ``first`` on, at most a `block`; the ring given is consumed."""
     size, count = block(ring), rows.episode.shape[0]
     start = min(first, ring.steps.episode.shape[0] - size)
-    whole = jax.tree.map(np.array, _read(size)(ring.steps, np.int32(start)))
-    for room, leaf in zip(jax.tree.leaves(whole), jax.tree.leaves(rows), strict=True):
+    block_rows = jax.tree.map(np.array, _read(size)(ring.steps, np.int32(start)))
+    for room, leaf in zip(jax.tree.leaves(block_rows), jax.tree.leaves(rows), strict=True):
         room[first - start : first - start + count] = leaf
     where = tuple(leaf.sharding for leaf in jax.tree.leaves(ring.steps))
-    steps = _write(jax.tree.structure(ring.steps), where)(ring.steps, whole, np.int32(start))
+    steps = _write(jax.tree.structure(ring.steps), where)(ring.steps, block_rows, np.int32(start))
     return eqx.tree_at(lambda tree: tree.steps, ring, steps)
 
 

@@ -91,13 +91,13 @@ class HostProgram:
         infos: list[dict[str, Any]] = []
         while len(infos) < count and self._failed is None:
             try:
-                made = self._iterate(training, total, stop)
+                iteration = self._iterate(training, total, stop)
             except RunError as error:
                 self._failed = error
                 break
-            if made is None:
+            if iteration is None:
                 break
-            training, info = made
+            training, info = iteration
             infos.append(info)
         if self._failed is not None and not infos:
             raise self._failed
@@ -114,15 +114,15 @@ class HostProgram:
         self.acting.begin(training.learner.team.actors, rollout_key, warm)
         watch.lap("act")
         try:
-            made = rollout(self.games, self.acting, self.storage, training.play, watch, stop)
+            play_and_episodes = rollout(self.games, self.acting, self.storage, training.play, watch, stop)
         except RunError as error:
             raise extended(error, f", in iteration {int(training.iteration) + 1}") from error
         finally:
             failures = self.games.failures()
             self._remarks += [*failures, *self.games.notes()]
-        if made is None:
+        if play_and_episodes is None:
             return None
-        play, episodes = made
+        play, episodes = play_and_episodes
         remaining = left(training.iteration, jnp.int32(total))
         trajectory = learnt(self.seating, self.storage.trajectory(), self.algorithm.body)
         # Only here is anything of the state consumed: the ring, in whose place the new one is made.
@@ -139,8 +139,8 @@ class HostProgram:
 
     def remarks(self) -> list[str]:
         """Copies that failed, and games that could not be put back."""
-        found, self._remarks = self._remarks, []
-        return found
+        remarks, self._remarks = self._remarks, []
+        return remarks
 
     def close(self) -> None:
         """End all games."""
@@ -265,11 +265,11 @@ class HostBackend:
 
     def begin(self, algorithm: Algorithm) -> Callable[[int], Training]:
         """The state before the first iteration, by seed."""
-        made = jax.jit(lambda seed: self._start(algorithm, seed))
+        initial_state = jax.jit(lambda seed: self._start(algorithm, seed))
 
         def at(seed: int) -> Training:
             play = blank(self.env, remembering(self.seating, algorithm.body), algorithm.sampling.copies, seed)
-            return eqx.tree_at(lambda t: t.play, made(jnp.uint32(seed)), play, is_leaf=lambda x: x is None)
+            return eqx.tree_at(lambda t: t.play, initial_state(jnp.uint32(seed)), play, is_leaf=lambda x: x is None)
 
         return at
 

@@ -98,8 +98,8 @@ def learn(
     sampling: Any = algorithm.sampling
     if sampling.replays:
         # How many updates of the critic and of the actors stand behind what was measured: none while warming up.
-        made, delay = (before.updates, learner.updates), sampling.delay
-        info |= {"updates": made[1] - made[0], "moves": made[1] // delay - made[0] // delay}
+        updates, delay = (before.updates, learner.updates), sampling.delay
+        info |= {"updates": updates[1] - updates[0], "moves": updates[1] // delay - updates[0] // delay}
     info["constant_sum"] = _constant_sum(algorithm, trajectory.reward)
     return learner, replay, info
 
@@ -109,5 +109,5 @@ def _constant_sum(algorithm: Algorithm, reward: Float[Array, "C L E n"]) -> Bool
     if algorithm.critic.credits != "team" or reward.shape[-1] == 1:
         return jnp.zeros((), bool)
     total = reward.sum(-1)
-    spread, own = total.max() - total.min(), reward.max() - reward.min()
-    return (own > 0) & (spread <= 1e-6 * own)
+    spread, reward_spread = total.max() - total.min(), reward.max() - reward.min()
+    return (reward_spread > 0) & (spread <= 1e-6 * reward_spread)

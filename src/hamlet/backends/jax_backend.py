@@ -142,7 +142,7 @@ class JaxProgram:
     def place(self, training: Training) -> Training:
         """The state on its devices, in buffers of its own: a call consumes them."""
         bare, where = (with_replay(tree, None) for tree in (training, self.placement))
-        placed = jax.tree.map(lambda leaf, at: jax.device_put(leaf.copy(), at), bare, where)
+        placed = jax.tree.map(lambda leaf, sharding: jax.device_put(leaf.copy(), sharding), bare, where)
         return with_replay(placed, device_replay.placed(training.replay, self.ring, self.placement.replay))
 
     def call(self, training: Training, count: Any, total: Any, stop: Any = None) -> tuple[Training, Info]:
@@ -209,8 +209,8 @@ class JaxBackend:
 
     def begin(self, algorithm: Algorithm) -> Callable[[int], Training]:
         """The state before the first iteration, by seed."""
-        made = jax.jit(lambda seed: _begin(algorithm, self.env, seed, self.seating))
-        return lambda seed: made(jnp.uint32(seed))
+        initial_state = jax.jit(lambda seed: _begin(algorithm, self.env, seed, self.seating))
+        return lambda seed: initial_state(jnp.uint32(seed))
 
     def compile(
         self, algorithm: Algorithm, devices: Sequence[Device], seed: int, check_memory: CheckMemory = ignore

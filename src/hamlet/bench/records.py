@@ -136,9 +136,9 @@ def _general_sum(
             algorithm, environment, preset, steps=steps, seeds=seeds, directory=work, options=options, changes=changes
         )
 
-    told, changed = (f" {dict(values)}" if values else "" for values in (options, changes))
+    option_text, changed = (f" {dict(values)}" if values else "" for values in (options, changes))
     whose = preset or "its own defaults"
-    says = f"{algorithm}{changed} on {environment}{told}, {steps / 1e6:g} M steps, {whose}, seeds {seeds}"
+    says = f"{algorithm}{changed} on {environment}{option_text}, {steps / 1e6:g} M steps, {whose}, seeds {seeds}"
     return Record(says, minutes, make)
 
 
@@ -344,8 +344,8 @@ def table(directory: Path) -> list[str]:
     lines = []
     for name, record in RECORDS.items():
         path = directory / f"{name}.json"
-        made = json.loads(path.read_text())["made"] if path.exists() else f"missing (about {record.minutes:g} min)"
-        lines.append(f"{name:38s} {made:24s} {record.says}")
+        status = json.loads(path.read_text())["made"] if path.exists() else f"missing (about {record.minutes:g} min)"
+        lines.append(f"{name:38s} {status:24s} {record.says}")
     return lines
 
 

@@ -123,15 +123,15 @@ def windows(index: Index, ring: Replay, entry: Int[Array, " B"], *, longest: int
     """The episodes of some entries."""
     first, copy, length = index.first[entry], index.copy[entry], index.length[entry]
     rows, time = ring.steps.episode.shape[0], jnp.arange(longest + 1, dtype=jnp.int32)[:, None]
-    at = (first[None] + time) % rows
+    row = (first[None] + time) % rows
 
     def seen(view: Array, arrival: Array) -> Array:
         final = arrival[(first + length - 1) % rows, copy]
-        there = (time == length[None]).reshape(*at.shape, *(1,) * (final.ndim - 1))
-        return jnp.where(there, final[None], view[at, copy[None]])
+        there = (time == length[None]).reshape(*row.shape, *(1,) * (final.ndim - 1))
+        return jnp.where(there, final[None], view[row, copy[None]])
 
     def steps(leaf):
-        return leaf[at[:-1], copy[None]]
+        return leaf[row[:-1], copy[None]]
 
     # Where copies began another episode before theirs had ended, which is then not entered, entries are fewer, and the
     # oldest may be gone from the ring.

@@ -135,8 +135,8 @@ def restore(directory: Path, like: Any, *, damage: Callable[[dict[str, Any]], st
             return Restored(state, document["step"], document["extra"], path)
         tried.add(step)
         warnings.warn(f"the checkpoint {path} is damaged and passed over: {wrong}", stacklevel=2)
-    found = f"all of {', '.join(_name(step) for step in sorted(tried))} are damaged" if tried else "it holds none"
-    raise RunError(f"no good checkpoint in {directory}: {found}")
+    explanation = f"all of {', '.join(_name(step) for step in sorted(tried))} are damaged" if tried else "it holds none"
+    raise RunError(f"no good checkpoint in {directory}: {explanation}")
 
 
 def steps(directory: Path) -> list[int]:
@@ -149,11 +149,11 @@ def steps(directory: Path) -> list[int]:
 
 def extras(directory: Path) -> list[dict[str, Any]]:
     """What else the checkpoints that stand need, as far as their manifests are whole."""
-    found = []
+    manifest_extras = []
     for step in steps(directory):
         with contextlib.suppress(_Damaged):
-            found.append(_manifest(_path(directory, step))["extra"])
-    return found
+            manifest_extras.append(_manifest(_path(directory, step))["extra"])
+    return manifest_extras
 
 
 # Bytes of a manifest at most, and what a checkpoint may take beside the bytes of its leaves: for each, and in all.
@@ -280,7 +280,7 @@ def _is_whole(document: dict[str, Any], path: Path) -> bool:
     return (
         type(step := document.get("step")) is int
         and (named is None or step == int(named[1] or named[2]))
-        and all(isinstance(one, dict) for one in dictionaries)
+        and all(isinstance(dictionary, dict) for dictionary in dictionaries)
         and all(isinstance(digest, str) for digest in document["files"].values())
     )
 

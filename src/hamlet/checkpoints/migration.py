@@ -48,7 +48,7 @@ _FORMER: tuple[tuple[tuple[str, ...], Callable[..., dict[str, np.ndarray]]], ...
 def former(held: Mapping[str, Any]) -> dict[str, Leaf]:
     """The leaves of a checkpoint that are kept otherwise now, from its manifest's records."""
     small = {name: record for name, record in held.items() if math.prod(record["shape"]) <= _LARGEST}
-    names = [name for whole, parts, _ in _parts(small) for name in (f"{whole}.{part}" for part in parts)]
+    names = [name for path, parts, _ in _parts(small) for name in (f"{path}.{part}" for part in parts)]
     shapes = {name: tuple(held[name]["shape"]) for name in names}
     return {
         name: Leaf(shape=shape, dtype="float32", stored_shape=shape, stored_dtype=np.dtype(np.float32))
@@ -59,25 +59,25 @@ def former(held: Mapping[str, Any]) -> dict[str, Leaf]:
 def records(held: Mapping[str, Any]) -> dict[str, Any]:
     """The manifest's records as they would be written now."""
     old = former(held)
-    made = renewed({name: np.zeros(leaf.shape, np.float32) for name, leaf in old.items()})
-    kept = {name: record for name, record in held.items() if name not in old}
-    return kept | {name: {"shape": list(array.shape), "dtype": str(array.dtype)} for name, array in made.items()}
+    new_arrays = renewed({name: np.zeros(leaf.shape, np.float32) for name, leaf in old.items()})
+    rest = {name: record for name, record in held.items() if name not in old}
+    return rest | {name: {"shape": list(array.shape), "dtype": str(array.dtype)} for name, array in new_arrays.items()}
 
 
 def renewed(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The arrays as they would be stored now; all but former ones as they are."""
-    made = dict(arrays)
-    for whole, parts, convert in _parts(arrays):
-        old = [made.pop(f"{whole}.{part}") for part in parts]
-        made |= {f"{whole}.{name}": np.asarray(value, np.float32) for name, value in convert(*old).items()}
-    return made
+    new_arrays = dict(arrays)
+    for path, parts, convert in _parts(arrays):
+        old = [new_arrays.pop(f"{path}.{part}") for part in parts]
+        new_arrays |= {f"{path}.{name}": np.asarray(value, np.float32) for name, value in convert(*old).items()}
+    return new_arrays
 
 
 def _parts(names: Mapping[str, Any]) -> list[tuple[str, tuple[str, ...], Callable[..., dict[str, np.ndarray]]]]:
     """Where former parts stand: the path of each, its leaves' names, and what converts them."""
     return [
-        (whole, parts, convert)
+        (path, parts, convert)
         for parts, convert in _FORMER
-        for whole in (name.removesuffix(f".{parts[1]}") for name in names if name.endswith(f".{parts[1]}"))
-        if all(f"{whole}.{part}" in names for part in parts)
+        for path in (name.removesuffix(f".{parts[1]}") for name in names if name.endswith(f".{parts[1]}"))
+        if all(f"{path}.{part}" in names for part in parts)
     ]

@@ -42,10 +42,10 @@ def outline(tree: Any) -> dict[str, Leaf]:
     {'shape': [3], 'dtype': 'float64'}
     """
     named = _named(tree)
-    found = {name: _leaf(name, value) for name, value in named}
-    if len(found) < len(named):
+    leaves = {name: _leaf(name, value) for name, value in named}
+    if len(leaves) < len(named):
         raise RequestError("two leaves of the training state have the same path: give its pytree nodes distinct keys")
-    return found
+    return leaves
 
 
 def store(tree: Any) -> dict[str, np.ndarray]:
@@ -114,9 +114,9 @@ def _is_key(value: Any) -> bool:
 
 
 def _implementation(value: Any) -> Any:
-    found = []
-    jax.eval_shape(lambda key: found.append(jax.random.key_impl(key)), value)  # traced, as it may be a mere shape
-    return found[0]
+    key_impls = []
+    jax.eval_shape(lambda key: key_impls.append(jax.random.key_impl(key)), value)  # traced, as it may be a mere shape
+    return key_impls[0]
 
 
 def _nearest(name: str, names: Iterable[str]) -> str:

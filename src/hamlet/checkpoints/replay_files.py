@@ -60,17 +60,17 @@ def listed(records: Any) -> list[ReplaySegment]:
     Raises:
         ValueError: It lists none that this module writes.
     """
-    found = []
+    segments = []
     for record in records if isinstance(records, list) else [None]:
         if not (isinstance(record, list) and len(record) == 3 and _is_segment(*record)):
             raise ValueError("its replay buffer is not listed as it is written")
-        found.append(ReplaySegment(*record))
-    return found
+        segments.append(ReplaySegment(*record))
+    return segments
 
 
 def _is_segment(first: Any, last: Any, sha256: Any) -> bool:
-    whole = type(first) is int and type(last) is int and 0 <= first < last < 10**12
-    return whole and isinstance(sha256, str) and _SHA256.fullmatch(sha256) is not None
+    valid_range = type(first) is int and type(last) is int and 0 <= first < last < 10**12
+    return valid_range and isinstance(sha256, str) and _SHA256.fullmatch(sha256) is not None
 
 
 def write(directory: Path, ring: Replay, played: int, known: Sequence[ReplaySegment]) -> list[ReplaySegment]:
@@ -124,22 +124,22 @@ def read(directory: Path, ring: Replay, played: int, segments: Sequence[ReplaySe
     def get(segment: ReplaySegment) -> tuple[int, "Steps | _Former"]:
         try:
             with plain_files.opened(directory / segment.name) as file:
-                found = decode(file.read(), ring.steps, segment.last - segment.first)
+                segment_steps = decode(file.read(), ring.steps, segment.last - segment.first)
         except OSError as error:
             raise RunError(f"{directory / segment.name} cannot be read: {atomic_write.one_line(error)}") from error
         except (ValueError, LookupError, TypeError, zlib.error, RecursionError) as error:
             raise RunError(f"{directory / segment.name} holds no rows of this run: {error}") from error
-        return segment.first, found
+        return segment.first, segment_steps
 
     with ThreadPoolExecutor(_threads()) as threads:
         for some in _some(segments, 2 * _threads()):
             # In order: rows overwritten since are so here too.
-            for first, found in threads.map(get, some):
-                if isinstance(found, _Former):
-                    found, episode = found.numbered(episode)
-                last = first + found.episode.shape[0]
+            for first, steps in threads.map(get, some):
+                if isinstance(steps, _Former):
+                    steps, episode = steps.numbered(episode)
+                last = first + steps.episode.shape[0]
                 for a, b in _cuts(first, last, rows, size):
-                    part = jax.tree.map(lambda leaf, a=a, b=b, at=first: leaf[a - at : b - at], found)
+                    part = jax.tree.map(lambda leaf, a=a, b=b, start=first: leaf[a - start : b - start], steps)
                     ring = device_replay.write(ring, a % rows, part)
     return device_replay.told(ring, played)
 
@@ -206,11 +206,11 @@ def decode(data: bytes, like: Steps, rows: int) -> Steps | _Former:
     ]
     if held not in (sought, former):
         raise ValueError(f"its leaves are {held}, and not {sought}")
-    leaves, at = [], 0
+    leaves, offset = [], 0
     for record in records:
         planes = []
         for small, length in record["planes"]:
-            part, at = view[at : at + length], at + length
+            part, offset = view[offset : offset + length], offset + length
             planes.append(np.frombuffer(_inflated(part, math.prod(record["shape"])) if small else part, np.uint8))
         leaves.append(np.stack(planes, -1).view(np.dtype(record["dtype"])).reshape(record["shape"]))
     steps = _against_next(_against_observations(jax.tree.unflatten(jax.tree.structure(like), leaves)))
@@ -250,8 +250,8 @@ def _difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 def _planes(leaf: np.ndarray) -> list[bytes]:
     """Every value's first byte, then every value's second, and so on."""
-    whole = np.ascontiguousarray(leaf).reshape(-1).view(np.uint8).reshape(-1, leaf.dtype.itemsize)
-    return [whole[:, k].tobytes() for k in range(leaf.dtype.itemsize)]
+    value_bytes = np.ascontiguousarray(leaf).reshape(-1).view(np.uint8).reshape(-1, leaf.dtype.itemsize)
+    return [value_bytes[:, k].tobytes() for k in range(leaf.dtype.itemsize)]
 
 
 def _deflated(plane: bytes) -> bytes:

@@ -66,8 +66,8 @@ def restore(run: RunDirectory, like: Training) -> Found:
         except ValueError as error:
             return str(error)
 
-    found = checkpoint.restore(run.checkpoints, like, damage=damage)
-    return Found(found.state, found.step, _listed(found.extra))
+    restored = checkpoint.restore(run.checkpoints, like, damage=damage)
+    return Found(restored.state, restored.step, _listed(restored.extra))
 
 
 def recalled(run: RunDirectory, training: Training, played: int, known: list[ReplaySegment]) -> Training:

@@ -44,8 +44,8 @@ def main(argv: Sequence[str]) -> int:
 
 def environments() -> dict[str, Callable[[], Callable[..., Any]]]:
     """The loader of every environment's factory, by name; those of others through their entry points."""
-    own = {name: partial(_itself, factory) for name, factory in ENVIRONMENTS.items()}
-    return {entry.name: partial(_load, entry) for entry in entry_points(group=ENTRY_POINTS)} | own
+    builtin_loaders = {name: partial(_itself, factory) for name, factory in ENVIRONMENTS.items()}
+    return {entry.name: partial(_load, entry) for entry in entry_points(group=ENTRY_POINTS)} | builtin_loaders
 
 
 def factory(name: str) -> Callable[..., Any]:

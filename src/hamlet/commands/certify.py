@@ -55,13 +55,13 @@ def main(argv: Sequence[str]) -> int:
     """Certify, print a table, draw a picture, save counter-examples."""
     word, options = read(argv)
     targets, out = _targets(word), Path(options.out)
-    found: dict[str, Certificate] = {}
+    certs: dict[str, Certificate] = {}
     print(_HEADINGS)
     for name, algorithm in targets.items():
-        found[name] = certificate.certify(algorithm, games=options.games, sweeps=options.sweeps, seed=options.seed)
-        print(_row(name, found[name]), flush=True)
-    _keep(found, out, options)
-    return 0 if all(one.holds for one in found.values()) else 1
+        certs[name] = certificate.certify(algorithm, games=options.games, sweeps=options.sweeps, seed=options.seed)
+        print(_row(name, certs[name]), flush=True)
+    _keep(certs, out, options)
+    return 0 if all(cert.holds for cert in certs.values()) else 1
 
 
 def read(argv: Sequence[str]) -> tuple[str | None, CertifyOptions]:
@@ -82,8 +82,8 @@ def read(argv: Sequence[str]) -> tuple[str | None, CertifyOptions]:
 
 def _targets(word: str | None) -> dict[str, Haml]:
     if word is None:
-        made: dict[str, Any] = {name: make() for name, make in algorithms.ALGORITHMS.usable().items()}
-        return {name: one for name, one in made.items() if _promised(name, one)}
+        candidates: dict[str, Any] = {name: make() for name, make in algorithms.ALGORITHMS.usable().items()}
+        return {name: algorithm for name, algorithm in candidates.items() if _promised(name, algorithm)}
     if ":" not in word:
         if word not in algorithms.ALGORITHMS:
             raise unknown("algorithm", word, algorithms.ALGORITHMS)
@@ -111,8 +111,8 @@ def _drift(word: str) -> Any:
     """
     user_modules.called(word)
     try:
-        found = getattr(user_modules.load(word), word.partition(":")[2])
-        drift: Any = found() if inspect.isclass(found) else found
+        drift_or_class = getattr(user_modules.load(word), word.partition(":")[2])
+        drift: Any = drift_or_class() if inspect.isclass(drift_or_class) else drift_or_class
     except Exception as error:
         raise RequestError(f"{word} cannot be had: {one_line(error)}; write MODULE:DRIFT, from here") from error
     require(callable(drift), f"{word} is no drift: it cannot be called with (ratio, corrected, old, new)")
@@ -142,15 +142,15 @@ def _keep(found: dict[str, Certificate], out: Path, options: CertifyOptions) -> 
 
     try:
         out.mkdir(parents=True, exist_ok=True)
-        tables = {name: certificate.as_table(one) for name, one in found.items()}
+        tables = {name: certificate.as_table(cert) for name, cert in found.items()}
         asked = {"games": options.games, "sweeps": options.sweeps, "seed": options.seed}
         write(out / "certificate.json", json.dumps(asked | {"algorithms": tables}) + "\n")
-        for name, one in found.items():
-            if (number := one.counter_example) is not None:
+        for name, cert in found.items():
+            if (number := cert.counter_example) is not None:
                 path = out / f"counter-example-{name.replace(':', '-')}.json"
-                write(path, json.dumps(certificate.as_document(one, number)) + "\n")
+                write(path, json.dumps(certificate.as_document(cert, number)) + "\n")
                 print(
-                    f"{name}: in game {number} it fell by {max(one.fall[number], one.state_fall[number]):.3g}: {path}"
+                    f"{name}: in game {number} it fell by {max(cert.fall[number], cert.state_fall[number]):.3g}: {path}"
                 )
     except OSError as error:
         raise RunError(f"{out} cannot be written: {error.strerror}") from error
@@ -159,7 +159,7 @@ def _keep(found: dict[str, Certificate], out: Path, options: CertifyOptions) -> 
         f"payoffs by deviating alone after {options.sweeps} sweeps; gap: that gain, the median; of J*: how far of the "
         "way from the first return to the best one, the median (the theory promises none of it)"
     )
-    if any(one.temperature is not None for one in found.values()):
+    if any(cert.temperature is not None for cert in found.values()):
         print(
             "J_α: algorithms that maximise E Σ γᵗ [ r + α Σᵢ H(πⁱ) ] are judged by it, at the α of their first update: "
             "J and V hold the entropies, and at rest is a quantal response equilibrium; of J* is of the reward alone"

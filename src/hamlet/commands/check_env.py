@@ -47,10 +47,10 @@ def main(argv: Sequence[str]) -> int:
     """Check, and say what it is."""
     factory, options, given = read(argv)
     try:
-        found = factory.call(lambda asked: examine(factory.place, asked, **asdict(options)), given)
+        findings = factory.call(lambda asked: examine(factory.place, asked, **asdict(options)), given)
     except Unfit as wrong:
         raise RequestError(f"{factory.place}: {wrong}") from wrong
-    print("\n".join(_told(found)))
+    print("\n".join(_told(findings)))
     return 0
 
 
@@ -83,9 +83,9 @@ def _told(found: Findings) -> list[str]:
             f"act {_spoken(group.action, '')}{masked}"
         )
     lengths = f"{min(found.lengths)} to {max(found.lengths)}" if len(set(found.lengths)) > 1 else f"{found.lengths[0]}"
-    left = f", {found.unfinished} of them left before their end (--max-episode-steps)" if found.unfinished else ""
+    unfinished = f", {found.unfinished} of them left before their end (--max-episode-steps)" if found.unfinished else ""
     lines += [f"  {remark}" for remark in env.remarks]
-    lines.append(f"  episodes of {lengths} steps{left}; {found.speed:,.0f} steps/s in one process")
+    lines.append(f"  episodes of {lengths} steps{unfinished}; {found.speed:,.0f} steps/s in one process")
     if found.unfinished:
         place = backend_of(env)
         why = "as it declares" if place.episode_steps else "as it does not say how long its episodes are"

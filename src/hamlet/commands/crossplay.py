@@ -66,7 +66,7 @@ def main(argv: Sequence[str]) -> int:
     if options.out.exists() and not options.out.is_dir():
         raise RequestError(f"--out {options.out} is a file; the nearest is {options.out}.crossplay, a directory")
     mode = "deterministic" if options.deterministic else "stochastic"
-    found = play(
+    cross_play = play(
         words,
         episodes=options.episodes,
         seed=options.seed,
@@ -75,9 +75,9 @@ def main(argv: Sequence[str]) -> int:
         trust=options.trust,
         max_episode_steps=options.max_episode_steps,
     )
-    document = found.document()
-    print(json.dumps(document) if options.json else told(found))
-    for line in found.remarks:
+    document = cross_play.document()
+    print(json.dumps(document) if options.json else told(cross_play))
+    for line in cross_play.remarks:
         print(line, file=sys.stderr)
     sys.stdout.flush()
     try:
@@ -85,7 +85,7 @@ def main(argv: Sequence[str]) -> int:
         (options.out / "crossplay.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise RunError(f"{options.out} cannot be written: {one_line(error)}") from error
-    drawn = _drawn(found, options.out / "crossplay.png")
+    drawn = _drawn(cross_play, options.out / "crossplay.png")
     if not options.json:
         print(f"wrote {options.out}/crossplay.json" + (" and crossplay.png" if drawn else ""))
     return 0

@@ -107,14 +107,14 @@ def _judged(entry: NamedRun, options: EvaluateOptions, changed: dict[str, Any]) 
 def _parsed(argv: Sequence[str]) -> tuple[list[str], Parsed, dict[str, Any]]:
     """The words, the options, and those of the environment that were given."""
     words, given = COMMAND.split(argv)
-    known = [one.option.name for one in given if one.option is not None]
-    if not words or not any(one.flag.startswith("--env.") for one in given) or any(one.flag in HELP for one in given):
+    known = [arg.option.name for arg in given if arg.option is not None]
+    if not words or not any(arg.flag.startswith("--env.") for arg in given) or any(arg.flag in HELP for arg in given):
         return *COMMAND.parse(argv), {}
     env = named_runs(words[0].text, trust="trust" in known)[0].run.environment
     command = dataclasses.replace(COMMAND, groups=(*COMMAND.groups, variation.options(env, argv)))
     names, parsed = command.parse(argv)
     typed = [command.flags[flag] for flag in parsed.given]
-    return names, parsed, {one.name: parsed.values["env"][one.name] for one in typed if one.group == "env"}
+    return names, parsed, {arg.name: parsed.values["env"][arg.name] for arg in typed if arg.group == "env"}
 
 
 def comparison(judgement: final_evaluation.Judgement, absolute: dict[str, Any] | None = None) -> str:
@@ -143,7 +143,7 @@ def _of_returns(judgement: final_evaluation.Judgement, absolute: dict[str, Any] 
     if judgement.opposed is not None:
         return contest_of_sides(judgement, judgement.opposed, with_best=absolute is not None)
     evaluation, random = judgement.evaluation, judgement.random
-    pairs = [(one.mean, one.standard_error) for one in (evaluation, random)]
+    pairs = [(evaluated.mean, evaluated.standard_error) for evaluated in (evaluation, random)]
     pairs += [] if absolute is None else [(float(absolute["mean"]), float(absolute["standard_error"]))]
     numbers = [f"{mean:.2f} ± {error:.2f}" for mean, error in pairs]
     width = max(map(len, numbers))
@@ -166,31 +166,34 @@ def contest(judgement: final_evaluation.Judgement, at_random: tuple[str, ...]) -
     evaluation, count = judgement.evaluation, len(judgement.evaluation.lengths)
     rows = []
     for agent, name in enumerate(judgement.agents):
-        own = evaluation.agent_returns[:, agent]
-        error = own.std(ddof=1) / count**0.5 if count > 1 else 0.0
+        returns = evaluation.agent_returns[:, agent]
+        error = returns.std(ddof=1) / count**0.5 if count > 1 else 0.0
         played = "at random" if name in at_random else f"{evaluation.mode} policy"
         rows.append(
-            (name, f"{own.mean():.2f} ± {error:.2f}", f"wins {100 * evaluation.wins[agent]:.1f} %", f"({played})")
+            (name, f"{returns.mean():.2f} ± {error:.2f}", f"wins {100 * evaluation.wins[agent]:.1f} %", f"({played})")
         )
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    lines = [f"{name:{widths[0]}}  {own:>{widths[1]}}  {won:>{widths[2]}}  {played}" for name, own, won, played in rows]
-    told = f"{count} episode{'s' if count > 1 else ''}, seed {evaluation.seed}, policy of step {judgement.step:,}"
-    return "\n".join(["mean return ± standard error of each agent", *lines, f"({told})"])
+    lines = [
+        f"{name:{widths[0]}}  {returns:>{widths[1]}}  {won:>{widths[2]}}  {played}"
+        for name, returns, won, played in rows
+    ]
+    footnote = f"{count} episode{'s' if count > 1 else ''}, seed {evaluation.seed}, policy of step {judgement.step:,}"
+    return "\n".join(["mean return ± standard error of each agent", *lines, f"({footnote})"])
 
 
 def contest_of_sides(judgement: final_evaluation.Judgement, opposed: ConstantSum, *, with_best: bool) -> str:
     """Lines of every side: what it earned, and how often it won, against the policy, at random, and against random."""
     evaluation, agents = judgement.evaluation, judgement.agents
-    whole, ties = opposed.split(evaluation.agent_returns, agents)
+    by_policy, ties = opposed.split(evaluation.agent_returns, agents)
     random, random_ties = opposed.split(judgement.random.agent_returns, agents)
-    splits = [opposed.split(one.agent_returns, agents) for one in judgement.against_random]
-    against = [own[number] for number, (own, _) in enumerate(splits)]
+    splits = [opposed.split(entry.agent_returns, agents) for entry in judgement.against_random]
+    against = [side_results[number] for number, (side_results, _) in enumerate(splits)]
 
     def cell(side):
         return f"{side.mean + 0.0:.2f} ± {side.standard_error:.2f}, wins {100 * side.wins:.1f} %"
 
     rows = [["", "all by the policy", "the others at random", "all at random"]]
-    rows += [[" + ".join(one[0].agents), *map(cell, one)] for one in zip(whole, against, random, strict=True)]
+    rows += [[" + ".join(entry[0].agents), *map(cell, entry)] for entry in zip(by_policy, against, random, strict=True)]
     even = [f"{100 * share:.1f} %" for share in (ties, float(np.mean([tie for _, tie in splits])), random_ties)]
     rows.append(["ties", *even])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -230,7 +233,11 @@ def _as_json(path: str, judgement: final_evaluation.Judgement, at_random: tuple[
             "standard_error": random.standard_error,
             "failed": random.failed,
             "cut": random.cut,
-            **({"measures": {name: one._asdict() for name, one in random.measured.items()}} if random.measured else {}),
+            **(
+                {"measures": {name: measure._asdict() for name, measure in random.measured.items()}}
+                if random.measured
+                else {}
+            ),
         },
     }
 

@@ -224,8 +224,8 @@ def _rule(name: str, step: float | None, predicted: float | None) -> gradient.Ru
 def _table(options: TableOptions) -> None:
     from hamlet.reports.pictures import gradient_play as report
 
-    found = gradient_play.measure(options.games, options.seed)
-    print(json.dumps(found) if options.json else "\n".join(report.lines(found)))
+    measurements = gradient_play.measure(options.games, options.seed)
+    print(json.dumps(measurements) if options.json else "\n".join(report.lines(measurements)))
 
 
 def _variance(options: VarianceOptions) -> None:
@@ -237,11 +237,11 @@ def _variance(options: VarianceOptions) -> None:
         raise RequestError(f"--agents takes whole numbers, as 2,4,8, not {options.agents!r}") from None
     out = options.out
     require(out.suffix in _KINDS, f"{out} is of no kind that is drawn; the nearest is {out.with_suffix('.png')}")
-    found = gradient_variance.measure(sorted(set(agents)), options.games, options.choices, options.seed)
-    print(json.dumps(found) if options.json else "\n".join(report.lines(found)))
-    made = report.draw(found, out)
+    measurements = gradient_variance.measure(sorted(set(agents)), options.games, options.choices, options.seed)
+    print(json.dumps(measurements) if options.json else "\n".join(report.lines(measurements)))
+    picture = report.draw(measurements, out)
     if not options.json:
-        print(f"wrote {made}")
+        print(f"wrote {picture}")
 
 
 def _dynamics(name: str, options: DynamicsOptions) -> None:
@@ -254,7 +254,7 @@ def _dynamics(name: str, options: DynamicsOptions) -> None:
     out = options.out or Path(f"{Path(name).stem}.png")
     require(out.suffix in _KINDS, f"{out} is of no kind that is drawn; the nearest is {out.with_suffix('.png')}")
     title = name if name not in gradient_play.CLASSES else f"{name}, seed {options.seed}"
-    walks = {rule: gradient_play.walk(made, game, begin, options.steps) for rule, made in followed.items()}
+    walks = {rule: gradient_play.walk(update, game, begin, options.steps) for rule, update in followed.items()}
     for rule, walk in walks.items():
         print(f"{rule}: {walk.summary}")
     print(f"wrote {dynamics.draw(title, game, walks, out)}")

@@ -90,7 +90,7 @@ def film(readings: Sequence[RunData], *, trust: bool = False) -> Sequence[Mappin
 
 def say(remarks: Sequence[dict[str, str]]) -> None:
     """Remarks on stderr, one line each."""
-    for one in remarks[:_PRINTED]:
-        print(f"{one['run']}: {one['text']}" if one["run"] else one["text"], file=sys.stderr)
+    for remark in remarks[:_PRINTED]:
+        print(f"{remark['run']}: {remark['text']}" if remark["run"] else remark["text"], file=sys.stderr)
     if remarks[_PRINTED:]:
         print(f"and {len(remarks) - _PRINTED} more such lines, which stand in the report", file=sys.stderr)

@@ -114,7 +114,7 @@ def read(argv: Sequence[str]) -> Request:
         SystemExit: With status 0, after help was printed.
     """
     words, given = BARE.split(argv)
-    chosen = {one.option.name: " ".join(one.words) for one in given if one.option is not None}
+    chosen = {arg.option.name: " ".join(arg.words) for arg in given if arg.option is not None}
     if "from_" in chosen:
         return _repeat(argv)
     asks_help = any(word in HELP for word in argv)
@@ -155,8 +155,8 @@ def _declare(name: str, environment: str | None, preset: str | None, argv: Seque
             USAGE, words, (run, OptionGroup("hyperparameter", table.func, table.keywords)), _about(table.func)
         ).show_help()
     options = OptionGroup("env", make, prefixed=True).taking(argv)
-    told = "\n\n".join(text for text in (_about(table.func, make), options.more) if text)
-    draft = Command(USAGE, words, (run, options, OptionGroup("hyperparameter", table.func)), told)
+    description = "\n\n".join(text for text in (_about(table.func, make), options.more) if text)
+    draft = Command(USAGE, words, (run, options, OptionGroup("hyperparameter", table.func)), description)
     _refuse_strange(draft, name, argv)
     rest = [word for word in argv if word not in HELP]
     asks_help = len(rest) < len(argv)
@@ -186,29 +186,29 @@ def _table(preset: str, name: str, env: AnyEnvironment | None) -> "partial[Any]"
 def _repeat(argv: Sequence[str]) -> Request:
     """The request that a config.json holds, with another seed, budget or directory where asked."""
     command = Command(f"{USAGE} --from CONFIG", (), BARE.groups, "Repeat the run that has this config.json.")
-    for one in command.split(argv)[1]:
-        if one.option is None and one.flag not in HELP:
+    for arg in command.split(argv)[1]:
+        if arg.option is None and arg.flag not in HELP:
             near = "it repeats a run with its own hyperparameters and env options"
-            raise RequestError(f"{one.flag} cannot be given with --from: {near} (see {USAGE} --help)")
+            raise RequestError(f"{arg.flag} cannot be given with --from: {near} (see {USAGE} --help)")
     _, parsed = command.parse(argv)
     if "preset" in _names(command, parsed):
         raise RequestError("--preset cannot be given with --from: it repeats a run with its own hyperparameters")
     path = parsed.values["run"]["from_"]
     path = path / CONFIGURATION if path.is_dir() else path
     try:
-        found = read_config(path)
+        saved_config = read_config(path)
     except RunError as error:
         raise RequestError(f"--from {error}; give a run's {CONFIGURATION}") from error
-    algorithm, env = declaration.read(found, f"--from {path}", trusted=parsed.values["run"]["trust"])
-    declaration.check_repeatable(found.values, f"--from {path}")
-    config, kept = found.values, found.values.get("evaluation", {})
-    own = {name: config[name] for name in ("steps", "seed", "checkpoint_every", "init_from")}
-    own |= {f"evaluate_{name}": kept[name] for name in ("every", "episodes", "mode") if name in kept}
-    own |= {"max_episode_steps": kept.get("max_episode_steps"), "stop_at": config.get("stop_at")}
+    algorithm, env = declaration.read(saved_config, f"--from {path}", trusted=parsed.values["run"]["trust"])
+    declaration.check_repeatable(saved_config.values, f"--from {path}")
+    config, schedule = saved_config.values, saved_config.values.get("evaluation", {})
+    saved_options = {name: config[name] for name in ("steps", "seed", "checkpoint_every", "init_from")}
+    saved_options |= {f"evaluate_{name}": schedule[name] for name in ("every", "episodes", "mode") if name in schedule}
+    saved_options |= {"max_episode_steps": schedule.get("max_episode_steps"), "stop_at": config.get("stop_at")}
     labels = {name: config.get(name) for name in ("algorithm_name", "environment_name", "preset")}
     asked = {name: parsed.values["run"][name] for name in _names(command, parsed)}
-    own["init_from"] = None if own["init_from"] is None else Path(own["init_from"])
-    return Request(algorithm, env, labels, TrainOptions(**(parsed.values["run"] | own | asked)))
+    saved_options["init_from"] = None if saved_options["init_from"] is None else Path(saved_options["init_from"])
+    return Request(algorithm, env, labels, TrainOptions(**(parsed.values["run"] | saved_options | asked)))
 
 
 def _names(command: Command, parsed: Parsed) -> set[str]:
@@ -217,16 +217,16 @@ def _names(command: Command, parsed: Parsed) -> set[str]:
 
 def _refuse_strange(command: Command, name: str, argv: Sequence[str]) -> None:
     """Name the algorithms that an option belongs to where this one has it not."""
-    for one in command.split(argv)[1]:
-        if one.option is not None or one.flag in HELP:
+    for arg in command.split(argv)[1]:
+        if arg.option is not None or arg.flag in HELP:
             continue
-        wanted = one.flag.replace("_", "-")
+        wanted = arg.flag.replace("_", "-")
         factories = {other: OptionGroup("", factory).options for other, factory in ALGORITHMS.usable().items()}
-        owners = [other for other, found in factories.items() if wanted in [option.flag for option in found]]
-        error = command.unknown(one.flag)
+        owners = [other for other, options in factories.items() if wanted in [option.flag for option in options]]
+        error = command.unknown(arg.flag)
         if owners:
             raise RequestError(
-                f"{name} has no {one.flag}, which is of {', '.join(owners)}; {str(error).split('; ')[1]}"
+                f"{name} has no {arg.flag}, which is of {', '.join(owners)}; {str(error).split('; ')[1]}"
             )
         raise error
 

@@ -96,15 +96,15 @@ def main(argv: Sequence[str]) -> int:
     claim(asked.out, MANIFEST, wanted, "sweep")  # trials may be added
     say = (lambda line: None) if options.quiet else (lambda line: print(line, file=sys.stderr, flush=True))
     try:
-        found = sweep.carry(search, options.trials, say=say)
+        trials = sweep.carry(search, options.trials, say=say)
     except (Interrupted, KeyboardInterrupt):
         raise RunError(f"stopped as asked; go on with: {shlex.join(['hamlet', 'sweep', *argv])}") from None
-    text = table(asked, found)
+    text = table(asked, trials)
     atomic_write.write(asked.out / "trials.md", text)
-    atomic_write.write(asked.out / "trials.json", json.dumps([vars(one) for one in found], indent=1) + "\n")
+    atomic_write.write(asked.out / "trials.json", json.dumps([vars(trial) for trial in trials], indent=1) + "\n")
     print(f"{text}\nthe trials are in {asked.out}")
-    if sweep.best(found) is None:
-        raise RunError(f"no trial was completed: {found[-1].why or 'see the table'}")
+    if sweep.best(trials) is None:
+        raise RunError(f"no trial was completed: {trials[-1].why or 'see the table'}")
     return 0
 
 
@@ -116,20 +116,20 @@ def read(argv: Sequence[str]) -> SweepRequest:
     """
     if any(word in HELP for word in argv):
         COMMAND.show_help()
-    own, fixed = [], []
+    sweep_words, fixed = [], []
     words, given = COMMAND.split(argv)
-    searched = [word for one in given if one.option is not None and one.option.name == "search" for word in one.words]
-    for one in given:
-        if one.option is None:
-            if one.flag.removeprefix("--").replace("_", "-").split("=")[0] in _OF_TRAINING:
-                raise RequestError(f"{one.flag} belongs to hamlet train: leave it out of a sweep")
-            fixed += [one.flag, *one.words]
-        elif one.option.name != "search":
-            own += [one.flag, *one.words]
+    searched = [word for arg in given if arg.option is not None and arg.option.name == "search" for word in arg.words]
+    for arg in given:
+        if arg.option is None:
+            if arg.flag.removeprefix("--").replace("_", "-").split("=")[0] in _OF_TRAINING:
+                raise RequestError(f"{arg.flag} belongs to hamlet train: leave it out of a sweep")
+            fixed += [arg.flag, *arg.words]
+        elif arg.option.name != "search":
+            sweep_words += [arg.flag, *arg.words]
     names = [word.text for word in words]
     if names[:1] and names[0] not in ALGORITHMS:
         raise unknown("algorithm", names[0], ALGORITHMS)
-    parsed = COMMAND.parse([*names, *own, *(["--search", *searched] if searched else [])])
+    parsed = COMMAND.parse([*names, *sweep_words, *(["--search", *searched] if searched else [])])
     options = SweepOptions(**parsed[1].values["sweep"])
     for flag, value in (("trials", options.trials), ("steps", options.steps), ("seeds", options.seeds)):
         if value < 1:
@@ -143,11 +143,13 @@ def table(asked: SweepRequest, found: list[TrialResult]) -> str:
     options = asked.options
     lines = [f"# {' on '.join(asked.names)}: {len(found)} trials of {format_steps(options.steps)} steps", ""]
     lines += ["| trial | score | state | steps | values |", "|---|---|---|---|---|"]
-    ranked = sorted(found, key=lambda one: (one.state != "complete", -(one.score or 0.0), one.number))
-    for one in ranked:
-        score = "" if one.score is None else f"{one.score:.4g}"
-        state = one.state + (f": {one.why}" if one.why else "")
-        lines.append(f"| {one.number} | {score} | {state} | {format_steps(one.steps)} | `{' '.join(one.words)}` |")
+    ranked = sorted(found, key=lambda trial: (trial.state != "complete", -(trial.score or 0.0), trial.number))
+    for trial in ranked:
+        score = "" if trial.score is None else f"{trial.score:.4g}"
+        state = trial.state + (f": {trial.why}" if trial.why else "")
+        lines.append(
+            f"| {trial.number} | {score} | {state} | {format_steps(trial.steps)} | `{' '.join(trial.words)}` |"
+        )
     lines += [
         "",
         f"Scores: mean return of the deterministic policy, {sweep.EPISODES} episodes, {options.seeds} seed(s).",

@@ -66,9 +66,9 @@ def stoppable(paths: Sequence[Path]) -> Iterator[None]:
         if not begun:
             raise
         unfinished = [path for path in begun if not _finished(path)] or begun
-        said = str(error) if isinstance(error, Interrupted) else "stopped as asked, with no further checkpoint"
+        reason = str(error) if isinstance(error, Interrupted) else "stopped as asked, with no further checkpoint"
         more = f" (and {len(unfinished) - 1} more)" if unfinished[1:] else ""
-        raise RunError(f"{said}; go on with: hamlet resume {unfinished[0]}{more}") from None
+        raise RunError(f"{reason}; go on with: hamlet resume {unfinished[0]}{more}") from None
 
 
 def _finished(path: Path) -> bool:

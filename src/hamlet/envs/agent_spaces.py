@@ -19,7 +19,7 @@ def outside(env: AnyEnvironment) -> Mapping[str, Agent]:
         return {agent.name: agent for agent in env.agents}
     if hasattr(env, "reset"):
         view = jax.eval_shape(env.reset, jax.random.key(0))[1]  # type: ignore[attr-defined]
-        return of_groups(env.groups, [np.dtype(seen.dtype).name for seen in view.observation])
+        return of_groups(env.groups, [np.dtype(observation.dtype).name for observation in view.observation])
     return of_groups(env.groups)
 
 
@@ -35,11 +35,11 @@ def of_groups(groups: Sequence[Group], types: Sequence[str] | None = None) -> Ma
         groups: The agents.
         types: For every group, the type in which its agents are shown pictures; None for float32.
     """
-    found = {}
+    agents = {}
     for group, shown in zip(groups, types or ["float32"] * len(groups), strict=True):
-        seen, done = _kind(group.observation, shown), _kind(group.action, "float32")
-        found |= {name: Agent(name, seen, done, not isinstance(group.action, Box)) for name in group.names}
-    return found
+        observation, done = _kind(group.observation, shown), _kind(group.action, "float32")
+        agents |= {name: Agent(name, observation, done, not isinstance(group.action, Box)) for name in group.names}
+    return agents
 
 
 def _kind(space: Space, shown: str) -> SpaceKind:

@@ -38,8 +38,8 @@ def declared_horizon(declared: Any) -> int | None:
     (25, None)
     """
     read = declared.get if isinstance(declared, Mapping) else lambda name: getattr(declared, name, None)
-    found = (read(name) for name in HORIZONS)
-    return next((steps for steps in found if isinstance(steps, int) and steps >= 1), None)
+    horizons = (read(name) for name in HORIZONS)
+    return next((steps for steps in horizons if isinstance(steps, int) and steps >= 1), None)
 
 
 @dataclass(frozen=True)

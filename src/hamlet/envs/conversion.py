@@ -130,8 +130,8 @@ class SpaceKind:
     def doubts(self, pictures: Pictures) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """What the reading of an array rests on where it could be read otherwise, by its path."""
         for path, leaf in self.leaves():
-            if leaf.name == "Box" and (said := _layout(leaf, pictures)[1]):
-                yield path, said
+            if leaf.name == "Box" and (doubt := _layout(leaf, pictures)[1]):
+                yield path, doubt
 
 
 def kind_of(space: Any, what: str, known: str = _KINDS) -> SpaceKind:
@@ -268,8 +268,8 @@ def entry(kind: SpaceKind, place: tuple[int, ...]) -> str:
     if kind.name != "Dict":
         number = int(np.ravel_multi_index(place, kind.inner_shape))
         order = np.arange(math.prod(kind.shape)).reshape(kind.shape)
-        at = np.unravel_index(int(inner(kind, order).ravel()[number]), kind.shape)
-        return str([int(index) for index in at]) if at else ""
+        position = np.unravel_index(int(inner(kind, order).ravel()[number]), kind.shape)
+        return str([int(index) for index in position]) if position else ""
     (number,) = place
     for key, part in kind.parts:
         if number < part.width:
@@ -301,14 +301,14 @@ def _checked(kind: SpaceKind, what: str, value: Any, lead: int) -> Any:
         Broken: It is no element of the space.
     """
     if kind.name == "Dict":
-        found = {}
+        arrays = {}
         for key, part in kind.parts:
             try:
                 entry = value[key]
             except (KeyError, IndexError, TypeError):
                 raise Broken(f"{what} has no entry {key!r}, which its space has") from None
-            found[key] = _checked(part, f"{what.removesuffix(',')}, its part {key!r},", entry, lead)
-        return found
+            arrays[key] = _checked(part, f"{what.removesuffix(',')}, its part {key!r},", entry, lead)
+        return arrays
     array = _array(kind, what, value, lead)
     if kind.name != "Box":
         counted = array.astype(np.int64) - np.reshape(kind.start, kind.shape) if kind.start else array
@@ -345,18 +345,18 @@ def _layout(kind: SpaceKind, pictures: Pictures) -> tuple[str, str]:
         if pictures != "auto":
             return ("channels_first" if pictures == "channels_first" else ""), ""
         first, second, third = kind.shape
-        found = _channels(kind.shape)
-        if found == "first":
-            said = f"{shape}, is read with its channels first, {second} x {third} pixels of {first}"
-            return "channels_first", f"{said}; pictures='channels_last' reads it otherwise"
-        said = f"{shape}, is read with its channels last, {first} x {second} pixels of {third}"
-        return "", "" if found == "last" else f"{said}; pictures='channels_first' reads it otherwise"
+        channels = _channels(kind.shape)
+        if channels == "first":
+            reading = f"{shape}, is read with its channels first, {second} x {third} pixels of {first}"
+            return "channels_first", f"{reading}; pictures='channels_last' reads it otherwise"
+        reading = f"{shape}, is read with its channels last, {first} x {second} pixels of {third}"
+        return "", "" if channels == "last" else f"{reading}; pictures='channels_first' reads it otherwise"
     if pictures != "auto" or kind.dtype != "uint8" or _extent(kind) < 16:
         return "", ""
     if len(kind.shape) == 2 and min(kind.shape) >= _SIDE:
         return "grey", f"{shape} bytes, is read as a grey picture; pictures='none' reads it as a row of numbers"
-    said = f"{shape} bytes, is read as numbers of up to {_extent(kind):g}, not as a picture"
-    return "", f"{said}; --normalise-observations standardises them"
+    reading = f"{shape} bytes, is read as numbers of up to {_extent(kind):g}, not as a picture"
+    return "", f"{reading}; --normalise-observations standardises them"
 
 
 def _channels(shape: tuple[int, ...]) -> str:

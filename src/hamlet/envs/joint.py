@@ -32,9 +32,9 @@ def joined(groups: Sequence[Group], observation: Sequence[np.ndarray]) -> np.nda
     """
     copies = observation[0].shape[0]
     if pictures(joined_space(groups)) and len(joined_space(groups).shape) == 3:
-        images = [np.moveaxis(seen, 1, 3).reshape(copies, *seen.shape[2:4], -1) for seen in observation]
+        images = [np.moveaxis(array, 1, 3).reshape(copies, *array.shape[2:4], -1) for array in observation]
         return np.concatenate(images, axis=-1)
-    parts = [_flat(group.observation, seen) for group, seen in zip(groups, observation, strict=True)]
+    parts = [_flat(group.observation, array) for group, array in zip(groups, observation, strict=True)]
     return np.concatenate([part.reshape(copies, -1) for part in parts], axis=-1)
 
 

@@ -49,21 +49,21 @@ def limit_observations(
     """
     free = np.reshape([unbounded(kind) for kind in kinds], (1, -1, *(1,) * (seen.ndim - 2)))
     over = np.isfinite(seen) & (np.abs(seen) > LARGEST) & free
-    for slot, *at in np.unique(np.argwhere(over)[:, 1:], axis=0)[:_LINES].tolist():
-        _note(notes, f"the observation{entry(kinds[slot], tuple(at))} of agent {names[slot]!r}")
+    for slot, *index in np.unique(np.argwhere(over)[:, 1:], axis=0)[:_LINES].tolist():
+        _note(notes, f"the observation{entry(kinds[slot], tuple(index))} of agent {names[slot]!r}")
     np.clip(seen, -LARGEST, LARGEST, out=seen, where=over)
 
 
 def limit_state(state: np.ndarray, kind: SpaceKind, notes: dict[str, None]) -> None:
     """Limit the finite numbers of what ``state()`` gave, ``[E, …]``, in their place, and say which they are."""
     over = np.isfinite(state) & (np.abs(state) > LARGEST)
-    for at in np.unique(np.argwhere(over)[:, 1:], axis=0)[:_LINES].tolist():
-        _note(notes, f"state(){entry(kind, tuple(at))}")
+    for index in np.unique(np.argwhere(over)[:, 1:], axis=0)[:_LINES].tolist():
+        _note(notes, f"state(){entry(kind, tuple(index))}")
     np.clip(state, -LARGEST, LARGEST, out=state, where=over)
 
 
 def _note(notes: dict[str, None], what: str) -> None:
     """Say of what numbers were limited; of the first few."""
     if len(notes) < _LINES:
-        said = f"goes beyond ±{LARGEST:.0e}, and has no bounds: there it is taken as ±{LARGEST:.0e}"
-        notes[f"{what} {said}; scale it in the environment"] = None
+        explanation = f"goes beyond ±{LARGEST:.0e}, and has no bounds: there it is taken as ±{LARGEST:.0e}"
+        notes[f"{what} {explanation}; scale it in the environment"] = None

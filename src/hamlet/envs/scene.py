@@ -134,10 +134,10 @@ def choices(counts: Sequence[int], chosen: Sequence[int] | None, *, caption: str
     """A row of choices for each agent, what it chose marked; of very many choices those around it alone."""
     shapes: list[Shape] = []
     for agent, count in enumerate(counts):
-        mine = None if chosen is None else chosen[agent]
-        first = max(0, min(count - _WIDEST, (mine or 0) - _WIDEST // 2))
+        agent_choice = None if chosen is None else chosen[agent]
+        first = max(0, min(count - _WIDEST, (agent_choice or 0) - _WIDEST // 2))
         shown = range(first, min(count, first + _WIDEST))
-        shapes += [Cell(place, -agent, str(choice), choice == mine) for place, choice in enumerate(shown)]
+        shapes += [Cell(place, -agent, str(choice), choice == agent_choice) for place, choice in enumerate(shown)]
         shapes.append(Label(-0.85, -agent, f"{agent}", agent))
     width = min(max(counts), _WIDEST)
     return Scene(tuple(shapes), (-1.3, 0.4 - len(counts), width - 0.2, 0.8), 1.2, caption=caption)
@@ -154,5 +154,5 @@ def told(values: Iterable[tuple[str, Any]]) -> str:
 
 def _payoff(payoffs: np.ndarray, common: bool) -> str:
     """The team's sum where all have the same share, else each one's own."""
-    words = f"{payoffs.sum():g}" if common else ", ".join(f"{own:g}" for own in payoffs)
+    words = f"{payoffs.sum():g}" if common else ", ".join(f"{payoff:g}" for payoff in payoffs)
     return words.replace("-", "−")

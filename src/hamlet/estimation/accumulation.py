@@ -149,11 +149,11 @@ def in_parts(function: Callable[..., Found], at_once: int, *rows: Any) -> Found:
     if _whole(size, at_once):
         return function(*rows)
     of = jax.checkpoint(lambda index: function(*pick(rows, index)))
-    whole, rest = _parts(size, at_once)
-    found = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), jax.lax.map(of, whole))
+    parts, rest = _parts(size, at_once)
+    mapped = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), jax.lax.map(of, parts))
     if not rest.size:
-        return found
-    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), found, of(rest))
+        return mapped
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), mapped, of(rest))
 
 
 def each_unit(function: Callable[[Any, Any], Found], own: Any, data: Any) -> Found:
@@ -179,11 +179,11 @@ def _parts(size: int, at_once: int) -> tuple[Int[Array, "parts P"], Int[Array, "
 
 
 def _sum(of: Callable[[Array], Found], size: int, at_once: int) -> Found:
-    whole, rest = _parts(size, at_once)
-    nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(of, whole[0]))
+    parts, rest = _parts(size, at_once)
+    nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(of, parts[0]))
 
     def add(total: Any, index: Array) -> tuple[Any, None]:
         return jax.tree.map(jnp.add, total, of(index)), None
 
-    total = jax.lax.scan(add, nothing, whole)[0]
+    total = jax.lax.scan(add, nothing, parts)[0]
     return jax.tree.map(jnp.add, total, of(rest)) if rest.size else total

@@ -105,13 +105,13 @@ class ActionValue:
             f"{roster.image(state_shape)}: use happo",
         )
         actions = sum(len(group.names) * group.action.width for group in roster.groups)
-        seen = Box(-_UNBOUNDED, _UNBOUNDED, (state_shape[0] + actions,))
-        return Roster((Group(("team",), seen, Discrete(1)),))
+        space = Box(-_UNBOUNDED, _UNBOUNDED, (state_shape[0] + actions,))
+        return Roster((Group(("team",), space, Discrete(1)),))
 
     def create(self, key: Key, roster: Roster, body: NetworkConfig) -> ActionValueState:
         """Fresh networks for ``roster`` (this critic's own, as given by `roster`); targets begin as their equals."""
-        seen = roster.groups[0].observation
-        networks = tuple(Value.create(k, seen, body) for k in jax.random.split(key, self.networks))
+        space = roster.groups[0].observation
+        networks = tuple(Value.create(k, space, body) for k in jax.random.split(key, self.networks))
         return ActionValueState(networks, networks, tuple(begin(self._optimiser, network) for network in networks))
 
     def fit(
@@ -128,8 +128,8 @@ class ActionValue:
             network, optimiser = descend(self._optimiser, gradient, optimiser, network)
             return network, optimiser, {"loss": error, "value": level, "gradient_norm": optax.tree.norm(gradient)}
 
-        made = [one(*pair) for pair in zip(state.networks, state.optimisers, strict=True)]
-        networks, optimisers, infos = zip(*made, strict=True)
+        steps = [one(*pair) for pair in zip(state.networks, state.optimisers, strict=True)]
+        networks, optimisers, infos = zip(*steps, strict=True)
         info = {name: jnp.stack([each[name] for each in infos]).mean(0, keepdims=True) for name in infos[0]}
         return ActionValueState(networks, state.targets, optimisers), info
 
@@ -149,10 +149,10 @@ def value(network: Value, inputs: Float[Array, "B I"]) -> Float[Array, " B"]:
 
 def least(networks: tuple[Value, ...], inputs: Float[Array, "B I"]) -> Float[Array, " B"]:
     """The least of the networks' values."""
-    found = value(networks[0], inputs)
+    minimum = value(networks[0], inputs)
     for network in networks[1:]:
-        found = jnp.minimum(found, value(network, inputs))
-    return found
+        minimum = jnp.minimum(minimum, value(network, inputs))
+    return minimum
 
 
 def moved(targets: Any, networks: Any, rate: float) -> Any:

@@ -182,8 +182,8 @@ class CounterfactualValue:
             return network, network, begin(self._optimiser, network), value_scale(), jnp.zeros((), jnp.int32)
 
         keys = jax.random.split(key, len(roster.groups))
-        made = [jax.vmap(lambda k, g=g: one(g, k))(key[None]) for g, key in zip(roster.groups, keys, strict=True)]
-        return CounterfactualState(*(tuple(part) for part in zip(*made, strict=True)))
+        by_group = [jax.vmap(lambda k, g=g: one(g, k))(key[None]) for g, key in zip(roster.groups, keys, strict=True)]
+        return CounterfactualState(*(tuple(part) for part in zip(*by_group, strict=True)))
 
     def blank(self, roster: Roster, body: NetworkConfig, copies: int) -> tuple[None, ...]:
         """No memory: what it sees is the state."""
@@ -243,16 +243,16 @@ class CounterfactualValue:
         def worth(x):
             return moments.unscale(x) if self.normalise else x
 
-        inputs, found = before.filled(), network(before.filled())
+        inputs, raw_values = before.filled(), network(before.filled())
         led_to = worth(target(after.filled()))
         if isinstance(before.space, Discrete):
             choice = before.own.astype(jnp.int32)
             choice = choice if before.alive is None else jnp.where(before.alive, choice, 0)
-            scaled = jnp.take_along_axis(found, choice[..., None], -1)[..., 0]
-            alternatives = every(now, worth(found), before.alive)
+            scaled = jnp.take_along_axis(raw_values, choice[..., None], -1)[..., 0]
+            alternatives = every(now, worth(raw_values), before.alive)
             following = counterfactual(every(then, led_to, after.alive))
         else:
-            choice, scaled, following = jnp.zeros(found.shape[:-1], jnp.int32), found[..., 0], led_to[..., 0]
+            choice, scaled, following = jnp.zeros(raw_values.shape[:-1], jnp.int32), raw_values[..., 0], led_to[..., 0]
 
             def draw(key: Key) -> tuple[Array, Array]:
                 action = now.sample(noise(before.space, key, *scaled.shape))
@@ -286,8 +286,8 @@ class CounterfactualValue:
             )
             network, target, optimiser = _first((state.networks[g], state.targets[g], state.optimisers[g]))
             moments, updates, rows = _first((state.moments[g], state.updates[g], rows))
-            made = self._fit_one(network, target, optimiser, moments, updates, rows, jax.random.fold_in(key, g), factor)
-            *parts, info = jax.tree.map(lambda leaf: leaf[None], made)
+            unit = self._fit_one(network, target, optimiser, moments, updates, rows, jax.random.fold_in(key, g), factor)
+            *parts, info = jax.tree.map(lambda leaf: leaf[None], unit)
             fitted.append(parts)
             infos.append(info)
         joined = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *infos)
@@ -308,7 +308,7 @@ class CounterfactualValue:
         key: Key,
         factor: Scalar | None,
     ) -> tuple[Any, ...]:
-        spread, seen = rows.target.std(), rows.inputs
+        spread, inputs = rows.target.std(), rows.inputs
         if self.normalise:
             moments = moments.update(rows.target)
             rows = eqx.tree_at(lambda r: r.target, rows, moments.scale(rows.target))
@@ -323,11 +323,11 @@ class CounterfactualValue:
             target = jax.tree.map(lambda new, old: jnp.where(renewed, new, old), network, target)
             return (network, target, optimiser, updates), info
 
-        at = (network, target, optimiser, updates)
-        at, info = passes(step, at, rows, epochs=self.epochs, minibatches=self.minibatches, key=key)
-        network, target, optimiser, updates = at
+        state = (network, target, optimiser, updates)
+        state, info = passes(step, state, rows, epochs=self.epochs, minibatches=self.minibatches, key=key)
+        network, target, optimiser, updates = state
         # Last, so that old and new values of one update see the same numbers; and what bootstraps sees them too.
-        network, target = (heads.observe(each, seen, None) for each in (network, target))
+        network, target = (heads.observe(each, inputs, None) for each in (network, target))
         return network, target, optimiser, moments, updates, info | {"return_deviation": spread}
 
     def loss(self, network: Choices, part: Rows) -> Scalar:

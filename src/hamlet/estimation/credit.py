@@ -69,7 +69,7 @@ class Counterfactual:
             return lambda_returns(*x, lambda_=self.lambda_)
 
         returns = jax.vmap(jax.vmap(back, 1, 1), 1, 1)(*along).reshape(shape)
-        subtracted = jnp.concatenate([self.baseline(found) for found in estimate.alternatives], -1)
+        subtracted = jnp.concatenate([self.baseline(alternative) for alternative in estimate.alternatives], -1)
         return (estimate.value if self.credited == "values" else returns) - subtracted, returns
 
 

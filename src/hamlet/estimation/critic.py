@@ -137,11 +137,11 @@ class StateValue:
             return network, begin(adam(self.learning_rate, self.max_gradient_norm), network), value_scale()
 
         keys = jax.random.split(key, len(roster.groups))
-        made = [
+        by_group = [
             jax.vmap(lambda k, group=group: one(group, k))(jax.random.split(keys[g], roster.units_in(g)))
             for g, group in enumerate(roster.groups)
         ]
-        return CriticState(*(tuple(part) for part in zip(*made, strict=True)))
+        return CriticState(*(tuple(part) for part in zip(*by_group, strict=True)))
 
     def blank(self, roster: Roster, body: NetworkConfig, copies: int) -> tuple[Float[Array, "_units _B H"] | None, ...]:
         """The networks' memory before a first episode."""
@@ -153,8 +153,8 @@ class StateValue:
         """What a group's units see as sequences, ``line`` done to it before; in parts, where to fetch it."""
         if parts == 1:
             return sequences(roster, group, line(self.seen(roster, group, view)))
-        seen = view.state if self.sees == "state" else view.observation[group]
-        return stored(roster, group, seen, roster.groups[group].observation, line)
+        observation = view.state if self.sees == "state" else view.observation[group]
+        return stored(roster, group, observation, roster.groups[group].observation, line)
 
     def seen(self, roster: Roster, group: int, view: View) -> Shaped[Array, "C L E N *I"]:
         """What a group of value networks sees of a view."""
@@ -184,7 +184,7 @@ class StateValue:
 
         Which policies sampled (``behaviour``) is not asked: values of states are fitted to what came of them.
         """
-        copies, found, parts = trajectory.start.shape[2], [], trajectory.parts
+        copies, by_group, parts = trajectory.start.shape[2], [], trajectory.parts
         for g in range(len(roster.groups)):
             # Memory goes on from chunk to chunk; without it, a part can be less than all steps of a copy.
             line = whole if parts == 1 or memory[g] is not None else _as_is
@@ -202,11 +202,11 @@ class StateValue:
                     value, after = moments.unscale(value), moments.unscale(after)
                 return scaled, value, after, memories
 
-            own = (state.networks[g], state.moments[g])
-            *values, memories = each_unit(one, own, (now, then, start, memory[g]))
+            units = (state.networks[g], state.moments[g])
+            *values, memories = each_unit(one, units, (now, then, start, memory[g]))
             shaped = [from_sequences(roster, g, value, copies).reshape(*trajectory.start.shape, -1) for value in values]
-            found.append((*shaped, memories))
-        scaled, value, after, memories = zip(*found, strict=True)
+            by_group.append((*shaped, memories))
+        scaled, value, after, memories = zip(*by_group, strict=True)
         return Estimate(
             jnp.concatenate(scaled, -1), jnp.concatenate(value, -1), jnp.concatenate(after, -1), tuple(memories)
         )
@@ -237,9 +237,11 @@ class StateValue:
                 at_once=sequences_at_once(trajectory.count(roster.agents_per_unit(g)), trajectory.parts),
             )
             keys = jax.random.split(jax.random.fold_in(key, g), roster.units_in(g))
-            own = (state.networks[g], state.optimisers[g], state.moments[g])
-            *made, info = each_unit(lambda own, data: self._fit_one(*own, *data, factor=factor), own, (data, keys))
-            fitted.append(made)
+            units = (state.networks[g], state.optimisers[g], state.moments[g])
+            *parts, info = each_unit(
+                lambda units, data: self._fit_one(*units, *data, factor=factor), units, (data, keys)
+            )
+            fitted.append(parts)
             infos.append(info)
         joined = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *infos)
         return CriticState(*(tuple(part) for part in zip(*fitted, strict=True))), joined
@@ -248,14 +250,14 @@ class StateValue:
         """What was seen taken into the networks' running means and deviations, where they have them."""
         alive, networks = trajectory.counted, []
         for g, network in enumerate(state.networks):
-            made = network
+            updated = network
             if network.torso.running is not None:
                 living = None if alive is None or self.sees == "state" else roster.split(alive)[g]
                 counts = None if living is None else sequences(roster, g, living)
-                made = jax.vmap(heads.observe)(
+                updated = jax.vmap(heads.observe)(
                     network, sequences(roster, g, self.seen(roster, g, trajectory.view)), counts
                 )
-            networks.append(made)
+            networks.append(updated)
         return CriticState(tuple(networks), state.optimisers, state.moments)
 
     def _fit_one(
@@ -329,7 +331,7 @@ def _at_chunks(before: Array | None, after: Array | None, shape: tuple[int, ...]
         return None
     chunks, length, copies = shape
     ends = after[:, :, length - 1 : -1 : length]
-    at = jnp.concatenate([before[:, :, None], ends], axis=2)
-    units, rows, _, width = at.shape
-    at = at.reshape(units, copies, rows // copies, chunks, width).swapaxes(2, 3)
-    return at.reshape(units, -1, width)
+    memory = jnp.concatenate([before[:, :, None], ends], axis=2)
+    units, rows, _, width = memory.shape
+    memory = memory.reshape(units, copies, rows // copies, chunks, width).swapaxes(2, 3)
+    return memory.reshape(units, -1, width)

@@ -145,7 +145,7 @@ class JointActionValue:
         (error, level), gradient = slope(loss, state.networks[0], Goals(seen, joint, target, at_once))
         network, optimiser = descend(self._optimiser, gradient, state.optimiser, state.networks[0])
         info: dict[str, Any] = {"loss": error, "value": level, "gradient_norm": optax.tree.norm(gradient)}
-        return JointState((network,), state.targets, optimiser), {name: one[None] for name, one in info.items()}
+        return JointState((network,), state.targets, optimiser), {name: scalar[None] for name, scalar in info.items()}
 
     def follow(self, state: JointState) -> JointState:
         """The target moved towards the network."""

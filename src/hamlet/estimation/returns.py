@@ -75,14 +75,14 @@ def lambda_returns(
     >>> [float(each) for each in returns]
     [2.5, 2.0]
     """
-    kept = lambda_ * (1.0 - cut.astype(jnp.float32))
+    weights = lambda_ * (1.0 - cut.astype(jnp.float32))
 
     def back(following: Array, now: tuple[Array, ...]) -> tuple[Array, Array]:
-        reward, value, discount, kept = now
-        found = reward + discount * ((1.0 - kept) * value + kept * following)
-        return found, found
+        reward, value, discount, weight = now
+        lambda_return = reward + discount * ((1.0 - weight) * value + weight * following)
+        return lambda_return, lambda_return
 
-    return jax.lax.scan(back, next_value[-1], (reward, next_value, discount, kept), reverse=True)[1]
+    return jax.lax.scan(back, next_value[-1], (reward, next_value, discount, weights), reverse=True)[1]
 
 
 def standardise(

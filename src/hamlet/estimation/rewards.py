@@ -39,9 +39,9 @@ class RewardScale(eqx.Module):
         self, trajectory: Trajectory, credits: Literal["team", "own"], discount: float
     ) -> tuple["RewardScale", Trajectory]:
         """The scale after a rollout, and the rollout with its rewards in that scale."""
-        own = credits == "own"
+        per_agent = credits == "own"
         reward = whole(trajectory.reward)[0]
-        earned = reward if own else reward.sum(-1, keepdims=True)
+        earned = reward if per_agent else reward.sum(-1, keepdims=True)
         start, ended = (whole(flag)[0] for flag in (trajectory.start, trajectory.terminated | trajectory.truncated))
 
         def step(total: Array, now: tuple[Array, Array, Array]) -> tuple[Array, Array]:
@@ -51,7 +51,7 @@ class RewardScale(eqx.Module):
 
         after, totals = jax.lax.scan(step, self.total, (earned, start, ended))
         alive = trajectory.counted
-        counts = None if alive is None or not own else jnp.moveaxis(whole(alive)[0], -1, 0)
+        counts = None if alive is None or not per_agent else jnp.moveaxis(whole(alive)[0], -1, 0)
         spread = jax.vmap(RunningMeanStd.update)(self.spread, jnp.moveaxis(totals, -1, 0)[..., None], counts)
         scaled = trajectory.reward / spread.std.reshape(1, 1, 1, -1)
         return RewardScale(after, spread), eqx.tree_at(lambda t: t.reward, trajectory, scaled)

@@ -87,15 +87,15 @@ class Evaluation:
     @classmethod
     def of(cls, agent_returns: np.ndarray, lengths: np.ndarray, mode: Mode, seed: int) -> "Evaluation":
         """From what was played: the team's return is the sum over agents."""
-        own = agent_returns.astype(np.float64)  # so that a mean does not depend on how it is summed up
-        return cls(own.sum(-1), own, lengths, mode, seed)
+        precise_returns = agent_returns.astype(np.float64)  # so that a mean does not depend on how it is summed up
+        return cls(precise_returns.sum(-1), precise_returns, lengths, mode, seed)
 
     @classmethod
     def of_played(cls, played: PlayedEpisodes, mode: Mode, seed: int) -> "Evaluation":
         """From episodes that were played, with those that failed and those that were cut."""
-        whole = cls.of(played.returns, played.lengths, mode, seed)
+        evaluation = cls.of(played.returns, played.lengths, mode, seed)
         horizon, cut = played.horizon, int(played.cut.sum())
-        asked = replace(whole, failed=played.failed, cut=cut, max_episode_steps=horizon, failure=played.failure)
+        asked = replace(evaluation, failed=played.failed, cut=cut, max_episode_steps=horizon, failure=played.failure)
         streams = {name: sums.astype(np.float64) for name, sums in sorted(played.streams.items())}
         return replace(asked, measures=played.measures, streams=streams)
 

@@ -147,14 +147,18 @@ def describe(
     means = {name: sums.mean(0).tolist() for name, sums in evaluation.streams.items()}
     of_agents = {name: values for name, values in means.items() if len(values) == len(agents)}
     if of_agents:
-        point["agent_streams"] = {name: dict(zip(agents, own, strict=True)) for name, own in of_agents.items()}
+        point["agent_streams"] = {
+            name: dict(zip(agents, side_results, strict=True)) for name, side_results in of_agents.items()
+        }
     if opposed is None:
         return point
     sides, ties = opposed.split(evaluation.agent_returns, agents)
     point |= {"constant_sum": opposed.total, "sides": [side.plain() for side in sides], "ties": ties}
-    splits = [opposed.split(one.agent_returns, agents) for one in against_random]
+    splits = [opposed.split(played.agent_returns, agents) for played in against_random]
     if splits:
-        point["against_random"] = [own[number].plain() | {"ties": even} for number, (own, even) in enumerate(splits)]
+        point["against_random"] = [
+            side_results[number].plain() | {"ties": even} for number, (side_results, even) in enumerate(splits)
+        ]
     return point
 
 

@@ -168,7 +168,7 @@ class Evaluator:
         values = {"evaluation/return": evaluation.mean, "seconds/evaluation": time.perf_counter() - began}
         counts = {"evaluation/failed": evaluation.failed, "evaluation/cut": evaluation.cut}
         values |= {name: float(count) for name, count in counts.items() if count}
-        measured = {name: one.mean for name, one in evaluation.measured.items()}
+        measured = {name: measure.mean for name, measure in evaluation.measured.items()}
         values |= {f"evaluation/measure/{name}": mean for name, mean in measured.items() if mean is not None}
         metrics.write_evaluation(
             step,
@@ -203,13 +203,13 @@ class Evaluator:
 
     def _is_best(self, evaluation: Evaluation) -> bool:
         """Whether a policy takes the place of the best; where the returns sum to a constant, the newest does."""
-        told = self._opposed is not None
+        was_opposed = self._opposed is not None
         self._returns.append(evaluation.agent_returns)
         if math.isnan(evaluation.mean):
             return False
         if self._opposed is None:
             return self._best is None or self._best.beaten(evaluation.mean)
-        if not told:
+        if not was_opposed:
             self.progress.note(
                 "the agents' returns sum to the same number in every episode, by which no policy is better than "
                 "another: the newest one is kept as the best"
@@ -220,22 +220,22 @@ class Evaluator:
         """The best policy on fresh seeds, ten times as many episodes."""
         like = backend_of(self.env).outline(self.algorithm).learner.team.actors
         try:
-            found, plan = best_policy.restore(self.directory, like), self.plan
+            restored, plan = best_policy.restore(self.directory, like), self.plan
         except (RequestError, RunError) as error:
             return self.progress.note(f"there is no absolute metric: {error}")
         count, names, steps = _ABSOLUTE * plan.episodes, self._agents, self.total * self.algorithm.sampling.batch
         try:
-            played = trials.play(found.state, plan.absolute_seed, count, stop)
+            played = trials.play(restored.state, plan.absolute_seed, count, stop)
         except EpisodesFailed as error:
             self.progress.note(f"there is no absolute metric: {error}")
-            point = evaluation_log.describe_failed(error, found.step, plan.mode, plan.absolute_seed)
+            point = evaluation_log.describe_failed(error, restored.step, plan.mode, plan.absolute_seed)
         else:
             if played is None:
                 return None
             evaluation = Evaluation.of_played(played, plan.mode, plan.absolute_seed)
             for line in evaluation.remarks:
                 self.progress.note(f"evaluation of the best policy: {line}")
-            point = evaluation_log.describe(evaluation, found.step, names, self._opposed)
+            point = evaluation_log.describe(evaluation, restored.step, names, self._opposed)
         evaluation_log.record_absolute(self.directory, point, run_steps=steps)
         return best_policy.prune(self.directory)
 

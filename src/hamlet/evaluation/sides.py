@@ -48,14 +48,14 @@ class ConstantSum:
         self, returns: Float[np.ndarray, "episodes n"], agents: Sequence[str]
     ) -> tuple[tuple[SideResult, ...], float]:
         """What each side earned, and the share of episodes that no side won."""
-        own = np.stack([returns[:, list(side)].mean(1) for side in self.sides], axis=1)
-        count, best = len(own), own.max(1, keepdims=True)
-        level = own >= best - _ROUNDING * max(1.0, float(np.abs(own).max()))
+        side_returns = np.stack([returns[:, list(side)].mean(1) for side in self.sides], axis=1)
+        count, best = len(side_returns), side_returns.max(1, keepdims=True)
+        level = side_returns >= best - _ROUNDING * max(1.0, float(np.abs(side_returns).max()))
         won = level & (level.sum(1, keepdims=True) == 1)
-        errors = own.std(0, ddof=1) / np.sqrt(count) if count > 1 else np.zeros(len(self.sides))
+        errors = side_returns.std(0, ddof=1) / np.sqrt(count) if count > 1 else np.zeros(len(self.sides))
         sides = tuple(
             SideResult(tuple(agents[k] for k in side), float(mean), float(error), float(wins))
-            for side, mean, error, wins in zip(self.sides, own.mean(0), errors, won.mean(0), strict=True)
+            for side, mean, error, wins in zip(self.sides, side_returns.mean(0), errors, won.mean(0), strict=True)
         )
         return sides, float(1 - won.any(1).mean())
 
@@ -77,28 +77,28 @@ def constant_sum(returns: Float[np.ndarray, "episodes n"], declared: bool | None
     >>> constant_sum(np.array([[1.0, 1.0], [2.0, 2.0]])) is None
     True
     """
-    whole = returns[np.isfinite(returns).all(1)]
-    if declared is False or not len(whole) or whole.shape[1] < 2:
+    finite = returns[np.isfinite(returns).all(1)]
+    if declared is False or not len(finite) or finite.shape[1] < 2:
         return None
-    totals, largest = whole.sum(1), float(np.abs(whole).max())
+    totals, largest = finite.sum(1), float(np.abs(finite).max())
     even = float(np.ptp(totals)) <= _ROUNDING * largest
-    varying = float(np.ptp(whole, axis=0).max()) > _VARYING * largest
+    varying = float(np.ptp(finite, axis=0).max()) > _VARYING * largest
     if not declared and not (even and varying and largest > 0):
         return None
     sides: list[list[int]] = []
-    for agent in range(whole.shape[1]):
-        near = (np.abs(whole[:, side[0]] - whole[:, agent]).max() <= _ROUNDING * largest for side in sides)
+    for agent in range(finite.shape[1]):
+        near = (np.abs(finite[:, side[0]] - finite[:, agent]).max() <= _ROUNDING * largest for side in sides)
         same = next((side for side, alike in zip(sides, near, strict=True) if alike), None)
         if same is None:
             sides.append([agent])
         else:
             same.append(agent)
     if len(sides) < 2:  # all earned the same in every episode: nothing tells who belongs together
-        sides = [[agent] for agent in range(whole.shape[1])]
+        sides = [[agent] for agent in range(finite.shape[1])]
     return ConstantSum(float(totals.mean()), tuple(map(tuple, sides)))
 
 
 def declared(env: Any) -> bool | None:
     """What an environment says of itself by an attribute ``constant_sum``; None where it has none."""
-    found = getattr(env, "constant_sum", None)
-    return found if isinstance(found, bool) else None
+    declaration = getattr(env, "constant_sum", None)
+    return declaration if isinstance(declaration, bool) else None

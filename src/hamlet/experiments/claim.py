@@ -25,12 +25,12 @@ def claim(out: Path, file: str, wanted: Mapping[str, Any], kind: str) -> None:
     path = out / file
     if path.exists():
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            claimed = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise RequestError(
                 f"{path} cannot be read: {atomic_write.one_line(error)}; choose another --out"
             ) from error
-        other = [name for name in wanted if not isinstance(found, dict) or found.get(name) != wanted[name]]
+        other = [name for name in wanted if not isinstance(claimed, dict) or claimed.get(name) != wanted[name]]
         if other:
             raise RequestError(f"{out} holds a {kind} with other {other[0]}: choose another --out")
         return

@@ -83,9 +83,9 @@ def _carry(words: str, mark: str) -> tuple[str, Any]:
 
 def _result(ray: Any, done: Any) -> dict[int, str]:
     try:
-        kind, told = ray.get(done)
+        kind, report = ray.get(done)
     except ray.exceptions.RayError as error:
         raise RunError(f"a Ray task failed: {' '.join(str(error).split())[-300:]}") from error
     if kind == "done":
-        return told
-    raise RequestError(told) if kind == "refused" else RunError(told)
+        return report
+    raise RequestError(report) if kind == "refused" else RunError(report)

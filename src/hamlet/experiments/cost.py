@@ -87,10 +87,10 @@ def seconds_per_step(algorithm: Algorithm, env: AnyEnvironment, environment: str
 def lines(costs: list[Cost], workers: int) -> list[str]:
     """For a person: the whole first, then cell by cell."""
     hours = sum(cost.seconds for cost in costs) / 3600
-    kept = sum(cost.kept for cost in costs)
+    kept_bytes = sum(cost.kept for cost in costs)
     aside = sum(sorted((cost.meanwhile for cost in costs if cost.left), reverse=True)[:workers])
     steps = sum(cost.left for cost in costs)
-    told = (
+    summary = (
         "nothing is left to train"
         if not steps
         else f"about {_hours(hours)} of this machine for {steps / 1e6:,.4g} M steps"
@@ -102,38 +102,38 @@ def lines(costs: list[Cost], workers: int) -> list[str]:
         for cost in costs
         if cost.left
     ]
-    return [f"{told}; disk: {_bytes(kept)} kept, up to {_bytes(aside)} more meanwhile", *rows]
+    return [f"{summary}; disk: {_bytes(kept_bytes)} kept, up to {_bytes(aside)} more meanwhile", *rows]
 
 
 def _cell(cell: ExperimentCell, seeds: range, out: Path, rate: float) -> Cost:
     algorithm, env = cell.declare()
     paths = [cell.run(out, seed) for seed in seeds]
-    left = [max(0, cell.steps - steps_done(path)) for path in paths]
-    own = _own_speed(paths)
-    each = seconds_per_step(algorithm, env, cell.environment, rate) if own is None else 1 / own
-    seconds = sum(left) * each + _BESIDES_SECONDS * sum(1 for steps in left if steps)
+    steps_left = [max(0, cell.steps - steps_done(path)) for path in paths]
+    speed = _own_speed(paths)
+    each = seconds_per_step(algorithm, env, cell.environment, rate) if speed is None else 1 / speed
+    seconds = sum(steps_left) * each + _BESIDES_SECONDS * sum(1 for steps in steps_left if steps)
     state = budget.taken(backend_of(env).outline(algorithm).learner)
     iterations = math.ceil(cell.steps / algorithm.sampling.batch)
-    kept = len(paths) * (2 * state + iterations * _ROWS * _ROW_BYTES)
-    return Cost(cell, sum(left), seconds, kept, _remembered(algorithm, env, cell.steps), own is not None)
+    kept_bytes = len(paths) * (2 * state + iterations * _ROWS * _ROW_BYTES)
+    return Cost(cell, sum(steps_left), seconds, kept_bytes, _remembered(algorithm, env, cell.steps), speed is not None)
 
 
 def _own_speed(paths: list[Path]) -> float | None:
     """The median of the steps per second that the runs measured."""
-    found: list[float] = []
+    speeds: list[float] = []
     for path in paths:
         if (path / "metrics.sqlite").exists():
             with Metrics(RunDirectory.open(path).metrics, write=False) as metrics:
-                found += metrics.read("env_steps_per_second")[1].tolist()
-    return float(np.median(found)) if found else None
+                speeds += metrics.read("env_steps_per_second")[1].tolist()
+    return float(np.median(speeds)) if speeds else None
 
 
 def _remembered(algorithm: Algorithm, env: AnyEnvironment, steps: int) -> int:
     """Bytes of the replay buffer: what is seen before and after a step, the critic's state, actions and rewards."""
     most = algorithm.sampling.steps_remembered
-    seen = sum(len(group.names) * math.prod(group.observation.shape) for group in env.groups)
+    observation_size = sum(len(group.names) * math.prod(group.observation.shape) for group in env.groups)
     acted = sum(len(group.names) * (group.action.width + 1) for group in env.groups)
-    return 4 * min(steps, most) * (2 * seen + 2 * math.prod(env.state_shape) + acted)
+    return 4 * min(steps, most) * (2 * observation_size + 2 * math.prod(env.state_shape) + acted)
 
 
 def _hours(hours: float) -> str:

@@ -79,19 +79,19 @@ def measure(work: Path, settings: tuple[Setting, ...] = SETTINGS, steps: int = S
             if not path.exists():
                 path.write_text(json.dumps(learnt(declared(method, setting), setting, steps)), encoding="utf-8")
             methods[method] = json.loads(path.read_text(encoding="utf-8"))
-        said = can_say(setting.make())
+        payoffs_by_method = can_say(setting.make())
         if setting.exploration < 1:  # what is seen, and so what is nearest, is then a matter of what is preferred
-            said |= dict.fromkeys(("iql", "vdn", "qmix"))
+            payoffs_by_method |= dict.fromkeys(("iql", "vdn", "qmix"))
         row = {"game": setting.name, "exploration": setting.exploration, "seeds": setting.seeds}
-        rows.append(row | {"best": float(payoff.max()), "can_say": said, "methods": methods})
+        rows.append(row | {"best": float(payoff.max()), "can_say": payoffs_by_method, "methods": methods})
     return {"steps": steps, "preset": "tuned/matrix", "games": rows}
 
 
 def declared(method: str, setting: Setting) -> Decomposition:
     """The method by the preset of matrix games, exploring as the setting says."""
     share = setting.exploration
-    own = {"exploration": share} if method == "q_dpp" else {"exploration_start": share, "exploration_end": share}
-    return presets.find("tuned/matrix", method)(**own)
+    overrides = {"exploration": share} if method == "q_dpp" else {"exploration_start": share, "exploration_end": share}
+    return presets.find("tuned/matrix", method)(**overrides)
 
 
 def learnt(algorithm: Decomposition, setting: Setting, steps: int = STEPS) -> dict[str, Any]:
@@ -105,12 +105,12 @@ def learnt(algorithm: Decomposition, setting: Setting, steps: int = STEPS) -> di
     env = setting.make()
     payoff = team_payoff(env)
     run = jax.jit(partial(_learnt, algorithm, env, steps // algorithm.sampling.batch))
-    found = [jax.tree.map(np.asarray, run(jnp.uint32(seed))) for seed in range(setting.seeds)]
-    joint = [[int(values.argmax()) for values in own] for own, _ in found]
+    outcomes = [jax.tree.map(np.asarray, run(jnp.uint32(seed))) for seed in range(setting.seeds)]
+    joint = [[int(values.argmax()) for values in agent_values] for agent_values, _ in outcomes]
     errors = None
     if algorithm.critic.credits == "team":
-        errors = [float(((table - payoff) ** 2).sum()) for _, table in found]
-    return {"joint": joint, "payoffs": [float(payoff[tuple(one)]) for one in joint], "squared_error": errors}
+        errors = [float(((table - payoff) ** 2).sum()) for _, table in outcomes]
+    return {"joint": joint, "payoffs": [float(payoff[tuple(choice)]) for choice in joint], "squared_error": errors}
 
 
 def team_payoff(env: Any) -> Float[np.ndarray, "rows columns"]:
@@ -127,13 +127,13 @@ def can_say(env: Any) -> dict[str, list[float] | None]:
     alone = first.mean(1)[:, None] + second.mean(0)[None]  # best where both are
     rises = _earned(nearest_monotone(payoff), payoff) if max(payoff.shape) <= _ORDERED else None
     best = [float(payoff.max())]
-    said = {"iql": _earned(alone, payoff), "vdn": _earned(nearest_sum(payoff), payoff), "qmix": rises}
-    return {**said, "qtran": best, "qplex": best, "q_dpp": None}
+    payoffs_by_method = {"iql": _earned(alone, payoff), "vdn": _earned(nearest_sum(payoff), payoff), "qmix": rises}
+    return {**payoffs_by_method, "qtran": best, "qplex": best, "q_dpp": None}
 
 
 def _earned(said: Float[np.ndarray, "rows columns"], payoff: Float[np.ndarray, "rows columns"]) -> list[float]:
     """The payoffs of the joint actions that are said to be best."""
-    return sorted({float(one) for one in payoff[said >= said.max() - 1e-6]})
+    return sorted({float(best_payoff) for best_payoff in payoff[said >= said.max() - 1e-6]})
 
 
 def nearest_sum(payoff: Float[np.ndarray, "rows columns"]) -> Float[np.ndarray, "rows columns"]:
@@ -152,8 +152,8 @@ def nearest_monotone(payoff: Float[np.ndarray, "rows columns"]) -> Float[np.ndar
     [8.0, -6.0, -6.0]
     """
     orders = itertools.product(*(itertools.permutations(range(count)) for count in payoff.shape))
-    found = [monotone(payoff, *pair) for pair in orders]
-    return min(found, key=lambda fit: float(((fit - payoff) ** 2).sum()))
+    fits = [monotone(payoff, *pair) for pair in orders]
+    return min(fits, key=lambda fit: float(((fit - payoff) ** 2).sum()))
 
 
 def monotone(
@@ -180,17 +180,17 @@ def _learnt(
 ) -> tuple[tuple[Float[Array, " _A"], ...], Float[Array, "rows columns"]]:
     """Both agents' values after learning, and the mixer's value of every joint action."""
     training = begin_training(algorithm, env, seed)
-    training = jax.lax.fori_loop(0, iterations, lambda _, at: iterate(algorithm, env, at)[0], training)
+    training = jax.lax.fori_loop(0, iterations, lambda _, state: iterate(algorithm, env, state)[0], training)
     learner = training.learner
     return table(learner.team.actors, learner.critic.networks[0])
 
 
 def table(actors: tuple[Any, ...], mixer: Any) -> tuple[tuple[Float[Array, " _A"], ...], Float[Array, "rows columns"]]:
     """Both agents' values in the one state there is, and what the mixer makes of every joint action."""
-    seen = jnp.asarray(SIGHT)[None, None]
-    shares = [jax.vmap(lambda actor: tuple(part[0, 0] for part in actor.values(seen)))(stack) for stack in actors]
-    own = tuple(values[agent] for values, _ in shares for agent in range(values.shape[0]))
-    rows, columns = (values.shape[0] for values in own)
+    sight = jnp.asarray(SIGHT)[None, None]
+    shares = [jax.vmap(lambda actor: tuple(part[0, 0] for part in actor.values(sight)))(stack) for stack in actors]
+    agent_values = tuple(values[agent] for values, _ in shares for agent in range(values.shape[0]))
+    rows, columns = (values.shape[0] for values in agent_values)
     joint = jnp.stack(jnp.meshgrid(jnp.arange(rows), jnp.arange(columns), indexing="ij"), axis=-1).reshape(-1, 2)
     groups, first = [], 0
     for values, features in shares:
@@ -199,8 +199,8 @@ def table(actors: tuple[Any, ...], mixer: Any) -> tuple[tuple[Float[Array, " _A"
         groups.append(Offer(spread[0], joint[:, first : first + agents].astype(jnp.int32), None, spread[1]))
         first += agents
     state = jnp.broadcast_to(jnp.asarray(SIGHT)[None], (joint.shape[0], len(SIGHT)))
-    found = mixer.joint(AgentValues(tuple(groups), None), state)
-    return own, found.sum(-1).reshape(rows, columns)
+    joint_values = mixer.joint(AgentValues(tuple(groups), None), state)
+    return agent_values, joint_values.sum(-1).reshape(rows, columns)
 
 
 def solved(row: Mapping[str, Any], method: str) -> int:

@@ -67,14 +67,14 @@ class Unit:
 
 def units(grid: ExperimentGrid, out: Path, workers: int) -> list[Unit]:
     """What is left: a cell's seeds together where there are cells enough for every worker, else each alone."""
-    found = []
+    cell_units = []
     for cell in grid.cells:
-        left = tuple(seed for seed in range(grid.seeds) if not finished(cell, cell.run(out, seed)))
-        if left:
-            found.append(Unit(cell, left))
-    if len(found) >= workers:
-        return found
-    return [Unit(unit.cell, (seed,)) for unit in found for seed in unit.seeds]
+        seeds_left = tuple(seed for seed in range(grid.seeds) if not finished(cell, cell.run(out, seed)))
+        if seeds_left:
+            cell_units.append(Unit(cell, seeds_left))
+    if len(cell_units) >= workers:
+        return cell_units
+    return [Unit(unit.cell, (seed,)) for unit in cell_units for seed in unit.seeds]
 
 
 def finished(cell: ExperimentCell, path: Path) -> bool:
@@ -84,10 +84,10 @@ def finished(cell: ExperimentCell, path: Path) -> bool:
 
 def point(path: Path) -> dict[str, Any] | None:
     """The evaluation of a finished run's policy."""
-    for found in final_evaluation.points(RunDirectory.open(path)):
-        asked = (found.get("mode"), found.get("episodes"), found.get("seed"), found.get("step"))
+    for evaluation in final_evaluation.points(RunDirectory.open(path)):
+        asked = (evaluation.get("mode"), evaluation.get("episodes"), evaluation.get("seed"), evaluation.get("step"))
         if asked == ("deterministic", EPISODES, EVALUATION_SEED, steps_done(path)):
-            return found
+            return evaluation
     return None
 
 
@@ -101,14 +101,14 @@ def carry(unit: Unit, out: Path, *, quiet: bool) -> dict[int, str]:
         Interrupted: Where it was asked to stop.
         RequestError: If it cannot be run, or another process holds a run.
     """
-    cell, left, failures = unit.cell, list(unit.seeds), dict[int, str]()
+    cell, seeds_left, failures = unit.cell, list(unit.seeds), dict[int, str]()
     algorithm, env = cell.declare()
-    while left:
+    while seeds_left:
         try:
             complete(
                 algorithm,
                 env,
-                seeds={seed: cell.run(out, seed) for seed in left},
+                seeds={seed: cell.run(out, seed) for seed in seeds_left},
                 steps=cell.steps,
                 labels=cell.labels,
                 quiet=quiet,
@@ -117,10 +117,10 @@ def carry(unit: Unit, out: Path, *, quiet: bool) -> dict[int, str]:
         except Interrupted:
             raise
         except RunError as error:
-            broken = next(seed for seed in left if not whole(cell.run(out, seed), cell.steps))
+            broken = next(seed for seed in seeds_left if not whole(cell.run(out, seed), cell.steps))
             failures[broken] = str(error)
-            left.remove(broken)
-    for seed in left:
+            seeds_left.remove(broken)
+    for seed in seeds_left:
         try:
             _judge(SavedRun(cell.run(out, seed)))
         except RunError as error:
@@ -131,8 +131,8 @@ def carry(unit: Unit, out: Path, *, quiet: bool) -> dict[int, str]:
 def _judge(run: SavedRun) -> None:
     """Evaluate a finished run, once. What it remembered of play serves resuming alone: it is removed."""
     if point(run.path) is None:
-        found = final_evaluation.judge(run, episodes=EPISODES, seed=EVALUATION_SEED)
-        final_evaluation.record(run.directory, found)
+        judgement = final_evaluation.judge(run, episodes=EPISODES, seed=EVALUATION_SEED)
+        final_evaluation.record(run.directory, judgement)
     shutil.rmtree(run.directory.replay, ignore_errors=True)
 
 
@@ -180,9 +180,9 @@ def processes(work: Sequence[Unit], out: Path, workers: int, *, say: Say) -> Fai
                 running[_begin(unit, out)] = (unit, tries)
             for process in [process for process in running if process.poll() is not None]:
                 unit, tries = running.pop(process)
-                told = _told(process)
-                if told is not None:
-                    failures.add(unit, told)
+                report = _told(process)
+                if report is not None:
+                    failures.add(unit, report)
                 elif tries < _RETRIES:
                     say(f"the process of {unit.name} died ({_death(process.returncode)}): it is begun again")
                     waiting.insert(0, (unit, tries + 1))
@@ -224,12 +224,12 @@ def _told(process: "subprocess.Popen[str]") -> dict[int, str] | None:
     text = process.stdout.read().strip().split("\n")[-1]
     if process.returncode != 0 or not text:
         return None
-    told = json.loads(text)
-    if "refused" in told:
-        raise RequestError(told["refused"])
-    if "stopped" in told:
-        raise Interrupted(told["stopped"])
-    return {int(seed): why for seed, why in told["failures"].items()}
+    report = json.loads(text)
+    if "refused" in report:
+        raise RequestError(report["refused"])
+    if "stopped" in report:
+        raise Interrupted(report["stopped"])
+    return {int(seed): why for seed, why in report["failures"].items()}
 
 
 def _death(code: int) -> str:

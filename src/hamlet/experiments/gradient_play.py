@@ -153,34 +153,34 @@ def walk(rule: gradient.Rule, payoffs: Float[np.ndarray, "2 2 2"], start: tuple[
 
 def equilibria(payoffs: Float[np.ndarray, "2 2 2"]) -> Float[np.ndarray, "found 2"]:
     """The first choices' probabilities at every isolated equilibrium of a game."""
-    return np.array([[one[0] for one in found.strategies] for found in solvers.two_by_two(payoffs)])
+    return np.array([[strategy[0] for strategy in profile.strategies] for profile in solvers.two_by_two(payoffs)])
 
 
 def _row(section: str, row: PlayRow, drawn: Float[np.ndarray, "classes games 2 2 2"]) -> dict[str, Any]:
     """What one rule reaches in every class."""
     shape = drawn.shape[:2]
     arrival, stays = exactly(_play, row.rule, drawn.reshape(-1, 2, 2, 2), np.array(START))
-    found = {}
+    classes = {}
     for name, steps, still in zip(CLASSES, arrival.reshape(shape), stays.reshape(shape), strict=True):
         met = steps >= 0
         rate = float(met.mean())
-        found[name] = {
+        classes[name] = {
             "rate": rate,
             "standard_error": float(np.sqrt(rate * (1 - rate) / len(met))),
             "steps": float(steps[met].mean()) if met.any() else None,
             "stays": float(still.mean()),
         }
     paper = None if row.paper is None else dict(zip(CLASSES, row.paper, strict=True))
-    return {"section": section, "name": row.name, "rule": repr(row.rule), "paper": paper, "classes": found}
+    return {"section": section, "name": row.name, "rule": repr(row.rule), "paper": paper, "classes": classes}
 
 
 def _meta_games(
     size: float, drawn: Float[np.ndarray, "classes games 2 2 2"], points: Float[np.ndarray, "classes games 2"]
 ) -> dict[str, dict[str, float]]:
     """In which share of games the meta-game's equilibrium lets both, or one, do as predicted, or mixes."""
-    kept = exactly(_kept, size, drawn, points)
-    freely = (kept == 0).all(-1)
-    pure = ((kept == 0) | (kept == 1)).all(-1)
+    stay_probabilities = exactly(_kept, size, drawn, points)
+    freely = (stay_probabilities == 0).all(-1)
+    pure = ((stay_probabilities == 0) | (stay_probabilities == 1)).all(-1)
     return {
         name: {"both as predicted": float(a), "one stays": float(b), "mixed": float(c)}
         for name, a, b, c in zip(CLASSES, freely.mean(1), (pure & ~freely).mean(1), (~pure).mean(1), strict=True)
@@ -189,7 +189,7 @@ def _meta_games(
 
 def _draw(games: int, seed: Array) -> Float[Array, "classes games 2 2 2"]:
     keys = jax.random.split(jax.random.key(seed), (len(CLASSES), games))
-    return jnp.stack([jax.vmap(make)(own) for make, own in zip(GENERATORS.values(), keys, strict=True)])
+    return jnp.stack([jax.vmap(make)(class_keys) for make, class_keys in zip(GENERATORS.values(), keys, strict=True)])
 
 
 @jax.jit

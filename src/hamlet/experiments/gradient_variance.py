@@ -59,8 +59,8 @@ def measure(agents: Sequence[int], games: int, choices: int, seed: int) -> dict[
     )
     rows = []
     for number in agents:
-        found = [_game(number, choices, np.random.default_rng((seed, number, game))) for game in range(games)]
-        rows.append({"agents": number, **{name: [float(one[name]) for one in found] for name in found[0]}})
+        game_rows = [_game(number, choices, np.random.default_rng((seed, number, game))) for game in range(games)]
+        rows.append({"agents": number, **{name: [float(entry[name]) for entry in game_rows] for name in game_rows[0]}})
     return {"games": games, "choices": choices, "seed": seed, "rows": rows}
 
 
@@ -81,17 +81,17 @@ def variances(
     """Every method's total variance for the agent whose choices are rows, from Q, its policy and the others'."""
     score = np.eye(len(policy)) - policy
     square, joint = (score**2).sum(1), policy[:, None] * others
-    own = value @ others
-    made = exactly(_baselines, value.T.copy(), np.broadcast_to(policy, value.T.shape).copy())
+    marginal_value = value @ others
+    baselines = exactly(_baselines, value.T.copy(), np.broadcast_to(policy, value.T.shape).copy())
     credit = {
         "none": value,
         "V": value - (joint * value).sum(),
-        "counterfactual": value - made[0],
-        "optimal": value - made[1],
-        "decentralised": np.broadcast_to((own - policy @ own)[:, None], value.shape),
+        "counterfactual": value - baselines[0],
+        "optimal": value - baselines[1],
+        "decentralised": np.broadcast_to((marginal_value - policy @ marginal_value)[:, None], value.shape),
     }
-    mean = score.T @ (policy * own)
-    return {name: (joint * one**2 * square[:, None]).sum() - mean @ mean for name, one in credit.items()}
+    mean = score.T @ (policy * marginal_value)
+    return {name: (joint * advantage**2 * square[:, None]).sum() - mean @ mean for name, advantage in credit.items()}
 
 
 def _game(agents: int, choices: int, draw: np.random.Generator) -> dict[str, Any]:
@@ -100,10 +100,10 @@ def _game(agents: int, choices: int, draw: np.random.Generator) -> dict[str, Any
     for policy in policies[1:]:
         others = np.multiply.outer(others, policy).reshape(-1)
     value, policy = table.reshape(choices, -1), policies[0]
-    found: dict[str, Any] = dict(variances(value, policy, others))
+    method_variances: dict[str, Any] = dict(variances(value, policy, others))
     square = ((np.eye(choices) - policy) ** 2).sum(1)
     rest = (policy[:, None] * others * (value - (value @ others)[:, None]) ** 2 * square[:, None]).sum()
-    return found | {"identity": rest, "bound": (agents - 1) * square.max() * _largest(table, policies) ** 2}
+    return method_variances | {"identity": rest, "bound": (agents - 1) * square.max() * _largest(table, policies) ** 2}
 
 
 def _largest(table: Float[np.ndarray, "..."], policies: Float[np.ndarray, "n A"]) -> float:
@@ -117,8 +117,8 @@ def _largest(table: Float[np.ndarray, "..."], policies: Float[np.ndarray, "n A"]
 
 @jax.jit
 def _baselines(value: Any, policy: Any) -> Any:
-    found = every(Categorical(jnp.log(policy)), value)
-    return counterfactual(found), optimal(found)
+    alternatives = every(Categorical(jnp.log(policy)), value)
+    return counterfactual(alternatives), optimal(alternatives)
 
 
 def _along(part: np.ndarray, axes: tuple[int, ...], agents: int) -> np.ndarray:

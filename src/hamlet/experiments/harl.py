@@ -130,7 +130,7 @@ def _body(
 
 
 def _bodies(part: int) -> tuple[ExperimentCell, ...]:
-    return tuple(_body(task, name, at) for task, both in _WALKERS.items() for name, at in both[part].items())
+    return tuple(_body(task, name, score) for task, both in _WALKERS.items() for name, score in both[part].items())
 
 
 def _ablation() -> tuple[ExperimentCell, ...]:

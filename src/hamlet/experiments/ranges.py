@@ -74,8 +74,8 @@ def read(factory: Callable[..., Any], asked: Sequence[str], fixed: Sequence[str]
     options = {option.flag.removeprefix("--"): option for option in OptionGroup("hyperparameter", factory).options}
     if not asked:
         usual = {name.replace("_", "-"): text for name, text in USUAL.items()}
-        found = [_range(options[name], text) for name, text in usual.items() if name in options]
-        return [one for one in found if one.option.flag not in fixed]
+        usual_ranges = [_range(options[name], text) for name, text in usual.items() if name in options]
+        return [search_range for search_range in usual_ranges if search_range.option.flag not in fixed]
     ranges = []
     for word in asked:
         name, equals, text = word.partition("=")
@@ -86,7 +86,7 @@ def read(factory: Callable[..., Any], asked: Sequence[str], fixed: Sequence[str]
             raise unknown("hyperparameter", name, options)
         if options[name].flag in fixed:
             raise RequestError(f"--{name} has one value and a range to search: leave one of them out")
-        if name in [one.name for one in ranges]:
+        if name in [search_range.name for search_range in ranges]:
             raise RequestError(f"--search has {name} twice: leave one out")
         ranges.append(_range(options[name], text))
     return ranges

@@ -63,7 +63,7 @@ class Search:
 
     def words(self, values: Mapping[str, Any]) -> list[str]:
         """Of a trial's values."""
-        return [word for one in self.ranges for word in one.words(values[one.name])]
+        return [word for search_range in self.ranges for word in search_range.words(values[search_range.name])]
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def carry(search: Search, trials: int, *, say: Say) -> list[TrialResult]:
         else:
             trial = study.ask()
         study.sampler = optuna.samplers.TPESampler(seed=search.seed + number)
-        values = {one.name: _suggest(trial, one) for one in search.ranges}
+        values = {search_range.name: _suggest(trial, search_range) for search_range in search.ranges}
         say(f"trial {number + 1} of {trials}: {' '.join(search.words(values))}")
         _try(optuna, study, trial, search, search.words(values), say)
         jax.clear_caches()
@@ -128,19 +128,19 @@ def outcomes(search: Search) -> list[TrialResult]:
     optuna = require_optuna()
     states = optuna.trial.TrialState
     names = {states.COMPLETE: "complete", states.PRUNED: "pruned", states.FAIL: "failed"}
-    found = []
+    trial_results = []
     for trial in _study(optuna, search.out).trials:
         steps = steps_done(search.place(trial.number) / "seed-0")
         words = search.words(trial.params) if len(trial.params) == len(search.ranges) else []
         state, why = names.get(trial.state, "unfinished"), trial.user_attrs.get("why", "")
-        found.append(TrialResult(trial.number, state, trial.value, steps, words, why))
-    return found
+        trial_results.append(TrialResult(trial.number, state, trial.value, steps, words, why))
+    return trial_results
 
 
 def best(found: Sequence[TrialResult]) -> TrialResult | None:
     """The complete trial of the greatest score; None where none is."""
-    whole = [one for one in found if one.state == "complete" and one.score is not None]
-    return max(whole, key=lambda one: one.score or -math.inf, default=None)
+    completed = [trial for trial in found if trial.state == "complete" and trial.score is not None]
+    return max(completed, key=lambda trial: trial.score or -math.inf, default=None)
 
 
 def _study(optuna: Any, out: Path) -> Any:
@@ -197,9 +197,9 @@ def _judged(run: SavedRun) -> float:
     for point in final_evaluation.points(run.directory):
         if (point.get("seed"), point.get("mode")) == (EVALUATION_SEED, "deterministic"):
             return float(point["mean"])
-    found = final_evaluation.judge(run, episodes=EPISODES, seed=EVALUATION_SEED)
-    final_evaluation.record(run.directory, found)
-    return found.evaluation.mean
+    judgement = final_evaluation.judge(run, episodes=EPISODES, seed=EVALUATION_SEED)
+    final_evaluation.record(run.directory, judgement)
+    return judgement.evaluation.mean
 
 
 @dataclass

@@ -44,7 +44,7 @@ class TableRow:
 
 def rows(grid: ExperimentGrid, full: ExperimentGrid, out: Path, failures: FailedCells) -> list[TableRow]:
     """Every cell of a grid, as far as it was carried out."""
-    found = []
+    table_rows = []
     for cell, original in zip(grid.cells, full.cells, strict=True):
         done = [seed for seed in range(grid.seeds) if finished(cell, cell.run(out, seed))]
         scores = {seed: _score(grid, cell, cell.run(out, seed)) for seed in done}
@@ -52,17 +52,17 @@ def rows(grid: ExperimentGrid, full: ExperimentGrid, out: Path, failures: Failed
         failed = {
             seed: why for (task, row, seed), why in failures.by_run.items() if (task, row) == (cell.task, cell.row)
         }
-        found.append(TableRow(cell, original.steps, scores, random, mean(list(scores.values())), failed))
-    return found
+        table_rows.append(TableRow(cell, original.steps, scores, random, mean(list(scores.values())), failed))
+    return table_rows
 
 
 def write(grid: ExperimentGrid, full: ExperimentGrid, out: Path, failures: FailedCells) -> str:
     """Write ``table.md`` and ``table.json`` into the grid's directory; gives the text of the first."""
-    found = rows(grid, full, out, failures)
-    text = markdown(grid, full, found)
+    table_rows = rows(grid, full, out, failures)
+    text = markdown(grid, full, table_rows)
     out.mkdir(parents=True, exist_ok=True)
     atomic_write.write(out / "table.md", text)
-    atomic_write.write(out / "table.json", json.dumps(_document(grid, full, found), indent=1) + "\n")
+    atomic_write.write(out / "table.json", json.dumps(_document(grid, full, table_rows), indent=1) + "\n")
     return text
 
 
@@ -79,7 +79,7 @@ def markdown(grid: ExperimentGrid, full: ExperimentGrid, found: list[TableRow]) 
         lines += [_line(row, grid.seeds) for row in here]
         lines += ["", _said(grid, here), ""]
     lines += [f"* {note}" for note in grid.notes]
-    lines += [f"* Not run here: {what}." for what in grid.missing]
+    lines += [f"* Not run here: {missing}." for missing in grid.missing]
     lines += [
         f"* {row.cell.task}, {row.cell.row}, seed {seed} failed: {why}"
         for row in found
@@ -136,7 +136,7 @@ def _document(grid: ExperimentGrid, full: ExperimentGrid, found: list[TableRow])
         "measures": grid.measures,
         "episodes": EPISODES,
         "made_small": _small(grid, full) or None,
-        "notes": [*grid.notes, *(f"not run here: {what}" for what in grid.missing)],
+        "notes": [*grid.notes, *(f"not run here: {missing}" for missing in grid.missing)],
         "tasks": {task: _said(grid, [row for row in found if row.cell.task == task]) for task in grid.tasks},
         "rows": [_row(row) for row in found],
     }
@@ -171,16 +171,16 @@ def _score(grid: ExperimentGrid, cell: ExperimentCell, path: Path) -> float:
     """One finished run's number."""
     if grid.measures == "seconds":
         return _seconds(path)
-    found = point(path)
-    if found is None:
+    evaluation = point(path)
+    if evaluation is None:
         raise RequestError(f"{path} was not judged")
-    return float(found["mean"]) / _agents(cell, found)
+    return float(evaluation["mean"]) / _agents(cell, evaluation)
 
 
 def _random(cell: ExperimentCell, path: Path) -> float | None:
-    for found in points(RunDirectory.open(path)):
-        if found.get("mode") == "random":
-            return float(found["mean"]) / _agents(cell, found)
+    for evaluation in points(RunDirectory.open(path)):
+        if evaluation.get("mode") == "random":
+            return float(evaluation["mean"]) / _agents(cell, evaluation)
     return None
 
 

@@ -20,8 +20,8 @@ def main() -> int:
     unit, out = Unit.read(sys.stdin.readline())
     threading.Thread(target=_end_with_input, daemon=True).start()
     with contextlib.redirect_stdout(sys.stderr):
-        told = _carry(unit, out)
-    print(json.dumps(told), flush=True)
+        report = _carry(unit, out)
+    print(json.dumps(report), flush=True)
     return 0
 
 

@@ -141,10 +141,10 @@ def _body(outputs: Sequence[Node]) -> tuple[str, dict[str, np.ndarray], list[str
 
 
 def _line(node: Node, words: dict[int, str]) -> str:
-    names = [words[id(one)] for one in node.inputs]
+    names = [words[id(operand)] for operand in node.inputs]
     if node.operation == "where":
         # Of two plain numbers NumPy would make wider ones.
-        kinds = [one.dtype.name if one.is_constant and not one.shape else "" for one in node.inputs]
+        kinds = [operand.dtype.name if operand.is_constant and not operand.shape else "" for operand in node.inputs]
         names = [
             f"np.{kind}({name})" if kind not in ("", "bool") else name for kind, name in zip(kinds, names, strict=True)
         ]
@@ -173,7 +173,7 @@ def _taken(path: tuple[str | int, ...], port: Port) -> str:
 def _seen(agent: ExportedAgent) -> str:
     """What is seen, in words; of several arrays, each by its keys."""
     words = [(path, _spoken(port)) for path, port, _ in agent.observed]
-    return "; ".join("".join(f"[{key!r}]" for key in path) + (" " if path else "") + said for path, said in words)
+    return "; ".join("".join(f"[{key!r}]" for key in path) + (" " if path else "") + text for path, text in words)
 
 
 def _is_choice(port: Port) -> bool:

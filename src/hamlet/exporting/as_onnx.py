@@ -82,11 +82,11 @@ def model(name: str, inputs: Sequence[Port], outputs: Sequence[Port], nodes: Seq
     graph = onnx.helper.make_graph(
         writer.nodes, name, given, [_info(onnx, port) for port in outputs], [*defaults, *writer.constants]
     )
-    made = onnx.helper.make_model(
+    model_proto = onnx.helper.make_model(
         graph, producer_name="hamlet", opset_imports=[onnx.helper.make_opsetid("", _OPSET)], ir_version=_FORMAT
     )
-    onnx.checker.check_model(made, full_check=True)
-    return made
+    onnx.checker.check_model(model_proto, full_check=True)
+    return model_proto
 
 
 def _info(onnx: Any, port: Port) -> Any:
@@ -137,7 +137,7 @@ class _Writer:
         """The operations that stand for a node."""
         if node.is_constant or node.operation == "input":
             return
-        inputs, out = [self.word(one) for one in node.inputs], self.word(node)
+        inputs, out = [self.word(operand) for operand in node.inputs], self.word(node)
         if node.operation in _ONE_TO_ONE:
             self.put(_ONE_TO_ONE[node.operation], inputs, out)
         else:

@@ -27,8 +27,8 @@ def whole(graph: Graph, node: Node, shape: Shape) -> Node:
 
 def standing(shape: Shape, axes: Sequence[int]) -> tuple[int, ...]:
     """Where axes of a shape stand without those of length 1, which have no place."""
-    kept = [axis for axis, n in enumerate(shape) if n != 1]
-    return tuple(kept.index(axis) for axis in axes if axis in kept)
+    kept_axes = [axis for axis, n in enumerate(shape) if n != 1]
+    return tuple(kept_axes.index(axis) for axis in axes if axis in kept_axes)
 
 
 def shape_of(equation: Any, number: int = 0) -> Shape:
@@ -45,8 +45,8 @@ def spread(graph: Graph, node: Node, before: Shape, after: Shape, axes: Sequence
     """Axes are put where they broadcast from; nothing is repeated before it must be."""
     if not node.shape or before == after:
         return node
-    kept = squeezed(before)
-    lengths = iter((1,) * (len(kept) - len(node.shape)) + node.shape)
+    squeezed_shape = squeezed(before)
+    lengths = iter((1,) * (len(squeezed_shape) - len(node.shape)) + node.shape)
     source = dict(zip(axes, before, strict=True))
     placed = [
         next(lengths) if source.get(axis, 1) != 1 else 1
@@ -59,16 +59,16 @@ def spread(graph: Graph, node: Node, before: Shape, after: Shape, axes: Sequence
 
 def join(graph: Graph, pieces: list[tuple[Node, Shape]], axis: int, out: Shape) -> Node:
     """Pieces of known shapes beside each other along one axis, which may have length 1 in some."""
-    kept = [k for k, n in enumerate(out) if n != 1 or k == axis]
-    parts = [graph.reshape(whole(graph, node, shape), tuple(shape[k] for k in kept)) for node, shape in pieces]
-    joined = parts[0] if len(parts) == 1 else graph.apply("concatenate", *parts, axis=kept.index(axis))
+    kept_axes = [k for k, n in enumerate(out) if n != 1 or k == axis]
+    parts = [graph.reshape(whole(graph, node, shape), tuple(shape[k] for k in kept_axes)) for node, shape in pieces]
+    joined = parts[0] if len(parts) == 1 else graph.apply("concatenate", *parts, axis=kept_axes.index(axis))
     return graph.reshape(joined, squeezed(out))
 
 
 def cut(graph: Graph, node: Node, shape: Shape, cuts: Sequence[tuple[int, int, int]]) -> Node:
     """From a start, up to a limit, in steps, along every axis."""
-    kept = [one for one, n in zip(cuts, shape, strict=True) if n != 1]
-    out = tuple(len(range(*one)) for one in cuts)
+    kept_cuts = [bounds for bounds, n in zip(cuts, shape, strict=True) if n != 1]
+    out = tuple(len(range(*bounds)) for bounds in cuts)
     if out == tuple(shape):
         return node
-    return graph.reshape(graph.apply("slice", whole(graph, node, shape), cuts=tuple(kept)), squeezed(out))
+    return graph.reshape(graph.apply("slice", whole(graph, node, shape), cuts=tuple(kept_cuts)), squeezed(out))

@@ -33,29 +33,29 @@ def differences(exported: Exported, files: dict[str, Path]) -> dict[str, float]:
     """
     drawn = [_draw(exported.agent, seed) for seed in range(COUNT)]
     wanted = [tuple(np.asarray(x) for x in exported(*inputs)) for inputs in drawn]
-    found = {}
+    largest = {}
     for kind, path in files.items():
         run = _LOADERS[kind](path, exported)
         if run is not None:
-            found[kind] = _largest([run(inputs) for inputs in drawn], wanted)
-            if found[kind] > _TOLERANCE:
+            largest[kind] = _largest([run(inputs) for inputs in drawn], wanted)
+            if largest[kind] > _TOLERANCE:
                 raise RunError(
-                    f"{path.name} differs from the policy of {exported.agent.name} by {found[kind]:.2g}; "
+                    f"{path.name} differs from the policy of {exported.agent.name} by {largest[kind]:.2g}; "
                     "this is an error in Hamlet: please report it with the network's code"
                 )
-    return found
+    return largest
 
 
 def _largest(found: Sequence[Sequence[Any]], wanted: Sequence[Sequence[np.ndarray]]) -> float:
     """Of numbers relative to those above 1; choices must be equal, but for a tie in one of the draws."""
     largest, unequal = 0.0, 0
-    for ours, theirs in zip(found, wanted, strict=True):
-        for one, other in zip(ours, theirs, strict=True):
+    for ours, expected in zip(found, wanted, strict=True):
+        for actual, other in zip(ours, expected, strict=True):
             if other.dtype.kind == "f":
-                apart = np.abs(one - other) / np.maximum(np.abs(other), 1.0)
+                apart = np.abs(actual - other) / np.maximum(np.abs(other), 1.0)
                 largest = max(largest, float(np.max(apart, initial=0.0)))
             else:
-                unequal += not np.array_equal(one, other)
+                unequal += not np.array_equal(actual, other)
     return largest if unequal <= 1 else float("inf")
 
 
@@ -73,7 +73,7 @@ def _one(agent: ExportedAgent, port: Port, random: np.random.Generator) -> np.nd
         return np.concatenate(rows)
     if port.name == "memory":
         return random.uniform(-1, 1, port.shape).astype(np.float32)
-    (kind,) = (kind for _, seen, kind in agent.observed if seen.name == port.name)
+    (kind,) = (kind for _, observed_port, kind in agent.observed if observed_port.name == port.name)
     if kind.sizes:
         starts = np.reshape(kind.start or 0, kind.shape if kind.start else ())
         return np.asarray(random.integers(np.reshape(kind.sizes, kind.shape)) + starts, np.int32)

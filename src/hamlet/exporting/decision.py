@@ -69,13 +69,13 @@ class ExportedAgent:
     @property
     def observed(self) -> tuple[tuple[tuple[str | int, ...], Port, SpaceKind], ...]:
         """What it sees, array by array: by which keys it is reached in what the environment gives, and its port."""
-        found: list[tuple[tuple[str | int, ...], Port, SpaceKind]] = []
+        arrays: list[tuple[tuple[str | int, ...], Port, SpaceKind]] = []
         for path, kind in self.seen.leaves():
             name = re.sub(r"\W", "_", "_".join(map(str, ("observation", *path))), flags=re.ASCII)
-            while name in [port.name for _, port, _ in found]:
+            while name in [port.name for _, port, _ in arrays]:
                 name += "_"
-            found.append((path, Port(name, kind.shape, observed_type(kind), spoken(kind)), kind))
-        return tuple(found)
+            arrays.append((path, Port(name, kind.shape, observed_type(kind), spoken(kind)), kind))
+        return tuple(arrays)
 
     @property
     def inputs(self) -> tuple[Port, ...]:
@@ -106,10 +106,10 @@ class ExportedAgent:
             jnp.zeros((1, 1), bool),
             None if available is None else available[None, None],
         )
-        found = {"action": outer(self.done, policy.mode()[0, 0].reshape(self.action.shape), jnp)}
+        decision = {"action": outer(self.done, policy.mode()[0, 0].reshape(self.action.shape), jnp)}
         if after is not None:
-            found["next_memory"] = after[0, 0]
-        return found | {name: value[0, 0].reshape(shape) for name, value, shape in self._numbers(policy)}
+            decision["next_memory"] = after[0, 0]
+        return decision | {name: value[0, 0].reshape(shape) for name, value, shape in self._numbers(policy)}
 
     def outputs(self, found: dict[str, Any]) -> tuple[Port, ...]:
         """What its policy gives, the action first, from the shapes of what `decide` gives."""
@@ -165,13 +165,13 @@ def gathered(arrays: Mapping[tuple[str | int, ...], Any]) -> Any:
     """
     if () in arrays:
         return arrays[()]
-    found: dict[str | int, Any] = {}
+    observation: dict[str | int, Any] = {}
     for path, array in arrays.items():
-        place = found
+        place = observation
         for key in path[:-1]:
             place = place.setdefault(key, {})
         place[path[-1]] = array
-    return found
+    return observation
 
 
 def observed_type(kind: SpaceKind) -> str:

@@ -62,13 +62,13 @@ def export(
         RunError: If the run has no good checkpoint, or the files cannot be written.
     """
     formats = writable_formats() if formats is None else check_formats(formats)
-    found = SavedRun(RunDirectory.open(run).path, trust)
-    out = Path(out) if out is not None else found.path / "export"
+    trained_run = SavedRun(RunDirectory.open(run).path, trust)
+    out = Path(out) if out is not None else trained_run.path / "export"
     _refuse_taken(out)
-    algorithm, env = found.declaration
-    actors, step = found.actors(best=best)
+    algorithm, env = trained_run.declaration
+    actors, step = trained_run.actors(best=best)
     roster = roster_of(algorithm, env)
-    config = found.directory.config()
+    config = trained_run.directory.config()
     document = {
         "format": _VERSION,
         "run": str(run),
@@ -79,8 +79,8 @@ def export(
         "best": best,
         "versions": manifest.describe()["versions"],
     }
-    made = policies(roster, actors, algorithm.body, outside(env))
-    _install(out, lambda aside: write(aside, made, document, formats, example(env)))
+    exported_policies = policies(roster, actors, algorithm.body, outside(env))
+    _install(out, lambda aside: write(aside, exported_policies, document, formats, example(env)))
     return out
 
 
@@ -199,6 +199,6 @@ def _described(port: Any) -> dict[str, Any]:
 
 def _title(document: dict[str, Any]) -> str:
     """What the policies are, as it may stand in a docstring and in Markdown."""
-    what = " on ".join(within_text(document[key]) for key in ("algorithm", "environment") if document[key])
+    pairing = " on ".join(within_text(document[key]) for key in ("algorithm", "environment") if document[key])
     after = f"seed {within_text(document['seed'])}, after {document['step']:,} steps"
-    return f"trained with {what or 'Hamlet'} ({after})"
+    return f"trained with {pairing or 'Hamlet'} ({after})"

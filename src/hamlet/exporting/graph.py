@@ -142,8 +142,10 @@ class Graph:
         key = (operation, tuple(map(id, inputs)), repr(sorted(attributes.items())))
         if key not in self._made:
             node = Node(operation, inputs, attributes, (), np.dtype(bool))
-            known = all(one.is_constant for one in inputs)
-            result = evaluate(node, [one.value if known else np.ones(one.shape, one.dtype) for one in inputs])
+            known = all(operand.is_constant for operand in inputs)
+            result = evaluate(
+                node, [operand.value if known else np.ones(operand.shape, operand.dtype) for operand in inputs]
+            )
             node.shape, node.dtype = result.shape, result.dtype
             # With the inputs, whose identity is the key.
             self._made[key] = self.constant(result) if known else node, inputs
@@ -156,9 +158,9 @@ class Graph:
             return self.apply("matmul", row, row)
         if operation in _NEUTRAL and inputs[0].dtype.kind == "f":
             left, right = inputs
-            for one, other in ((left, right), (right, left)) if operation in _SYMMETRIC else ((left, right),):
+            for operand, other in ((left, right), (right, left)) if operation in _SYMMETRIC else ((left, right),):
                 if other.is_constant and not other.shape and other.value == _NEUTRAL[operation]:
-                    return one
+                    return operand
         return None
 
     def reshape(self, node: Node, shape: tuple[int, ...]) -> Node:
@@ -195,24 +197,24 @@ def evaluate(node: Node, values: Sequence[np.ndarray]) -> np.ndarray:
 
 def needed(outputs: Iterable[Node]) -> list[Node]:
     """Every node that the outputs depend on, each after those that it is computed from."""
-    found: dict[int, Node] = {}
+    nodes_by_id: dict[int, Node] = {}
     stack = [(node, False) for node in reversed(list(outputs))]
     while stack:
         node, ready = stack.pop()
-        if id(node) in found:
+        if id(node) in nodes_by_id:
             continue
         if ready:
-            found[id(node)] = node
+            nodes_by_id[id(node)] = node
         else:
             stack.append((node, True))
-            stack.extend((one, False) for one in reversed(node.inputs))
-    return list(found.values())
+            stack.extend((operand, False) for operand in reversed(node.inputs))
+    return list(nodes_by_id.values())
 
 
 def _plain(value: Any) -> Any:
     """Numbers as Python's own, which source and other formats write as they are."""
     if isinstance(value, tuple):
-        return tuple(_plain(one) for one in value)
+        return tuple(_plain(element) for element in value)
     return value.item() if isinstance(value, np.generic) else value
 
 

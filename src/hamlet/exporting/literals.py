@@ -35,10 +35,10 @@ def literal(value: Any) -> str:
     if value is None or kind in (bool, int, float, str, bytes):
         return ascii(value)
     if kind in (tuple, list):
-        inner = ", ".join(literal(one) for one in value)
+        inner = ", ".join(literal(element) for element in value)
         return f"[{inner}]" if kind is list else f"({inner}{',' if len(value) == 1 else ''})"
     if kind is dict:
-        return "{" + ", ".join(f"{literal(key)}: {literal(one)}" for key, one in value.items()) + "}"
+        return "{" + ", ".join(f"{literal(key)}: {literal(element)}" for key, element in value.items()) + "}"
     raise NotALiteral(f"{kind.__name__} is no literal")
 
 
@@ -68,7 +68,7 @@ def within_text(text: Any) -> str:
     "a'b\\\\n'''"
     """
     shown = re.sub(r'["`]', "'", str(text))
-    return "".join(one if one.isprintable() and one != "\\" else _escaped(one) for one in shown)
+    return "".join(char if char.isprintable() and char != "\\" else _escaped(char) for char in shown)
 
 
 def module_name(name: str, taken: frozenset[str] | set[str]) -> str:

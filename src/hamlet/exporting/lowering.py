@@ -50,9 +50,9 @@ def _inline(graph: Graph, closed: Any, inputs: list[Node]) -> list[Node]:
         return _constant(graph, np.asarray(one.val, kind.dtype))
 
     for equation in jaxpr.eqns:
-        found = _translate(graph, equation, [read(one) for one in equation.invars])
-        known.update(zip(equation.outvars, found if isinstance(found, list) else [found], strict=True))
-    return [read(one) for one in jaxpr.outvars]
+        nodes = _translate(graph, equation, [read(atom) for atom in equation.invars])
+        known.update(zip(equation.outvars, nodes if isinstance(nodes, list) else [nodes], strict=True))
+    return [read(atom) for atom in jaxpr.outvars]
 
 
 def _translate(graph: Graph, equation: Any, inputs: list[Node]) -> Node | list[Node]:
@@ -65,7 +65,7 @@ def _translate(graph: Graph, equation: Any, inputs: list[Node]) -> Node | list[N
     if name in _ELEMENTWISE:
         # Axes of length 1 may meet longer ones.
         out = range(len(out_of(equation)))
-        shapes = [one.aval.shape for one in equation.invars]
+        shapes = [atom.aval.shape for atom in equation.invars]
         inputs = [spread(graph, x, shape, out_of(equation), out) for x, shape in zip(inputs, shapes, strict=True)]
         return _SPECIAL[name](graph, equation, inputs) if name in _SPECIAL else graph.apply(name, *inputs)
     if name not in _RULES:
@@ -193,7 +193,7 @@ def _iota(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
 
 
 def _concatenate(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
-    pieces = [(node, one.aval.shape) for node, one in zip(inputs, equation.invars, strict=True)]
+    pieces = [(node, atom.aval.shape) for node, atom in zip(inputs, equation.invars, strict=True)]
     return join(graph, pieces, equation.params["dimension"], out_of(equation))
 
 
@@ -215,7 +215,7 @@ def _dynamic_slice(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
         raise Untranslatable("dynamic_slice at a place that is computed")
     sizes, shape = equation.params["slice_sizes"], shape_of(equation)
     first = [min(max(int(s.value), 0), n - size) for s, n, size in zip(starts, shape, sizes, strict=True)]
-    return cut(graph, node, shape, [(at, at + size, 1) for at, size in zip(first, sizes, strict=True)])
+    return cut(graph, node, shape, [(offset, offset + size, 1) for offset, size in zip(first, sizes, strict=True)])
 
 
 def _split(graph: Graph, equation: Any, inputs: list[Node]) -> list[Node]:
@@ -235,9 +235,9 @@ def _pad(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
         raise Untranslatable("pad between or below entries")
     if shape == out:
         return node
-    kept = [k for k, n in enumerate(out) if n != 1]
-    part = graph.reshape(whole(graph, node, shape), tuple(shape[k] for k in kept))
-    before, after = (tuple(config[k][end] for k in kept) for end in (0, 1))
+    kept_axes = [k for k, n in enumerate(out) if n != 1]
+    part = graph.reshape(whole(graph, node, shape), tuple(shape[k] for k in kept_axes))
+    before, after = (tuple(config[k][end] for k in kept_axes) for end in (0, 1))
     return graph.apply("pad", part, before=before, after=after, value=value.value.item())
 
 
@@ -249,11 +249,11 @@ def _dot(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
     sides = []
     for number in (1, 0) if vector else (0, 1):
         shape = shape_of(equation, number)
-        kept, along, batch = squeezed(shape), standing(shape, contracted[number]), standing(shape, batched[number])
-        free = tuple(k for k in range(len(kept)) if k not in along + batch)
+        dims, along, batch = squeezed(shape), standing(shape, contracted[number]), standing(shape, batched[number])
+        free = tuple(k for k in range(len(dims)) if k not in along + batch)
         order = (*batch, *free, *along) if not sides else (*batch, *along, *free)
         node = graph.transpose(whole(graph, inputs[number], shape), order)
-        lengths = [tuple(kept[k] for k in axes) for axes in (batch, free, along)]
+        lengths = [tuple(dims[k] for k in axes) for axes in (batch, free, along)]
         sides.append((node, *lengths))
     (left, batch, rows, along), (right, _, columns, _) = sides
     if not along:
@@ -271,7 +271,7 @@ def _scan(graph: Graph, equation: Any, inputs: list[Node]) -> list[Node]:
     if length > _LONGEST or length < 1:
         raise Untranslatable(f"scan over {length} steps")
     fixed, carry, rows = inputs[:consts], inputs[consts : consts + carried], inputs[consts + carried :]
-    shapes = [one.aval.shape for one in equation.invars[consts + carried :]]
+    shapes = [atom.aval.shape for atom in equation.invars[consts + carried :]]
     outs: dict[int, list[Node]] = {}
     for step in reversed(range(length)) if equation.params["reverse"] else range(length):
         now = [
@@ -281,9 +281,9 @@ def _scan(graph: Graph, equation: Any, inputs: list[Node]) -> list[Node]:
         carry_and_outs = _inline(graph, equation.params["jaxpr"], [*fixed, *carry, *now])
         carry, outs[step] = carry_and_outs[:carried], carry_and_outs[carried:]
     stacked = []
-    for number, one in enumerate(equation.outvars[carried:]):
-        shape = (1, *one.aval.shape[1:])
-        stacked.append(join(graph, [(outs[step][number], shape) for step in range(length)], 0, one.aval.shape))
+    for number, atom in enumerate(equation.outvars[carried:]):
+        shape = (1, *atom.aval.shape[1:])
+        stacked.append(join(graph, [(outs[step][number], shape) for step in range(length)], 0, atom.aval.shape))
     return [*carry, *stacked]
 
 

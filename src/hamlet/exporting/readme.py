@@ -134,7 +134,7 @@ def text(document: dict[str, Any], title: str, play: str | None) -> str:
         played = "A program that plays them is written where `numpy` is among the formats."
     else:
         played = _UNKNOWN
-    found = {kind: max(one["largest_difference"].get(kind, -1.0) for one in agents.values()) for kind in kinds}
+    diffs = {kind: max(agent["largest_difference"].get(kind, -1.0) for agent in agents.values()) for kind in kinds}
     inputs = [port["name"] for port in first["inputs"]]
     words = {
         "module": first["file"],
@@ -146,11 +146,11 @@ def text(document: dict[str, Any], title: str, play: str | None) -> str:
     }
     return _README.format(
         title=title,
-        remembering=" and remembers" if any(len(_names(one) & {"memory"}) for one in agents.values()) else "",
+        remembering=" and remembers" if any(len(_names(agent) & {"memory"}) for agent in agents.values()) else "",
         run=within_text(document["run"]),
         version=document["versions"]["hamlet"],
         checked_on=document["checked_on"],
-        difference=", ".join(f"{value:.1g} ({kind})" for kind, value in found.items() if value >= 0) or "not measured",
+        difference=", ".join(f"{value:.1g} ({kind})" for kind, value in diffs.items() if value >= 0) or "not measured",
         play=played,
         formats="\n\n".join(_FORMATS[kind].format(**words).strip() for kind in kinds),
         agents="\n\n".join(_agent(name, entry) for name, entry in agents.items()),

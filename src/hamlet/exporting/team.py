@@ -54,14 +54,14 @@ class Exported:
         flat = [graph.constant(leaf.reshape(squeezed(leaf.shape))) for leaf in leaves]
         flat += [graph.reshape(ports[name], squeezed(ports[name].shape)) for name in sorted(ports)]
         try:
-            found = lower(graph, self.traced, flat)
+            output_nodes = lower(graph, self.traced, flat)
         except Untranslatable as error:
             raise RequestError(
                 f"the network of {self.agent.name} uses {error}, which has no translation to NumPy and ONNX; "
                 "the nearest is --format stablehlo, which takes every network"
             ) from None
         # A dictionary's entries are traced in the order of their names.
-        by_name = dict(zip(sorted(port.name for port in self.outputs), found, strict=True))
+        by_name = dict(zip(sorted(port.name for port in self.outputs), output_nodes, strict=True))
         return [by_name[port.name] for port in self.outputs]
 
 
@@ -80,12 +80,12 @@ def policies(
         single = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), actors[number])
         traces: dict[Any, tuple[Any, Any, Any]] = {}
         for place, name in enumerate(group.names):
-            seen, done = agents[name].observation, agents[name].action
-            agent = ExportedAgent(name, seen, done, group.observation, group.action, body.memory)
-            if (seen, done) not in traces:
+            observation, done = agents[name].observation, agents[name].action
+            agent = ExportedAgent(name, observation, done, group.observation, group.action, body.memory)
+            if (observation, done) not in traces:
                 decide = jax.jit(agent.decide)
-                traces[seen, done] = decide, *jax.make_jaxpr(decide, return_shape=True)(single, agent.shapes())
-            decide, traced, found = traces[seen, done]
+                traces[observation, done] = decide, *jax.make_jaxpr(decide, return_shape=True)(single, agent.shapes())
+            decide, traced, output_shapes = traces[observation, done]
             unit = place // roster.agents_per_unit(number)
             actor = jax.tree.map(lambda leaf, unit=unit: jnp.asarray(np.asarray(leaf)[unit]), actors[number])
-            yield Exported(agent, agent.outputs(found), actor, decide, traced)
+            yield Exported(agent, agent.outputs(output_shapes), actor, decide, traced)

@@ -84,14 +84,14 @@ _DEEP = f"it nests more than {DEEPEST} lists and objects"
 
 
 def _depths(value: Any) -> Iterator[int]:
-    left = [(value, 0)]
-    while left:
-        item, depth = left.pop()
+    pending = [(value, 0)]
+    while pending:
+        item, depth = pending.pop()
         if isinstance(item, dict | list):
             yield depth + 1
             if depth < DEEPEST:
                 inner = item.values() if isinstance(item, dict) else item
-                left += [(each, depth + 1) for each in inner if isinstance(each, dict | list)]
+                pending += [(each, depth + 1) for each in inner if isinstance(each, dict | list)]
 
 
 def _refuse(name: str) -> Any:

@@ -71,7 +71,7 @@ def choice_values(payoffs: Float[Array, " n *two"], first: Float[Array, " n"]) -
         payoffs: As of ``equilibrium``.
         first: Each player's probability of choice 0.
     """
-    values = jax.vmap(lambda own, others: jax.vmap(_contract, (0, None))(own, others))
+    values = jax.vmap(lambda table, others: jax.vmap(_contract, (0, None))(table, others))
     return values(_own_choice_first(payoffs), first[_others(len(first))])
 
 
@@ -104,7 +104,7 @@ def _check(payoffs: Float[Array | np.ndarray, " n *two"]) -> None:
 @jax.jit
 def _solve(payoffs: Float[Array, " n *two"], key: Key | None) -> Equilibrium:
     players = len(payoffs)
-    flipped = jnp.stack([jnp.flip(own, axis) for axis, own in enumerate(payoffs)])
+    flipped = jnp.stack([jnp.flip(table, axis) for axis, table in enumerate(payoffs)])
     settled = jnp.all(flipped <= payoffs, axis=0)  # nobody gains by the other choice
     differences = _differences(payoffs)
     scale = jnp.max(jnp.abs(differences).reshape(players, -1), axis=1)
@@ -112,8 +112,8 @@ def _solve(payoffs: Float[Array, " n *two"], key: Key | None) -> Equilibrium:
     scaled = differences / scale.reshape(-1, *(1,) * (players - 1))
     search = _interior if players == 2 else _search if players > 2 else _keep
     first = jax.lax.cond(jnp.any(settled), lambda: _pure(payoffs, settled, key), lambda: search(scaled))
-    found = _regret(_contract_all(scaled, first), first) < ACCEPTED
-    first = jnp.where(found, first, 1.0)
+    accepted = _regret(_contract_all(scaled, first), first) < ACCEPTED
+    first = jnp.where(accepted, first, 1.0)
     return Equilibrium(first, _regret(_contract_all(differences, first), first))
 
 
@@ -176,18 +176,18 @@ def _improve(
     slope = slope - weight * jnp.eye(players, dtype=first.dtype)
     residual = jnp.where(free, -pulled, first - jnp.where(pulled > 0, 1.0, 0.0))
     jacobian = jnp.where(free[:, None], -slope, jnp.eye(players, dtype=first.dtype))
-    moved = jnp.clip(first + damped_step(jacobian, residual), 0.0, 1.0)
-    return jnp.where(jnp.isfinite(moved), moved, 0.5)
+    improved = jnp.clip(first + damped_step(jacobian, residual), 0.0, 1.0)
+    return jnp.where(jnp.isfinite(improved), improved, 0.5)
 
 
 def _own_choice_first(payoffs: Float[Array, " n *two"]) -> Float[Array, " n 2 *rest"]:
-    return jnp.stack([jnp.moveaxis(own, axis, 0) for axis, own in enumerate(payoffs)])
+    return jnp.stack([jnp.moveaxis(table, axis, 0) for axis, table in enumerate(payoffs)])
 
 
 def _differences(payoffs: Float[Array, " n *two"]) -> Float[Array, " n *rest"]:
     """uᵢ(0, c₋ᵢ) − uᵢ(1, c₋ᵢ), the others in order."""
-    own = _own_choice_first(payoffs)
-    return own[:, 0] - own[:, 1]
+    tables = _own_choice_first(payoffs)
+    return tables[:, 0] - tables[:, 1]
 
 
 def _others(players: int) -> np.ndarray:

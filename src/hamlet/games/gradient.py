@@ -88,8 +88,8 @@ class WolfIga(eqx.Module):
         """Each climbs against the other's present probability, by a size of its own."""
         points, there = equilibria(payoffs)
         known = points[jnp.argmax(there)]
-        own = jnp.stack((jnp.stack((known[0], point[1])), jnp.stack((point[0], known[1]))))
-        held = jnp.stack([value(payoffs, own[player])[player] for player in (0, 1)])
+        reference_points = jnp.stack((jnp.stack((known[0], point[1])), jnp.stack((point[0], known[1]))))
+        held = jnp.stack([value(payoffs, reference_points[player])[player] for player in (0, 1)])
         winning = value(payoffs, point) > held
         return project(point + jnp.where(winning, self.winning, self.losing) * slope(payoffs, point))
 

@@ -45,8 +45,8 @@ def zero_sum(matrix: object) -> StrategyProfile:
     >>> found.strategies[0].round(6).tolist(), round(found.values[0], 6)
     ([0.4, 0.6], np.float64(0.2))
     """
-    own = checked_matrix(matrix)
-    return solution(np.stack([own, -own]), [_secured(own), _secured(-own.T)])
+    payoffs = checked_matrix(matrix)
+    return solution(np.stack([payoffs, -payoffs]), [_secured(payoffs), _secured(-payoffs.T)])
 
 
 def correlated(payoffs: object, objective: object = None) -> CorrelatedEquilibrium:
@@ -75,7 +75,7 @@ def correlated(payoffs: object, objective: object = None) -> CorrelatedEquilibri
         f"the objective is a finite number for every profile, of the shape {profiles}, not {weights.shape}",
     )
     temptations = _temptations(game)
-    found = _maximum(
+    maximiser = _maximum(
         weights.ravel(),
         A_ub=temptations if len(temptations) else None,
         b_ub=np.zeros(len(temptations)) if len(temptations) else None,
@@ -83,7 +83,7 @@ def correlated(payoffs: object, objective: object = None) -> CorrelatedEquilibri
         b_eq=[1.0],
         bounds=(0, None),
     )
-    distribution = np.maximum(found, 0.0) / np.maximum(found, 0.0).sum()
+    distribution = np.maximum(maximiser, 0.0) / np.maximum(maximiser, 0.0).sum()
     regret = max(0.0, float((temptations @ distribution).max(initial=0.0)))
     values = game.reshape(len(game), -1) @ distribution
     return CorrelatedEquilibrium(distribution.reshape(profiles), values, regret)
@@ -92,7 +92,7 @@ def correlated(payoffs: object, objective: object = None) -> CorrelatedEquilibri
 def _secured(matrix: Float[np.ndarray, "rows columns"]) -> Float[np.ndarray, " rows"]:
     """The row player's probabilities that secure it the most against every column."""
     rows, columns = matrix.shape
-    found = _maximum(
+    maximiser = _maximum(
         np.append(np.zeros(rows), 1.0),
         A_ub=np.hstack([-matrix.T, np.ones((columns, 1))]),
         b_ub=np.zeros(columns),
@@ -100,19 +100,19 @@ def _secured(matrix: Float[np.ndarray, "rows columns"]) -> Float[np.ndarray, " r
         b_eq=[1.0],
         bounds=[(0, None)] * rows + [(None, None)],
     )
-    return found[:rows]
+    return maximiser[:rows]
 
 
 def _temptations(game: Float[np.ndarray, " n *actions"]) -> Float[np.ndarray, "swaps profiles"]:
     """For every player and pair of its actions, what the second earns more in each profile that has the first."""
     rows = []
-    for player, own in enumerate(game):
-        mine = np.moveaxis(own, player, 0)
-        for first in range(len(mine)):
-            for second in range(len(mine)):
+    for player, table in enumerate(game):
+        by_action = np.moveaxis(table, player, 0)
+        for first in range(len(by_action)):
+            for second in range(len(by_action)):
                 if first != second:
-                    row = np.zeros_like(mine)
-                    row[first] = mine[second] - mine[first]
+                    row = np.zeros_like(by_action)
+                    row[first] = by_action[second] - by_action[first]
                     rows.append(np.moveaxis(row, 0, player).ravel())
     return np.array(rows).reshape(len(rows), game[0].size)
 
@@ -121,7 +121,7 @@ def _maximum(weights: np.ndarray, **constraints: Any) -> np.ndarray:
     """Where a linear program that has a solution is greatest."""
     from scipy.optimize import linprog  # takes a third of a second to import
 
-    found = linprog(-weights, method="highs", **constraints)
-    if found.x is None:
-        raise RunError(f"the linear program of a game was not solved: {found.message}")
-    return np.asarray(found.x)
+    optimum = linprog(-weights, method="highs", **constraints)
+    if optimum.x is None:
+        raise RunError(f"the linear program of a game was not solved: {optimum.message}")
+    return np.asarray(optimum.x)

@@ -35,8 +35,8 @@ def payoffs(ratio: Float[Array, " n *B"], advantage: Float[Array, " n *B"]) -> F
     agents = ratio.shape[0]
     advantage = advantage.reshape(agents, -1)
     product = jnp.ones((1, advantage.shape[1]), advantage.dtype)
-    for one in ratio.reshape(agents, -1):
-        product = jnp.stack([product, product * one[None]], axis=1).reshape(-1, advantage.shape[1])
+    for agent_ratio in ratio.reshape(agents, -1):
+        product = jnp.stack([product, product * agent_ratio[None]], axis=1).reshape(-1, advantage.shape[1])
     total = jnp.dot(advantage, (product - 1.0).T, precision="highest")
     return (total / advantage.shape[1]).reshape(agents, *(2,) * agents)
 
@@ -59,5 +59,5 @@ def of_the_others(ratio: Float[Array, " n *B"]) -> Float[Array, " n *B"]:
     Array([0., 0., 6.], dtype=float32)
     """
     agents = ratio.shape[0]
-    own = jnp.eye(agents, dtype=bool).reshape(agents, agents, *(1,) * (ratio.ndim - 1))
-    return jnp.where(own, 1.0, ratio[None]).prod(axis=1)
+    diagonal = jnp.eye(agents, dtype=bool).reshape(agents, agents, *(1,) * (ratio.ndim - 1))
+    return jnp.where(diagonal, 1.0, ratio[None]).prod(axis=1)

@@ -49,9 +49,9 @@ def nash(payoffs: object) -> StrategyProfile:
     if game.shape == (2, 2, 2):
         return solution(game, _interior(game))
     if len(game) == 2 and _pairs(game) <= _PAIRS:
-        found = next(_by_supports(game), None)
-        if found is not None:
-            return found
+        equilibrium = next(_by_supports(game), None)
+        if equilibrium is not None:
+            return equilibrium
     return search(game)
 
 
@@ -62,7 +62,7 @@ def pure_equilibria(payoffs: object) -> list[tuple[int, ...]]:
     [(0, 0), (1, 1)]
     """
     game = checked(payoffs)
-    best = [own >= own.max(axis=player, keepdims=True) for player, own in enumerate(game)]
+    best = [table >= table.max(axis=player, keepdims=True) for player, table in enumerate(game)]
     return [tuple(map(int, profile)) for profile in np.argwhere(np.all(best, axis=0))]
 
 
@@ -83,11 +83,11 @@ def two_by_two(payoffs: object) -> list[StrategyProfile]:
     """
     game = checked(payoffs)
     require(game.shape == (2, 2, 2), f"this is for two players with two actions, not for the shape {game.shape}")
-    found = [_pure(game, profile) for profile in pure_equilibria(game)]
+    equilibria = [_pure(game, profile) for profile in pure_equilibria(game)]
     inner = _interior(game)
-    if all(0 < own[0] < 1 for own in inner):
-        found.append(solution(game, inner))
-    return found
+    if all(0 < strategy[0] < 1 for strategy in inner):
+        equilibria.append(solution(game, inner))
+    return equilibria
 
 
 def support_enumeration(payoffs: object) -> list[StrategyProfile]:
@@ -104,15 +104,15 @@ def support_enumeration(payoffs: object) -> list[StrategyProfile]:
         f"a game of {game.shape[1]} x {game.shape[2]} actions has {pairs:,} pairs of supports; "
         f"at most {_PAIRS:,} are tried: search finds one equilibrium",
     )
-    kept: list[StrategyProfile] = []
-    for found in _by_supports(game):
+    equilibria: list[StrategyProfile] = []
+    for profile in _by_supports(game):
         apart = (
-            max(np.abs(one - other).max() for one, other in zip(found.strategies, have.strategies, strict=True))
-            for have in kept
+            max(np.abs(mixed - other).max() for mixed, other in zip(profile.strategies, have.strategies, strict=True))
+            for have in equilibria
         )
         if all(distance > 1e-7 for distance in apart):
-            kept.append(found)
-    return kept
+            equilibria.append(profile)
+    return equilibria
 
 
 def _pairs(game: Float[np.ndarray, "2 rows columns"]) -> int:
@@ -122,7 +122,7 @@ def _pairs(game: Float[np.ndarray, "2 rows columns"]) -> int:
 
 
 def _pure(game: Float[np.ndarray, " n *actions"], profile: tuple[int, ...]) -> StrategyProfile:
-    return solution(game, [np.eye(actions)[own] for actions, own in zip(game.shape[1:], profile, strict=True)])
+    return solution(game, [np.eye(actions)[action] for actions, action in zip(game.shape[1:], profile, strict=True)])
 
 
 def _interior(game: Float[np.ndarray, "2 2 2"]) -> list[np.ndarray]:
@@ -131,7 +131,7 @@ def _interior(game: Float[np.ndarray, "2 2 2"]) -> list[np.ndarray]:
     (e, g), (f, h) = game[1]
     with np.errstate(divide="ignore", invalid="ignore"):
         column, row = np.divide(d - b, a - b - c + d), np.divide(h - f, e - f - g + h)
-    return [np.array([own, 1 - own]) for own in (row, column)]
+    return [np.array([probability, 1 - probability]) for probability in (row, column)]
 
 
 def _by_supports(game: Float[np.ndarray, "2 rows columns"]) -> Iterator[StrategyProfile]:
@@ -139,12 +139,14 @@ def _by_supports(game: Float[np.ndarray, "2 rows columns"]) -> Iterator[Strategy
     span = np.ptp(game.reshape(2, -1), axis=1)
     tolerance = _EXACT * np.where(span > 0, span, 1.0)
     for size in range(1, min(rows, columns) + 1):
-        mine = np.array(list(combinations(range(rows), size)))
-        theirs = np.array(list(combinations(range(columns), size)))
-        count = len(mine) * len(theirs)
+        row_sets = np.array(list(combinations(range(rows), size)))
+        column_sets = np.array(list(combinations(range(columns), size)))
+        count = len(row_sets) * len(column_sets)
         for begin in range(0, count, _TOGETHER):
             pair = np.arange(begin, min(begin + _TOGETHER, count))
-            yield from _of_supports(game, mine[pair // len(theirs)], theirs[pair % len(theirs)], tolerance)
+            yield from _of_supports(
+                game, row_sets[pair // len(column_sets)], column_sets[pair % len(column_sets)], tolerance
+            )
 
 
 def _of_supports(
@@ -157,10 +159,10 @@ def _of_supports(
     for index in np.flatnonzero(fine & also):
         strategies = [np.zeros(actions) for actions in game.shape[1:]]
         strategies[0][mine[index]], strategies[1][theirs[index]] = row[index], column[index]
-        found = solution(game, strategies)
-        gains = (game[0] @ found.strategies[1]).max(), (found.strategies[0] @ game[1]).max()
-        if np.all(np.array(gains) - found.values <= tolerance):
-            yield found
+        profile = solution(game, strategies)
+        gains = (game[0] @ profile.strategies[1]).max(), (profile.strategies[0] @ game[1]).max()
+        if np.all(np.array(gains) - profile.values <= tolerance):
+            yield profile
 
 
 def _indifferent(matrix: Float[np.ndarray, "pairs k k"]) -> tuple[np.ndarray, np.ndarray]:
@@ -172,5 +174,5 @@ def _indifferent(matrix: Float[np.ndarray, "pairs k k"]) -> tuple[np.ndarray, np
     system[~regular] = np.eye(size + 1)
     right = np.zeros((size + 1, 1))
     right[size] = 1.0
-    found = np.linalg.solve(system, right)[:, :size, 0]
-    return found, regular & np.all(found > -1e-10, axis=1) & (np.abs(found.sum(1) - 1) < 1e-6)
+    probabilities = np.linalg.solve(system, right)[:, :size, 0]
+    return probabilities, regular & np.all(probabilities > -1e-10, axis=1) & (np.abs(probabilities.sum(1) - 1) < 1e-6)

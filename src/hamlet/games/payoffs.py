@@ -91,10 +91,14 @@ def checked_strategies(payoffs: Float[np.ndarray, " n *actions"], strategies: Se
         RequestError: Unless each player has a probability for each of its actions.
     """
     require(len(strategies) == len(payoffs), f"{len(payoffs)} players need as many strategies, not {len(strategies)}")
-    arrays = tuple(np.asarray(own, np.float64) for own in strategies)
-    for player, (own, actions) in enumerate(zip(arrays, payoffs.shape[1:], strict=True)):
-        right = own.shape == (actions,) and bool(np.all(own >= -1e-9)) and bool(abs(own.sum() - 1) < 1e-6)
-        require(right, f"the strategy of player {player} is no distribution over its {actions} actions: {own.tolist()}")
+    arrays = tuple(np.asarray(strategy, np.float64) for strategy in strategies)
+    for player, (strategy, actions) in enumerate(zip(arrays, payoffs.shape[1:], strict=True)):
+        right = (
+            strategy.shape == (actions,) and bool(np.all(strategy >= -1e-9)) and bool(abs(strategy.sum() - 1) < 1e-6)
+        )
+        require(
+            right, f"the strategy of player {player} is no distribution over its {actions} actions: {strategy.tolist()}"
+        )
     return arrays
 
 
@@ -116,8 +120,10 @@ def regrets(payoffs: object, strategies: Sequence[object]) -> Float[np.ndarray, 
     array([2., 2.])
     """
     game = checked(payoffs)
-    own = checked_strategies(game, strategies)
-    return np.array([values.max() - mine @ values for mine, values in zip(own, _action_values(game, own), strict=True)])
+    joint = checked_strategies(game, strategies)
+    return np.array(
+        [values.max() - strategy @ values for strategy, values in zip(joint, _action_values(game, joint), strict=True)]
+    )
 
 
 def nash_conv(payoffs: object, strategies: Sequence[object]) -> float:
@@ -136,10 +142,10 @@ def exploitability(payoffs: object, strategies: Sequence[object]) -> float:
 
 def solution(payoffs: Float[np.ndarray, " n *actions"], strategies: Sequence[np.ndarray]) -> StrategyProfile:
     """A joint strategy with what it is worth; rounding beyond the simplex is cut off."""
-    own = tuple(np.maximum(one, 0.0) / np.maximum(one, 0.0).sum() for one in strategies)
-    values = _action_values(payoffs, own)
-    earned = np.array([mine @ each for mine, each in zip(own, values, strict=True)])
-    return StrategyProfile(own, earned, float(max(each.max() for each in [*map(_gain, values, earned)])))
+    joint = tuple(np.maximum(probabilities, 0.0) / np.maximum(probabilities, 0.0).sum() for probabilities in strategies)
+    values = _action_values(payoffs, joint)
+    earned = np.array([strategy @ each for strategy, each in zip(joint, values, strict=True)])
+    return StrategyProfile(joint, earned, float(max(each.max() for each in [*map(_gain, values, earned)])))
 
 
 def _gain(values: np.ndarray, earned: float) -> np.ndarray:
@@ -147,10 +153,10 @@ def _gain(values: np.ndarray, earned: float) -> np.ndarray:
 
 
 def _action_values(payoffs: Float[np.ndarray, " n *actions"], strategies: Strategies) -> Strategies:
-    found = []
-    for player, own in enumerate(payoffs):
-        values = np.moveaxis(own, player, 0)
-        for probabilities in reversed([one for other, one in enumerate(strategies) if other != player]):
+    by_player = []
+    for player, table in enumerate(payoffs):
+        values = np.moveaxis(table, player, 0)
+        for probabilities in reversed([strategy for other, strategy in enumerate(strategies) if other != player]):
             values = values @ probabilities
-        found.append(values)
-    return tuple(found)
+        by_player.append(values)
+    return tuple(by_player)

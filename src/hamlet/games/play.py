@@ -52,10 +52,10 @@ def fictitious_play(payoffs: object, steps: int, start: tuple[int, ...] | None =
     game = checked(payoffs)
     actions = game.shape[1:]
     first = (0,) * len(actions) if start is None else tuple(start)
-    right = len(first) == len(actions) and all(0 <= own < most for own, most in zip(first, actions, strict=False))
+    right = len(first) == len(actions) and all(0 <= action < most for action, most in zip(first, actions, strict=False))
     require(right, f"a start is an action for each player, of {' x '.join(map(str, actions))}, not {first}")
     _check_steps(steps)
-    counts = [np.eye(most)[own] for own, most in zip(first, actions, strict=True)]
+    counts = [np.eye(most)[action] for action, most in zip(first, actions, strict=True)]
     return _course(_fictitious, game, counts, steps)
 
 
@@ -77,13 +77,13 @@ def replicator(payoffs: object, steps: int, start: object = None, *, width: floa
     _check_steps(steps)
     require(width > 0, f"the width of a step is a time above 0, not {width}")
     even = [np.full(most, 1 / most) for most in game.shape[1:]]
-    own = even if start is None else [np.asarray(one, np.float64) for one in start]  # type: ignore[attr-defined]
-    right = [one.shape for one in own] == [one.shape for one in even]
+    strategies = even if start is None else [np.asarray(strategy, np.float64) for strategy in start]  # type: ignore[attr-defined]
+    right = [strategy.shape for strategy in strategies] == [strategy.shape for strategy in even]
     require(
-        right and all(bool(np.all(one > 0)) and bool(abs(one.sum() - 1) < 1e-6) for one in own),
+        right and all(bool(np.all(strategy > 0)) and bool(abs(strategy.sum() - 1) < 1e-6) for strategy in strategies),
         f"a start is a distribution without zeros for each player, over {' x '.join(map(str, game.shape[1:]))} actions",
     )
-    return _course(partial(_replicator, width=width), game, [np.log(one) for one in own], steps)
+    return _course(partial(_replicator, width=width), game, [np.log(strategy) for strategy in strategies], steps)
 
 
 def _check_steps(steps: int) -> None:
@@ -93,7 +93,7 @@ def _check_steps(steps: int) -> None:
 def _course(rule, game: Float[np.ndarray, " n *actions"], start: list[np.ndarray], steps: int) -> Course:
     with jax.enable_x64(True):
         strategies, regrets = _moved(rule, jnp.asarray(game), tuple(map(jnp.asarray, start)), steps)
-        return Course(tuple(np.asarray(own) for own in strategies), np.asarray(regrets))
+        return Course(tuple(np.asarray(strategy) for strategy in strategies), np.asarray(regrets))
 
 
 @partial(jax.jit, static_argnames=("rule", "steps"))
@@ -105,10 +105,10 @@ def _fictitious(game: Float[Array, " n *actions"], counts: Joint) -> tuple[Joint
     # By counts and not by frequencies: whole numbers leave equally good answers equal.
     answers = action_values(game, counts)
     after = tuple(
-        own + jax.nn.one_hot(jnp.argmax(each), len(own), dtype=own.dtype)
-        for own, each in zip(counts, answers, strict=True)
+        tally + jax.nn.one_hot(jnp.argmax(each), len(tally), dtype=tally.dtype)
+        for tally, each in zip(counts, answers, strict=True)
     )
-    now = tuple(own / jnp.sum(own) for own in after)
+    now = tuple(tally / jnp.sum(tally) for tally in after)
     return after, (now, regret(game, now))
 
 
@@ -117,13 +117,13 @@ def _replicator(game: Float[Array, " n *actions"], logits: Joint, *, width: floa
         return action_values(game, tuple(map(jax.nn.softmax, at)))
 
     def moved(along: Joint, time: float) -> Joint:
-        return jax.tree.map(lambda own, rate: own + time * rate, logits, along)
+        return jax.tree.map(lambda logit, rate: logit + time * rate, logits, along)
 
-    one = speed(logits)
-    two = speed(moved(one, width / 2))
+    single = speed(logits)
+    two = speed(moved(single, width / 2))
     three = speed(moved(two, width / 2))
     four = speed(moved(three, width))
-    mean = jax.tree.map(lambda a, b, c, d: (a + 2 * b + 2 * c + d) / 6, one, two, three, four)
-    after = tuple(jax.nn.log_softmax(own) for own in moved(mean, width))
+    mean = jax.tree.map(lambda a, b, c, d: (a + 2 * b + 2 * c + d) / 6, single, two, three, four)
+    after = tuple(jax.nn.log_softmax(player_logits) for player_logits in moved(mean, width))
     now = tuple(map(jnp.exp, after))
     return after, (now, regret(game, now))

@@ -77,16 +77,16 @@ def alpha_rank(payoffs: object, *, alpha: float = 100.0, population: int = 50, e
     require(alpha > 0, f"alpha is above 0, not {alpha}")
     require(population >= 2, f"a population has at least 2 members, not {population}")
     require(0 < epsilon < 0.5, f"epsilon lies between 0 and 0.5, not at {epsilon}")
-    game, one = _game(payoffs)
-    profiles = game.shape[1:2] if one else game.shape[1:]
+    game, single = _game(payoffs)
+    profiles = game.shape[1:2] if single else game.shape[1:]
     require(
         math.prod(profiles) <= _PROFILES,
         f"alpha-rank of {math.prod(profiles):,} profiles is refused; at most {_PROFILES:,}",
     )
-    gains, moves = _gains(game, one)
+    gains, moves = _gains(game, single)
     rates = np.where(moves, _log_rates(gains, alpha, population, epsilon), -np.inf)
     masses = np.exp(_log_stationary(rates)).reshape(profiles)
-    return _worth(game, one, masses / masses.sum())
+    return _worth(game, single, masses / masses.sum())
 
 
 def alpha_sweep(
@@ -147,9 +147,11 @@ def _game(payoffs: object) -> tuple[np.ndarray, bool]:
         matrix = False
     if not matrix:
         return checked(payoffs), False
-    own = checked_matrix(payoffs, "payoffs of one population")
-    require(own.shape[0] == own.shape[1], f"one population has as many rows as columns, not the shape {own.shape}")
-    return own[None], True
+    table = checked_matrix(payoffs, "payoffs of one population")
+    require(
+        table.shape[0] == table.shape[1], f"one population has as many rows as columns, not the shape {table.shape}"
+    )
+    return table[None], True
 
 
 def _gains(game: np.ndarray, one: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -175,8 +177,8 @@ def _log_rates(gains: np.ndarray, alpha: float, population: int, epsilon: float)
     size = np.where(near, 1.0, np.abs(u))
     up = np.log(-np.expm1(-size)) - np.log(-np.expm1(-population * size))
     # ρ(−u) = e^{−(m−1)u} ρ(u)
-    found = np.where(u > 0, up, up - (population - 1) * size)
-    return np.where(near, -math.log(population), found)
+    log_rates = np.where(u > 0, up, up - (population - 1) * size)
+    return np.where(near, -math.log(population), log_rates)
 
 
 def _log_stationary(rates: Float[np.ndarray, "s s"]) -> Float[np.ndarray, " s"]:
@@ -188,10 +190,10 @@ def _log_stationary(rates: Float[np.ndarray, "s s"]) -> Float[np.ndarray, " s"]:
         out[last] = np.logaddexp.reduce(rates[last, :last])
         through = rates[:last, last, None] + rates[last, None, :last] - out[last]
         rates[:last, :last] = np.logaddexp(rates[:last, :last], through)
-    found = np.zeros(count)
+    log_masses = np.zeros(count)
     for state in range(1, count):
-        found[state] = np.logaddexp.reduce(found[:state] + rates[:state, state]) - out[state]
-    return found - np.logaddexp.reduce(found)
+        log_masses[state] = np.logaddexp.reduce(log_masses[:state] + rates[:state, state]) - out[state]
+    return log_masses - np.logaddexp.reduce(log_masses)
 
 
 def _worth(game: np.ndarray, one: bool, masses: np.ndarray) -> AlphaRank:
@@ -201,8 +203,8 @@ def _worth(game: np.ndarray, one: bool, masses: np.ndarray) -> AlphaRank:
         return AlphaRank(masses, np.array([earned]), max(0.0, float(values.max() - earned)))
     earned = (game * masses).reshape(len(game), -1).sum(1)
     best = [
-        (np.moveaxis(own, player, 0) * masses.sum(player)).reshape(own.shape[player], -1).sum(1).max()
-        for player, own in enumerate(game)
+        (np.moveaxis(table, player, 0) * masses.sum(player)).reshape(table.shape[player], -1).sum(1).max()
+        for player, table in enumerate(game)
     ]
     return AlphaRank(masses, earned, max(0.0, float((np.array(best) - earned).max())))
 
@@ -216,16 +218,16 @@ def _ever_played(matrix: Float[np.ndarray, "k k"]) -> np.ndarray:
 
     count = len(matrix)
     none, eye = np.zeros((count, count)), np.eye(count)
-    found = linprog(
+    optimum = linprog(
         np.concatenate([np.zeros(count), -np.ones(count)]),
         A_ub=np.block([[matrix, none], [-eye, eye]]),
         b_ub=np.zeros(2 * count),
         bounds=[(0, None)] * count + [(0, 1)] * count,
         method="highs",
     )
-    if found.x is None:
-        raise RunError(f"the linear program of a Nash average was not solved: {found.message}")
-    return found.x[count:] > 0.5
+    if optimum.x is None:
+        raise RunError(f"the linear program of a Nash average was not solved: {optimum.message}")
+    return optimum.x[count:] > 0.5
 
 
 def _most_even(inner: Float[np.ndarray, "k k"], outer: Float[np.ndarray, "l k"]) -> Float[np.ndarray, " k"]:
@@ -245,7 +247,7 @@ def _most_even(inner: Float[np.ndarray, "k k"], outer: Float[np.ndarray, "l k"])
         mass = np.exp(logits - top)
         return top + math.log(mass.sum()), -(rows @ mass) / mass.sum()
 
-    found = minimize(
+    optimum = minimize(
         dual,
         np.zeros(len(rows)),
         jac=True,
@@ -253,7 +255,7 @@ def _most_even(inner: Float[np.ndarray, "k k"], outer: Float[np.ndarray, "l k"])
         method="L-BFGS-B",
         options={"ftol": 1e-15, "gtol": 1e-9, "maxiter": 1_000},
     )
-    weights = found.x.copy()
+    weights = optimum.x.copy()
     # From there by Newton's steps on what binds: inequalities that do not bind came out as λ = 0.
     binding = np.concatenate([np.ones(len(inner), bool), weights[len(inner) :] > 0])
     for _ in range(20):
@@ -261,7 +263,7 @@ def _most_even(inner: Float[np.ndarray, "k k"], outer: Float[np.ndarray, "l k"])
         mean = rows[binding] @ mass
         slope = (rows[binding] * mass) @ rows[binding].T - np.outer(mean, mean)
         weights[binding] += np.linalg.lstsq(slope, mean, rcond=1e-12)[0]
-    polished, first = _softmax(-(weights @ rows)), _softmax(-(found.x @ rows))
+    polished, first = _softmax(-(weights @ rows)), _softmax(-(optimum.x @ rows))
     return min(polished, first, key=lambda mass: _violation(inner, outer, mass))
 
 
@@ -271,5 +273,5 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def _violation(inner: np.ndarray, outer: np.ndarray, mass: np.ndarray) -> float:
-    found = max(np.abs(inner @ mass).max(initial=0.0), (outer @ mass).max(initial=0.0))
-    return found if np.isfinite(found) else math.inf
+    violation = max(np.abs(inner @ mass).max(initial=0.0), (outer @ mass).max(initial=0.0))
+    return violation if np.isfinite(violation) else math.inf

@@ -33,8 +33,8 @@ def search(payoffs: object) -> StrategyProfile:
     """
     game = checked(payoffs)
     with jax.enable_x64(True):
-        found = [np.asarray(own) for own in _found(jnp.asarray(game))]
-    return solution(game, found)
+        strategies = [np.asarray(strategy) for strategy in _found(jnp.asarray(game))]
+    return solution(game, strategies)
 
 
 @jax.jit
@@ -53,26 +53,28 @@ def action_values(
     payoffs: Float[Array, " n *actions"], strategies: tuple[Float[Array, " _"], ...]
 ) -> tuple[Float[Array, " _"], ...]:
     """What each player earns by each of its actions while the others play as they do, one axis after another."""
-    found = []
-    for player, own in enumerate(payoffs):
-        values = jnp.moveaxis(own, player, 0)
-        for probabilities in reversed([one for other, one in enumerate(strategies) if other != player]):
+    by_player = []
+    for player, table in enumerate(payoffs):
+        values = jnp.moveaxis(table, player, 0)
+        for probabilities in reversed([strategy for other, strategy in enumerate(strategies) if other != player]):
             values = values @ probabilities
-        found.append(values)
-    return tuple(found)
+        by_player.append(values)
+    return tuple(by_player)
 
 
 def regret(payoffs: Float[Array, " n *actions"], strategies: tuple[Float[Array, " _"], ...]) -> Scalar:
     """What the most tempted player would gain by leaving alone."""
     values = action_values(payoffs, strategies)
-    return jnp.max(jnp.stack([jnp.max(each) - own @ each for own, each in zip(strategies, values, strict=True)]))
+    return jnp.max(
+        jnp.stack([jnp.max(each) - strategy @ each for strategy, each in zip(strategies, values, strict=True)])
+    )
 
 
 @jax.jit
 def _found(payoffs: Float[Array, " n *actions"]) -> tuple[Float[Array, " _"], ...]:
     actions = payoffs.shape[1:]
     ends = np.cumsum(actions)[:-1]
-    centred = jnp.stack([own - jnp.mean(own, axis=player, keepdims=True) for player, own in enumerate(payoffs)])
+    centred = jnp.stack([table - jnp.mean(table, axis=player, keepdims=True) for player, table in enumerate(payoffs)])
     scale = jnp.max(jnp.abs(centred).reshape(len(actions), -1), axis=1)
     scaled = centred / jnp.where(scale > 0, scale, 1.0).reshape(-1, *(1,) * len(actions))
     pull = jnp.asarray(PULL, payoffs.dtype)
@@ -81,15 +83,15 @@ def _found(payoffs: Float[Array, " n *actions"]) -> tuple[Float[Array, " _"], ..
         return jnp.concatenate(action_values(scaled, tuple(jnp.split(joint, ends))))
 
     def project(joint: Float[Array, " m"]) -> Float[Array, " m"]:
-        return jnp.concatenate([_nearest(own) for own in jnp.split(joint, ends)])
+        return jnp.concatenate([_nearest(strategy) for strategy in jnp.split(joint, ends)])
 
     def attempt(start: Float[Array, " m"], pace: Scalar) -> tuple[Float[Array, " m"], Scalar]:
         def advance(joint: Float[Array, " m"], weight: Scalar) -> tuple[Float[Array, " m"], None]:
             def residual(point: Float[Array, " m"]) -> Float[Array, " m"]:
                 return point - project(point + pace * (values(point) + weight * (start - point)))
 
-            moved = project(joint + damped_step(jax.jacfwd(residual)(joint), residual(joint)))
-            return jnp.where(jnp.all(jnp.isfinite(moved)), moved, start), None
+            advanced = project(joint + damped_step(jax.jacfwd(residual)(joint), residual(joint)))
+            return jnp.where(jnp.all(jnp.isfinite(advanced)), advanced, start), None
 
         joint = jax.lax.scan(advance, start, pull)[0]
         return joint, regret(scaled, tuple(jnp.split(joint, ends)))
@@ -110,6 +112,6 @@ def _starts(actions: tuple[int, ...]) -> Float[np.ndarray, "rounds starts m"]:
     """Points of the simplices, uniformly drawn; the first is in the middle of all."""
     random = np.random.default_rng(0)
     starts = [random.dirichlet(np.ones(count), (ROUNDS, STARTS)) for count in actions]
-    for own in starts:
-        own[0, 0] = 1 / own.shape[-1]
+    for points in starts:
+        points[0, 0] = 1 / points.shape[-1]
     return np.concatenate(starts, axis=-1)

@@ -47,13 +47,13 @@ def backtrack(
     """
 
     def going(state: tuple[Array, Array, Array]) -> Array:
-        _, count, found = state
-        return ~found & (count < tries)
+        _, count, accepted = state
+        return ~accepted & (count < tries)
 
     def attempt(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         length, count, _ = state
-        found = acceptable(length)
-        return jnp.where(found, length, length * shrink), count + 1, found
+        accepted = acceptable(length)
+        return jnp.where(accepted, length, length * shrink), count + 1, accepted
 
-    length, count, found = jax.lax.while_loop(going, attempt, (first, jnp.zeros((), jnp.int32), jnp.zeros((), bool)))
-    return jnp.where(found, length, 0.0), count
+    length, count, success = jax.lax.while_loop(going, attempt, (first, jnp.zeros((), jnp.int32), jnp.zeros((), bool)))
+    return jnp.where(success, length, 0.0), count

@@ -121,8 +121,8 @@ class Unconstrained:
             info["gradient_norm"] = optax.tree.norm(gradient)
             return descend(self._optimiser, gradient, state, actor, factor), info
 
-        at, infos = passes(step, (actor, state), objective, epochs=self.epochs, minibatches=self.minibatches, key=key)
-        return *at, infos
+        pair, infos = passes(step, (actor, state), objective, epochs=self.epochs, minibatches=self.minibatches, key=key)
+        return *pair, infos
 
     def contains(self, old: Any, new: Any, weight: Float[Array, " S"]) -> Bool[Array, ""]:
         """Every policy."""
@@ -182,7 +182,7 @@ class KlBall:
     ) -> tuple[AnyActor, tuple[()], Info]:
         """One natural-gradient step, or none; it has no learning rate, and asks the ball alone how long it may be."""
         flat, unravel = ravel_pytree(actor)
-        (before, _), gradient = slope(lambda at, part: (part(unravel(at)).gain, ()), flat, objective)
+        (before, _), gradient = slope(lambda vector, part: (part(unravel(vector)).gain, ()), flat, objective)
         sample = self._fisher_sample(objective, key)
         fisher = fisher_product(sample, unravel, flat, self.damping)
         direction, residual = conjugate_gradient(fisher, gradient, iterations=self.iterations)
@@ -200,18 +200,18 @@ class KlBall:
             return possible & (divergence <= self.radius) & (gained > 0) & (gained >= self.accept * length * rise)
 
         length, tries = backtrack(acceptable, first=full, shrink=self.shrink, tries=self.tries)
-        moved = unravel(flat + length * direction)
-        terms = objective(moved)
+        new_actor = unravel(flat + length * direction)
+        terms = objective(new_actor)
         info = {
             "surrogate": terms.gain,
             "entropy": terms.entropy,
-            "kl": objective.kl(moved),
+            "kl": objective.kl(new_actor),
             "clip_fraction": terms.measures["clip_fraction"],
             "line_search_failed": (length == 0).astype(jnp.float32),
             "line_search_steps": tries.astype(jnp.float32),
             "gradient_norm": jnp.sqrt(gradient @ gradient),
         }
-        return moved, state, info
+        return new_actor, state, info
 
     def contains(self, old: Any, new: Any, weight: Float[Array, " S"]) -> Bool[Array, ""]:
         """Σ_s β(s) KL(π(·|s)‖π̄(·|s)) ≤ δ."""
@@ -231,12 +231,12 @@ def fisher_product(objective: Objective, unravel: Any, at: Vector, damping: floa
     parts, derivatives are taken anew for every product, part by part.
     """
     in_parts = 0 < objective.at_once < objective.size
-    whole = None if in_parts else _fisher(objective, unravel, at)
+    fisher = None if in_parts else _fisher(objective, unravel, at)
 
     def product(vector: Vector) -> Vector:
-        if whole is None:
+        if fisher is None:
             return summed(lambda part: _fisher(part, unravel, at)(vector), objective) + damping * vector
-        return whole(vector) + damping * vector
+        return fisher(vector) + damping * vector
 
     return product
 

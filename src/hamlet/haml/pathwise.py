@@ -66,8 +66,8 @@ class Replayed(eqx.Module):
         def of(rows, masks, start):
             return actor(rows, None, start, masks)[0]
 
-        made = in_parts(of, self.at_once * agents, rows, masks, jnp.zeros((agents * states, 1), bool))
-        return jax.tree.map(lambda leaf: leaf.reshape(agents, states, *leaf.shape[2:]), made)
+        distribution = in_parts(of, self.at_once * agents, rows, masks, jnp.zeros((agents * states, 1), bool))
+        return jax.tree.map(lambda leaf: leaf.reshape(agents, states, *leaf.shape[2:]), distribution)
 
     def take(self, index: Int[Array, " P"]) -> "Replayed":
         """Some of the states."""
@@ -78,8 +78,8 @@ class Replayed(eqx.Module):
 
     def code(self, action: Float[Array, "K B W"]) -> Float[Array, "K B W"]:
         """Actions as the critic takes them."""
-        found = scaled(action, self.space)
-        return found if self.alive is None else jnp.where(self.alive[..., None], found, 0.0)
+        scaled_action = scaled(action, self.space)
+        return scaled_action if self.alive is None else jnp.where(self.alive[..., None], scaled_action, 0.0)
 
 
 class Joint(eqx.Module):

@@ -68,7 +68,7 @@ def shares(rates: Rates, roster: Roster) -> np.ndarray | None:
         require(not name or name in roster.names, f"--learning-rate has no agent {name!r}{near} (of {agents})")
     missing = [name for name in roster.names if name not in known and "" not in known]
     require(not missing, f"--learning-rate has none for {', '.join(missing)}: give a number for the rest, such as 5e-4")
-    top, found = greatest(rates), []
+    top, unit_shares = greatest(rates), []
     for group in range(len(roster.groups)):
         names, agents = roster.groups[group].names, roster.agents_per_unit(group)
         for first in range(0, len(names), agents):
@@ -78,8 +78,8 @@ def shares(rates: Rates, roster: Roster) -> np.ndarray | None:
                 f"{', '.join(names[first : first + agents])} share their parameters and have unlike rates in "
                 "--learning-rate: give them one, or leave out --sharing",
             )
-            found.append(unit[0] / top if top else 0.0)
-    return np.array(found, np.float32)
+            unit_shares.append(unit[0] / top if top else 0.0)
+    return np.array(unit_shares, np.float32)
 
 
 def _pairs(rates: Rates) -> Iterator[tuple[str, float]]:

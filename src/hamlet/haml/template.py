@@ -108,8 +108,8 @@ def assemble(kind: ActorKind, body: NetworkConfig, start: Callable[[Any], Any], 
         return actor, start(actor)
 
     keys = jax.random.split(key, len(roster.groups))
-    made = [jax.vmap(partial(one, g))(jax.random.split(keys[g], roster.units_in(g))) for g in range(len(keys))]
-    actors, states = zip(*made, strict=True)
+    by_group = [jax.vmap(partial(one, g))(jax.random.split(keys[g], roster.units_in(g))) for g in range(len(keys))]
+    actors, states = zip(*by_group, strict=True)
     return Team(actors, states)
 
 
@@ -123,9 +123,9 @@ def experience(roster: Roster, group: int, trajectory: Trajectory, advantage: Fl
     start = jnp.broadcast_to(trajectory.start[..., None], (*trajectory.start.shape, agents))
     memory = trajectory.memory[group]
     available = view.available[group]
-    seen, space = view.observation[group], roster.groups[group].observation
+    observed, space = view.observation[group], roster.groups[group].observation
     return Experience(
-        observation=cut(encode(seen, space)) if trajectory.parts == 1 else stored(roster, group, seen, space),
+        observation=cut(encode(observed, space)) if trajectory.parts == 1 else stored(roster, group, observed, space),
         action=cut(_flat(trajectory.action[group], roster.groups[group].action)),
         available=None if available is None else cut(available),
         alive=alive,
@@ -143,23 +143,23 @@ def behaviour(roster: Roster, team: Team, trajectory: Trajectory) -> Behaviour:
     def one(
         actor: Any, observation: Any, memory: Any, start: Array, mask: Any, arrived: Any, available: Any
     ) -> tuple[Any, Any]:
-        seen = fetched(arrived)
+        arrivals = fetched(arrived)
         now, memories = actor(fetched(observation), memory, start, mask)
 
         def rows(x):
             return x.reshape(-1, 1, *x.shape[2:])
 
         held = None if memories is None else memories.reshape(-1, memories.shape[-1])
-        fresh = jnp.zeros((seen.shape[0] * seen.shape[1], 1), bool)
-        then, _ = actor(rows(seen), held, fresh, None if available is None else rows(available))
-        return now, jax.tree.map(lambda leaf: leaf.reshape(*seen.shape[:2], *leaf.shape[2:]), then)
+        fresh = jnp.zeros((arrivals.shape[0] * arrivals.shape[1], 1), bool)
+        then, _ = actor(rows(arrivals), held, fresh, None if available is None else rows(available))
+        return now, jax.tree.map(lambda leaf: leaf.reshape(*arrivals.shape[:2], *leaf.shape[2:]), then)
 
-    copies, made, parts = trajectory.start.shape[2], [], trajectory.parts
+    copies, by_group, parts = trajectory.start.shape[2], [], trajectory.parts
     for g, group in enumerate(roster.groups):
         share = experience(roster, g, trajectory, jnp.zeros(trajectory.reward.shape))
         arrival, cut = trajectory.arrival, partial(sequences, roster, g)
-        seen, space, masks = arrival.observation[g], group.observation, arrival.available[g]
-        reached = cut(encode(seen, space)) if parts == 1 else stored(roster, g, seen, space)
+        observed, space, masks = arrival.observation[g], group.observation, arrival.available[g]
+        reached = cut(encode(observed, space)) if parts == 1 else stored(roster, g, observed, space)
         rows = (share.observation, share.memory, share.start, share.available, reached)
         rows = (*rows, None if masks is None else cut(masks))
         if parts == 1:
@@ -170,8 +170,8 @@ def behaviour(roster: Roster, team: Team, trajectory: Trajectory) -> Behaviour:
                 return in_parts(partial(one, actor), share.at_once, *rows)
 
             policies = each_unit(of, team.actors[g], rows)
-        made.append(jax.tree.map(lambda leaf, g=g: from_sequences(roster, g, leaf, copies), policies))
-    now, then = zip(*made, strict=True)
+        by_group.append(jax.tree.map(lambda leaf, g=g: from_sequences(roster, g, leaf, copies), policies))
+    now, then = zip(*by_group, strict=True)
     return Behaviour(now, then, roster)
 
 
@@ -181,9 +181,9 @@ def observe(roster: Roster, team: Team, trajectory: Trajectory) -> Team:
     for g, group in enumerate(roster.groups):
         actor = team.actors[g]
         if actor.torso.running is not None:
-            seen = sequences(roster, g, encode(view.observation[g], group.observation))
+            encoded = sequences(roster, g, encode(view.observation[g], group.observation))
             alive = None if counted is None else sequences(roster, g, roster.split(counted)[g])
-            actor = jax.vmap(heads.observe)(actor, seen, alive)
+            actor = jax.vmap(heads.observe)(actor, encoded, alive)
         actors.append(actor)
     return Team(tuple(actors), team.states)
 
@@ -295,10 +295,10 @@ def _move(
     key: Key,
 ) -> tuple[Team, Any, Info]:
     """One unit of a group moves: objective, improvement, carry; ``rate`` is of every unit, if they have their own."""
-    mine, actor, state = pick((share, team.actors[group], team.states[group]), slot)
-    objective = surrogate.objective(carry, actor, mine, step.drift)
-    own: dict[str, Any] = {} if rate is None else {"share": rate[slot]}
-    better, state, info = step.neighbourhood.improve(objective, actor, state, key, remaining, **own)
+    unit_share, actor, state = pick((share, team.actors[group], team.states[group]), slot)
+    objective = surrogate.objective(carry, actor, unit_share, step.drift)
+    keywords: dict[str, Any] = {} if rate is None else {"share": rate[slot]}
+    better, state, info = step.neighbourhood.improve(objective, actor, state, key, remaining, **keywords)
     carry = surrogate.advance(carry, objective, better)
     return written(team, group, slot, better, state), carry, info
 

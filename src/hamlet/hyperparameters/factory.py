@@ -72,7 +72,7 @@ def algorithm(
         parameters = _parameters(typing.cast(type, options))
         described: Any = factory
         described.__signature__ = inspect.Signature(list(parameters.values()))
-        described.__annotations__ = {name: one.annotation for name, one in parameters.items()}
+        described.__annotations__ = {name: parameter.annotation for name, parameter in parameters.items()}
         lines = [f"    {name}: {text}" for name, text in _texts(typing.cast(type, options), parameters).items()]
         described.__doc__ = "\n".join([inspect.cleandoc(declare.__doc__ or ""), "", "Args:", *lines])
         return factory
@@ -119,7 +119,7 @@ def _parameters(options: type) -> dict[str, inspect.Parameter]:
 
 def _texts(options: type, names: Mapping[str, Any]) -> dict[str, str]:
     """What each hyperparameter means, as the first class says that speaks of it."""
-    said: dict[str, str] = {}
+    sentences: dict[str, str] = {}
     for kind in reversed(options.__mro__):
-        said |= descriptions(kind)
-    return {name: said[name] for name in names}
+        sentences |= descriptions(kind)
+    return {name: sentences[name] for name in names}

@@ -234,12 +234,12 @@ def update(
     parameters = (learner.team.actors, learner.critic.networks[0])
     at_once = sequences_at_once(sample.present.shape[1], algorithm.accumulation or 1)
     loss = partial(_loss, algorithm, roster, learner)
-    (error, (info, own)), gradient = slope(loss, parameters, replace(sample, at_once=at_once))
+    (error, (info, unit_values)), gradient = slope(loss, parameters, replace(sample, at_once=at_once))
     (actors, mixer), optimiser = descend(algorithm.descent, gradient, learner.optimiser, parameters)
     info |= {"loss": error, "gradient_norm": optax.tree.norm(gradient)}
     norms = [jax.vmap(optax.tree.norm)(stack) for stack in gradient[0]]
     rates = [actor.exploration.value for actor in learner.team.actors]
-    actor_info = {"value": own, "gradient_norm": jnp.concatenate(norms), "exploration": jnp.concatenate(rates)}
+    actor_info = {"value": unit_values, "gradient_norm": jnp.concatenate(norms), "exploration": jnp.concatenate(rates)}
     due = learner.index.count - learner.renewed >= algorithm.target_interval
     targets, following = jax.tree.map(
         lambda old, new: jnp.where(due, new, old),
@@ -279,10 +279,10 @@ def _loss(
     def averaged(each):
         return returns.mean(each, sample.present.reshape(-1), weight)
 
-    told = {name: averaged(value) for name, value in info.items()} | {"target": averaged(flat(goal).mean(-1))}
-    own = jax.vmap(averaged, 1)(jax.lax.stop_gradient(offered.chosen))
-    units = [roster.by_unit(g, part, 0).mean(-1) for g, part in enumerate(roster.split(own))]
-    return averaged(error), (told, jnp.concatenate(units))
+    averages = {name: averaged(value) for name, value in info.items()} | {"target": averaged(flat(goal).mean(-1))}
+    agent_values = jax.vmap(averaged, 1)(jax.lax.stop_gradient(offered.chosen))
+    units = [roster.by_unit(g, part, 0).mean(-1) for g, part in enumerate(roster.split(agent_values))]
+    return averaged(error), (averages, jnp.concatenate(units))
 
 
 def target(
@@ -311,30 +311,30 @@ def target(
         return reward + discount * following
     before = jnp.concatenate([jnp.zeros_like(following[:1]), following[:-1]])
     cut = jnp.broadcast_to(sample.last[..., None], reward.shape)
-    one = partial(gae, lambda_=algorithm.lambda_)
-    return jax.vmap(jax.vmap(one, 1, 1), 1, 1)(reward, before, following, discount, cut) + before
+    estimator = partial(gae, lambda_=algorithm.lambda_)
+    return jax.vmap(jax.vmap(estimator, 1, 1), 1, 1)(reward, before, following, discount, cut) + before
 
 
 def evaluated(
     roster: Roster, actors: tuple[Utility | Diverse, ...], sample: Windows
 ) -> tuple[tuple[Float[Array, "L1 B _N _A"], Float[Array, "L1 B _N _F"]], ...]:
     """For every group, all agents' values in all steps of some episodes, and the features below them."""
-    found = []
+    by_group = []
     for g, group in enumerate(roster.groups):
-        seen = roster.by_unit(g, encode(sample.view.observation[g], group.observation), 2)
-        units, steps, drawn, agents = seen.shape[:4]
-        rows = seen.reshape(units, steps, drawn * agents, *seen.shape[4:])
-        made = _by_unit(actors[g], rows)
-        found.append(
-            tuple(roster.from_unit(part.reshape(units, steps, drawn, agents, part.shape[-1]), 2) for part in made)
+        observation = roster.by_unit(g, encode(sample.view.observation[g], group.observation), 2)
+        units, steps, drawn, agents = observation.shape[:4]
+        rows = observation.reshape(units, steps, drawn * agents, *observation.shape[4:])
+        by_unit = _by_unit(actors[g], rows)
+        by_group.append(
+            tuple(roster.from_unit(part.reshape(units, steps, drawn, agents, part.shape[-1]), 2) for part in by_unit)
         )
-    return tuple(found)
+    return tuple(by_group)
 
 
 def _by_unit(actor: Utility | Diverse, rows: Array) -> tuple[Array, Array]:
     """Each unit's values and features; a single unit's not as a stack of one, which is slower."""
     if rows.shape[0] > 1:
-        return jax.vmap(lambda actor, seen: actor.values(seen))(actor, rows)
+        return jax.vmap(lambda actor, unit_rows: actor.values(unit_rows))(actor, rows)
     values, features = jax.tree.map(lambda leaf: leaf[0], actor).values(rows[0])
     return values[None], features[None]
 

@@ -123,8 +123,8 @@ def step(
     """
     sampling = parts(algorithm).sampling
     replay, begun = remembered(sampling, replay, trajectory, learner.played)
-    one, before = partial(_update, algorithm, roster, replay, remaining=remaining), learner.updates
-    learner, (actors, critic) = repeated(one, learner, jnp.where(begun, sampling.updates, 0), key)
+    update_once, before = partial(_update, algorithm, roster, replay, remaining=remaining), learner.updates
+    learner, (actors, critic) = repeated(update_once, learner, jnp.where(begun, sampling.updates, 0), key)
     moves = learner.updates // sampling.delay - before // sampling.delay
     learner = eqx.tree_at(lambda tree: tree.played, learner, learner.played + 1)
     return learner, replay, mean(actors, moves), mean(critic, learner.updates - before)
@@ -227,10 +227,10 @@ def target(
         ahead = share(roster, g, sample.arrival, warmth, jax.random.fold_in(key, g), at_once)
 
         def one(unit: tuple[Any, Replayed]) -> tuple[Array, Array]:
-            actor, mine = unit
-            action, certainty = surrogate.ahead(mine.policy(actor), mine.noise)
-            certain = certainty if mine.alive is None else jnp.where(mine.alive, certainty, 0.0)
-            return mine.code(action), mine.temperature * certain.sum(0)
+            actor, replayed = unit
+            action, certainty = surrogate.ahead(replayed.policy(actor), replayed.noise)
+            certain = certainty if replayed.alive is None else jnp.where(replayed.alive, certainty, 0.0)
+            return replayed.code(action), replayed.temperature * certain.sum(0)
 
         code, cost = jax.lax.map(one, (actors[g], ahead))
         codes.append(code)

@@ -198,8 +198,8 @@ class Regression(eqx.Module):
 
     def error(self, actor: GreedyActor) -> tuple[Scalar, Scalar]:
         """The mean square of what the actor's values miss, and their mean."""
-        found, alive = self.share.values(actor), self.share.alive
-        error, value = ((self.counts * part).sum(-1) for part in ((found - self.wanted) ** 2, found))
+        values, alive = self.share.values(actor), self.share.alive
+        error, value = ((self.counts * part).sum(-1) for part in ((values - self.wanted) ** 2, values))
         return returns.mean(error, alive, self.weight), returns.mean(value, alive, self.weight)
 
 
@@ -277,8 +277,8 @@ def target(algorithm: JointValue, roster: Roster, learner: ValueLearner, sample:
 
 def best(shares: list[Shown], actors: tuple[GreedyActor, ...]) -> Int[Array, "n B"]:
     """Every agent's greedy choices."""
-    made = [jax.lax.map(lambda unit: unit[0].best(unit[1]), pair) for pair in zip(shares, actors, strict=True)]
-    return jnp.concatenate([part.reshape(-1, part.shape[-1]) for part in made])
+    by_group = [jax.lax.map(lambda unit: unit[0].best(unit[1]), pair) for pair in zip(shares, actors, strict=True)]
+    return jnp.concatenate([part.reshape(-1, part.shape[-1]) for part in by_group])
 
 
 def played(roster: Roster, sample: Sample) -> Int[Array, "n B"]:
@@ -315,19 +315,21 @@ def _move(
 ) -> tuple[Team, Int[Array, "n B"], Info]:
     """One unit of a group regresses at the joint actions as they stand, then puts the critic's choices in its slots."""
     sizes, agents, before = choices(roster), roster.agents_per_unit(group), slots
-    mine, actor, moments = jax.tree.map(lambda leaf: leaf[slot], (share, team.actors[group], team.states[group]))
+    unit_share, actor, moments = jax.tree.map(lambda leaf: leaf[slot], (share, team.actors[group], team.states[group]))
     first = sum(len(before.names) for before in roster.groups[:group]) + slot * agents
     wanted = jnp.stack([options(roster, group, worth, slots, first + k) for k in range(agents)])
-    counts = weights(algorithm.regress, mine, jax.lax.dynamic_slice_in_dim(slots, first, agents), wanted.shape[-1])
+    counts = weights(
+        algorithm.regress, unit_share, jax.lax.dynamic_slice_in_dim(slots, first, agents), wanted.shape[-1]
+    )
 
     def loss(actor, part):
         return part.error(actor)
 
-    (error, value), gradient = slope(loss, actor, Regression(mine, wanted, counts))
+    (error, value), gradient = slope(loss, actor, Regression(unit_share, wanted, counts))
     actor, moments = descend(algorithm.optimiser, gradient, moments, actor)
     for k in range(agents):
-        one = jax.tree.map(lambda leaf, k=k: leaf[k], mine)
-        slots = slots.at[first + k].set(chosen(roster, group, one, worth, slots, first + k))
+        agent_share = jax.tree.map(lambda leaf, k=k: leaf[k], unit_share)
+        slots = slots.at[first + k].set(chosen(roster, group, agent_share, worth, slots, first + k))
     reached = at(worth, number(slots, sizes)).mean()
     norm = optax.tree.norm(gradient)
     met = at(worth, number(before, sizes)).mean()

@@ -157,12 +157,12 @@ def _patches(image: Shaped[Array, "B R W C"], kernel: Kernel, blank: float) -> S
     image = jnp.pad(image, ((0, 0), *zip(front, behind, strict=True), (0, 0)), constant_values=blank)
     cut = image.reshape(-1, squares[0], stride, squares[1], stride * channels).transpose(0, 1, 3, 2, 4)
     parts = [(first, min(stride, size - first * stride)) for first in range(-(-size // stride))]
-    seen = [
+    patches = [
         cut[:, down : down + places[0], right : right + places[1], :height, : width * channels]
         for down, height in parts
         for right, width in parts
     ]
-    return jnp.concatenate([part.reshape(*part.shape[:3], -1) for part in seen], axis=-1)
+    return jnp.concatenate([part.reshape(*part.shape[:3], -1) for part in patches], axis=-1)
 
 
 def _as_seen(weight: Float[Array, "F K"], kernel: Kernel) -> Float[Array, "F K"]:
@@ -172,5 +172,5 @@ def _as_seen(weight: Float[Array, "F K"], kernel: Kernel) -> Float[Array, "F K"]
         return weight
     square = weight.reshape(len(weight), size, size, -1)
     parts = [slice(first, first + stride) for first in range(0, size, stride)]
-    seen = [square[:, rows, columns].reshape(len(weight), -1) for rows in parts for columns in parts]
-    return jnp.concatenate(seen, axis=1)
+    blocks = [square[:, rows, columns].reshape(len(weight), -1) for rows in parts for columns in parts]
+    return jnp.concatenate(blocks, axis=1)

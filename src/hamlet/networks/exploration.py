@@ -37,8 +37,8 @@ def mixed(
     >>> [round(float(p), 3) for p in jnp.exp(policy.log_probs)]
     [0.75, 0.25, 0.0]
     """
-    own = jnp.exp(Categorical.from_logits(logits, available).log_probs)
-    return _shared(own, available, exploration)
+    probabilities = jnp.exp(Categorical.from_logits(logits, available).log_probs)
+    return _shared(probabilities, available, exploration)
 
 
 def _shared(

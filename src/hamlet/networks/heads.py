@@ -81,8 +81,10 @@ class Actor(eqx.Module):
             case _:
                 assert self.scale is not None and isinstance(self.space, Box)
                 scale = repeated(self.scale(), out.shape[0] * out.shape[1]).reshape(out.shape)
-                made = TanhNormal(DiagonalNormal(out, scale), self.space) if self.squash else DiagonalNormal(out, scale)
-                return made, memories
+                distribution = (
+                    TanhNormal(DiagonalNormal(out, scale), self.space) if self.squash else DiagonalNormal(out, scale)
+                )
+                return distribution, memories
 
 
 class ExploringActor(eqx.Module):
@@ -121,8 +123,8 @@ class ExploringActor(eqx.Module):
         """The same policy so many environment steps later: ε goes on along its line, and stays at its end."""
         ends = sorted((self.schedule.start, self.schedule.end))
         step = (self.schedule.end - self.schedule.start) * steps / max(self.schedule.steps, 1)
-        moved = jnp.clip(self.exploration.value + step, *ends)
-        return eqx.tree_at(lambda a: a.exploration.value, self, moved)
+        epsilon = jnp.clip(self.exploration.value + step, *ends)
+        return eqx.tree_at(lambda a: a.exploration.value, self, epsilon)
 
 
 # What samples, and is moved by the probability of what it did.

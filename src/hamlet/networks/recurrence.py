@@ -52,10 +52,10 @@ def _seen(cell: eqx.nn.GRUCell, seen: Float[Array, "L B F"]) -> Gates:
 
 def _step(parts: Sequence[Array], bias: Array, memory: Array, now: Gates) -> tuple[Array, ...]:
     """The memory after a step, r, z, n, and U′ m + b″."""
-    reset, keep = (jax.nn.sigmoid(seen + memory @ part.T) for seen, part in zip(now[:2], parts[:2], strict=True))
-    own = memory @ parts[2].T + bias[None]
-    new = jnp.tanh(now[2] + reset * own)
-    return new + keep * (memory - new), reset, keep, new, own
+    reset, keep = (jax.nn.sigmoid(gate + memory @ part.T) for gate, part in zip(now[:2], parts[:2], strict=True))
+    from_memory = memory @ parts[2].T + bias[None]
+    new = jnp.tanh(now[2] + reset * from_memory)
+    return new + keep * (memory - new), reset, keep, new, from_memory
 
 
 @jax.custom_vjp
@@ -69,23 +69,23 @@ def _forwards(weight: Array, bias: Array, seen: Gates) -> tuple[Array, ...]:
     parts = jnp.split(weight, 3)
 
     def step(memory: Array, now: Gates) -> tuple[Array, tuple[Array, ...]]:
-        found = _step(parts, bias, memory, now)
-        return found[0], found
+        activations = _step(parts, bias, memory, now)
+        return activations[0], activations
 
     return jax.lax.scan(step, jnp.zeros(seen[0].shape[1:]), seen)[1]
 
 
 def _kept(weight: Array, bias: Array, seen: Gates) -> tuple[Array, tuple[Array, ...]]:
-    found = _forwards(weight, bias, seen)
-    return found[0], (weight, *found)
+    activations = _forwards(weight, bias, seen)
+    return activations[0], (weight, *activations)
 
 
 def _backwards(kept: tuple[Array, ...], slope: Array) -> tuple[Array, Array, Gates]:
     """Only what depends on the step after is in the loop: ∂/∂m of every step, from which all else follows at once."""
-    weight, memories, reset, keep, new, own = kept
+    weight, memories, reset, keep, new, from_memory = kept
     before = jnp.concatenate([jnp.zeros_like(memories[:1]), memories[:-1]])
     by_n = (1.0 - keep) * (1.0 - new**2)
-    by_r, by_z = by_n * own * reset * (1.0 - reset), (before - new) * keep * (1.0 - keep)
+    by_r, by_z = by_n * from_memory * reset * (1.0 - reset), (before - new) * keep * (1.0 - keep)
     factors = (by_r, by_z, by_n * reset)
     parts = jnp.split(weight, 3)
 

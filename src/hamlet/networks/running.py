@@ -78,10 +78,10 @@ class RunningMeanStd(eqx.Module):
         # Once more from there: the first sum of many large numbers is not exact.
         rest = mean_of(rows - mean[None])
         variance = mean_of((rows - mean[None] - rest[None]) ** 2)
-        kept, added = jnp.ones(()), total
+        retained, added = jnp.ones(()), total
         if self.decay is not None:
-            kept, added = jnp.where(total > 0, self.decay, 1.0), jnp.where(total > 0, 1.0 - self.decay, 0.0)
-        known = kept * self.weight + added
+            retained, added = jnp.where(total > 0, self.decay, 1.0), jnp.where(total > 0, 1.0 - self.decay, 0.0)
+        known = retained * self.weight + added
         share = added / jnp.where(known > 0, known, 1.0)
         away, away_rest = mean - self.mean, rest - self.mean_rest
         further = (variance - self.variance) - self.variance_rest + (1.0 - share) * (away + away_rest) ** 2
@@ -109,8 +109,8 @@ def _plus(
     high: Float[Array, " F"], low: Float[Array, " F"], step: Float[Array, " F"], step_low: Float[Array, " F"] | float
 ) -> tuple[Float[Array, " F"], Float[Array, " F"]]:
     """The sum of two pairs (rounded number, what rounding left of it), as such a pair (Knuth's two-sum, twice)."""
-    total, left = _two_sum(high, step)
-    return _two_sum(total, left + (low + step_low))
+    total, error = _two_sum(high, step)
+    return _two_sum(total, error + (low + step_low))
 
 
 def _two_sum(a: Float[Array, " F"], b: Float[Array, " F"]) -> tuple[Float[Array, " F"], Float[Array, " F"]]:

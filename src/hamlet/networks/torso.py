@@ -201,11 +201,11 @@ class CompositeEncoder(eqx.Module):
 
     def numbers(self, rows: Float[Array, "*B W"]) -> Float[Array, "*B W"]:
         """Rows with the pixels of every image between 0 and 1, where its space has bounds."""
-        eyes, found = iter(self.convolutions), []
+        eyes, parts = iter(self.convolutions), []
         for low, high, part in self.space.cuts():
             piece = rows[..., low:high].astype(jnp.float32)
-            found.append(next(eyes).numbers(piece.reshape(*piece.shape[:-1], *part.shape)) if is_image(part) else piece)
-        return jnp.concatenate(found, axis=-1)
+            parts.append(next(eyes).numbers(piece.reshape(*piece.shape[:-1], *part.shape)) if is_image(part) else piece)
+        return jnp.concatenate(parts, axis=-1)
 
     def standardised(self, running: RunningMeanStd, rows: Float[Array, "B W"]) -> Float[Array, "B F"]:
         """Features of rows whose numbers are standardised; choices are none."""
@@ -275,14 +275,14 @@ class Torso(eqx.Module):
         if cell is None:
             return h, None
         assert memory is not None, "a recurrent torso needs the memory before the first step"
-        seen = self.remembered(h)
+        cell_inputs = self.remembered(h)
 
         def step(m: Array, x: tuple[Array, Array]) -> tuple[Array, Array]:
             now, fresh = x
             m = jax.vmap(cell)(now, jnp.where(fresh[:, None], 0.0, m))
             return m, m
 
-        _, memories = jax.lax.scan(step, memory, (seen.swapaxes(0, 1), start.swapaxes(0, 1)))
+        _, memories = jax.lax.scan(step, memory, (cell_inputs.swapaxes(0, 1), start.swapaxes(0, 1)))
         memories = memories.swapaxes(0, 1)
         return memories, memories
 
@@ -312,7 +312,7 @@ class Torso(eqx.Module):
 
     def remembered(self, features: Float[Array, "B L F"]) -> Float[Array, "B L F"]:
         """Features as the recurrent unit takes them: normalised, but among plain layers."""
-        return features if any(isinstance(one, Plain) for one in self.layers) else normalise(features)
+        return features if any(isinstance(linear, Plain) for linear in self.layers) else normalise(features)
 
 
 def _eye(key: Key, seen: Space, body: NetworkConfig) -> Convolution | CompositeEncoder | None:

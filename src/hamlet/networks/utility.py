@@ -47,8 +47,8 @@ class Utility(eqx.Module):
         features, cell, memories = self.torso.look(observation), self.torso.cell, None
         if cell is not None:
             assert memory is not None, "a recurrent utility needs the memory before the first step"
-            seen = self.torso.remembered(features).swapaxes(0, 1)
-            features = memories = onward(cell, seen, memory, start.swapaxes(0, 1)).swapaxes(0, 1)
+            cell_inputs = self.torso.remembered(features).swapaxes(0, 1)
+            features = memories = onward(cell, cell_inputs, memory, start.swapaxes(0, 1)).swapaxes(0, 1)
         return features, memories
 
     def values(self, observation: Shaped[Array, "L B *O"]) -> tuple[Float[Array, "L B A"], Float[Array, "L B F"]]:

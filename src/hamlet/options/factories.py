@@ -49,8 +49,8 @@ class Factory:
     @cached_property
     def parameters(self) -> dict[str, inspect.Parameter]:
         """Its keywords that can be written as words, by name."""
-        found = (_parameter(one, handed_on=self.keywords.handed_on) for one in self.keywords.known)
-        return {one.name: one for one in found if one is not None}
+        parameters = (_parameter(parameter, handed_on=self.keywords.handed_on) for parameter in self.keywords.known)
+        return {parameter.name: parameter for parameter in parameters if parameter is not None}
 
     def signed(self, function: Callable[..., Any], own: Iterable[inspect.Parameter] = ()) -> Callable[..., Any]:
         """The function, which takes any keyword, with the factory's keywords and its own as its signature."""
@@ -58,7 +58,7 @@ class Factory:
         signature = inspect.Signature([*self.parameters.values(), *own, *free])
         texts = (self.keywords.text, function.__doc__)
         function.__signature__ = signature  # type: ignore[attr-defined]
-        function.__annotations__ = {name: one.annotation for name, one in signature.parameters.items()}
+        function.__annotations__ = {name: parameter.annotation for name, parameter in signature.parameters.items()}
         function.__doc__ = "\n\n".join(inspect.cleandoc(text) for text in texts if text)
         return function
 
@@ -128,11 +128,11 @@ def _annotation(one: Keyword, *, handed_on: bool) -> Any:
     """The type of an option: as the factory has it, or as its default tells, or whatever is written."""
     if not one.readable:
         return None
-    told = None if one.annotation in (_EMPTY, Any, object) else one.annotation
-    if told is None:
-        told = {bool: bool, int: values.Number, float: float, str: str, type(None): values.Plain}.get(type(one.default))
+    hint = None if one.annotation in (_EMPTY, Any, object) else one.annotation
+    if hint is None:
+        hint = {bool: bool, int: values.Number, float: float, str: str, type(None): values.Plain}.get(type(one.default))
         if isinstance(one.default, tuple) and len(kinds := {type(item) for item in one.default}) == 1:
-            told = tuple[kinds.pop(), ...]  # type: ignore[misc]
-    if told is bool and (handed_on or one.required):
-        told = values.Plain  # behind ``**keywords`` nobody sees that it is a switch
-    return Optional[told] if told is not None and not one.required and one.default is None else told  # noqa: UP045
+            hint = tuple[kinds.pop(), ...]  # type: ignore[misc]
+    if hint is bool and (handed_on or one.required):
+        hint = values.Plain  # behind ``**keywords`` nobody sees that it is a switch
+    return Optional[hint] if hint is not None and not one.required and one.default is None else hint  # noqa: UP045

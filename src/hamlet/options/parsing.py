@@ -107,7 +107,7 @@ class OptionGroup:
     def takes_any(self) -> bool:
         """Whether the target takes keywords that it does not name."""
         parameters = inspect.signature(self.target).parameters.values()
-        return any(one.kind is one.VAR_KEYWORD for one in parameters)
+        return any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
 
     @property
     def more(self) -> str:
@@ -133,7 +133,7 @@ class OptionGroup:
         """One for each parameter."""
         hints = typing.get_type_hints(self.target, include_extras=True)
         texts = descriptions(self.target)
-        found = []
+        options = []
         for name, parameter in inspect.signature(self.target).parameters.items():
             default = self.defaults.get(name, parameter.default)
             if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
@@ -147,11 +147,11 @@ class OptionGroup:
                 continue
             flag = "--" + (f"{self.title}." if self.prefixed else "") + name.rstrip("_").replace("_", "-")
             hint = {int: values.Whole, AnyRates: values.LearningRate}.get(hints[name], hints[name])
-            found.append(Option(self.title, name, flag, hint, default, texts.get(name, ""), self.pairs))
+            options.append(Option(self.title, name, flag, hint, default, texts.get(name, ""), self.pairs))
         for name in self.free:
             flag = f"--{self.title}.{name.replace('_', '-')}"
-            found.append(Option(self.title, name, flag, values.Plain, inspect.Parameter.empty, "", self.pairs))
-        return found
+            options.append(Option(self.title, name, flag, values.Plain, inspect.Parameter.empty, "", self.pairs))
+        return options
 
 
 class Given(NamedTuple):
@@ -204,13 +204,13 @@ class Command:
         Raises:
             RequestError: If two options have the same one, as where a third party's hyperparameter is named ``seed``.
         """
-        found: dict[str, Option] = {}
+        flags: dict[str, Option] = {}
         for option in (option for group in self.groups for option in group.options):
             for flag in option.flags:
-                if flag in found:
-                    raise RequestError(f"{flag} is a {option.group} option and a {found[flag].group} option: rename it")
-                found[flag] = option
-        return found
+                if flag in flags:
+                    raise RequestError(f"{flag} is a {option.group} option and a {flags[flag].group} option: rename it")
+                flags[flag] = option
+        return flags
 
     def split(self, argv: Sequence[str]) -> tuple[list[Word], list[Given]]:
         """The words, and the options with their values; an unknown option has all that follows it."""
@@ -226,11 +226,11 @@ class Command:
             if flag.replace("_", "-") not in self.flags:
                 flag = RENAMED.get(flag.replace("_", "-"), flag)
             option = self.flags.get(flag.replace("_", "-"))
-            own = [value] if equals else []
+            option_words = [value] if equals else []
             most = None if option is None else values.arity(option.annotation)
-            while not equals and rest and not _is_flag(rest[0]) and (most is None or len(own) < most):
-                own.append(rest.pop(0))
-            given.append(Given(option, flag, own))
+            while not equals and rest and not _is_flag(rest[0]) and (most is None or len(option_words) < most):
+                option_words.append(rest.pop(0))
+            given.append(Given(option, flag, option_words))
         return words, given
 
     def parse(self, argv: Sequence[str]) -> tuple[list[str], Parsed]:
@@ -243,19 +243,19 @@ class Command:
         if any(word in HELP for word in argv):
             self.show_help()
         words, given = self.split(argv)
-        for one in given:
-            if one.option is None:
-                raise self.unknown(one.flag)
+        for arg in given:
+            if arg.option is None:
+                raise self.unknown(arg.flag)
         if len(words) > len(self.words):
             raise self._left_over(words[len(self.words)])
         if len(words) < len(self.words):
             missing = self.words[len(words)]
             raise RequestError(f"{missing} is missing: {self.prog} (see {self.usage} --help)")
-        latest = {one.option.flag: one for one in given if one.option is not None}
+        latest = {arg.option.flag: arg for arg in given if arg.option is not None}
         for option in self.flags.values():
             if values.required(option.default) and option.flag not in latest:
                 raise RequestError(f"{option.flag} is missing: it takes {values.spoken(option.annotation, None)}")
-        return [word.text for word in words], Parsed(self._values(latest), {one.flag for one in self._options(latest)})
+        return [word.text for word in words], Parsed(self._values(latest), {arg.flag for arg in self._options(latest)})
 
     def unknown(self, flag: str) -> RequestError:
         """The refusal of an option that does not exist."""
@@ -282,31 +282,31 @@ class Command:
         raise SystemExit(0)
 
     def _options(self, latest: Mapping[str, Given]) -> list[Option]:
-        return [one.option for one in latest.values() if one.option is not None]
+        return [arg.option for arg in latest.values() if arg.option is not None]
 
     def _values(self, latest: Mapping[str, Given]) -> dict[str, dict[str, Any]]:
-        words = [word for one in latest.values() for word in (one.flag.replace("_", "-"), *one.words)]
+        words = [word for arg in latest.values() for word in (arg.flag.replace("_", "-"), *arg.words)]
         structure = _structure(self.groups)
         parsed = _tyro(structure, words) if _fits(latest.values()) else None
         if parsed is None:
             raise self._refusal(latest.values())
-        found = {
+        group_values = {
             group.title: {option.name: getattr(getattr(parsed, group.title), option.name) for option in group.options}
             for group in self.groups
         }
         for option in self._options(latest):
-            value = found[option.group][option.name]
+            value = group_values[option.group][option.name]
             if isinstance(value, float) and math.isnan(value):
                 raise RequestError(f"{option.flag} takes a number, not 'nan'")
-        return found
+        return group_values
 
     def _refusal(self, given: Iterable[Given]) -> RequestError:
         """What is wrong with the first option whose value tyro refuses."""
-        for one in given:
-            assert one.option is not None
-            single = dataclasses.make_dataclass("Single", [dataclasses.replace(one.option, name="value").field()])
-            if not _fits([one]) or _tyro(single, ["--value", *one.words] if one.words else []) is None:
-                return _bad_value(one)
+        for arg in given:
+            assert arg.option is not None
+            single = dataclasses.make_dataclass("Single", [dataclasses.replace(arg.option, name="value").field()])
+            if not _fits([arg]) or _tyro(single, ["--value", *arg.words] if arg.words else []) is None:
+                return _bad_value(arg)
         return RequestError(f"the options cannot be read together (see {self.usage} --help)")
 
     def _left_over(self, word: Word) -> RequestError:
@@ -342,7 +342,7 @@ def _tyro(structure: type, words: Sequence[str]) -> Any:
 
 def _fits(given: Iterable[Given]) -> bool:
     """Whether every option has as many words as it takes."""
-    counts = [(len(one.words), values.arity(one.option.annotation)) for one in given if one.option is not None]
+    counts = [(len(arg.words), values.arity(arg.option.annotation)) for arg in given if arg.option is not None]
     return all(most is None or count == most for count, most in counts)
 
 

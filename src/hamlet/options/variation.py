@@ -53,8 +53,8 @@ def _of_pettingzoo(env: PettingZoo) -> dict[str, Any]:
 
 
 def _varied_pettingzoo(env: PettingZoo, **given: Any) -> PettingZoo:
-    own = {name: getattr(env, name) for name in (*_OWN, "copies", "pictures")}
-    return from_pettingzoo(env.factory, **(own | dict(env.options) | given))
+    settings = {name: getattr(env, name) for name in (*_OWN, "copies", "pictures")}
+    return from_pettingzoo(env.factory, **(settings | dict(env.options) | given))
 
 
 def _varied_named(env: Named, **given: Any) -> Named:

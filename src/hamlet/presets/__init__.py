@@ -93,8 +93,8 @@ def fitted(factory: "partial[Any]", environment: AnyDeclaration | None) -> "part
     horizon = None if environment is None else declared_horizon(environment)
     if horizon is None or "episode_length" not in inspect.signature(factory).parameters:
         return factory
-    own = {"episode_length": horizon, "rollout_length": horizon}
-    return partial(factory, **{name: steps for name, steps in own.items() if name not in factory.keywords})
+    lengths = {"episode_length": horizon, "rollout_length": horizon}
+    return partial(factory, **{name: steps for name, steps in lengths.items() if name not in factory.keywords})
 
 
 def default(environment: str, algorithm: str) -> str | None:

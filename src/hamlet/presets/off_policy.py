@@ -44,22 +44,22 @@ _SOFT: Mapping[str, Any] = {
 
 def _gradient(noise: float, n_step: int, **values: Any) -> dict[str, "partial[Any]"]:
     """HADDPG and MADDPG."""
-    own = {**_DETERMINISTIC, "exploration_noise": noise, "n_step": n_step, **values}
-    return {"haddpg": partial(haddpg, **own), "maddpg": partial(maddpg, **own, others="replay")}
+    settings = {**_DETERMINISTIC, "exploration_noise": noise, "n_step": n_step, **values}
+    return {"haddpg": partial(haddpg, **settings), "maddpg": partial(maddpg, **settings, others="replay")}
 
 
 def _twin(delay: int, n_step: int, **values: Any) -> dict[str, "partial[Any]"]:
     """HATD3 and MATD3."""
-    own = {**_DETERMINISTIC, "exploration_noise": 0.1, "policy_delay": delay, "n_step": n_step, **values}
-    own |= {"target_noise": 0.2, "target_noise_clip": 0.5}
-    return {"hatd3": partial(hatd3, **own), "matd3": partial(matd3, **own, others="replay")}
+    settings = {**_DETERMINISTIC, "exploration_noise": 0.1, "policy_delay": delay, "n_step": n_step, **values}
+    settings |= {"target_noise": 0.2, "target_noise_clip": 0.5}
+    return {"hatd3": partial(hatd3, **settings), "matd3": partial(matd3, **settings, others="replay")}
 
 
 def _soft(learning_rate: float, critic_learning_rate: float, n_step: int, **values: Any) -> dict[str, "partial[Any]"]:
     """HASAC and MASAC."""
-    own = {**_SOFT, "learning_rate": learning_rate, "critic_learning_rate": critic_learning_rate, "n_step": n_step}
-    own |= {"temperature_learning_rate": 3e-4, "target_entropy": 0.98, **values}
-    return {"hasac": partial(hasac, **own), "masac": partial(masac, **own)}
+    settings = {**_SOFT, "learning_rate": learning_rate, "critic_learning_rate": critic_learning_rate, "n_step": n_step}
+    settings |= {"temperature_learning_rate": 3e-4, "target_entropy": 0.98, **values}
+    return {"hasac": partial(hasac, **settings), "masac": partial(masac, **settings)}
 
 
 _MPE: Mapping[str, Any] = {"hidden": (128, 128), "num_envs": 20, "updates_per_rollout": 50}

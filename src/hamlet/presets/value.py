@@ -75,11 +75,11 @@ def _all(
     values: Mapping[str, Any], exploring: Mapping[str, Any], own: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, "partial[Any]"]:
     """Every algorithm with the values of the family and its own; Q-DPP explores in its own way."""
-    made = {}
+    table = {}
     for name, factory in _FACTORIES.items():
         explored = {} if name == "q_dpp" else exploring
-        made[name] = partial(factory, **{**values, **explored, **own.get(name, {})})
-    return made
+        table[name] = partial(factory, **{**values, **explored, **own.get(name, {})})
+    return table
 
 
 PAPER: Mapping[str, "partial[Any]"] = _all(_PAPER, _FALLING, _OWN_PAPER)

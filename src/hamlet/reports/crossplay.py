@@ -124,8 +124,8 @@ class CrossPlay:
     def alpha_rank(self) -> AlphaRank:
         """Of M in units of its span, for one population that meets itself."""
         span = float(np.ptp(self.earned)) or 1.0
-        found = alpha_rank(self.earned / span)
-        return dataclasses.replace(found, values=found.values * span, regret=found.regret * span)
+        ranking = alpha_rank(self.earned / span)
+        return dataclasses.replace(ranking, values=ranking.values * span, regret=ranking.regret * span)
 
     def document(self) -> dict[str, Any]:
         """Everything, as JSON."""
@@ -185,7 +185,7 @@ def play(
     require(not twice, f"{', '.join(twice)} is named twice: a run meets itself anyway, in the diagonal")
     env = _one_environment([run for run, _ in asked])
     players = _players(asked, env)
-    found = _matrix(env, players, episodes, seed, mode, horizon(env, max_episode_steps))
+    tables = _matrix(env, players, episodes, seed, mode, horizon(env, max_episode_steps))
     return CrossPlay(
         tuple(players),
         asked[0][0].directory.config()["environment_name"],
@@ -193,17 +193,17 @@ def play(
         episodes,
         seed,
         mode,
-        *(table[..., side] for table in found[:2] for side in (0, 1)),
-        failed=found[2],
-        cut=found[3],
-        remarks=tuple(found[4]),
+        *(table[..., side] for table in tables[:2] for side in (0, 1)),
+        failed=tables[2],
+        cut=tables[3],
+        remarks=tuple(tables[4]),
     )
 
 
 def _seeds(path: Path) -> list[Path]:
     """The runs in a directory of several seeds, by number; else the path itself."""
-    found = [] if (path / "config.json").exists() else [one.parent for one in path.glob("seed-*/config.json")]
-    return sorted(found, key=lambda one: (len(one.name), one.name)) or [path]
+    directories = [] if (path / "config.json").exists() else [entry.parent for entry in path.glob("seed-*/config.json")]
+    return sorted(directories, key=lambda entry: (len(entry.name), entry.name)) or [path]
 
 
 def _asked(path: Path, best: bool, trust: bool) -> tuple[SavedRun, bool]:
@@ -229,12 +229,14 @@ def _one_environment(runs: Sequence[SavedRun]) -> AnyEnvironment:
         other = run.environment
         difference = _difference(configuration.encode(first), configuration.encode(other))
         if difference is not None:
-            where, mine, theirs = difference
-            names = [one.directory.config()["environment_name"] for one in (runs[0], run)]
-            what = (
-                f"{names[0]} and {names[1]}" if names[0] != names[1] else f"{names[0]} with {where} {mine} and {theirs}"
+            where, first_value, other_value = difference
+            names = [compared.directory.config()["environment_name"] for compared in (runs[0], run)]
+            games = (
+                f"{names[0]} and {names[1]}"
+                if names[0] != names[1]
+                else f"{names[0]} with {where} {first_value} and {other_value}"
             )
-            raise RequestError(f"{runs[0].path} and {run.path} play different games: {what}; name runs of one")
+            raise RequestError(f"{runs[0].path} and {run.path} play different games: {games}; name runs of one")
     agents = sum(len(group.names) for group in first.groups)
     require(agents > 1, f"{runs[0].path} has a single agent, who meets nobody; the nearest is hamlet evaluate")
     return first
@@ -243,23 +245,23 @@ def _one_environment(runs: Sequence[SavedRun]) -> AnyEnvironment:
 def _difference(one: Any, other: Any, where: str = "") -> tuple[str, Any, Any] | None:
     if isinstance(one, dict) and isinstance(other, dict):
         for key in [key for key in one | other if key not in _MANNERS]:
-            found = _difference(one.get(key), other.get(key), f"{where}.{key}" if where else key)
-            if found is not None:
-                return found
+            difference = _difference(one.get(key), other.get(key), f"{where}.{key}" if where else key)
+            if difference is not None:
+                return difference
         return None
     return None if one == other else (where, one, other)
 
 
 def _players(asked: Sequence[tuple[SavedRun, bool]], env: AnyEnvironment) -> list[CrossplayPlayer]:
     plain = [_name(run.path) + (" (best)" if best else "") for run, best in asked]
-    found = []
+    players = []
     for (run, best), name in zip(asked, plain, strict=True):
         algorithm = run.algorithm
         actors, step = run.actors(best=best)
         label = name if plain.count(name) == 1 else f"{run.path}" + (" (best)" if best else "")
         team = unshared(Player(roster_of(algorithm, env), actors, algorithm.body.memory))
-        found.append(CrossplayPlayer(label, str(run.path), step, best, team))
-    return found
+        players.append(CrossplayPlayer(label, str(run.path), step, best, team))
+    return players
 
 
 def _name(path: Path) -> str:
@@ -294,9 +296,9 @@ def _matrix(
                 except RunError as error:
                     raise RunError(f"{cell}: {error}") from error
                 assert played is not None
-                own = played.returns.astype(np.float64)
+                returns = played.returns.astype(np.float64)
                 counts[:, i, j] = played.failed, played.cut.sum()
-                sides = np.stack([own[:, 0], own[:, 1:].mean(1)], axis=1)
+                sides = np.stack([returns[:, 0], returns[:, 1:].mean(1)], axis=1)
                 means[i, j] = sides.mean(0)
                 errors[i, j] = sides.std(0, ddof=1) / np.sqrt(episodes) if episodes > 1 else 0.0
                 remarks += [f"{cell}: {line}" for line in [*trials.remarks(), *played.remarks()]]

@@ -37,26 +37,26 @@ def gather(readings: Sequence[RunData], motions: Sequence[Mapping[str, Any]] = (
         readings: The runs.
         motions: Recorded episodes, each with the run that it is of.
     """
-    found = tasks(readings)
-    labels = sorted({group.label for task in found for group in task.groups})
+    report_tasks = tasks(readings)
+    labels = sorted({group.label for task in report_tasks for group in task.groups})
     numbers = {id(run): number for number, run in enumerate(readings)}
     groups: list[Document] = []
     described = []
-    for number, task in enumerate(found):
+    for number, task in enumerate(report_tasks):
         kind = _Kind(task)
-        own = [_group(group, number, labels, numbers, kind) for group in task.groups]
+        task_groups = [_group(group, number, labels, numbers, kind) for group in task.groups]
         described.append(_task(task, kind))
-        groups += own
+        groups += task_groups
     return {
         "made": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         "hamlet": hamlet.__version__,
         "algorithms": labels,
         "tasks": described,
         "groups": groups,
-        "overall": _overall(found, labels),
+        "overall": _overall(report_tasks, labels),
         "runs": [_run(reading) for reading in readings],
-        "remarks": _remarks(readings, found),
-        "motions": [{**motion, "task": _task_of(motion["run"], readings, found)} for motion in motions],
+        "remarks": _remarks(readings, report_tasks),
+        "motions": [{**motion, "task": _task_of(motion["run"], readings, report_tasks)} for motion in motions],
     }
 
 
@@ -96,7 +96,7 @@ def _task(task: ReportTask, kind: _Kind) -> Document:
 
 def _ranked(columns: Mapping[str, Mapping[str, Sequence[float]]], *, normalised: bool = False) -> Ranking | None:
     """The comparison of the algorithms that have scores; None for fewer than two."""
-    known = {who: own for who, own in columns.items() if all(len(scores) for scores in own.values())}
+    known = {who: column for who, column in columns.items() if all(len(scores) for scores in column.values())}
     return ranking.rank(known, normalised=normalised) if len(known) > 1 else None
 
 
@@ -106,7 +106,7 @@ def _compared(found: Ranking | None) -> Document:
     return {
         "verdict": "" if found is None else found.words,
         "improvement": [
-            {"first": one.first, "second": one.second, "probability": _packed(one.improvement)} for one in pairs
+            {"first": pair.first, "second": pair.second, "probability": _packed(pair.improvement)} for pair in pairs
         ],
     }
 
@@ -127,8 +127,8 @@ def _group(group: RunGroup, task: int, labels: Sequence[str], numbers: Mapping[i
         "curves": {over: _curve(scores.curve(series, over=over)) for over in ("steps", "seconds")},
         "each": [_series(run, kind) for run in group.runs],
         "scores": _numbers(final),
-        "final": {name: _packed(one) for name, one in scores.estimates(final).items()},
-        "absolute": {name: _packed(one) for name, one in scores.estimates(absolute).items()},
+        "final": {name: _packed(estimate) for name, estimate in scores.estimates(final).items()},
+        "absolute": {name: _packed(estimate) for name, estimate in scores.estimates(absolute).items()},
         "gap": None if gap is None else _packed(gap),
         "sides": _sides(runs) if kind.constant_sum else [],
         "steps": max((run.done for run in runs), default=0),
@@ -142,12 +142,12 @@ def _sides(runs: Sequence[RunData]) -> list[Document]:
     return [
         {
             "agent": side.agent,
-            "return": {name: _packed(one) for name, one in side.returns.items()},
+            "return": {name: _packed(entry) for name, entry in side.returns.items()},
             "wins": None if side.wins is None else _packed(side.wins),
             "random": _number(side.random),
             "against_random": None if side.against_random is None else _packed(side.against_random),
-            "curves": {over: _curve(one) for over, one in side.curves.items()},
-            "each": [_points(one, seed) for one, seed in side.each],
+            "curves": {over: _curve(entry) for over, entry in side.curves.items()},
+            "each": [_points(entry, seed) for entry, seed in side.each],
         }
         for side in scores.sides(runs)
     ]
@@ -180,16 +180,16 @@ def _overall(every: Sequence[ReportTask], labels: Sequence[str]) -> Document | N
     """All environments together, where that can be done; those in which agents play against each other are left out."""
     kinds = {task_name(task): (task, kind) for task in every if not (kind := _Kind(task)).constant_sum}
     columns: dict[str, dict[str, list[float]]] = {label: {} for label in labels}
-    for label, own in columns.items():
+    for label, column in columns.items():
         for name, (task, kind) in kinds.items():
-            group = next((one for one in task.groups if one.label == label), None)
-            own[name] = [] if group is None else scores.final(group, kind.source)
+            group = next((candidate for candidate in task.groups if candidate.label == label), None)
+            column[name] = [] if group is None else scores.final(group, kind.source)
     low = {name: kind.random for name, (_, kind) in kinds.items() if kind.random is not None}
     optima = {name: kind.optimum for name, (_, kind) in kinds.items() if kind.optimum is not None}
     unit = scores.normalised(columns, low, optima)
     if unit is None:
         return None
-    matrices = {who: statistics.matrix(own) for who, own in unit.scores.items()}
+    matrices = {who: statistics.matrix(column) for who, column in unit.scores.items()}
     return {
         "rows": [_summed(who, values, known=unit.known) for who, values in matrices.items()],
         **_compared(_ranked(unit.scores, normalised=True)),
@@ -201,21 +201,21 @@ def _overall(every: Sequence[ReportTask], labels: Sequence[str]) -> Document | N
 def _summed(algorithm: str, values: np.ndarray, *, known: bool) -> Document:
     """One algorithm over all environments: aggregates, and the share of its runs above every score."""
     profile = statistics.profile(values, _THRESHOLDS)
-    found = {name: _packed(one) for name, one in statistics.aggregates(values).items()}
-    gap = found if known else found | {"optimality_gap": None}
+    aggregates = {name: _packed(estimate) for name, estimate in statistics.aggregates(values).items()}
+    gap = aggregates if known else aggregates | {"optimality_gap": None}
     return {"algorithm": algorithm, **gap, "profile": _band(profile)}
 
 
 def task_name(task: ReportTask) -> str:
     """The environment with the options in which it differs from others of its name."""
-    told = ", ".join(f"{name} {value}" for name, value in task.options)
-    return f"{task.name} ({told})" if told else task.name
+    option_text = ", ".join(f"{name} {value}" for name, value in task.options)
+    return f"{task.name} ({option_text})" if option_text else task.name
 
 
 def _run(reading: RunData) -> Document:
     config = reading.config
     hardware = config.get("hardware") or {}
-    own = {name: value for name, value in config.items() if name not in _UNSEEDED}
+    run_settings = {name: value for name, value in config.items() if name not in _UNSEEDED}
     return {
         "path": str(reading.path),
         "algorithm": reading.algorithm,
@@ -231,7 +231,7 @@ def _run(reading: RunData) -> Document:
         "settings": {
             "algorithm": flat(config.get("algorithm") or {}),
             "environment": flat(config.get("environment") or {}),
-            "run": flat(own),
+            "run": flat(run_settings),
         },
         "versions": flat(config.get("versions") or {}),
         "hardware": flat(hardware) | flat({name: config.get(name) for name in ("platform", "revision")}),
@@ -262,7 +262,7 @@ def _remarks(readings: Sequence[RunData], found: Sequence[ReportTask]) -> list[D
 
 
 def _task_of(run: str | Path, readings: Sequence[RunData], found: Sequence[ReportTask]) -> int:
-    (reading,) = (one for one in readings if str(one.path) == str(run))
+    (reading,) = (candidate for candidate in readings if str(candidate.path) == str(run))
     return next(n for n, task in enumerate(found) if any(reading in group.runs for group in task.groups))
 
 

@@ -42,7 +42,7 @@ def film(readings: Sequence[RunData], *, trust: bool = False) -> list[Motion]:
         readings: The runs.
         trust: Whether code of their own that runs name may be run, though this user did not begin them here.
     """
-    return [made for task in tasks(readings) if (made := record(best(task), trust=trust)) is not None]
+    return [motion for task in tasks(readings) if (motion := record(best(task), trust=trust)) is not None]
 
 
 def best(task: ReportTask) -> RunData | None:
@@ -68,7 +68,7 @@ def record(reading: RunData | None, *, episodes: int = EPISODES, trust: bool = F
         return None
     # As it was evaluated, where it was.
     mode: Mode = damage.mode(reading.config)
-    told = {
+    motion = {
         "run": str(reading.path),
         "label": f"{reading.algorithm}, seed {reading.seed}",
         "mode": f"{mode} policy",
@@ -76,10 +76,10 @@ def record(reading: RunData | None, *, episodes: int = EPISODES, trust: bool = F
     try:
         step, films = _played(SavedRun(reading.path, trust), episodes, mode)
     except (RunError, RequestError) as error:
-        return told | {"step": 0, "note": f"the agents cannot be shown: {error}"}
+        return motion | {"step": 0, "note": f"the agents cannot be shown: {error}"}
     except Exception as error:  # a stranger's environment, or one that changed since
-        return told | {"step": 0, "note": f"the agents cannot be shown: {type(error).__name__}: {one_line(error)}"}
-    return told | {"step": step, "episodes": films}
+        return motion | {"step": 0, "note": f"the agents cannot be shown: {type(error).__name__}: {one_line(error)}"}
+    return motion | {"step": step, "episodes": films}
 
 
 def _played(run: SavedRun, episodes: int, mode: Mode) -> tuple[int, list[dict[str, Any]]]:
@@ -149,12 +149,12 @@ def _plain(value: Any) -> Any:
 
 def _wide(scenes: Sequence[Scene]) -> tuple[float, ...]:
     """The view, wider where shapes leave it, up to twice its size."""
-    left, bottom, right, top = scenes[0].view
+    left_edge, bottom, right, top = scenes[0].view
     points = [(shape.x, shape.y, getattr(shape, "radius", 0.0)) for scene in scenes for shape in scene.shapes]
     across, along, radius = (np.array(column, float) for column in zip(*points, strict=True))
-    room = (right - left) / 2, (top - bottom) / 2
+    room = (right - left_edge) / 2, (top - bottom) / 2
     return (
-        max(left - room[0], min(left, float((across - radius).min()))),
+        max(left_edge - room[0], min(left_edge, float((across - radius).min()))),
         max(bottom - room[1], min(bottom, float((along - radius).min()))),
         min(right + room[0], max(right, float((across + radius).max()))),
         min(top + room[1], max(top, float((along + radius).max()))),

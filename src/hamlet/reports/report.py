@@ -59,9 +59,9 @@ def _evaluations(document: Document, readings: Sequence[RunData], steps: int | N
     paths = [reading.path for reading in readings]
     labels = {paths[number]: group["algorithm"] for group in document["groups"] for number in group["runs"]}
     by_agent = {reading.path for reading in readings if reading.constant_sum}
-    found = marl_eval.merged(paths, labels, by_agent=by_agent, steps=steps)
-    if found.remarks:
-        why = found.remarks[0].partition(": ")[2]
-        text = f"{len(found.remarks)} of {len(paths)} runs are not in {EVALUATIONS}, the first because {why}"
+    merged = marl_eval.merged(paths, labels, by_agent=by_agent, steps=steps)
+    if merged.remarks:
+        why = merged.remarks[0].partition(": ")[2]
+        text = f"{len(merged.remarks)} of {len(paths)} runs are not in {EVALUATIONS}, the first because {why}"
         document["remarks"].append({"run": "", "text": text})
-    return found.document
+    return merged.document

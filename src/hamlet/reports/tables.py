@@ -18,7 +18,10 @@ def markdown(document: Document) -> str:
     lines = [f"# {title(document)}", "", f"Made {document['made']} by hamlet {document['hamlet']}."]
     if document["remarks"]:
         lines += ["", "## To know before reading", ""]
-        lines += [f"* {one['run']}: {one['text']}" if one["run"] else f"* {one['text']}" for one in document["remarks"]]
+        lines += [
+            f"* {remark['run']}: {remark['text']}" if remark["run"] else f"* {remark['text']}"
+            for remark in document["remarks"]
+        ]
     if document["overall"]:
         lines += ["", "## All environments together", "", *_overall(document["overall"])]
     for number, task in enumerate(document["tasks"]):
@@ -51,27 +54,27 @@ def _curve_rows(document: Document) -> Iterable[list[Any]]:
             if not group["sides"]
             else [([named[0], f"{named[1]}: {side['agent']}", named[2]], side["curves"]) for side in group["sides"]]
         )
-        for own, curves in drawn:
+        for labels, curves in drawn:
             for over, curve in curves.items():
                 if curve is not None:
                     for row in zip(curve["x"], curve["y"], curve["low"], curve["high"], strict=True):
-                        yield [*own, over, *row]
+                        yield [*labels, over, *row]
 
 
 def _score_rows(document: Document) -> Iterable[list[Any]]:
     for group in document["groups"]:
         task = document["tasks"][group["task"]]
         named = [_task(task), group["algorithm"], len(group["counted"])]
-        for source, found in ((task["source"], group["final"]), ("absolute metric", group["absolute"])):
+        for source, estimates in ((task["source"], group["final"]), ("absolute metric", group["absolute"])):
             for measure in _MEASURES:
-                if measure in found:
-                    yield [*named, source, measure, *found[measure]]
+                if measure in estimates:
+                    yield [*named, source, measure, *estimates[measure]]
         if group["gap"] is not None:
             yield [*named, task["source"], "optimality gap", *group["gap"]]
         for side in group["sides"]:
-            for measure, found in (*side["return"].items(), *_wins(side)):
-                if found is not None:
-                    yield [*named, task["source"], f"{measure} of {side['agent']}", *found]
+            for measure, estimates in (*side["return"].items(), *_wins(side)):
+                if estimates is not None:
+                    yield [*named, task["source"], f"{measure} of {side['agent']}", *estimates]
     for task in document["tasks"]:
         counted = {
             g["algorithm"]: len(g["counted"]) for g in document["groups"] if document["tasks"][g["task"]] is task
@@ -111,10 +114,10 @@ def _scores(task: Document, groups: Sequence[Document]) -> list[str]:
     header += [*(["absolute metric"] if absolute else []), *(["optimality gap"] if gap else [])]
     rows = []
     for group in groups:
-        own = [_interval(group["final"].get(measure)) for measure in _MEASURES]
-        own += [_interval(group["absolute"].get("iqm"))] if absolute else []
-        own += [_interval(group["gap"])] if gap else []
-        rows.append([group["algorithm"], str(len(group["counted"])), f"{group['steps']:,}", *own])
+        cells = [_interval(group["final"].get(measure)) for measure in _MEASURES]
+        cells += [_interval(group["absolute"].get("iqm"))] if absolute else []
+        cells += [_interval(group["gap"])] if gap else []
+        rows.append([group["algorithm"], str(len(group["counted"])), f"{group['steps']:,}", *cells])
     note = f"Returns of the team, from {task['source']}, with 95 % bootstrap intervals over seeds."
     note += "" if task["random"] is None else f" Random play earns {_number(task['random'])}."
     note += "" if task["optimum"] is None else f" The optimum is {_number(task['optimum'])}."
@@ -160,8 +163,8 @@ def _overall(overall: Document) -> list[str]:
     names = [name for name in _OVERALL if any(row[name] is not None for row in overall["rows"])]
     rows = [[row["algorithm"], *(_interval(row[name]) for name in names)] for row in overall["rows"]]
     header = ["algorithm", *("IQM" if name == "iqm" else name.replace("_", " ") for name in names)]
-    said = f"Scores: {overall['how']}. {overall['verdict']}"
-    return [said, "", *_table(header, rows), *_improvement(overall["improvement"])]
+    note = f"Scores: {overall['how']}. {overall['verdict']}"
+    return [note, "", *_table(header, rows), *_improvement(overall["improvement"])]
 
 
 def _improvement(pairs: Sequence[Document]) -> list[str]:
@@ -216,5 +219,5 @@ def _number(value: float, scale: float | None = None) -> str:
 
 
 def _task(task: Document) -> str:
-    told = ", ".join(f"{name} {value}" for name, value in task["options"])
-    return f"{task['name']} ({told})" if told else task["name"]
+    option_text = ", ".join(f"{name} {value}" for name, value in task["options"])
+    return f"{task['name']} ({option_text})" if option_text else task["name"]

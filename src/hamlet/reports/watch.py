@@ -52,7 +52,7 @@ class WatchedRuns:
             stamp = _stamp(readings, self._filmed)
             if stamp != self._stamp:
                 known = {str(reading.path) for reading in readings if reading.config.get("environment") is not None}
-                motions = [one for one in self._motions if one["run"] in known]
+                motions = [motion for motion in self._motions if motion["run"] in known]
                 self._document = gather(readings, motions) | {"live": "report.json"}
                 self._stamp = stamp
             self._looked = time.monotonic()
@@ -68,7 +68,7 @@ class WatchedRuns:
         if self._film is None or (self._filmed_at and time.monotonic() - self._filmed_at < _FILM_SECONDS):
             return
         steps = str([checkpoint.steps(reading.path / "checkpoints") for reading in readings])
-        if steps == self._filmed or not any(checkpoint.steps(one.path / "checkpoints") for one in readings):
+        if steps == self._filmed or not any(checkpoint.steps(run.path / "checkpoints") for run in readings):
             return
         self._filmed_at = time.monotonic()
         film = self._film
@@ -83,14 +83,14 @@ class WatchedRuns:
 
 def _stamp(readings: Sequence[Any], filmed: str) -> str:
     """What changes whenever a run's files or its state do."""
-    told = [filmed]
+    fingerprint = [filmed]
     for reading in readings:
-        told += [str(reading.path), reading.state]
+        fingerprint += [str(reading.path), reading.state]
         for name in ("config.json", "metrics.sqlite", "evaluation.json"):
             with contextlib.suppress(OSError):
                 status = (reading.path / name).stat()
-                told.append(f"{name} {status.st_mtime_ns} {status.st_size}")
-    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:20]
+                fingerprint.append(f"{name} {status.st_mtime_ns} {status.st_size}")
+    return hashlib.sha256("\n".join(fingerprint).encode()).hexdigest()[:20]
 
 
 def server(watched: WatchedRuns, port: int) -> ThreadingHTTPServer:
@@ -137,11 +137,11 @@ def server(watched: WatchedRuns, port: int) -> ThreadingHTTPServer:
     if not 0 <= port < 2**16:
         raise RequestError(f"--port must lie between 0 and {2**16 - 1}, not at {port}")
     try:
-        found = ThreadingHTTPServer((HOST, port), Handler)
+        http_server = ThreadingHTTPServer((HOST, port), Handler)
     except OSError as error:
         raise RequestError(f"port {port} cannot be served: {one_line(error)}; try --port {port + 1}, or 0") from error
-    found.daemon_threads = True
-    return found
+    http_server.daemon_threads = True
+    return http_server
 
 
 def serve(found: ThreadingHTTPServer) -> None:

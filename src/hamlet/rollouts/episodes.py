@@ -101,11 +101,11 @@ class CompiledTrials:
             EpisodesFailed: More of them than may be replaced gave returns that are no numbers.
         """
         # Copies of their own: a run's next call consumes the actors that it is given.
-        mine = jax.device_put(jax.tree.map(np.array, actors), self.device)
+        actor_copies = jax.device_put(jax.tree.map(np.array, actors), self.device)
 
         def part(number: int, _: int) -> EpisodesUnderWay | None:
             under_way = self.begin(jax.device_put(_part(seed, number), self.device))
-            return _to_the_end(partial(self.advance, mine), under_way, self.horizon, stop)
+            return _to_the_end(partial(self.advance, actor_copies), under_way, self.horizon, stop)
 
         return _gathered(part, self.agents, count, self.episodes, self.horizon)
 
@@ -231,8 +231,8 @@ def _advance(
     def step(state: EpisodesUnderWay) -> EpisodesUnderWay:
         act_key, env_key = jax.random.split(jax.random.fold_in(state.key, state.count))
         play, view = state.play, state.play.copies.view
-        seen = (view.observation, view.available, view.alive, play.start, play.memory)
-        actions, memory = choose(roster, actors, *seen, act_key, mode=mode, at_random=at_random)
+        policy_inputs = (view.observation, view.available, view.alive, play.start, play.memory)
+        actions, memory = choose(roster, actors, *policy_inputs, act_key, mode=mode, at_random=at_random)
         copies, _, outcome = vector.step(env, env_key, play.copies, actions)
         ended = outcome.terminated | outcome.truncated
         counted = partial(jnp.where, state.over[:, None], 0.0)
@@ -274,8 +274,8 @@ def choose(
 
 def _replaced(names: tuple[str, ...], group: Group, actions: Array, others: Array) -> Array:
     """The actions ``[E, N, …]`` of a group, with others in the place of those of some agents."""
-    theirs = np.array([name in names for name in group.names])
-    return jnp.where(theirs.reshape(-1, *(1,) * (actions.ndim - 2)), others.astype(actions.dtype), actions)
+    is_replaced = np.array([name in names for name in group.names])
+    return jnp.where(is_replaced.reshape(-1, *(1,) * (actions.ndim - 2)), others.astype(actions.dtype), actions)
 
 
 def _random(roster: Roster, available: tuple[Any, ...], episodes: int, key: Key) -> tuple[Array, ...]:

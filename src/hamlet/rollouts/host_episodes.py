@@ -137,8 +137,8 @@ class HostEvaluationRollouts:
 
     def remarks(self) -> list[str]:
         """Copies that failed since the last call."""
-        found, self._remarks = self._remarks, []
-        return [f"evaluation: {line}" for line in found]
+        remarks, self._remarks = self._remarks, []
+        return [f"evaluation: {line}" for line in remarks]
 
     def close(self) -> None:
         """End all games."""

@@ -239,16 +239,20 @@ class Storage:
             the episodes that ended.
         """
         ended = np.logical_or(self.terminated, self.truncated)
-        whole = np.logical_and(ended, np.logical_not(self._failed))
-        total, gained = _summed(self.reward, play.total, ended, whole)
-        sums = {name: _summed(self.paid[name], before, ended, whole) for name, before in play.paid.items()}
+        completed = np.logical_and(ended, np.logical_not(self._failed))
+        total, gained = _summed(self.reward, play.total, ended, completed)
+        sums = {name: _summed(self.paid[name], before, ended, completed) for name, before in play.paid.items()}
         paid = {name: after for name, (after, _) in sums.items()}
-        return total, paid, Episodes(np.float32(whole.sum()), gained, {name: own for name, (_, own) in sums.items()})
+        return (
+            total,
+            paid,
+            Episodes(np.float32(completed.sum()), gained, {name: own_total for name, (_, own_total) in sums.items()}),
+        )
 
     def measured(self) -> dict[str, float]:
         """Each measure's mean over the episodes that ended in the rollout and gave it; NaN where none did."""
-        whole = np.logical_and(np.logical_or(self.terminated, self.truncated), np.logical_not(self._failed))
-        values = {name: self._measures[..., m][whole] for m, name in enumerate(self._names)}
+        completed = np.logical_and(np.logical_or(self.terminated, self.truncated), np.logical_not(self._failed))
+        values = {name: self._measures[..., m][completed] for m, name in enumerate(self._names)}
         given = {name: value[~np.isnan(value)] for name, value in values.items()}
         return {name: float(value.mean()) if value.size else float("nan") for name, value in given.items()}
 

@@ -110,11 +110,11 @@ def _advance(
     key: Any,
 ) -> Any:
     act_key, env_key = jax.random.split(key)
-    seen, available, alive = jax.tree.map(lambda array: array[None], (view.observation, view.available, view.alive))
-    actions, memory = choose(roster, actors, seen, available, alive, start, memory, act_key, mode=mode)
-    mine = tuple(action[0] for action in actions)
-    state, view, outcome = env.step(env_key, state, mine)
-    return state, view, memory, outcome, mine
+    obs, available, alive = jax.tree.map(lambda array: array[None], (view.observation, view.available, view.alive))
+    actions, memory = choose(roster, actors, obs, available, alive, start, memory, act_key, mode=mode)
+    single_actions = tuple(action[0] for action in actions)
+    state, view, outcome = env.step(env_key, state, single_actions)
+    return state, view, memory, outcome, single_actions
 
 
 def _host(tree: Any) -> Any:

@@ -77,10 +77,10 @@ def rollout(
     """
 
     def step(play: Play, chance: tuple[Chance, Key]) -> tuple[Play, tuple[Any, ...]]:
-        mine, env_key = chance
+        action_chance, env_key = chance
         view = play.copies.view
-        seen = (view.observation, view.available, play.start, play.memory)
-        actions, memory = act(roster, actors, *seen, mine, warm, alive=view.alive)
+        policy_inputs = (view.observation, view.available, play.start, play.memory)
+        actions, memory = act(roster, actors, *policy_inputs, action_chance, warm, alive=view.alive)
         copies, arrival, outcome = vector.step(env, env_key, play.copies, actions)
         ended = outcome.terminated | outcome.truncated
         total = play.total + outcome.reward.sum(-1)

@@ -212,5 +212,5 @@ def _chosen(in_seat: Array, chosen: Array, others: Array) -> Array:
 
 
 def _side_by_side(memories: tuple[Any, ...]) -> Any:
-    kept = [memory for memory in memories if memory is not None]
-    return jnp.concatenate(kept, axis=-1) if kept else None
+    present = [memory for memory in memories if memory is not None]
+    return jnp.concatenate(present, axis=-1) if present else None

@@ -183,29 +183,29 @@ def _find(place: str) -> type:
     if not _PLACE.fullmatch(place):
         raise RequestError(f"{shown(place)} names no class: write package.module:Class")
     try:
-        found: Any = user_modules.load(place)
+        target: Any = user_modules.load(place)
     except Exception as error:
         raise RequestError(f"{place} cannot be imported: {type(error).__name__}: {error}".splitlines()[0]) from error
     for part in name.split("."):
-        names = [name for name, value in vars(found).items() if isinstance(value, type) and not name.startswith("_")]
-        found = vars(found).get(part)
-        if found is None:
+        names = [name for name, value in vars(target).items() if isinstance(value, type) and not name.startswith("_")]
+        target = vars(target).get(part)
+        if target is None:
             raise RequestError(f"{module} has no class {part}{nearest(part, names)}")
-        if not isinstance(found, type):
+        if not isinstance(target, type):
             break
-    if not (isinstance(found, type) and dataclasses.is_dataclass(found)):
+    if not (isinstance(target, type) and dataclasses.is_dataclass(target)):
         raise RequestError(f"{place} is no dataclass: a configuration is made of dataclasses only")
-    return found
+    return target
 
 
 def _fields(kind: type, where: str) -> list[str]:
     """The fields that the constructor takes; the others it derives."""
     names = [field.name for field in dataclasses.fields(kind) if field.init]
-    what = f"{where} is a {kind.__name__}"
+    subject = f"{where} is a {kind.__name__}"
     if "type" in names:
-        raise RequestError(f"{what} with a field named 'type', which stands for its class: rename it")
+        raise RequestError(f"{subject} with a field named 'type', which stands for its class: rename it")
     if set(inspect.signature(kind).parameters) != set(names):
-        raise RequestError(f"{what}, whose constructor does not take its fields, {', '.join(names)}")
+        raise RequestError(f"{subject}, whose constructor does not take its fields, {', '.join(names)}")
     return names
 
 
@@ -215,28 +215,28 @@ def _code(kind: type) -> list[tuple[str, Any]]:
 
 
 def _construct(kind: type, data: dict[str, Json], trusted: bool) -> Any:
-    what = data.get("type") or data["import"]
-    names = _fields(kind, what)
+    place = data.get("type") or data["import"]
+    names = _fields(kind, place)
     given = {name: value for name, value in data.items() if name not in ("type", "import")}
     for name in given:
         if name not in names:
-            left = [other for other in names if other not in given]
-            raise RequestError(f"{what} has no field {shown(name)}{nearest(name, left or names)}")
+            unset_fields = [other for other in names if other not in given]
+            raise RequestError(f"{place} has no field {shown(name)}{nearest(name, unset_fields or names)}")
     for name in names:
         if name not in given and not _has_default(kind, name):
-            raise RequestError(f"{what} lacks the field {name!r} (its fields are {', '.join(names)})")
+            raise RequestError(f"{place} lacks the field {name!r} (its fields are {', '.join(names)})")
     coded = dict(_code(kind))
     values = {name: decode(value, trusted=trusted) for name, value in given.items() if name not in coded}
     for name in coded.keys() & given.keys():
-        values[name] = _function(given[name], coded[name], values, f"{what}.{name}", trusted)
+        values[name] = _function(given[name], coded[name], values, f"{place}.{name}", trusted)
     if "type" in data:
-        _refuse_other_types(kind, values, what)
+        _refuse_other_types(kind, values, place)
     try:
         return kind(**values)
     except RequestError:
         raise
     except Exception as error:
-        raise RequestError(f"{what} refuses its fields: {_line(error)}") from error
+        raise RequestError(f"{place} refuses its fields: {_line(error)}") from error
 
 
 def _function(data: Json, code: Any, fields: dict[str, Any], where: str, trusted: bool) -> str:

@@ -74,8 +74,8 @@ class RunDirectory:
         """
         path = Path(path)
         if not _holds_run(path):
-            what = "is no run" if path.exists() else "does not exist"
-            raise RequestError(f"{path} {what}{_nearest_run(path)}")
+            problem = "is no run" if path.exists() else "does not exist"
+            raise RequestError(f"{path} {problem}{_nearest_run(path)}")
         for name in (*_FILES, *_DIRECTORIES):
             _refuse_strange(path / name)
         return cls(path)
@@ -268,14 +268,14 @@ def _next_free(path: Path) -> Path:
 def _nearest_run(path: Path) -> str:
     """The run that was probably meant: one inside, one around, or one beside of a like name."""
     try:
-        inside = sorted(found.parent for depth in ("*", "*/*") for found in path.glob(f"{depth}/{CONFIGURATION}"))
+        inside = sorted(entry.parent for depth in ("*", "*/*") for entry in path.glob(f"{depth}/{CONFIGURATION}"))
         around = [parent for parent in path.parents if _holds_run(parent)]
-        beside = sorted(found.parent for found in path.parent.glob(f"*/{CONFIGURATION}"))
+        beside = sorted(entry.parent for entry in path.parent.glob(f"*/{CONFIGURATION}"))
     except OSError:
         return ""
     if inside:
         return f"; there is one inside: {inside[0]}" + (f" (and {len(inside) - 1} more)" if inside[1:] else "")
     if around:
         return f"; it is a part of the run {around[0]}"
-    near = difflib.get_close_matches(str(path), [str(found) for found in beside], n=1, cutoff=0.0)
+    near = difflib.get_close_matches(str(path), [str(entry) for entry in beside], n=1, cutoff=0.0)
     return f"; the nearest run is {near[0]}" if near else ""

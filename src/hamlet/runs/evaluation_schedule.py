@@ -107,5 +107,5 @@ def interval(asked: EvaluationConfig, total: int, batch: int, horizon: int) -> i
     if asked.every is not None:
         return max(1, asked.every // batch)
     cheap = int(SHARE * total * batch / max(1, asked.episodes * horizon))
-    found = -(-total // min(max(cheap, _FEWEST), _MOST))
-    return found if -(-total // found) >= _FEWEST else max(1, -(-total // (_FEWEST - 1)) - 1)
+    iterations = -(-total // min(max(cheap, _FEWEST), _MOST))
+    return iterations if -(-total // iterations) >= _FEWEST else max(1, -(-total // (_FEWEST - 1)) - 1)

@@ -53,8 +53,8 @@ def readable(path: Path, *, wait_seconds: float = 5.0) -> Iterator[sqlite3.Conne
             if not _journal(path).exists():
                 raise
             aside = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            for one in (path, _journal(path)):
-                shutil.copyfile(one, aside / one.name)
+            for file_path in (path, _journal(path)):
+                shutil.copyfile(file_path, aside / file_path.name)
             connection = _checked(sqlite3.connect(aside / path.name))
         yield stack.enter_context(contextlib.closing(connection))
 
@@ -64,9 +64,9 @@ def _journal(path: Path) -> Path:
 
 
 def _refuse_odd_files(path: Path) -> None:
-    for one in (path, _journal(path), path.with_name(f"{path.name}-wal")):
-        if one.exists() and not one.is_file():
-            raise sqlite3.DatabaseError(f"{one.name} is no file")
+    for file_path in (path, _journal(path), path.with_name(f"{path.name}-wal")):
+        if file_path.exists() and not file_path.is_file():
+            raise sqlite3.DatabaseError(f"{file_path.name} is no file")
     with contextlib.suppress(FileNotFoundError), _journal(path).open("rb") as file:
         file.seek(0, 2)
         file.seek(max(0, file.tell() - len(_NAMES_ANOTHER)))

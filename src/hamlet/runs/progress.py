@@ -47,8 +47,8 @@ class Progress:
         parts += [] if score is None else [f"return {score:.2f}"]
         parts += [] if self.evaluated is None else [f"evaluation {self.evaluated:.2f}"]
         if rate > 0:
-            left = (self.total - self.done) / rate
-            parts += [f"{rate:,.0f} env steps/s", f"{int(left // 60)}:{int(left % 60):02d} left"]
+            seconds_left = (self.total - self.done) / rate
+            parts += [f"{rate:,.0f} env steps/s", f"{int(seconds_left // 60)}:{int(seconds_left % 60):02d} left"]
         return " · ".join(parts)
 
     def note(self, line: str) -> None:

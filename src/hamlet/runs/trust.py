@@ -94,8 +94,8 @@ def _known(known: str) -> tuple[dict[str, str] | None, str]:
             return None, ""
         _refuse_shared(home)
         _refuse_shared(path)
-        kept = json_file.read(path)["modules"]
-        return {str(name): str(directory) for name, directory in kept.items()}, ""
+        directories = json_file.read(path)["modules"]
+        return {str(name): str(directory) for name, directory in directories.items()}, ""
     except (OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
         return None, f" as far as can be known ({_line(error)})"
 

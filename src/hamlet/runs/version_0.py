@@ -23,8 +23,8 @@ def upgraded(data: Any) -> Any:
         return members
     place = data["type"]
     if not isinstance(place, str) or place not in PLACES:
-        own = isinstance(place, str) and ":" in place and not place.startswith("hamlet.")
-        return {"import" if own else "type": place, **members}
+        user_defined = isinstance(place, str) and ":" in place and not place.startswith("hamlet.")
+        return {"import" if user_defined else "type": place, **members}
     kind = parts.find(PLACES[place])
     for field in dataclasses.fields(kind):
         code = field.metadata.get(CODE)

@@ -60,8 +60,8 @@ def lay(games: Sequence[MarkovGame]) -> BoxedGame:
         # An absent agent plays its only action.
         joint = (slice(game.states), *(slice(a) for a in game.actions), *(0,) * (agents - game.agents))
         box.team[(number, *joint)] = game.team_reward
-        own = np.broadcast_to(game.rewards, (game.agents, *game.rewards.shape[1:])) if rewards > 1 else game.rewards
-        box.reward[(number, slice(len(own)), *joint)] = own
+        tables = np.broadcast_to(game.rewards, (game.agents, *game.rewards.shape[1:])) if rewards > 1 else game.rewards
+        box.reward[(number, slice(len(tables)), *joint)] = tables
         box.transition[(number, *joint)] = 0.0
         box.transition[(number, *joint, slice(game.states))] = game.transition
         box.initial[number, : game.states] = game.initial

@@ -88,8 +88,8 @@ def evaluate(game: MarkovGame, policies: Policies) -> ExactEvaluation:
     >>> round(evaluate(game, game.uniform()).value, 6)
     1.5
     """
-    made = checked_policies(game, policies)
-    solution = exactly(_solve, game.rewards, game.transition, game.initial, game.discount, made)
+    checked = checked_policies(game, policies)
+    solution = exactly(_solve, game.rewards, game.transition, game.initial, game.discount, checked)
     return _evaluation(game, solution)
 
 
@@ -126,11 +126,11 @@ def multi_agent_advantage(
         len(set(named)) == len(named) and set(named) <= set(range(game.agents)),
         f"{first} and {then} name agents twice, or agents that are not among 0 … {game.agents - 1}",
     )
-    made = checked_policies(game, policies)
-    q = evaluate(game, made).q
+    checked = checked_policies(game, policies)
+    q = evaluate(game, checked).q
     tables = [q] if game.common else list(q)
-    found = np.stack([_ordered(x, made, named) - _ordered(x, made, tuple(first), len(then)) for x in tables])
-    return found[0] if game.common else found
+    advantages = np.stack([_ordered(x, checked, named) - _ordered(x, checked, tuple(first), len(then)) for x in tables])
+    return advantages[0] if game.common else advantages
 
 
 def nash_gap(game: MarkovGame, policies: Policies) -> Float[np.ndarray, " agents"]:
@@ -180,7 +180,7 @@ def solve(reward: Array, transition: Array, initial: Array, discount: Array, pol
     earned = (joint[None] * reward).sum(tuple(axis + 1 for axis in actions))
     v = jnp.linalg.solve(resolvent, earned.T).T
     occupancy = jnp.linalg.solve(resolvent.T, initial)
-    following = jax.vmap(lambda one: (transition * one.reshape((1,) * joint.ndim + (states,))).sum(-1))(v)
+    following = jax.vmap(lambda row: (transition * row.reshape((1,) * joint.ndim + (states,))).sum(-1))(v)
     q = reward + discount * following
     advantage = q - v.reshape(*v.shape, *(1,) * len(actions))
     return GameSolution(v, q, advantage, occupancy, (v * initial[None]).sum(-1))
@@ -199,8 +199,8 @@ def alone(box: BoxedGame, policies: Float[Array, "n S A"]) -> tuple[Float[Array,
     agents = range(policies.shape[0])
     rows = tuple(policies)
     others = [[j for j in agents if j != i] for i in agents]
-    own = [box.reward[min(i, box.reward.shape[0] - 1)] for i in agents]
-    reward = jnp.stack([average(own[i], rows, others[i]) for i in agents])
+    rewards = [box.reward[min(i, box.reward.shape[0] - 1)] for i in agents]
+    reward = jnp.stack([average(rewards[i], rows, others[i]) for i in agents])
     return reward, jnp.stack([average(box.transition, rows, others[i]) for i in agents])
 
 
@@ -241,9 +241,9 @@ def values(
 
 def _ordered(q: Table, policies: Sequence[Table], kept: tuple[int, ...], trailing: int = 0) -> Table:
     """Q^S, its axes in the order given, with some axes of length one after them."""
-    left = average(q, policies, set(range(len(policies))) - set(kept))
+    averaged = average(q, policies, set(range(len(policies))) - set(kept))
     ranks = [sorted(kept).index(agent) + 1 for agent in kept]
-    ordered = left.transpose(0, *ranks)
+    ordered = averaged.transpose(0, *ranks)
     return ordered.reshape(*ordered.shape, *(1,) * trailing)
 
 

@@ -99,10 +99,10 @@ def greedy(choice: Choice) -> Float[Array, " A"]:
     advantage = jnp.where(choice.available, choice.advantage, -jnp.inf)
     best = advantage.max()
     tied = advantage >= best - TIE * (1.0 + jnp.abs(best))
-    kept = jnp.where(tied, choice.old, 0.0)
-    mass = kept.sum()
-    first = jax.nn.one_hot(advantage.argmax(), advantage.shape[0], dtype=kept.dtype)
-    return jnp.where(mass > 0, kept / jnp.where(mass > 0, mass, 1.0), first)
+    shares = jnp.where(tied, choice.old, 0.0)
+    mass = shares.sum()
+    first = jax.nn.one_hot(advantage.argmax(), advantage.shape[0], dtype=shares.dtype)
+    return jnp.where(mass > 0, shares / jnp.where(mass > 0, mass, 1.0), first)
 
 
 def tilt(choice: Choice, weight: Float[Array, ""]) -> Float[Array, " A"]:
@@ -129,9 +129,9 @@ def tilt(choice: Choice, weight: Float[Array, ""]) -> Float[Array, " A"]:
 
     x = jax.lax.fori_loop(0, _NEWTON, newton, least)
     policy = pull / (x + behind)
-    left = jnp.where(x > least, 0.0, jnp.maximum(1.0 - policy.sum(), 0.0))
-    left = jnp.where(outside.any(), left, 0.0)
-    policy = policy + left * jax.nn.one_hot(better.argmax(), policy.shape[0], dtype=policy.dtype)
+    remainder = jnp.where(x > least, 0.0, jnp.maximum(1.0 - policy.sum(), 0.0))
+    remainder = jnp.where(outside.any(), remainder, 0.0)
+    policy = policy + remainder * jax.nn.one_hot(better.argmax(), policy.shape[0], dtype=policy.dtype)
     return policy / policy.sum()
 
 
@@ -198,7 +198,7 @@ def distribution(policy: Float[Array, "*S A"], available: Bool[Array, "*S A"]) -
 
 def shortfall(drift: Any, choice: Choice, policy: Float[Array, " A"]) -> Float[Array, ""]:
     """maxₐ ∂f/∂π̄(a) − ⟨∇f, π̄⟩: where f is concave, no policy is better by more (Frank and Wolfe, 1956)."""
-    slope = jax.grad(lambda at: objective(drift, choice, at))(policy)
+    slope = jax.grad(lambda point: objective(drift, choice, point))(policy)
     return _room(slope, policy, choice.available)
 
 
@@ -215,8 +215,8 @@ def ascend(drift: Any, choice: Choice) -> InnerSolution:
     starts = jnp.stack([choice.old, halfway])
     ends, values = jax.vmap(lambda start: _climb(value, start, choice.available))(starts)
     values = jnp.where(jnp.isnan(values), -jnp.inf, values)
-    found = ends[values.argmax()]
-    policy = jnp.where(values.max() > value(choice.old), found, choice.old)
+    best_end = ends[values.argmax()]
+    policy = jnp.where(values.max() > value(choice.old), best_end, choice.old)
     return InnerSolution(policy, jnp.maximum(shortfall(drift, choice, policy), 0.0))
 
 

@@ -51,11 +51,11 @@ def meta_game(
     """
     stay, step = checked_policies(game, current), checked_policies(game, predicted)
     known = known or evaluate(game, stay)
-    made = np.zeros((game.agents, *(2,) * game.agents))
+    gains = np.zeros((game.agents, *(2,) * game.agents))
     for profile in itertools.product((0, 1), repeat=game.agents):
         taken = [(stay, step)[choice][agent] for agent, choice in enumerate(profile)]
-        made[(slice(None), *profile)] = _expected(game, known, taken)
-    return made
+        gains[(slice(None), *profile)] = _expected(game, known, taken)
+    return gains
 
 
 def mixture(current: Sequence[Table], predicted: Sequence[Table], keep: Float[np.ndarray, " n"]) -> tuple[Table, ...]:
@@ -84,7 +84,7 @@ def guaranteed(
 
 def divergences(current: Sequence[Table], new: Sequence[Table]) -> Float[np.ndarray, " n"]:
     """αᵢ = max_s TV(πⁱ(·|s), π̄ⁱ(·|s))."""
-    return np.array([np.abs(old - one).sum(-1).max() / 2 for old, one in zip(current, new, strict=True)])
+    return np.array([np.abs(old - updated).sum(-1).max() / 2 for old, updated in zip(current, new, strict=True)])
 
 
 def penalty(game: MarkovGame, known: ExactEvaluation, alphas: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
@@ -110,5 +110,5 @@ def _expected(game: MarkovGame, known: ExactEvaluation, policies: Sequence[Table
 
 def _advantages(game: MarkovGame, known: ExactEvaluation) -> Table:
     """A_i of every agent, ``[n, S, A1, …, An]``; of a common reward the same for all."""
-    own = known.advantage[None] if game.common else known.advantage
-    return np.broadcast_to(own, (game.agents, *own.shape[1:]))
+    advantage = known.advantage[None] if game.common else known.advantage
+    return np.broadcast_to(advantage, (game.agents, *advantage.shape[1:]))

@@ -175,7 +175,7 @@ def checked_policies(game: MarkovGame, policies: Policies) -> tuple[Table, ...]:
         isinstance(policies, Sequence) and len(policies) == game.agents,
         f"policies are a tuple of {game.agents} arrays, one for each agent",
     )
-    made = []
+    tables = []
     for agent, (policy, count) in enumerate(zip(policies, game.actions, strict=True)):
         table = np.asarray(policy, np.float64)
         wanted = (game.states, count)
@@ -183,8 +183,8 @@ def checked_policies(game: MarkovGame, policies: Policies) -> tuple[Table, ...]:
             table.shape == wanted, f"the policy of agent {agent} has the shape {list(wanted)}, not {list(table.shape)}"
         )
         require_distribution(table, f"the policy of agent {agent}", "state")
-        made.append(table)
-    return tuple(made)
+        tables.append(table)
+    return tuple(tables)
 
 
 def require_distribution(table: Table, what: str, index: str) -> None:
@@ -193,14 +193,16 @@ def require_distribution(table: Table, what: str, index: str) -> None:
     Raises:
         RequestError: Where they are negative, or do not sum to one.
     """
-    at = f" at ({index})" if index else ""
+    place = f" at ({index})" if index else ""
     # What is wrong is put into words only where something is: this is asked of thousands of policies.
     wrong = ~(table >= 0).all(-1)
     if wrong.any():
-        raise RequestError(f"{what} is negative, or not a number,{at} {_where(wrong)}: {_row(table, wrong)}")
+        raise RequestError(f"{what} is negative, or not a number,{place} {_where(wrong)}: {_row(table, wrong)}")
     wrong = ~(np.abs(table.sum(-1) - 1.0) <= TOLERANCE)
     if wrong.any():
-        raise RequestError(f"{what} does not sum to one{at} {_where(wrong)}: {_row(table.sum(-1)[..., None], wrong)}")
+        raise RequestError(
+            f"{what} does not sum to one{place} {_where(wrong)}: {_row(table.sum(-1)[..., None], wrong)}"
+        )
 
 
 def require_room(states: int, actions: Sequence[int], games: int = 1) -> None:
@@ -209,9 +211,9 @@ def require_room(states: int, actions: Sequence[int], games: int = 1) -> None:
     Raises:
         RequestError: With both sizes.
     """
-    what = f"{games} games" if games > 1 else "a game"
-    what = f"solving {what} of {states} states and {'×'.join(map(str, actions))} joint actions"
-    require_bytes(8 * states * states * math.prod(actions) * _COPIES * games, what, "states, agents or actions")
+    description = f"{games} games" if games > 1 else "a game"
+    description = f"solving {description} of {states} states and {'×'.join(map(str, actions))} joint actions"
+    require_bytes(8 * states * states * math.prod(actions) * _COPIES * games, description, "states, agents or actions")
 
 
 def require_bytes(need: int, what: str, fewer: str) -> None:

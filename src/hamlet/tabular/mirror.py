@@ -198,8 +198,8 @@ class _Template(eqx.Module):
             best = improve(self.neighbourhood, drift, choices, weight)
             return team.at[unit].set(best.policy), carry.at[unit].set(best.policy), {"gap": best.gap.max()}
 
-        moved, info = self.scheme.sweep(visit, policies, policies, policies.shape[0], key)
-        return moved, info["gap"].max()
+        updated, info = self.scheme.sweep(visit, policies, policies, policies.shape[0], key)
+        return updated, info["gap"].max()
 
 
 class _TrustRegion(eqx.Module):
@@ -222,8 +222,8 @@ class _TrustRegion(eqx.Module):
             mean = _means(advantage, policies)[unit]
             old = policies[unit]
             centred = mean - (old * mean).sum(-1, keepdims=True)
-            moved, _, _ = radius.step(old, centred, box.available[unit], solution.occupancy, constant)
-            return policies.at[unit].set(moved), None
+            updated, _, _ = radius.step(old, centred, box.available[unit], solution.occupancy, constant)
+            return policies.at[unit].set(updated), None
 
         return jax.lax.scan(move, policies, order)[0], jnp.zeros((), advantage.dtype)
 
@@ -272,13 +272,13 @@ def _sweeps(rule: Any, iterations: int, kept: Kept, box: BoxedGame, policies: Ar
     def sweep(policies: Array, number: Array) -> tuple[Array, _HistoryRecord]:
         reward = quantal.rewards(box, policies, rule.temperature)
         solution = solve(reward, box.transition, box.initial, box.discount, tuple(policies))
-        moved, distance = rule.sweep(box, solution, policies, jax.random.fold_in(key, number), number)
-        return moved, _HistoryRecord(solution.value[0], solution.v[0], solution.value[-1], None, distance, policies)
+        updated, distance = rule.sweep(box, solution, policies, jax.random.fold_in(key, number), number)
+        return updated, _HistoryRecord(solution.value[0], solution.v[0], solution.value[-1], None, distance, policies)
 
     _, record = jax.lax.scan(sweep, policies, jnp.arange(iterations + 1))
     asked = record.policies if kept == "all" else record.policies[-1:]
-    left = gaps if rule.temperature is None else partial(quantal.gaps, temperature=rule.temperature)
-    gap = jax.lax.map(partial(left, box), asked)
+    gap_function = gaps if rule.temperature is None else partial(quantal.gaps, temperature=rule.temperature)
+    gap = jax.lax.map(partial(gap_function, box), asked)
     return eqx.tree_at(lambda r: r.gap, record, gap, is_leaf=lambda leaf: leaf is None)
 
 
@@ -296,11 +296,11 @@ def _run(games: Any, policies: Any, rule: Any, iterations: int, keys: Any, kept:
 
 
 def _history(game: MarkovGame, record: _HistoryRecord, number: int, temperature: float | None) -> History:
-    own = jax.tree.map(lambda leaf: leaf[number], record)
-    gap = np.full((len(own.value), game.agents), np.nan)
-    gap[-len(own.gap) :] = own.gap[:, : game.agents]
-    v, distance = own.state_value[:, : game.states], own.optimality_gap[:-1]
-    return History(game, own.value, v, own.earned, gap, distance, own.policies, temperature)
+    game_record = jax.tree.map(lambda leaf: leaf[number], record)
+    gap = np.full((len(game_record.value), game.agents), np.nan)
+    gap[-len(game_record.gap) :] = game_record.gap[:, : game.agents]
+    v, distance = game_record.state_value[:, : game.states], game_record.optimality_gap[:-1]
+    return History(game, game_record.value, v, game_record.earned, gap, distance, game_record.policies, temperature)
 
 
 def require_triple(algorithm: Any) -> None:

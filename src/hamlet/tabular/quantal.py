@@ -86,12 +86,12 @@ def rewards(box: BoxedGame, policies: Float[Array, "n S A"], temperature: Float[
 def gaps(box: BoxedGame, policies: Float[Array, "n S A"], temperature: Float[Array, ""]) -> Float[Array, " n"]:
     """`quantal_gap` of one game laid in a box; pure, to be compiled in 64 bits."""
     reward, transition = alone(box, policies)
-    own = temperature * spread(policies)
-    reward = reward + (own.sum(0, keepdims=True) - own)[..., None]
+    entropies = temperature * spread(policies)
+    reward = reward + (entropies.sum(0, keepdims=True) - entropies)[..., None]
     best = jax.vmap(partial(_best_response, discount=box.discount, temperature=temperature))(
         reward, transition, policies, box.available
     )
-    held = jax.vmap(partial(values, discount=box.discount))(reward + own[..., None], transition, policies)
+    held = jax.vmap(partial(values, discount=box.discount))(reward + entropies[..., None], transition, policies)
     return ((best - held) * box.initial[None]).sum(-1)
 
 
@@ -153,4 +153,4 @@ def _logits(worth: Float[Array, "*S A"], available: Bool[Array, " A"], temperatu
 
 @jax.jit
 def _gap_boxes(box: BoxedGame, policies: Float[Array, "G n S A"], temperature: Float[Array, ""]) -> Float[Array, "G n"]:
-    return jax.vmap(lambda one, policy: gaps(one, policy, temperature))(box, policies)
+    return jax.vmap(lambda game_box, policy: gaps(game_box, policy, temperature))(box, policies)

@@ -72,18 +72,18 @@ def falling_root(function: Callable[[Array], Any], low: float, high: float, gues
     """
 
     def going(state: tuple[Array, Array, Array, Array, Array]) -> Array:
-        _, _, _, moved, count = state
-        return (moved > _CLOSE) & (count < _STEPS)
+        _, _, _, change, count = state
+        return (change > _CLOSE) & (count < _STEPS)
 
     def narrow(state: tuple[Array, Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array, Array]:
-        at, low, high, _, count = state
-        value, slope = function(at)
-        low, high = jnp.where(value > 0, at, low), jnp.where(value > 0, high, at)
-        newton = at - value / jnp.where(slope < 0, slope, -1e-300)
+        point, low, high, _, count = state
+        value, slope = function(point)
+        low, high = jnp.where(value > 0, point, low), jnp.where(value > 0, high, point)
+        newton = point - value / jnp.where(slope < 0, slope, -1e-300)
         inside = (newton > low) & (newton < high)
         after = jnp.where(inside, newton, 0.5 * (low + high))
-        after = jnp.where(value == 0, at, after)
-        return after, low, high, jnp.abs(after - at) / (1.0 + jnp.abs(at)), count + 1
+        after = jnp.where(value == 0, point, after)
+        return after, low, high, jnp.abs(after - point) / (1.0 + jnp.abs(point)), count + 1
 
     bounds = jnp.asarray(low, guess.dtype), jnp.asarray(high, guess.dtype)
     start = (jnp.clip(guess, *bounds), *bounds, jnp.ones_like(guess), jnp.int32(0))

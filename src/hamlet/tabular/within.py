@@ -97,8 +97,8 @@ def drawn_back(
         inside = contains(at(middle))
         return jnp.where(inside, middle, low), jnp.where(inside, high, middle)
 
-    zero, one = jnp.zeros((), policy.dtype), jnp.ones((), policy.dtype)
-    share, _ = jax.lax.fori_loop(0, _BISECTIONS, halve, (zero, one))
+    zero, unity = jnp.zeros((), policy.dtype), jnp.ones((), policy.dtype)
+    share, _ = jax.lax.fori_loop(0, _BISECTIONS, halve, (zero, unity))
     return jnp.where(contains(policy), policy, at(share))
 
 

@@ -42,9 +42,9 @@ def fitted(
     """
     there, parts = budget.present(used), algorithm.accumulation or 1
     program = make(replace(algorithm, accumulation=parts), check_memory=check_memory)
-    whole = program.bytes_needed
+    undivided_bytes = program.bytes_needed
     if there is None or algorithm.accumulation is not None:
-        return program, None if parts == 1 else _said(parts, whole, None)
+        return program, None if parts == 1 else _said(parts, undivided_bytes, None)
     while program.bytes_needed > there:
         # Where the rollout alone is too large, what else is needed at the least decides what to advise.
         more = budget.more_parts(program, used, there)
@@ -55,7 +55,7 @@ def fitted(
         parts = more
         program.close()
         program = make(replace(algorithm, accumulation=parts))
-    return program, None if parts == 1 else _said(parts, program.bytes_needed, whole)
+    return program, None if parts == 1 else _said(parts, program.bytes_needed, undivided_bytes)
 
 
 def _said(parts: int, needed: int, whole: int | None) -> str:

@@ -92,13 +92,13 @@ def describe(program: Program, used: Sequence[Device], say: Say) -> None:
 def refusal(program: Program, used: Sequence[Device], there: int) -> TooLarge:
     """That a program does not fit, and the largest request like it that does."""
     algorithm, ring = program.algorithm, program.ring
-    said = f"training needs {program.bytes_needed / 1e9:,.1f} GB and the machine has {there / 1e9:,.1f}"
+    reason = f"training needs {program.bytes_needed / 1e9:,.1f} GB and the machine has {there / 1e9:,.1f}"
     if ring is not None and (size := taken(ring) * times(used)) > program.bytes_needed / 2:
-        return TooLarge(said, _smaller(algorithm, ring.steps.episode.size, size, there))
+        return TooLarge(reason, _smaller(algorithm, ring.steps.episode.size, size, there))
     if program.rollout_bytes < _ROLLOUT * there and not _as_parted(program):
         parts = more_parts(program, used, there)
-        return TooLarge(said, f"try --gradient-accumulation {parts}", parts)
-    return TooLarge(said, _shorter(program, used, there))
+        return TooLarge(reason, f"try --gradient-accumulation {parts}", parts)
+    return TooLarge(reason, _shorter(program, used, there))
 
 
 def more_parts(program: Program, used: Sequence[Device], there: int) -> int:

@@ -27,10 +27,10 @@ def check(algorithm: Algorithm, env: AnyEnvironment, *, steps: int) -> None:
     _acts(algorithm, roster)
     both = sorted({stream.name for stream in declared_streams(env)} & set(measures(env)))
     require(not both, f"{', '.join(both)} is a stream and a measure of the environment: give one another name")
-    own = backend_of(env).copies
+    env_copies = backend_of(env).copies
     require(
-        own in (None, sampling.copies),
-        f"the algorithm is declared with copies={sampling.copies} and the environment with copies={own}: "
+        env_copies in (None, sampling.copies),
+        f"the algorithm is declared with copies={sampling.copies} and the environment with copies={env_copies}: "
         "give both the same, or leave the environment's out",
     )
     most = _MOST_ITERATIONS * sampling.batch
@@ -54,10 +54,10 @@ def _parts(algorithm: Algorithm, roster: Roster) -> None:
     if parts is None:
         return
     require(parts >= 1, f"--gradient-accumulation must be at least 1, not {parts}; leave it out for as few as fit")
-    what = algorithm.sampling.counted_in
+    unit = algorithm.sampling.counted_in
     require(
         parts <= largest,
-        f"--gradient-accumulation {parts} is more than the {largest} {what} of a batch: the most is {largest}",
+        f"--gradient-accumulation {parts} is more than the {largest} {unit} of a batch: the most is {largest}",
     )
 
 

@@ -27,8 +27,8 @@ def differences(theirs: tuple[Algorithm, AnyDeclaration], ours: tuple[Algorithm,
         ("the kind of critic", type(their_algorithm.critic).__name__, type(algorithm.critic).__name__),
         *_fields(their_algorithm.body, algorithm.body),
     ]
-    told = [f"{name} {before}, here {now}" for name, before, now in pairs if before != now]
-    return "; ".join(told) or "the critic has other hyperparameters"
+    changes = [f"{name} {before}, here {now}" for name, before, now in pairs if before != now]
+    return "; ".join(changes) or "the critic has other hyperparameters"
 
 
 def require_fit(algorithm: Algorithm, env: AnyDeclaration, other: AnyDeclaration) -> None:

@@ -68,10 +68,10 @@ def judge(
             cannot act in the environment.
         RunError: If it has no good checkpoint, or too many episodes failed.
     """
-    algorithm, own = run.declaration
-    env = own if environment is None else environment
+    algorithm, run_env = run.declaration
+    env = run_env if environment is None else environment
     if environment is not None:
-        require_fit(algorithm, own, env)
+        require_fit(algorithm, run_env, env)
     roster = roster_of(algorithm, env)
     actors, step = run.actors(best=best)
     cut = max_episode_steps

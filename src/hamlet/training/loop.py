@@ -117,11 +117,11 @@ class Loop:
             count = min(count, self._saved + self._every - done, self.examiner.next(done) - done)
             began = time.perf_counter()
             training, infos = self._call(training, count, interrupt)
-            made = int(training.iteration) - done  # fewer where it was to stop
-            seconds = (time.perf_counter() - began) / max(made, 1)
-            if made:
-                self._record(training, infos, done, made, seconds, metrics)
-            if self._due(done + made):
+            iterations = int(training.iteration) - done  # fewer where it was to stop
+            seconds = (time.perf_counter() - began) / max(iterations, 1)
+            if iterations:
+                self._record(training, infos, done, iterations, seconds, metrics)
+            if self._due(done + iterations):
                 self.save(training, metrics)
             count = max(1, min(CAPACITY, 2 * count, int(_CALL_SECONDS / seconds)))
 

@@ -169,8 +169,8 @@ def train_seeds(
     directories: dict[int, RunDirectory] = {}
     try:
         for seed, path in seeds.items():
-            own = {"seed": seed, "evaluation": evaluation | evaluation_seeds(seed)}
-            directories[seed] = declaration.begin(path, config | own, say)
+            seed_config = {"seed": seed, "evaluation": evaluation | evaluation_seeds(seed)}
+            directories[seed] = declaration.begin(path, config | seed_config, say)
         announce.describe(algorithm, env, used, say)
         if preset := labels.get("preset"):
             say(presets.line(preset, str(labels.get("environment_name")), str(labels.get("algorithm_name"))))
@@ -257,15 +257,15 @@ def _weights(path: str | Path, algorithm: Algorithm, env: AnyEnvironment, truste
     run = SavedRun(RunDirectory.open(place).path, trusted)
     learner = run.training().learner
     actors = run.actors(best=True)[0] if best else learner.team.actors
-    theirs, ours = (actors, learner.critic.networks), backend_of(env).outline(algorithm).learner
+    weights, ours = (actors, learner.critic.networks), backend_of(env).outline(algorithm).learner
 
     def shapes(tree):
         return [leaf.shape for leaf in jax.tree.leaves(tree)]
 
-    if shapes(theirs) != shapes((ours.team.actors, ours.critic.networks)):
+    if shapes(weights) != shapes((ours.team.actors, ours.critic.networks)):
         why = differences(run.declaration, (algorithm, env))
         raise RequestError(f"the networks of {path} have other shapes than this run's: {why}")
-    return theirs
+    return weights
 
 
 def _with_weights(training: Training, weights: Any) -> Training:

@@ -34,10 +34,10 @@ class Crowd(ParallelEnv):
         """1 for the choice 1."""
         self._time += 1
         rewards = {name: float(action == 1) for name, action in actions.items()}
-        seen, ended = self._show(), self._time >= _STEPS
+        observations, ended = self._show(), self._time >= _STEPS
         ends = dict.fromkeys(self.agents, False), dict.fromkeys(self.agents, ended), {name: {} for name in self.agents}
         self.agents = [] if ended else self.agents
-        return seen, rewards, *ends
+        return observations, rewards, *ends
 
     def _show(self):
         return {name: self._rng.uniform(-1, 1, self._seen[name].shape).astype(np.float32) for name in self.agents}

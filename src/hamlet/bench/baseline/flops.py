@@ -107,12 +107,12 @@ def _counterfactual(critic: CounterfactualValue, env: AnyEnvironment, state: Cou
 
 
 def _replayed(algorithm: Haml, env: AnyEnvironment, actor: float, learner: ReplayLearner, tries: float) -> Flops:
-    own, move = parts(algorithm), 1.0 if isinstance(algorithm.scheme, Sequential) else 0.0
-    sampling = own.sampling
+    components, move = parts(algorithm), 1.0 if isinstance(algorithm.scheme, Sequential) else 0.0
+    sampling = components.sampling
     networks = [_forward(network, 2) for network in learner.critic.networks]
-    climbed = sum(networks) if own.surrogate.reads == "least" else networks[0]
+    climbed = sum(networks) if components.surrogate.reads == "least" else networks[0]
     units = sum(_units(stack) for stack in learner.team.actors)
-    present = 1.0 if own.surrogate.others == "policy" else 0.0
+    present = 1.0 if components.surrogate.others == "policy" else 0.0
     moving = (actor * (present + 3 + move) + units * 2 * climbed) / sampling.delay
     often = sampling.updates * sampling.samples / sampling.batch
     return Flops(actor, often * (actor + moving), often * 4 * sum(networks))
@@ -121,7 +121,9 @@ def _replayed(algorithm: Haml, env: AnyEnvironment, actor: float, learner: Repla
 def _regressed(algorithm: JointValue, env: AnyEnvironment, actor: float, learner: ValueLearner, tries: float) -> Flops:
     often = algorithm.sampling.updates * algorithm.sampling.samples / algorithm.sampling.batch
     passes = 4 + (algorithm.rest == "greedy")
-    return Flops(actor, often * passes * actor, often * 5 * sum(_forward(one, 2) for one in learner.critic.networks))
+    return Flops(
+        actor, often * passes * actor, often * 5 * sum(_forward(network, 2) for network in learner.critic.networks)
+    )
 
 
 def _decomposed(
@@ -129,9 +131,9 @@ def _decomposed(
 ) -> Flops:
     sampling = algorithm.sampling
     often = sampling.updates * sampling.samples * sampling.longest / sampling.batch
-    seen = 1 + 1 / sampling.longest  # the final view as well
+    views = 1 + 1 / sampling.longest  # the final view as well
     mixer = _forward(learner.critic.networks[0], 2)
-    return Flops(actor, often * seen * 4 * actor, often * 4 * mixer)
+    return Flops(actor, often * views * 4 * actor, often * 4 * mixer)
 
 
 # By the family of a declaration.

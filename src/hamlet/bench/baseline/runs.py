@@ -71,7 +71,9 @@ def make(
         )
         if evaluations:
             chosen = np.linspace(0, rollouts - 1, evaluations + 1).astype(int)[1:]
-            metrics.write((int(rows[at]), {"evaluation/return": middle[at] + rng.normal(2, 2)}) for at in chosen)
+            metrics.write(
+                (int(rows[index]), {"evaluation/return": middle[index] + rng.normal(2, 2)}) for index in chosen
+            )
     points = [
         _point(int(rows[-1]), "deterministic", middle[-1] + 2.0, rng),
         _point(0, "random", low - 2.0, rng),

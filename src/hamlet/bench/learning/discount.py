@@ -55,8 +55,8 @@ def _play(algorithm: Haml, env: SimpleSpread, training: Training) -> tuple[Array
         view = copies.view
         actions, _ = act(roster, actors, view.observation, view.available, play.start, play.memory, None, alive=None)
         copies, arrival, outcome = vector.step(env, jax.random.key(8), copies, actions)
-        seen = arrival.observation[0][..., 4 : 4 + 2 * env.agents]
-        away = jnp.linalg.norm(seen.reshape(*seen.shape[:-1], env.agents, 2), axis=-1).min(-1)
+        landmarks = arrival.observation[0][..., 4 : 4 + 2 * env.agents]
+        away = jnp.linalg.norm(landmarks.reshape(*landmarks.shape[:-1], env.agents, 2), axis=-1).min(-1)
         return copies, (outcome.reward.sum(-1), away.mean(0))
 
     _, (rewards, away) = jax.lax.scan(step, play.copies, None, length=env.max_steps)

@@ -49,7 +49,7 @@ def measure(
     places = {seed: directory / f"seed-{seed}" for seed in seeds}
     runs = complete(declared, env, seeds=places, steps=steps, labels=labels)
     judged = [_judged(run, seed, steps) for seed, run in zip(seeds, runs, strict=True)]
-    means = [one["mean"] for one in judged]
+    means = [judgement["mean"] for judgement in judged]
     return {"mean": float(np.mean(means)), "interval": interval(means), "runs": judged}
 
 
@@ -68,13 +68,13 @@ def interval(means: Sequence[float]) -> tuple[float, float] | None:
 
 def _judged(run: SavedRun, seed: int, steps: int) -> dict[str, Any]:
     with Metrics(run.directory.metrics, write=False) as metrics:
-        at, returns = metrics.read("return")
+        row_steps, returns = metrics.read("return")
         points = metrics.evaluations()
         keeps = [metrics.read(name)[1] for name in metrics.names() if name.startswith("actor/keep/")]
     curve = [
         {"step": steps * (part + 1) / _POINTS, "return": float(here.mean())}
         for part in range(_POINTS)
-        if len(here := returns[(at > steps * part / _POINTS) & (at <= steps * (part + 1) / _POINTS)])
+        if len(here := returns[(row_steps > steps * part / _POINTS) & (row_steps <= steps * (part + 1) / _POINTS)])
     ]
     sampled, best = judge(run, episodes=100, mode="stochastic"), judge(run, episodes=100)
     returns = np.asarray(sampled.evaluation.returns)

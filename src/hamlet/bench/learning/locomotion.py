@@ -47,12 +47,12 @@ def measure(algorithm: str, task: str, *, steps: int, seed: int, directory: Path
 def _curve(run: SavedRun, steps: int, agents: int) -> list[dict[str, float]]:
     """Mean training return (of sampled actions) in each part of the run, and steps per second there."""
     with Metrics(run.directory.metrics, write=False) as metrics:
-        at, returns = metrics.read("return")
+        row_steps, returns = metrics.read("return")
         timed, speeds = metrics.read("env_steps_per_second")
     points = []
     for number in range(_POINTS):
         start, end = (steps * part / _POINTS for part in (number, number + 1))
-        here = returns[(at > start) & (at <= end)]
+        here = returns[(row_steps > start) & (row_steps <= end)]
         if len(here):  # an episode ended
             speed = float(np.median(speeds[(timed > start) & (timed <= end)]))
             points.append({"step": end, "return": float(here.mean()) / agents, "env_steps_per_second": speed})

@@ -59,7 +59,7 @@ def difference(
     """
     from scipy import stats
 
-    made = {
+    runs_by_name = {
         name: [
             measure(
                 algorithm,
@@ -75,11 +75,11 @@ def difference(
         ]
         for name, asked in (("without", {}), ("with", dict(changes)))
     }
-    means = {name: [run["mean"] for run in runs] for name, runs in made.items()}
+    means = {name: [run["mean"] for run in runs] for name, runs in runs_by_name.items()}
     interval = stats.ttest_ind(means["with"], means["without"], equal_var=False).confidence_interval(0.95)
     apart = float(np.mean(means["with"]) - np.mean(means["without"]))
     spoken = {"difference": apart, "interval": [float(interval.low), float(interval.high)]}
-    return {"changes": dict(changes), **spoken, "means": means, "runs": made}
+    return {"changes": dict(changes), **spoken, "means": means, "runs": runs_by_name}
 
 
 def parallel(environment: str, *, continuous: bool) -> Any:

@@ -66,15 +66,15 @@ KINDS = {
 @cache
 def reach(steps: int) -> Float[np.ndarray, "T T"]:
     """A: how far a force of one at step k has moved the listener after step t."""
-    moved = np.zeros((steps, steps))
+    displacement = np.zeros((steps, steps))
     for pushed in range(steps):
         position = velocity = 0.0
         for step in range(steps):
             position += particles.INTERVAL * velocity
             velocity *= 1 - particles.DAMPING
             velocity += particles.INTERVAL * particles.SENSITIVITY * (step == pushed)
-            moved[step, pushed] = position
-    return moved
+            displacement[step, pushed] = position
+    return displacement
 
 
 def costs(way: Way, forces: Forces) -> Float[np.ndarray, "N G"]:
@@ -96,11 +96,11 @@ def relaxed(kind: str, way: Way, *, steps: int, blind: int = 0, tries: int) -> t
         blind: So many forces at the beginning are the same for all goals of an episode.
         tries: Steps of the descent.
     """
-    allowed, moved = KINDS[kind], reach(steps)
-    rate = 1 / (2 * np.linalg.norm(moved, 2) ** 2)
+    allowed, displacement = KINDS[kind], reach(steps)
+    rate = 1 / (2 * np.linalg.norm(displacement, 2) ** 2)
 
     def gradient(forces: Forces) -> Forces:
-        return 2 * moved.T @ _away(way, forces)
+        return 2 * displacement.T @ _away(way, forces)
 
     def nearest(forces: Forces) -> Forces:
         forces[:, :, :blind] = forces[:, :, :blind].mean(1, keepdims=True)
@@ -113,23 +113,23 @@ def relaxed(kind: str, way: Way, *, steps: int, blind: int = 0, tries: int) -> t
         ahead = following + (momentum - 1) / grown * (following - forces)
         forces, momentum = following, grown
     slope = gradient(forces)
-    shared, own = allowed.most(-slope[:, :, :blind].sum(1)), allowed.most(-slope[:, :, blind:])
-    return forces, (slope * forces).sum((1, 2, 3)) + shared.sum(1) + own.sum((1, 2))
+    shared, per_goal = allowed.most(-slope[:, :, :blind].sum(1)), allowed.most(-slope[:, :, blind:])
+    return forces, (slope * forces).sum((1, 2, 3)) + shared.sum(1) + per_goal.sum((1, 2))
 
 
 def moves(way: Way, forces: Forces) -> Int[np.ndarray, "N G T"]:
     """Discrete moves near the forces, such that no other two of them would cost less."""
     _, _, steps, _ = forces.shape
-    moved = reach(steps)
-    curve = 2 * moved.T @ moved
-    made, owed = np.zeros(forces.shape[:3], int), np.zeros((*forces.shape[:2], 2))
+    displacement = reach(steps)
+    curve = 2 * displacement.T @ displacement
+    actions, owed = np.zeros(forces.shape[:3], int), np.zeros((*forces.shape[:2], 2))
     for step in range(steps):
         owed = owed + forces[:, :, step]
-        made[:, :, step] = np.square(owed[..., None, :] - MOVES).sum(-1).argmin(-1)
-        owed = owed - MOVES[made[:, :, step]]
+        actions[:, :, step] = np.square(owed[..., None, :] - MOVES).sum(-1).argmin(-1)
+        owed = owed - MOVES[actions[:, :, step]]
     for episode, goal in np.ndindex(*way.shape[:2]):
-        _descend(way[episode, goal], made[episode, goal], moved, curve)
-    return made
+        _descend(way[episode, goal], actions[episode, goal], displacement, curve)
+    return actions
 
 
 def _descend(way: np.ndarray, made: np.ndarray, moved: np.ndarray, curve: np.ndarray) -> None:
@@ -143,10 +143,10 @@ def _descend(way: np.ndarray, made: np.ndarray, moved: np.ndarray, curve: np.nda
         saved = alone[:, None, :, None] + alone[None, :, None, :]
         saved = saved + curve[:, :, None, None] * np.einsum("kad,lbd->klab", change, change)
         saved = np.where(itself, 0.0, saved)
-        first, second, one, other = np.unravel_index(saved.argmin(), saved.shape)
-        if saved[first, second, one, other] > -1e-9:
+        first, second, move, other = np.unravel_index(saved.argmin(), saved.shape)
+        if saved[first, second, move, other] > -1e-9:
             return
-        made[first], made[second] = one, other
+        made[first], made[second] = move, other
 
 
 def expected(kind: str, *, nodes: int = 8, tries: int = 1000) -> tuple[float, float]:
@@ -172,14 +172,14 @@ def measure(*, episodes: int = 200, tries: int = 3000) -> dict[str, Any]:
     start, goals, true = _beginnings(episodes)
     way, steps = start[:, None] - goals, SimpleSpeakerListener().max_steps
     known = np.take_along_axis(way, true[:, None, None], 1)
-    told: dict[str, Any] = {"episodes": episodes}
+    summary: dict[str, Any] = {"episodes": episodes}
     for kind in KINDS:
         forces, gap = relaxed(kind, known, steps=steps, tries=tries)
         any_goal = {
             name: -AGENTS * float(costs(way, relaxed(kind, way, steps=steps, blind=blind, tries=tries)[0]).mean())
             for name, blind in (("told_at_once", 0), ("told_after_a_move", 1))
         }
-        told[kind] = {
+        summary[kind] = {
             "optimum": -AGENTS * float(costs(known, forces).mean()),
             "largest_gap": AGENTS * float(gap.max()),
             "any_goal": any_goal,
@@ -187,19 +187,19 @@ def measure(*, episodes: int = 200, tries: int = 3000) -> dict[str, Any]:
         }
         if kind == "discrete":
             played = _played(moves(known, forces)[:, 0])
-            told[kind] |= {"played_in_mpe2": float(np.mean(played)), "returns": played}
-    return told
+            summary[kind] |= {"played_in_mpe2": float(np.mean(played)), "returns": played}
+    return summary
 
 
 def _beginnings(episodes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Where the listener begins, where the landmarks are, and which one is the goal."""
-    env, found = parallel(ENVIRONMENT, continuous=False), []
+    env, beginnings = parallel(ENVIRONMENT, continuous=False), []
     for episode in range(episodes):
         env.reset(seed=FIRST_SEED + episode)
         world = env.unwrapped.world
         goal = next(n for n, landmark in enumerate(world.landmarks) if landmark is world.agents[0].goal_b)
-        found.append((world.agents[1].state.p_pos, [landmark.state.p_pos for landmark in world.landmarks], goal))
-    start, goals, true = (np.array(part) for part in zip(*found, strict=True))
+        beginnings.append((world.agents[1].state.p_pos, [landmark.state.p_pos for landmark in world.landmarks], goal))
+    start, goals, true = (np.array(part) for part in zip(*beginnings, strict=True))
     return start, goals, true
 
 
@@ -209,4 +209,4 @@ def _played(made: Int[np.ndarray, "N T"]) -> list[float]:
     for episode, row in enumerate(made):
         env.reset(seed=FIRST_SEED + episode)
         returns.append(sum(sum(env.step({"speaker_0": 0, "listener_0": int(move)})[1].values()) for move in row))
-    return [float(one) for one in returns]
+    return [float(team_return) for team_return in returns]

@@ -41,17 +41,17 @@ def measure(directory: Path, preset: str, *, steps: int, episodes: int = 24, **o
 
 def _told(kept: Path, run: SavedRun, episodes: int, mode: Any) -> dict[str, Any]:
     """For each seat, how often and by how much who has it won; kept once the games were played."""
-    told = {}
-    for seat, (own, other) in enumerate((_SEATS, _SEATS[::-1])):
-        games = kept.with_name(f"{kept.name}-{own}.npy")
+    by_agent = {}
+    for seat, (agent, other) in enumerate((_SEATS, _SEATS[::-1])):
+        games = kept.with_name(f"{kept.name}-{agent}.npy")
         if not games.exists():
             np.save(games, run.evaluate(episodes, mode=mode, at_random=(other,)).agent_returns)
         returns = np.load(games)
         ahead = returns[:, seat] - returns[:, 1 - seat]
-        told[own] = {
+        by_agent[agent] = {
             "wins": float((ahead > 0).mean()),
             "mean": float(ahead.mean()),
             "standard_error": float(ahead.std(ddof=1) / np.sqrt(episodes)),
             "returns": returns.tolist(),
         }
-    return told
+    return by_agent

@@ -49,14 +49,14 @@ def _case(*, continuous: bool, **options: Any) -> dict[str, Any]:
         formats = ["numpy", *(["onnx"] if importlib.util.find_spec("onnxruntime") else [])]
         write(out, policies(roster, actors, algorithm.body, outside(env)), document, formats, None)
         files = json.loads((out / "manifest.json").read_text(encoding="utf-8"))["agents"]["agent_0"]["files"]
-        seen = np.random.default_rng(0).standard_normal(18)
+        observation = np.random.default_rng(0).standard_normal(18)
         acts: dict[str, Callable[[], Any]] = {}
         alone = check.module_of(out / files["numpy"]).Policy()
-        acts["numpy"] = lambda: alone.act(seen)
+        acts["numpy"] = lambda: alone.act(observation)
         if "onnx" in files:
-            acts["onnx"] = _session(out / files["onnx"], seen)
+            acts["onnx"] = _session(out / files["onnx"], observation)
         policy = Policy(roster, actors, algorithm.body)
-        everyone = dict.fromkeys(roster.names, seen)
+        everyone = dict.fromkeys(roster.names, observation)
         acts["hamlet.load_policy, three agents"] = lambda: policy.act(everyone)
         jax.block_until_ready(policy.act(everyone))
         return {name: _timed(act) for name, act in acts.items()}

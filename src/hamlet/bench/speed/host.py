@@ -45,15 +45,15 @@ def measure(algorithm: Haml, env: HostEnvironment, *, iterations: int = 10, warm
     finally:
         program.close()
     alone.append(_alone(algorithm, env))
-    kept = rows[warm:]
-    middle = {name: statistics.median(row[name] for row in kept) for name in kept[0]}
+    timed_rows = rows[warm:]
+    middle = {name: statistics.median(row[name] for row in timed_rows) for name in timed_rows[0]}
     return {
         "env_steps_per_second": algorithm.sampling.batch / middle["seconds"],
         "environment_alone_steps_per_second": alone,
         "env_steps_per_iteration": algorithm.sampling.batch,
         "copies": algorithm.sampling.copies,
         "median": middle,
-        "iterations": kept,
+        "iterations": timed_rows,
         "compile_seconds": program.compile_seconds,
         "peak_memory_mb": machine.peak_memory() / 2**20,
     }
@@ -111,10 +111,10 @@ def half_cheetah_replayed() -> dict[str, Any]:
     algorithm = presets.find("paper/mamujoco/HalfCheetah-2x3", "hatd3")(warmup=1000)
     flops, rows, width = count(algorithm, env), algorithm.sampling.samples, algorithm.body.hidden[0]
     rates = [matrix_rate(rows, width, repeats=100).best]
-    found = measure(algorithm, env, warm=3)  # the first two warm up
+    measurement = measure(algorithm, env, warm=3)  # the first two warm up
     rates.append(matrix_rate(rows, width, repeats=100).best)
-    achieved = flops.total * found["env_steps_per_second"]
-    return found | {
+    achieved = flops.total * measurement["env_steps_per_second"]
+    return measurement | {
         "mflop_per_env_step": flops.total / 1e6,
         "matrix_gflops": [rate / 1e9 for rate in rates],
         "fraction_of_matrix_rate": achieved / statistics.mean(rates),

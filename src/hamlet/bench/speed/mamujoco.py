@@ -29,10 +29,10 @@ def measure(name: str, count: int = 64, rounds: int = 7, seconds: float = 1.0) -
         seconds: How long a turn is, about.
     """
     env: MultiAgentMujoco = make(name)
-    ours, theirs = _Ours(env, count), _Theirs(env)
+    ours, reference = _Ours(env, count), _Theirs(env)
     rows = []
     for number in range(rounds + 1):
-        turn = [_timed(play, seconds) for play in (ours.play, theirs.play)]
+        turn = [_timed(play, seconds) for play in (ours.play, reference.play)]
         if number:
             rows.append(turn)
     outside = ours.outside()

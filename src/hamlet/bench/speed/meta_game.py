@@ -33,14 +33,14 @@ def measure(rounds: int = 7) -> dict[str, Any]:
 
 def _one(agents: int, rounds: int) -> dict[str, Any]:
     env, find = SimpleSpread(agents=agents), presets.find
-    alone, whole = find("paper/matrl/grid", "il")(), find("paper/matrl/grid", "matrl")()
-    steps = whole.neighbourhood.epochs + whole.scheme.prediction.neighbourhood.epochs
+    alone, matrl = find("paper/matrl/grid", "il")(), find("paper/matrl/grid", "matrl")()
+    steps = matrl.neighbourhood.epochs + matrl.scheme.prediction.neighbourhood.epochs
     longer = dataclasses.replace(alone, neighbourhood=dataclasses.replace(alone.neighbourhood, epochs=steps))
     timed = {
         "independent": _iteration(alone, env),
         "independent_same_gradient_steps": _iteration(longer, env),
-        "matrl": _iteration(whole, env),
-        "meta_game": _meta_game(agents, alone.sampling.batch, whole.scheme.clip),
+        "matrl": _iteration(matrl, env),
+        "meta_game": _meta_game(agents, alone.sampling.batch, matrl.scheme.clip),
     }
     spent: dict[str, list[float]] = {name: [] for name in timed}
     for number in range(rounds + 1):

@@ -26,23 +26,23 @@ def measure(rounds: int = 10) -> dict[str, Any]:
     an iteration of HATD3 with the paper's settings, a rollout and 50 updates, likewise.
     """
     algorithm = presets.find("paper/mpe", "hatd3")(warmup=0)
-    whole = begin_training(algorithm, SimpleSpread(), 0).replay
-    assert whole is not None
-    rows, copies = whole.steps.episode.shape
+    buffer = begin_training(algorithm, SimpleSpread(), 0).replay
+    assert buffer is not None
+    rows, copies = buffer.steps.episode.shape
     fills = {"begun": algorithm.sampling.steps, "full": rows}
 
     @jax.jit
     def draw(replay: ring.Replay, key: Any) -> Any:
         def one(number: Any, total: Any) -> Any:
-            found = ring.sample(replay, 1000, jax.random.fold_in(key, number), discount=0.99, window=1)
-            return total + sum(leaf.sum() for leaf in jax.tree.leaves((found.view, found.arrival, found.reward)))
+            batch = ring.sample(replay, 1000, jax.random.fold_in(key, number), discount=0.99, window=1)
+            return total + sum(leaf.sum() for leaf in jax.tree.leaves((batch.view, batch.arrival, batch.reward)))
 
         return jax.lax.fori_loop(0, _DRAWS, one, jnp.zeros(()))
 
     spent: dict[str, list[float]] = {name: [] for name in fills}
     for number in range(rounds + 1):
         for name, filled in fills.items():
-            replay = ring.Replay(whole.steps, jnp.int32(filled % rows), jnp.int32(filled))
+            replay = ring.Replay(buffer.steps, jnp.int32(filled % rows), jnp.int32(filled))
             began = time.perf_counter()
             jax.block_until_ready(draw(replay, jax.random.key(number)))
             if number:  # the first compiles
@@ -51,7 +51,7 @@ def measure(rounds: int = 10) -> dict[str, Any]:
     ratios = [full / begun for begun, full in zip(spent["begun"], spent["full"], strict=True)]
     return {
         "steps_held": {name: filled * copies for name, filled in fills.items()},
-        "bytes": sum(np.dtype(leaf.dtype).itemsize * leaf.size for leaf in jax.tree.leaves(whole)),
+        "bytes": sum(np.dtype(leaf.dtype).itemsize * leaf.size for leaf in jax.tree.leaves(buffer)),
         "seconds_per_sample": spent,
         "ratio": statistics.median(ratios),
         "seconds_per_iteration": iterations,

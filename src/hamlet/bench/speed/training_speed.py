@@ -46,8 +46,8 @@ def measure(algorithm: Algorithm, env: Environment, *, calls: int = 10, seconds:
             rates.append(matrix_rate(algorithm.sampling.steps_learnt, algorithm.body.hidden[0], repeats=100))
         else:
             iterations = max(1, min(64, round(seconds / spent)))
-    seen = {name: np.asarray(value)[:iterations] for name, value in infos.items()}
-    tries = float(seen["actor/line_search_steps"].mean()) if "actor/line_search_steps" in seen else 1.0
+    metrics = {name: np.asarray(value)[:iterations] for name, value in infos.items()}
+    tries = float(metrics["actor/line_search_steps"].mean()) if "actor/line_search_steps" in metrics else 1.0
     flops = count(algorithm, env, tries=tries)
     middle = statistics.median(raw)
     achieved = flops.total * algorithm.sampling.batch / middle
@@ -67,7 +67,7 @@ def measure(algorithm: Algorithm, env: Environment, *, calls: int = 10, seconds:
         "peak_memory_mb": machine.peak_memory() / 2**20,
     }
     if isinstance(algorithm, Haml) and isinstance(algorithm.neighbourhood, KlBall):
-        result |= _assert_trust_region(algorithm, env, seen)
+        result |= _assert_trust_region(algorithm, env, metrics)
     return result
 
 

@@ -38,21 +38,21 @@ def measure(rounds: int = 5) -> dict[str, Any]:
     trials = place.trials(*played, horizon=horizon(env))
     trained, evaluated = [], []
     for _ in range(rounds + 1):
-        began, left = time.perf_counter(), count
-        while left:
-            some = min(left, CAPACITY)
+        began, remaining = time.perf_counter(), count
+        while remaining:
+            some = min(remaining, CAPACITY)
             training, _ = program.call(training, jnp.int32(some), jnp.int32(1_000_000))
-            left -= some
+            remaining -= some
         jax.block_until_ready(training)
         between = time.perf_counter()
         trials.play(training.learner.team.actors, 1, _EPISODES)
         trained.append(between - began)
         evaluated.append(time.perf_counter() - between)
     trained, evaluated = trained[1:], evaluated[1:]  # the first is without updates at its beginning
-    whole = [one + other for one, other in zip(trained, evaluated, strict=True)]
+    round_seconds = [train_seconds + other for train_seconds, other in zip(trained, evaluated, strict=True)]
     steps = count * algorithm.sampling.batch
     return {
-        "env_steps_per_second": steps / statistics.median(whole),
+        "env_steps_per_second": steps / statistics.median(round_seconds),
         "without_evaluation": steps / statistics.median(trained),
         "seconds_of_training": trained,
         "seconds_of_evaluation": evaluated,

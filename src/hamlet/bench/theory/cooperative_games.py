@@ -16,11 +16,11 @@ _DRIFTS = {"zero": ZeroDrift(), "clip": ClipDrift(0.2), "kl": KlDrift(0.5), "squ
 def measure() -> dict[str, Any]:
     """HAML with four drifts and HATRL, all compiled and run here; seconds include compilation."""
     began = time.perf_counter()
-    found = {
+    certificates = {
         name: certify(replace(algorithms.haa2c(), drift=drift), games=GAMES, sweeps=SWEEPS)
         for name, drift in _DRIFTS.items()
     }
-    some = found["zero"]
+    some = certificates["zero"]
     trusted = tabular.hatrl_many(some.games, some.starts, HATRL_SWEEPS, 0, gap="last")
     rises = np.array([np.diff(history.value).min() for history in trusted])
     return {
@@ -29,7 +29,7 @@ def measure() -> dict[str, Any]:
         "sweeps": SWEEPS,
         "hatrl_sweeps": HATRL_SWEEPS,
         "hatrl_largest_fall": float(np.maximum(-rises, 0.0).max()),
-        "haml": {name: _row(one) for name, one in found.items()},
+        "haml": {name: _row(certificate) for name, certificate in certificates.items()},
     }
 
 

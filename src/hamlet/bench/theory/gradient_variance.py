@@ -32,24 +32,24 @@ METHODS = ("returns", "returns − V", "returns − COMA", "returns − OB", "Q 
 
 def measure(agents: tuple[int, ...] = (2, 4, 8), trained: int = 200, fitted: int = 60, rollouts: int = 100) -> Any:
     """Total variances for each number of agents, at first and after so many updates, and their standard errors."""
-    found: dict[str, Any] = {"methods": METHODS, "updates": trained, "rollouts": rollouts, **_SETTINGS}
+    summary: dict[str, Any] = {"methods": METHODS, "updates": trained, "rollouts": rollouts, **_SETTINGS}
     for number in agents:
         env = SimpleSpread(agents=number, continuous=False)
         plays = mappo(advantage="optimal_baseline", **_SETTINGS)
         start = jax.jit(partial(begin_training, plays, env))(jnp.uint32(0))
         later = _iterated(plays, env, start, trained)
-        found[f"{number} agents"] = {
+        summary[f"{number} agents"] = {
             name: _one(env, training.learner.team.actors, fitted, rollouts)
             for name, training in (("at first", start), ("later", later))
         }
-    return found
+    return summary
 
 
 def _iterated(algorithm: Haml, env: SimpleSpread, training: Training, count: int) -> Training:
     def step(_, at):
         return iterate(algorithm, env, at)[0]
 
-    return jax.jit(lambda at: jax.lax.fori_loop(0, count, step, at))(training)
+    return jax.jit(lambda state: jax.lax.fori_loop(0, count, step, state))(training)
 
 
 def _one(env: SimpleSpread, actors: Any, fitted: int, rollouts: int) -> dict[str, Any]:
@@ -60,17 +60,17 @@ def _one(env: SimpleSpread, actors: Any, fitted: int, rollouts: int) -> dict[str
         training = jax.jit(partial(begin_training, kind, env))(jnp.uint32(1))
         training = eqx.tree_at(lambda t: t.learner.team.actors, training, actors)
         critics.append(_iterated(kind, env, training, fitted).learner.critic)
-    made = np.asarray(
+    gradients = np.asarray(
         jax.jit(partial(_gradients, env, kinds, rollouts))(actors, critics, jax.random.key(2)), np.float64
     )
-    blocks = np.stack(np.split(made, _BLOCKS)).var(1, ddof=1).sum(-1)  # [block, method]
+    blocks = np.stack(np.split(gradients, _BLOCKS)).var(1, ddof=1).sum(-1)  # [block, method]
     mean, error = blocks.mean(0), blocks.std(0, ddof=1) / np.sqrt(_BLOCKS)
     over_v = blocks / blocks[:, METHODS.index("returns − V"), None]
     return {
         "total_variance": dict(zip(METHODS, mean.tolist(), strict=True)),
         "standard_error": dict(zip(METHODS, error.tolist(), strict=True)),
         "over_V": dict(zip(METHODS, over_v.mean(0).tolist(), strict=True)),
-        "squared_norm_of_the_mean": dict(zip(METHODS, (made.mean(0) ** 2).sum(-1).tolist(), strict=True)),
+        "squared_norm_of_the_mean": dict(zip(METHODS, (gradients.mean(0) ** 2).sum(-1).tolist(), strict=True)),
     }
 
 

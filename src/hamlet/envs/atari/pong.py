@@ -68,12 +68,12 @@ class Pong:
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[dict[str, Any], Any]:
         """A new game, after idle frames whose number is drawn from the seed."""
-        seen, infos = self._game.reset(seed=seed)
+        observations, infos = self._game.reset(seed=seed)
         idle = dict.fromkeys(self.possible_agents, 0)
         for _ in range(np.random.default_rng(seed).integers(self._noops + 1)):
-            seen = self._game.step(idle)[0]
+            observations = self._game.step(idle)[0]
         self.agents, self._steps = list(self._game.agents), 0
-        self._screens[:] = self._resized(seen[self.agents[0]])
+        self._screens[:] = self._resized(observations[self.agents[0]])
         return self._shown(), infos
 
     def step(self, actions: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
@@ -84,8 +84,8 @@ class Pong:
         terminated: dict[str, bool] = {}
         infos: dict[str, Any] = {}
         for _ in range(self._skip):
-            seen, earned, terminated, _, infos = self._game.step(actions)
-            before, frame = frame, seen[self.agents[0]]
+            observations, earned, terminated, _, infos = self._game.step(actions)
+            before, frame = frame, observations[self.agents[0]]
             for name, reward in earned.items():
                 rewards[name] += float(reward)
             if any(terminated.values()):

@@ -45,9 +45,9 @@ def place_of(factory: Callable[..., Any] | str) -> str:
         for name, value in list(names):
             if value is factory and name.isidentifier():
                 return f"{module}:{name}"
-    what = getattr(factory, "__qualname__", "") or type(factory).__name__
+    label = getattr(factory, "__qualname__", "") or type(factory).__name__
     raise RequestError(
-        f"the factory {what} cannot be sent to another process: put it in a module, at its top level, and give its "
+        f"the factory {label} cannot be sent to another process: put it in a module, at its top level, and give its "
         "options as keywords"
     )
 
@@ -60,7 +60,7 @@ def find(place: str) -> Callable[..., Any]:
     """
     module, _, names = place.partition(":")
     try:
-        found: Any = importlib.import_module(module)
+        target: Any = importlib.import_module(module)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package in extras.PACKAGES and not extras.installed(package):
@@ -70,15 +70,15 @@ def find(place: str) -> Callable[..., Any]:
             raise
         raise Broken(f"there is no module {error.name}") from None
     for name in names.split("."):
-        if not hasattr(found, name):
-            near = difflib.get_close_matches(name, dir(found), n=1, cutoff=0.0)
+        if not hasattr(target, name):
+            near = difflib.get_close_matches(name, dir(target), n=1, cutoff=0.0)
             raise Broken(f"{module} has no {name}" + (f"; the nearest is {near[0]}" if near else ""))
-        found = getattr(found, name)
-    return found
+        target = getattr(target, name)
+    return target
 
 
 def _at(module: str, name: str) -> Any:
-    found: Any = sys.modules.get(module)
+    target: Any = sys.modules.get(module)
     for part in name.split("."):
-        found = getattr(found, part, None)
-    return found
+        target = getattr(target, part, None)
+    return target

@@ -63,21 +63,21 @@ class Keywords(NamedTuple):
 def ask(module: str, make: Callable[..., Any]) -> tuple[Any, ...]:
     """What a module's factory can be told, as plain values for `told`; types and defaults are pickled one by one."""
     parameters = _parameters(make)
-    free = any(one.kind is one.VAR_KEYWORD for one in parameters)
+    free = any(param.kind is param.VAR_KEYWORD for param in parameters)
     raw: Any = getattr(sys.modules[module], "raw_env", None)
     named = list(_named(parameters))
     handed_on = free and not named and callable(raw)
     if handed_on:
         named = list(_named(_parameters(raw)))
     text = getattr(make, "__doc__", None)
-    own = isinstance(text, str) and text != type(make).__doc__
-    return tuple(map(_sent, named)), free, handed_on, text if own else ""
+    has_own_text = isinstance(text, str) and text != type(make).__doc__
+    return tuple(map(_sent, named)), free, handed_on, text if has_own_text else ""
 
 
 def told(answer: tuple[Any, ...]) -> Keywords:
     """The inverse of `ask`."""
     known, free, handed_on, text = answer
-    return Keywords(tuple(_received(*one) for one in known), free, handed_on, text)
+    return Keywords(tuple(_received(*keyword) for keyword in known), free, handed_on, text)
 
 
 def _parameters(make: Callable[..., Any]) -> list[inspect.Parameter]:
@@ -90,16 +90,16 @@ def _parameters(make: Callable[..., Any]) -> list[inspect.Parameter]:
 
 
 def _named(parameters: list[inspect.Parameter]) -> Iterator[inspect.Parameter]:
-    return (one for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY))
+    return (param for param in parameters if param.kind in (param.POSITIONAL_OR_KEYWORD, param.KEYWORD_ONLY))
 
 
 def _sent(one: inspect.Parameter) -> tuple[str, bool, bytes | None]:
     required = one.default is _MISSING
     try:
-        kept = pickle.dumps((one.annotation, None if required else one.default))
+        pickled = pickle.dumps((one.annotation, None if required else one.default))
     except Exception:
-        kept = None
-    return one.name, required, kept
+        pickled = None
+    return one.name, required, pickled
 
 
 def _received(name: str, required: bool, kept: bytes | None) -> Keyword:

@@ -40,9 +40,9 @@ def called(place: str) -> None:
         if home is not None and not _is_installed(home):
             remember({name: home})
         return
-    mine = PathFinder.find_spec(name, [here])
-    other = None if mine is None else _elsewhere(name)
-    if mine is None or (mine.origin is None and other is not None):  # a mere directory of that name
+    local_spec = PathFinder.find_spec(name, [here])
+    other = None if local_spec is None else _elsewhere(name)
+    if local_spec is None or (local_spec.origin is None and other is not None):  # a mere directory of that name
         return
     if other is not None and _home(other) != os.path.realpath(here):
         warnings.warn(f"the module {name} is taken from the working directory, not from {_home(other)}", stacklevel=2)
@@ -88,9 +88,9 @@ def load(place: str) -> ModuleType:
 
 def search_path(place: str) -> list[str]:
     """Where a worker imports from: Python's own path but for the working directory, and the directory of a module."""
-    own = [os.path.abspath(entry) for entry in sys.path if entry not in ("", ".") and entry not in _APPENDED]
+    entries = [os.path.abspath(entry) for entry in sys.path if entry not in ("", ".") and entry not in _APPENDED]
     home = _DIRECTORIES.get(top(place))
-    return list(dict.fromkeys([*own, *([home] if home is not None else [])]))
+    return list(dict.fromkeys([*entries, *([home] if home is not None else [])]))
 
 
 def known() -> dict[str, str]:
@@ -118,8 +118,8 @@ def _elsewhere(name: str) -> ModuleSpec | None:
         return spec
     try:  # editable installations have finders of their own
         others = [finder for finder in sys.meta_path if finder is not PathFinder and finder is not _FINDER]
-        found = (finder.find_spec(name, None) for finder in others)
-        return next((spec for spec in found if spec is not None), None)
+        specs = (finder.find_spec(name, None) for finder in others)
+        return next((spec for spec in specs if spec is not None), None)
     except Exception:  # a third party's
         return None
 

@@ -59,5 +59,5 @@ def spoken(time: int, actions: tuple[np.ndarray, ...] | None) -> str:
     """
     if actions is None:
         return ""
-    said = ", ".join(f"agent_{agent} {MOVES[int(move)]}" for agent, move in enumerate(actions[0]))
-    return f"step {time}: {said}"
+    moves = ", ".join(f"agent_{agent} {MOVES[int(move)]}" for agent, move in enumerate(actions[0]))
+    return f"step {time}: {moves}"

@@ -141,9 +141,9 @@ class Checkers:
         near = ringed[(state.position @ jnp.asarray((wide, 1), jnp.int32))[:, None] + around[None]]
         rows, along = (jnp.asarray(table, jnp.float32) for table in (_ROWS, _ALONG))
         place = jnp.stack((rows[state.position[:, 0]], along[state.position[:, 1]]), -1)
-        seen = jnp.concatenate((place, self._seen(near)), -1)
-        whole = jnp.concatenate((where.ravel(), state.food.ravel())).astype(jnp.float32)
-        return View((seen,), whole, (None,), None)
+        observation = jnp.concatenate((place, self._seen(near)), -1)
+        global_state = jnp.concatenate((where.ravel(), state.food.ravel())).astype(jnp.float32)
+        return View((observation,), global_state, (None,), None)
 
     def _seen(self, near: Int[Array, "2 9"]) -> Float[Array, "2 _W"]:
         if self.coded:

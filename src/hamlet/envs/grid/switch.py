@@ -118,9 +118,9 @@ class Switch:
     def _view(self, state: SwitchState) -> View:
         row, column = state.position[:, 0], state.position[:, 1]
         tables = [jnp.asarray([round(i / (side - 1), 2) for i in range(side)], jnp.float32) for side in SHAPE]
-        seen = jnp.stack((tables[0][row], tables[1][column]), -1)
+        observation = jnp.stack((tables[0][row], tables[1][column]), -1)
         cells = jax.nn.one_hot(row * SHAPE[1] + column, SHAPE[0] * SHAPE[1]).ravel()
-        return View((seen,), cells, (None,), ~self._arrived(state.position))
+        return View((observation,), cells, (None,), ~self._arrived(state.position))
 
 
 def _walled(place: board.Place) -> Bool[Array, ""]:

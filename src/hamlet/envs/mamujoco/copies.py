@@ -182,9 +182,9 @@ class MujocoCopies:
 
     def _view(self, rows: Float[np.ndarray, "E Q"]) -> View:
         layout = self._layout
-        seen = rows[:, layout.column].clip(layout.low, layout.high).astype(np.float32)
-        observation = tuple(seen[:, where] for where in layout.observation)
-        return View(observation, seen[:, layout.state], (None,) * len(observation), None)
+        entries = rows[:, layout.column].clip(layout.low, layout.high).astype(np.float32)
+        observation = tuple(entries[:, where] for where in layout.observation)
+        return View(observation, entries[:, layout.state], (None,) * len(observation), None)
 
     def _refuse_what_is_no_number(self, rows: Float[np.ndarray, "E Q"]) -> None:
         for values, name in ((self._actions, self._action_name), (rows, self._quantity_name)):
@@ -195,8 +195,8 @@ class MujocoCopies:
     def _action_name(self, column: int) -> str:
         layout = self._layout
         for names, actuator in zip(layout.names, layout.actuator, strict=True):
-            for agent, moved in zip(names, actuator, strict=True):
-                if column in moved:
+            for agent, actuators in zip(names, actuator, strict=True):
+                if column in actuators:
                     return f"the action of {agent}"
         raise AssertionError(f"no agent moves actuator {column}")
 
@@ -206,8 +206,8 @@ class MujocoCopies:
 
     def _set_back(self) -> Int[np.ndarray, " K"]:
         """Copies that failed: MuJoCo sets a simulation that became unstable back to its first pose, and its clock."""
-        whole = self._layout.model.opt.timestep * (self._layout.frame_skip - 0.5)
-        copies = np.flatnonzero(self._physics.times - self._time < whole)
+        least_elapsed = self._layout.model.opt.timestep * (self._layout.frame_skip - 0.5)
+        copies = np.flatnonzero(self._physics.times - self._time < least_elapsed)
         for copy in copies.tolist():
             self._lines.append(
                 f"{self._named(copy)}: MuJoCo found the simulation unstable and set it back to its first pose; "

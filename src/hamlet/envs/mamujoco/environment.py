@@ -47,8 +47,8 @@ class MultiAgentMujoco:
         require(self.obsk >= 0, f"obsk must be at least 0, not {self.obsk}")
         require(self.max_steps >= 1, f"max_steps must be at least 1, not {self.max_steps}")
         require(self.threads >= 0, f"threads must be at least 0, not {self.threads}")
-        own = type(SCENARIOS[self.scenario].rules)
-        require(isinstance(self.rules, own), f"{self.scenario} takes the rules {own.__name__}, not {self.rules}")
+        kind = type(SCENARIOS[self.scenario].rules)
+        require(isinstance(self.rules, kind), f"{self.scenario} takes the rules {kind.__name__}, not {self.rules}")
         for field in dataclasses.fields(self.rules):
             value = getattr(self.rules, field.name)
             numbers = value if isinstance(value, tuple) else (value,)

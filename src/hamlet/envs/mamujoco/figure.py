@@ -88,7 +88,7 @@ def _colours(layout: Layout) -> list[int | str]:
         for actuator in actuators:
             joint = int(model.actuator_trnid[actuator][0])
             mover[int(model.jnt_bodyid[joint])] = order[name]
-    found: list[int | str] = ["ink"]
+    colours: list[int | str] = ["ink"]
     for body in range(1, model.nbody):
-        found.append(mover[body] if body in mover else found[model.body_parentid[body]])
-    return found
+        colours.append(mover[body] if body in mover else colours[model.body_parentid[body]])
+    return colours

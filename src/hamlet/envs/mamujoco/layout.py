@@ -93,9 +93,9 @@ def layout_of(scenario: str, partition: str, obsk: int) -> Layout:
     data = source.single_agent_env.unwrapped.data
     agents = range(len(source.possible_agents))
     views = [_traced(partial(_seen, source, agent), data) for agent in (*agents, None)]
-    seen = np.unique(np.concatenate(views), axis=0)
-    where = [np.array([np.flatnonzero((seen == entry).all(1))[0] for entry in view], int) for view in views]
-    read, slices, moved = _row(data, seen[:, 0].astype(int), _also(scenario))
+    entries = np.unique(np.concatenate(views), axis=0)
+    where = [np.array([np.flatnonzero((entries == entry).all(1))[0] for entry in view], int) for view in views]
+    read, slices, row_columns = _row(data, entries[:, 0].astype(int), _also(scenario))
     actuators = [np.array([node.act_ids for node in part], int) for part in source.agent_action_partitions]
     kinds: dict[tuple[int, int], list[int]] = {}
     for agent in agents:
@@ -106,9 +106,9 @@ def layout_of(scenario: str, partition: str, obsk: int) -> Layout:
         frame_skip=source.single_agent_env.unwrapped.frame_skip,
         quantities=read,
         slices=slices,
-        column=moved,
-        low=seen[:, 1],
-        high=seen[:, 2],
+        column=row_columns,
+        low=entries[:, 1],
+        high=entries[:, 2],
         observation=tuple(np.stack([where[agent] for agent in members]) for members in kinds.values()),
         state=where[-1],
         actuator=tuple(np.stack([actuators[agent] for agent in members]) for members in kinds.values()),
@@ -142,10 +142,10 @@ def original(scenario: str, partition: str, obsk: int, **options: Any) -> Any:
         labels = partition_of(scenario, partition)
         if labels is None:
             return package.environment(scenario, partition, obsk, **options)
-        parts, edges, whole = package.graph(scenario, None)
+        parts, edges, global_nodes = package.graph(scenario, None)
         nodes = {node.label: node for part in parts for node in part}
         dealt = {"partition": [tuple(nodes[label] for label in agent) for agent in labels]}
-        dealt |= {"edges": edges, "globals": whole}
+        dealt |= {"edges": edges, "globals": global_nodes}
         return package.environment(scenario, partition, obsk, agent_factorization=dealt, **options)
 
 
@@ -239,14 +239,14 @@ def _row(
     for name in _SEEN:
         starts[name] = (start, start + QUANTITIES[name](data).size)
         start = starts[name][1]
-    seen = [name for name in _SEEN if ((starts[name][0] <= column) & (column < starts[name][1])).any()]
-    read = tuple(name for name in QUANTITIES if name in seen or name in also)
-    slices, moved, start = {}, column.copy(), 0
+    observed_names = [name for name in _SEEN if ((starts[name][0] <= column) & (column < starts[name][1])).any()]
+    read = tuple(name for name in QUANTITIES if name in observed_names or name in also)
+    slices, row_columns, start = {}, column.copy(), 0
     for name in read:
         size = QUANTITIES[name](data).size
         slices[name] = slice(start, start + size)
         if name in starts:
             inside = (starts[name][0] <= column) & (column < starts[name][1])
-            moved[inside] = column[inside] - starts[name][0] + start
+            row_columns[inside] = column[inside] - starts[name][0] + start
         start += size
-    return read, slices, moved
+    return read, slices, row_columns

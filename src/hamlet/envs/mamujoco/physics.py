@@ -75,8 +75,8 @@ class Physics:
             mujoco.mj_step(model, data, skip)
             if forces:
                 mujoco.mj_rnePostConstraint(model, data)
-            for kept, read in pairs:
-                kept[:] = read
+            for row, read in pairs:
+                row[:] = read
             times[copy] = data.time
 
     def reset(self, copy: int, position: Float[np.ndarray, " P"], velocity: Float[np.ndarray, " V"]) -> None:
@@ -86,8 +86,8 @@ class Physics:
         data.qpos[:] = position
         data.qvel[:] = velocity
         mujoco.mj_forward(self._model, data)
-        for kept, read in self._pairs[copy]:
-            kept[:] = read
+        for row, read in self._pairs[copy]:
+            row[:] = read
         self.times[copy] = data.time
 
     def state(self) -> Float[np.ndarray, "E S"]:

@@ -57,8 +57,8 @@ def after(
 
 def _view(groups: tuple[Group, ...]) -> View:
     sight = jnp.asarray(SIGHT, jnp.float32)
-    seen = tuple(jnp.broadcast_to(sight[None], (len(group.names), len(SIGHT))) for group in groups)
-    return View(seen, sight, (None,) * len(groups), None)
+    observation = tuple(jnp.broadcast_to(sight[None], (len(group.names), len(SIGHT))) for group in groups)
+    return View(observation, sight, (None,) * len(groups), None)
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,8 @@ class Matrix:
         """One round."""
         del key
         chosen = jnp.concatenate(actions)
-        mine = tuple(chosen[self._order.index(agent)] for agent in range(len(self._order)))
-        payoff = jnp.asarray(self.payoffs, jnp.float32)[(slice(None), *mine)]
+        joint_action = tuple(chosen[self._order.index(agent)] for agent in range(len(self._order)))
+        payoff = jnp.asarray(self.payoffs, jnp.float32)[(slice(None), *joint_action)]
         return after(self.groups, state, payoff[jnp.asarray(self._order)], self.rounds)
 
     def scene(self, state: RoundState, actions: tuple[np.ndarray, ...] | None) -> Scene:
@@ -137,8 +137,8 @@ def _played(order: tuple[int, ...], actions: tuple[np.ndarray, ...] | None) -> t
     if actions is None:
         return None, ""
     chosen = np.concatenate(actions)
-    mine = [int(chosen[order.index(agent)]) for agent in range(len(order))]
-    return mine, told([(f"agent_{agent}", choice) for agent, choice in enumerate(mine)])
+    joint_action = [int(chosen[order.index(agent)]) for agent in range(len(order))]
+    return joint_action, told([(f"agent_{agent}", choice) for agent, choice in enumerate(joint_action)])
 
 
 def tabulate(payoffs: Any) -> tuple[Any, ...]:
@@ -201,8 +201,8 @@ def equilibria(payoffs: Any) -> list[tuple[int, ...]]:
     table = np.asarray(payoffs, np.float64)
     slack = 1e-9 * np.abs(table).max(initial=1.0)
     stable = np.ones(table.shape[1:], bool)
-    for agent, own in enumerate(table):
-        stable &= own >= own.max(axis=agent, keepdims=True) - slack
+    for agent, payoff in enumerate(table):
+        stable &= payoff >= payoff.max(axis=agent, keepdims=True) - slack
     return [tuple(int(a) for a in joint) for joint in np.argwhere(stable)]
 
 

@@ -86,7 +86,7 @@ class Halves:
     def scene(self, state: RoundState, actions: tuple[np.ndarray, ...] | None) -> Scene:
         """A row for each agent, its choice marked."""
         del state
-        chosen = None if actions is None else [int(one) for one in actions[0]]
+        chosen = None if actions is None else [int(choice) for choice in actions[0]]
         return choices((2,) * self.agents, chosen, caption="earned where one half plays 0 and the other 1")
 
 
@@ -342,9 +342,9 @@ class Recall:
         """For each agent the bit that it was shown, and what it says; the last of it counts."""
         shapes = []
         for agent, bit in enumerate(state.bits):
-            said = "" if actions is None else str(int(actions[0][agent]))
+            answer = "" if actions is None else str(int(actions[0][agent]))
             shapes += [Label(-0.9, -agent, PAIR[agent], agent), Cell(0, -agent, str(int(bit)))]
-            shapes += [Cell(1.2, -agent, said, said == str(int(bit)))]
+            shapes += [Cell(1.2, -agent, answer, answer == str(int(bit)))]
         heads = [Label(0, 0.8, "shown"), Label(1.2, 0.8, "says")]
         return Scene((*shapes, *heads), (-1.6, -1.7, 1.9, 1.2), 0.3, caption=f"step {int(state.time)} of {self.length}")
 

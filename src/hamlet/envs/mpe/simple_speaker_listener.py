@@ -99,8 +99,8 @@ class SimpleSpeakerListener:
         """Landmarks as rings, the listener with a line to its goal, and the speaker in a corner with its word."""
         if actions is None:
             return _scene(state, "")
-        said = actions[0][0] if self.continuous else np.arange(WORDS) == actions[0][0]
-        return _scene(state, particles.spoken(said))
+        word = actions[0][0] if self.continuous else np.arange(WORDS) == actions[0][0]
+        return _scene(state, particles.spoken(word))
 
 
 def _scene(state: SpeakerListenerState, word: str) -> Scene:

@@ -32,12 +32,17 @@ class Lookout:
         time: Literal["arrival", "fresh"],
     ) -> None:
         self._groups, self._joins = groups, plan.state is None
-        seen = tuple(arrays[f"{time}/observation/{g}"] for g in range(len(groups)))
+        observations = tuple(arrays[f"{time}/observation/{g}"] for g in range(len(groups)))
         masks = tuple(arrays.get(f"{time}/available/{g}") for g in range(len(groups)))
         state = () if plan.state is None else (arrays[f"{time}/state"],)
-        self._arrays: list[np.ndarray] = [*seen, *state, *(m for m in masks if m is not None), arrays[f"{time}/alive"]]
+        self._arrays: list[np.ndarray] = [
+            *observations,
+            *state,
+            *(m for m in masks if m is not None),
+            arrays[f"{time}/alive"],
+        ]
         # To make a module by its constructor costs more than to copy what goes into it.
-        self._form = jax.tree.structure(View(seen, seen[0], masks, arrays[f"{time}/alive"]))
+        self._form = jax.tree.structure(View(observations, observations[0], masks, arrays[f"{time}/alive"]))
 
     def __call__(self) -> View:
         """The views of all copies."""
@@ -52,7 +57,7 @@ def copied(view: View) -> View:
     """A view in arrays of its own."""
     available = tuple(None if mask is None else mask.copy() for mask in view.available)
     alive = None if view.alive is None else view.alive.copy()
-    return View(tuple(seen.copy() for seen in view.observation), view.state.copy(), available, alive)
+    return View(tuple(obs.copy() for obs in view.observation), view.state.copy(), available, alive)
 
 
 def copy_row(source: View, into: View, row: int) -> None:
@@ -86,19 +91,19 @@ def fault(
         row, k = _where(reward)
         return row, f"the reward of agent {plan.names[k]!r} is {_told(reward[row, k])}"
     for g, group in enumerate(groups):
-        seen, mask = view.observation[g], view.available[g]
-        if seen.dtype.kind == "f" and _beyond(seen):
-            limit_observations(seen, group.names, plan.groups[g].seen, notes)
+        obs, mask = view.observation[g], view.available[g]
+        if obs.dtype.kind == "f" and _beyond(obs):
+            limit_observations(obs, group.names, plan.groups[g].seen, notes)
             if plan.state is None:  # the observations, joined
                 np.clip(view.state, -LARGEST, LARGEST, out=view.state)
-        if seen.dtype.kind == "f" and _beyond(seen):
-            row, slot, *at = _where(seen)
-            place = entry(plan.groups[g].seen[slot], tuple(at))
-            return row, f"the observation{place} of agent {group.names[slot]!r} is {_told(seen[(row, slot, *at)])}"
+        if obs.dtype.kind == "f" and _beyond(obs):
+            row, slot, *index = _where(obs)
+            place = entry(plan.groups[g].seen[slot], tuple(index))
+            return row, f"the observation{place} of agent {group.names[slot]!r} is {_told(obs[(row, slot, *index)])}"
         if mask is not None:
-            left = np.logical_or.reduceat(mask, np.cumsum((0, *plan.groups[g].choices[:-1])), axis=-1).all(-1)
-            if not left.all():
-                row, slot = np.argwhere(~left)[0].tolist()
+            has_choice = np.logical_or.reduceat(mask, np.cumsum((0, *plan.groups[g].choices[:-1])), axis=-1).all(-1)
+            if not has_choice.all():
+                row, slot = np.argwhere(~has_choice)[0].tolist()
                 return row, (
                     f"the action_mask of agent {group.names[slot]!r} leaves no choice: allow one while it waits, or "
                     "take it out of agents while it is away"
@@ -107,8 +112,8 @@ def fault(
     if plan.state is not None and state.dtype.kind == "f" and _beyond(state):
         limit_state(state, plan.state, notes)
         if _beyond(state):
-            row, *at = _where(state)
-            return row, f"state(){entry(plan.state, tuple(at))} is {_told(state[(row, *at)])}"
+            row, *index = _where(state)
+            return row, f"state(){entry(plan.state, tuple(index))} is {_told(state[(row, *index)])}"
     return None
 
 

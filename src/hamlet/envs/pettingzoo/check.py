@@ -61,8 +61,8 @@ def examine(
     make = find(environment.factory)
     seats, alone = _seats(environment, lambda: WatchedCopies(parallel(make(**options))))
     try:
-        found = _play(environment, seats, episodes, max_episode_steps, seed)
-        return replace(found, notes=(*found.notes, alone)) if alone else found
+        findings = _play(environment, seats, episodes, max_episode_steps, seed)
+        return replace(findings, notes=(*findings.notes, alone)) if alone else findings
     finally:
         for seat in seats:
             with contextlib.suppress(Exception):
@@ -80,11 +80,11 @@ def _seats(environment: PettingZoo, make: "Callable[[], WatchedCopies]") -> "tup
         try:
             env = make()
         except Exception as error:
-            said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            message = f"{type(error).__name__}: {' '.join(str(error).split())}"
             if not seats:
-                raise Unfit(f"at the beginning the environment raises {said}") from error
+                raise Unfit(f"at the beginning the environment raises {message}") from error
             return seats, (
-                f"a process can hold one copy alone, as the second raises {said}: give --env.processes equal to "
+                f"a process can hold one copy alone, as the second raises {message}: give --env.processes equal to "
                 "--num-envs; whether two copies with one seed agree was not looked at"
             )
         seats.append(_Seat(environment, env))
@@ -103,13 +103,13 @@ def _play(environment: PettingZoo, seats: "list[_Seat]", episodes: int, longest:
         if episode == 0:
             start = {name: array.copy() for name, array in first.rows.items() if name.startswith("fresh")}
         first.compare(both[-1].rows, "two copies that are reset with the same seed differ")
-        at, ended, steps = "fresh", False, 0
+        moment, ended, steps = "fresh", False, 0
         while not ended and steps < longest:
-            actions = first.choose(at, rng)
+            actions = first.choose(moment, rng)
             for seat in both:
                 ended = seat.step(actions)
             first.compare(both[-1].rows, "two copies with the same seed and the same actions differ")
-            at, steps = "arrival", steps + 1
+            moment, steps = "arrival", steps + 1
         lengths.append(steps)
         unfinished += not ended
     first.begin(seed_of(seed, 0, 0))
@@ -157,7 +157,7 @@ class WatchedCopies:
                     raise Broken(f"whether agent {agent!r} is {name} is {flag!r}, neither True nor False")
         self._gone = {agent for agent in actions if terminations.get(agent) or truncations.get(agent)}
         self._check_agents()
-        self._check_observations({agent: seen for agent, seen in observations.items() if agent in actions})
+        self._check_observations({agent: obs for agent, obs in observations.items() if agent in actions})
         return answer
 
     def _check_agents(self) -> None:
@@ -178,23 +178,23 @@ class WatchedCopies:
                     self.notes.append(f"{kind}() makes a new space at every call; PettingZoo wants the same object")
 
     def _check_observations(self, observations: Mapping[str, Any]) -> None:
-        for agent, seen in observations.items():
+        for agent, obs in observations.items():
             space = self._env.observation_space(agent)
-            if isinstance(seen, dict) and hasattr(space, "spaces"):
-                seen, space = seen.get("observation"), space.spaces.get("observation")
-            if not isinstance(seen, np.ndarray) or type(space).__name__ != "Box" or seen.shape != space.shape:
+            if isinstance(obs, dict) and hasattr(space, "spaces"):
+                obs, space = obs.get("observation"), space.spaces.get("observation")
+            if not isinstance(obs, np.ndarray) or type(space).__name__ != "Box" or obs.shape != space.shape:
                 continue
-            if seen.dtype != space.dtype:
+            if obs.dtype != space.dtype:
                 self.notes.append(
-                    f"the observation of agent {agent!r} has type {seen.dtype}, and its space {space.dtype}: it is cast"
+                    f"the observation of agent {agent!r} has type {obs.dtype}, and its space {space.dtype}: it is cast"
                 )
-            outside = (seen < space.low) | (seen > space.high)
+            outside = (obs < space.low) | (obs > space.high)
             if outside.any():
-                at = np.argwhere(outside)[0].tolist()
-                place = tuple(at)
+                index = np.argwhere(outside)[0].tolist()
+                place = tuple(index)
                 self.notes.append(
-                    f"the observation{at} of agent {agent!r} lies outside its space, "
-                    f"{space.low[place]:g} … {space.high[place]:g}, as at {seen[place]:g}: it is trained on as it is"
+                    f"the observation{index} of agent {agent!r} lies outside its space, "
+                    f"{space.low[place]:g} … {space.high[place]:g}, as at {obs[place]:g}: it is trained on as it is"
                 )
 
 
@@ -240,10 +240,10 @@ class _Seat:
     def compare(self, others: Mapping[str, np.ndarray], said: str) -> None:
         """See that another copy, or another time, brought the same."""
         for name, other in others.items():
-            mine = self.rows[name]
-            if not np.array_equal(mine, other):
+            row = self.rows[name]
+            if not np.array_equal(row, other):
                 when = f"in step {self._player.steps}" if self._player.steps else "after the reset"
-                raise Unfit(f"{when}: {said}: {self._what(name, np.argwhere(np.asarray(mine != other))[0].tolist())}")
+                raise Unfit(f"{when}: {said}: {self._what(name, np.argwhere(np.asarray(row != other))[0].tolist())}")
 
     def _what(self, name: str, at: list[int]) -> str:
         kind, *rest = [part for part in name.split("/") if part not in ("arrival", "fresh")]
@@ -253,8 +253,8 @@ class _Seat:
 
     def _judge(self, time: Any, reward: np.ndarray | None) -> None:
         view = Lookout(self._groups, self._plan, self._arrays, time)()
-        if found := fault(self._groups, self._plan, view, reward, self.notes):
-            raise Broken(found[1])
+        if problem := fault(self._groups, self._plan, view, reward, self.notes):
+            raise Broken(problem[1])
 
     @contextlib.contextmanager
     def _told(self, when: str) -> Iterator[None]:
@@ -270,16 +270,16 @@ def choices(
     environment: HostEnvironment, available: Sequence[np.ndarray | None], rng: np.random.Generator, copies: int
 ) -> tuple[np.ndarray, ...]:
     """Random actions of every group that the masks allow, ``[E, N, …]``: choices uniformly, numbers within bounds."""
-    found = []
+    actions = []
     for group, mask in zip(environment.groups, available, strict=True):
         action, shape = group.action, (copies, len(group.names))
         if isinstance(action, Box):
             low, high = (np.clip(bound, -1e3, 1e3) for bound in action.bounds)
-            found.append(rng.uniform(low, high, (*shape, *action.shape)).astype(np.float32))
+            actions.append(rng.uniform(low, high, (*shape, *action.shape)).astype(np.float32))
             continue
         sizes = action.sizes if isinstance(action, MultiDiscrete) else (action.width,)
         chance = rng.uniform(0.1, 1.0, (*shape, action.width)) * (1 if mask is None else mask)
         parts = np.split(chance, np.cumsum(sizes)[:-1], axis=-1)
         chosen = np.stack([part.argmax(-1) for part in parts], -1)
-        found.append(chosen.reshape(*shape, *action.shape).astype(np.int32))
-    return tuple(found)
+        actions.append(chosen.reshape(*shape, *action.shape).astype(np.int32))
+    return tuple(actions)

@@ -99,14 +99,14 @@ def _described(process: Process, factory: str, timeout: float) -> Description:
 def _made(process: Process, factory: str, timeout: float, numbers: Sequence[int] = ()) -> Any:
     """What a worker answers while it makes its environments."""
     try:
-        incident, found = pickle.loads(process.answer(max(timeout, _START)))
+        incident, answer = pickle.loads(process.answer(max(timeout, _START)))
     except Lost as lost:
         where, trace = process.last_words()
         raise _noted(RequestError(f"{factory} cannot be made: its process {lost}{where}"), trace) from None
     if incident is not None:
         incident = Incident(*incident)
         raise _noted(RequestError(f"{factory} cannot be {_unusable(incident, numbers)}"), incident.trace)
-    return found
+    return answer
 
 
 def _unusable(incident: Incident, numbers: Sequence[int]) -> str:
@@ -160,8 +160,8 @@ class PettingZooCopies:
     def _admit(self, process: Process) -> None:
         """Wait until a worker has made its copies, and see that they are what was declared."""
         terms, declared = self._terms, self._terms.description
-        found = _described(process, terms.factory, terms.timeout)
-        if (found.agents, found.turns) != (declared.agents, declared.turns):
+        description = _described(process, terms.factory, terms.timeout)
+        if (description.agents, description.turns) != (declared.agents, declared.turns):
             raise RequestError(
                 f"{terms.factory} has other agents or spaces than it had when it was declared: declare it anew"
             )
@@ -371,8 +371,8 @@ class PettingZooCopies:
 
     def _check(self, view: View, reward: np.ndarray | None) -> None:
         """Stop at what cannot be trained on."""
-        if found := fault(self._terms.groups, self._terms.plan, view, reward, self._notes):
-            row, text = found
+        if problem := fault(self._terms.groups, self._terms.plan, view, reward, self._notes):
+            row, text = problem
             raise RunError(self._line(row, int(self._episode[row]), int(self._steps[row]), text))
 
 

@@ -49,9 +49,7 @@ class Description:
         """The inverse of `plain`."""
         agents, *rest = plain
         return cls(
-            tuple(
-                Agent(name, SpaceKind.of(seen), SpaceKind.of(action), masked) for name, seen, action, masked in agents
-            ),
+            tuple(Agent(name, SpaceKind.of(obs), SpaceKind.of(action), masked) for name, obs, action, masked in agents),
             *rest,
         )
 
@@ -68,12 +66,12 @@ def describe(env: Any, seed: int) -> Description:
     for name in env.possible_agents:
         if not isinstance(name, str):
             raise Broken(f"agent {name!r} is named by a {type(name).__name__}; use strings")
-        seen, masked = _observed(name, env.observation_space(name))
+        obs, masked = _observed(name, env.observation_space(name))
         action = _action(name, env.action_space(name))
         masked |= "action_mask" in infos.get(name, ())
         if masked and not action.sizes:
             raise Broken(f"agent {name!r} has an action_mask, and a Box has no choices that it could mask")
-        agents.append(Agent(name, seen, action, masked or (turns and bool(action.sizes))))
+        agents.append(Agent(name, obs, action, masked or (turns and bool(action.sizes))))
     if not agents:
         raise Broken("possible_agents is empty")
     state, complaint = _state(env)
@@ -82,25 +80,25 @@ def describe(env: Any, seed: int) -> Description:
 
 def _observed(name: str, space: Any) -> tuple[SpaceKind, bool]:
     """What an agent sees, and whether a mask comes with it: then what else is in the dictionary is what it sees."""
-    what = f"the observation space of agent {name!r}"
+    subject = f"the observation space of agent {name!r}"
     if type(space).__name__ != "Dict" or "action_mask" not in space.spaces:
-        return kind_of(space, what), False
+        return kind_of(space, subject), False
     rest = {key: part for key, part in space.spaces.items() if key != "action_mask"}
     if set(rest) == {"observation"}:
-        return kind_of(rest["observation"], what), True
-    return kind_of(type(space)(rest), what), True
+        return kind_of(rest["observation"], subject), True
+    return kind_of(type(space)(rest), subject), True
 
 
 def _action(name: str, space: Any) -> SpaceKind:
-    what = f"the action space of agent {name!r}"
+    subject = f"the action space of agent {name!r}"
     if type(space).__name__ in ("Dict", "Tuple"):
         raise Broken(
-            f"{what} is {spoken(space)}; use MultiDiscrete for several choices, or a Box for several numbers: "
+            f"{subject} is {spoken(space)}; use MultiDiscrete for several choices, or a Box for several numbers: "
             "choices beside numbers are not supported"
         )
-    kind = kind_of(space, what, "Discrete, MultiDiscrete, MultiBinary or Box")
+    kind = kind_of(space, subject, "Discrete, MultiDiscrete, MultiBinary or Box")
     if kind.name == "Box" and np.dtype(kind.dtype).kind != "f":
-        raise Broken(f"{what} is a Box of {kind.dtype}; use MultiDiscrete for whole numbers")
+        raise Broken(f"{subject} is a Box of {kind.dtype}; use MultiDiscrete for whole numbers")
     return kind
 
 

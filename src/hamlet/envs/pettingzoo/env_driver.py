@@ -98,10 +98,10 @@ def takes_turns(env: Any) -> bool:
 
 def _number(name: str, agent: Any, value: Any) -> float:
     """A measure as a number, of a truth value 0 or 1."""
-    found = np.asarray(value)
-    if found.shape or found.dtype.kind not in "biuf" or np.isinf(found):
+    number = np.asarray(value)
+    if number.shape or number.dtype.kind not in "biuf" or np.isinf(number):
         raise Broken(f"the measure {name!r} of agent {agent!r} is no finite number but {value!r}"[:200])
-    return float(found)
+    return float(number)
 
 
 class EnvDriver:
@@ -176,7 +176,7 @@ class EnvDriver:
         observations, rewards, terminations, truncations, infos = answer
         reward, alive, cut = rows["reward"], rows["arrival/alive"], rows["cut"]
         reward[:], alive[:], cut[:] = 0.0, False, False
-        left, terminated = [], True
+        departed, terminated = [], True
         if len(self._live) < len(self._names):
             self._blank("arrival", set(range(len(self._names))) - set(self._live))
         terminations, truncations = self._ends(terminations, truncations)
@@ -187,20 +187,20 @@ class EnvDriver:
             if ends or is_cut:
                 cut[k] = not ends
                 terminated &= ends
-                left.append(k)
+                departed.append(k)
             else:
                 alive[k] = True
             if is_cut and not ends and name not in observations:
                 raise Broken(f"agent {name!r} is truncated without a last observation, from which it would bootstrap")
             if name in observations or not ends:
                 self._show("arrival", k, observations, infos)
-            if k in left:
+            if k in departed:
                 self._free(k)
-        joined = self._joined(left)
+        joined = self._joined(departed)
         for k in joined:
             alive[k] = True
             self._show("arrival", k, observations, infos)
-        ended = len(left) == len(self._live) and not joined
+        ended = len(departed) == len(self._live) and not joined
         if ended:
             # Cut by a limit of time, they would act from here: learners bootstrap from what they see.
             alive[:] = cut
@@ -212,8 +212,8 @@ class EnvDriver:
             self._state("arrival", final=ended and terminated)
         if self._plan.measures:
             self._measure(infos, ended=ended)
-        if left or joined:
-            self._live = sorted({*self._live, *joined} - set(left))
+        if departed or joined:
+            self._live = sorted({*self._live, *joined} - set(departed))
         return ended
 
     def _ends(
@@ -233,9 +233,9 @@ class EnvDriver:
         if not gone:
             return terminations, truncations
         cut = for_all[1] and not for_all[0]
-        said = f"by {_ALL!r} alone" if any(for_all) else "by agents alone"
+        source = f"by {_ALL!r} alone" if any(for_all) else "by agents alone"
         self._notes[
-            f"the end of agent {gone[0]!r} is said {said}, neither terminated nor truncated by its own name: "
+            f"the end of agent {gone[0]!r} is said {source}, neither terminated nor truncated by its own name: "
             f"it is taken as {'truncated' if cut else 'terminated'}"
         ] = None
         ends = dict.fromkeys(gone, True)

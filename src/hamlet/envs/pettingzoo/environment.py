@@ -125,7 +125,9 @@ class PettingZoo:
     @cached_property
     def agents(self) -> tuple[Agent, ...]:
         """What every agent sees and does, in the environment's order, with its arrays read as asked for."""
-        return tuple(replace(one, observation=one.observation.read(self.pictures)) for one in self.description.agents)
+        return tuple(
+            replace(agent, observation=agent.observation.read(self.pictures)) for agent in self.description.agents
+        )
 
     @property
     def groups(self) -> tuple[Group, ...]:
@@ -146,8 +148,8 @@ class PettingZoo:
 
     @cached_property
     def _state_shape(self) -> tuple[int, ...]:
-        own = self._own_state
-        return joined_space(self.groups).shape if own is None else own.inner_shape
+        kind = self._own_state
+        return joined_space(self.groups).shape if kind is None else kind.inner_shape
 
     @property
     def joins_observations(self) -> bool:
@@ -186,15 +188,15 @@ class PettingZoo:
         """How arrays were read that may be pictures of another layout, or none; once for agents that see alike."""
         readers: dict[str, list[str]] = {}
         for agent in self.description.agents:
-            for path, said in agent.observation.doubts(self.pictures):
+            for path, doubt in agent.observation.doubts(self.pictures):
                 place = "".join(f"[{key!r}]" for key in path)
-                readers.setdefault(f"{place}, {said}", []).append(agent.name)
+                readers.setdefault(f"{place}, {doubt}", []).append(agent.name)
         lines = [
             f"the observation of {names[0] if len(names) == 1 else f'{names[0]} … {names[-1]}'}{text}"
             for text, names in readers.items()
         ]
-        own = self._described_state
-        return lines if own is None else lines + [f"state(), {said}" for _, said in own.doubts(self.pictures)]
+        kind = self._described_state
+        return lines if kind is None else lines + [f"state(), {doubt}" for _, doubt in kind.doubts(self.pictures)]
 
     @property
     def plan(self) -> BlockLayout:
@@ -209,7 +211,7 @@ class PettingZoo:
         if asked := declared_horizon(dict(self.options)):
             return asked
         try:
-            defaults = {one.name: one.default for one in told(self.factory, self.timeout).known}
+            defaults = {keyword.name: keyword.default for keyword in told(self.factory, self.timeout).known}
         except RequestError:
             defaults = {}
         return declared_horizon(defaults | dict(self.options))
@@ -251,21 +253,21 @@ class PettingZoo:
 
     @cached_property
     def _grouped(self) -> tuple[tuple[Agent, ...], ...]:
-        found: dict[Any, list[Agent]] = {}
+        groups: dict[Any, list[Agent]] = {}
         for agent in self.agents:
-            seen, action = _space(agent.observation), _space(agent.action)
-            found.setdefault((seen, agent.observation.inner_dtype, action, agent.masked), []).append(agent)
-        return tuple(map(tuple, found.values()))
+            observation, action = _space(agent.observation), _space(agent.action)
+            groups.setdefault((observation, agent.observation.inner_dtype, action, agent.masked), []).append(agent)
+        return tuple(map(tuple, groups.values()))
 
     @property
     def _own_state(self) -> SpaceKind | None:
-        own = self._described_state
-        return None if own is None else own.read(self.pictures)
+        kind = self._described_state
+        return None if kind is None else kind.read(self.pictures)
 
     @property
     def _described_state(self) -> SpaceKind | None:
-        own = self.description.state
-        return None if own is None or self.state == "observations" else SpaceKind("Box", *own, high=_BYTE)
+        state = self.description.state
+        return None if state is None or self.state == "observations" else SpaceKind("Box", *state, high=_BYTE)
 
 
 def from_pettingzoo(
@@ -344,10 +346,10 @@ def _laid(kind: SpaceKind, bound: tuple[float, ...]) -> tuple[float, ...]:
 
 
 def _seats(agents: tuple[Agent, ...]) -> Seats:
-    seen, action = agents[0].observation, agents[0].action
+    observation, action = agents[0].observation, agents[0].action
     return Seats(
         tuple(agent.name for agent in agents),
-        Array(seen.inner_shape, seen.inner_dtype),
+        Array(observation.inner_shape, observation.inner_dtype),
         Array(action.inner_shape, action.inner_dtype),
         action.sizes if agents[0].masked else (),
         tuple(agent.observation for agent in agents),

@@ -40,7 +40,7 @@ class Process:
 
     def __init__(self, setup: Setup, memory: int) -> None:
         self._memory = memory
-        self._connection, theirs = Pipe()
+        self._connection, worker_end = Pipe()
         self._heard = select.poll()  # made once: a connection's own poll makes another at every call
         self._heard.register(self._connection.fileno(), select.POLLIN)
         # It watches the one end, and is ended by the kernel when the other is closed by whatever end of this process.
@@ -49,7 +49,7 @@ class Process:
         self._dump = shared_block.allocate(0)
         self._asked, self.pending = time.monotonic(), True
         package = str(Path(worker.__file__).parents[2])
-        descriptors = (theirs.fileno(), watched, self._dump, memory)
+        descriptors = (worker_end.fileno(), watched, self._dump, memory)
         places = json.dumps([user_modules.search_path(setup.factory), user_modules.known()])
         self._process = subprocess.Popen(
             # -P: without it the working directory would come first, even for what is imported here.
@@ -60,7 +60,7 @@ class Process:
             pass_fds=descriptors,
             process_group=0,  # with what an environment starts, and out of reach of Ctrl-C
         )
-        theirs.close()
+        worker_end.close()
         os.close(watched)
         self._tell(setup)
 
@@ -85,8 +85,8 @@ class Process:
         Raises:
             Lost: There is none.
         """
-        left = max(0.0, self._asked + timeout - time.monotonic())
-        if not self._heard.poll(1000 * left):
+        remaining_seconds = max(0.0, self._asked + timeout - time.monotonic())
+        if not self._heard.poll(1000 * remaining_seconds):
             raise Lost(f"gave no answer for {timeout:g} s")
         self.pending = False
         try:

@@ -69,7 +69,7 @@ class BlockLayout(NamedTuple):
 def arrays(plan: BlockLayout, copies: int) -> dict[str, Array]:
     """Every array of the block: its name, its shape with the copies first, its type."""
     agents = len(plan.names)
-    found = {
+    array_specs = {
         "episode": Array((), "int64"),
         "leave": Array((), "bool"),  # whether the copy is to leave its episode for the next one
         "busy": Array((), "bool"),  # whether the copy is being stepped, for the report of a worker that died
@@ -79,18 +79,18 @@ def arrays(plan: BlockLayout, copies: int) -> dict[str, Array]:
         "truncated": Array((), "bool"),
     }
     for time in ("arrival", "fresh"):  # what a step arrives at, and a new episode's first view
-        found[f"{time}/alive"] = Array((agents,), "bool")
+        array_specs[f"{time}/alive"] = Array((agents,), "bool")
         if plan.state is not None:
-            found[f"{time}/state"] = Array(plan.state.inner_shape, plan.state.inner_dtype)
+            array_specs[f"{time}/state"] = Array(plan.state.inner_shape, plan.state.inner_dtype)
         for g, seats in enumerate(plan.groups):
-            found[f"{time}/observation/{g}"] = _each(seats, seats.observation)
+            array_specs[f"{time}/observation/{g}"] = _each(seats, seats.observation)
             if seats.choices:
-                found[f"{time}/available/{g}"] = _each(seats, Array((sum(seats.choices),), "bool"))
+                array_specs[f"{time}/available/{g}"] = _each(seats, Array((sum(seats.choices),), "bool"))
     for g, seats in enumerate(plan.groups):
-        found[f"action/{g}"] = _each(seats, seats.action)
+        array_specs[f"action/{g}"] = _each(seats, seats.action)
     if plan.measures:  # of the episode until this step; NaN where they were not given
-        found["measures"] = Array((len(plan.measures),), "float64")
-    return {name: Array((copies, *array.shape), array.dtype) for name, array in found.items()}
+        array_specs["measures"] = Array((len(plan.measures),), "float64")
+    return {name: Array((copies, *array.shape), array.dtype) for name, array in array_specs.items()}
 
 
 def _each(seats: Seats, array: Array) -> Array:
@@ -99,11 +99,11 @@ def _each(seats: Seats, array: Array) -> Array:
 
 def _places(wanted: dict[str, Array]) -> Iterator[tuple[str, Array, int, int]]:
     """Every array with where it begins and where it ends."""
-    at = 0
+    start = 0
     for name, array in wanted.items():
-        end = at + int(np.prod(array.shape, dtype=np.int64)) * np.dtype(array.dtype).itemsize
-        yield name, array, at, end
-        at = -(-end // _LINE) * _LINE
+        end = start + int(np.prod(array.shape, dtype=np.int64)) * np.dtype(array.dtype).itemsize
+        yield name, array, start, end
+        start = -(-end // _LINE) * _LINE
 
 
 def size(wanted: dict[str, Array]) -> int:

@@ -70,7 +70,7 @@ class AgentValues(eqx.Module):
         """Qⁱ of the choices that are meant."""
         taken = (jax.nn.one_hot(offer.action, offer.values.shape[-1], dtype=bool) for offer in self.groups)
         return self._present(
-            [jnp.where(one, offer.values, 0.0).sum(-1) for one, offer in zip(taken, self.groups, strict=True)]
+            [jnp.where(hot, offer.values, 0.0).sum(-1) for hot, offer in zip(taken, self.groups, strict=True)]
         )
 
     @property
@@ -86,19 +86,19 @@ class AgentValues(eqx.Module):
     @property
     def hot(self) -> tuple[Float[Array, "B _C"], ...]:
         """The choices that are meant as one-hot, group by group, one agent after the other; zeros for absent agents."""
-        made, first = [], 0
+        by_group, first = [], 0
         for offer in self.groups:
             count, choices = offer.values.shape[1:]
             hot = jax.nn.one_hot(offer.action, choices)
             if self.alive is not None:
                 hot = jnp.where(self.alive[:, first : first + count, None], hot, 0.0)
-            made.append(hot.reshape(hot.shape[0], -1))
+            by_group.append(hot.reshape(hot.shape[0], -1))
             first += count
-        return tuple(made)
+        return tuple(by_group)
 
     def _present(self, parts: list[Array]) -> Float[Array, "B n"]:
-        found = jnp.concatenate(parts, axis=-1)
-        return found if self.alive is None else jnp.where(self.alive, found, 0.0)
+        joined = jnp.concatenate(parts, axis=-1)
+        return joined if self.alive is None else jnp.where(self.alive, joined, 0.0)
 
 
 class Network(Protocol):
@@ -142,8 +142,8 @@ class Mixer(Protocol):
 
 def squared(network: Network, offers: AgentValues, state: Array, target: Array) -> tuple[Float[Array, " B"], Info]:
     """(Q − y)², summed over values, and the mean of Q over them."""
-    found = network.joint(offers, state)
-    return ((found - target) ** 2).sum(-1), {"value": found.mean(-1)}
+    values = network.joint(offers, state)
+    return ((values - target) ** 2).sum(-1), {"value": values.mean(-1)}
 
 
 class Apart(eqx.Module):
@@ -172,10 +172,10 @@ class IndependentMixer:
         self, network: Apart, offers: AgentValues, state: Float[Array, "B S"], target: Float[Array, "B n"]
     ) -> tuple[Float[Array, " B"], Info]:
         """Σᵢ (Qⁱ − yⁱ)² over those who are there."""
-        found = network.joint(offers, state)
-        error = (found - target) ** 2
+        values = network.joint(offers, state)
+        error = (values - target) ** 2
         error = error if offers.alive is None else jnp.where(offers.alive, error, 0.0)
-        return error.sum(-1), {"value": found.mean(-1)}
+        return error.sum(-1), {"value": values.mean(-1)}
 
 
 class Added(eqx.Module):

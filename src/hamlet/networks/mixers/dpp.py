@@ -37,9 +37,9 @@ from jaxtyping import Array, Bool, Float, Int
 
 def extended(rows: Float[Array, "*B N D"], first: int, agents: int, jitter: float) -> Float[Array, "*B N X"]:
     """Unit vectors of agents ``first`` and following, with √ε on an axis of each one's own; X = D + n."""
-    own = jnp.eye(agents)[first : first + rows.shape[-2]]
-    own = jnp.broadcast_to(own, (*rows.shape[:-1], agents))
-    return jnp.concatenate((rows * (1.0 - jitter) ** 0.5, own * jitter**0.5), axis=-1)
+    axes = jnp.eye(agents)[first : first + rows.shape[-2]]
+    axes = jnp.broadcast_to(axes, (*rows.shape[:-1], agents))
+    return jnp.concatenate((rows * (1.0 - jitter) ** 0.5, axes * jitter**0.5), axis=-1)
 
 
 def residual(basis: Float[Array, "*B n X"], rows: Float[Array, "*B K X"]) -> Float[Array, "*B K X"]:
@@ -63,9 +63,9 @@ def log_det(rows: Float[Array, "B n X"]) -> Float[Array, " B"]:
 
     def one(basis: Array, row: tuple[Array, Array]) -> tuple[Array, Array]:
         place, vector = row
-        left = residual(basis, vector[:, None])[:, 0]
-        square = (left**2).sum(-1)
-        return basis.at[:, place].set(left * jax.lax.rsqrt(square)[:, None]), jnp.log(square)
+        remainder = residual(basis, vector[:, None])[:, 0]
+        square = (remainder**2).sum(-1)
+        return basis.at[:, place].set(remainder * jax.lax.rsqrt(square)[:, None]), jnp.log(square)
 
     agents = rows.shape[1]
     _, logs = jax.lax.scan(one, jnp.zeros_like(rows), (jnp.arange(agents), jnp.swapaxes(rows, 0, 1)))
@@ -97,14 +97,14 @@ class Items(eqx.Module):
 
 def present(items: tuple[Items, ...], alive: Bool[Array, "B n"]) -> tuple[Items, ...]:
     """The same, with the rows of absent agents on their own axes alone: they add nothing to any determinant."""
-    agents, first, made = alive.shape[1], 0, []
+    agents, first, present_items = alive.shape[1], 0, []
     for group in items:
         count, width = group.rows.shape[1], group.rows.shape[-1]
-        own = jnp.pad(jnp.eye(agents)[first : first + count], ((0, 0), (width - agents, 0)))
+        axes = jnp.pad(jnp.eye(agents)[first : first + count], ((0, 0), (width - agents, 0)))
         up = alive[:, first : first + count, None, None]
-        made.append(Items(jnp.where(up, group.rows, own[None, :, None]), group.values, group.available))
+        present_items.append(Items(jnp.where(up, group.rows, axes[None, :, None]), group.values, group.available))
         first += count
-    return tuple(made)
+    return tuple(present_items)
 
 
 def shares(wanted: Float[Array, "*B A"], available: Bool[Array, "*B A"] | None, even: float) -> Float[Array, "*B A"]:
@@ -211,11 +211,11 @@ def _walked(
 
     def turn(group: Items, given: Array) -> Callable[..., Any]:
         def take(slot: Array, basis: Array) -> tuple[Array, Array, Array]:
-            left = residual(basis, group.rows[:, slot])
-            square = (left**2).sum(-1)
+            remainder = residual(basis, group.rows[:, slot])
+            square = (remainder**2).sum(-1)
             action, number = choose(group, slot, square, given)
             action = action.astype(jnp.int32)
-            vector = jnp.take_along_axis(left, action[:, None, None], axis=1)[:, 0]
+            vector = jnp.take_along_axis(remainder, action[:, None, None], axis=1)[:, 0]
             return action, number, vector * jax.lax.rsqrt((vector**2).sum(-1, keepdims=True))
 
         return take

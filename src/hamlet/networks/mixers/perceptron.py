@@ -24,6 +24,6 @@ class Perceptron(eqx.Module):
     def __call__(self, x: Float[Array, "B I"]) -> Float[Array, "B O"]:
         """The outputs of every row."""
         *hidden, last = self.layers
-        for one in hidden:
-            x = jax.nn.relu(one(x))
+        for layer in hidden:
+            x = jax.nn.relu(layer(x))
         return last(x)

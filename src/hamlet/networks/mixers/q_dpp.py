@@ -100,12 +100,12 @@ def _offered(policies: tuple[DiversePolicy, ...], alive: Bool[Array, "E n"] | No
 
 def items(groups: list[tuple[Array, Array, Array | None]], jitter: float) -> tuple[dpp.Items, ...]:
     """Values, vectors and availability, group by group, with the vectors extended by axes of their agents."""
-    agents, first, made = sum(values.shape[1] for values, _, _ in groups), 0, []
+    agents, first, by_group = sum(values.shape[1] for values, _, _ in groups), 0, []
     for values, vectors, available in groups:
         rows = jnp.swapaxes(dpp.extended(jnp.swapaxes(vectors, 1, 2), first, agents, jitter), 1, 2)
-        made.append(dpp.Items(rows, values, available))
+        by_group.append(dpp.Items(rows, values, available))
         first += values.shape[1]
-    return tuple(made)
+    return tuple(by_group)
 
 
 class Diverse(eqx.Module):
@@ -204,8 +204,8 @@ class Determinant(eqx.Module):
             return (*offer.values.shape, -1)
 
         groups = [(offer.values, offer.features.reshape(shape(offer)), offer.available) for offer in offers.groups]
-        made = items(groups, self.jitter)
-        return made if offers.alive is None else dpp.present(made, offers.alive)
+        by_group = items(groups, self.jitter)
+        return by_group if offers.alive is None else dpp.present(by_group, offers.alive)
 
     def joint(self, offers: AgentValues, state: Float[Array, "B S"]) -> Float[Array, "B 1"]:
         """Q_tot of the choices that are meant; the state has no part in it."""
@@ -244,8 +244,8 @@ class Determinantal:
 
     def best(self, network: Determinant, offers: AgentValues) -> tuple[Int[Array, "B _N"], ...]:
         """Agent after agent the choice that adds most."""
-        made = network.items(offers)
-        return dpp.greedy(made, jnp.arange(sum(group.values.shape[1] for group in made)))
+        by_group = network.items(offers)
+        return dpp.greedy(by_group, jnp.arange(sum(group.values.shape[1] for group in by_group)))
 
     def loss(
         self, network: Determinant, offers: AgentValues, state: Float[Array, "B S"], target: Float[Array, "B 1"]

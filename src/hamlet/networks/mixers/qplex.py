@@ -93,9 +93,9 @@ class ImportanceNetwork(eqx.Module):
         """λ of every agent for joint actions, each agent's one-hot after the other's."""
         rows = state.shape[0]
         scale = jnp.abs(self.key(state)) + _LEAST
-        mine = jax.nn.sigmoid(self.agents(state)).reshape(rows, self.kernels, -1)
+        agent_weights = jax.nn.sigmoid(self.agents(state)).reshape(rows, self.kernels, -1)
         taken = self.actions(jnp.concatenate((state, action), axis=-1))
-        return (scale[..., None] * mine * jax.nn.sigmoid(taken).reshape(rows, self.kernels, -1)).sum(1)
+        return (scale[..., None] * agent_weights * jax.nn.sigmoid(taken).reshape(rows, self.kernels, -1)).sum(1)
 
 
 class DuplexNetwork(eqx.Module):

@@ -90,7 +90,7 @@ class Encoded(eqx.Module):
         joint_key, *keys = jax.random.split(key, 1 + len(choices))
         pairs = zip(keys, features, choices, strict=True)
         return cls(
-            tuple(Perceptron.create(k, seen + count, seen + count, width) for k, seen, count in pairs),
+            tuple(Perceptron.create(k, size + count, size + count, width) for k, size, count in pairs),
             Perceptron.create(joint_key, state + width, width, width, 1),
         )
 
@@ -102,9 +102,9 @@ class Encoded(eqx.Module):
         state: Float[Array, "B S"],
     ) -> Float[Array, " B"]:
         """Q̂ of joint actions, group by group."""
-        told = jnp.concatenate([_encoded(*one) for one in zip(self.encoders, features, actions, strict=True)], axis=1)
-        told = told if alive is None else jnp.where(alive[..., None], told, 0.0)
-        return self.joint(jnp.concatenate((state, told.sum(1)), axis=-1))[:, 0]
+        code = jnp.concatenate([_encoded(*part) for part in zip(self.encoders, features, actions, strict=True)], axis=1)
+        code = code if alive is None else jnp.where(alive[..., None], code, 0.0)
+        return self.joint(jnp.concatenate((state, code.sum(1)), axis=-1))[:, 0]
 
 
 def _encoded(encoder: Perceptron, features: Float[Array, "B N F"], action: Int[Array, "B N"]) -> Float[Array, "B N W"]:
@@ -209,6 +209,6 @@ class Qtran:
         joint = network.joint(offers, state)[:, 0]
         greedy = network.joint(offers.at(offers.greedy), state)[:, 0]
         value, chosen, best = network.value(state)[:, 0], offers.chosen.sum(-1), offers.best.sum(-1)
-        found = terms(joint, greedy, value, chosen, best, target[:, 0])
-        total = found.td + self.opt * found.opt + self.nopt * found.nopt
-        return total, {"value": joint, "td_loss": found.td, "opt_loss": found.opt, "nopt_loss": found.nopt}
+        losses = terms(joint, greedy, value, chosen, best, target[:, 0])
+        total = losses.td + self.opt * losses.opt + self.nopt * losses.nopt
+        return total, {"value": joint, "td_loss": losses.td, "opt_loss": losses.opt, "nopt_loss": losses.nopt}

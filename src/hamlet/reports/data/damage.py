@@ -45,14 +45,14 @@ def readable(value: Any) -> Any:
 
 def sound(config: Mapping[str, Any], remarks: list[str]) -> dict[str, Any]:
     """A configuration without what is of another kind than it must be; a remark for each."""
-    kept = {}
+    valid = {}
     for name, value in readable(config).items():
         kind = _KINDS.get(name)
         if value is None or kind is None or type(value) is kind:
-            kept[name] = value
+            valid[name] = value
         else:
             remarks.append(f"config.json: {name} is no {_WORDS[kind]}")
-    return kept
+    return valid
 
 
 def mode(config: Mapping[str, Any]) -> Literal["deterministic", "stochastic"]:

@@ -29,7 +29,7 @@ class RunGroup:
     @property
     def left_out(self) -> list[str]:
         """Lines on the runs that do not count, and why."""
-        out = [run for run in self.runs if not any(run is one for one in self.counted)]
+        out = [run for run in self.runs if not any(run is counted_run for counted_run in self.counted)]
         shorter = [run for run in out if run.state == "done"]
         lines, of = [], f"of {len(self.runs)} runs"
         if open_ := len(out) - len(shorter):
@@ -54,18 +54,18 @@ class ReportTask:
 
 def tasks(readings: Sequence[RunData]) -> list[ReportTask]:
     """The runs by environment and then by algorithm, by name; runs without configuration are left out."""
-    known = [one for one in readings if one.config.get("environment") is not None]
+    known = [run for run in readings if run.config.get("environment") is not None]
     by_task: dict[str, list[RunData]] = {}
     for reading in known:
         by_task.setdefault(reading.task, []).append(reading)
     names = [runs[0].environment for runs in by_task.values()]
-    found = []
+    report_tasks = []
     for runs in by_task.values():
         name = runs[0].environment
         alike = [other[0] for other in by_task.values() if other[0].environment == name]
         options = _options(runs[0], alike) if names.count(name) > 1 else ()
-        found.append(ReportTask(name, options, _groups(runs)))
-    return sorted(found, key=lambda task: (task.name, task.options))
+        report_tasks.append(ReportTask(name, options, _groups(runs)))
+    return sorted(report_tasks, key=lambda task: (task.name, task.options))
 
 
 def flat(value: Any, name: str = "") -> dict[str, str]:
@@ -78,18 +78,18 @@ def flat(value: Any, name: str = "") -> dict[str, str]:
     """
     if isinstance(value, Mapping) and set(value) != {"float"}:
         part = value.get("type", value.get("import"))
-        own = {name: str(part)} if name and part is not None else {}
-        return own | _parts({key: item for key, item in value.items() if key not in ("type", "import")}, name)
+        kind = {name: str(part)} if name and part is not None else {}
+        return kind | _parts({key: item for key, item in value.items() if key not in ("type", "import")}, name)
     if isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value):
         return _parts({str(number): item for number, item in enumerate(value)}, name)
     return {name: _word(value)}
 
 
 def _parts(items: Mapping[str, Any], name: str) -> dict[str, str]:
-    found: dict[str, str] = {}
+    words: dict[str, str] = {}
     for key, item in items.items():
-        found |= flat(item, f"{name}.{key}" if name else str(key))
-    return found
+        words |= flat(item, f"{name}.{key}" if name else str(key))
+    return words
 
 
 def _word(value: Any) -> str:
@@ -112,15 +112,15 @@ def _groups(runs: Sequence[RunData]) -> tuple[RunGroup, ...]:
     by_declaration: dict[str, list[RunData]] = {}
     for run in runs:
         by_declaration.setdefault(run.declaration, []).append(run)
-    firsts = [own[0] for own in by_declaration.values()]
-    found = []
-    for own in by_declaration.values():
-        ordered = sorted(own, key=lambda run: (run.seed is None, run.seed or 0, str(run.path)))
-        longest = max((run.asked or 0) for run in own)
+    firsts = [members[0] for members in by_declaration.values()]
+    groups = []
+    for members in by_declaration.values():
+        ordered = sorted(members, key=lambda run: (run.seed is None, run.seed or 0, str(run.path)))
+        longest = max((run.asked or 0) for run in members)
         finished = [run for run in ordered if run.state == "done" and (run.asked or 0) == longest]
         counted = finished or [run for run in ordered if run.done > 0] or ordered
-        found.append(RunGroup(_label(own[0], firsts), tuple(ordered), tuple(counted)))
-    return tuple(sorted(_distinct(found), key=lambda group: group.label))
+        groups.append(RunGroup(_label(members[0], firsts), tuple(ordered), tuple(counted)))
+    return tuple(sorted(_distinct(groups), key=lambda group: group.label))
 
 
 def _label(run: RunData, others: Sequence[RunData]) -> str:
@@ -128,27 +128,27 @@ def _label(run: RunData, others: Sequence[RunData]) -> str:
     alike = [other for other in others if other.algorithm == run.algorithm]
     if len(alike) < 2:
         return run.algorithm
-    own, *rest = (flat(completed(one.config.get("algorithm"))) for one in (run, *alike))
-    differing = [name for name in own if any(other.get(name) != own[name] for other in rest)]
-    told = [f"{name.rpartition('.')[2]} {own[name]}" for name in differing[:_TOLD]]
-    return " ".join([run.algorithm, "(" + ", ".join(told) + ")"]) if told else run.algorithm
+    settings, *rest = (flat(completed(reading.config.get("algorithm"))) for reading in (run, *alike))
+    differing = [name for name in settings if any(other.get(name) != settings[name] for other in rest)]
+    differences = [f"{name.rpartition('.')[2]} {settings[name]}" for name in differing[:_TOLD]]
+    return " ".join([run.algorithm, "(" + ", ".join(differences) + ")"]) if differences else run.algorithm
 
 
 def _distinct(groups: Sequence[RunGroup]) -> list[RunGroup]:
     """Labels that are still the same are numbered."""
-    seen: dict[str, int] = {}
-    found = []
+    counts: dict[str, int] = {}
+    numbered = []
     for group in groups:
-        seen[group.label] = seen.get(group.label, 0) + 1
-        number = seen[group.label]
-        found.append(RunGroup(f"{group.label} #{number}" if number > 1 else group.label, group.runs, group.counted))
-    return found
+        counts[group.label] = counts.get(group.label, 0) + 1
+        number = counts[group.label]
+        numbered.append(RunGroup(f"{group.label} #{number}" if number > 1 else group.label, group.runs, group.counted))
+    return numbered
 
 
 def _options(run: RunData, alike: Sequence[RunData]) -> tuple[tuple[str, str], ...]:
     """The environment's options in which it differs from others of its name."""
-    own, *rest = (flat(completed(one.config.get("environment"))) for one in (run, *alike))
-    return tuple((name, value) for name, value in own.items() if any(other.get(name) != value for other in rest))
+    settings, *rest = (flat(completed(reading.config.get("environment"))) for reading in (run, *alike))
+    return tuple((name, value) for name, value in settings.items() if any(other.get(name) != value for other in rest))
 
 
 def finite(value: Any) -> bool:

@@ -55,9 +55,9 @@ def merged(
         except (RunError, LookupError, TypeError, ValueError) as error:
             remarks.append(f"{path} is not in the marl-eval file: {error}")
             continue
-        own = document.setdefault(environment, {}).setdefault(task, {}).setdefault(algorithm, {})
-        names = (f"seed_{seed}" + (f"_{again}" if again > 1 else "") for again in range(1, len(own) + 2))
-        own[next(name for name in names if name not in own)] = entry
+        entries = document.setdefault(environment, {}).setdefault(task, {}).setdefault(algorithm, {})
+        names = (f"seed_{seed}" + (f"_{again}" if again > 1 else "") for again in range(1, len(entries) + 2))
+        entries[next(name for name in names if name not in entries)] = entry
     return Merged(document, remarks)
 
 

@@ -93,10 +93,10 @@ def rank(
         raise RequestError(
             f"returns of {', '.join(tasks)} have no common unit: normalise them task by task, or rank each task alone"
         )
-    matrices = {name: matrix({task: own[task] for task in tasks}) for name, own in scores.items()}
+    matrices = {name: matrix({task: by_task[task] for task in tasks}) for name, by_task in scores.items()}
     iqms = {name: aggregates(values, draws=draws)["iqm"] for name, values in matrices.items()}
     names = sorted(iqms, key=lambda name: -iqms[name].value)
-    runs = {name: min(map(len, own.values())) for name, own in scores.items()}
+    runs = {name: min(map(len, by_task.values())) for name, by_task in scores.items()}
     comparisons = []
     for first, second in combinations(names, 2):
         few = min(runs[first], runs[second])

@@ -54,8 +54,8 @@ class Series:
 
     def until(self, steps: int) -> "Series":
         """Without what was measured after a step."""
-        kept = self.steps <= steps
-        return Series(self.steps[kept], self.values[kept], self.seconds[kept])
+        within = self.steps <= steps
+        return Series(self.steps[within], self.values[within], self.seconds[within])
 
 
 @dataclass(frozen=True)
@@ -181,12 +181,12 @@ def read(path: Path) -> RunData:
     points = _points(directory, remarks)
     columns = _columns(directory.metrics, remarks)
     seconds = Clock.of(columns.get("env_steps_per_second", NOTHING))
-    behind = [int(own[-1]) for own, _ in columns.values() if len(own)]
+    behind = [int(column[-1]) for column, _ in columns.values() if len(column)]
     with contextlib.suppress(OSError):
         behind += checkpoint.steps(directory.checkpoints)
     done = max(behind, default=0)
     state = _state(directory, config, done)
-    own = _sides(directory.metrics, points, remarks)
+    column = _sides(directory.metrics, points, remarks)
     remarks += _unfinished(state, done, config)
     return RunData(
         path=path,
@@ -199,7 +199,7 @@ def read(path: Path) -> RunData:
         phases=_phases(columns, seconds),
         latest=_latest(directory.metrics),
         points=points,
-        sides=own,
+        sides=column,
         known=_known(path),
         remarks=tuple(remarks),
     )
@@ -209,10 +209,10 @@ def _runs(path: Path) -> list[Path]:
     """A run itself, or those that stand in a directory, by their numbers."""
     if (path / CONFIGURATION).is_file() or (path / "metrics.sqlite").is_file():
         return [path]
-    found = {one.parent for depth in ("*", "*/*") for one in path.glob(f"{depth}/{CONFIGURATION}")}
-    if not found:
+    directories = {entry.parent for depth in ("*", "*/*") for entry in path.glob(f"{depth}/{CONFIGURATION}")}
+    if not directories:
         RunDirectory.open(path)  # which refuses it with the nearest run
-    return sorted(found, key=lambda one: [int(part) if part.isdigit() else part for part in _parts(str(one))])
+    return sorted(directories, key=lambda entry: [int(part) if part.isdigit() else part for part in _parts(str(entry))])
 
 
 def _parts(text: str) -> list[str]:
@@ -272,7 +272,7 @@ def _sides(metrics: Path, points: Sequence[Mapping[str, Any]], remarks: list[str
     """Each agent's part in the evaluations while it trained; where there were none, in those afterwards."""
     try:
         rows = evaluations(metrics) if metrics.is_file() else []
-        return sides.of_rows(rows) or sides.of_points([one for one in points if one["mode"] != "random"])
+        return sides.of_rows(rows) or sides.of_points([point for point in points if point["mode"] != "random"])
     except (sqlite3.Error, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         remarks.append(f"the agents' own returns cannot be read: {one_line(error)}")
         return None
@@ -311,7 +311,8 @@ def _columns(path: Path, remarks: list[str]) -> dict[str, tuple[np.ndarray, np.n
     for name, step, value in good:
         columns.setdefault(name, []).append((step, math.nan if value is None else value))
     return {
-        name: (np.array([s for s, _ in own], np.int64), np.array([v for _, v in own])) for name, own in columns.items()
+        name: (np.array([s for s, _ in pairs], np.int64), np.array([v for _, v in pairs]))
+        for name, pairs in columns.items()
     }
 
 
@@ -325,8 +326,8 @@ def _latest(path: Path) -> dict[str, float]:
 def _series(columns: Mapping[str, tuple[np.ndarray, np.ndarray]], name: str, clock: Clock) -> Series:
     """What was measured under a name, without what is no number."""
     steps, values = columns.get(name, NOTHING)
-    kept = np.isfinite(values)
-    return Series(steps[kept], values[kept], clock.at(steps[kept]))
+    finite = np.isfinite(values)
+    return Series(steps[finite], values[finite], clock.at(steps[finite]))
 
 
 def _phases(columns: Mapping[str, tuple[np.ndarray, np.ndarray]], clock: Clock) -> dict[str, float]:

@@ -68,12 +68,12 @@ def curve(series: Sequence[Series], *, over: str) -> Curve | None:
         series: One for each run.
         over: "steps" or "seconds".
     """
-    own = [(getattr(one, over).astype(float), one.values) for one in series if len(one)]
-    own = [(points, values) for points, values in own if np.isfinite(points).all()]
-    if not own:
+    curves = [(getattr(run_series, over).astype(float), run_series.values) for run_series in series if len(run_series)]
+    curves = [(points, values) for points, values in curves if np.isfinite(points).all()]
+    if not curves:
         return None
     try:
-        grid = statistics.common_grid(own)
+        grid = statistics.common_grid(curves)
     except RequestError:
         return None
     values = grid.values[:, None]
@@ -82,7 +82,7 @@ def curve(series: Sequence[Series], *, over: str) -> Curve | None:
 
 def source(runs: Sequence[RunData]) -> Source:
     """The best kind of final score that all of some runs have."""
-    every = [one for one in _SOURCES if all(one.of(run) is not None for run in runs)]
+    every = [kind for kind in _SOURCES if all(kind.of(run) is not None for run in runs)]
     return every[0] if every else _SOURCES[-1]
 
 
@@ -103,8 +103,8 @@ def estimates(scores: Sequence[float]) -> dict[str, IntervalEstimate]:
     """Interquartile mean and mean of one environment's runs; empty where there are none."""
     if not scores:
         return {}
-    found = statistics.aggregates(statistics.matrix({"": scores}))
-    return {name: found[name] for name in ("iqm", "mean")}
+    aggregates = statistics.aggregates(statistics.matrix({"": scores}))
+    return {name: aggregates[name] for name in ("iqm", "mean")}
 
 
 def random_play(runs: Sequence[RunData]) -> float | None:
@@ -175,22 +175,26 @@ def normalised(
         optima: What no policy exceeds, by task, where it is known.
     """
     names = list(next(iter(columns.values()), {}))
-    whole = all(list(own) == names and all(len(scores) for scores in own.values()) for own in columns.values())
-    if len(names) < 2 or not whole:
+    complete = all(
+        list(column) == names and all(len(scores) for scores in column.values()) for column in columns.values()
+    )
+    if len(names) < 2 or not complete:
         return None
     scales = {
-        name: Scale.of(low.get(name), optima.get(name), [score for own in columns.values() for score in own[name]])
+        name: Scale.of(
+            low.get(name), optima.get(name), [score for column in columns.values() for score in column[name]]
+        )
         for name in names
     }
     sure = {name: scale for name, scale in scales.items() if scale is not None}
     if len(sure) < len(names):
         return None
-    found = {
-        who: {name: [sure[name].score(score) for score in scores] for name, scores in own.items()}
-        for who, own in columns.items()
+    normalised_scores = {
+        who: {name: [sure[name].score(score) for score in scores] for name, scores in column.items()}
+        for who, column in columns.items()
     }
     best = [name for name in names if not sure[name].known]
-    return Normalised(found, not best, _told(names, best), f"0 random play, 1 {_end(names, best)}")
+    return Normalised(normalised_scores, not best, _told(names, best), f"0 random play, 1 {_end(names, best)}")
 
 
 def _told(names: Sequence[str], best: Sequence[str]) -> str:
@@ -249,19 +253,23 @@ def sides(runs: Sequence[RunData]) -> list[SideScores]:
     if not known:
         return []
     agents = known[0][1].agents
-    known = [(run, own) for run, own in known if own.agents == agents]
-    found = []
+    known = [(run, run_sides) for run, run_sides in known if run_sides.agents == agents]
+    side_scores = []
     for number, agent in enumerate(agents):
         every = []
-        for run, own in known:
-            seconds = run.evaluated.seconds if len(run.evaluated) == len(own.steps) else np.full(len(own.steps), np.nan)
-            every.append((thinned(Series(own.steps, own.returns[:, number], seconds)), run.seed))
-        wins = [float(own.wins[-1, number]) for _, own in known]
-        curves = {over: curve([one for one, _ in every], over=over) for over in ("steps", "seconds")}
-        found.append(
+        for run, run_sides in known:
+            seconds = (
+                run.evaluated.seconds
+                if len(run.evaluated) == len(run_sides.steps)
+                else np.full(len(run_sides.steps), np.nan)
+            )
+            every.append((thinned(Series(run_sides.steps, run_sides.returns[:, number], seconds)), run.seed))
+        wins = [float(run_sides.wins[-1, number]) for _, run_sides in known]
+        curves = {over: curve([run_series for run_series, _ in every], over=over) for over in ("steps", "seconds")}
+        side_scores.append(
             SideScores(
                 agent,
-                estimates([float(own.returns[-1, number]) for _, own in known]),
+                estimates([float(run_sides.returns[-1, number]) for _, run_sides in known]),
                 estimates(wins)["mean"] if all(map(finite, wins)) else None,
                 _agent_at_random(agent, [run for run, _ in known]),
                 _against_random(agent, [run for run, _ in known]),
@@ -269,7 +277,7 @@ def sides(runs: Sequence[RunData]) -> list[SideScores]:
                 every,
             )
         )
-    return found
+    return side_scores
 
 
 def _agent_at_random(agent: str, runs: Sequence[RunData]) -> float | None:

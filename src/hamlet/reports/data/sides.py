@@ -40,8 +40,8 @@ class Sides:
 
     def until(self, steps: int) -> "Sides":
         """Without what was measured after a step."""
-        kept = self.steps <= steps
-        return Sides(self.agents, self.steps[kept], self.returns[kept], self.wins[kept], self.sums, self.differ)
+        within = self.steps <= steps
+        return Sides(self.agents, self.steps[within], self.returns[within], self.wins[within], self.sums, self.differ)
 
 
 def of_rows(rows: Sequence[tuple[int, str, str]]) -> Sides | None:
@@ -55,18 +55,18 @@ def of_rows(rows: Sequence[tuple[int, str, str]]) -> Sides | None:
     agents = tuple(map(str, json.loads(rows[-1][1])))
     every = [(step, np.asarray(json.loads(text), float).reshape(-1, len(agents))) for step, _, text in rows]
     # Of an evaluation in which too many episodes failed there are no returns.
-    good = [(step, own) for step, own in every if own.size and np.isfinite(own).all()]
+    good = [(step, returns) for step, returns in every if returns.size and np.isfinite(returns).all()]
     if not good:
         return None
-    episodes = [own for _, own in good]
-    team = np.concatenate([own.sum(-1) for own in episodes])
+    episodes = [returns for _, returns in good]
+    team = np.concatenate([returns.sum(-1) for returns in episodes])
     return Sides(
         agents,
         np.array([step for step, _ in good], np.int64),
-        np.array([own.mean(0) for own in episodes]),
-        np.array([_won(own).mean(0) for own in episodes]),
+        np.array([returns.mean(0) for returns in episodes]),
+        np.array([_won(returns).mean(0) for returns in episodes]),
         (float(team.min()), float(team.max())),
-        any(bool(np.ptp(own, axis=-1).any()) for own in episodes),
+        any(bool(np.ptp(returns, axis=-1).any()) for returns in episodes),
     )
 
 
@@ -80,7 +80,9 @@ def of_points(points: Sequence[Mapping[str, Any]]) -> Sides | None:
     if not known:
         return None
     agents = tuple(known[-1]["agent_returns"])
-    known = sorted((point for point in known if tuple(point["agent_returns"]) == agents), key=lambda one: one["step"])
+    known = sorted(
+        (point for point in known if tuple(point["agent_returns"]) == agents), key=lambda entry: entry["step"]
+    )
     returns = np.array([[float(point["agent_returns"][agent]) for agent in agents] for point in known])
     wins = [[wins_of(point.get("sides")).get(agent, np.nan) for agent in agents] for point in known]
     team = np.concatenate([np.asarray(point["returns"], float) for point in known])
@@ -100,7 +102,7 @@ def wins_of(recorded: Any) -> dict[str, float]:
     >>> wins_of([{"agents": ["a"], "wins": 0.75}, {"agents": ["b", "c"], "wins": 0.25}])
     {'a': 0.75, 'b': 0.25, 'c': 0.25}
     """
-    known = [one for one in recorded if isinstance(one, Mapping)] if isinstance(recorded, list) else []
+    known = [entry for entry in recorded if isinstance(entry, Mapping)] if isinstance(recorded, list) else []
     return {
         str(agent): float(side["wins"])
         for side in known

@@ -123,8 +123,8 @@ def iqm(scores: Float[np.ndarray, "*draws runs tasks"]) -> Float[np.ndarray, "*d
     count = present.sum((-2, -1), keepdims=True)[..., 0]
     cut = (count // 4) / count
     upper = weight.cumsum(-1)
-    kept = np.clip(np.minimum(upper, 1 - cut) - np.maximum(upper - weight, cut), 0.0, None)
-    return np.asarray((kept * np.nan_to_num(ordered)).sum(-1) / kept.sum(-1))
+    inner_weight = np.clip(np.minimum(upper, 1 - cut) - np.maximum(upper - weight, cut), 0.0, None)
+    return np.asarray((inner_weight * np.nan_to_num(ordered)).sum(-1) / inner_weight.sum(-1))
 
 
 def mean(scores: Float[np.ndarray, "*draws runs tasks"]) -> Float[np.ndarray, "*draws"]:
@@ -313,10 +313,14 @@ def curve(
         picks: Resampled runs; by default drawn.
     """
     chosen = draw(values, draws=DRAWS_EACH) if picks is None else picks
-    at = [values[:, :, number] for number in range(len(points))]
-    own = np.array([statistic(scores) for scores in at])
-    several = all(_several(scores) for scores in at)
-    return _band(points, own, np.stack([statistic(take(one, chosen)) for one in at], -1) if several else None)
+    by_point = [values[:, :, number] for number in range(len(points))]
+    estimates = np.array([statistic(scores) for scores in by_point])
+    several = all(_several(scores) for scores in by_point)
+    return _band(
+        points,
+        estimates,
+        np.stack([statistic(take(point_scores, chosen)) for point_scores in by_point], -1) if several else None,
+    )
 
 
 def _band(points: np.ndarray, value: np.ndarray, resampled: np.ndarray | None) -> Band:

@@ -21,18 +21,18 @@ def draw(found: Mapping[str, Certificate], path: Path) -> Path:
     """
     figure = blank_figure(11.0, 4.8)
     climb, rest = figure.subplots(1, 2)
-    for number, (name, one) in enumerate(found.items()):
-        colour, style = _COLOURS[number % len(_COLOURS)], "-" if one.holds else (0, (4, 2))
-        fell = int(((one.fall > NO_FALL) | (one.state_fall > NO_FALL)).sum())
-        what = "" if one.temperature is None else "J_α "
-        label = name if one.holds else f"{name}: {what}fell in {fell} of {len(one.games)} games"
-        way = one.earned - one.earned[:, :1]
-        way = way / np.maximum(one.best[:, None] - one.earned[:, :1], 1e-12)
+    for number, (name, certificate) in enumerate(found.items()):
+        colour, style = _COLOURS[number % len(_COLOURS)], "-" if certificate.holds else (0, (4, 2))
+        fell = int(((certificate.fall > NO_FALL) | (certificate.state_fall > NO_FALL)).sum())
+        objective = "" if certificate.temperature is None else "J_α "
+        label = name if certificate.holds else f"{name}: {objective}fell in {fell} of {len(certificate.games)} games"
+        way = certificate.earned - certificate.earned[:, :1]
+        way = way / np.maximum(certificate.best[:, None] - certificate.earned[:, :1], 1e-12)
         low, middle, high = np.quantile(way, (0.25, 0.5, 0.75), axis=0)
         sweeps = np.arange(way.shape[1])
         climb.plot(sweeps, middle, color=colour, linestyle=style, linewidth=2, label=label)
         climb.fill_between(sweeps, low, high, color=colour, alpha=0.12, linewidth=0)
-        gaps = np.sort(np.maximum(one.gap, 1e-12))
+        gaps = np.sort(np.maximum(certificate.gap, 1e-12))
         rest.step(
             gaps, np.arange(1, len(gaps) + 1) / len(gaps), color=colour, linestyle=style, linewidth=2, where="post"
         )

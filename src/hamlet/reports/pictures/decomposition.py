@@ -26,8 +26,8 @@ def lines(result: Mapping[str, Any]) -> list[str]:
     if not result["games"]:
         return []
     head = ["game", "best", *NAMES.values()]
-    made = [_row(head), "|---" * len(head) + "|"]
-    made += [
+    rows = [_row(head), "|---" * len(head) + "|"]
+    rows += [
         _row([row["game"], f"{row['best']:g}", *(_cell(row, method) for method in NAMES)]) for row in result["games"]
     ]
     errors = [_row(["game", *NAMES.values()]), "|---" * (1 + len(NAMES)) + "|"]
@@ -36,7 +36,7 @@ def lines(result: Mapping[str, Any]) -> list[str]:
     why = f"After {steps:,} steps by `{preset}`: in how many seeds the agents end at the best payoff, and "
     why += "where in the others; *says*: what the best choices would earn by what the method can say of the payoffs."
     which = "The sum of squares between Q_tot and the payoffs, over all joint actions; the median over seeds:"
-    return [why, "", *made, "", which, "", *errors, ""]
+    return [why, "", *rows, "", which, "", *errors, ""]
 
 
 def _row(cells: list[str]) -> str:
@@ -50,8 +50,8 @@ def _cell(row: Mapping[str, Any], method: str) -> str:
     ended = f"{solved(row, method)} of {len(payoffs)}"
     if others:
         ended += f" ({_few(others)})"
-    said = row["can_say"][method]
-    return f"{ended}<br>*says* {'—' if said is None else _few(said)}"
+    expected = row["can_say"][method]
+    return f"{ended}<br>*says* {'—' if expected is None else _few(expected)}"
 
 
 def _few(payoffs: list[float]) -> str:

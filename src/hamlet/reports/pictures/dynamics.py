@@ -84,8 +84,8 @@ def _regions(axes: Any, walk: Walk) -> None:
 
 def _arrows(axes: Any, points: Float[np.ndarray, "T 2"], colour: str) -> None:
     """The direction of a path, here and there."""
-    moved = np.concatenate(([0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))))
-    marks = np.searchsorted(moved, np.arange(_APART / 2, min(moved[-1], 40 * _APART), _APART))
+    distance = np.concatenate(([0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))))
+    marks = np.searchsorted(distance, np.arange(_APART / 2, min(distance[-1], 40 * _APART), _APART))
     for step in marks[(marks > 0) & (marks < len(points))]:
         before, after = points[step - 1], points[step]
         axes.annotate("", after, before, arrowprops={"arrowstyle": "-|>", "color": colour, "linewidth": 0}, zorder=4)

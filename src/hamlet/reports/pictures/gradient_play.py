@@ -11,36 +11,36 @@ def lines(found: Mapping[str, Any]) -> list[str]:
     classes = list(found["rows"][0]["classes"])
     head = f"{found['games_of_each_class']:,} games of each class, seed {found['seed']}, from {tuple(found['start'])}: "
     head += "rate / mean steps (share that is still near an equilibrium after "
-    made = [head + f"{found['most_steps']:,} steps)", ""]
-    made.append(" " * _NAME + "".join(f"{name:<{_PAPER + _HERE}}" for name in classes).rstrip())
-    made.append(" " * _NAME + (f"{'paper':<{_PAPER}}{'here':<{_HERE}}" * len(classes)).rstrip())
+    text = [head + f"{found['most_steps']:,} steps)", ""]
+    text.append(" " * _NAME + "".join(f"{name:<{_PAPER + _HERE}}" for name in classes).rstrip())
+    text.append(" " * _NAME + (f"{'paper':<{_PAPER}}{'here':<{_HERE}}" * len(classes)).rstrip())
     section = None
     for row in found["rows"]:
         if row["section"] != section:
             section = row["section"]
-            made.append(section)
-        made.append(_row(row))
-    return [*made, "", *_meta_games(found), "", *_findings(found)]
+            text.append(section)
+        text.append(_row(row))
+    return [*text, "", *_meta_games(found), "", *_findings(found)]
 
 
 def _row(row: Mapping[str, Any]) -> str:
     cells = []
-    for name, one in row["classes"].items():
+    for name, figures in row["classes"].items():
         rate, steps = row["paper"][name] if row["paper"] else (None, None)
         cells.append(f"{'' if rate is None else f'{rate:g} / {steps:.1f}':<{_PAPER}}")
-        steps = "–" if one["steps"] is None else f"{one['steps']:.1f}"
-        ours = f"{one['rate']:.3f} / {steps} ({one['stays']:.3f})"
+        steps = "–" if figures["steps"] is None else f"{figures['steps']:.1f}"
+        ours = f"{figures['rate']:.3f} / {steps} ({figures['stays']:.3f})"
         cells.append(f"{ours:<{_HERE}}")
     return (f"  {row['name']:<{_NAME - 2}}" + "".join(cells)).rstrip()
 
 
 def _meta_games(found: Mapping[str, Any]) -> list[str]:
     """Where the meta-game restrains anybody."""
-    made = ["the meta-game at a random point of every game: share in which both do as predicted"]
+    text = ["the meta-game at a random point of every game: share in which both do as predicted"]
     for size, by_class in found["meta_game_at_random_points"].items():
-        shares = ", ".join(f"{name} {100 * one['both as predicted']:.1f} %" for name, one in by_class.items())
-        made.append(f"  steps of {size}: {shares}")
-    return made
+        shares = ", ".join(f"{name} {100 * figures['both as predicted']:.1f} %" for name, figures in by_class.items())
+        text.append(f"  steps of {size}: {shares}")
+    return text
 
 
 def _findings(found: Mapping[str, Any]) -> list[str]:

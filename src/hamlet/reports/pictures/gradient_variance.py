@@ -23,33 +23,33 @@ _SPOKEN = {"none": "no baseline", "counterfactual": "counterfactual (COMA)", "op
 def lines(found: Mapping[str, Any]) -> list[str]:
     """The table of `hamlet.experiments.gradient_variance.measure`, and what it shows, said from its own numbers."""
     head = f"{found['games']} random team games for each number of agents, {found['choices']} choices each, "
-    made = [head + f"seed {found['seed']}: mean total variance of one agent's gradient estimate", ""]
+    text = [head + f"seed {found['seed']}: mean total variance of one agent's gradient estimate", ""]
     names = [*METHODS, "V − dec.", "identity", "bound"]
-    made.append(f"{'agents':>6}" + "".join(f"{name:>16}" for name in names))
+    text.append(f"{'agents':>6}" + "".join(f"{name:>16}" for name in names))
     for row in found["rows"]:
         means = {name: float(np.mean(row[name])) for name in (*METHODS, "identity", "bound")}
         cells = [*(means[name] for name in METHODS), means["V"] - means["decentralised"]]
         cells += [means["identity"], means["bound"]]
-        made.append(f"{row['agents']:>6}" + "".join(f"{cell:>16.4g}" for cell in cells))
-    made += ["", *_counted(found)]
-    made.append("identity: E[(Q − Qⁱ)² ‖∇ log πⁱ‖²], which is what V has over the decentralised estimate, exactly;")
-    made.append("bound: (n − 1) (ε B)², what that can be at most")
-    return made
+        text.append(f"{row['agents']:>6}" + "".join(f"{cell:>16.4g}" for cell in cells))
+    text += ["", *_counted(found)]
+    text.append("identity: E[(Q − Qⁱ)² ‖∇ log πⁱ‖²], which is what V has over the decentralised estimate, exactly;")
+    text.append("bound: (n − 1) (ε B)², what that can be at most")
+    return text
 
 
 def _counted(found: Mapping[str, Any]) -> list[str]:
     """How often each baseline is beaten."""
-    made, count = [], found["games"]
+    text, count = [], found["games"]
     for row in found["rows"]:
         table = {name: np.asarray(row[name]) for name in METHODS}
         slack = 1e-9 * np.maximum(table["V"], 1.0)
         worse = [int((table["optimal"] > table[name] + slack).sum()) for name in ("none", "V", "counterfactual")]
         coma = [int((table["counterfactual"] > table[name] + slack).sum()) for name in ("none", "V")]
-        made.append(
+        text.append(
             f"{row['agents']} agents: OB varies more than no baseline, V, COMA's in {worse[0]}, {worse[1]}, {worse[2]} "
             f"of {count} games; COMA's more than no baseline, V in {coma[0]}, {coma[1]}"
         )
-    return made
+    return text
 
 
 def draw(found: Mapping[str, Any], out: Path) -> Path:
