@@ -155,3 +155,11 @@ def code_lines(function):
     """Lines from the body's first statement that is no docstring to the last."""
     body = function.body[1:] if ast.get_docstring(function) is not None else function.body
     return body[-1].end_lineno - body[0].lineno + 1 if body else 0
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(SOURCE).as_posix())
+def test_names_say_what_they_hold(path):
+    """Words that hold anything: found, made, told."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        name = getattr(node, "id", getattr(node, "arg", getattr(node, "name", None)))
+        assert name not in {"found", "made", "told"}, f"line {node.lineno}"

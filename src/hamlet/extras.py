@@ -139,8 +139,8 @@ def _broken(module: str, purpose: str, error: Exception, otherwise: str) -> str:
     reason = " ".join(str(error).split())[:200]
     again = " ".join(map(shlex.quote, requirements(package.extra) or [package.name]))
     return (
-        f"{purpose} needs {package.name}, which is installed but cannot be imported ({type(error).__name__}: {reason}): "
-        f"install it again by pip install --force-reinstall {again}{otherwise and ', or ' + otherwise}"
+        f"{purpose} needs {package.name}, which is installed but cannot be imported ({type(error).__name__}: {reason})"
+        f": install it again by pip install --force-reinstall {again}{otherwise and ', or ' + otherwise}"
     )
 
 

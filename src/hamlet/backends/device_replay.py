@@ -60,7 +60,7 @@ def write(ring: Replay, first: int, rows: Steps) -> Replay:
     return eqx.tree_at(lambda tree: tree.steps, ring, steps)
 
 
-def told(ring: Replay, played: int) -> Replay:
+def counted(ring: Replay, played: int) -> Replay:
     """The ring where it stands after so many rows since the run began."""
     rows = ring.steps.episode.shape[0]
     values = (np.int32(played % rows), np.int32(min(played, rows)))

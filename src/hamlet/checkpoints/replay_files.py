@@ -141,7 +141,7 @@ def read(directory: Path, ring: Replay, played: int, segments: Sequence[ReplaySe
                 for a, b in _cuts(first, last, rows, size):
                     part = jax.tree.map(lambda leaf, a=a, b=b, start=first: leaf[a - start : b - start], steps)
                     ring = device_replay.write(ring, a % rows, part)
-    return device_replay.told(ring, played)
+    return device_replay.counted(ring, played)
 
 
 def damage(directory: Path, segments: Iterable[ReplaySegment]) -> str | None:

@@ -126,26 +126,26 @@ def _drift(word: str) -> Any:
 _HEADINGS = f"{'':24}{'games':>7}{'J fell':>8}{'V fell':>8}{'worst fall':>12}{'at rest':>9}{'gap':>10}{'of J*':>8}"
 
 
-def _row(name: str, found: Certificate) -> str:
+def _row(name: str, solved: Certificate) -> str:
     """Games; falls of J and of a state's value; the worst; games at a Nash point; the median gap and reach."""
-    falls = found.fall, found.state_fall
+    falls = solved.fall, solved.state_fall
     counts = "".join(f"{(fall > NO_FALL).sum():>8}" for fall in falls)
     worst = max(fall.max() for fall in falls)
-    share = f"{100 * (found.gap <= AT_REST).mean():.0f} %"
-    reach = f"{100 * np.median(found.reached):.0f} %"
-    judged = name if found.temperature is None else f"{name}, J_α, α = {found.temperature:g}"
-    return f"{judged:24}{len(found.games):>7}{counts}{worst:>12.1e}{share:>9}{np.median(found.gap):>10.1e}{reach:>8}"
+    share = f"{100 * (solved.gap <= AT_REST).mean():.0f} %"
+    reach = f"{100 * np.median(solved.reached):.0f} %"
+    judged = name if solved.temperature is None else f"{name}, J_α, α = {solved.temperature:g}"
+    return f"{judged:24}{len(solved.games):>7}{counts}{worst:>12.1e}{share:>9}{np.median(solved.gap):>10.1e}{reach:>8}"
 
 
-def _keep(found: dict[str, Certificate], out: Path, options: CertifyOptions) -> None:
+def _keep(certificates: dict[str, Certificate], out: Path, options: CertifyOptions) -> None:
     from hamlet.reports.pictures.certificate import draw
 
     try:
         out.mkdir(parents=True, exist_ok=True)
-        tables = {name: certificate.as_table(cert) for name, cert in found.items()}
+        tables = {name: certificate.as_table(cert) for name, cert in certificates.items()}
         asked = {"games": options.games, "sweeps": options.sweeps, "seed": options.seed}
         write(out / "certificate.json", json.dumps(asked | {"algorithms": tables}) + "\n")
-        for name, cert in found.items():
+        for name, cert in certificates.items():
             if (number := cert.counter_example) is not None:
                 path = out / f"counter-example-{name.replace(':', '-')}.json"
                 write(path, json.dumps(certificate.as_document(cert, number)) + "\n")
@@ -159,12 +159,12 @@ def _keep(found: dict[str, Certificate], out: Path, options: CertifyOptions) -> 
         f"payoffs by deviating alone after {options.sweeps} sweeps; gap: that gain, the median; of J*: how far of the "
         "way from the first return to the best one, the median (the theory promises none of it)"
     )
-    if any(cert.temperature is not None for cert in found.values()):
+    if any(cert.temperature is not None for cert in certificates.values()):
         print(
             "J_α: algorithms that maximise E Σ γᵗ [ r + α Σᵢ H(πⁱ) ] are judged by it, at the α of their first update: "
             "J and V hold the entropies, and at rest is a quantal response equilibrium; of J* is of the reward alone"
         )
     try:
-        print(f"wrote {draw(found, out / 'certificate.png')}")
+        print(f"wrote {draw(certificates, out / 'certificate.png')}")
     except RequestError as error:
         print(f"no picture: {error}")

@@ -73,8 +73,8 @@ def read(argv: Sequence[str]) -> tuple[Factory, CheckOptions, dict[str, Any]]:
     return factory, options, parsed.values["env"]
 
 
-def _told(found: Findings) -> list[str]:
-    env = found.environment
+def _told(findings: Findings) -> list[str]:
+    env = findings.environment
     lines = [f"{env.factory} can be trained on."]
     for group, seats in zip(env.groups, env.plan.groups, strict=True):
         masked = ", masked" if seats.choices else ""
@@ -82,18 +82,24 @@ def _told(found: Findings) -> list[str]:
             f"  {_names(group.names)}: see {_spoken(group.observation, seats.observation.dtype)}, "
             f"act {_spoken(group.action, '')}{masked}"
         )
-    lengths = f"{min(found.lengths)} to {max(found.lengths)}" if len(set(found.lengths)) > 1 else f"{found.lengths[0]}"
-    unfinished = f", {found.unfinished} of them left before their end (--max-episode-steps)" if found.unfinished else ""
+    lengths = (
+        f"{min(findings.lengths)} to {max(findings.lengths)}"
+        if len(set(findings.lengths)) > 1
+        else f"{findings.lengths[0]}"
+    )
+    unfinished = (
+        f", {findings.unfinished} of them left before their end (--max-episode-steps)" if findings.unfinished else ""
+    )
     lines += [f"  {remark}" for remark in env.remarks]
-    lines.append(f"  episodes of {lengths} steps{unfinished}; {found.speed:,.0f} steps/s in one process")
-    if found.unfinished:
+    lines.append(f"  episodes of {lengths} steps{unfinished}; {findings.speed:,.0f} steps/s in one process")
+    if findings.unfinished:
         place = backend_of(env)
         why = "as it declares" if place.episode_steps else "as it does not say how long its episodes are"
         lines.append(
             f"  an evaluation cuts episodes at {horizon(env):,} steps, {why}; --max-episode-steps of train and "
             "evaluate sets that"
         )
-    return lines + [f"  note: {note}" for note in found.notes]
+    return lines + [f"  note: {note}" for note in findings.notes]
 
 
 def _names(names: tuple[str, ...]) -> str:

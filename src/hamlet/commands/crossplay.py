@@ -76,7 +76,7 @@ def main(argv: Sequence[str]) -> int:
         max_episode_steps=options.max_episode_steps,
     )
     document = cross_play.document()
-    print(json.dumps(document) if options.json else told(cross_play))
+    print(json.dumps(document) if options.json else summary(cross_play))
     for line in cross_play.remarks:
         print(line, file=sys.stderr)
     sys.stdout.flush()
@@ -91,39 +91,40 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _drawn(found: CrossPlay, path: Path) -> bool:
+def _drawn(played: CrossPlay, path: Path) -> bool:
     if line := lacking("matplotlib.figure", "crossplay.png is left out: a picture"):
         warnings.warn(line, stacklevel=2)
         return False
     from hamlet.reports.pictures.crossplay import draw
 
-    draw(found, path)
+    draw(played, path)
     return True
 
 
-def told(found: CrossPlay) -> str:
+def summary(played: CrossPlay) -> str:
     """The matrices and the rankings as lines."""
-    rest = found.agents[1] if len(found.agents) == 2 else "each of the others"
-    how = "sampled" if found.mode == "stochastic" else "likeliest"
+    rest = played.agents[1] if len(played.agents) == 2 else "each of the others"
+    how = "sampled" if played.mode == "stochastic" else "likeliest"
     lines = [
-        f"{found.environment}: {found.episodes} games a cell, {how} actions, seed {found.seed}; mean ± standard error",
-        f"row: the run that acts for {found.agents[0]}; column: the run that acts for "
-        f"{found.agents[1] if len(found.agents) == 2 else 'all others'}",
+        f"{played.environment}: {played.episodes} games a cell, {how} actions, seed {played.seed}; mean ± "
+        "standard error",
+        f"row: the run that acts for {played.agents[0]}; column: the run that acts for "
+        f"{played.agents[1] if len(played.agents) == 2 else 'all others'}",
         "",
-        *_table(f"{found.agents[0]} earns", found, found.first, found.first_error),
+        *_table(f"{played.agents[0]} earns", played, played.first, played.first_error),
     ]
-    if found.opposed:
-        lines += ["", f"{rest} loses what {found.agents[0]} earns"]
-    elif found.alike:
+    if played.opposed:
+        lines += ["", f"{rest} loses what {played.agents[0]} earns"]
+    elif played.alike:
         lines += ["", "all agents earn the same: who is better than whom is not asked here, only who fits whom"]
     else:
-        lines += ["", *_table(f"{rest} earns", found, found.others, found.others_error)]
-    average, rank = found.nash_average, found.alpha_rank
+        lines += ["", *_table(f"{rest} earns", played, played.others, played.others_error)]
+    average, rank = played.nash_average, played.alpha_rank
     heads = ["run", "Nash average", "skill", "alpha-rank"]
     rows = [
         [player.label, f"{weight:.3f}", f"{skill:.3g}", f"{mass:.3f}"]
         for player, weight, skill, mass in zip(
-            found.players, average.mixture, average.skills + 0.0, rank.masses, strict=True
+            played.players, average.mixture, average.skills + 0.0, rank.masses, strict=True
         )
     ]
     return "\n".join(
@@ -138,8 +139,8 @@ def told(found: CrossPlay) -> str:
     )
 
 
-def _table(title: str, found: CrossPlay, means: np.ndarray, errors: np.ndarray) -> list[str]:
-    labels = [player.label for player in found.players]
+def _table(title: str, played: CrossPlay, means: np.ndarray, errors: np.ndarray) -> list[str]:
+    labels = [player.label for player in played.players]
     cells = [
         [f"{mean + 0.0:.2f} ± {error:.2f}" for mean, error in zip(*row, strict=True)]
         for row in zip(means, errors, strict=True)

@@ -138,12 +138,12 @@ def read(argv: Sequence[str]) -> SweepRequest:
     return SweepRequest(parsed[0], fixed, options)
 
 
-def table(asked: SweepRequest, found: list[TrialResult]) -> str:
+def table(asked: SweepRequest, trials: list[TrialResult]) -> str:
     """Every trial, the best first, and the line that trains it once more."""
     options = asked.options
-    lines = [f"# {' on '.join(asked.names)}: {len(found)} trials of {format_steps(options.steps)} steps", ""]
+    lines = [f"# {' on '.join(asked.names)}: {len(trials)} trials of {format_steps(options.steps)} steps", ""]
     lines += ["| trial | score | state | steps | values |", "|---|---|---|---|---|"]
-    ranked = sorted(found, key=lambda trial: (trial.state != "complete", -(trial.score or 0.0), trial.number))
+    ranked = sorted(trials, key=lambda trial: (trial.state != "complete", -(trial.score or 0.0), trial.number))
     for trial in ranked:
         score = "" if trial.score is None else f"{trial.score:.4g}"
         state = trial.state + (f": {trial.why}" if trial.why else "")
@@ -155,7 +155,7 @@ def table(asked: SweepRequest, found: list[TrialResult]) -> str:
         f"Scores: mean return of the deterministic policy, {sweep.EPISODES} episodes, {options.seeds} seed(s).",
     ]
     lines += ["That of the best is flattered by being the best of many: judge it with seeds of its own:", ""]
-    top = sweep.best(found)
+    top = sweep.best(trials)
     if top is not None:
         words = ["hamlet", "train", *asked.names, *asked.fixed, *top.words, "--steps", format_steps(options.steps)]
         lines.append("    " + shlex.join([*words, "--seeds", "5"]))

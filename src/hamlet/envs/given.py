@@ -5,7 +5,7 @@ from typing import Any
 
 from hamlet.envs.factories.place import place_of
 from hamlet.envs.host import AnyEnvironment
-from hamlet.envs.named import made as build
+from hamlet.envs.named import build
 from hamlet.envs.pettingzoo.environment import described, from_pettingzoo
 from hamlet.envs.registry import make
 from hamlet.errors import RequestError

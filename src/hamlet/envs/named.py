@@ -2,7 +2,7 @@
 
 A declaration names a function of a module, ``package.module:function``. Nothing is imported or started until someone
 asks what the environment is, as by its `groups`; what is found then is kept in this process for all equal declarations
-(`found`). An **adapter** says how to find that out:
+(`discovered`). An **adapter** says how to find that out:
 
 * `Named`, of environments in JAX: the factory is called in this process, and the adapter makes an
   `hamlet.envs.base.Environment` of what it gives, whatever interface that has.
@@ -24,11 +24,11 @@ from hamlet.envs.factories.place import find, place_of
 from hamlet.errors import RequestError
 from hamlet.types import Key
 
-__all__ = ["Adapter", "Ask", "FoundOut", "Named", "Options", "found", "from_factory", "made"]
+__all__ = ["Adapter", "Ask", "FoundOut", "Named", "Options", "build", "discovered", "from_factory"]
 
 Options: TypeAlias = tuple[tuple[str, Any], ...]
 Answer = TypeVar("Answer", covariant=True)
-# What was found, by who asked, the factory, its options, and the directory of its module.
+# What was discovered, by who asked, the factory, its options, and the directory of its module.
 _FOUND: dict[tuple[Any, ...], Any] = {}
 
 
@@ -52,7 +52,7 @@ class Adapter(Protocol):
         ...
 
 
-def found(ask: Ask[Answer], factory: str, options: Options) -> Answer:
+def discovered(ask: Ask[Answer], factory: str, options: Options) -> Answer:
     """What a factory makes with these options: asked once in a process, and kept.
 
     Raises:
@@ -118,7 +118,7 @@ class _InThisProcess:
     adapter: Adapter
 
     def __call__(self, factory: str, options: Options) -> Environment:
-        return self.adapter(made(factory, options))
+        return self.adapter(build(factory, options))
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ class Named:
         Raises:
             RequestError: The factory is not there, or refuses its options.
         """
-        return found(_InThisProcess(self.adapter), self.factory, self.options)
+        return discovered(_InThisProcess(self.adapter), self.factory, self.options)
 
     @property
     def groups(self) -> tuple[Group, ...]:
@@ -187,7 +187,7 @@ def from_factory(factory: Callable[..., Any] | str, adapter: Adapter, /, **optio
     return Named(place, adapter, tuple((name, plain(name, value)) for name, value in options.items()))
 
 
-def made(factory: str, options: Options) -> Any:
+def build(factory: str, options: Options) -> Any:
     """What a factory makes, called in this process.
 
     Raises:

@@ -143,10 +143,10 @@ def choices(counts: Sequence[int], chosen: Sequence[int] | None, *, caption: str
     return Scene(tuple(shapes), (-1.3, 0.4 - len(counts), width - 0.2, 0.8), 1.2, caption=caption)
 
 
-def told(values: Iterable[tuple[str, Any]]) -> str:
+def choices_line(values: Iterable[tuple[str, Any]]) -> str:
     """Names with their values, in words.
 
-    >>> told([("agent_0", 2), ("agent_1", 0)])
+    >>> choices_line([("agent_0", 2), ("agent_1", 0)])
     'agent_0 plays 2, agent_1 plays 0'
     """
     return ", ".join(f"{name} plays {value}" for name, value in values)

@@ -137,9 +137,9 @@ def outcomes(search: Search) -> list[TrialResult]:
     return trial_results
 
 
-def best(found: Sequence[TrialResult]) -> TrialResult | None:
+def best(trials: Sequence[TrialResult]) -> TrialResult | None:
     """The complete trial of the greatest score; None where none is."""
-    completed = [trial for trial in found if trial.state == "complete" and trial.score is not None]
+    completed = [trial for trial in trials if trial.state == "complete" and trial.score is not None]
     return max(completed, key=lambda trial: trial.score or -math.inf, default=None)
 
 

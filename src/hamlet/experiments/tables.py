@@ -66,7 +66,7 @@ def write(grid: ExperimentGrid, full: ExperimentGrid, out: Path, failures: Faile
     return text
 
 
-def markdown(grid: ExperimentGrid, full: ExperimentGrid, found: list[TableRow]) -> str:
+def markdown(grid: ExperimentGrid, full: ExperimentGrid, table_rows: list[TableRow]) -> str:
     """The table as text."""
     unit = "return" if grid.measures == "return" else "seconds of training"
     lines = [f"# {grid.name}: {grid.says}", ""]
@@ -75,14 +75,14 @@ def markdown(grid: ExperimentGrid, full: ExperimentGrid, found: list[TableRow]) 
     for task in grid.tasks:
         lines += [f"## {task}", "", f"| algorithm | ours: {unit} | random play | published | steps | seeds |"]
         lines += ["|---|---|---|---|---|---|"]
-        here = [row for row in found if row.cell.task == task]
+        here = [row for row in table_rows if row.cell.task == task]
         lines += [_line(row, grid.seeds) for row in here]
         lines += ["", _said(grid, here), ""]
     lines += [f"* {note}" for note in grid.notes]
     lines += [f"* Not run here: {missing}." for missing in grid.missing]
     lines += [
         f"* {row.cell.task}, {row.cell.row}, seed {seed} failed: {why}"
-        for row in found
+        for row in table_rows
         for seed, why in row.failed.items()
     ]
     return "\n".join(lines).rstrip() + "\n"
@@ -129,7 +129,7 @@ def _small(grid: ExperimentGrid, full: ExperimentGrid) -> str:
     return f"Made small ({', '.join(less)})" if less else ""
 
 
-def _document(grid: ExperimentGrid, full: ExperimentGrid, found: list[TableRow]) -> dict[str, Any]:
+def _document(grid: ExperimentGrid, full: ExperimentGrid, table_rows: list[TableRow]) -> dict[str, Any]:
     return {
         "name": grid.name,
         "says": grid.says,
@@ -137,8 +137,8 @@ def _document(grid: ExperimentGrid, full: ExperimentGrid, found: list[TableRow])
         "episodes": EPISODES,
         "made_small": _small(grid, full) or None,
         "notes": [*grid.notes, *(f"not run here: {missing}" for missing in grid.missing)],
-        "tasks": {task: _said(grid, [row for row in found if row.cell.task == task]) for task in grid.tasks},
-        "rows": [_row(row) for row in found],
+        "tasks": {task: _said(grid, [row for row in table_rows if row.cell.task == task]) for task in grid.tasks},
+        "rows": [_row(row) for row in table_rows],
     }
 
 
@@ -184,8 +184,8 @@ def _random(cell: ExperimentCell, path: Path) -> float | None:
     return None
 
 
-def _agents(cell: ExperimentCell, found: dict[str, Any]) -> int:
-    return len(found["agent_returns"]) if cell.each else 1
+def _agents(cell: ExperimentCell, config: dict[str, Any]) -> int:
+    return len(config["agent_returns"]) if cell.each else 1
 
 
 def _seconds(path: Path) -> float:

@@ -46,10 +46,10 @@ def differences(exported: Exported, files: dict[str, Path]) -> dict[str, float]:
     return largest
 
 
-def _largest(found: Sequence[Sequence[Any]], wanted: Sequence[Sequence[np.ndarray]]) -> float:
+def _largest(outputs: Sequence[Sequence[Any]], wanted: Sequence[Sequence[np.ndarray]]) -> float:
     """Of numbers relative to those above 1; choices must be equal, but for a tie in one of the draws."""
     largest, unequal = 0.0, 0
-    for ours, expected in zip(found, wanted, strict=True):
+    for ours, expected in zip(outputs, wanted, strict=True):
         for actual, other in zip(ours, expected, strict=True):
             if other.dtype.kind == "f":
                 apart = np.abs(actual - other) / np.maximum(np.abs(other), 1.0)

@@ -111,11 +111,11 @@ class ExportedAgent:
             decision["next_memory"] = after[0, 0]
         return decision | {name: value[0, 0].reshape(shape) for name, value, shape in self._numbers(policy)}
 
-    def outputs(self, found: dict[str, Any]) -> tuple[Port, ...]:
+    def outputs(self, arrays: dict[str, Any]) -> tuple[Port, ...]:
         """What its policy gives, the action first, from the shapes of what `decide` gives."""
-        order = sorted(found, key=lambda name: (name != "action", name != "next_memory"))
+        order = sorted(arrays, key=lambda name: (name != "action", name != "next_memory"))
         return tuple(
-            Port(name, tuple(found[name].shape), np.dtype(found[name].dtype).name, self._says(name, found))
+            Port(name, tuple(arrays[name].shape), np.dtype(arrays[name].dtype).name, self._says(name, arrays))
             for name in order
         )
 
@@ -136,12 +136,12 @@ class ExportedAgent:
             case _:
                 return []
 
-    def _says(self, name: str, found: dict[str, Any]) -> str:
+    def _says(self, name: str, arrays: dict[str, Any]) -> str:
         match name:
             case "action":
-                best = "the best, " if "values" in found else "the likeliest, "
+                best = "the best, " if "values" in arrays else "the likeliest, "
                 kind = best if not isinstance(self.action, Box) else ""
-                clipped = ", the mean clipped to that" if "mean" in found else ""
+                clipped = ", the mean clipped to that" if "mean" in arrays else ""
                 return f"{kind}{spoken(self.done)}{clipped}"
             case "next_memory":
                 return "memory of the next step"

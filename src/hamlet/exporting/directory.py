@@ -111,13 +111,13 @@ def writable_formats() -> tuple[str, ...]:
 
 
 def write(
-    out: Path, made: Iterable[Exported], document: dict[str, Any], formats: Sequence[str], play: str | None
+    out: Path, exports: Iterable[Exported], document: dict[str, Any], formats: Sequence[str], play: str | None
 ) -> None:
     """The files of all agents, and what is said of them.
 
     Args:
         out: A directory that is there, and empty.
-        made: The policies.
+        exports: The policies.
         document: What the manifest says of the run.
         formats: What to write.
         play: A program that plays them, or None.
@@ -125,7 +125,7 @@ def write(
     (out / "policies").mkdir()
     agents: dict[str, Any] = {}
     title = _title(document)
-    for exported in made:
+    for exported in exports:
         name = exported.agent.name
         stem = module_name(name, {entry["file"].lower() for entry in agents.values()})
         files = _write_one(out / "policies" / stem, exported, formats, title)

@@ -11,7 +11,7 @@ from hamlet.envs.factories import user_modules
 from hamlet.envs.factories.place import place_of
 from hamlet.envs.factories.signature import Keyword, Keywords
 from hamlet.envs.given import by_factory
-from hamlet.envs.pettingzoo.copies import told
+from hamlet.envs.pettingzoo.copies import factory_keywords
 from hamlet.envs.pettingzoo.environment import PettingZoo, from_pettingzoo
 from hamlet.errors import RequestError, require
 from hamlet.options import values
@@ -44,7 +44,7 @@ class Factory:
             RequestError: There is none.
         """
         user_modules.called(place_of(place))
-        return cls(place, told(place, _PATIENCE))
+        return cls(place, factory_keywords(place, _PATIENCE))
 
     @cached_property
     def parameters(self) -> dict[str, inspect.Parameter]:

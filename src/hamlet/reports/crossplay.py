@@ -324,8 +324,8 @@ def _form(team: Player) -> Any:
     return form, tuple((leaf.shape, str(leaf.dtype)) for leaf in leaves)
 
 
-def _listed(found: AlphaRank | NashAverage) -> dict[str, Any]:
+def _listed(ranking: AlphaRank | NashAverage) -> dict[str, Any]:
     return {
         name: value.tolist() if isinstance(value, np.ndarray) else value
-        for name, value in dataclasses.asdict(found).items()
+        for name, value in dataclasses.asdict(ranking).items()
     }

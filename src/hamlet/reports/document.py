@@ -100,11 +100,11 @@ def _ranked(columns: Mapping[str, Mapping[str, Sequence[float]]], *, normalised:
     return ranking.rank(known, normalised=normalised) if len(known) > 1 else None
 
 
-def _compared(found: Ranking | None) -> Document:
+def _compared(order: Ranking | None) -> Document:
     """What can be said of an order, and how often a run of each algorithm scores above one of another."""
-    pairs = () if found is None else found.comparisons
+    pairs = () if order is None else order.comparisons
     return {
-        "verdict": "" if found is None else found.words,
+        "verdict": "" if order is None else order.words,
         "improvement": [
             {"first": pair.first, "second": pair.second, "probability": _packed(pair.improvement)} for pair in pairs
         ],
@@ -249,9 +249,9 @@ def command(reading: RunData) -> str | None:
     return f"hamlet train --from {shlex.quote(str(path / 'config.json'))} --out {shlex.quote(str(again))}"
 
 
-def _remarks(readings: Sequence[RunData], found: Sequence[ReportTask]) -> list[Document]:
+def _remarks(readings: Sequence[RunData], report_tasks: Sequence[ReportTask]) -> list[Document]:
     remarks: list[Document] = [{"run": str(run.path), "text": text} for run in readings for text in run.remarks]
-    for task in found:
+    for task in report_tasks:
         for group in task.groups:
             where = f"{group.label} on {task_name(task)}"
             remarks += [{"run": where, "text": text} for text in group.left_out]
@@ -261,9 +261,9 @@ def _remarks(readings: Sequence[RunData], found: Sequence[ReportTask]) -> list[D
     return remarks
 
 
-def _task_of(run: str | Path, readings: Sequence[RunData], found: Sequence[ReportTask]) -> int:
+def _task_of(run: str | Path, readings: Sequence[RunData], report_tasks: Sequence[ReportTask]) -> int:
     (reading,) = (candidate for candidate in readings if str(candidate.path) == str(run))
-    return next(n for n, task in enumerate(found) if any(reading in group.runs for group in task.groups))
+    return next(n for n, task in enumerate(report_tasks) if any(reading in group.runs for group in task.groups))
 
 
 def _number(value: float | None, digits: int = _DIGITS) -> float | None:

@@ -144,17 +144,17 @@ def server(watched: WatchedRuns, port: int) -> ThreadingHTTPServer:
     return http_server
 
 
-def serve(found: ThreadingHTTPServer) -> None:
+def serve(http_server: ThreadingHTTPServer) -> None:
     """Serve until Ctrl-C.
 
     Raises:
         RunError: It can no longer serve.
     """
     try:
-        found.serve_forever(poll_interval=0.1)
+        http_server.serve_forever(poll_interval=0.1)
     except KeyboardInterrupt:
         return
     except OSError as error:
         raise RunError(f"it can no longer serve: {one_line(error)}") from error
     finally:
-        found.server_close()
+        http_server.server_close()

@@ -132,13 +132,13 @@ def moves(way: Way, forces: Forces) -> Int[np.ndarray, "N G T"]:
     return actions
 
 
-def _descend(way: np.ndarray, made: np.ndarray, moved: np.ndarray, curve: np.ndarray) -> None:
+def _descend(way: np.ndarray, chosen: np.ndarray, moved: np.ndarray, curve: np.ndarray) -> None:
     """Change two moves at once, those that save the most, until none do; in place."""
-    # Of two moves of one step only one would be made.
-    itself = np.eye(len(made), dtype=bool)[:, :, None, None]
+    # Of two moves of one step only one would be chosen.
+    itself = np.eye(len(chosen), dtype=bool)[:, :, None, None]
     while True:
-        slope = 2 * moved.T @ (way + moved @ MOVES[made])
-        change = MOVES[None] - MOVES[made][:, None]
+        slope = 2 * moved.T @ (way + moved @ MOVES[chosen])
+        change = MOVES[None] - MOVES[chosen][:, None]
         alone = np.einsum("kd,kad->ka", slope, change) + np.diag(curve)[:, None] * np.square(change).sum(-1) / 2
         saved = alone[:, None, :, None] + alone[None, :, None, :]
         saved = saved + curve[:, :, None, None] * np.einsum("kad,lbd->klab", change, change)
@@ -146,7 +146,7 @@ def _descend(way: np.ndarray, made: np.ndarray, moved: np.ndarray, curve: np.nda
         first, second, move, other = np.unravel_index(saved.argmin(), saved.shape)
         if saved[first, second, move, other] > -1e-9:
             return
-        made[first], made[second] = move, other
+        chosen[first], chosen[second] = move, other
 
 
 def expected(kind: str, *, nodes: int = 8, tries: int = 1000) -> tuple[float, float]:
@@ -203,10 +203,10 @@ def _beginnings(episodes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return start, goals, true
 
 
-def _played(made: Int[np.ndarray, "N T"]) -> list[float]:
+def _played(moves: Int[np.ndarray, "N T"]) -> list[float]:
     """Team returns in ``mpe2`` of moves that are made whatever is seen."""
     env, returns = parallel(ENVIRONMENT, continuous=False), []
-    for episode, row in enumerate(made):
+    for episode, row in enumerate(moves):
         env.reset(seed=FIRST_SEED + episode)
         returns.append(sum(sum(env.step({"speaker_0": 0, "listener_0": int(move)})[1].values()) for move in row))
     return [float(team_return) for team_return in returns]

@@ -74,7 +74,7 @@ def ask(module: str, make: Callable[..., Any]) -> tuple[Any, ...]:
     return tuple(map(_sent, named)), free, handed_on, text if has_own_text else ""
 
 
-def told(answer: tuple[Any, ...]) -> Keywords:
+def keywords_of(answer: tuple[Any, ...]) -> Keywords:
     """The inverse of `ask`."""
     known, free, handed_on, text = answer
     return Keywords(tuple(_received(*keyword) for keyword in known), free, handed_on, text)

@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from hamlet.envs.base import Group, KnownReturns, Outcome, View
-from hamlet.envs.scene import Scene, payoff_table, told
+from hamlet.envs.scene import Scene, choices_line, payoff_table
 from hamlet.errors import RequestError, require
 from hamlet.spaces import Box, Discrete, Space
 from hamlet.types import Key
@@ -138,7 +138,7 @@ def _played(order: tuple[int, ...], actions: tuple[np.ndarray, ...] | None) -> t
         return None, ""
     chosen = np.concatenate(actions)
     joint_action = [int(chosen[order.index(agent)]) for agent in range(len(order))]
-    return joint_action, told([(f"agent_{agent}", choice) for agent, choice in enumerate(joint_action)])
+    return joint_action, choices_line([(f"agent_{agent}", choice) for agent, choice in enumerate(joint_action)])
 
 
 def tabulate(payoffs: Any) -> tuple[Any, ...]:

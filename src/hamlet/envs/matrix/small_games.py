@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Int
 
 from hamlet.envs.base import Group, KnownReturns, Outcome, View
 from hamlet.envs.matrix.payoff_games import SIGHT, RoundState, after, begin, group
-from hamlet.envs.scene import Cell, Circle, Label, Scene, Segment, choices, told
+from hamlet.envs.scene import Cell, Circle, Label, Scene, Segment, choices, choices_line
 from hamlet.errors import require
 from hamlet.spaces import Box, Discrete
 from hamlet.types import Key
@@ -278,7 +278,7 @@ class TwoStateGame:
     def scene(self, state: TwoState, actions: tuple[np.ndarray, ...] | None) -> Scene:
         """The state that rewards and the one that does not, the one they are in marked."""
         places = [Cell(0, 0, "earns", not state.left), Cell(1.3, 0, "left", bool(state.left))]
-        words = "" if actions is None else told(list(zip(PAIR, actions[0].tolist(), strict=True)))
+        words = "" if actions is None else choices_line(list(zip(PAIR, actions[0].tolist(), strict=True)))
         return Scene(tuple(places), (-0.8, -0.8, 2.1, 0.8), 0.4, caption=words)
 
 

@@ -69,14 +69,14 @@ def probe(factory: str, options: tuple[tuple[str, object], ...], timeout: float)
     return None if answer is None else Description.of(answer)
 
 
-def told(factory: str, timeout: float) -> Keywords:
+def factory_keywords(factory: str, timeout: float) -> Keywords:
     """What a factory can be told by keyword, found out by a worker that makes nothing.
 
     Raises:
         RequestError: It is not there.
     """
     with _asked(factory, None) as process:
-        return signature.told(_made(process, factory, timeout))
+        return signature.keywords_of(_made(process, factory, timeout))
 
 
 @contextlib.contextmanager

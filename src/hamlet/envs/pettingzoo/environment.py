@@ -20,9 +20,9 @@ from hamlet.envs.factories.options import plain
 from hamlet.envs.factories.place import place_of
 from hamlet.envs.host import Snapshot
 from hamlet.envs.joint import joined_space
-from hamlet.envs.named import FoundOut, Options, found
+from hamlet.envs.named import FoundOut, Options, discovered
 from hamlet.envs.pettingzoo import shared_block
-from hamlet.envs.pettingzoo.copies import CopiesSetup, PettingZooCopies, probe, told
+from hamlet.envs.pettingzoo.copies import CopiesSetup, PettingZooCopies, factory_keywords, probe
 from hamlet.envs.pettingzoo.description import Agent, Description
 from hamlet.envs.pettingzoo.shared_block import Array, BlockLayout, Seats
 from hamlet.errors import RequestError, require
@@ -51,7 +51,7 @@ def described(factory: str, options: Options, timeout: float) -> Description | N
     Raises:
         RequestError: It cannot be made, or is no environment.
     """
-    return found(_InWorker(timeout), factory, options)
+    return discovered(_InWorker(timeout), factory, options)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,7 +211,7 @@ class PettingZoo:
         if asked := declared_horizon(dict(self.options)):
             return asked
         try:
-            defaults = {keyword.name: keyword.default for keyword in told(self.factory, self.timeout).known}
+            defaults = {keyword.name: keyword.default for keyword in factory_keywords(self.factory, self.timeout).known}
         except RequestError:
             defaults = {}
         return declared_horizon(defaults | dict(self.options))

@@ -208,9 +208,9 @@ class Worker:
         for player in self._players[1:]:
             _close(player.env)
 
-    def _reply(self, incident: Incident | None, found: Any = None) -> None:
+    def _reply(self, incident: Incident | None, answer: Any = None) -> None:
         """As plain tuples: to pickle an object of the library would import the whole of it."""
-        self._connection.send((incident and tuple(incident), found))
+        self._connection.send((incident and tuple(incident), answer))
 
     def _leave(self, index: int) -> bool:
         """Begin the next episode of a copy that is to leave its own; whether all can go on."""

@@ -13,7 +13,7 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _COLOURS += ("#332288", "#882255", "#117733", "#999933", "#661100", "#000000")
 
 
-def draw(found: Mapping[str, Certificate], path: Path) -> Path:
+def draw(certificates: Mapping[str, Certificate], path: Path) -> Path:
     """Left, the share of the way from J₀ to J*, median and quartiles over games; right, the share of games by gap.
 
     Raises:
@@ -21,7 +21,7 @@ def draw(found: Mapping[str, Certificate], path: Path) -> Path:
     """
     figure = blank_figure(11.0, 4.8)
     climb, rest = figure.subplots(1, 2)
-    for number, (name, certificate) in enumerate(found.items()):
+    for number, (name, certificate) in enumerate(certificates.items()):
         colour, style = _COLOURS[number % len(_COLOURS)], "-" if certificate.holds else (0, (4, 2))
         fell = int(((certificate.fall > NO_FALL) | (certificate.state_fall > NO_FALL)).sum())
         objective = "" if certificate.temperature is None else "J_α "

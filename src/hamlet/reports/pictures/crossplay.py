@@ -16,29 +16,29 @@ _WRITTEN = 12
 _LONGEST = 24
 
 
-def draw(found: CrossPlay, path: Path) -> Path:
+def draw(crossplay: CrossPlay, path: Path) -> Path:
     """Draw it: one matrix where what one side wins the other loses, or both earn the same, else one for each side.
 
     Raises:
         RequestError: If matplotlib is missing, or does not write such a file.
         RunError: If the picture cannot be written.
     """
-    count = len(found.players)
-    sides = _sides(found)
+    count = len(crossplay.players)
+    sides = _sides(crossplay)
     cell = float(np.clip(1.15 - 0.05 * count, 0.35, 1.0))
     size = max(3.2, count * cell + 1.6)
     figure = blank_figure(size * len(sides) + 3.6, size + 0.9)
     panels = figure.subplots(1, len(sides) + 1, width_ratios=[size] * len(sides) + [3.0])
     for axes, (title, values, errors) in zip(panels[:-1], sides, strict=True):
         image = axes.imshow(values, **_colours(values))
-        _dress(axes, found, title)
+        _dress(axes, crossplay, title)
         if count <= _WRITTEN:
             _write(axes, values, errors, image)
         figure.colorbar(image, ax=axes, shrink=0.7, pad=0.02).outline.set_visible(False)
-    _rankings(panels[-1], found)
-    figure.suptitle(f"Cross-play on {found.environment}", x=0.01, ha="left", fontsize=14, fontweight="bold")
-    how = "sampled actions" if found.mode == "stochastic" else "likeliest actions"
-    games = f"{found.episodes} game{'s' if found.episodes > 1 else ''} a cell, {how}; ± one standard error"
+    _rankings(panels[-1], crossplay)
+    figure.suptitle(f"Cross-play on {crossplay.environment}", x=0.01, ha="left", fontsize=14, fontweight="bold")
+    how = "sampled actions" if crossplay.mode == "stochastic" else "likeliest actions"
+    games = f"{crossplay.episodes} game{'s' if crossplay.episodes > 1 else ''} a cell, {how}; ± one standard error"
     figure.supxlabel(games, x=0.01, ha="left", fontsize=9, color="#444444")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,14 +50,14 @@ def draw(found: CrossPlay, path: Path) -> Path:
     return path
 
 
-def _sides(found: CrossPlay) -> list[tuple[str, np.ndarray, np.ndarray]]:
-    row = (f"what {found.agents[0]} earns", found.first, found.first_error)
-    if found.opposed:
-        return [(f"{row[0]}, {found.agents[1]} loses", *row[1:])]
-    if found.alike:
+def _sides(crossplay: CrossPlay) -> list[tuple[str, np.ndarray, np.ndarray]]:
+    row = (f"what {crossplay.agents[0]} earns", crossplay.first, crossplay.first_error)
+    if crossplay.opposed:
+        return [(f"{row[0]}, {crossplay.agents[1]} loses", *row[1:])]
+    if crossplay.alike:
         return [("what every agent earns", *row[1:])]
-    other = found.agents[1] if len(found.agents) == 2 else "each other agent"
-    return [row, (f"what {other} earns", found.others, found.others_error)]
+    other = crossplay.agents[1] if len(crossplay.agents) == 2 else "each other agent"
+    return [row, (f"what {other} earns", crossplay.others, crossplay.others_error)]
 
 
 def _colours(values: np.ndarray) -> dict[str, Any]:
@@ -69,14 +69,14 @@ def _colours(values: np.ndarray) -> dict[str, Any]:
     return {"cmap": "Blues", "vmin": low, "vmax": high if high > low else low + 1.0}
 
 
-def _dress(axes: Any, found: CrossPlay, title: str) -> None:
-    names = [_short(player.label) for player in found.players]
+def _dress(axes: Any, crossplay: CrossPlay, title: str) -> None:
+    names = [_short(player.label) for player in crossplay.players]
     places = np.arange(len(names))
     axes.set_title(title, loc="left", fontsize=11)
     axes.set_xticks(places, names, rotation=35, ha="right", rotation_mode="anchor", fontsize=9)
     axes.set_yticks(places, names, fontsize=9)
-    rest = found.agents[1] if len(found.agents) == 2 else "the others"
-    axes.set(xlabel=f"who acts for {rest}", ylabel=f"who acts for {found.agents[0]}")
+    rest = crossplay.agents[1] if len(crossplay.agents) == 2 else "the others"
+    axes.set(xlabel=f"who acts for {rest}", ylabel=f"who acts for {crossplay.agents[0]}")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
 
@@ -90,11 +90,11 @@ def _write(axes: Any, values: np.ndarray, errors: np.ndarray, image: Any) -> Non
         axes.text(column, row, text, ha="center", va="center", fontsize=8, color="white" if dark else _INK)
 
 
-def _rankings(axes: Any, found: CrossPlay) -> None:
-    places = np.arange(len(found.players))
-    axes.barh(places - 0.2, found.nash_average.mixture, 0.36, color=_BLUE, label="Nash average")
-    axes.barh(places + 0.2, found.alpha_rank.masses, 0.36, color=_ORANGE, label="α-rank")
-    axes.set_yticks(places, [_short(player.label) for player in found.players], fontsize=9)
+def _rankings(axes: Any, crossplay: CrossPlay) -> None:
+    places = np.arange(len(crossplay.players))
+    axes.barh(places - 0.2, crossplay.nash_average.mixture, 0.36, color=_BLUE, label="Nash average")
+    axes.barh(places + 0.2, crossplay.alpha_rank.masses, 0.36, color=_ORANGE, label="α-rank")
+    axes.set_yticks(places, [_short(player.label) for player in crossplay.players], fontsize=9)
     axes.set_ylim(len(places) - 0.5, -0.5)
     axes.set_xlim(0, 1)
     axes.set_title("weights", loc="left", fontsize=11)

@@ -60,8 +60,8 @@ def _few(payoffs: list[float]) -> str:
     return ", ".join(numbers) if len(numbers) <= 3 else f"{numbers[0]} … {numbers[-1]}"
 
 
-def _error(found: Mapping[str, Any]) -> str:
-    if found["squared_error"] is None:
+def _error(entry: Mapping[str, Any]) -> str:
+    if entry["squared_error"] is None:
         return "—"
-    middle = float(np.median(found["squared_error"]))
+    middle = float(np.median(entry["squared_error"]))
     return f"{middle:.3g}" if middle < 1000 else f"{middle:,.0f}"

@@ -6,21 +6,21 @@ from typing import Any
 _NAME, _PAPER, _HERE = 22, 15, 23
 
 
-def lines(found: Mapping[str, Any]) -> list[str]:
+def lines(measured: Mapping[str, Any]) -> list[str]:
     """The table of `hamlet.experiments.gradient_play.measure`, with what is to be learnt from it below."""
-    classes = list(found["rows"][0]["classes"])
-    head = f"{found['games_of_each_class']:,} games of each class, seed {found['seed']}, from {tuple(found['start'])}: "
-    head += "rate / mean steps (share that is still near an equilibrium after "
-    text = [head + f"{found['most_steps']:,} steps)", ""]
+    classes = list(measured["rows"][0]["classes"])
+    head = f"{measured['games_of_each_class']:,} games of each class, seed {measured['seed']}, "
+    head += f"from {tuple(measured['start'])}: rate / mean steps (share that is still near an equilibrium after "
+    text = [head + f"{measured['most_steps']:,} steps)", ""]
     text.append(" " * _NAME + "".join(f"{name:<{_PAPER + _HERE}}" for name in classes).rstrip())
     text.append(" " * _NAME + (f"{'paper':<{_PAPER}}{'here':<{_HERE}}" * len(classes)).rstrip())
     section = None
-    for row in found["rows"]:
+    for row in measured["rows"]:
         if row["section"] != section:
             section = row["section"]
             text.append(section)
         text.append(_row(row))
-    return [*text, "", *_meta_games(found), "", *_findings(found)]
+    return [*text, "", *_meta_games(measured), "", *_findings(measured)]
 
 
 def _row(row: Mapping[str, Any]) -> str:
@@ -34,18 +34,18 @@ def _row(row: Mapping[str, Any]) -> str:
     return (f"  {row['name']:<{_NAME - 2}}" + "".join(cells)).rstrip()
 
 
-def _meta_games(found: Mapping[str, Any]) -> list[str]:
+def _meta_games(measured: Mapping[str, Any]) -> list[str]:
     """Where the meta-game restrains anybody."""
     text = ["the meta-game at a random point of every game: share in which both do as predicted"]
-    for size, by_class in found["meta_game_at_random_points"].items():
+    for size, by_class in measured["meta_game_at_random_points"].items():
         shares = ", ".join(f"{name} {100 * figures['both as predicted']:.1f} %" for name, figures in by_class.items())
         text.append(f"  steps of {size}: {shares}")
     return text
 
 
-def _findings(found: Mapping[str, Any]) -> list[str]:
+def _findings(measured: Mapping[str, Any]) -> list[str]:
     """What the numbers say, in sentences."""
-    rows = {row["name"]: row["classes"] for row in found["rows"]}
+    rows = {row["name"]: row["classes"] for row in measured["rows"]}
     slow, same = rows["IGA β=.02"]["cyclic"], rows["IGA β=.03"]["cyclic"]
     matrl, il_pp = rows["MATRL β=.03 η=.02"]["cyclic"], rows["IL-PP β=.03 η=.02"]["cyclic"]
     bound, unbound = rows["MATRL β=η=1"], rows["IL-PP β=η=1"]

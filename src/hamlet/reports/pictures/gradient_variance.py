@@ -20,27 +20,27 @@ _COLOURS = {
 _SPOKEN = {"none": "no baseline", "counterfactual": "counterfactual (COMA)", "optimal": "optimal (OB)"}
 
 
-def lines(found: Mapping[str, Any]) -> list[str]:
+def lines(measured: Mapping[str, Any]) -> list[str]:
     """The table of `hamlet.experiments.gradient_variance.measure`, and what it shows, said from its own numbers."""
-    head = f"{found['games']} random team games for each number of agents, {found['choices']} choices each, "
-    text = [head + f"seed {found['seed']}: mean total variance of one agent's gradient estimate", ""]
+    head = f"{measured['games']} random team games for each number of agents, {measured['choices']} choices each, "
+    text = [head + f"seed {measured['seed']}: mean total variance of one agent's gradient estimate", ""]
     names = [*METHODS, "V − dec.", "identity", "bound"]
     text.append(f"{'agents':>6}" + "".join(f"{name:>16}" for name in names))
-    for row in found["rows"]:
+    for row in measured["rows"]:
         means = {name: float(np.mean(row[name])) for name in (*METHODS, "identity", "bound")}
         cells = [*(means[name] for name in METHODS), means["V"] - means["decentralised"]]
         cells += [means["identity"], means["bound"]]
         text.append(f"{row['agents']:>6}" + "".join(f"{cell:>16.4g}" for cell in cells))
-    text += ["", *_counted(found)]
+    text += ["", *_counted(measured)]
     text.append("identity: E[(Q − Qⁱ)² ‖∇ log πⁱ‖²], which is what V has over the decentralised estimate, exactly;")
     text.append("bound: (n − 1) (ε B)², what that can be at most")
     return text
 
 
-def _counted(found: Mapping[str, Any]) -> list[str]:
+def _counted(measured: Mapping[str, Any]) -> list[str]:
     """How often each baseline is beaten."""
-    text, count = [], found["games"]
-    for row in found["rows"]:
+    text, count = [], measured["games"]
+    for row in measured["rows"]:
         table = {name: np.asarray(row[name]) for name in METHODS}
         slack = 1e-9 * np.maximum(table["V"], 1.0)
         worse = [int((table["optimal"] > table[name] + slack).sum()) for name in ("none", "V", "counterfactual")]
@@ -52,7 +52,7 @@ def _counted(found: Mapping[str, Any]) -> list[str]:
     return text
 
 
-def draw(found: Mapping[str, Any], out: Path) -> Path:
+def draw(measured: Mapping[str, Any], out: Path) -> Path:
     """Draw the mean of every method over the number of agents, with the middle half of the games.
 
     Raises:
@@ -60,15 +60,15 @@ def draw(found: Mapping[str, Any], out: Path) -> Path:
         RunError: If it cannot be written.
     """
     figure = blank_figure(6.4, 4.4)
-    axes, numbers = figure.subplots(), [row["agents"] for row in found["rows"]]
+    axes, numbers = figure.subplots(), [row["agents"] for row in measured["rows"]]
     for name in METHODS:
-        games = np.array([row[name] for row in found["rows"]])
+        games = np.array([row[name] for row in measured["rows"]])
         low, high = np.percentile(games, (25, 75), axis=1)
         axes.plot(numbers, games.mean(1), "o-", color=_COLOURS[name], label=_SPOKEN.get(name, name), markersize=4)
         axes.fill_between(numbers, low, high, color=_COLOURS[name], alpha=0.12, linewidth=0)
     axes.set(xlabel="agents", ylabel="total variance of one agent's gradient estimate", xticks=numbers)
     axes.set_ylim(bottom=0)
-    axes.set_title(f"{found['games']} random team games each, exact", loc="left", fontsize=11)
+    axes.set_title(f"{measured['games']} random team games each, exact", loc="left", fontsize=11)
     axes.legend(frameon=False, fontsize=9)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
