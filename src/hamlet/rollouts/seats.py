@@ -201,7 +201,8 @@ def learnt(seating: Seating | None, trajectory: Trajectory, body: NetworkConfig)
     """What a team learns from of a rollout with seats: its own memory is left of it, and which steps count is added."""
     if seating is None:
         return trajectory
-    memory = tuple(None if not body.memory else both[..., : body.memory] for both in trajectory.memory)
+    width = body.memory
+    memory = tuple(None if both is None or not width else both[..., :width] for both in trajectory.memory)
     learns = jnp.broadcast_to(seating.table.learns, trajectory.reward.shape)
     return dataclasses.replace(trajectory, memory=memory, learns=learns)
 
