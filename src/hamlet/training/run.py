@@ -95,8 +95,8 @@ class SavedRun:
         algorithm, env = self.declaration
         if best:
             like = backend_of(env).outline(algorithm).learner.team.actors
-            found = best_policy.restore(self.directory, like)
-            return found.state, found.step
+            saved = best_policy.restore(self.directory, like)
+            return saved.state, saved.step
         training = self.training()
         return training.learner.team.actors, int(training.iteration) * algorithm.sampling.batch
 
