@@ -183,8 +183,9 @@ def compile_program(
         sizes = update.memory_analysis()
         needed = 0 if sizes is None else sizes.temp_size_in_bytes + sizes.argument_size_in_bytes
         seconds = time.perf_counter() - began
-        sizes = int(needed), seconds
-        return HostProgram(algorithm, env, games, lay, acting, storage, update, *sizes, ring, seating)
+        return HostProgram(
+            algorithm, env, games, lay, acting, storage, update, int(needed), seconds, ring, seating=seating
+        )
     except BaseException:
         games.close()
         raise
