@@ -163,3 +163,12 @@ def test_names_say_what_they_hold(path):
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         name = getattr(node, "id", getattr(node, "arg", getattr(node, "name", None)))
         assert name not in {"found", "made", "told"}, f"line {node.lineno}"
+
+
+def test_no_two_classes_have_one_name():
+    places = {}
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(path.relative_to(SOURCE).as_posix())
+    assert not {name: files for name, files in places.items() if len(files) > 1}

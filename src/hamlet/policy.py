@@ -15,7 +15,7 @@ from hamlet.envs.pettingzoo.description import Agent
 from hamlet.errors import RequestError, unknown
 from hamlet.estimation.critic import StateValue
 from hamlet.estimation.state_prediction import StateCritic
-from hamlet.networks.joint import Seen, act, distributions, draw
+from hamlet.networks.joint import TeamInputs, act, distributions, draw
 from hamlet.networks.torso import NetworkConfig, blank
 from hamlet.roster import Group, Roster
 from hamlet.training.run import SavedRun
@@ -135,7 +135,7 @@ class Policy:
             RequestError: As for `act`.
         """
         (observed, masks, start, memory), copies = self._seen(observations, infos, available)
-        policies = _distributions(self.roster, self._actors, Seen(observed, masks, start, memory))
+        policies = _distributions(self.roster, self._actors, TeamInputs(observed, masks, start, memory))
         rows = {}
         for group, policy in zip(self.roster.groups, policies, strict=True):
             arrays = jax.tree.map(np.asarray, policy)

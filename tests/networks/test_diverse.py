@@ -8,7 +8,7 @@ import pytest
 
 import hamlet
 from hamlet.errors import RequestError
-from hamlet.networks.joint import Chance, Seen, act, distributions
+from hamlet.networks.joint import Chance, TeamInputs, act, distributions
 from hamlet.networks.mixers.base import AgentValues, Offer
 from hamlet.networks.mixers.q_dpp import Determinant, Determinantal, DiverseUtilities
 from hamlet.networks.torso import NetworkConfig
@@ -105,7 +105,7 @@ def test_its_probabilities_are_how_often_joint_actions_are_drawn_and_sum_to_one(
 
     @jax.jit
     def logs(first, second, alive):
-        policies, _ = distributions(roster, actors, Seen(seen, nothing, jnp.ones(1, bool), nothing))
+        policies, _ = distributions(roster, actors, TeamInputs(seen, nothing, jnp.ones(1, bool), nothing))
         actions = (jnp.full((1, 1), first), jnp.full((1, 1), second))
         return actors[0].joint.choice.log_probability(policies, actions, turns[:1], alive)[0]
 

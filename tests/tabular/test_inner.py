@@ -15,7 +15,7 @@ from hamlet.errors import RequestError
 from hamlet.haml.drift import ClipDrift, KlDrift, SquaredTvDrift, ZeroDrift
 from hamlet.haml.neighbourhood import KlBall, Unconstrained
 from hamlet.tabular import radius
-from hamlet.tabular.inner import Choice, ascend, maximise, objective
+from hamlet.tabular.inner import InnerProblem, ascend, maximise, objective
 from hamlet.tabular.precision import exactly
 from hamlet.tabular.within import improve
 from hamlet.testing import check_drift
@@ -41,7 +41,7 @@ def choices(seed, width=3, others=3, *, zeros=False, missing=False, flat=False):
     corrected = corrected * 0.0 if flat else corrected
     mean = lambda table: (table * weight[:, None]).sum(-1)  # noqa: E731
     gain, loss = mean(np.maximum(corrected, 0)), mean(np.minimum(corrected, 0))
-    return Choice(*(jnp.asarray(x) for x in (old, available, mean(corrected), gain, loss, corrected, weight)))
+    return InnerProblem(*(jnp.asarray(x) for x in (old, available, mean(corrected), gain, loss, corrected, weight)))
 
 
 def made(*arguments, **options):

@@ -30,7 +30,7 @@ from hamlet.estimation.accumulation import in_parts, sequences_at_once, shares, 
 from hamlet.estimation.baseline import Alternatives, counterfactual, drawn, every
 from hamlet.estimation.fitting import RULES, Decay, Rule, begin, descend, distance, passes, shrunk, value_scale
 from hamlet.estimation.returns import mean
-from hamlet.estimation.slots import Seen, seen
+from hamlet.estimation.slots import SlotInputs, seen
 from hamlet.estimation.trajectory import Behaviour, Trajectory, sequences
 from hamlet.networks import heads
 from hamlet.networks.heads import Choices
@@ -232,8 +232,8 @@ class CounterfactualValue:
         network: Callable[[Array], Array],
         target: Callable[[Array], Array],
         moments: RunningMeanStd,
-        before: Seen,
-        after: Seen,
+        before: SlotInputs,
+        after: SlotInputs,
         now: Any,
         then: Any,
         key: Key,

@@ -14,7 +14,7 @@ from hamlet.spaces import Box, Discrete, Space
 
 
 @dataclass(frozen=True)
-class Seen:
+class SlotInputs:
     """What a group's network sees, but for the agents' own actions.
 
     Attributes:
@@ -39,7 +39,7 @@ class Seen:
         return self.rest + jnp.einsum("clenw,nwi->cleni", code, self.place)
 
 
-def seen(roster: Roster, group: int, view: View, actions: list[Array]) -> Seen:
+def seen(roster: Roster, group: int, view: View, actions: list[Array]) -> SlotInputs:
     """What a group's network sees of a rollout in which so was acted, every group ``[C, L, E, N, …]``."""
     spaces, names = roster.groups[group], roster.groups[group].names
     alive = [None] * len(roster.groups) if view.alive is None else list(roster.split(view.alive))
@@ -63,7 +63,7 @@ def seen(roster: Roster, group: int, view: View, actions: list[Array]) -> Seen:
     offset, inputs = state.shape[-1] + own_view.shape[-1], sum(part.shape[-1] for part in parts)
     place = np.zeros((*slots.shape, inputs), np.float32)
     np.put_along_axis(place, (offset + slots)[..., None], 1.0, 2)
-    return Seen(jnp.concatenate(parts, -1), actions[group], alive[group], place, spaces.action)
+    return SlotInputs(jnp.concatenate(parts, -1), actions[group], alive[group], place, spaces.action)
 
 
 def _row(state: Array) -> Box:

@@ -33,7 +33,7 @@ class Chance(eqx.Module):
     turns: Any
 
 
-class Seen(NamedTuple):
+class TeamInputs(NamedTuple):
     """What the agents of E copies act upon, group by group.
 
     Attributes:
@@ -56,7 +56,7 @@ class JointPolicy(Protocol):
         self,
         roster: Roster,
         actors: tuple[Any, ...],
-        seen: Seen,
+        seen: TeamInputs,
         chance: Chance | None,
         alive: Bool[Array, "E n"] | None,
     ) -> tuple[tuple[Array, ...], tuple[Any, ...]]:
@@ -109,7 +109,7 @@ class FromDistributions:
         self,
         roster: Roster,
         actors: tuple[Any, ...],
-        seen: Seen,
+        seen: TeamInputs,
         chance: Chance | None,
         alive: Bool[Array, "E n"] | None,
     ) -> tuple[tuple[Array, ...], tuple[Any, ...]]:
@@ -168,7 +168,9 @@ def act(
     Raises:
         RequestError: The actors of its groups name unlike joint policies.
     """
-    chosen, memories = named_by(actors).act(roster, actors, Seen(observation, available, start, memory), chance, alive)
+    chosen, memories = named_by(actors).act(
+        roster, actors, TeamInputs(observation, available, start, memory), chance, alive
+    )
     actions = []
     for g, (group, action) in enumerate(zip(roster.groups, chosen, strict=True)):
         if warm is not None and chance is not None:
@@ -197,7 +199,7 @@ def draw(roster: Roster, key: Key, *lead: int) -> Chance:
     return Chance(tuple(noises), turns)
 
 
-def distributions(roster: Roster, actors: tuple[Any, ...], seen: Seen) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+def distributions(roster: Roster, actors: tuple[Any, ...], seen: TeamInputs) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """Every group's distributions ``[E, N, …]`` at one step, and the memory after it."""
     policies, memories = [], []
     for g, group in enumerate(roster.groups):

@@ -23,7 +23,7 @@ from jaxtyping import Array, Bool, Int
 
 from hamlet.errors import require
 from hamlet.estimation.trajectory import Trajectory
-from hamlet.networks.joint import Chance, Seen, named_by
+from hamlet.networks.joint import Chance, TeamInputs, named_by
 from hamlet.networks.torso import NetworkConfig
 from hamlet.roster import Roster
 
@@ -97,7 +97,7 @@ class SeatedPolicy:
         self,
         roster: Roster,
         actors: "tuple[SeatedActors, ...]",
-        seen: Seen,
+        seen: TeamInputs,
         chance: Chance | None,
         alive: Bool[Array, "E n"] | None,
     ) -> tuple[tuple[Array, ...], tuple[Any, ...]]:

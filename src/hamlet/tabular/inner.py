@@ -33,7 +33,7 @@ _ROUNDS = 300
 _NEWTON = 30
 
 
-class Choice(eqx.Module):
+class InnerProblem(eqx.Module):
     """One agent's choice in one state.
 
     Attributes:
@@ -65,36 +65,36 @@ class InnerSolution(eqx.Module):
 
 
 @singledispatch
-def maximise(drift: Any, choice: Choice) -> InnerSolution:
+def maximise(drift: Any, choice: InnerProblem) -> InnerSolution:
     """The best policy in one state. Of a drift that is not known here, by `ascend`."""
     return ascend(drift, choice)
 
 
 @maximise.register(ZeroDrift)
-def _(drift: ZeroDrift, choice: Choice) -> InnerSolution:
+def _(drift: ZeroDrift, choice: InnerProblem) -> InnerSolution:
     return _exact(greedy(choice) if choice.penalty is None else tilt(choice, choice.penalty))
 
 
 @maximise.register(KlDrift)
-def _(drift: KlDrift, choice: Choice) -> InnerSolution:
+def _(drift: KlDrift, choice: InnerProblem) -> InnerSolution:
     if choice.penalty is not None:
         return _exact(tilt(choice, drift.weight + choice.penalty))
     return _exact(tilt(choice, jnp.asarray(drift.weight, choice.old.dtype)) if drift.weight else greedy(choice))
 
 
 @maximise.register(ClipDrift)
-def _(drift: ClipDrift, choice: Choice) -> InnerSolution:
+def _(drift: ClipDrift, choice: InnerProblem) -> InnerSolution:
     return _exact(fill(choice, drift.epsilon)) if choice.penalty is None else ascend(drift, choice)
 
 
 @maximise.register(SquaredTvDrift)
-def _(drift: SquaredTvDrift, choice: Choice) -> InnerSolution:
+def _(drift: SquaredTvDrift, choice: InnerProblem) -> InnerSolution:
     if choice.penalty is not None:
         return ascend(drift, choice)
     return _exact(shift(choice, drift.weight) if drift.weight else greedy(choice))
 
 
-def greedy(choice: Choice) -> Float[Array, " A"]:
+def greedy(choice: InnerProblem) -> Float[Array, " A"]:
     """All on the best action. Among equals the old policy's shares are kept, so that an indifferent agent stays."""
     advantage = jnp.where(choice.available, choice.advantage, -jnp.inf)
     best = advantage.max()
@@ -105,7 +105,7 @@ def greedy(choice: Choice) -> Float[Array, " A"]:
     return jnp.where(mass > 0, shares / jnp.where(mass > 0, mass, 1.0), first)
 
 
-def tilt(choice: Choice, weight: Float[Array, ""]) -> Float[Array, " A"]:
+def tilt(choice: InnerProblem, weight: Float[Array, ""]) -> Float[Array, " A"]:
     """With 𝔇 = β KL(π‖π̄):   π̄(a) = β π(a) / (μ − Ā(a)).
 
     With x = μ − max Ā over the support the sum of the right-hand side is h(x), and 1/h is concave and increasing:
@@ -135,7 +135,7 @@ def tilt(choice: Choice, weight: Float[Array, ""]) -> Float[Array, " A"]:
     return policy / policy.sum()
 
 
-def fill(choice: Choice, epsilon: float) -> Float[Array, " A"]:
+def fill(choice: InnerProblem, epsilon: float) -> Float[Array, " A"]:
     """With the clip drift f is a sum of concave, piecewise linear functions of one probability: the steepest first.
 
     The slope in π̄(a) is E[max(M A, 0)|a] below (1 − ε)π(a), E[M A|a] within the band and E[min(M A, 0)|a] above it.
@@ -157,7 +157,7 @@ def fill(choice: Choice, epsilon: float) -> Float[Array, " A"]:
     return policy / policy.sum()
 
 
-def shift(choice: Choice, weight: float) -> Float[Array, " A"]:
+def shift(choice: InnerProblem, weight: float) -> Float[Array, " A"]:
     """With 𝔇 = c TV(π, π̄)² mass goes from the worst action to the best while their gap is above 2 c m, m so far."""
     advantage = jnp.where(choice.available, choice.advantage, -jnp.inf)
     behind = jnp.where(choice.available, advantage.max() - choice.advantage, 0.0)
@@ -174,7 +174,7 @@ def before(rank: Float[Array, " K"], length: Float[Array, " K"]) -> Float[Array,
     return jnp.where(earlier, length[None, :], 0.0).sum(1)
 
 
-def objective(drift: Any, choice: Choice, policy: Float[Array, " A"]) -> Float[Array, ""]:
+def objective(drift: Any, choice: InnerProblem, policy: Float[Array, " A"]) -> Float[Array, ""]:
     """f(π̄): every joint action enumerated, the drift called as `hamlet.train` calls it."""
     width, others = choice.corrected.shape
     supported = choice.old > 0
@@ -196,13 +196,13 @@ def distribution(policy: Float[Array, "*S A"], available: Bool[Array, "*S A"]) -
     return Categorical(jnp.where(available, jnp.log(jnp.maximum(policy, 0.0) + _TINY), -1e9))
 
 
-def shortfall(drift: Any, choice: Choice, policy: Float[Array, " A"]) -> Float[Array, ""]:
+def shortfall(drift: Any, choice: InnerProblem, policy: Float[Array, " A"]) -> Float[Array, ""]:
     """maxₐ ∂f/∂π̄(a) − ⟨∇f, π̄⟩: where f is concave, no policy is better by more (Frank and Wolfe, 1956)."""
     slope = jax.grad(lambda point: objective(drift, choice, point))(policy)
     return _room(slope, policy, choice.available)
 
 
-def ascend(drift: Any, choice: Choice) -> InnerSolution:
+def ascend(drift: Any, choice: InnerProblem) -> InnerSolution:
     """The maximiser for any drift, by ascent from the old policy and from halfway to the greedy one.
 
     Three kinds of steps are tried at once, and the best is taken: a Euclidean one projected on the simplex, which

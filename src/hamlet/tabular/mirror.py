@@ -34,7 +34,7 @@ from hamlet.haml.template import Haml
 from hamlet.tabular import quantal, radius
 from hamlet.tabular.box import BoxedGame, extent, lay, lay_policies
 from hamlet.tabular.exact import average, gaps, joint_policy, solve
-from hamlet.tabular.inner import Choice
+from hamlet.tabular.inner import InnerProblem
 from hamlet.tabular.markov_game import MarkovGame, Policies, Table, as_key, require_bytes
 from hamlet.tabular.precision import exactly
 from hamlet.tabular.within import improve
@@ -234,7 +234,7 @@ def _means(table: Array, policies: Float[Array, "n S A"]) -> Float[Array, "n S A
     return jnp.stack([average(table, tuple(policies), [j for j in agents if j != i]) for i in agents])
 
 
-def _choices(advantage: Array, start: Array, carry: Array, available: Array, unit: Array) -> Choice:
+def _choices(advantage: Array, start: Array, carry: Array, available: Array, unit: Array) -> InnerProblem:
     """An agent's choice in every state, given everyone's policies before the sweep, and those that it knows of."""
     agents, states, width = start.shape
     mean, gain = (_means(table, carry)[unit] for table in (advantage, jnp.maximum(advantage, 0.0)))
@@ -250,7 +250,7 @@ def _choices(advantage: Array, start: Array, carry: Array, available: Array, uni
         products.append(flat(joint_policy([ratio[j] for j in others] or [jnp.ones((states, 1))])))
         weights.append(flat(joint_policy([start[j] for j in others] or [jnp.ones((states, 1))])))
         tables.append(jnp.moveaxis(advantage, agent + 1, 1).reshape(states, width, -1))
-    return Choice(
+    return InnerProblem(
         old=carry[unit],
         available=jnp.broadcast_to(available[unit][None], (states, width)),
         advantage=mean,

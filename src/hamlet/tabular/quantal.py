@@ -25,7 +25,7 @@ from hamlet.errors import require
 from hamlet.haml.drift import ZeroDrift
 from hamlet.tabular.box import BoxedGame, lay, lay_policies
 from hamlet.tabular.exact import alone, values
-from hamlet.tabular.inner import Choice, InnerSolution, ascend, maximise
+from hamlet.tabular.inner import InnerProblem, InnerSolution, ascend, maximise
 from hamlet.tabular.markov_game import MarkovGame, Policies
 from hamlet.tabular.precision import exactly
 
@@ -53,7 +53,7 @@ class Tempered(eqx.Module):
 
 
 @maximise.register(Tempered)
-def _(drift: Tempered, choice: Choice) -> InnerSolution:
+def _(drift: Tempered, choice: InnerProblem) -> InnerSolution:
     if choice.penalty is not None or not isinstance(drift.drift, ZeroDrift):
         return ascend(drift, choice)
     policy = response(choice.advantage, choice.available, drift.temperature)

@@ -22,13 +22,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from hamlet.haml.neighbourhood import KlBall, Unconstrained
-from hamlet.tabular.inner import Choice, InnerSolution, distribution, maximise, objective, shortfall
+from hamlet.tabular.inner import InnerProblem, InnerSolution, distribution, maximise, objective, shortfall
 
 _BISECTIONS = 60
 
 
 @singledispatch
-def improve(neighbourhood: Any, drift: Any, choices: Choice, weight: Float[Array, " S"]) -> InnerSolution:
+def improve(neighbourhood: Any, drift: Any, choices: InnerProblem, weight: Float[Array, " S"]) -> InnerSolution:
     """The new policy of one agent in every state.
 
     Args:
@@ -47,12 +47,12 @@ def improve(neighbourhood: Any, drift: Any, choices: Choice, weight: Float[Array
 
 
 @improve.register(Unconstrained)
-def _(neighbourhood: Unconstrained, drift: Any, choices: Choice, weight: Float[Array, " S"]) -> InnerSolution:
+def _(neighbourhood: Unconstrained, drift: Any, choices: InnerProblem, weight: Float[Array, " S"]) -> InnerSolution:
     return jax.vmap(partial(maximise, drift))(choices)
 
 
 @improve.register(KlBall)
-def _(neighbourhood: KlBall, drift: Any, choices: Choice, weight: Float[Array, " S"]) -> InnerSolution:
+def _(neighbourhood: KlBall, drift: Any, choices: InnerProblem, weight: Float[Array, " S"]) -> InnerSolution:
     free = jax.vmap(partial(maximise, drift))(choices)
     spread = jnp.where(choices.available, choices.advantage, -jnp.inf).max() - jnp.where(
         choices.available, choices.advantage, jnp.inf
@@ -83,7 +83,7 @@ def _(neighbourhood: KlBall, drift: Any, choices: Choice, weight: Float[Array, "
 
 
 def drawn_back(
-    neighbourhood: Any, choices: Choice, policy: Float[Array, "S A"], weight: Float[Array, " S"]
+    neighbourhood: Any, choices: InnerProblem, policy: Float[Array, "S A"], weight: Float[Array, " S"]
 ) -> Float[Array, "S A"]:
     """The farthest point of the segment to a policy that the neighbourhood still contains, by bisection."""
     contains = partial(_contains, neighbourhood, choices, weight=weight)
@@ -102,6 +102,8 @@ def drawn_back(
     return jnp.where(contains(policy), policy, at(share))
 
 
-def _contains(neighbourhood: Any, choices: Choice, policy: Float[Array, "S A"], weight: Float[Array, " S"]) -> Array:
+def _contains(
+    neighbourhood: Any, choices: InnerProblem, policy: Float[Array, "S A"], weight: Float[Array, " S"]
+) -> Array:
     old, new = distribution(choices.old, choices.available), distribution(policy, choices.available)
     return neighbourhood.contains(old, new, weight)
