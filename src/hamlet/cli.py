@@ -31,7 +31,7 @@ COMMANDS = {
     "crossplay": ("hamlet.commands.crossplay", "runs against one another: who earns what, and who is good"),
     "export": ("hamlet.commands.export", "each agent's policy alone, as NumPy, ONNX and StableHLO files"),
     "list": ("hamlet.commands.catalogue", "the algorithms, environments and presets"),
-    "check-env": ("hamlet.commands.check_env", "what is wrong with a PettingZoo environment, before any training"),
+    "check-env": ("hamlet.commands.check_env", "what is wrong with an environment, before any training"),
     "certify": ("hamlet.commands.certify", "what the theory promises, held against an algorithm on random games"),
     "reproduce": ("hamlet.commands.reproduce", "a paper's table or figure, run here beside the published"),
     "sweep": ("hamlet.commands.sweep", "search an algorithm's hyperparameters"),

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array
 
 from hamlet.distributions import Categorical
+from hamlet.envs.jax_check import check_environment
 from hamlet.envs.pettingzoo.check import Findings, Unfit, examine
 from hamlet.haml.drift import Drift, ZeroDrift
 from hamlet.haml.neighbourhood import Neighbourhood
@@ -21,7 +22,7 @@ from hamlet.spaces import Box, Discrete
 from hamlet.tabular.certificate import NO_FALL, certify
 from hamlet.tabular.mirror import require_triple
 
-__all__ = ["check_algorithm", "check_drift", "check_env", "check_neighbourhood"]
+__all__ = ["check_algorithm", "check_drift", "check_env", "check_environment", "check_neighbourhood"]
 
 # Shares of another policy that are mixed into the old one: a ball, however small, holds the last of them.
 _SHARES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)

@@ -150,3 +150,15 @@ def test_a_package_that_cannot_be_imported_takes_nothing_from_the_others(monkeyp
         hamlet.RequestError, match=r"'broken' is package.module:broken, which cannot be imported: Import"
     ):
         registry["broken"]
+
+
+def test_an_algorithm_of_the_users_own_is_named_by_its_place(tmp_path, monkeypatch):
+    (tmp_path / "own_kl.py").write_text(
+        "from hamlet.algorithms import happo\n\n\ndef own(*, clip: float = 0.3):\n    return happo(clip=clip)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert read(["own_kl:own", "matrix/climbing", "--clip", "0.4"]).algorithm == happo(clip=0.4)
+    assert "own_kl:own" not in list(ALGORITHMS)
+    for place, line in (("own_kl:owm", "own_kl has no owm; the nearest is own"), ("no_such:own", "no module no_such")):
+        with pytest.raises(hamlet.RequestError, match=line):
+            read([place, "matrix/climbing"])

@@ -35,6 +35,9 @@ from hamlet.algorithms.qmix import qmix as qmix
 from hamlet.algorithms.qtran import qtran as qtran
 from hamlet.algorithms.qplex import qplex as qplex
 from hamlet.algorithms.q_dpp import q_dpp as q_dpp
+from hamlet.envs.conversion import Broken
+from hamlet.envs.factories import user_modules
+from hamlet.envs.factories.place import find
 from hamlet.errors import RequestError, unknown
 from hamlet.hyperparameters.factory import RENAMED
 from hamlet.learners import Algorithm
@@ -52,10 +55,14 @@ class Registry(Mapping[str, Callable[..., Algorithm]]):
     def __getitem__(self, name: str) -> Callable[..., Algorithm]:
         """The factory of a name.
 
+        ``MODULE:FACTORY`` is a factory of the user's own, imported here.
+
         Raises:
             KeyError: There is none.
-            RequestError: It is another package's, and cannot be imported.
+            RequestError: It is another package's or the user's own, and cannot be imported.
         """
+        if ":" in name and name not in self._factories:
+            self._factories[name] = _own(name)
         if name in self._entries and name not in self._factories:
             entry = self._entries[name]
             try:
@@ -67,15 +74,15 @@ class Registry(Mapping[str, Callable[..., Algorithm]]):
 
     def __contains__(self, name: object) -> bool:
         """Whether there is one of that name, without importing it."""
-        return name in self._factories or name in self._entries
+        return name in self._factories or name in self._entries or ":" in str(name)
 
     def __iter__(self) -> Iterator[str]:
         """The names."""
-        return iter(dict.fromkeys([*self._factories, *self._entries]))
+        return (name for name in dict.fromkeys([*self._factories, *self._entries]) if ":" not in name)
 
     def __len__(self) -> int:
         """How many there are."""
-        return len(self._factories.keys() | self._entries.keys())
+        return sum(1 for _ in self)
 
     def usable(self) -> dict[str, Callable[..., Algorithm]]:
         """Those that can be imported."""
@@ -86,6 +93,24 @@ class Registry(Mapping[str, Callable[..., Algorithm]]):
             except RequestError:
                 continue
         return factories
+
+
+def _own(place: str) -> Callable[..., Algorithm]:
+    """The factory at ``MODULE:FACTORY``, which is found from here."""
+    module, _, name = place.partition(":")
+    if not all(part.isidentifier() for part in [*module.split("."), *name.split(".")]):
+        raise RequestError(f"{place!r} names no algorithm: write MODULE:FACTORY, as in happo_kl:happo_kl")
+    user_modules.called(place)
+    try:
+        factory = find(place)
+    except Broken as broken:
+        raise RequestError(f"the algorithm {place} cannot be used: {broken}") from None
+    except Exception as error:
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        raise RequestError(f"the algorithm {place} cannot be imported: {text}") from error
+    if not callable(factory):
+        raise RequestError(f"{place} is a {type(factory).__name__}, not a function that makes a declaration")
+    return factory
 
 
 ALGORITHMS = Registry({name: value for name, value in list(vars().items()) if hasattr(value, "__signature__")})

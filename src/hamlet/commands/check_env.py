@@ -1,11 +1,14 @@
-"""``hamlet check-env``: can a PettingZoo environment be trained on? Found out by playing it at random."""
+"""``hamlet check-env``: can an environment be trained on? Found out by playing it at random."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from hamlet.backends.select import backend_of
+from hamlet.envs.given import by_factory
+from hamlet.envs.jax_check import UnfitEnvironment, check_environment
 from hamlet.envs.pettingzoo.check import Findings, Unfit, examine
+from hamlet.envs.pettingzoo.environment import PettingZoo
 from hamlet.errors import RequestError, require
 from hamlet.evaluation.evaluate import horizon
 from hamlet.options.factories import Factory
@@ -34,9 +37,10 @@ COMMAND = Command(
     USAGE,
     ("MODULE:FACTORY",),
     (OptionGroup("check", CheckOptions, pairs=False),),
-    "Play a PettingZoo environment at random, before any training, and name the first thing that is wrong\n"
-    "with it: the agent, what of it, its shape, type or value, and the step. FACTORY is a function of MODULE,\n"
-    "which is found from here, that makes the environment. Status 2 where something is wrong.\n\n"
+    "Play an environment at random, before any training, and name the first thing that is wrong with it:\n"
+    "the agent, what of it, its shape, type or value, and the step. FACTORY is a function of MODULE, which is\n"
+    "found from here, that makes an environment of PettingZoo or, in JAX, of Hamlet's contract. Status 2 where\n"
+    "something is wrong.\n\n"
     "examples:\n"
     "  hamlet check-env pettingzoo.sisl.pursuit_v5:parallel_env --env.max-cycles 100\n"
     "  hamlet check-env pettingzoo.sisl.pursuit_v5:parallel_env --help    its options",
@@ -46,12 +50,32 @@ COMMAND = Command(
 def main(argv: Sequence[str]) -> int:
     """Check, and say what it is."""
     factory, options, given = read(argv)
+    env = factory.call(lambda asked: by_factory(factory.place, **asked), given)
     try:
-        findings = factory.call(lambda asked: examine(factory.place, asked, **asdict(options)), given)
-    except Unfit as wrong:
+        if isinstance(env, PettingZoo):
+            lines = _told(factory.call(lambda asked: examine(factory.place, asked, **asdict(options)), given))
+        else:
+            lines = _in_jax(factory.place, env, options)
+    except (Unfit, UnfitEnvironment) as wrong:
         raise RequestError(f"{factory.place}: {wrong}") from wrong
-    print("\n".join(_told(findings)))
+    print("\n".join(lines))
     return 0
+
+
+def _in_jax(place: str, env: Any, options: CheckOptions) -> list[str]:
+    """What an environment of Hamlet's own contract is, in lines."""
+    if hasattr(env, "open"):
+        raise RequestError(f"{place} makes a HostEnvironment, which is not looked at: hamlet train says what is wrong")
+    findings = check_environment(env, **asdict(options))
+    lines = [f"{place} can be trained on."]
+    for group in env.groups:
+        spaces = f"see {_spoken(group.observation, '')}, act {_spoken(group.action, '')}"
+        lines.append(f"  {_names(group.names)}: {spaces}")
+    lengths = sorted(set(findings.lengths))
+    lines.append(
+        f"  episodes of {lengths[0]} to {lengths[-1]} steps" if lengths[1:] else f"  episodes of {lengths[0]} steps"
+    )
+    return lines + [f"  note: {note}" for note in findings.notes]
 
 
 def read(argv: Sequence[str]) -> tuple[Factory, CheckOptions, dict[str, Any]]:
