@@ -2,6 +2,8 @@
 
 from typing import Any, Literal
 
+import numpy as np
+
 from doubles import Walk
 
 
@@ -52,3 +54,25 @@ def raw_env(agents: int = 2, steps=5, halt=False):
 
 def parallel_env(**kwargs):
     return raw_env(**kwargs)
+
+
+class Painted(Walk):
+    """Walkers on a picture whose grey says the step."""
+
+    metadata = {"name": "painted", "render_fps": 4}  # noqa: RUF012
+
+    def __init__(self, render_mode=None):
+        super().__init__(1, 3)
+        self.render_mode = render_mode
+
+    def render(self):
+        return np.full((2, 4, 3), 10 * self.time, np.uint8) if self.render_mode == "rgb_array" else None
+
+
+def painted(render_mode: str | None = None) -> Painted:
+    return Painted(render_mode)
+
+
+def unpainted() -> Painted:
+    """It can render, and nobody can tell it to."""
+    return Painted()

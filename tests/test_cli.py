@@ -136,6 +136,8 @@ WRONG = [
     (words("evaluate", "takn"), "nearest run is taken"),
     (words("evaluate", "taken", "--episodes", "0"), "--episodes must be at least 1"),
     (words("evaluate", "taken", "--episode", "3"), "nearest is --episodes "),
+    (words("evaluate", "taken", "--video", "a.mp5"), "nearest is a.mp4"),
+    (words("evaluate", "taken", "--video", "seeds.avi"), "a .gif, or for long episodes an .mp4"),
     (words("evaluate", "seeds"), "seeds/seed-0"),
     (words("resume", "seeds"), "seeds/seed-0: config.json lacks 'algorithm'"),
     (words("export", "seeds"), "seed-0, seed-1"),

@@ -17,6 +17,7 @@ from hamlet.errors import RequestError, RunError
 from hamlet.evaluation.evaluate import Evaluation
 from hamlet.outcomes import crossplay, evaluate, export, load_policy, report
 from hamlet.policy import Policy
+from hamlet.video.record import record
 
 __all__ = [
     "Evaluation",
@@ -33,6 +34,7 @@ __all__ = [
     "games",
     "load_policy",
     "presets",
+    "record",
     "replace",
     "report",
     "resume",

@@ -28,6 +28,7 @@ from hamlet.training.ending import Callback
 from hamlet.training.named_runs import named_run, named_runs, places
 from hamlet.training.run import SavedRun, train_seeds
 from hamlet.training.run import resume as go_on
+from hamlet.video.record import Recording, record
 
 Device = Literal["cpu", "gpu", "tpu"]
 
@@ -67,6 +68,10 @@ class Run(SavedRun):
     def report(self, out: str | Path | None = None, **options: Any) -> Path:
         """A page about it, as `hamlet.report`; in ``RUN/report`` where nothing else is said."""
         return report(self, out=self.path / "report" if out is None else out, **options)
+
+    def record(self, file: str | Path, **options: Any) -> Recording:
+        """Episodes as a video, as `hamlet.record`."""
+        return record(self, file, **options)
 
     def export(self, out: str | Path | None = None, **options: Any) -> Path:
         """Each agent's policy alone, as `hamlet.export`."""

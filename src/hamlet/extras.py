@@ -43,6 +43,8 @@ PACKAGES = {
     "gymnasium_robotics": Package("mamujoco", "gymnasium-robotics"),
     "mujoco": Package("mamujoco", "mujoco"),
     "matplotlib": Package("plots", "matplotlib"),
+    "PIL": Package("video", "pillow"),
+    "av": Package("video", "av"),
     "onnx": Package("export", "onnx"),
     "onnxruntime": Package("export", "onnxruntime"),
     "tensorboardX": Package("tensorboard", "tensorboardX"),

@@ -10,11 +10,12 @@ import pytest
 
 from hamlet import envs
 from hamlet.backends.select import backend_of
+from hamlet.envs.camera import Picture
 from hamlet.envs.matrix.payoff_games import RoundState
 from hamlet.envs.scene import Cell, Circle, Scene
 from hamlet.errors import RequestError
 from hamlet.networks.torso import NetworkConfig
-from hamlet.reports import record_frames
+from hamlet.reports import record_frames, record_pictures
 from hamlet.rollouts.record_episode import Frame
 from hamlet.roster import Roster
 from hamlet.spaces import Box
@@ -136,6 +137,40 @@ def test_of_an_episode_only_what_changes_is_written_for_every_moment():
     assert still == {"kind": "circle", "x": 0, "y": 0, "radius": 0.2, "colour": "ground"}
     assert film["totals"] == [1.5, 3.0, 4.5, 6.0]
     assert film["view"] == [-1, -1, 1.1, 1] and film["key"] == [["b", 1]]
+
+
+class Noise:
+    """A camera that sees noise, which nothing makes smaller."""
+
+    env, coloured = None, False
+
+    def close(self):
+        pass
+
+    def picture(self, state):
+        return Picture(np.random.default_rng(state).integers(0, 256, (150, 200, 3), np.uint8), 0.1)
+
+
+@pytest.mark.parametrize("opposed", [False, True])
+def test_of_an_episode_that_renders_itself_so_many_pictures_are_shown_as_a_page_can_bear(monkeypatch, opposed):
+    pytest.importorskip("PIL", reason="needs the extra video")
+    monkeypatch.setattr(record_pictures, "_BYTES", 100_000)
+    reward = np.array([1.0, -1.0 if opposed else 0.5])
+    film = record_pictures.pictures((Frame(step, None, reward) for step in range(21)), Noise(), ["a", "b"])
+    assert 2 < film["frames"] == len(film["pictures"]) == len(film["steps"]) < 21
+    assert sum(map(len, film["pictures"])) < 100_000 + 2 * max(map(len, film["pictures"]))
+    assert film["steps"][0] == 0 and film["steps"][-1] == 20 and film["view"] == [0, 0, 200, 150]
+    assert film["interval"] == pytest.approx(0.1 * film["steps"][1])
+    if opposed:
+        assert film["captions"][-1] == "return a 21.00, b −21.00" and film["totals"] is None
+    else:
+        assert film["totals"][-1] == 31.5 and film["captions"] is None
+
+
+def test_an_episode_whose_end_is_not_shown_stands_still_there_and_has_its_whole_return():
+    ends = [Frame(0.0, None, np.zeros(1)), Frame(1.0, None, np.ones(1)), Frame(None, None, np.ones(1))]
+    film = record_frames.picture(ends, Sliding().scene, ["a"])
+    assert film["totals"] == [0, 1, 2] and film["shapes"][0]["over"]["x"] == [0, 1, 1]
 
 
 def test_a_scene_that_gains_a_shape_is_refused():

@@ -286,6 +286,34 @@ def test_in_a_browser_the_agents_move_stop_and_are_drawn_and_what_cannot_be_show
 
 
 @needs_browser
+def test_in_a_browser_an_environment_that_renders_itself_is_shown_by_its_pictures(page, made):
+    page.open((made[0] / "report.html").as_uri())
+    page.run("""(() => {
+        const filled = (colour) => {
+            const one = document.createElement('canvas'), pen = one.getContext('2d');
+            pen.fillStyle = colour; pen.fillRect(0, 0, 300, 150);
+            return one.toDataURL();
+        };
+        const pictures = [filled('#ff0000'), filled('#0000ff')], steps = [0, 7], totals = [0, 3];
+        const film = {frames: 2, interval: 0.1, view: [0, 0, 2, 1], pictures, steps, totals};
+        window.film = new Player({label: 'a', mode: 'b', episodes: [film]});
+        window.film.wanted = true;
+        document.querySelector('main').prepend(window.film.card);
+        window.colour = () => {
+            const pen = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+            pen.drawImage(window.film.canvas, 0, 0);
+            return [...pen.getImageData(99, 99, 1, 1).data].join();
+        };
+    })()""")
+    colour = "window.colour()"
+    page.until(f"{colour} === '255,0,0,255'")
+    page.run("window.film.frame = 1; window.film.draw()")
+    page.until(f"{colour} === '0,0,255,255'")
+    assert page.run("window.film.count.textContent") == "7 / 7"
+    assert page.run("window.film.caption.textContent") == "return so far 3.00" and page.complaints == []
+
+
+@needs_browser
 def test_on_a_phone_nothing_is_wider_than_the_screen_and_dark_colours_can_be_read(page, made):
     for dark in (False, True):
         page.open((made[0] / "report.html").as_uri(), width=390, height=844, phone=True, dark=dark)

@@ -184,7 +184,15 @@ class Backend(Protocol):
         ...
 
     def moments(
-        self, roster: Roster, actors: tuple[Any, ...], body: NetworkConfig, seed: int, mode: Any, *, horizon: int
+        self,
+        roster: Roster,
+        actors: tuple[Any, ...],
+        body: NetworkConfig,
+        seed: int,
+        mode: Any,
+        at_random: tuple[str, ...] = (),
+        *,
+        horizon: int,
     ) -> Iterator[record_episode.Frame]:
-        """One episode of at most ``horizon`` steps, moment by moment."""
+        """One episode of at most ``horizon`` steps, moment by moment, in which some act uniformly."""
         ...

@@ -251,7 +251,15 @@ class JaxBackend:
         return whole.episodes(self.env, roster, actors, body, count, seed, mode, at_random, horizon=horizon)
 
     def moments(
-        self, roster: Roster, actors: tuple[Any, ...], body: NetworkConfig, seed: int, mode: whole.Mode, *, horizon: int
+        self,
+        roster: Roster,
+        actors: tuple[Any, ...],
+        body: NetworkConfig,
+        seed: int,
+        mode: whole.Mode,
+        at_random: tuple[str, ...] = (),
+        *,
+        horizon: int,
     ) -> Iterator[record_episode.Frame]:
         """One episode, moment by moment."""
-        return record_episode.compiled(self.env, roster, actors, body, seed, mode, horizon=horizon)
+        return record_episode.compiled(self.env, roster, actors, body, seed, mode, at_random, horizon=horizon)

@@ -7,19 +7,24 @@ import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from hamlet.envs.host import AnyEnvironment
 from hamlet.errors import RequestError, RunError
+from hamlet.evaluation.evaluate import Mode
 from hamlet.evaluation.sides import ConstantSum
 from hamlet.options import variation
 from hamlet.options.parsing import HELP, Command, OptionGroup, Parsed
 from hamlet.rollouts.played import check_horizon
 from hamlet.runs.seeds import check_seed
 from hamlet.training import final_evaluation
-from hamlet.training.named_runs import NamedRun, named_runs
+from hamlet.training.named_runs import NamedRun, named_run, named_runs
 from hamlet.training.run import SavedRun
+from hamlet.video import files
+from hamlet.video.record import Recording, record_run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +42,8 @@ class EvaluateOptions:
         max_episode_steps: Steps after which an episode is cut. Without it, as many as in the evaluations while the run
             trained: the environment's own longest, or 10,000.
         json: Print one JSON object, with the return of every episode.
+        video: Write episodes of the same policy, drawn from the same seed, to this file as well, a .gif or an .mp4.
+        video_episodes: How many episodes the video shows.
     """
 
     episodes: int = 100
@@ -47,6 +54,8 @@ class EvaluateOptions:
     trust: bool = False
     max_episode_steps: int | None = None
     json: bool = False
+    video: Path | None = None
+    video_episodes: int = 1
 
 
 COMMAND = Command(
@@ -57,7 +66,7 @@ COMMAND = Command(
     "Prints the mean team return ± its standard error beside that of random play,\n"
     "and adds the point to RUN/evaluation.json. With --env.NAME VALUE, for other\n"
     "options of the environment than the run's, nothing is kept.\n\n"
-    "example: hamlet evaluate runs/a --episodes 320",
+    "example: hamlet evaluate runs/a --episodes 320 --video a.mp4",
 )
 
 
@@ -69,15 +78,23 @@ def main(argv: Sequence[str]) -> int:
         raise RequestError(f"--episodes must be at least 1, not {options.episodes}")
     check_seed(options.seed)
     check_horizon(options.max_episode_steps)
+    if options.video is not None:
+        files.check(options.video)
+        named_run(path)  # one alone is filmed
     entries = named_runs(path, best=options.best, trust=options.trust)
-    judgements = []
+    judgements, recording = [], None
     for entry in entries:
-        judgement = _judged(entry, options, changed)
+        environment = variation.varied(entry.run.environment, changed) if changed else None
+        # Before the evaluation, which takes longer: what cannot be shown is refused at once.
+        recording = None if options.video is None else _recorded(entry, options, options.video, environment)
+        judgement = _judged(entry, options, environment)
         judgements.append(judgement)
         if not options.json:
             heading = f"{entry.run.path}\n" if entries[1:] else ""
             lines = [contest(judgement, options.random_agents), *of_measures(judgement)]
             print(heading + ("\n".join(lines) if options.random_agents else comparison(judgement)))
+            if recording is not None:
+                print(recording.summary())
         if not options.random_agents and not changed:
             keep(entry.run, judgement)
     if options.json:
@@ -85,23 +102,54 @@ def main(argv: Sequence[str]) -> int:
             _as_json(str(entry.run.path) if entries[1:] else path, judgement, options.random_agents)
             for entry, judgement in zip(entries, judgements, strict=True)
         ]
-        print(json.dumps({"runs": objects} if objects[1:] else objects[0]))
+        print(json.dumps({"runs": objects} if objects[1:] else objects[0] | _video_as_json(recording)))
     elif entries[1:] and not options.random_agents:
         print("\n" + "\n".join(over_seeds(judgements)))
     return 0
 
 
-def _judged(entry: NamedRun, options: EvaluateOptions, changed: dict[str, Any]) -> final_evaluation.Judgement:
+def _judged(
+    entry: NamedRun, options: EvaluateOptions, environment: AnyEnvironment | None
+) -> final_evaluation.Judgement:
     return final_evaluation.judge(
         entry.run,
         episodes=options.episodes,
         seed=options.seed,
-        mode="stochastic" if options.stochastic else "deterministic",
+        mode=_mode(options),
         best=entry.best,
         at_random=options.random_agents,
         max_episode_steps=options.max_episode_steps,
-        environment=variation.varied(entry.run.environment, changed) if changed else None,
+        environment=environment,
     )
+
+
+def _mode(options: EvaluateOptions) -> Mode:
+    return "stochastic" if options.stochastic else "deterministic"
+
+
+def _recorded(entry: NamedRun, options: EvaluateOptions, file: Path, environment: AnyEnvironment | None) -> Recording:
+    """Write the video that was asked for, and say on stderr what it does not show."""
+    recording = record_run(
+        entry.run,
+        file,
+        episodes=options.video_episodes,
+        seed=options.seed,
+        mode=_mode(options),
+        best=entry.best,
+        at_random=options.random_agents,
+        max_episode_steps=options.max_episode_steps,
+        environment=environment,
+    )
+    if recording.remark:
+        print(recording.remark, file=sys.stderr)
+    return recording
+
+
+def _video_as_json(recording: Recording | None) -> dict[str, object]:
+    if recording is None:
+        return {}
+    returns = recording.returns.tolist()
+    return {"video": {"path": str(recording.path), "steps": list(recording.steps), "returns": returns}}
 
 
 def _parsed(argv: Sequence[str]) -> tuple[list[str], Parsed, dict[str, Any]]:

@@ -13,6 +13,8 @@ import numpy as np
 
 # An agent's number in the order of its names, of which the page makes a colour, or "ink", "faint" or "ground".
 Colour: TypeAlias = int | str
+# The colours of agents, in the order of their names; of more agents, from the start again. Those of the report's page.
+AGENT_COLOURS = ("#0069b4", "#c8500a", "#00805c", "#a8467f", "#8a6a00", "#2b8fc9", "#5b5f66", "#6a3fb5")
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,20 @@ def choices(counts: Sequence[int], chosen: Sequence[int] | None, *, caption: str
         shapes.append(Label(-0.85, -agent, f"{agent}", agent))
     width = min(max(counts), _WIDEST)
     return Scene(tuple(shapes), (-1.3, 0.4 - len(counts), width - 0.2, 0.8), 1.2, caption=caption)
+
+
+def whole_view(scenes: Sequence[Scene]) -> tuple[float, float, float, float]:
+    """The view of an episode: that of its first moment, wider where shapes leave it, up to twice its size."""
+    left, bottom, right, top = scenes[0].view
+    points = [(shape.x, shape.y, getattr(shape, "radius", 0.0)) for scene in scenes for shape in scene.shapes]
+    across, along, radius = (np.array(column, float) for column in zip(*points, strict=True))
+    room = (right - left) / 2, (top - bottom) / 2
+    return (
+        max(left - room[0], min(left, float((across - radius).min()))),
+        max(bottom - room[1], min(bottom, float((along - radius).min()))),
+        min(right + room[0], max(right, float((across + radius).max()))),
+        min(top + room[1], max(top, float((along + radius).max()))),
+    )
 
 
 def choices_line(values: Iterable[tuple[str, Any]]) -> str:

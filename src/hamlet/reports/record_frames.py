@@ -1,12 +1,13 @@
 """The agents in motion: one episode or two of the best run of every environment, recorded as numbers that a page draws.
 
-Nothing is rendered: an environment says what a moment looks like (`hamlet.envs.scene`), and what does not change over
-an episode is written once. It looks the same on every machine, with a graphics card or without.
+As a rule nothing is rendered: an environment says what a moment looks like (`hamlet.envs.scene`), and what does not
+change over an episode is written once. It looks the same on every machine, with a graphics card or without. An
+environment without scenes that renders itself is shown by its pictures (`hamlet.reports.record_pictures`).
 """
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,16 +15,20 @@ import numpy as np
 from hamlet.backends.iteration import roster_of
 from hamlet.backends.select import backend_of
 from hamlet.checkpoints import checkpoint
-from hamlet.envs.scene import Scene
+from hamlet.envs.camera import Camera
+from hamlet.envs.host import AnyEnvironment
+from hamlet.envs.scene import Scene, whole_view
 from hamlet.errors import RequestError, RunError
 from hamlet.files.atomic_write import one_line
 from hamlet.reports.data import damage
 from hamlet.reports.data.grouping import ReportTask, tasks
 from hamlet.reports.data.run_data import RunData
 from hamlet.reports.data.scores import source
+from hamlet.reports.record_pictures import pictures
 from hamlet.rollouts.episodes import Mode
 from hamlet.rollouts.record_episode import Frame
 from hamlet.training.run import SavedRun
+from hamlet.video.views import camera_of
 
 Motion = Mapping[str, Any]
 EPISODES = 2
@@ -84,20 +89,21 @@ def record(reading: RunData | None, *, episodes: int = EPISODES, trust: bool = F
 
 def _played(run: SavedRun, episodes: int, mode: Mode) -> tuple[int, list[dict[str, Any]]]:
     algorithm, env = run.declaration
-    draw: Callable[..., Scene] | None = getattr(env, "scene", None)
-    if draw is None:
-        raise RequestError(f"{type(env).__name__} does not say how it is drawn; give it a scene method")
-    roster, place = roster_of(algorithm, env), backend_of(env)
+    roster = roster_of(algorithm, env)
     actors, step = run.actors(best=bool(checkpoint.steps(run.directory.best)))
-    films = [
-        picture(
-            place.moments(roster, actors, algorithm.body, _SEED + number, mode, horizon=LONGEST),
-            draw,
-            sorted(roster.names),
-        )
-        for number in range(episodes)
-    ]
-    return step, films
+
+    def moments(played: AnyEnvironment, number: int) -> Iterator[Frame]:
+        place = backend_of(played)
+        return place.moments(roster, actors, algorithm.body, _SEED + number, mode, horizon=LONGEST)
+
+    draw: Callable[..., Scene] | None = getattr(env, "scene", None)
+    if draw is not None:
+        return step, [picture(moments(env, number), draw, sorted(roster.names)) for number in range(episodes)]
+    camera: Camera = camera_of(env)
+    try:
+        return step, [pictures(moments(camera.env, number), camera, roster.names) for number in range(episodes)]
+    finally:
+        camera.close()
 
 
 def picture(moments: Iterable[Frame], draw: Callable[..., Scene], names: Sequence[str]) -> dict[str, Any]:
@@ -105,7 +111,7 @@ def picture(moments: Iterable[Frame], draw: Callable[..., Scene], names: Sequenc
     scenes: list[Scene] = []
     rewards: list[float] = []
     for moment in itertools.islice(moments, LONGEST + 1):
-        scenes.append(draw(moment.state, moment.actions))
+        scenes.append(scenes[-1] if moment.state is None else draw(moment.state, moment.actions))
         rewards.append(float(moment.reward.sum()))
     if len({len(scene.shapes) for scene in scenes}) != 1:
         raise RequestError("its scenes have unlike numbers of shapes: draw the same ones at every moment")
@@ -115,7 +121,7 @@ def picture(moments: Iterable[Frame], draw: Callable[..., Scene], names: Sequenc
     return {
         "frames": len(scenes),
         "interval": scenes[0].seconds,
-        "view": [_plain(edge) for edge in (scenes[0].view if following else _wide(scenes))],
+        "view": [_plain(edge) for edge in (scenes[0].view if following else whole_view(scenes))],
         "centre": [_plain(scene.centre) for scene in scenes] if following else None,
         "shapes": shapes,
         "captions": [scene.caption for scene in scenes] if any(scene.caption for scene in scenes) else None,
@@ -145,17 +151,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, int | np.integer):
         return int(value)
     return round(float(value), _DECIMALS) + 0.0
-
-
-def _wide(scenes: Sequence[Scene]) -> tuple[float, ...]:
-    """The view, wider where shapes leave it, up to twice its size."""
-    left_edge, bottom, right, top = scenes[0].view
-    points = [(shape.x, shape.y, getattr(shape, "radius", 0.0)) for scene in scenes for shape in scene.shapes]
-    across, along, radius = (np.array(column, float) for column in zip(*points, strict=True))
-    room = (right - left_edge) / 2, (top - bottom) / 2
-    return (
-        max(left_edge - room[0], min(left_edge, float((across - radius).min()))),
-        max(bottom - room[1], min(bottom, float((along - radius).min()))),
-        min(right + room[0], max(right, float((across + radius).max()))),
-        min(top + room[1], max(top, float((along + radius).max()))),
-    )

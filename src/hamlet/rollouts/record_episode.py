@@ -20,7 +20,8 @@ class Frame(NamedTuple):
     """A state and what led there.
 
     Attributes:
-        state: The environment's own, of one copy, as numpy arrays; of a host environment a snapshot of one copy.
+        state: The environment's own, of one copy, as numpy arrays; of a host environment a snapshot of one copy. None
+            at the end of an episode of copies that are in their next one by then.
         actions: For every group the actions ``[N, …]``; None at the start.
         reward: Each agent's, ``[n]``.
     """
@@ -37,10 +38,11 @@ def compiled(
     body: NetworkConfig,
     seed: int,
     mode: Mode,
+    at_random: tuple[str, ...] = (),
     *,
     horizon: int,
 ) -> Iterator[Frame]:
-    """An episode of an environment written in JAX, of at most ``horizon`` steps."""
+    """An episode of an environment written in JAX, of at most ``horizon`` steps, in which some act uniformly."""
     begin_key, play_key = jax.random.split(jax.random.key(seed))
     state, view = _begin(env, begin_key)
     memory, start = tuple(blank(body, 1, len(group.names)) for group in roster.groups), np.ones(1, bool)
@@ -48,7 +50,9 @@ def compiled(
     over, step = False, 0
     while not over and step < horizon:
         key = jax.random.fold_in(play_key, step)
-        state, view, memory, outcome, actions = _advance(env, roster, mode, actors, state, view, start, memory, key)
+        state, view, memory, outcome, actions = _advance(
+            env, roster, mode, at_random, actors, state, view, start, memory, key
+        )
         yield Frame(_host(state), _host(actions), np.asarray(outcome.reward))
         over, start, step = bool(outcome.terminated | outcome.truncated), np.zeros(1, bool), step + 1
 
@@ -60,17 +64,18 @@ def hosted(
     body: NetworkConfig,
     seed: int,
     mode: Mode,
+    at_random: tuple[str, ...] = (),
     *,
     horizon: int,
 ) -> Iterator[Frame]:
-    """An episode of an environment of Python objects, of at most ``horizon`` steps.
+    """An episode of an environment of Python objects, of at most ``horizon`` steps, in which some act uniformly.
 
-    It is without the state in which it ends, as its copy is then in the next.
+    It is without the state in which it ends where its copy is then in the next episode.
 
     Raises:
         RunError: The environment failed.
     """
-    act = jax.jit(partial(choose, roster, mode=mode))
+    act = jax.jit(partial(choose, roster, mode=mode, at_random=at_random))
     memory, start = host_games.blank(env, body, 1, seed).memory, np.ones(1, bool)
     copies = env.open(seed, range(1))
     try:
@@ -84,9 +89,11 @@ def hosted(
             came = copies.receive()
             if came.outcome.failed is not None and came.outcome.failed[0]:
                 raise RunError(f"the episode failed: {' '.join(copies.failures())}")
-            if bool((came.outcome.terminated | came.outcome.truncated)[0]):
+            over, snapshot = bool((came.outcome.terminated | came.outcome.truncated)[0]), copies.snapshot()
+            state = None if over and snapshot["episode"][0] else snapshot
+            yield Frame(state, tuple(action[0] for action in given), came.outcome.reward[0])
+            if over:
                 return
-            yield Frame(copies.snapshot(), tuple(action[0] for action in given), came.outcome.reward[0])
             view, start, step = came.view, np.zeros(1, bool), step + 1
     finally:
         copies.close()
@@ -97,11 +104,12 @@ def _begin(env: Environment, key: Any) -> Any:
     return env.reset(key)
 
 
-@partial(jax.jit, static_argnames=("env", "roster", "mode"))
+@partial(jax.jit, static_argnames=("env", "roster", "mode", "at_random"))
 def _advance(
     env: Environment,
     roster: Roster,
     mode: Mode,
+    at_random: tuple[str, ...],
     actors: tuple[Any, ...],
     state: Any,
     view: Any,
@@ -111,7 +119,9 @@ def _advance(
 ) -> Any:
     act_key, env_key = jax.random.split(key)
     obs, available, alive = jax.tree.map(lambda array: array[None], (view.observation, view.available, view.alive))
-    actions, memory = choose(roster, actors, obs, available, alive, start, memory, act_key, mode=mode)
+    actions, memory = choose(
+        roster, actors, obs, available, alive, start, memory, act_key, mode=mode, at_random=at_random
+    )
     single_actions = tuple(action[0] for action in actions)
     state, view, outcome = env.step(env_key, state, single_actions)
     return state, view, memory, outcome, single_actions

@@ -17,12 +17,14 @@ References: Mnih et al., 2015, Nature 518 (preprocessing); Terry and Black, 2020
 
 import os
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 PACKAGES = ("pettingzoo", "multi_agent_ale_py", "ale_py", "pygame")
 SCREEN = (210, 160)
+# Of the console, a second.
+_FRAMES = 60
 
 
 class Pong:
@@ -37,7 +39,6 @@ class Pong:
         max_steps: Steps of an episode.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"name": "pong_v3", "render_modes": ["rgb_array"], "is_parallelizable": True}
     render_mode = "rgb_array"
 
     def __init__(self, game: Any, *, skip: int, stack: int, size: int, noops: int, max_steps: int) -> None:
@@ -47,6 +48,12 @@ class Pong:
         self._along = [areas(side, size) for side in SCREEN]
         self._screens = np.zeros((size, size, stack), np.uint8)
         self._steps = 0
+        self.metadata = {
+            "name": "pong_v3",
+            "render_modes": ["rgb_array"],
+            "render_fps": _FRAMES / skip,
+            "is_parallelizable": True,
+        }
         self.possible_agents = list(game.possible_agents)
         self.agents: list[str] = []
         self._seen = Box(0, 255, (size, size, stack + 1), np.uint8)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hamlet import machine
+from hamlet.envs.camera import Camera
 from hamlet.envs.host import HostCopies, Snapshot
 from hamlet.envs.mamujoco.rules import Rules
 from hamlet.envs.mamujoco.scenarios import NAMES, SCENARIOS, refuse_unless_known
@@ -121,6 +122,16 @@ class MultiAgentMujoco:
         from hamlet.envs.mamujoco.figure import figure
 
         return figure(self._layout(), state["physics"][0])
+
+    def camera(self) -> Camera:
+        """MuJoCo's own pictures of the body.
+
+        Raises:
+            RequestError: It cannot render on this machine.
+        """
+        from hamlet.envs.mamujoco.camera import MujocoCamera
+
+        return MujocoCamera(self, self._layout())
 
     def _layout(self) -> "Layout":
         # MuJoCo is an extra, and slow to import: only for a task that is used.

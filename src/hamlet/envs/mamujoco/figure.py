@@ -15,7 +15,7 @@ from hamlet.envs.mamujoco.layout import Layout
 from hamlet.envs.mamujoco.physics import STATE
 from hamlet.envs.scene import Circle, Scene, Segment, Shape
 
-__all__ = ["figure"]
+__all__ = ["colours_of", "figure", "size_of"]
 
 # Its functions are compiled, and declared to no type checker.
 mujoco: Any = _mujoco
@@ -32,12 +32,24 @@ def _prepared(layout: Layout) -> tuple[Any, list[int], list[int | str], tuple[fl
     data = mujoco.MjData(model)
     mujoco.mj_kinematics(model, data)
     parts = [part for part in range(model.ngeom) if model.geom_bodyid[part] > 0]
-    colours = _colours(layout)
-    places = np.array([_seen(layout, data.geom_xpos[part], data.xpos[1]) for part in parts])
-    half = _ROOM * max(float(np.abs(places).max()), float(np.ptp(places, axis=0).max()) / 2, 0.3)
+    colours = colours_of(layout)
+    half = _ROOM * max(_reach(layout, data), 0.3)
     if not _gravity(layout):
         return data, parts, colours, (-half, -half, half, half)
     return data, parts, colours, (-half, -0.25 * half, half, 1.4 * half)
+
+
+def size_of(layout: Layout) -> float:
+    """How far a body reaches from its torso, as it stands at first; m."""
+    data = mujoco.MjData(layout.model)
+    mujoco.mj_kinematics(layout.model, data)
+    return _reach(layout, data)
+
+
+def _reach(layout: Layout, data: Any) -> float:
+    parts = np.flatnonzero(layout.model.geom_bodyid > 0)
+    places = np.array([_seen(layout, data.geom_xpos[part], data.xpos[1]) for part in parts])
+    return max(float(np.abs(places).max()), float(np.ptp(places, axis=0).max()) / 2)
 
 
 def figure(layout: Layout, state: Float[np.ndarray, " S"]) -> Scene:
@@ -77,7 +89,7 @@ def _gravity(layout: Layout) -> bool:
     return float(layout.model.opt.viscosity) == 0.0
 
 
-def _colours(layout: Layout) -> list[int | str]:
+def colours_of(layout: Layout) -> list[int | str]:
     """For every body the agent, by its number, that moves the nearest joint towards the torso; ink where none does."""
     model = layout.model
     mover: dict[int, int] = {}
@@ -88,7 +100,7 @@ def _colours(layout: Layout) -> list[int | str]:
         for actuator in actuators:
             joint = int(model.actuator_trnid[actuator][0])
             mover[int(model.jnt_bodyid[joint])] = order[name]
-    colours: list[int | str] = ["ink"]
+    pose: list[int | str] = ["ink"]
     for body in range(1, model.nbody):
-        colours.append(mover[body] if body in mover else colours[model.body_parentid[body]])
-    return colours
+        pose.append(mover[body] if body in mover else pose[model.body_parentid[body]])
+    return pose

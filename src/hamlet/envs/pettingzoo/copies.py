@@ -46,6 +46,7 @@ class CopiesSetup(NamedTuple):
         processes: How many workers.
         timeout: Seconds after which a worker that has not answered is given up.
         restart: Whether a copy that fails begins its next episode; else the failure ends the run.
+        rendering: Whether copies are rendered.
     """
 
     factory: str
@@ -56,6 +57,7 @@ class CopiesSetup(NamedTuple):
     processes: int
     timeout: float
     restart: bool
+    rendering: bool = False
 
 
 def probe(factory: str, options: tuple[tuple[str, object], ...], timeout: float) -> Description | None:
@@ -155,7 +157,16 @@ class PettingZooCopies:
 
     def _setup(self, share: tuple[int, ...]) -> Setup:
         terms = self._terms
-        return Setup(terms.factory, terms.options, self._seed, self._numbers, share, terms.plan, terms.restart)
+        return Setup(
+            terms.factory,
+            terms.options,
+            self._seed,
+            self._numbers,
+            share,
+            terms.plan,
+            terms.restart,
+            terms.rendering,
+        )
 
     def _admit(self, process: Process) -> None:
         """Wait until a worker has made its copies, and see that they are what was declared."""

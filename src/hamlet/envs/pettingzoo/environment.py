@@ -24,6 +24,7 @@ from hamlet.envs.named import FoundOut, Options, discovered
 from hamlet.envs.pettingzoo import shared_block
 from hamlet.envs.pettingzoo.copies import CopiesSetup, PettingZooCopies, factory_keywords, probe
 from hamlet.envs.pettingzoo.description import Agent, Description
+from hamlet.envs.pettingzoo.rendering import PettingZooCamera
 from hamlet.envs.pettingzoo.shared_block import Array, BlockLayout, Seats
 from hamlet.errors import RequestError, require
 from hamlet.roster import Group
@@ -231,17 +232,28 @@ class PettingZoo:
         Raises:
             RequestError: The environment cannot be made, or is another by now.
         """
-        terms = CopiesSetup(
+        return PettingZooCopies(self._setup(len(numbers)), seed, numbers)
+
+    def camera(self) -> PettingZooCamera:
+        """What renders it: a copy made with ``render_mode="rgb_array"`` where the factory takes that.
+
+        Raises:
+            RequestError: The factory cannot be asked.
+        """
+        return PettingZooCamera(self._setup(1), self.state_shape)
+
+    def _setup(self, count: int) -> CopiesSetup:
+        """How so many copies are made."""
+        return CopiesSetup(
             self.factory,
             self.options,
             self.description,
             self.groups,
             self.plan,
-            self._workers(len(numbers)),
+            self._workers(count),
             self.timeout,
             self.on_failure == "restart",
         )
-        return PettingZooCopies(terms, seed, numbers)
 
     def _workers(self, count: int) -> int:
         """In how many processes so many copies live."""

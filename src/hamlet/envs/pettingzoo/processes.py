@@ -25,6 +25,8 @@ _ENVIRONMENT = {
     "JAX_PLATFORMS": "cpu",
     "PYGAME_HIDE_SUPPORT_PROMPT": "1",
 }
+# What renders into arrays shall open no window, nor ask for a screen where there is none.
+_OFF_SCREEN = {"SDL_VIDEODRIVER": "dummy", "SDL_AUDIODRIVER": "dummy"}
 
 
 class Lost(Exception):
@@ -56,7 +58,7 @@ class Process:
             [sys.executable, "-P", "-c", worker.BOOT, places, package, *map(str, descriptors)],
             stdin=subprocess.DEVNULL,
             stdout=2,  # what an environment prints must not mix with what a command prints as JSON
-            env={**os.environ, **_ENVIRONMENT},
+            env={**os.environ, **_ENVIRONMENT, **(_OFF_SCREEN if setup.rendering else {})},
             pass_fds=descriptors,
             process_group=0,  # with what an environment starts, and out of reach of Ctrl-C
         )

@@ -21,6 +21,7 @@ from hamlet.envs.factories.place import find
 from hamlet.envs.pettingzoo import shared_block
 from hamlet.envs.pettingzoo.description import describe
 from hamlet.envs.pettingzoo.env_driver import Broken, EnvDriver, is_hamlets, parallel, seed_of
+from hamlet.envs.pettingzoo.picture import rendered
 from hamlet.envs.pettingzoo.shared_block import BlockLayout
 
 # Run by `python -P -c` with where to import from, the package's directory, and file descriptors.
@@ -36,8 +37,8 @@ user_modules.remember(directories)
 main(*map(int, sys.argv[3:]))
 """
 # Messages of one byte: let every copy step; begin the episodes named in the block; begin the next ones of the copies
-# that the block names; end.
-STEP, BEGIN, LEAVE, CLOSE, DONE = b"s", b"b", b"l", b"c", b"."
+# that the block names; render the first copy; end.
+STEP, BEGIN, LEAVE, PICTURE, CLOSE, DONE = b"s", b"b", b"l", b"p", b"c", b"."
 # How often in a row a copy may fail before it has made a step.
 PATIENCE = 5
 # Whether SIGIO ends a process that does nothing about it: so on Linux, and not on macOS and the BSDs.
@@ -55,6 +56,7 @@ class Setup(NamedTuple):
         share: The rows of the block that are this worker's.
         plan: What the copies exchange; None to be told what the environment is.
         restart: Whether a copy that raises begins anew.
+        rendering: Whether copies are rendered: then one that ends its episode stays there, to be seen.
     """
 
     factory: str
@@ -64,6 +66,7 @@ class Setup(NamedTuple):
     share: tuple[int, ...]
     plan: BlockLayout | None
     restart: bool
+    rendering: bool = False
 
 
 class Incident(NamedTuple):
@@ -192,6 +195,9 @@ class Worker:
         self._reply(None)
         busy = self._arrays["busy"]
         while (message := self._connection.recv_bytes()) != CLOSE:
+            if message == PICTURE:
+                self._render()
+                continue
             self._incidents = []
             each = {BEGIN: self._begin, LEAVE: self._leave}.get(message, self._step)
             for index, row in enumerate(setup.share):
@@ -212,6 +218,13 @@ class Worker:
         """As plain tuples: to pickle an object of the library would import the whole of it."""
         self._connection.send((incident and tuple(incident), answer))
 
+    def _render(self) -> None:
+        """Answer with the pixels of the first copy, and the seconds for which they are shown."""
+        try:
+            self._reply(None, rendered(self._players[0].env))
+        except Exception as error:
+            self._reply(_incident(-1, 0, 0, error))
+
     def _leave(self, index: int) -> bool:
         """Begin the next episode of a copy that is to leave its own; whether all can go on."""
         row = self._setup.share[index]
@@ -224,7 +237,7 @@ class Worker:
         """Let one copy step, and begin its next episode where this one ended; whether all can go on."""
         row, player = self._setup.share[index], self._players[index]
         try:
-            if not player.step():
+            if not player.step() or self._setup.rendering:
                 return True
         except Exception as error:
             return self._renew(index, error)

@@ -1,4 +1,4 @@
-// The agents in motion: recorded episodes, drawn shape by shape from what every step's picture holds.
+// The agents in motion: recorded episodes, drawn shape by shape from what every step's picture holds, or as pictures.
 
 const playing = new Map();
 
@@ -116,12 +116,21 @@ class Player {
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     pen.clearRect(0, 0, width, height);
     if (film.centre) this.ground(pen, at, centre, left, right);
-    for (const shape of film.shapes) this[shape.kind]?.(pen, at, scale, shape);
-    const now = Math.round(this.frame);
+    for (const shape of film.shapes || []) this[shape.kind]?.(pen, at, scale, shape);
+    const now = Math.round(this.frame), step = (frame) => film.steps?.[frame] ?? frame;
+    if (film.pictures) this.picture(pen, now, width, height, right / top);
     this.slider.max = film.frames - 1; this.slider.value = now;
-    this.count.textContent = `${now * (film.every || 1)} / ${(film.frames - 1) * (film.every || 1)}`;
+    this.count.textContent = `${step(now)} / ${step(film.frames - 1)}`;
     const said = film.captions?.[now] || "", total = film.totals?.[now];
     this.caption.textContent = [said, total === undefined ? "" : `return so far ${number(total)}`].filter(Boolean).join("; ");
+  }
+
+  picture(pen, now, width, height, aspect) {
+    const { film } = this, wide = Math.min(width, height * aspect), image = (film.images ??= [])[now] ??= new Image();
+    if (!image.src) { image.onload = () => this.draw(); image.src = film.pictures[now]; }
+    if (image.complete && image.naturalWidth) this.shown = image;
+    // Until a picture is decoded, the one before stays.
+    if (this.shown) pen.drawImage(this.shown, (width - wide) / 2, 0, wide, wide / aspect);
   }
 
   ground(pen, at, centre, left, right) {

@@ -1,0 +1,191 @@
+"""Episodes of a run's policy as a video."""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hamlet.arguments import checked
+from hamlet.backends.iteration import roster_of
+from hamlet.backends.select import backend_of
+from hamlet.envs.host import AnyEnvironment
+from hamlet.errors import require, unknown
+from hamlet.evaluation.evaluate import Mode, horizon
+from hamlet.rollouts.played import check_horizon
+from hamlet.runs.evaluation_schedule import EvaluationSchedule
+from hamlet.runs.seeds import check_seed
+from hamlet.training.differences import require_fit
+from hamlet.training.named_runs import named_run
+from hamlet.training.run import SavedRun
+from hamlet.video import files
+from hamlet.video.captions import Captions, framed, returned
+from hamlet.video.moments import Moment, moments
+from hamlet.video.views import Viewpoint, view_of
+
+__all__ = ["Recording", "record", "record_run", "write_episodes"]
+
+# Of pictures, by the ending of the file: a GIF holds every pixel of every frame.
+_WIDTHS = {".gif": 480, ".mp4": 640}
+# Seconds for which the end of an episode is shown.
+_REST = 1.0
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A video that was written.
+
+    Attributes:
+        path: The file.
+        steps: Of every episode.
+        agents: In the order of returns.
+        agent_returns: What each agent earned in every episode, ``[episodes, n]``.
+        remark: What is shown otherwise than it could be, in a line; empty where nothing is to be said.
+    """
+
+    path: Path
+    steps: tuple[int, ...]
+    agents: tuple[str, ...]
+    agent_returns: np.ndarray
+    remark: str = ""
+
+    @property
+    def returns(self) -> np.ndarray:
+        """The team's return of every episode, ``[episodes]``."""
+        return self.agent_returns.sum(-1)
+
+    def summary(self) -> str:
+        """One line."""
+        episodes = [
+            f"{steps:,} steps, {returned(self.agents, returns)}"
+            for steps, returns in zip(self.steps, self.agent_returns, strict=True)
+        ]
+        return f"wrote {self.path}: {'; '.join(episodes)}"
+
+
+@checked
+def record(
+    run: Any,
+    file: str | Path,
+    *,
+    episodes: int = 1,
+    seed: int = 1,
+    deterministic: bool = True,
+    best: bool = False,
+    at_random: Sequence[str] = (),
+    trust: bool = False,
+    max_episode_steps: int | None = None,
+) -> Recording:
+    """Play whole episodes with a run's newest good checkpoint, or with its best policy, and write them as a video.
+
+    An environment is shown as it renders itself (PettingZoo, MuJoCo), or as its scenes are drawn; beneath it stand
+    the step and the return so far. Its own time is kept: an episode lasts as long as the environment says.
+
+    Args:
+        run: A run, its directory, or ``RUN/best`` for its best policy.
+        file: What to write, of the ending ``.gif`` or ``.mp4``; one that is there is replaced.
+        episodes: How many, one after another; at least 1.
+        seed: From which they are drawn.
+        deterministic: The likeliest actions rather than samples.
+        best: The best of the policies that were evaluated while it trained.
+        at_random: Agents that act at random instead.
+        trust: Whether code of its own that the run names may be run, though this user did not begin it here.
+        max_episode_steps: Steps after which an episode is cut; None for as many as in evaluations of the run.
+
+    Raises:
+        RequestError: If there is no run, it is not trusted, it has no best policy and that is asked for, there is no
+            such agent, the file has another ending, Pillow or (for an MP4) PyAV is not installed, or the environment
+            cannot be shown.
+        RunError: If it has no good checkpoint, the environment fails, or the file cannot be written.
+    """
+    named = named_run(run, best=best, trust=trust)
+    return record_run(
+        named.run,
+        file,
+        episodes=episodes,
+        seed=seed,
+        mode="deterministic" if deterministic else "stochastic",
+        best=named.best,
+        at_random=tuple(at_random),
+        max_episode_steps=max_episode_steps,
+    )
+
+
+def record_run(
+    run: SavedRun,
+    file: str | Path,
+    *,
+    episodes: int = 1,
+    seed: int = 1,
+    mode: Mode = "deterministic",
+    best: bool = False,
+    at_random: tuple[str, ...] = (),
+    max_episode_steps: int | None = None,
+    environment: AnyEnvironment | None = None,
+) -> Recording:
+    """As `record`, also in another ``environment`` than the run's, where episodes take as many steps as that one's may.
+
+    Raises:
+        RequestError: As `record`, or the policies cannot act in the environment.
+        RunError: As `record`.
+    """
+    path = Path(file)
+    require(episodes >= 1, f"--video-episodes must be at least 1, not {episodes}")
+    check_seed(seed)
+    check_horizon(max_episode_steps)
+    files.check(path)
+    algorithm, own = run.declaration
+    env, cut = own, max_episode_steps
+    if environment is None:
+        cut = cut or EvaluationSchedule.of(run.directory.config()).max_episode_steps
+    else:
+        require_fit(algorithm, own, environment)
+        env = environment
+    roster = roster_of(algorithm, env)
+    for name in at_random:
+        if name not in roster.names:
+            raise unknown("agent", name, roster.names)
+    actors, step = run.actors(best=best)
+    view = view_of(env, _WIDTHS[path.suffix.lower()])
+    config = run.directory.config()
+    title = f"{config.get('algorithm_name')} on {config.get('environment_name')} · step {step:,}"
+    title += "" if mode == "deterministic" else f" · {mode}"
+    limit = horizon(env, cut)
+
+    def play(number: int) -> Iterator[Moment]:
+        place = backend_of(view.env)
+        return moments(place.moments(roster, actors, algorithm.body, seed + number, mode, at_random, horizon=limit))
+
+    try:
+        ends = write_episodes(path, view, play, episodes, title, roster.names)
+    finally:
+        view.close()
+    steps, returns = tuple(end.step for end in ends), np.stack([end.returns for end in ends])
+    return Recording(path, steps, roster.names, returns, view.remark)
+
+
+def write_episodes(
+    path: Path, view: Viewpoint, play: Callable[[int], Iterator[Moment]], count: int, title: str, names: Sequence[str]
+) -> list[Moment]:
+    """Write some episodes; the last moment of each."""
+    opening = play(0)
+    first = next(opening)
+    pace = view.pace(first)
+    captions = Captions(title, tuple(names), view.key(first, sorted(names)), bool(view.words(first)))
+    ends: list[Moment] = []
+
+    def images() -> Iterator[Any]:
+        for number in range(count):
+            episode = f"episode {number + 1} of {count}" if count > 1 else ""
+            image = shot = None
+            for shot in view.shots(play(number) if number else itertools.chain([first], opening), pace):
+                image = framed(shot.picture, captions, shot.moment, shot.words, episode)
+                yield image
+            assert shot is not None
+            ends.append(shot.moment)
+            yield from (image,) * round(_REST * pace.rate)
+
+    files.write(path, images(), pace.rate)
+    return ends
