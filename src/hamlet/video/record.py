@@ -136,12 +136,12 @@ def record_run(
     check_seed(seed)
     check_horizon(max_episode_steps)
     files.check(path)
-    algorithm, own = run.declaration
-    env, cut = own, max_episode_steps
+    algorithm, env = run.declaration
+    cut = max_episode_steps
     if environment is None:
         cut = cut or EvaluationSchedule.of(run.directory.config()).max_episode_steps
     else:
-        require_fit(algorithm, own, environment)
+        require_fit(algorithm, env, environment)
         env = environment
     roster = roster_of(algorithm, env)
     for name in at_random:

@@ -176,10 +176,11 @@ def camera_of(env: AnyEnvironment) -> Camera:
 
 def scaled(picture: Picture, width: int) -> Any:
     """A picture as an image of about a width: the pixels of a small one become squares, a large one is averaged."""
-    image, imaging_ = imaging().fromarray(picture.pixels), imaging()
+    pillow = imaging()
+    image = pillow.fromarray(picture.pixels)
     longest = max(image.size)
     if longest > width:
         size = tuple(max(1, round(side * width / longest)) for side in image.size)
-        return image.resize(size, imaging_.Resampling.LANCZOS)
+        return image.resize(size, pillow.Resampling.LANCZOS)
     times = max(1, width // longest)
-    return image.resize((image.width * times, image.height * times), imaging_.Resampling.NEAREST)
+    return image.resize((image.width * times, image.height * times), pillow.Resampling.NEAREST)

@@ -94,7 +94,7 @@ class PettingZooCamera:
 
     def __init__(self, setup: CopiesSetup, state_shape: tuple[int, ...]) -> None:
         keywords = factory_keywords(setup.factory, setup.timeout)
-        takes = any(one.name == _MODE for one in keywords.known) or (keywords.free and not keywords.handed_on)
+        takes = any(keyword.name == _MODE for keyword in keywords.known) or (keywords.free and not keywords.handed_on)
         options = dict(setup.options) | ({_MODE: "rgb_array"} if takes else {})
         setup = setup._replace(options=tuple(options.items()), restart=False, rendering=True)
         self.env = RenderingEnvironment(setup.groups, state_shape, setup)
