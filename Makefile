@@ -13,7 +13,7 @@ DEMO_RUN ?= runs/demo
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-EXTRAS := dev,mpe,mamujoco,pettingzoo,atari,plots,video,export,sweep,docs
+EXTRAS := dev,mpe,mamujoco,pettingzoo,atari,plots,video,export,sweep,completion,docs
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-slow digests check format docs site pictures pin clean

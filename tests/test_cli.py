@@ -1,5 +1,6 @@
 """The command line as a person or a script meets it: through `main`, with small networks."""
 
+import ast
 import inspect
 import json
 import re
@@ -15,9 +16,10 @@ import numpy as np
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
+import hamlet
 from hamlet import algorithms, presets
 from hamlet.checkpoints import checkpoint
-from hamlet.cli import main
+from hamlet.cli import COMMANDS, main
 from hamlet.commands import crossplay as crossplaying
 from hamlet.commands import evaluate as evaluating
 from hamlet.commands import resume as resuming
@@ -88,6 +90,13 @@ WRONG = [
     (words("train", "mpe/simple_spread", "happo"), "hamlet train happo mpe/simple_spread"),
     (words("train", "hatrpo", "mpe/simple_spread", "--clip", "0.1"), "of happo, mappo, ippo"),
     (train("--clp", "0.1"), "nearest is --clip "),
+    (train("--lr", "1e-3"), "nearest is --learning-rate "),
+    (train("--batch-size", "8"), "happo has no --batch-size, which is of haddpg, "),
+    (words("train", "hatrpo", "mpe/simple_spread", "--clip-range", "0.1"), "hatrpo has no --clip, which is of happo, "),
+    (train("--colour", "red"), "there is no option --colour (see hamlet train happo mpe/simple_spread --help)"),
+    (words("train", "HAPPO", "mpe/simple_spread"), "nearest is 'happo'"),
+    (words("train", "dreamer", "mpe/simple_spread"), "there is no algorithm 'dreamer' (of coma, "),
+    (words("train", "happo", "smac"), "there is no environment 'smac' (one of "),
     (train("-steps", "5"), "nearest is --steps "),
     (train("--rollout_lenght", "5"), "nearest is --rollout-length "),
     (train("--agents", "5"), "nearest is --env.agents "),
@@ -138,6 +147,7 @@ WRONG = [
     (words("evaluate", "taken", "--episode", "3"), "nearest is --episodes "),
     (words("evaluate", "taken", "--video", "a.mp5"), "nearest is a.mp4"),
     (words("evaluate", "taken", "--video", "seeds.avi"), "a .gif, or for long episodes an .mp4"),
+    (words("evaluate", "taken", "--colour", "3"), "there is no option --colour (of --episodes, --seed, "),
     (words("evaluate", "seeds"), "seeds/seed-0"),
     (words("resume", "seeds"), "seeds/seed-0: config.json lacks 'algorithm'"),
     (words("export", "seeds"), "seed-0, seed-1"),
@@ -250,16 +260,32 @@ def test_help_shows_defaults_as_the_preset_and_the_environments_options_resolve_
     def entropy(*argv: str) -> str:
         assert main(train(*argv, "--help")) == 0
         out = " ".join(re.sub(r"[│─]", " ", capsys.readouterr().out).split())
-        return re.findall(r"per nat\. \(default: (.*?)\)", out)[0]
+        return re.findall(r"per nat\..*? \(default: (.*?)\)", out)[0]
 
     env = {word: read([*TASK, word]).environment for word in ("--env.continuous", "--env.no-continuous")}
     for word, environment in env.items():
         assert float(entropy(word)) == presets.find("tuned/mpe", "happo", environment).keywords["entropy"]
 
 
+def test_help_says_why_a_presets_value_surprises(capsys):
+    told = {}
+    for word in ("--env.continuous", "--env.no-continuous"):
+        assert main(train(word, "--help")) == 0
+        told[word] = " ".join(capsys.readouterr().out.split())
+    assert "40 is the paper's 0.01 as its code applied it" in told["--env.continuous"]
+    assert "40 is" not in told["--env.no-continuous"]
+
+
 @pytest.mark.parametrize(
     "argv",
-    [["--help"], ["train", "--help"], ["train", "happo", "-h"], ["resume", "-h"], ["evaluate", "-h"], ["list", "-h"]],
+    [
+        ["--help"],
+        ["train", "happo", "-h"],
+        ["games", "-h"],
+        ["games", "dynamics", "-h"],
+        *([name, "--help"] for name in COMMANDS if name != "games"),
+    ],
+    ids=" ".join,
 )
 def test_every_help_has_an_example_or_options_and_fits_80_columns(argv, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
@@ -269,14 +295,34 @@ def test_every_help_has_an_example_or_options_and_fits_80_columns(argv, capsys, 
     assert max(map(len, out.splitlines())) <= 90
 
 
-def test_list_names_everything(capsys):
+@pytest.mark.parametrize(("columns", "most"), [("80", 80), ("300", 100)])
+def test_list_names_everything_within_the_width_of_the_terminal(columns, most, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", columns)
     assert main(["list"]) == 0
     out = capsys.readouterr().out
-    options = "(agents, continuous, local-ratio, max-steps)"
-    for name in [*algorithms.ALGORITHMS, "mpe/simple_spread", *presets.PRESETS, options]:
+    for name in [*algorithms.ALGORITHMS, "mpe/simple_spread", *presets.PRESETS]:
         assert name in out
     assert main(["list", "envs"]) == 0
-    assert "happo" not in capsys.readouterr().out
+    envs = capsys.readouterr().out
+    assert "happo" not in envs and "(agents, continuous, local-ratio, max-steps)" in " ".join(envs.split())
+    assert max(map(len, (out + envs).splitlines())) <= most
+
+
+def test_the_version_and_the_list_of_commands_import_neither_jax_nor_numpy():
+    program = "import sys, hamlet.cli as c; c.main(['--version']); c.main(['--help']); print(*sys.modules)"
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert said.stdout.startswith(f"hamlet {hamlet.__version__}\nusage: ")
+    assert not {"jax", "numpy", "tyro", "equinox"} & set(said.stdout.split())
+
+
+def test_every_public_name_is_there_when_it_is_asked_for_and_where_type_checkers_look():
+    assert all(getattr(hamlet, name) is not None for name in hamlet.__all__)
+    (block,) = (node for node in ast.parse(Path(hamlet.__file__).read_text()).body if isinstance(node, ast.If))
+    imports = [node for node in block.body if isinstance(node, ast.ImportFrom)]
+    typed = {name.name: node.module for node in imports for name in node.names if node.module != "hamlet"}
+    assert typed == hamlet._DEFINED_IN
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = hamlet.nothing
 
 
 def state(path: str, step: int | None = None) -> dict[str, bytes]:

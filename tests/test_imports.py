@@ -11,7 +11,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 # Modules and packages as they are imported, without the leading ``hamlet.``.
 NAMES = {".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__"): path for path in FILES}
 
-_CORE = {"types", "errors", "extras", "machine", "spaces", "field_types", "arguments"}
+_CORE = {"types", "errors", "nearest", "extras", "machine", "spaces", "field_types", "arguments"}
 _DISTRIBUTIONS = _CORE | {"streams", "roster", "distributions"}
 _NETWORKS = _DISTRIBUTIONS | {"networks"}
 _ESTIMATION = _NETWORKS | {"envs.base", "estimation"}  # envs.base: the contract, View above all
@@ -28,7 +28,8 @@ _TRAINING = _EVALUATION | _ALGORITHMS | {"presets", "training"}
 # What each part may import, itself included.
 ALLOWED = {
     "types": {"types"},
-    "errors": {"errors"},
+    "nearest": {"nearest"},
+    "errors": {"errors", "nearest"},
     "extras": {"errors", "extras"},
     "machine": {"machine"},
     "field_types": {"field_types"},
@@ -49,7 +50,7 @@ ALLOWED = {
     "tabular": _HAML | {"tabular"},
     "presets": _ALGORITHMS | {"presets"},
     "envs": _DISTRIBUTIONS | {"envs"},
-    "files": {"errors", "files"},
+    "files": {"errors", "nearest", "files"},
     "rollouts": _ROLLOUTS,
     "backends": _BACKENDS,
     "runs": _RUNS,
@@ -60,8 +61,8 @@ ALLOWED = {
 }
 # Above everything: they may import what they like, and nothing imports them.
 TOP = {
-    *("__init__", "__main__", "api", "bench", "cli", "commands", "experiments", "exporting", "options", "outcomes"),
-    *("reports", "video"),
+    *("__init__", "__main__", "api", "bench", "cli", "commands", "completion", "experiments"),
+    *("exporting", "options", "outcomes", "reports", "video"),
 }
 
 

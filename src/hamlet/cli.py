@@ -4,7 +4,6 @@ Exit status: 0 done; 2 the request is wrong; 1 it failed while running, or was s
 """
 
 import contextlib
-import difflib
 import os
 import signal
 import sys
@@ -21,6 +20,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import hamlet
 from hamlet.errors import RequestError, RunError
+from hamlet.nearest import suggestion
+from hamlet.options import layout
 
 COMMANDS = {
     "train": ("hamlet.commands.train", "train a team"),
@@ -39,7 +40,8 @@ COMMANDS = {
         "hamlet.commands.games",
         "gradient play on games of two by two, and how gradients vary, with pictures",
     ),
-    "bench": ("hamlet.bench", "measure the speed on this machine"),
+    "completion": ("hamlet.completion", "a script by which bash, zsh or fish completes these words"),
+    "bench": ("hamlet.bench", "measure speed, scaling and learning on this machine"),
 }
 _COMPILING = (
     "train",
@@ -104,25 +106,25 @@ def _dispatch(argv: list[str]) -> int:
         print(f"hamlet {hamlet.__version__}")
         return 0
     if name not in COMMANDS:
-        near = difflib.get_close_matches(name, COMMANDS, n=1, cutoff=0.0)[0]
-        raise RequestError(f"there is no command {name!r}; the nearest is 'hamlet {near}' (of {', '.join(COMMANDS)})")
+        near = suggestion(name, COMMANDS, "'hamlet {}'")
+        raise RequestError(f"there is no command {name!r}{near} (of {', '.join(COMMANDS)})")
     module = COMMANDS[name][0]
     if name == "bench" and not _exists(module):
         raise RequestError("this installation has no benchmarks; the nearest is hamlet train, which prints env steps/s")
-    if name in _COMPILING:
+    if name in _COMPILING and not {"-h", "--help"} & set(rest):
         _keep_programs()
     return import_module(module).main(rest) or 0
 
 
 def _help() -> str:
-    lines = [f"  {name:10}{text}" for name, (module, text) in COMMANDS.items() if name != "bench" or _exists(module)]
+    commands = [(name, text) for name, (module, text) in COMMANDS.items() if name != "bench" or _exists(module)]
     return "\n".join(
         [
             "usage: hamlet COMMAND …",
             "",
             "Multi-agent reinforcement learning: heterogeneous-agent mirror learning in JAX.",
             "",
-            *lines,
+            layout.rows(commands, indent="  "),
             "",
             "examples:",
             "  hamlet train happo mpe/simple_spread --steps 2M --out runs/a",

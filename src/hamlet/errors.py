@@ -4,11 +4,12 @@ Both carry one line that a person can act on. The command line prints that line 
 exit status: 2 where the request itself is wrong, 1 where a correct request failed while running.
 """
 
-import difflib
 from collections.abc import Iterable
 
-# How many choices a refusal names: more hide the nearest.
-_LISTED = 20
+from hamlet.nearest import suggestion
+
+# How many choices a refusal names beside the nearest, which more would hide, and where nothing is near.
+_LISTED, _LISTED_ALONE = 20, 30
 
 
 class RequestError(ValueError):
@@ -31,27 +32,27 @@ def extended(error: RunError, text: str) -> RunError:
     return longer
 
 
-def unknown(kind: str, name: str, choices: Iterable[str]) -> RequestError:
-    """The refusal of a name that is not among the choices, with the nearest one that is.
+def unknown(kind: str, name: str, choices: Iterable[str], *, see: str = "") -> RequestError:
+    """The refusal of a name that is not among the choices, with the nearest; where nothing is near, with the choices.
+
+    Args:
+        kind: What the name is of.
+        name: As it was written.
+        choices: What it could have been.
+        see: What lists the choices, where they are many.
 
     >>> str(unknown("algorithm", "hapo", ["happo", "mappo"]))
     "there is no algorithm 'hapo'; the nearest is 'happo' (of happo, mappo)"
+    >>> str(unknown("algorithm", "PPO", ["happo", "mappo", "vdn"]))
+    "there is no algorithm 'PPO'; the nearest are 'mappo' and 'happo' (of happo, mappo, vdn)"
+    >>> str(unknown("algorithm", "dreamer", ["happo", "mappo"]))
+    "there is no algorithm 'dreamer' (of happo, mappo)"
     """
     names = sorted(choices)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.0)
-    nearest = f"; the nearest is {near[0]!r}" if near else ""
-    rest = f"of {', '.join(names)}" if len(names) <= _LISTED else f"one of {len(names)}"
-    return RequestError(f"there is no {kind} {name!r}{nearest} ({rest})")
-
-
-def nearest(name: str, choices: Iterable[str]) -> str:
-    """The end of a refusal: the choice that is most like the name, if there is any.
-
-    >>> nearest("radios", ["radius", "limits"])
-    "; the nearest is 'radius'"
-    """
-    near = difflib.get_close_matches(name, list(choices), n=1, cutoff=0.0)
-    return f"; the nearest is {near[0]!r}" if near else ""
+    near = suggestion(name, names)
+    listed = len(names) <= (_LISTED if near else _LISTED_ALONE)
+    rest = f"of {', '.join(names)}" if listed else f"one of {len(names)}" + (f": see {see}" if see else "")
+    return RequestError(f"there is no {kind} {name!r}{near} ({rest})")
 
 
 def require(condition: bool, message: str) -> None:

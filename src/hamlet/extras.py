@@ -51,6 +51,7 @@ PACKAGES = {
     "wandb": Package("wandb", "wandb"),
     "ray": Package("ray", "ray"),
     "optuna": Package("sweep", "optuna"),
+    "shtab": Package("completion", "shtab"),
 }
 
 

@@ -121,6 +121,27 @@ def test_a_trial_that_fails_is_told_and_the_search_goes_on(monkeypatch, capsys):
     assert "no trial was completed: loss is not finite" in capsys.readouterr().err
 
 
+def test_trials_are_counted_from_one_number_with_a_score_each_and_no_more_digits_than_mean_something(
+    monkeypatch, capsys
+):
+    Scripted(monkeypatch, [[1.0], [2.0]])
+    words = ["--search", "learning-rate=1e-4:1e-2:log", "clip=0.1:0.3", "epochs=2:9"]
+    fixed = [word for word in SMALL if word not in ("--epochs",)]
+    assert main(["sweep", "happo", "game/product", *fixed[:-3], *words, "--trials", "2", "--out", "a"]) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[0].split(";")[0] for line in said] == [
+        "trial 0 of 0 … 1",
+        "trial 0 scores 1",
+        "trial 1 of 0 … 1",
+        "trial 1 scores 2",
+    ]
+    assert said[-1].endswith("the best so far is trial 1 with 2")
+    for one in trials(Path("a")):
+        rate, clip, epochs = one["words"][1::2]
+        assert all(len(f"{float(number):e}".split("e")[0].rstrip("0")) <= 5 for number in (rate, clip))
+        assert epochs.isdigit()
+
+
 def test_trials_are_added_and_what_is_done_is_not_done_again(monkeypatch):
     Scripted(monkeypatch, [[1.0]] * 3)
     assert search("a", trials=2) == 0 and search("a", trials=3) == 0

@@ -145,7 +145,8 @@ def in_onnx(out, entry):
 
     def act(observation, mask=None):
         given = {"observation": observation} if mask is None else {"observation": observation, "available": mask}
-        found = session.run(None, {name: np.asarray(x, kinds[name]) for name, x in (given | kept).items()})
+        given = {name: np.asarray(x, kinds[name])[None] for name, x in (given | kept).items()}
+        found = [array[0] for array in session.run(None, given)]
         if "next_memory" in names:
             kept["memory"] = found[names.index("next_memory")]
         return found[0]
@@ -310,7 +311,7 @@ def test_an_export_plays_in_its_environment_where_hamlet_and_jax_cannot_be_impor
     assert len([line for line in program.splitlines() if line]) <= 10
     assert program in (out / "README.md").read_text()
     document = json.loads((out / "manifest.json").read_text())
-    assert [document[key] for key in ("format", "seed", "step", "best")] == [1, 3, 20 if chosen else 0, chosen]
+    assert [document[key] for key in ("format", "seed", "step", "best")] == [2, 3, 20 if chosen else 0, chosen]
     env = mpe.parallel_env(N=2, max_cycles=6)
     assert played(out) == returned(env, hamlet.load_policy(spread, best=chosen))
 
@@ -324,6 +325,36 @@ def test_an_export_plays_a_factory_of_pettingzoo_with_its_masks(tmp_path):
     run = begun(tmp_path / "run", algorithm, env, "doubles:Masked")
     out = hamlet.export(run, tmp_path / "out", formats=["numpy"])
     assert played(out) == returned(doubles.Masked(), hamlet.load_policy(run))
+
+
+def test_an_export_plays_an_environment_of_a_module_of_the_users_own(tmp_path, monkeypatch):
+    """The module is found where the run found it, from wherever the program is run."""
+    pytest.importorskip("pettingzoo")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "my_game.py").write_text("from doubles import Masked\n\n\nclass Mine(Masked):\n    pass\n")
+    monkeypatch.chdir(tmp_path / "mine")
+    env = hamlet.envs.from_pettingzoo("my_game:Mine", copies=2)
+    algorithm = hamlet.algorithms.happo(hidden=(16,), num_envs=2, rollout_length=10)
+    run = begun(tmp_path / "run", algorithm, env, "my_game:Mine")
+    out = hamlet.export(run, tmp_path / "out", formats=["numpy"])
+    monkeypatch.chdir(tmp_path)
+    assert played(out).startswith("the team's return is ")
+
+
+def test_a_model_takes_any_number_of_observations_and_leaves_out_masks_and_memory(tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    roster, actors = team(Stochastic(), MEMORY, [(NUMBERS, CHOICE, 1)])
+    write(tmp_path, policies(roster, actors, MEMORY, of_groups(roster.groups)), DOCUMENT, ["numpy", "onnx"], None)
+    session = onnxruntime.InferenceSession(tmp_path / "policies" / "agent_0_0.onnx")
+    assert {one.name: one.shape[0] for one in session.get_inputs()} == {"observation": "batch"}
+    batch = np.random.default_rng(0).standard_normal((5, 6)).astype(np.float32)
+    action, memory, log_probs = session.run(None, {"observation": batch})
+    assert (action.shape, memory.shape, log_probs.shape) == ((5,), (5, 8), (5, 3))
+    alone = module_of(tmp_path / "policies" / "agent_0_0.py").Policy()
+    for row, choice in zip(batch, action, strict=True):
+        alone.reset()
+        assert alone.act(row) == choice
 
 
 def test_the_manifest_and_the_readme_say_what_every_agent_takes_and_gives(tmp_path):

@@ -73,27 +73,36 @@ def wanted(_as_others_write):
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_is_the_same_in_numpy_and_in_onnx(name, wanted):
     _, given, outputs = translated(FUNCTIONS[name])
-    values = {id(given): X}
+    for ours, other in zip(in_numpy(given, outputs, X), wanted[name], strict=True):
+        assert ours.dtype == other.dtype
+        np.testing.assert_allclose(ours, other, rtol=1e-5, atol=1e-5)
+    if importlib.util.find_spec("onnx") and importlib.util.find_spec("onnxruntime"):
+        batch = np.stack([X, X[::-1] + 0.25, X])
+        for ours, *others in zip(
+            in_onnx(name, outputs, batch), *(in_numpy(given, outputs, x) for x in batch), strict=True
+        ):
+            assert [ours.dtype] * 3 == [other.dtype for other in others]
+            np.testing.assert_allclose(ours, np.stack(others), rtol=1e-5, atol=1e-5)
+
+
+def in_numpy(given, outputs, x):
+    """What the graph gives for one array."""
+    values = {id(given): x}
     for node in needed(outputs):
         if id(node) not in values:
             inputs = [values[id(one)] for one in node.inputs]
             values[id(node)] = node.value if node.is_constant else evaluate(node, inputs)
-    for node, other in zip(outputs, wanted[name], strict=True):
-        assert values[id(node)].dtype == other.dtype
-        np.testing.assert_allclose(values[id(node)], other, rtol=1e-5, atol=1e-5)
-    if importlib.util.find_spec("onnx") and importlib.util.find_spec("onnxruntime"):
-        for ours, other in zip(in_onnx(name, outputs), wanted[name], strict=True):
-            assert ours.dtype == other.dtype
-            np.testing.assert_allclose(ours, other, rtol=1e-5, atol=1e-5)
+    return [values[id(node)] for node in outputs]
 
 
-def in_onnx(name, outputs):
+def in_onnx(name, outputs, batch):
+    """What the model gives for several arrays at once."""
     import onnxruntime
 
     ports = [Port(f"out{k}", node.shape, node.dtype.name, "") for k, node in enumerate(outputs)]
     model = as_onnx.model(name, [Port("x", X.shape, "float32", "")], ports, outputs)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    return session.run(None, {"x": X})
+    return session.run(None, {"x": batch})
 
 
 REFUSED = {

@@ -94,6 +94,23 @@ def test_evaluations_while_training_are_the_curve_and_the_last_of_them_the_score
     assert group["absolute"]["mean"][0] == pytest.approx(np.mean(absolute), rel=1e-4)
 
 
+def test_losses_entropy_and_divergence_are_curves_over_seeds_of_the_mean_over_agents(runs):
+    """Also of a run from before their names of now; what is no number has no part in it."""
+    first, second = (runs / "happo-simple_spread" / f"seed-{seed}" / "metrics.sqlite" for seed in (2, 10))
+    for path, name, greater in ((first, "actor/approx_kl", 0.3), (second, "actor/divergence", 0.5)):
+        with Metrics(path) as metrics:
+            metrics.write((step, {f"{name}/a": 0.1, f"{name}/b": greater}) for step in (1000, 2000))
+            metrics.write([(3000, {f"{name}/a": float("nan"), f"{name}/b": float("inf")})])
+            metrics.write([(1000, {"critic/loss/team": 2.0})])
+    document = gather(run_data.read_all([runs / "happo-simple_spread"]))
+    (group,) = document["groups"]
+    assert {*group["learning"]} == {"entropy", "kl", "critic_loss"}
+    kl = group["learning"]["kl"]["steps"]
+    assert (kl["x"], kl["y"]) == ([1000, 2000], [0.25, 0.25])
+    assert group["learning"]["critic_loss"]["steps"]["y"] == [2]
+    assert [one["key"] for one in document["diagnostics"]][:1] == ["critic_loss"]
+
+
 def test_runs_that_differ_in_their_seed_alone_are_a_group(runs):
     found = {task.name: task for task in tasks(run_data.read_all([runs]))}
     assert set(found) == {"mpe/simple_reference", "mpe/simple_spread"}

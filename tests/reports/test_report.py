@@ -21,6 +21,7 @@ from hamlet.envs.scene import Cell, Circle, Scene
 from hamlet.errors import RequestError
 from hamlet.reports import record_frames, tables, watch
 from hamlet.reports.data.run_data import read_all
+from hamlet.reports.pictures import runs as pictures
 from hamlet.reports.report import write
 from hamlet.rollouts.record_episode import Frame
 from hamlet.runs.metrics import Metrics
@@ -134,6 +135,22 @@ def test_the_command_writes_the_report_and_says_what_is_missing(runs, tmp_path, 
     }
 
 
+def test_the_curves_are_drawn_as_files_whose_text_is_text(made, tmp_path):
+    pytest.importorskip("matplotlib")
+    document = made[1] | {"tasks": made[1]["tasks"][:1]}
+    drawn = pictures.draw(document, tmp_path, pictures.check_formats("svg"))
+    drawn += pictures.draw(document | {"diagnostics": []}, tmp_path, pictures.check_formats(".PDF"))
+    assert [path.name for path in drawn] == [
+        "returns-mpe-simple-reference.svg",
+        "learning-mpe-simple-reference.svg",
+        "returns-mpe-simple-reference.pdf",
+    ]
+    for path, title in zip(drawn, ("team return", "Entropy of the policies, nats"), strict=False):
+        for text in (TASKS[0], "happo (4 seeds)", "mappo (4 seeds)", title):
+            assert re.search(rf"<text[^>]*>{re.escape(text)}</text>", path.read_text())
+    assert b"/CIDFontType2" in drawn[-1].read_bytes()  # TrueType: letters, no outlines
+
+
 def test_wrong_requests_are_refused_before_anything_is_written(runs, tmp_path):
     run = str(runs / "happo-simple_spread" / "seed-0")
     for words, said in [
@@ -141,10 +158,11 @@ def test_wrong_requests_are_refused_before_anything_is_written(runs, tmp_path):
         ([run, "--uot", "x"], "the nearest is --out"),
         ([str(tmp_path / "nothing"), "--out", str(tmp_path / "x")], "does not exist"),
         ([run, "--out", run], "is a run itself"),
+        ([run, "--out", str(tmp_path / "x"), "--pictures", "gif"], "no format of pictures 'gif' .of pdf, png, svg"),
     ]:
         with pytest.raises(RequestError, match=said):
             command.main(words)
-    with pytest.raises(RequestError, match="the nearest is --port"):
+    with pytest.raises(RequestError, match=r"no option --host \(of --port, "):
         watch_command.main([run, "--host", "0.0.0.0"])
     assert not (tmp_path / "x").exists()
 
@@ -220,9 +238,11 @@ def page():
 def test_in_a_browser_the_page_has_curves_that_can_be_read_filtered_and_put_over_time(page, made):
     out, document = made
     page.open((out / "report.html").as_uri())
-    paths = page.run("[...document.querySelectorAll('#tasks path.line')].map(one => one.getAttribute('d').length)")
+    paths = page.run(
+        "[...document.querySelectorAll('#tasks .pair path.line')].map(one => one.getAttribute('d').length)"
+    )
     assert len(paths) == 4 and min(paths) > 200
-    assert page.run("document.querySelectorAll('#tasks path.band').length") == 4
+    assert page.run("document.querySelectorAll('#tasks .pair path.band').length") == 4
     page.hover("#tasks .chart", "!document.querySelector('#tasks .tip').hidden")
     told = page.run("document.querySelector('#tasks .tip').innerText")
     assert "happo" in told and "mappo" in told and "4 seeds" in told and "steps" in told
@@ -232,14 +252,14 @@ def test_in_a_browser_the_page_has_curves_that_can_be_read_filtered_and_put_over
     assert f"{last:.1f}".replace("-", "−") in page.run("document.querySelector('#tasks .tip').innerText")
     page.run("document.querySelector('#toolbar .chip').click()")
     assert (
-        page.run("[...document.querySelectorAll('#tasks path.line')].map(one => one.dataset.algorithm)")
+        page.run("[...document.querySelectorAll('#tasks .pair path.line')].map(one => one.dataset.algorithm)")
         == ["mappo"] * 2
     )
     assert page.run("document.querySelector('#toolbar .chip').getAttribute('aria-pressed')") == "false"
     page.run("document.querySelector('#toolbar .chip').click()")
     page.run("[...document.querySelectorAll('.choice button')].find(one => one.innerText === 'Time').click()")
     assert "seconds of training" in page.run("document.querySelector('#tasks .chart svg').textContent")
-    assert page.run("document.querySelectorAll('#tasks path.line').length") == 4
+    assert page.run("document.querySelectorAll('#tasks .pair path.line').length") == 4
     page.run("[...document.querySelectorAll('.chip')].find(one => one.innerText === 'mpe/simple_spread').click()")
     assert page.run("document.querySelectorAll('#tasks section').length") == 1
     assert page.complaints == []

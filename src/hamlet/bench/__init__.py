@@ -2,29 +2,38 @@
 
 import inspect
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from hamlet.errors import RequestError, unknown
+from hamlet.options import layout
 
-_USAGE = """usage: hamlet bench [speed [ALGORITHM] | scaling | crowds | environments | mamujoco | host | export |
-                     decomposition | records [NAME]]
-
-  speed [ALGORITHM]   train ALGORITHM (happo) on spread (continuous where it can), the usual settings: env steps a
-                      second, the share of the machine's matrix rate, compile time, peak memory
-  scaling             the same update from 3 to 48 agents
-  crowds              seconds before the first iteration, and memory: 10 to 100 agents, 1 to 30 groups of unlike spaces
-  environments        environments alone, random actions
-  mamujoco            multi-agent MuJoCo alone, beside the maintainers' one environment
-  host                HAPPO on host environments: env steps per second, and where the time goes (act, step, wait, learn)
-  export              one action of an exported policy: NumPy, onnxruntime, and the run's own policy
-  decomposition       which game each method of value decomposition solves: make the record, and write the tables of
-                      docs/value-decomposition.md
-  records             list the records in benchmarks/records: which exist, which are missing, what each would cost
-  records NAME ...    make records (or go on with those that were interrupted); 'missing' stands for all that are
-"""
-_WHOLE = ("scaling", "crowds", "environments", "mamujoco", "host", "export", "decomposition")
+BENCHMARKS: Mapping[str, str] = {
+    "speed": "train one algorithm (happo, or hamlet bench speed ALGORITHM) on mpe/simple_spread with the usual "
+    "settings: environment steps a second, share of the machine's matrix rate, compile time, peak memory",
+    "scaling": "one training update with 3 to 48 agents: seconds of the rollout and of the update",
+    "crowds": "what a large team costs before its first iteration, seconds and memory: 10 to 100 agents, 1 to 30 "
+    "groups of unlike spaces",
+    "environments": "environments alone with random actions: steps a second",
+    "mamujoco": "multi-agent MuJoCo alone with random actions, beside gymnasium-robotics: steps a second",
+    "host": "HAPPO on environments in Python processes: steps a second, the time of each part (act, step, wait, learn)",
+    "export": "one action of an exported policy: microseconds in NumPy, onnxruntime, and in Hamlet",
+    "decomposition": "which matrix game each method of value decomposition solves: makes that record, and the tables "
+    "of docs/value-decomposition.md",
+    "records": "list the records of benchmarks/records behind the documentation's numbers: which exist, which are "
+    "missing, what each would cost; records NAME … makes some or goes on with them, records missing makes all others",
+}
+"""What can be measured, by name."""
+_MEASURED_BY = {
+    "scaling": "scaling:measure",
+    "crowds": "crowds:measure",
+    "environments": "environments:measure_all",
+    "mamujoco": "mamujoco:measure_all",
+    "host": "host:measure_all",
+    "export": "export:measure",
+}
 _RECORDS, _WORK = Path("benchmarks/records"), Path("runs/bench")
 _PAGE = Path("docs/value-decomposition.md")
 
@@ -35,55 +44,49 @@ def main(argv: Sequence[str]) -> int:
     Raises:
         RequestError: If there is none of that name.
     """
-    from hamlet.bench import records
-
     match list(argv):
-        case [] | ["-h"] | ["--help"]:
-            print(_USAGE, end="")
-        case ["speed", *rest]:
-            _speed(rest[0] if rest else "happo")
-        case ["scaling"]:
-            from hamlet.bench.speed import scaling
-
-            _print(scaling.measure())
-        case ["crowds"]:
-            from hamlet.bench.speed import crowds
-
-            _print(crowds.measure())
-        case ["environments"]:
-            from hamlet.bench.speed import environments
-
-            _print(environments.measure_all())
-        case ["mamujoco"]:
-            from hamlet.bench.speed import mamujoco
-
-            _print(mamujoco.measure_all())
-        case ["host"]:
-            from hamlet.bench.speed import host
-
-            _print(host.measure_all())
-        case ["export"]:
-            from hamlet.bench.speed import export
-
-            _print(export.measure())
+        case [] | ["-h"] | ["--help"] | [_, "-h"] | [_, "--help"]:
+            print(_usage())
+        case ["speed"] | ["speed", _]:
+            _speed(argv[1] if argv[1:] else "happo")
+        case ["records", *names]:
+            _records(names)
         case ["decomposition"]:
             _decomposition()
-        case ["records"]:
-            print("\n".join(records.table(_RECORDS)))
-        case ["records", *names]:
-            if names == ["missing"]:
-                names = [name for name in records.RECORDS if not (_RECORDS / f"{name}.json").exists()]
-            for name in names:
-                if name not in records.RECORDS:
-                    raise unknown("record", name, records.RECORDS)
-            for name in names:
-                record = records.make(name, _RECORDS, _WORK)
-                print(f"{name}: {record['seconds']:.0f} s, written to {_RECORDS / f'{name}.json'}")
+        case [name] if name in _MEASURED_BY:
+            module, _, function = _MEASURED_BY[name].partition(":")
+            _print(getattr(import_module(f"hamlet.bench.speed.{module}"), function)())
+        case [name, *_] if name in BENCHMARKS:
+            raise RequestError(f"{argv[-1]!r} is left over: hamlet bench {name} takes {_takes(name)}")
         case [name, *_]:
-            if name in _WHOLE:
-                raise RequestError(f"hamlet bench {name} takes no arguments")
-            raise unknown("benchmark", name, ("speed", *_WHOLE, "records"))
+            raise unknown("benchmark", name, BENCHMARKS)
     return 0
+
+
+def _usage() -> str:
+    """What there is to measure, within the width of a terminal."""
+    about = "Measure speed, scaling and learning on this machine, and print the figures as JSON."
+    return "\n".join(["usage: hamlet bench BENCHMARK", "", about, "", layout.rows(BENCHMARKS.items(), indent="  ")])
+
+
+def _takes(name: str) -> str:
+    return "one ALGORITHM" if name == "speed" else "nothing more"
+
+
+def _records(names: Sequence[str]) -> None:
+    """List the records, or make some."""
+    from hamlet.bench import records
+
+    if not names:
+        print("\n".join(records.table(_RECORDS)))
+    if list(names) == ["missing"]:
+        names = [name for name in records.RECORDS if not (_RECORDS / f"{name}.json").exists()]
+    for name in names:
+        if name not in records.RECORDS:
+            raise unknown("record", name, records.RECORDS, see="hamlet bench records")
+    for name in names:
+        record = records.make(name, _RECORDS, _WORK)
+        print(f"{name}: {record['seconds']:.0f} s, written to {_RECORDS / f'{name}.json'}")
 
 
 def _speed(name: str) -> None:

@@ -4,7 +4,6 @@ A name is the path of the leaf in the tree, as `jax.tree_util.keystr` writes it:
 A typed PRNG key is stored as its words of uint32, and its implementation is a part of its dtype: ``key<fry>``.
 """
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hamlet.errors import RequestError, RunError
+from hamlet.nearest import closest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,5 +120,5 @@ def _implementation(value: Any) -> Any:
 
 
 def _nearest(name: str, names: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(names), n=1, cutoff=0.0)
+    near = closest(name, names)
     return f", which the training state has; the nearest left over is {near[0]}" if near else ""

@@ -1,6 +1,5 @@
 """What there is, by name, and ``hamlet list``, which prints it."""
 
-import contextlib
 import inspect
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -11,11 +10,11 @@ from hamlet.algorithms import ALGORITHMS
 from hamlet.envs.registry import ENTRY_POINTS, ENVIRONMENTS
 from hamlet.errors import RequestError, RunError, unknown
 from hamlet.files.atomic_write import one_line
-from hamlet.options import factories
+from hamlet.options import factories, layout
 from hamlet.options.parsing import Command, OptionGroup
 from hamlet.presets import PRESETS
 
-_TOPICS = ("algorithms", "envs", "presets")
+TOPICS = ("algorithms", "envs", "presets")
 COMMAND = Command(
     "hamlet list",
     ("[algorithms|envs|presets]",),
@@ -29,16 +28,15 @@ def main(argv: Sequence[str]) -> int:
     if any(word in ("-h", "--help") for word in argv):
         COMMAND.show_help()
     if len(argv) > 1:
-        raise RequestError(f"{argv[1]!r} is left over: hamlet list takes one of {', '.join(_TOPICS)}, or nothing")
-    if argv and argv[0] not in _TOPICS:
-        raise unknown("list of", argv[0], _TOPICS)
-    for number, topic in enumerate(argv or _TOPICS):
+        raise RequestError(f"{argv[1]!r} is left over: hamlet list takes one of {', '.join(TOPICS)}, or nothing")
+    if argv and argv[0] not in TOPICS:
+        raise unknown("list of", argv[0], TOPICS)
+    for number, topic in enumerate(argv or TOPICS):
         if not argv:
             print(("\n" if number else "") + topic)
-        rows = {"algorithms": _algorithms, "envs": _environments, "presets": _presets}[topic]()
-        width = max(len(name) for name, _ in rows)
-        for name, text in rows:
-            print(f"{'' if argv else '  '}{name:{width}}  {text}")
+        print(layout.rows(_rows(topic, options=bool(argv)), indent="" if argv else "  "))
+    if not argv:
+        print("\nthe options of each environment: hamlet list envs")
     return 0
 
 
@@ -59,7 +57,7 @@ def factory(name: str) -> Callable[..., Any]:
         return factories.environment(name)
     known = environments()
     if name not in known:
-        raise unknown("environment", name, known)
+        raise unknown("environment", name, known, see="hamlet list envs")
     return known[name]()
 
 
@@ -74,8 +72,16 @@ def _load(entry: Any) -> Callable[..., Any]:
         raise RunError(f"the environment {entry.name} of {entry.value} cannot be loaded: {one_line(error)}") from error
 
 
-def _first_line(target: Any) -> str:
+def first_line(target: Any) -> str:
+    """What a docstring says first."""
     return (inspect.getdoc(target) or "").split("\n")[0]
+
+
+def _rows(topic: str, *, options: bool) -> list[tuple[str, str]]:
+    """What there is of a topic, and a line on each; of environments with their options, where they are asked for."""
+    if topic == "envs":
+        return _environments(options=options)
+    return _algorithms() if topic == "algorithms" else _presets()
 
 
 def _algorithms() -> list[tuple[str, str]]:
@@ -85,21 +91,24 @@ def _algorithms() -> list[tuple[str, str]]:
 def _described(load: Callable[[], Any]) -> str:
     """The first line of what is loaded, or why it cannot be."""
     try:
-        return _first_line(load())
+        return first_line(load())
     except (RequestError, RunError) as error:
         return str(error)
 
 
-def _environments() -> list[tuple[str, str]]:
-    rows = []
-    for name, load in sorted(environments().items()):
-        text = _described(load)
-        with contextlib.suppress(RunError):
-            group = OptionGroup("env", load(), prefixed=True)
-            options = ", ".join(option.flags[0].removeprefix("--env.") for option in group.options)
-            text += f" ({options})" if options else ""
-        rows.append((name, text))
-    return rows
+def _environments(*, options: bool) -> list[tuple[str, str]]:
+    """Every environment, and where it is asked for, what it can be told."""
+    loaders = sorted(environments().items())
+    return [(name, _described(load) + (_told(load) if options else "")) for name, load in loaders]
+
+
+def _told(load: Callable[[], Callable[..., Any]]) -> str:
+    """The options of an environment, as they stand behind ``--env.``; empty where it has none or cannot be loaded."""
+    try:
+        options = OptionGroup("env", load(), prefixed=True).options
+    except RunError:
+        return ""
+    return f" ({', '.join(option.flags[0].removeprefix('--env.') for option in options)})" if options else ""
 
 
 def _presets() -> list[tuple[str, str]]:

@@ -1,9 +1,8 @@
 """``hamlet games``: gradient play on games of two players with two choices each, and how gradients vary."""
 
 import dataclasses
-import difflib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,8 @@ from hamlet.envs.matrix import named_games, payoff_games
 from hamlet.errors import RequestError, require, unknown
 from hamlet.experiments import gradient_play, gradient_variance
 from hamlet.games import gradient
+from hamlet.nearest import suggestion
+from hamlet.options import layout
 from hamlet.options.parsing import HELP, Command, OptionGroup
 
 
@@ -115,21 +116,20 @@ NAMED: dict[str, Callable[[], Any]] = {
 }
 GAMES = (*NAMED, *gradient_play.CLASSES)
 DYNAMICS = dataclasses.replace(DYNAMICS, description=DYNAMICS.description.format(games=", ".join(GAMES)))
-_TOPICS = {"table1": TABLE, "dynamics": DYNAMICS, "variance": VARIANCE}
+TOPICS: Mapping[str, Command] = {"table1": TABLE, "dynamics": DYNAMICS, "variance": VARIANCE}
 _KINDS = (".png", ".svg", ".pdf")
-_USAGE = """usage: hamlet games table1 | dynamics GAME | variance
-
-  table1          MATRL's table 1, the paper's numbers and ours
-  dynamics GAME   where gradient play leads in a game of two by two, as a picture
-  variance        how much gradient estimates vary, by baseline and number of agents, with a picture
-
-hamlet games table1 --help says more, and so do the others."""
+_SAYS = {
+    "table1": "MATRL's table 1, the paper's numbers and ours",
+    "dynamics GAME": "where gradient play leads in a game of two by two, as a picture",
+    "variance": "how much gradient estimates vary, by baseline and number of agents, with a picture",
+}
 
 
 def main(argv: Sequence[str]) -> int:
     """Print the table, or draw a game."""
     if not argv or argv[0] in HELP:
-        print(_USAGE)
+        print(f"usage: hamlet games {' | '.join(_SAYS)}\n\n{layout.rows(_SAYS.items(), indent='  ')}\n")
+        print("hamlet games table1 --help says more, and so do the others.")
         return 0
     topic, words, options = read(argv)
     if topic == "table1":
@@ -148,12 +148,10 @@ def read(argv: Sequence[str]) -> tuple[str, list[str], dict[str, Any]]:
         RequestError: If something is unknown or of the wrong kind.
     """
     topic, *rest = argv
-    if topic not in _TOPICS:
-        near = difflib.get_close_matches(topic, _TOPICS, n=1, cutoff=0.0)[0]
-        raise RequestError(
-            f"hamlet games has no {topic!r}; the nearest is 'hamlet games {near}' (of {', '.join(_TOPICS)})"
-        )
-    command = _TOPICS[topic]
+    if topic not in TOPICS:
+        near = suggestion(topic, TOPICS, "'hamlet games {}'")
+        raise RequestError(f"hamlet games has no {topic!r}{near} (of {', '.join(TOPICS)})")
+    command = TOPICS[topic]
     words, parsed = command.parse(rest)
     return topic, words, parsed.values[command.groups[0].title]
 

@@ -11,6 +11,7 @@ from hamlet.errors import RequestError
 from hamlet.options.parsing import HELP, Command, OptionGroup
 from hamlet.options.values import Steps
 from hamlet.reports.data.run_data import RunData
+from hamlet.reports.pictures.runs import check_formats
 from hamlet.reports.report import PAGE, write
 
 # Remarks that are printed; the page has all of them.
@@ -24,12 +25,14 @@ class ReportOptions:
     Attributes:
         out: The directory for the report.
         steps: Report runs as they were after so many environment steps. Without it, with all that they have.
+        pictures: Draw the curves as files besides, in these formats with commas between: svg, pdf, png.
         no_animation: Leave the agents in motion out, which takes a second or two for each environment.
         trust: Show also the agents of runs that name code that is not Hamlet's, though you did not begin them here.
     """
 
     out: Path = Path("report")
     steps: Steps | None = None
+    pictures: str | None = None
     no_animation: bool = False
     trust: bool = False
 
@@ -42,7 +45,9 @@ COMMAND = Command(
     "scores, configurations, and the agents in motion. RUN is the directory of a run, or one\n"
     "that holds several, such as those of `hamlet train --seeds`. Writes report.html, report.md,\n"
     "curves.csv, table.csv and marl-eval.json, the evaluations in the field's format.\n\n"
-    "example: hamlet report runs/happo runs/mappo --out runs/report",
+    "examples:\n"
+    "  hamlet report runs/happo runs/mappo --out runs/report\n"
+    "  hamlet report runs/happo runs/mappo --pictures svg,pdf",
 )
 
 
@@ -65,8 +70,14 @@ def main(argv: Sequence[str]) -> int:
     """Write the report, and say on stderr what is missing in it."""
     runs, values = read(argv)
     options = ReportOptions(**values)  # type: ignore[arg-type]
+    formats = () if options.pictures is None else check_formats(options.pictures)
     page, document = written(
-        runs, options.out, steps=options.steps, animation=not options.no_animation, trust=options.trust
+        runs,
+        options.out,
+        steps=options.steps,
+        animation=not options.no_animation,
+        trust=options.trust,
+        pictures=formats,
     )
     say(document["remarks"])
     print(f"wrote {page}: {len(document['runs'])} runs; beside it its numbers")
@@ -74,11 +85,17 @@ def main(argv: Sequence[str]) -> int:
 
 
 def written(
-    runs: Sequence[str], out: Path, *, steps: int | None, animation: bool, trust: bool
+    runs: Sequence[str],
+    out: Path,
+    *,
+    steps: int | None,
+    animation: bool,
+    trust: bool,
+    pictures: Sequence[str] = (),
 ) -> tuple[Path, dict[str, Any]]:
     """Write the report; where its page is, and what stands in it."""
     recorder = partial(film, trust=trust) if animation else None
-    return out / PAGE, write(runs, out, film=recorder, steps=steps)
+    return out / PAGE, write(runs, out, film=recorder, steps=steps, pictures=pictures)
 
 
 def film(readings: Sequence[RunData], *, trust: bool = False) -> Sequence[Mapping[str, Any]]:

@@ -11,6 +11,7 @@ from hamlet.experiments import cluster, cost, execute, registry, tables
 from hamlet.experiments.claim import claim
 from hamlet.experiments.execute import FailedCells
 from hamlet.experiments.grid import ExperimentGrid
+from hamlet.options import layout
 from hamlet.options.parsing import HELP, Command, OptionGroup
 from hamlet.options.values import Steps, format_steps
 from hamlet.training.loop import Interrupted
@@ -107,13 +108,8 @@ def _check(options: ReproduceOptions) -> None:
 
 
 def _listing() -> list[str]:
-    width = max(map(len, [*registry.GRIDS, *registry.ELSEWHERE]))
-    return [
-        *(f"{name:{width}}  {grid.says}" for name, grid in registry.GRIDS.items()),
-        "",
-        "not here:",
-        *(f"{name:{width}}  {why}" for name, why in registry.ELSEWHERE.items()),
-    ]
+    here = {name: grid.says for name, grid in registry.GRIDS.items()}
+    return [layout.rows(here.items()), "", "not here:", layout.rows(registry.ELSEWHERE.items())]
 
 
 def _place(name: str, options: ReproduceOptions) -> Path:

@@ -15,6 +15,7 @@ from hamlet.envs.host import AnyEnvironment
 from hamlet.errors import RequestError, RunError, unknown
 from hamlet.files.atomic_write import one_line
 from hamlet.learners import Algorithm
+from hamlet.nearest import closest, suggestion
 from hamlet.options.parsing import HELP, Command, OptionGroup, Parsed
 from hamlet.options.values import Steps
 from hamlet.runs import declaration
@@ -45,7 +46,7 @@ class TrainOptions:
         gradient_accumulation: Parts that a batch is learnt from one after another, for memory, with the same gradients.
             Without it, as few as fit.
         device: Where to compute. Without it, where JAX prefers.
-        tensorboard: Write event files for TensorBoard into the run's directory.
+        tensorboard: Write event files into OUT/tensorboard; look at them with: tensorboard --logdir OUT.
         wandb: Send the metrics to Weights & Biases.
         quiet: Print nothing but errors.
     """
@@ -100,9 +101,9 @@ BARE = Command(
     "Train a team, then print what it earns beside random play.\n\n"
     "examples:\n"
     "  hamlet train happo mpe/simple_spread --steps 2M --out runs/a\n"
-    "  hamlet train happo MODULE:FACTORY --env.NAME VALUE     an environment of yours\n"
-    "  hamlet train happo mpe/simple_spread --help    its hyperparameters and env options\n"
-    "  hamlet train --from runs/a/config.json         the same run once more",
+    "  hamlet train happo MODULE:FACTORY --env.NAME VALUE   an environment of yours\n"
+    "  hamlet train happo mpe/simple_spread --help   its hyperparameters and options\n"
+    "  hamlet train --from runs/a/config.json        the same run once more",
 )
 
 
@@ -167,7 +168,8 @@ def _declare(name: str, environment: str | None, preset: str | None, argv: Seque
             raise
         env = None
     table = _table(preset, name, env)  # which may depend on the environment's options
-    hyperparameters = OptionGroup("hyperparameter", table.func, table.keywords)
+    notes = presets.notes(preset, name, env)
+    hyperparameters = OptionGroup("hyperparameter", table.func, table.keywords, notes=notes)
     command = Command(USAGE, words, (run, options, hyperparameters), draft.description)
     if asks_help or env is None:
         command.show_help()
@@ -220,15 +222,25 @@ def _refuse_strange(command: Command, name: str, argv: Sequence[str]) -> None:
     for arg in command.split(argv)[1]:
         if arg.option is not None or arg.flag in HELP:
             continue
-        wanted = arg.flag.replace("_", "-")
-        factories = {other: OptionGroup("", factory).options for other, factory in ALGORITHMS.usable().items()}
-        owners = [other for other, options in factories.items() if wanted in [option.flag for option in options]]
-        error = command.unknown(arg.flag)
+        near = suggestion(arg.flag, command.flags, "{}")
+        wanted, owners = _owners(arg.flag, exact=bool(near))
         if owners:
             raise RequestError(
-                f"{name} has no {arg.flag}, which is of {', '.join(owners)}; {str(error).split('; ')[1]}"
+                f"{name} has no {wanted}, which is of {', '.join(owners)}{near} (see {command.prog} --help)"
             )
-        raise error
+        raise command.unknown(arg.flag)
+
+
+def _owners(flag: str, *, exact: bool) -> tuple[str, list[str]]:
+    """The algorithms that have an option, or unless it must be ``exact``, one that the field calls so; and that one."""
+    factories = {other: OptionGroup("", factory).options for other, factory in ALGORITHMS.usable().items()}
+    owners: dict[str, list[str]] = {}
+    for other, options in factories.items():
+        for option in options:
+            owners.setdefault(option.flag, []).append(other)
+    written = flag.replace("_", "-")
+    wanted = written if exact or written in owners else next(iter(closest(flag, owners)), written)
+    return wanted, owners.get(wanted, [])
 
 
 def _about(*targets: Callable[..., Any]) -> str:

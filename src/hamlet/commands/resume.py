@@ -22,7 +22,7 @@ class ResumeOptions:
         gradient_accumulation: Learn from a batch in so many parts from here on, for a machine with less memory: the
             same gradients but for rounding, so that the rest is no longer bitwise identical. Without it, as before.
         device: Where to compute. Without it, where JAX prefers.
-        tensorboard: Write event files for TensorBoard into RUN/tensorboard.
+        tensorboard: Write event files into RUN/tensorboard; look at them with: tensorboard --logdir RUN.
         wandb: Send the metrics to Weights & Biases.
         trust: Run code that the run names and that is not Hamlet's, though the run is not one that you began here.
         quiet: Print nothing but errors.

@@ -58,7 +58,8 @@ COMMAND = Command(
     "--preset hold for every trial (see hamlet train ALGORITHM ENV --help).\n\n"
     "examples:\n"
     "  hamlet sweep happo mpe/simple_spread --trials 30 --steps 500k\n"
-    "  hamlet sweep happo mpe/simple_spread --trials 30 --search learning-rate=1e-4:1e-2:log clip=0.1:0.3",
+    "  hamlet sweep happo mpe/simple_spread --trials 30 \\\n"
+    "      --search learning-rate=1e-4:1e-2:log clip=0.1:0.3",
 )
 
 
@@ -145,7 +146,7 @@ def table(asked: SweepRequest, trials: list[TrialResult]) -> str:
     lines += ["| trial | score | state | steps | values |", "|---|---|---|---|---|"]
     ranked = sorted(trials, key=lambda trial: (trial.state != "complete", -(trial.score or 0.0), trial.number))
     for trial in ranked:
-        score = "" if trial.score is None else f"{trial.score:.4g}"
+        score = "" if trial.score is None else sweep.spoken(trial.score)
         state = trial.state + (f": {trial.why}" if trial.why else "")
         lines.append(
             f"| {trial.number} | {score} | {state} | {format_steps(trial.steps)} | `{' '.join(trial.words)}` |"

@@ -5,7 +5,6 @@ callable that takes the options by keyword and gives an `hamlet.envs.base.Enviro
 `hamlet.envs.host.HostEnvironment`.
 """
 
-import difflib
 import inspect
 from collections.abc import Callable
 from importlib.metadata import entry_points
@@ -20,6 +19,7 @@ from hamlet.envs.mpe.simple_reference import SimpleReference
 from hamlet.envs.mpe.simple_speaker_listener import SimpleSpeakerListener
 from hamlet.envs.mpe.simple_spread import SimpleSpread
 from hamlet.errors import RequestError, unknown
+from hamlet.nearest import suggestion
 
 ENTRY_POINTS = "hamlet.envs"
 
@@ -69,7 +69,7 @@ def _factory(name: str) -> Callable[..., Any]:
         return mamujoco.task(name)
     registered = {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
     if name not in registered:
-        raise unknown("environment", name, ENVIRONMENTS.keys() | registered.keys())
+        raise unknown("environment", name, ENVIRONMENTS.keys() | registered.keys(), see="hamlet list envs")
     return registered[name].load()
 
 
@@ -78,6 +78,5 @@ def _refuse_unknown_options(name: str, factory: Callable[..., Any], options: dic
     if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
         return
     for option in options.keys() - parameters.keys():
-        near = difflib.get_close_matches(option, parameters, n=1, cutoff=0.0)
-        nearest = f"; the nearest is {near[0]!r}" if near else ""
-        raise RequestError(f"{name} has no option {option!r}{nearest} (of {', '.join(parameters)})")
+        near = suggestion(option, parameters)
+        raise RequestError(f"{name} has no option {option!r}{near} (of {', '.join(parameters)})")

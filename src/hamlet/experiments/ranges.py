@@ -11,6 +11,8 @@ from hamlet.errors import RequestError, unknown
 from hamlet.options import values
 from hamlet.options.parsing import Option, OptionGroup
 
+# Of a number that was drawn: more make no difference that a trial could show.
+_DIGITS = 4
 # By the name of the parameter, whichever algorithm has it.
 USUAL: Mapping[str, str] = {
     "learning_rate": "1e-4:3e-3:log",
@@ -54,10 +56,12 @@ class Range:
         return self.option.flag.removeprefix("--")
 
     def words(self, value: Any) -> list[str]:
-        """A value as words of the command line."""
+        """A value as words of the command line; a number with four digits, which is what is trained with."""
         if values.arity(self.option.annotation) == 0:
             return [self.option.flag if value == "true" else self.option.opposite]
-        return [self.option.flag, *(str(value).split() if self.kind == "choice" else [repr(value)])]
+        if self.kind == "choice":
+            return [self.option.flag, *str(value).split()]
+        return [self.option.flag, repr(value) if self.kind == "int" else f"{value:.{_DIGITS}g}"]
 
 
 def read(factory: Callable[..., Any], asked: Sequence[str], fixed: Sequence[str]) -> list[Range]:

@@ -117,7 +117,7 @@ def carry(search: Search, trials: int, *, say: Say) -> list[TrialResult]:
             trial = study.ask()
         study.sampler = optuna.samplers.TPESampler(seed=search.seed + number)
         values = {search_range.name: _suggest(trial, search_range) for search_range in search.ranges}
-        say(f"trial {number + 1} of {trials}: {' '.join(search.words(values))}")
+        say(f"trial {number} of 0 … {trials - 1}: {' '.join(search.words(values))}")
         _try(optuna, study, trial, search, search.words(values), say)
         jax.clear_caches()
     return outcomes(search)
@@ -143,6 +143,19 @@ def best(trials: Sequence[TrialResult]) -> TrialResult | None:
     return max(completed, key=lambda trial: trial.score or -math.inf, default=None)
 
 
+def spoken(score: float) -> str:
+    """A score as tables show it: as many digits as 100 episodes tell.
+
+    >>> spoken(-31.41592), spoken(1234.56)
+    ('-31.42', '1235')
+    """
+    return f"{score:.4g}"
+
+
+def _leader(study: Any) -> str:
+    return f"{study.best_trial.number} with {spoken(study.best_trial.value)}"
+
+
 def _study(optuna: Any, out: Path) -> Any:
     journal = importlib.import_module("optuna.storages.journal")
     storage = optuna.storages.JournalStorage(journal.JournalFileBackend(str(out / "journal.log")))
@@ -161,18 +174,19 @@ def _suggest(trial: Any, where: Range) -> Any:
 
 
 def _try(optuna: Any, study: Any, trial: Any, search: Search, words: list[str], say: Say) -> None:
-    """One trial to its end, whichever that is."""
+    """One trial to its end, whichever that is, with its score."""
     try:
-        study.tell(trial, _score(trial, search, words))
+        study.tell(trial, score := _score(trial, search, words))
+        say(f"trial {trial.number} scores {spoken(score)}; the best so far is trial {_leader(study)}")
     except optuna.TrialPruned:
-        say(f"trial {trial.number + 1} is cut short: below the median of the others so far")
+        say(f"trial {trial.number} is cut short: below the median of the others so far")
         study.tell(trial, state=optuna.trial.TrialState.PRUNED)
     except Interrupted:
         raise
     except (RunError, RequestError) as error:
         if "is in use by process" in str(error):
             raise
-        say(f"trial {trial.number + 1} failed: {error}")
+        say(f"trial {trial.number} failed: {error}")
         trial.set_user_attr("why", str(error))
         study.tell(trial, state=optuna.trial.TrialState.FAIL)
 

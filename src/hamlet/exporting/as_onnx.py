@@ -1,4 +1,9 @@
-"""A policy as an ONNX model. Inputs that may be left out have their defaults in it."""
+"""A policy as an ONNX model of any number of observations at once.
+
+Every input and output has a first axis ``batch``, of whatever length the observations have. The graph is that of one
+observation: a node's array gets the axis in front, unless it is a constant. Inputs that may be left out have their
+defaults in the model, of length 1, and are repeated to the batch.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -46,8 +51,8 @@ _ONE_TO_ONE = {
     "gt": "Greater",
     "ge": "GreaterOrEqual",
     "where": "Where",
-    "matmul": "MatMul",
 }
+_BATCH = "batch"
 
 
 def require_onnx() -> Any:
@@ -72,13 +77,18 @@ def model(name: str, inputs: Sequence[Port], outputs: Sequence[Port], nodes: Seq
         RequestError: If ONNX cannot be imported.
     """
     onnx = require_onnx()
-    writer = _Writer(onnx.helper, onnx.numpy_helper)
+    observed = next(port.name for port in inputs if port.default is None)
+    writer = _Writer(onnx.helper, onnx.numpy_helper, observed)
+    for port in inputs:
+        if port.default is not None:
+            writer.repeat_default(port)
     for node in needed(nodes):
         writer.add(node)
     for port, node in zip(outputs, nodes, strict=True):
-        writer.nodes.append(onnx.helper.make_node("Identity", [writer.word(node)], [port.name]))
+        writer.put("Identity", [writer.repeated(node)], port.name)
     given = [_info(onnx, port) for port in inputs]
-    defaults = [onnx.numpy_helper.from_array(port.blank(), port.name) for port in inputs if port.default is not None]
+    blanks = {port.name: port.blank()[None] for port in inputs if port.default is not None}
+    defaults = [onnx.numpy_helper.from_array(blank, name) for name, blank in blanks.items()]
     graph = onnx.helper.make_graph(
         writer.nodes, name, given, [_info(onnx, port) for port in outputs], [*defaults, *writer.constants]
     )
@@ -90,7 +100,7 @@ def model(name: str, inputs: Sequence[Port], outputs: Sequence[Port], nodes: Seq
 
 
 def _info(onnx: Any, port: Port) -> Any:
-    return onnx.helper.make_tensor_value_info(port.name, _kind(onnx.helper, port.dtype), port.shape)
+    return onnx.helper.make_tensor_value_info(port.name, _kind(onnx.helper, port.dtype), [_BATCH, *port.shape])
 
 
 def _kind(helper: Any, dtype: Any) -> int:
@@ -98,19 +108,28 @@ def _kind(helper: Any, dtype: Any) -> int:
 
 
 class _Writer:
-    """Nodes and constants of a model in the making."""
+    """Nodes and constants of a model in the making.
 
-    def __init__(self, helper: Any, numpy_helper: Any) -> None:
+    Args:
+        helper: ``onnx.helper``.
+        numpy_helper: ``onnx.numpy_helper``.
+        observed: An input that is always given, and says how long the batch is.
+    """
+
+    def __init__(self, helper: Any, numpy_helper: Any, observed: str) -> None:
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
-        self._helper, self._arrays = helper, numpy_helper
+        self._helper, self._arrays, self._observed = helper, numpy_helper, observed
         self._words: dict[int, str] = {}
+        self._defaults: dict[str, str] = {}
+        self._length: str | None = None
 
     def word(self, node: Node) -> str:
         """What a node's result is called."""
         if id(node) not in self._words:
             if node.operation == "input":
-                self._words[id(node)] = node.attributes["name"]
+                name: str = node.attributes["name"]
+                self._words[id(node)] = self._defaults.get(name, name)
             elif node.is_constant:
                 self._words[id(node)] = self.constant(node.value)
             else:
@@ -137,11 +156,42 @@ class _Writer:
         """The operations that stand for a node."""
         if node.is_constant or node.operation == "input":
             return
-        inputs, out = [self.word(operand) for operand in node.inputs], self.word(node)
+        out = self.word(node)
+        if node.operation in _OF_FORM:
+            _OF_FORM[node.operation](self, node, [self.word(operand) for operand in node.inputs], out)
+            return
+        # Shapes broadcast from the right, where the axis of the batch must not meet another.
+        inputs = [self.aligned(operand, len(node.shape)) for operand in node.inputs]
         if node.operation in _ONE_TO_ONE:
             self.put(_ONE_TO_ONE[node.operation], inputs, out)
         else:
             _COMPOSED[node.operation](self, node, inputs, out)
+
+    def aligned(self, node: Node, rank: int) -> str:
+        """A node's result with axes of length 1 behind that of the batch, so that it has ``rank`` axes besides."""
+        missing = rank - len(node.shape)
+        if node.is_constant or missing <= 0:
+            return self.word(node)
+        return self.reshape(self.word(node), (1,) * missing + node.shape)
+
+    def reshape(self, name: str, shape: Sequence[int], out: str | None = None) -> str:
+        """In another shape, the axis of the batch apart."""
+        return self.put("Reshape", [name, self.whole(0, *shape)], out)  # 0: as long as it is
+
+    def repeated(self, node: Node) -> str:
+        """A node's result with the axis of the batch: a constant is repeated."""
+        if not node.is_constant:
+            return self.word(node)
+        return self._expanded(self.constant(np.asarray(node.value)[None]), node.shape)
+
+    def repeat_default(self, port: Port) -> None:
+        """Repeat an input that may be left out to the length of the batch."""
+        self._defaults[port.name] = self._expanded(port.name, port.shape)
+
+    def _expanded(self, name: str, shape: Sequence[int]) -> str:
+        if self._length is None:
+            self._length = self.put("Shape", [self._observed], start=0, end=1)
+        return self.put("Expand", [name, self.put("Concat", [self._length, self.whole(*shape)], axis=0)])
 
     def cast(self, name: str, dtype: Any, out: str | None = None) -> str:
         """As another type."""
@@ -154,26 +204,65 @@ def _two(inner: str, outer: str) -> Callable[..., None]:
 
 def _reduce(kind: str) -> Callable[..., None]:
     def write(w: _Writer, node: Node, x: list[str], out: str) -> None:
-        w.put(kind, [x[0], w.whole(*node.attributes["axes"])], out, keepdims=0)
+        axes = [_behind(axis, node.inputs[0]) for axis in node.attributes["axes"]]
+        w.put(kind, [x[0], w.whole(*axes)], out, keepdims=0)
 
     return write
 
 
 def _position(kind: str) -> Callable[..., None]:
     def write(w: _Writer, node: Node, x: list[str], out: str) -> None:
-        w.put(kind, x, out, axis=node.attributes["axis"], keepdims=0)
+        w.put(kind, x, out, axis=_behind(node.attributes["axis"], node.inputs[0]), keepdims=0)
 
     return write
 
 
+def _behind(axis: int, node: Node) -> int:
+    """An axis of a node's array, counted with that of the batch before it."""
+    return axis % len(node.shape) + 1
+
+
+def _cumsum(w: _Writer, node: Node, x: list[str], out: str) -> None:
+    w.put("CumSum", [x[0], w.constant(np.int64(_behind(node.attributes["axis"], node.inputs[0])))], out)
+
+
+def _transpose(w: _Writer, node: Node, x: list[str], out: str) -> None:
+    w.put("Transpose", x, out, perm=[0, *(_behind(axis, node) for axis in node.attributes["order"])])
+
+
+def _broadcast(w: _Writer, node: Node, x: list[str], out: str) -> None:
+    w.put("Expand", [w.aligned(node.inputs[0], len(node.shape)), w.whole(1, *node.shape)], out)
+
+
 def _slice(w: _Writer, node: Node, x: list[str], out: str) -> None:
     starts, stops, steps = zip(*node.attributes["cuts"], strict=True)
-    w.put("Slice", [x[0], w.whole(*starts), w.whole(*stops), w.whole(*range(len(starts))), w.whole(*steps)], out)
+    axes = range(1, len(starts) + 1)
+    w.put("Slice", [x[0], w.whole(*starts), w.whole(*stops), w.whole(*axes), w.whole(*steps)], out)
 
 
 def _pad(w: _Writer, node: Node, x: list[str], out: str) -> None:
     value = w.constant(np.asarray(node.attributes["value"], node.dtype))
-    w.put("Pad", [x[0], w.whole(*node.attributes["before"], *node.attributes["after"]), value], out)
+    w.put("Pad", [x[0], w.whole(0, *node.attributes["before"], 0, *node.attributes["after"]), value], out)
+
+
+def _concatenate(w: _Writer, node: Node, x: list[str], out: str) -> None:
+    w.put("Concat", [w.repeated(one) for one in node.inputs], out, axis=_behind(node.attributes["axis"], node))
+
+
+def _matmul(w: _Writer, node: Node, x: list[str], out: str) -> None:
+    left, right = node.inputs
+    if right.is_constant and len(right.shape) <= 2:
+        w.put("MatMul", x, out)
+        return
+    # Vectors become matrices, and all have as many axes.
+    shapes = [(1, *left.shape) if len(left.shape) == 1 else left.shape]
+    shapes += [(*right.shape, 1) if len(right.shape) == 1 else right.shape]
+    rank = max(map(len, shapes))
+    names = []
+    for one, shape in zip(node.inputs, shapes, strict=True):
+        shape = (1,) * (rank - len(shape)) + tuple(shape)
+        names.append(w.constant(np.reshape(one.value, shape)) if one.is_constant else w.reshape(w.word(one), shape))
+    w.reshape(w.put("MatMul", names), node.shape, out)
 
 
 def _finite(w: _Writer, node: Node, x: list[str], out: str) -> None:
@@ -193,17 +282,21 @@ _COMPOSED: dict[str, Callable[..., Any]] = {
     "rem": lambda w, node, x, out: w.put("Mod", x, out, fmod=1),
     "is_finite": _finite,
     "cast": lambda w, node, x, out: w.cast(x[0], node.dtype, out),
+}
+# What speaks of axes or shapes, and is given its inputs as they are.
+_OF_FORM: dict[str, Callable[..., Any]] = {
     "reduce_sum": _reduce("ReduceSum"),
     "reduce_max": _reduce("ReduceMax"),
     "reduce_min": _reduce("ReduceMin"),
     "reduce_prod": _reduce("ReduceProd"),
     "argmax": _position("ArgMax"),
     "argmin": _position("ArgMin"),
-    "cumsum": lambda w, node, x, out: w.put("CumSum", [x[0], w.constant(np.int64(node.attributes["axis"]))], out),
-    "reshape": lambda w, node, x, out: w.put("Reshape", [x[0], w.whole(*node.shape)], out),
-    "transpose": lambda w, node, x, out: w.put("Transpose", x, out, perm=list(node.attributes["order"])),
-    "broadcast": lambda w, node, x, out: w.put("Expand", [x[0], w.whole(*node.shape)], out),
+    "cumsum": _cumsum,
+    "reshape": lambda w, node, x, out: w.reshape(x[0], node.shape, out),
+    "transpose": _transpose,
+    "broadcast": _broadcast,
     "slice": _slice,
     "pad": _pad,
-    "concatenate": lambda w, node, x, out: w.put("Concat", x, out, axis=node.attributes["axis"]),
+    "concatenate": _concatenate,
+    "matmul": _matmul,
 }

@@ -19,6 +19,8 @@ COUNT = 8
 # Numbers differ in the order of sums; more than that is another policy.
 _TOLERANCE = 1e-4
 Inputs = tuple[np.ndarray, ...]
+# What a file gives for several inputs: the outputs of each.
+Run = Callable[[Sequence[Inputs]], Sequence[Sequence[Any]]]
 
 
 def differences(exported: Exported, files: dict[str, Path]) -> dict[str, float]:
@@ -37,7 +39,7 @@ def differences(exported: Exported, files: dict[str, Path]) -> dict[str, float]:
     for kind, path in files.items():
         run = _LOADERS[kind](path, exported)
         if run is not None:
-            largest[kind] = _largest([run(inputs) for inputs in drawn], wanted)
+            largest[kind] = _largest(run(drawn), wanted)
             if largest[kind] > _TOLERANCE:
                 raise RunError(
                     f"{path.name} differs from the policy of {exported.agent.name} by {largest[kind]:.2g}; "
@@ -93,13 +95,13 @@ def module_of(path: Path) -> Any:
     return module
 
 
-def _numpy(path: Path, exported: Exported) -> Callable[[Inputs], Any]:
+def _numpy(path: Path, exported: Exported) -> Run:
     module = module_of(path)
     weights = module.Policy()._weights
-    return lambda inputs: module.compute(weights, *inputs)
+    return lambda drawn: [module.compute(weights, *inputs) for inputs in drawn]
 
 
-def _onnx(path: Path, exported: Exported) -> Callable[[Inputs], Any] | None:
+def _onnx(path: Path, exported: Exported) -> Run | None:
     if line := extras.lacking("onnxruntime", "ONNX files are written and not checked: that"):
         warnings.warn(line, stacklevel=2)
         return None
@@ -109,16 +111,21 @@ def _onnx(path: Path, exported: Exported) -> Callable[[Inputs], Any] | None:
     options.log_severity_level = 3  # it warns of inputs that have defaults
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     names, outputs = ([port.name for port in ports] for ports in (exported.agent.inputs, exported.outputs))
-    return lambda inputs: session.run(outputs, dict(zip(names, inputs, strict=True)))
+
+    def run(drawn: Sequence[Inputs]) -> list[Any]:
+        batch = dict(zip(names, map(np.stack, zip(*drawn, strict=True)), strict=True))
+        return list(zip(*session.run(outputs, batch), strict=True))
+
+    return run
 
 
-def _stablehlo(path: Path, exported: Exported) -> Callable[[Inputs], Any]:
+def _stablehlo(path: Path, exported: Exported) -> Run:
     policy = jax.export.deserialize(bytearray(path.read_bytes()))
     call = jax.jit(policy.call)
-    return lambda inputs: call(*inputs)
+    return lambda drawn: [call(*inputs) for inputs in drawn]
 
 
-_LOADERS: dict[str, Callable[[Path, Exported], Callable[[Inputs], Any] | None]] = {
+_LOADERS: dict[str, Callable[[Path, Exported], Run | None]] = {
     "numpy": _numpy,
     "onnx": _onnx,
     "stablehlo": _stablehlo,

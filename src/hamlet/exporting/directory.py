@@ -32,7 +32,7 @@ from hamlet.runs.directory import RunDirectory
 from hamlet.training.run import SavedRun
 
 FORMATS = ("numpy", "onnx", "stablehlo")
-_VERSION = 1
+_VERSION = 2
 _ENDINGS = {"numpy": ".py", "onnx": ".onnx", "stablehlo": ".stablehlo"}
 
 

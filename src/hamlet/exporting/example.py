@@ -1,8 +1,9 @@
-"""How exported policies are played in their environment without Hamlet, where that is known: at most ten lines."""
+"""How exported policies are played in their environment without Hamlet, where that is known: a dozen lines."""
 
 import dataclasses
 from typing import Any
 
+from hamlet.envs.factories import user_modules
 from hamlet.envs.mamujoco import MultiAgentMujoco
 from hamlet.envs.mamujoco.scenarios import SCENARIOS, partition_of
 from hamlet.envs.mpe.simple_reference import SimpleReference
@@ -65,6 +66,9 @@ def _factory(env: PettingZoo) -> str:
     if not all(is_name(part) for part in (*module.split("."), *parts)):
         raise NotALiteral(f"{env.factory} is no name of Python")
     imports, make = f"from {module} import {parts[0]}\n", f"{name}({keywords(dict(env.options))})"
+    # The module of a user is found where the run found it.
+    for home in user_modules.directories([env.factory]).values():
+        imports = f"import sys\n\nsys.path.append({literal(home)})\n{imports}"
     if env.description.turns:
         imports = f"from pettingzoo.utils.conversions import turn_based_aec_to_parallel\n{imports}"
         make = f"turn_based_aec_to_parallel({make})"

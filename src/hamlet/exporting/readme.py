@@ -77,13 +77,15 @@ action = policy.act(observation{masked})
 as a pure function.""",
     "onnx": """### ONNX: `policies/AGENT.onnx`
 
-Opset 18. Inputs that may be left out have their defaults in the file, of which onnxruntime warns when it reads it.
+Opset 18. Every input and output has one more axis in front than the tables say, `batch`: any number of observations at
+once. Types are those of the tables: a mask is of booleans, `np.asarray(mask, bool)`. Inputs that may be left out have
+their defaults in the file, of which onnxruntime warns when it reads it.
 
 ```python
 import onnxruntime
 
 session = onnxruntime.InferenceSession("policies/{module}.onnx")
-action, {rest} = session.run(None, {{{seen}{given}}})
+action, {rest} = session.run(None, {{{seen}{given}}})  # of one observation: action[0]
 ```
 """,
     "stablehlo": """### StableHLO: `policies/AGENT.stablehlo`
@@ -140,7 +142,7 @@ def text(document: dict[str, Any], title: str, play: str | None) -> str:
         "module": first["file"],
         "rest": "*others" if len(first["outputs"]) > 1 else "",
         "masked": ", available" if "available" in inputs else "",
-        "seen": ", ".join(f'"{name}": {name}' for name in inputs if name.startswith("observation")),
+        "seen": ", ".join(f'"{name}": {name}[None]' for name in inputs if name.startswith("observation")),
         "given": ', "memory": memory' if "memory" in inputs else "",
         "arguments": ", ".join(inputs),
     }

@@ -12,7 +12,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from hamlet.errors import nearest, require
+from hamlet.errors import require
+from hamlet.nearest import suggestion
 from hamlet.roster import Roster
 
 # Of everybody; or of agents by name, and of the rest by the name "".
@@ -63,7 +64,7 @@ def shares(rates: Rates, roster: Roster) -> np.ndarray | None:
         return None
     known = dict(rates)
     for name in known:
-        near = nearest(name, roster.names)
+        near = suggestion(name, roster.names)
         agents = ", ".join(roster.names)
         require(not name or name in roster.names, f"--learning-rate has no agent {name!r}{near} (of {agents})")
     missing = [name for name in roster.names if name not in known and "" not in known]

@@ -1,6 +1,5 @@
 """The environment at ``MODULE:FACTORY``: PettingZoo's or Hamlet's own, by what the factory makes, and its options."""
 
-import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from hamlet.envs.given import by_factory
 from hamlet.envs.pettingzoo.copies import factory_keywords
 from hamlet.envs.pettingzoo.environment import PettingZoo, from_pettingzoo
 from hamlet.errors import RequestError, require
+from hamlet.nearest import suggestion
 from hamlet.options import values
 
 _EMPTY = inspect.Parameter.empty
@@ -76,9 +76,9 @@ class Factory:
         except RequestError as error:
             # A factory that takes any keyword says which it will not have, and not which it would.
             for name in asked.keys() - self.parameters.keys():
-                near = difflib.get_close_matches(name, self.parameters, n=1, cutoff=0.0)
-                if near and f"argument '{name}'" in str(error):
-                    raise RequestError(f"{error}; the nearest is --env.{near[0].replace('_', '-')}") from error
+                flags = [f"--env.{parameter.replace('_', '-')}" for parameter in self.parameters]
+                if f"argument '{name}'" in str(error):
+                    raise RequestError(f"{error}{suggestion(name, flags, '{}')}") from error
             raise
 
     def _is_default(self, name: str, value: Any) -> bool:

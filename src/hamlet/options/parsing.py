@@ -6,7 +6,6 @@ so that every mistake is answered by one line with the nearest valid choice.
 
 import contextlib
 import dataclasses
-import difflib
 import inspect
 import io
 import keyword
@@ -23,9 +22,12 @@ import tyro
 from hamlet.errors import RequestError
 from hamlet.haml.rates import AnyRates
 from hamlet.hyperparameters.docstrings import descriptions
-from hamlet.options import values
+from hamlet.nearest import suggestion
+from hamlet.options import layout, values
 
 HELP = ("-h", "--help")
+# Options that a refusal names where none of them is near.
+_FEW = 12
 RENAMED = {
     "--copies": "--num-envs",
     "--steps-per-rollout": "--rollout-length",
@@ -94,6 +96,7 @@ class OptionGroup:
         prefixed: Whether flags begin with ``--TITLE.``.
         pairs: Whether a switch has an opposite.
         free: Further names, where the target takes any keyword.
+        notes: What help says of some parameters besides, as of a default that surprises.
     """
 
     title: str
@@ -102,6 +105,7 @@ class OptionGroup:
     prefixed: bool = False
     pairs: bool = True
     free: tuple[str, ...] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def takes_any(self) -> bool:
@@ -147,7 +151,8 @@ class OptionGroup:
                 continue
             flag = "--" + (f"{self.title}." if self.prefixed else "") + name.rstrip("_").replace("_", "-")
             hint = {int: values.Whole, AnyRates: values.LearningRate}.get(hints[name], hints[name])
-            options.append(Option(self.title, name, flag, hint, default, texts.get(name, ""), self.pairs))
+            text = " ".join(part for part in (texts.get(name, ""), self.notes.get(name, "")) if part)
+            options.append(Option(self.title, name, flag, hint, default, text, self.pairs))
         for name in self.free:
             flag = f"--{self.title}.{name.replace('_', '-')}"
             options.append(Option(self.title, name, flag, values.Plain, inspect.Parameter.empty, "", self.pairs))
@@ -258,9 +263,11 @@ class Command:
         return [word.text for word in words], Parsed(self._values(latest), {arg.flag for arg in self._options(latest)})
 
     def unknown(self, flag: str) -> RequestError:
-        """The refusal of an option that does not exist."""
-        near = difflib.get_close_matches(flag.replace("_", "-"), self.flags, n=1, cutoff=0.0)
-        return RequestError(f"there is no option {flag}; the nearest is {near[0]} (see {self.prog} --help)")
+        """The refusal of an option that does not exist; where none is near, with all, if they are few."""
+        near = suggestion(flag, self.flags, "{}")
+        few = not near and len(self.flags) <= _FEW
+        rest = f"of {', '.join(self.flags)}; see" if few else "see"
+        return RequestError(f"there is no option {flag}{near} ({rest} {self.prog} --help)")
 
     def show_help(self) -> typing.NoReturn:
         """Print what there is.
@@ -278,7 +285,7 @@ class Command:
         lines = [line.rstrip() for line in text.getvalue().splitlines()]
         first = next((i + 1 for i, line in enumerate(lines) if "show this help message" in line), 0)
         usage = f"usage: {self.prog}" + (" [OPTIONS]" if self.groups else "")
-        print("\n".join([usage, "", self.description, *lines[first:]]).rstrip())
+        print("\n".join([usage, "", layout.paragraphs(self.description), *lines[first:]]).rstrip())
         raise SystemExit(0)
 
     def _options(self, latest: Mapping[str, Given]) -> list[Option]:

@@ -2,8 +2,9 @@
 
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from hamlet.checkpoints import checkpoint
 from hamlet.errors import RunError
@@ -11,6 +12,10 @@ from hamlet.extras import bring
 from hamlet.files.atomic_write import one_line
 from hamlet.runs.directory import RunDirectory
 from hamlet.runs.metrics import Sink, TensorBoardSink, WandbSink
+
+# Characters of a tag at most, and the variables by which Weights & Biases is told what else is said here.
+_TAG = 64
+_VARIABLES = {"name": "WANDB_NAME", "group": "WANDB_RUN_GROUP", "tags": "WANDB_TAGS"}
 
 
 def wanted(*, tensorboard: bool, wandb: bool) -> list[Callable[[Path], Sink]]:
@@ -39,14 +44,28 @@ def _wandb(path: Path) -> Sink:
     identity = path / "wandb-id"
     if not identity.exists():
         identity.write_text(uuid.uuid4().hex[:12], encoding="utf-8")
+    config = RunDirectory(path).config()
     try:
         return WandbSink(
             path,
             project=os.environ.get("WANDB_PROJECT", "hamlet"),
-            name=path.name,
-            config=RunDirectory(path).config(),
+            config=config,
             identity=identity.read_text(encoding="utf-8"),
+            **_named(config),
         )
     except Exception as error:
         advice = "without an account, set WANDB_MODE=offline"
         raise RunError(f"Weights & Biases refused the run: {one_line(error)}; {advice}") from error
+
+
+def _named(config: Mapping[str, Any]) -> dict[str, Any]:
+    """How Weights & Biases is to show a run; what its own variables say is left to it.
+
+    >>> _named({"algorithm_name": "happo", "environment_name": "grid/switch", "seed": 3})
+    {'name': 'happo-grid/switch-seed-3', 'group': 'happo-grid/switch', 'tags': ['happo', 'grid/switch']}
+    """
+    algorithm, environment, preset = (config.get(name) for name in ("algorithm_name", "environment_name", "preset"))
+    group = f"{algorithm}-{environment}"
+    tags = [str(tag)[:_TAG] for tag in (algorithm, environment, preset) if tag]
+    values = {"name": f"{group}-seed-{config.get('seed')}", "group": group, "tags": tags}
+    return {name: value for name, value in values.items() if not os.environ.get(_VARIABLES[name])}

@@ -1,6 +1,5 @@
 """The kinds of values that options take: how many words each has, how it is read, and how it is spoken of."""
 
-import difflib
 import inspect
 import math
 import re
@@ -13,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_orig
 from tyro.constructors import PrimitiveConstructorSpec
 
 from hamlet.haml.rates import Rates
+from hamlet.nearest import closest
 
 _UNITS = {"k": 1_000, "m": 1_000_000, "b": 1_000_000_000, "g": 1_000_000_000}
 # Of any whole number: what a float tells from its neighbours. How many steps a run can have depends on its rollouts.
@@ -217,7 +217,7 @@ def nearest(annotation: Any, text: str) -> str | None:
     kind = bare(annotation)
     if get_origin(kind) is Literal:
         choices = [str(choice) for choice in get_args(kind)]
-        return difflib.get_close_matches(text, choices, n=1, cutoff=0.0)[0]
+        return next(iter(closest(text, choices)), None)
     try:
         number = float(text.replace(",", ".", 1))
     except ValueError:

@@ -11,7 +11,7 @@ from hamlet.errors import RequestError, unknown
 from hamlet.presets import credit, mamujoco, matrl, mpe, off_policy, value
 from hamlet.spaces import Box
 
-__all__ = ["PRESETS", "default", "find", "fitted", "known", "line"]
+__all__ = ["PRESETS", "default", "find", "fitted", "known", "line", "notes"]
 
 PRESETS: Mapping[str, Mapping[str, "partial[Any]"]] = {
     "paper/mpe": {**mpe.PAPER, **credit.PAPER_MPE, **off_policy.PAPER_MPE},
@@ -28,6 +28,10 @@ _CONTINUOUS: Mapping[str, Mapping[str, "partial[Any]"]] = {
     "paper/mpe": {**mpe.PAPER_CONTINUOUS, **credit.PAPER_MPE, **off_policy.PAPER_MPE},
     "tuned/mpe": {**mpe.TUNED_CONTINUOUS, **credit.TUNED_MPE, **off_policy.TUNED_MPE},
     "tuned/mpe/shared": mpe.SHARED_CONTINUOUS,
+}
+# Why a preset has a value that surprises, where every agent acts in a Box, by algorithm and hyperparameter.
+_NOTES_CONTINUOUS: Mapping[str, Mapping[str, Mapping[str, str]]] = {
+    name: mpe.NOTES_CONTINUOUS for name in ("paper/mpe", "tuned/mpe", "tuned/mpe/shared")
 }
 # Where a preset of ours learns a task better than the paper's (`docs/results.md`), it is the default. HAPPO, HADDPG and
 # HATD3 on spread and HAD3QN on speaker-listener were run with both; the others differ from the paper by the same
@@ -74,10 +78,23 @@ def find(preset: str | None, algorithm: str, environment: AnyDeclaration | None 
         raise RequestError(
             f"preset {preset} has no values for {algorithm}; it has them for {', '.join(PRESETS[preset])}"
         )
-    continuous = environment is not None and all(isinstance(group.action, Box) for group in environment.groups)
     # Of those that act by choices alone it has no others: they refuse the environment themselves.
-    others = _CONTINUOUS.get(preset, {}) if continuous else {}
+    others = _CONTINUOUS.get(preset, {}) if _is_continuous(environment) else {}
     return fitted(others.get(algorithm, PRESETS[preset][algorithm]), environment)
+
+
+def notes(preset: str, algorithm: str, environment: AnyDeclaration | None) -> Mapping[str, str]:
+    """Why a preset has a value that surprises, by hyperparameter; of most it says nothing.
+
+    >>> import hamlet
+    >>> list(notes("tuned/mpe", "happo", hamlet.envs.make("mpe/simple_spread", continuous=True)))
+    ['entropy']
+    """
+    return _NOTES_CONTINUOUS.get(preset, {}).get(algorithm, {}) if _is_continuous(environment) else {}
+
+
+def _is_continuous(environment: AnyDeclaration | None) -> bool:
+    return environment is not None and all(isinstance(group.action, Box) for group in environment.groups)
 
 
 def fitted(factory: "partial[Any]", environment: AnyDeclaration | None) -> "partial[Any]":

@@ -44,6 +44,14 @@ PAPER: Mapping[str, "partial[Any]"] = {
 
 _FIRST_ORDER = ("happo", "haa2c", "mappo", "ippo", "maa2c")
 
+# Beside the value in help.
+NOTES_CONTINUOUS: Mapping[str, Mapping[str, str]] = {
+    name: {
+        "entropy": "40 is the paper's 0.01 as its code applied it to continuous actions: summed over the batch of 4000 "
+        "steps, where the mean was meant."
+    }
+    for name in _FIRST_ORDER
+}
 PAPER_CONTINUOUS = PAPER | {name: partial(PAPER[name], entropy=0.01 * 4000) for name in _FIRST_ORDER}
 
 # Ours. With γ = 0.99 and episodes cut after 25 steps, most of a value lies beyond what was ever seen, and its error

@@ -12,6 +12,7 @@ import numpy as np
 import hamlet
 from hamlet.files import atomic_write
 from hamlet.reports.data import ranking, scores, statistics
+from hamlet.reports.data.diagnostics import DIAGNOSTICS
 from hamlet.reports.data.grouping import ReportTask, RunGroup, flat, tasks
 from hamlet.reports.data.ranking import Ranking
 from hamlet.reports.data.run_data import RunData, Series
@@ -51,6 +52,7 @@ def gather(readings: Sequence[RunData], motions: Sequence[Mapping[str, Any]] = (
         "made": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         "hamlet": hamlet.__version__,
         "algorithms": labels,
+        "diagnostics": [{"key": one.key, "title": one.title, "unit": one.unit} for one in DIAGNOSTICS],
         "tasks": described,
         "groups": groups,
         "overall": _overall(report_tasks, labels),
@@ -125,6 +127,7 @@ def _group(group: RunGroup, task: int, labels: Sequence[str], numbers: Mapping[i
         "runs": [numbers[id(run)] for run in group.runs],
         "counted": [numbers[id(run)] for run in runs],
         "curves": {over: _curve(scores.curve(series, over=over)) for over in ("steps", "seconds")},
+        "learning": _learning(runs),
         "each": [_series(run, kind) for run in group.runs],
         "scores": _numbers(final),
         "final": {name: _packed(estimate) for name, estimate in scores.estimates(final).items()},
@@ -135,6 +138,15 @@ def _group(group: RunGroup, task: int, labels: Sequence[str], numbers: Mapping[i
         "rate": _number(float(np.median(rates))) if rates else None,
         "seconds": _number(float(np.median(trained))) if trained else None,
     }
+
+
+def _learning(runs: Sequence[RunData]) -> Document:
+    """The curves of what was measured of learning, by its key; nothing of what no run has."""
+    curves = {}
+    for key in dict.fromkeys(key for run in runs for key in run.learning):
+        series = [scores.thinned(run.learning[key]) for run in runs if key in run.learning]
+        curves[key] = {over: _curve(scores.curve(series, over=over)) for over in ("steps", "seconds")}
+    return curves
 
 
 def _sides(runs: Sequence[RunData]) -> list[Document]:

@@ -11,6 +11,7 @@ from hamlet.reports import page, tables
 from hamlet.reports.data import marl_eval
 from hamlet.reports.data.run_data import RunData, read_all
 from hamlet.reports.document import Document, gather
+from hamlet.reports.pictures import runs
 
 PAGE, EVALUATIONS = "report.html", "marl-eval.json"
 # What records the episodes that a page plays, from the runs.
@@ -18,7 +19,12 @@ Film = Callable[[Sequence[RunData]], Sequence[Mapping[str, Any]]]
 
 
 def write(
-    paths: Sequence[str | Path], out: str | Path, *, film: Film | None = None, steps: int | None = None
+    paths: Sequence[str | Path],
+    out: str | Path,
+    *,
+    film: Film | None = None,
+    steps: int | None = None,
+    pictures: Sequence[str] = (),
 ) -> Document:
     """Report runs into a directory: ``report.html``, ``report.md``, ``curves.csv``, ``table.csv``, ``marl-eval.json``.
 
@@ -27,6 +33,7 @@ def write(
         out: Where to; files of an earlier report are replaced.
         film: What records the agents in motion; None for a page without them.
         steps: After how many environment steps runs are reported; None for all that they have.
+        pictures: Formats in which the curves are drawn as files besides, of "svg", "pdf" and "png".
 
     Raises:
         RequestError: A path holds no run, no run has so many steps, or ``out`` is a run.
@@ -49,6 +56,8 @@ def write(
         out.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
             atomic_write.write(out / name, text)
+        if pictures:
+            runs.draw(document, out, pictures)
     except OSError as error:
         raise RunError(f"the report cannot be written to {out}: {atomic_write.one_line(error)}") from error
     return document

@@ -21,7 +21,8 @@ from typing import Any, TypeAlias
 from hamlet import field_types
 from hamlet.envs.factories import user_modules
 from hamlet.envs.factories.known import CODE
-from hamlet.errors import RequestError, nearest
+from hamlet.errors import RequestError
+from hamlet.nearest import suggestion
 from hamlet.runs import parts, version_0
 from hamlet.runs.parts import shown
 
@@ -190,7 +191,7 @@ def _find(place: str) -> type:
         names = [name for name, value in vars(target).items() if isinstance(value, type) and not name.startswith("_")]
         target = vars(target).get(part)
         if target is None:
-            raise RequestError(f"{module} has no class {part}{nearest(part, names)}")
+            raise RequestError(f"{module} has no class {part}{suggestion(part, names)}")
         if not isinstance(target, type):
             break
     if not (isinstance(target, type) and dataclasses.is_dataclass(target)):
@@ -221,7 +222,7 @@ def _construct(kind: type, data: dict[str, Json], trusted: bool) -> Any:
     for name in given:
         if name not in names:
             unset_fields = [other for other in names if other not in given]
-            raise RequestError(f"{place} has no field {shown(name)}{nearest(name, unset_fields or names)}")
+            raise RequestError(f"{place} has no field {shown(name)}{suggestion(name, unset_fields or names)}")
     for name in names:
         if name not in given and not _has_default(kind, name):
             raise RequestError(f"{place} lacks the field {name!r} (its fields are {', '.join(names)})")

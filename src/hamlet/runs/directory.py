@@ -9,7 +9,6 @@ The lock belongs to the process (`flock`): it is gone when the process is, howev
 """
 
 import contextlib
-import difflib
 import fcntl
 import itertools
 import os
@@ -22,6 +21,7 @@ from typing import Any, NamedTuple, Self
 
 from hamlet.errors import RequestError, RunError
 from hamlet.files import atomic_write, json_file, plain_files
+from hamlet.nearest import closest
 from hamlet.runs import configuration
 
 CONFIGURATION = "config.json"
@@ -277,5 +277,5 @@ def _nearest_run(path: Path) -> str:
         return f"; there is one inside: {inside[0]}" + (f" (and {len(inside) - 1} more)" if inside[1:] else "")
     if around:
         return f"; it is a part of the run {around[0]}"
-    near = difflib.get_close_matches(str(path), [str(entry) for entry in beside], n=1, cutoff=0.0)
-    return f"; the nearest run is {near[0]}" if near else ""
+    near = closest(path.name, [entry.name for entry in beside])
+    return f"; the nearest run is {path.with_name(near[0])}" if near else ""

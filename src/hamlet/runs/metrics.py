@@ -10,7 +10,7 @@ import json
 import math
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -286,6 +286,8 @@ class WandbSink:
         name: The run's name there.
         config: What to show as its configuration.
         identity: A fixed id, so that a resumed run goes on in the same place.
+        group: The runs that it stands among, as those of other seeds.
+        tags: Words to find it by.
     """
 
     def __init__(
@@ -296,11 +298,19 @@ class WandbSink:
         name: str | None = None,
         config: dict[str, Any] | None = None,
         identity: str | None = None,
+        group: str | None = None,
+        tags: Sequence[str] | None = None,
     ) -> None:
         package = bring("wandb", "--wandb")
-        resume = None if identity is None else "allow"
         self._run = package.init(
-            dir=str(directory), project=project, name=name, config=config, id=identity, resume=resume
+            dir=str(directory),
+            project=project,
+            name=name,
+            config=config,
+            id=identity,
+            resume=None if identity is None else "allow",
+            group=group,
+            tags=tags,
         )
 
     def write(self, step: int, values: Mapping[str, float]) -> None:

@@ -9,7 +9,8 @@ import importlib
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from hamlet.errors import RequestError, nearest
+from hamlet.errors import RequestError
+from hamlet.nearest import suggestion
 
 ENTRY_POINTS = "hamlet.parts"
 
@@ -110,7 +111,7 @@ def find(name: str) -> type:
         return getattr(importlib.import_module(module), path)
     package, colon, part = name.partition(":")
     if not colon:
-        raise RequestError(f"there is no part {shown(name)}{nearest(name, PARTS)}")
+        raise RequestError(f"there is no part {shown(name)}{suggestion(name, PARTS)}")
     declared = {_name(point): point for point in entry_points(group=ENTRY_POINTS)}
     if name not in declared:
         raise RequestError(

@@ -68,7 +68,7 @@ def _session(path: Path, seen: np.ndarray) -> Callable[[], Any]:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = 1, 3
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    given = {"observation": seen.astype(np.float32)}
+    given = {"observation": seen.astype(np.float32)[None]}
     return lambda: session.run(None, given)
 
 

@@ -3,7 +3,6 @@
 Workers import this file: it needs the standard library alone.
 """
 
-import difflib
 import importlib
 import sys
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import Any
 from hamlet import extras
 from hamlet.envs.conversion import Broken
 from hamlet.errors import RequestError
+from hamlet.nearest import suggestion
 
 
 def place_of(factory: Callable[..., Any] | str) -> str:
@@ -71,8 +71,7 @@ def find(place: str) -> Callable[..., Any]:
         raise Broken(f"there is no module {error.name}") from None
     for name in names.split("."):
         if not hasattr(target, name):
-            near = difflib.get_close_matches(name, dir(target), n=1, cutoff=0.0)
-            raise Broken(f"{module} has no {name}" + (f"; the nearest is {near[0]}" if near else ""))
+            raise Broken(f"{module} has no {name}{suggestion(name, dir(target), '{}')}")
         target = getattr(target, name)
     return target
 

@@ -6,11 +6,35 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from hamlet.reports.data import damage
 from hamlet.runs.metrics_file import readable
 
 NOTHING = (np.zeros(0, np.int64), np.zeros(0))
+
+
+@dataclass(frozen=True)
+class Series:
+    """A value over a run.
+
+    Attributes:
+        steps: Environment steps of all copies together, ascending.
+        values: In reward, or whatever was measured.
+        seconds: Of training, evaluation and compilation apart, until each.
+    """
+
+    steps: Int[np.ndarray, " P"]
+    values: Float[np.ndarray, " P"]
+    seconds: Float[np.ndarray, " P"]
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def until(self, steps: int) -> "Series":
+        """Without what was measured after a step."""
+        kept = self.steps <= steps
+        return Series(self.steps[kept], self.values[kept], self.seconds[kept])
 
 
 @dataclass(frozen=True)

@@ -16,15 +16,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float, Int
 
 from hamlet.checkpoints import checkpoint
 from hamlet.envs.base import KnownReturns, declared_returns
 from hamlet.errors import RequestError, RunError
 from hamlet.evaluation import evaluation_log
 from hamlet.files.atomic_write import one_line
-from hamlet.reports.data import damage, sides
-from hamlet.reports.data.measurements import NOTHING, Clock, evaluations, latest
+from hamlet.reports.data import damage, diagnostics, sides
+from hamlet.reports.data.measurements import NOTHING, Clock, Series, evaluations, latest
 from hamlet.reports.data.sides import Sides
 from hamlet.runs.configuration import completed
 from hamlet.runs.directory import CONFIGURATION, LOCK, RunDirectory, is_locked
@@ -33,29 +32,6 @@ from hamlet.training import final_evaluation
 from hamlet.training.run import SavedRun
 
 State = Literal["done", "training", "stopped"]
-
-
-@dataclass(frozen=True)
-class Series:
-    """A value over a run.
-
-    Attributes:
-        steps: Environment steps of all copies together, ascending.
-        values: In reward, or whatever was measured.
-        seconds: Of training, evaluation and compilation apart, until each.
-    """
-
-    steps: Int[np.ndarray, " P"]
-    values: Float[np.ndarray, " P"]
-    seconds: Float[np.ndarray, " P"]
-
-    def __len__(self) -> int:
-        return len(self.steps)
-
-    def until(self, steps: int) -> "Series":
-        """Without what was measured after a step."""
-        within = self.steps <= steps
-        return Series(self.steps[within], self.values[within], self.seconds[within])
 
 
 @dataclass(frozen=True)
@@ -75,6 +51,7 @@ class RunData:
         points: What its evaluations gave, the oldest first.
         sides: What each agent earned in the evaluations; None where there are none.
         known: What its environment knows of its returns; None where that is nothing, or it cannot be read.
+        learning: Losses, entropy and divergence, by the keys of `diagnostics.DIAGNOSTICS`; those that it measured.
         remarks: What was missing, damaged or unfinished.
     """
 
@@ -90,6 +67,7 @@ class RunData:
     points: Sequence[Mapping[str, Any]] = ()
     sides: Sides | None = None
     known: KnownReturns | None = None
+    learning: Mapping[str, Series] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
 
     @property
@@ -150,6 +128,7 @@ class RunData:
             latest={},
             points=[point for point in self.points if _stood(point, steps)],
             sides=None if self.sides is None else self.sides.until(steps),
+            learning={name: one.until(steps) for name, one in self.learning.items()},
             remarks=tuple(line for line in self.remarks if line not in _unfinished(self.state, self.done, self.config)),
         )
 
@@ -201,6 +180,7 @@ def read(path: Path) -> RunData:
         points=points,
         sides=column,
         known=_known(path),
+        learning=diagnostics.read(directory.metrics, seconds) if directory.metrics.is_file() else {},
         remarks=tuple(remarks),
     )
 

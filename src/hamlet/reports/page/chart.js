@@ -68,8 +68,8 @@ function spread(places, apart, low, high) {
 }
 
 class Chart {
-  constructor(task, groups, view, what = `Returns on ${taskName(task)}`) {
-    this.task = task; this.groups = groups; this.view = view;
+  constructor(task, groups, view, what = `Returns on ${taskName(task)}`, lowest = 230) {
+    this.task = task; this.groups = groups; this.view = view; this.lowest = lowest;
     this.tip = make("div", { class: "tip", role: "status", hidden: true });
     this.frame = make("div", {
       class: "chart", tabindex: 0, role: "group",
@@ -87,12 +87,12 @@ class Chart {
   }
 
   draw() {
-    const width = Math.max(this.frame.clientWidth, 240), height = Math.round(Math.min(340, Math.max(230, width * 0.52)));
+    const width = Math.max(this.frame.clientWidth, 240), height = Math.round(Math.min(340, Math.max(this.lowest, width * 0.52)));
     const over = this.view.over, shown = this.shown, labelled = width >= 520 && shown.length > 1;
     const longest = Math.max(0, ...shown.map((group) => (group.named ?? group.label).length));
     const right = labelled ? Math.min(150, 14 + 7.2 * longest) : MARGIN.right;
     if (!shown.length) {
-      this.frame.replaceChildren(make("p", { class: "empty" }, "Nothing to draw: no run shown has measured a return over this axis."), this.tip);
+      this.frame.replaceChildren(make("p", { class: "empty" }, "Nothing to draw: no run shown has measured this over this axis."), this.tip);
       return;
     }
     const seeds = this.view.seeds ? shown.flatMap((group) => group.each) : [];
@@ -119,7 +119,7 @@ class Chart {
 
   axes(svg, low, high) {
     const { x, y, width, height, right } = this, over = this.view.over, along = AXES[over];
-    for (const at of ticks(low, high, height / 55)) {
+    for (const at of ticks(low, high, Math.max(4, height / 55))) {
       svg.append(make("svg:line", { class: "grid", x1: MARGIN.left, x2: width - right, y1: y(at), y2: y(at) }));
       svg.append(make("svg:text", { x: MARGIN.left - 8, y: y(at) + 4, "text-anchor": "end" }, short(at)));
     }

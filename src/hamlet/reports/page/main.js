@@ -61,11 +61,26 @@ function taskSection(task, index) {
       task.options.length ? make("span", { class: "options" }, task.options.map(([key, value]) => `${key} ${value}`).join(", ")) : null),
     make("p", { class: "verdict" }, task.verdict),
     make("div", { class: player ? "pair moving" : "pair" }, drawn, player),
+    learning(task, groups),
     make("div", { class: "card", style: "margin-top:1rem" }, make("h3", {}, "Scores"),
       make("p", { class: "card-note" }, scoreNote(task)), resultTable(task, shown),
       improvements(report, task.improvement, view.hidden, `on ${taskName(task)}`)));
   charts.push(chart);
   return section;
+}
+
+// Losses, entropy and divergence: a small chart for each that a run has measured; nothing where none has.
+function learning(task, groups) {
+  const measured = (report.diagnostics ?? []).filter(({ key }) => groups.some((group) => group.learning?.[key]));
+  if (!measured.length) return null;
+  const cards = measured.map(({ key, title, unit }) => {
+    const own = groups.filter((group) => group.learning?.[key]).map((group) => ({ ...group, curves: group.learning[key], each: [] }));
+    const chart = new Chart({ ...task, random: null, optimum: null }, own, view, `${title} on ${taskName(task)}`, 170);
+    charts.push(chart);
+    return make("div", {}, make("h4", {}, title, unit ? make("small", {}, `, ${unit}`) : null), chart.frame);
+  });
+  return make("div", { class: "card", style: "margin-top:1rem" }, make("h3", {}, "Losses and policies"),
+    make("p", { class: "card-note" }, "Means over agents, while training; over seeds as the returns."), make("div", { class: "small" }, ...cards));
 }
 
 function scoreNote(task) {

@@ -183,14 +183,19 @@ def _dress(axes: Any, config: dict[str, Any], rollouts: int, evaluations: Points
     axes.set_xlabel("environment steps, all copies together", fontsize=12)
     axes.set_ylabel("team return of an episode\n(rewards summed over agents and steps)", fontsize=12)
     axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
     axes.tick_params(labelsize=11, length=0)
     axes.grid(axis="y", color="#dddddd", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)
 
 
-def _short(count: float) -> str:
+def short(count: float) -> str:
+    """A count as an axis shows it.
+
+    >>> short(2_000_000), short(500)
+    ('2M', '500')
+    """
     for unit, size in (("M", 1e6), ("k", 1e3)):
         if count >= size:
             return f"{count / size:g}{unit}"

@@ -1,0 +1,152 @@
+"""The curves of a report as pictures for papers and slides: returns, and losses and policies, of several runs.
+
+A picture of each for every environment, with the colours of the page. In SVG and PDF text stays text, that can be
+searched and edited. Needs the extra ``plots``.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hamlet.errors import RequestError, RunError, unknown
+from hamlet.extras import bring
+from hamlet.files import atomic_write
+from hamlet.reports.pictures.curve import blank_figure, short
+
+FORMATS = ("svg", "pdf", "png")
+# Those of the page, and strokes for more algorithms than there are colours.
+_COLOURS = ("#0069b4", "#c8500a", "#00805c", "#a8467f", "#8a6a00", "#2b8fc9", "#5b5f66", "#6a3fb5")
+_STROKES = ("-", (0, (7, 3)), (0, (2, 2)), (0, (7, 2, 2, 2)))
+# So that letters are letters: SVG refers to the reader's fonts, PDF holds TrueType.
+_LETTERS = {"svg.fonttype": "none", "pdf.fonttype": 42, "font.family": "sans-serif"}
+_WIDTH, _HEIGHT, _SMALL = 6.4, 4.0, (3.2, 2.3)
+
+
+def check_formats(words: str) -> tuple[str, ...]:
+    """The formats of words with commas between.
+
+    Raises:
+        RequestError: If one is unknown, or matplotlib is missing.
+    """
+    names = tuple(dict.fromkeys(word.strip().lower().lstrip(".") for word in words.split(",") if word.strip()))
+    for name in names:
+        if name not in FORMATS:
+            raise unknown("format of pictures", name, FORMATS)
+    if not names:
+        raise RequestError(f"--pictures takes formats, such as svg,pdf (of {', '.join(FORMATS)})")
+    bring("matplotlib", "--pictures")
+    return names
+
+
+def draw(document: Mapping[str, Any], out: Path, formats: Sequence[str]) -> list[Path]:
+    """Draw the curves of a report's document.
+
+    Args:
+        document: As `hamlet.reports.document.gather` makes it.
+        out: The directory of the pictures, which exists.
+        formats: Of `FORMATS`, those to write.
+
+    Returns:
+        The pictures' paths.
+
+    Raises:
+        RequestError: If matplotlib is missing.
+        RunError: If one cannot be written.
+    """
+    matplotlib = bring("matplotlib", "--pictures")
+    paths = []
+    with matplotlib.rc_context(_LETTERS):
+        for name, figure in _figures(document):
+            for kind in formats:
+                path = out / f"{name}.{kind}"
+                try:
+                    # Without the date, a picture of the same numbers is the same file.
+                    metadata: Any = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
+                    figure.savefig(path, metadata=metadata, facecolor="white")
+                except OSError as error:
+                    raise RunError(f"{path} cannot be written: {atomic_write.one_line(error)}") from error
+                paths.append(path)
+    return paths
+
+
+def _figures(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Every picture by the name of its file."""
+    names: list[str] = []
+    for number, task in enumerate(document["tasks"]):
+        groups = [group for group in document["groups"] if group["task"] == number]
+        stem = re.sub(r"[^A-Za-z0-9.]+", "-", task["name"]).strip("-")
+        names.append(stem)
+        stem += f"-{names.count(stem)}" if names.count(stem) > 1 else ""
+        returns = [group for group in groups if group["curves"]["steps"] and not task["constant_sum"]]
+        if returns:
+            yield f"returns-{stem}", _returns(task, returns)
+        measured = [one for one in document["diagnostics"] if any(one["key"] in group["learning"] for group in groups)]
+        if measured:
+            yield f"learning-{stem}", _learning(task, groups, measured)
+
+
+def _returns(task: Mapping[str, Any], groups: Sequence[Mapping[str, Any]]) -> Any:
+    figure = blank_figure(_WIDTH, _HEIGHT)
+    axes = figure.subplots()
+    for group in groups:
+        _line(axes, group, group["curves"]["steps"])
+    levels = [("random play", task["random"]), ("optimum", task["optimum"])]
+    for name, level in levels:
+        if level is not None:
+            axes.axhline(level, color="#57606a", linewidth=1.0, linestyle=(0, (2, 3)), label=name)
+    _dress(axes, task["curve"])
+    axes.set_title(_title(task), loc="left", fontsize=12, fontweight="bold")
+    axes.set_ylabel("team return", fontsize=10)
+    axes.legend(frameon=False, fontsize=9)
+    return figure
+
+
+def _learning(task: Mapping[str, Any], groups: Sequence[Mapping[str, Any]], measured: Sequence[Any]) -> Any:
+    columns = min(2, len(measured))
+    rows = -(-len(measured) // columns)
+    figure = blank_figure(_SMALL[0] * columns, _SMALL[1] * rows + 0.5)
+    grid = figure.subplots(rows, columns, squeeze=False).flat
+    for axes, one in zip(grid, measured, strict=False):
+        for group in groups:
+            if one["key"] in group["learning"]:
+                _line(axes, group, group["learning"][one["key"]]["steps"])
+        _dress(axes, "")
+        axes.set_title(one["title"] + (f", {one['unit']}" if one["unit"] else ""), loc="left", fontsize=10)
+    for axes in grid:  # what is left of the last row
+        axes.set_axis_off()
+    figure.suptitle(_title(task), x=0.01, ha="left", fontsize=12, fontweight="bold")
+    drawn = {label: line for axes in figure.axes for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(drawn.values(), drawn.keys(), loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+    return figure
+
+
+def _line(axes: Any, group: Mapping[str, Any], curve: Mapping[str, Any] | None) -> None:
+    """A group's curve with its interval."""
+    if curve is None:
+        return
+    colour = _COLOURS[group["colour"] % len(_COLOURS)]
+    stroke = _STROKES[group["colour"] // len(_COLOURS) % len(_STROKES)]
+    x, y, low, high = ([float("nan") if v is None else v for v in curve[name]] for name in ("x", "y", "low", "high"))
+    seeds = len(group["counted"])
+    label = f"{group['algorithm']} ({seeds} seed{'s' if seeds > 1 else ''})"
+    axes.plot(x, y, color=colour, linestyle=stroke, linewidth=1.8, label=label, marker="o" if len(x) == 1 else None)
+    axes.fill_between(x, low, high, color=colour, alpha=0.16, linewidth=0)
+
+
+def _dress(axes: Any, note: str) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+    axes.set_xlabel("environment steps" + (f"; {note}: IQM over seeds and 95 % interval" if note else ""), fontsize=9)
+    axes.set_xlim(left=0)
+    axes.tick_params(labelsize=9, length=0)
+    axes.grid(axis="y", color="#e1e3e0", linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+
+
+def _title(task: Mapping[str, Any]) -> str:
+    options = ", ".join(f"{name} {value}" for name, value in task["options"])
+    return f"{task['name']} ({options})" if options else task["name"]
