@@ -111,12 +111,12 @@ class _Words:
         own = [*_options(command), *more]
         self._options(sub, own)
         environments = catalogue.environments()
-        environment_options = {option.flag: option for load in environments.values() for option in _environment_options(load)}
+        by_flag = {option.flag: option for load in environments.values() for option in _environment_options(load)}
         algorithms = sub.add_subparsers()
         for name, factory in ALGORITHMS.usable().items():
             behind = algorithms.add_parser(name, help=catalogue.first_line(factory))
             behind.add_argument("ENV", choices=[one.replace("|", self._pipe) for one in sorted(environments)])
-            self._options(behind, [*own, *OptionGroup("hyperparameter", factory).options, *environment_options.values()])
+            self._options(behind, [*own, *OptionGroup("hyperparameter", factory).options, *by_flag.values()])
 
     def _games(self, sub: ArgumentParser) -> None:
         topics = sub.add_subparsers()
