@@ -46,7 +46,7 @@ def test_a_run_is_named_by_itself_its_path_or_its_best(trained):
         assert hamlet.evaluate(named, episodes=3).returns.tolist() == run.evaluate(3).returns.tolist()
     best = hamlet.evaluate(run, episodes=3, best=True).returns.tolist()
     assert hamlet.evaluate(run.path / "best", episodes=3).returns.tolist() == best
-    assert hamlet.runs(run.path.parent) == trained and hamlet.runs(run.path) == [run]
+    assert hamlet.load_runs(run.path.parent) == trained and hamlet.load_runs(run.path) == [run]
 
 
 def test_the_metrics_of_a_run_are_a_table_by_steps(trained, monkeypatch):

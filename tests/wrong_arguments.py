@@ -106,7 +106,7 @@ def calls(run, policy):
         "crossplay: one run": lambda: hamlet.crossplay(run),
         "crossplay: no run": lambda: hamlet.crossplay(run, "nowhere"),
         "crossplay: no game": lambda: hamlet.crossplay(run, run.path / "best", episodes=0),
-        "runs: nowhere": lambda: hamlet.runs("nowhere"),
+        "load_runs: nowhere": lambda: hamlet.load_runs("nowhere"),
         "envs.make: an unknown name": lambda: envs.make("mpe/spread"),
         "envs.make: an unknown option": lambda: envs.make("mpe/simple_spread", agent=2),
         "envs.make: an option out of range": lambda: envs.make("mpe/simple_spread", agents=0),

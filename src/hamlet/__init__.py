@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hamlet import algorithms, envs, games, presets, tabular, testing
-    from hamlet.api import Run, resume, runs, train
+    from hamlet.api import Run, load_runs, resume, train
     from hamlet.errors import RequestError, RunError
     from hamlet.evaluation.evaluate import Evaluation
     from hamlet.outcomes import crossplay, evaluate, export, load_policy, report
@@ -29,7 +29,7 @@ _DEFINED_IN = {
     "RunError": "hamlet.errors",
     "Evaluation": "hamlet.evaluation.evaluate",
     "Policy": "hamlet.policy",
-    **dict.fromkeys(("Run", "resume", "runs", "train"), "hamlet.api"),
+    **dict.fromkeys(("Run", "load_runs", "resume", "train"), "hamlet.api"),
     **dict.fromkeys(("crossplay", "evaluate", "export", "load_policy", "report"), "hamlet.outcomes"),
     "record": "hamlet.video.record",
 }
@@ -47,12 +47,12 @@ __all__ = [
     "export",
     "games",
     "load_policy",
+    "load_runs",
     "presets",
     "record",
     "replace",
     "report",
     "resume",
-    "runs",
     "tabular",
     "testing",
     "train",

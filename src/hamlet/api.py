@@ -82,7 +82,7 @@ class Run(SavedRun):
         return resume(self, **options)
 
 
-def runs(path: str | Path, *, trust: bool = False) -> list[Run]:
+def load_runs(path: str | Path, *, trust: bool = False) -> list[Run]:
     """The runs at a place: the one that it is, or those of a directory of several seeds, in their order.
 
     Raises:

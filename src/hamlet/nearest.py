@@ -128,12 +128,15 @@ def closest(name: str, choices: Iterable[str]) -> tuple[str, ...]:
     """
     forms = {choice: _forms(choice) for choice in dict.fromkeys(choices)}
     words = _forms(name)
+    if not words:
+        return ()
     for wanted in (words, [ours for word in words for ours in ALIASES.get(word, ())]):
         same = [choice for word in wanted for choice, own in forms.items() if word in own]
         if same:
             return tuple(dict.fromkeys(same))[:_SUGGESTED]
     alike = {choice: max(_alikeness(words[0], form) for form in own) for choice, own in forms.items()}
-    best = max(alike, key=lambda choice: alike[choice], default="")
+    # Of equal ones, that in the same case.
+    best = max(alike, key=lambda choice: (alike[choice], _alikeness(name, choice)), default="")
     if alike.get(best, 0.0) >= _ALIKE:
         return (best,)
     begun = [choice for choice, own in forms.items() if any(form.startswith(words[0]) for form in own)]

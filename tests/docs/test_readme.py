@@ -50,15 +50,18 @@ def shell_lines():
         for line in indented + inline:
             words = shlex.split(line, comments=True)
             if len(words) > 1 and words[1] in READERS and "…" not in line and "MODULE:FACTORY" not in line:
-                yield pytest.param(words[1:], id=f"{name}: {' '.join(words)}")
+                yield pytest.param(name, words[1:], id=f"{name}: {' '.join(words)}")
 
 
-@pytest.mark.parametrize("words", list(shell_lines()))
-def test_every_command_in_the_documents_is_understood(words, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("document", "words"), list(shell_lines()))
+def test_every_command_in_the_documents_is_understood(document, words, tmp_path, monkeypatch):
     command, *rest = words
     if command != "list" and all(word.startswith("--") for word in rest) and "--from" not in rest:
         return  # an option is spoken of, within a sentence
     monkeypatch.chdir(tmp_path)
+    for code in blocks(document, "python"):
+        if file := re.match(r"# (\w+\.py)\n", code):
+            (tmp_path / file[1]).write_text(code, encoding="utf-8")
     if "--from" in rest:
         assert rest[rest.index("--from") + 1].endswith("config.json")
         return

@@ -51,7 +51,7 @@ def test_units_have_shares_of_the_greatest_rate_in_their_order():
     ("rates", "sharing", "line"),
     [
         ({"a": 0.1, "b": 0.1}, "none", "has none for c: give a number for the rest, such as 5e-4"),
-        ({"d": 0.1, "": 0.1}, "none", "has no agent 'd'; the nearest is"),
+        ({"d": 0.1, "": 0.1}, "none", r"has no agent 'd' \(of a, b, c\)"),
         ({"a": 0.1, "": 0.2}, "group", "a, b share their parameters and have unlike rates"),
     ],
 )

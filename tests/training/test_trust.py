@@ -305,6 +305,7 @@ def test_every_command_asks_for_trust_and_changes_nothing_without_it(words, tmp_
 
 def test_every_command_that_takes_runs_has_the_option(capsys):
     taking = [name for name in COMMANDS if name not in ("bench", "games", "list", "check-env", "certify", "reproduce")]
+    taking.remove("completion")
     taking.remove("sweep")  # whose trials are words for train
     for name in taking:
         assert main([name, "--help"]) == 0

@@ -63,10 +63,10 @@ def shares(rates: Rates, roster: Roster) -> np.ndarray | None:
     if not isinstance(rates, tuple):
         return None
     known = dict(rates)
-    for name in known:
+    for name in filter(None, known):
         near = suggestion(name, roster.names)
         agents = ", ".join(roster.names)
-        require(not name or name in roster.names, f"--learning-rate has no agent {name!r}{near} (of {agents})")
+        require(name in roster.names, f"--learning-rate has no agent {name!r}{near} (of {agents})")
     missing = [name for name in roster.names if name not in known and "" not in known]
     require(not missing, f"--learning-rate has none for {', '.join(missing)}: give a number for the rest, such as 5e-4")
     top, unit_shares = greatest(rates), []
