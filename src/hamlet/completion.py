@@ -108,15 +108,18 @@ class _Words:
 
     def _algorithms(self, sub: ArgumentParser, command: Command, more: Iterable[Option]) -> None:
         """Behind each algorithm the environments, its hyperparameters, and what some environment can be told."""
-        own = [*_options(command), *more]
-        self._options(sub, own)
+        everywhere = [*_options(command), *more]
+        self._options(sub, everywhere)
         environments = catalogue.environments()
-        by_flag = {option.flag: option for load in environments.values() for option in _environment_options(load)}
+        of_environments = {
+            option.flag: option for load in environments.values() for option in _environment_options(load)
+        }
         algorithms = sub.add_subparsers()
         for name, factory in ALGORITHMS.usable().items():
             behind = algorithms.add_parser(name, help=catalogue.first_line(factory))
-            behind.add_argument("ENV", choices=[one.replace("|", self._pipe) for one in sorted(environments)])
-            self._options(behind, [*own, *OptionGroup("hyperparameter", factory).options, *by_flag.values()])
+            behind.add_argument("ENV", choices=[env.replace("|", self._pipe) for env in sorted(environments)])
+            hyperparameters = OptionGroup("hyperparameter", factory).options
+            self._options(behind, [*everywhere, *hyperparameters, *of_environments.values()])
 
     def _games(self, sub: ArgumentParser) -> None:
         topics = sub.add_subparsers()

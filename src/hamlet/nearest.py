@@ -131,15 +131,19 @@ def closest(name: str, choices: Iterable[str]) -> tuple[str, ...]:
     if not words:
         return ()
     for wanted in (words, [ours for word in words for ours in ALIASES.get(word, ())]):
-        same = [choice for word in wanted for choice, own in forms.items() if word in own]
+        same = [choice for word in wanted for choice, spellings in forms.items() if word in spellings]
         if same:
             return tuple(dict.fromkeys(same))[:_SUGGESTED]
-    alike = {choice: max(_alikeness(words[0], form) for form in own) for choice, own in forms.items()}
+    alike = {choice: max(_alikeness(words[0], form) for form in spellings) for choice, spellings in forms.items()}
     # Of equal ones, that in the same case.
     best = max(alike, key=lambda choice: (alike[choice], _alikeness(name, choice)), default="")
     if alike.get(best, 0.0) >= _ALIKE:
         return (best,)
-    begun = [choice for choice, own in forms.items() if any(form.startswith(words[0]) for form in own)]
+    begun = [
+        choice
+        for choice, spellings in forms.items()
+        if spellings[0].startswith(words[0]) or spellings[-1].startswith(words[0])
+    ]
     return tuple(begun[:_SUGGESTED]) if len(words[0]) >= _BEGINNING else ()
 
 

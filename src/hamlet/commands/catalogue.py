@@ -99,10 +99,10 @@ def _described(load: Callable[[], Any]) -> str:
 def _environments(*, options: bool) -> list[tuple[str, str]]:
     """Every environment, and where it is asked for, what it can be told."""
     loaders = sorted(environments().items())
-    return [(name, _described(load) + (_told(load) if options else "")) for name, load in loaders]
+    return [(name, _described(load) + (_spoken_options(load) if options else "")) for name, load in loaders]
 
 
-def _told(load: Callable[[], Callable[..., Any]]) -> str:
+def _spoken_options(load: Callable[[], Callable[..., Any]]) -> str:
     """The options of an environment, as they stand behind ``--env.``; empty where it has none or cannot be loaded."""
     try:
         options = OptionGroup("env", load(), prefixed=True).options

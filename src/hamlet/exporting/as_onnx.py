@@ -246,7 +246,7 @@ def _pad(w: _Writer, node: Node, x: list[str], out: str) -> None:
 
 
 def _concatenate(w: _Writer, node: Node, x: list[str], out: str) -> None:
-    w.put("Concat", [w.repeated(one) for one in node.inputs], out, axis=_behind(node.attributes["axis"], node))
+    w.put("Concat", [w.repeated(operand) for operand in node.inputs], out, axis=_behind(node.attributes["axis"], node))
 
 
 def _matmul(w: _Writer, node: Node, x: list[str], out: str) -> None:
@@ -259,9 +259,11 @@ def _matmul(w: _Writer, node: Node, x: list[str], out: str) -> None:
     shapes += [(*right.shape, 1) if len(right.shape) == 1 else right.shape]
     rank = max(map(len, shapes))
     names = []
-    for one, shape in zip(node.inputs, shapes, strict=True):
+    for operand, shape in zip(node.inputs, shapes, strict=True):
         shape = (1,) * (rank - len(shape)) + tuple(shape)
-        names.append(w.constant(np.reshape(one.value, shape)) if one.is_constant else w.reshape(w.word(one), shape))
+        names.append(
+            w.constant(np.reshape(operand.value, shape)) if operand.is_constant else w.reshape(w.word(operand), shape)
+        )
     w.reshape(w.put("MatMul", names), node.shape, out)
 
 

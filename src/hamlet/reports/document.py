@@ -52,7 +52,7 @@ def gather(readings: Sequence[RunData], motions: Sequence[Mapping[str, Any]] = (
         "made": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         "hamlet": hamlet.__version__,
         "algorithms": labels,
-        "diagnostics": [{"key": one.key, "title": one.title, "unit": one.unit} for one in DIAGNOSTICS],
+        "diagnostics": [{"key": entry.key, "title": entry.title, "unit": entry.unit} for entry in DIAGNOSTICS],
         "tasks": described,
         "groups": groups,
         "overall": _overall(report_tasks, labels),

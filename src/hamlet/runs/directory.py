@@ -277,5 +277,5 @@ def _nearest_run(path: Path) -> str:
         return f"; there is one inside: {inside[0]}" + (f" (and {len(inside) - 1} more)" if inside[1:] else "")
     if around:
         return f"; it is a part of the run {around[0]}"
-    near = closest(path.name, [entry.name for entry in beside])
+    near = closest(path.name, [run.name for run in beside])
     return f"; the nearest run is {path.with_name(near[0])}" if near else ""

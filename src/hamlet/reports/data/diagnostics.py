@@ -48,10 +48,10 @@ def read(path: Path, clock: Clock) -> Mapping[str, Series]:
     """
     try:
         with readable(path) as connection:
-            columns = {one.key: _mean(connection, one) for one in DIAGNOSTICS}
+            means = {diagnostic.key: _mean(connection, diagnostic) for diagnostic in DIAGNOSTICS}
     except (sqlite3.Error, OSError):  # which is remarked where returns are read
         return {}
-    return {key: Series(steps, values, clock.at(steps)) for key, (steps, values) in columns.items() if len(steps)}
+    return {key: Series(steps, values, clock.at(steps)) for key, (steps, values) in means.items() if len(steps)}
 
 
 def _mean(connection: sqlite3.Connection, diagnostic: Diagnostic) -> tuple[np.ndarray, np.ndarray]:

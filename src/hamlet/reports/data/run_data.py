@@ -128,7 +128,7 @@ class RunData:
             latest={},
             points=[point for point in self.points if _stood(point, steps)],
             sides=None if self.sides is None else self.sides.until(steps),
-            learning={name: one.until(steps) for name, one in self.learning.items()},
+            learning={name: series.until(steps) for name, series in self.learning.items()},
             remarks=tuple(line for line in self.remarks if line not in _unfinished(self.state, self.done, self.config)),
         )
 

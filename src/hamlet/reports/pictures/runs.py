@@ -81,7 +81,9 @@ def _figures(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         returns = [group for group in groups if group["curves"]["steps"] and not task["constant_sum"]]
         if returns:
             yield f"returns-{stem}", _returns(task, returns)
-        measured = [one for one in document["diagnostics"] if any(one["key"] in group["learning"] for group in groups)]
+        measured = [
+            entry for entry in document["diagnostics"] if any(entry["key"] in group["learning"] for group in groups)
+        ]
         if measured:
             yield f"learning-{stem}", _learning(task, groups, measured)
 
@@ -107,12 +109,12 @@ def _learning(task: Mapping[str, Any], groups: Sequence[Mapping[str, Any]], meas
     rows = -(-len(measured) // columns)
     figure = blank_figure(_SMALL[0] * columns, _SMALL[1] * rows + 0.5)
     grid = figure.subplots(rows, columns, squeeze=False).flat
-    for axes, one in zip(grid, measured, strict=False):
+    for axes, entry in zip(grid, measured, strict=False):
         for group in groups:
-            if one["key"] in group["learning"]:
-                _line(axes, group, group["learning"][one["key"]]["steps"])
+            if entry["key"] in group["learning"]:
+                _line(axes, group, group["learning"][entry["key"]]["steps"])
         _dress(axes, "")
-        axes.set_title(one["title"] + (f", {one['unit']}" if one["unit"] else ""), loc="left", fontsize=10)
+        axes.set_title(entry["title"] + (f", {entry['unit']}" if entry["unit"] else ""), loc="left", fontsize=10)
     for axes in grid:  # what is left of the last row
         axes.set_axis_off()
     figure.suptitle(_title(task), x=0.01, ha="left", fontsize=12, fontweight="bold")
