@@ -488,3 +488,11 @@ def test_who_stops_several_runs_is_told_to_go_on_with_the_first_that_is_unfinish
 
 def test_over_seeds_a_mean_has_its_standard_error():
     assert evaluating._spread([1.0, 3.0]) == "2.00 ± 1.00" and evaluating._spread([1.0]) == "1.00 ± 0.00"
+
+
+def test_what_code_of_the_users_own_raises_is_one_line_with_its_place(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(hamlet.cli.COMMANDS, "own", ("broken_own", "fails"))
+    (tmp_path / "broken_own.py").write_text("def main(argv):\n    raise KeyError('nothing here')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert main(["own"]) == 1
+    assert capsys.readouterr().err == f"hamlet: {tmp_path}/broken_own.py:2 raises KeyError: 'nothing here'\n"

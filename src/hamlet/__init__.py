@@ -9,13 +9,13 @@ ClipDrift(epsilon=0.1)
 
 __version__ = "0.1.0"
 
-from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hamlet import algorithms, envs, games, presets, tabular, testing
     from hamlet.api import Run, load_runs, resume, train
+    from hamlet.arguments import replace
     from hamlet.errors import RequestError, RunError
     from hamlet.evaluation.evaluate import Evaluation
     from hamlet.outcomes import crossplay, evaluate, export, load_policy, report
@@ -32,6 +32,7 @@ _DEFINED_IN = {
     **dict.fromkeys(("Run", "load_runs", "resume", "train"), "hamlet.api"),
     **dict.fromkeys(("crossplay", "evaluate", "export", "load_policy", "report"), "hamlet.outcomes"),
     "record": "hamlet.video.record",
+    "replace": "hamlet.arguments",
 }
 __all__ = [
     "Evaluation",

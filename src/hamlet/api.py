@@ -11,6 +11,7 @@ from typing import Any, Literal, cast, overload
 import numpy as np
 
 from hamlet import presets
+from hamlet.algorithms import ALGORITHMS
 from hamlet.arguments import checked
 from hamlet.backends.select import backend_of
 from hamlet.envs.given import environment as environment_of
@@ -259,7 +260,8 @@ def _as_it_is(algorithm: Any, preset: str | None, hyperparameters: dict[str, Any
     """A declaration, beside which there can be neither a preset nor hyperparameters."""
     if callable(algorithm) and not hasattr(algorithm, "sampling"):
         what = getattr(algorithm, "__name__", repr(algorithm))
-        raise RequestError(f"{what} is what makes a declaration: give its name {what!r}, or {what}()")
+        name = what if what in ALGORITHMS else f"{algorithm.__module__}:{what}"
+        raise RequestError(f"{what} is what makes a declaration: give its name {name!r}, or {what}()")
     if not hasattr(algorithm, "sampling") or not hasattr(algorithm, "family"):
         raise RequestError(f"{algorithm!r} is no algorithm: give a name (hamlet list algorithms), or a declaration")
     for name in [*(["preset"] if preset not in (None, "none") else []), *hyperparameters]:

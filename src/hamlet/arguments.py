@@ -1,5 +1,6 @@
 """Arguments of public functions, checked before anything is begun: by name, by number and by type."""
 
+import dataclasses
 import functools
 import inspect
 import types
@@ -14,6 +15,7 @@ from hamlet.errors import RequestError, unknown
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
+Declaration = TypeVar("Declaration")
 
 
 def checked(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
@@ -46,6 +48,23 @@ def checked(function: Callable[Arguments, Result]) -> Callable[Arguments, Result
         return function(*args, **keywords)
 
     return call
+
+
+def replace(declaration: Declaration, /, **parts: Any) -> Declaration:
+    """A declaration with other parts: `dataclasses.replace`, which names what is not there.
+
+    >>> import hamlet
+    >>> hamlet.replace(hamlet.algorithms.happo(), drft=None)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    hamlet.errors.RequestError: there is no part of Haml 'drft'; the nearest is 'drift' (of ...)
+    """
+    if not dataclasses.is_dataclass(declaration) or isinstance(declaration, type):
+        raise RequestError(f"{declaration!r} is no declaration, such as hamlet.algorithms.happo()")
+    known = [field.name for field in dataclasses.fields(declaration) if field.init]
+    for name in parts:
+        if name not in known:
+            raise unknown(f"part of {type(declaration).__name__}", name, known)
+    return dataclasses.replace(declaration, **parts)
 
 
 def check(values: Mapping[str, Any], hints: Mapping[str, Any]) -> None:

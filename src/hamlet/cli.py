@@ -90,9 +90,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         except SystemExit as end:
             return end.code if isinstance(end.code, int) else 0
         except Exception as error:
-            if type(error).__name__ not in ("JaxRuntimeError", "XlaRuntimeError"):
+            if type(error).__name__ in ("JaxRuntimeError", "XlaRuntimeError"):
+                return _fail(_device_failure(error), 1)
+            line = _own_failure(error)
+            if line is None:
                 raise
-            return _fail(_device_failure(error), 1)
+            return _fail(line, 1)
 
 
 def _dispatch(argv: list[str]) -> int:
@@ -165,6 +168,21 @@ def _fail(error: object, status: int) -> int:
     line = "".join(char if char.isprintable() else repr(char)[1:-1] for char in " ".join(str(error).split()))
     print(f"hamlet: {line}", file=sys.stderr, flush=True)
     return status
+
+
+def _own_failure(error: BaseException) -> str | None:
+    """Where code of the user's own failed, and why; None where none of it was under way."""
+    import site
+    import sysconfig
+    import traceback
+
+    installed = (*sysconfig.get_paths().values(), site.getusersitepackages(), str(Path(__file__).parent), "<")
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(installed)]
+    frames = [frame for frame in frames if not frame.filename.endswith(("/hamlet", "/pytest"))]
+    if not frames:
+        return None
+    text = " ".join(str(error).split())
+    return f"{frames[-1].filename}:{frames[-1].lineno} raises {type(error).__name__}: {text[:300]}"
 
 
 def _device_failure(error: Exception) -> str:

@@ -174,6 +174,9 @@ class Policy:
         self, observations: Mapping[str, Any], infos: Mapping[str, Any] | None, available: Mapping[str, Any] | None
     ) -> tuple[tuple[Any, ...], int | None]:
         """What actors take: observations, masks, where episodes begin, and memory; and of how many copies."""
+        if not isinstance(observations, Mapping):
+            agents = ", ".join(self.agents[:3])
+            raise RequestError(f"observations are a dictionary by agent ({agents}), not {type(observations).__name__}")
         for name in observations:
             if name not in self.agents:
                 raise unknown("agent", name, self.agents)

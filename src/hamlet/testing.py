@@ -34,6 +34,8 @@ _STEPS = (0.0, 3.0, 1.0, 0.1, 0.01)
 def check_drift(drift: Drift, *, trials: int = 200, seed: int = 0, tolerance: float = 1e-5) -> None:
     """Check the definition of a drift functional on random policies over two, three and six actions.
 
+    Of the three and of the six, one is not available.
+
     With D(π̄) = Σₐ π(a) 𝔇(r(a), c(a), π, π̄), its exact expectation over actions under the old policy, for corrected
     advantages c of either sign:
 
@@ -51,9 +53,11 @@ def check_drift(drift: Drift, *, trials: int = 200, seed: int = 0, tolerance: fl
         AssertionError: Names the property, the numbers, and the policies at which it fails.
     """
     name = getattr(drift, "__name__", type(drift).__name__)
-    profile = jax.jit(jax.vmap(partial(_profile, drift)))
     for number, actions in enumerate(_ACTIONS):
         shape = (-(-trials // len(_ACTIONS)), actions)
+        # Of many actions some are not available: what a drift makes of them must stay a number, and its slope too.
+        available = None if actions == _ACTIONS[0] else jnp.arange(actions) < actions - 1
+        profile = jax.jit(jax.vmap(partial(_profile, drift, available)))
         keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), number), 3)
         old, direction, corrected = (jax.random.normal(key, shape) for key in keys)
         rows = (np.asarray(x) for x in (*profile(old, direction, corrected), old, direction))
@@ -192,24 +196,26 @@ def _stays(neighbourhood: Neighbourhood, name: str, key: Array) -> None:
         raise AssertionError(f"improve of {name} leaves the neighbourhood that its contains describes")
 
 
-def expected_drift(drift: Drift, old: Array, new: Array, corrected: Array) -> Array:
-    """D(π̄), exact, from the logits of both policies and the corrected advantage of every action."""
-    before, after = Categorical.from_logits(old), Categorical.from_logits(new)
-    actions = jnp.arange(old.shape[0])
+def expected_drift(drift: Drift, old: Array, new: Array, corrected: Array, available: Array | None = None) -> Array:
+    """D(π̄), exact, from the logits of both policies and the corrected advantage of every action that is available."""
+    before, after = Categorical.from_logits(old, available), Categorical.from_logits(new, available)
+    actions = jnp.arange(old.shape[0]) if available is None else jnp.flatnonzero(available, size=old.shape[0] - 1)
 
     def rows(policy):
         return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (len(actions), *leaf.shape)), policy)
 
     before, after = rows(before), rows(after)
     ratio = jnp.exp(after.log_prob(actions) - before.log_prob(actions))
-    return (jnp.exp(before.log_prob(actions)) * drift(ratio, corrected, before, after)).sum()
+    return (jnp.exp(before.log_prob(actions)) * drift(ratio, corrected[actions], before, after)).sum()
 
 
-def _profile(drift: Drift, old: Array, direction: Array, corrected: Array) -> tuple[Array, Array]:
+def _profile(
+    drift: Drift, available: Array | None, old: Array, direction: Array, corrected: Array
+) -> tuple[Array, Array]:
     """D along a line of logits through the old policy, at `_STEPS`, and its derivative there at 0."""
 
     def at(step):
-        return expected_drift(drift, old, old + step * direction, corrected)
+        return expected_drift(drift, old, old + step * direction, corrected, available)
 
     return jnp.stack([at(step) for step in _STEPS]), jax.grad(at)(0.0)
 

@@ -64,6 +64,17 @@ def test_the_help_of_a_field_is_that_of_the_class_nearest_to_the_algorithm():
     assert inspect.getdoc(special).startswith("An algorithm.\n")
 
 
+def test_hyperparameters_are_given_by_name():
+    with pytest.raises(hamlet.RequestError, match="happo takes its hyperparameters by name, as in clip="):
+        happo(0.1)
+
+
+def test_a_declaration_is_replaced_by_parts_that_it_has():
+    assert hamlet.replace(happo(), sharing="group").sharing == "group"
+    with pytest.raises(hamlet.RequestError, match="no part of Haml 'drft'; the nearest is 'drift'"):
+        hamlet.replace(happo(), drft=None)
+
+
 def test_a_keyword_that_is_not_there_is_refused_with_the_nearest():
     with pytest.raises(hamlet.RequestError, match="no hyperparameter of happo 'clipp'; the nearest is 'clip'"):
         happo(clipp=0.1)
@@ -159,6 +170,8 @@ def test_an_algorithm_of_the_users_own_is_named_by_its_place(tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     assert read(["own_kl:own", "matrix/climbing", "--clip", "0.4"]).algorithm == happo(clip=0.4)
     assert "own_kl:own" not in list(ALGORITHMS)
+    (tmp_path / "beside_it.py").write_text("from own_kl import own as other\n")
+    assert read(["beside_it:other", "matrix/climbing", "--clip", "0.4"]).algorithm == happo(clip=0.4)
     for place, line in (("own_kl:owm", "own_kl has no owm; the nearest is own"), ("no_such:own", "no module no_such")):
         with pytest.raises(hamlet.RequestError, match=line):
             read([place, "matrix/climbing"])

@@ -101,6 +101,7 @@ def _own(place: str) -> Callable[..., Algorithm]:
     if not all(part.isidentifier() for part in [*module.split("."), *name.split(".")]):
         raise RequestError(f"{place!r} names no algorithm: write MODULE:FACTORY, as in happo_kl:happo_kl")
     user_modules.called(place)
+    user_modules.append(place)
     try:
         factory = find(place)
     except Broken as broken:

@@ -90,7 +90,12 @@ def _targets(word: str | None) -> dict[str, Haml]:
         named: Any = algorithms.make(word)
         require_triple(named)
         return {word: named}
-    return {word: replace(algorithms.happo(), drift=_drift(word))}
+    target = _loaded(word)
+    if hasattr(target, "__signature__") or isinstance(target, Haml):
+        algorithm: Any = target if isinstance(target, Haml) else target()
+        require_triple(algorithm)
+        return {word: algorithm}
+    return {word: replace(algorithms.happo(), drift=_drift(word, target))}
 
 
 def _promised(name: str, algorithm: Any) -> bool:
@@ -103,23 +108,33 @@ def _promised(name: str, algorithm: Any) -> bool:
     return True
 
 
-def _drift(word: str) -> Any:
-    """The drift MODULE:NAME, an object or a class that needs no arguments, if it is one.
+def _loaded(word: str) -> Any:
+    """What stands at MODULE:NAME; of a class that needs no arguments, an object.
 
     Raises:
-        RequestError: If there is none, or it breaks the definition: where, and how.
+        RequestError: There is none.
     """
     user_modules.called(word)
     try:
-        drift_or_class = getattr(user_modules.load(word), word.partition(":")[2])
-        drift: Any = drift_or_class() if inspect.isclass(drift_or_class) else drift_or_class
+        target = getattr(user_modules.load(word), word.partition(":")[2])
+        return target() if inspect.isclass(target) else target
     except Exception as error:
-        raise RequestError(f"{word} cannot be had: {one_line(error)}; write MODULE:DRIFT, from here") from error
+        raise RequestError(
+            f"{word} cannot be had: {one_line(error)}; write MODULE:DRIFT or MODULE:ALGORITHM, from here"
+        ) from error
+
+
+def _drift(word: str, drift: Any) -> Any:
+    """A drift, if it is one.
+
+    Raises:
+        RequestError: It breaks the definition: where, and how.
+    """
     require(callable(drift), f"{word} is no drift: it cannot be called with (ratio, corrected, old, new)")
     try:
         check_drift(drift)
-    except AssertionError as error:
-        raise RequestError(f"{word} is no drift: {error}") from None
+    except (AssertionError, TypeError, AttributeError) as error:
+        raise RequestError(f"{word} is no drift: {one_line(error)}") from None
     return drift
 
 

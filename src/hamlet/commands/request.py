@@ -98,7 +98,8 @@ BARE = Command(
     USAGE,
     ("ALGORITHM", "ENV"),
     (OptionGroup("run", TrainOptions, pairs=False),),
-    "Train a team, then print what it earns beside random play.\n\n"
+    "Train a team, then print what it earns beside random play. ALGORITHM and ENV are names\n"
+    "(hamlet list), or MODULE:FACTORY of your own.\n\n"
     "examples:\n"
     "  hamlet train happo mpe/simple_spread --steps 2M --out runs/a\n"
     "  hamlet train happo MODULE:FACTORY --env.NAME VALUE   an environment of yours\n"

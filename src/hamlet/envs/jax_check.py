@@ -5,6 +5,7 @@ Some episodes of random play that masks allow, of one copy, compiled as training
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -79,7 +80,8 @@ def check_environment(
             actions = _random_actions(env, view, step_key)
             if episode == 0 and count == 1:
                 _check_step(env, outline, _called(lambda: env.step(step_key, state, actions), "step"))  # noqa: B023
-            state, view, outcome = step(step_key, state, actions)
+            stepping = partial(step, step_key, state, actions)
+            state, view, outcome = _called(stepping, "step, compiled,") if count == 1 else stepping()
             _check_values(env, view, outcome, where)
             if bool(outcome.terminated | outcome.truncated):
                 ended += 1

@@ -31,7 +31,7 @@ class Measured(NamedTuple):
     standard_error: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
     """What some whole episodes gave.
 
@@ -137,6 +137,10 @@ class Evaluation:
         """In which share of the episodes each agent's return was above that of every other one, ``[n]``."""
         best = self.agent_returns == self.agent_returns.max(-1, keepdims=True)
         return (best & (best.sum(-1, keepdims=True) == 1)).mean(0)
+
+    def __repr__(self) -> str:
+        """Its summary: the arrays are long."""
+        return f"Evaluation({self.summary()})"
 
     def summary(self) -> str:
         """One line."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 from hamlet.arguments import check
-from hamlet.errors import unknown
+from hamlet.errors import RequestError, unknown
 from hamlet.hyperparameters.docstrings import descriptions
 
 Keywords = ParamSpec("Keywords")
@@ -61,6 +61,8 @@ def algorithm(
     def wrapped(declare: Callable[[Options], Declared]) -> Callable[Keywords, Declared]:
         @functools.wraps(declare)
         def factory(*args: Keywords.args, **keywords: Keywords.kwargs) -> Declared:
+            if args:
+                raise RequestError(f"{declare.__name__} takes its hyperparameters by name, as in {first}=…")
             given = renamed(keywords, parameters)
             for name in given:
                 if name not in parameters:
@@ -70,6 +72,7 @@ def algorithm(
             return declare(typing.cast(Any, options)(*args, **plain))
 
         parameters = _parameters(typing.cast(type, options))
+        first = next(iter(parameters), "name")
         described: Any = factory
         described.__signature__ = inspect.Signature(list(parameters.values()))
         described.__annotations__ = {name: parameter.annotation for name, parameter in parameters.items()}
