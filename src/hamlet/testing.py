@@ -233,7 +233,7 @@ def _judge(name: str, values: Any, slope: float, old: Any, direction: Any, toler
     far, near = ((float(values[k]) - still) / _STEPS[k] for k in (-2, -1))
     kinked = abs(near) > max(100 * tolerance, 0.5 * abs(far))
     if not (abs(slope) <= 10 * tolerance and not kinked):
-        worst = slope if abs(slope) > abs(near) else near
+        worst = near if abs(slope) <= abs(near) else slope
         raise AssertionError(
             f"{name} has slope {worst:.3g} at the old policy, where a drift is flat; {_where(old)}, "
             f"direction {np.round(direction, 3).tolist()}"

@@ -94,3 +94,25 @@ def test_an_empty_band_and_a_reward_for_drifting_are_refused():
         ClipDrift(0.0)
     with pytest.raises(RequestError, match="must not be negative"):
         KlDrift(-1.0)
+
+
+@dataclass(frozen=True)
+class Roots:
+    """The squared Hellinger distance, whose slope is no number where a choice has probability 0."""
+
+    def __call__(self, ratio, corrected, old, new):
+        return 1 - jnp.sqrt(jnp.exp(old.log_probs) * jnp.exp(new.log_probs)).sum(-1)
+
+
+@dataclass(frozen=True)
+class Hellinger:
+    """The same from log-probabilities."""
+
+    def __call__(self, ratio, corrected, old, new):
+        return 1 - jnp.exp(0.5 * (old.log_probs + new.log_probs)).sum(-1)
+
+
+def test_a_drift_is_judged_where_choices_are_not_available_too():
+    check_drift(Hellinger(), trials=9)
+    with pytest.raises(AssertionError, match="Roots has slope nan"):
+        check_drift(Roots(), trials=9)

@@ -116,6 +116,13 @@ def test_a_drift_with_a_slope_is_refused_with_the_point_where_it_breaks_the_defi
     assert "slope" in error and "policy [" in error and len(error.strip().splitlines()) == 1
 
 
+def test_an_algorithm_of_the_users_own_is_certified_by_its_place(capsys, monkeypatch, tmp_path):
+    (tmp_path / "own_happo.py").write_text("from hamlet.algorithms import happo\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert cli.main(["certify", "own_happo:happo", "--games", "1", "--sweeps", "1", "--out", str(tmp_path / "c")]) == 0
+    assert "own_happo:happo" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
