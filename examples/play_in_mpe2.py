@@ -25,7 +25,8 @@ def play(policy: hamlet.Policy, env, seed: int) -> float:
     observations, _ = env.reset(seed=seed)
     policy.reset()
     while env.agents:
-        observations, rewards, *_ = env.step(policy.act(observations))
+        present = {name: observations[name] for name in env.agents}
+        observations, rewards, *_ = env.step(policy.act(present))
         total += sum(rewards.values())
     return total
 

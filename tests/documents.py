@@ -31,7 +31,7 @@ def blocks(name, language):
     return [code for found, code in FENCE.findall((ROOT / name).read_text(encoding="utf-8")) if found == language]
 
 
-FEW = {"num_envs": 2, "rollout_length": 25, "hidden": (8,)}
+FEW = {"num_envs": 2, "rollout_length": 25, "hidden": (8,), "evaluate_episodes": 1}
 
 
 def shrunk(algorithm):
@@ -56,8 +56,7 @@ def make_short():
         algorithm if isinstance(algorithm, str) else shrunk(algorithm),
         env,
         steps=100,
-        evaluate_episodes=0,
-        **rest | (FEW if isinstance(algorithm, str) else {}),
+        **rest | (FEW if isinstance(algorithm, str) else {"evaluate_episodes": 0}),
     )
     hamlet.evaluate = lambda run, *, episodes, **rest: evaluate(run, episodes=2, **rest)
     hamlet.testing.check_drift = lambda drift, **_: check_drift(drift, trials=1)

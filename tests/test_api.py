@@ -35,15 +35,16 @@ def test_a_directory_of_seeds_is_evaluated_run_by_run(trained):
     together = hamlet.evaluate(trained[0].path.parent, episodes=5)
     assert [part.returns.tolist() for part in together.by_run] == [part.returns.tolist() for part in alone]
     assert together.mean == pytest.approx(np.mean([part.mean for part in alone]))
-    means = [part.mean for part in alone]
-    assert together.standard_error == pytest.approx(np.std(means, ddof=1) / np.sqrt(2))
+    runs = np.std([part.mean for part in alone], ddof=1) / np.sqrt(2)
+    episodes = np.std(np.mean([part.returns for part in alone], axis=0), ddof=1) / np.sqrt(5)
+    assert together.standard_error == pytest.approx(np.hypot(runs, episodes))
     assert "over 2 runs, 10 episodes" in together.summary()
 
 
 def test_a_run_is_named_by_itself_its_path_or_its_best(trained):
     run = trained[0]
     for named in (run, run.path, str(run.path)):
-        assert hamlet.evaluate(named, episodes=3).returns.tolist() == run.evaluate(3).returns.tolist()
+        assert hamlet.evaluate(named, episodes=3).returns.tolist() == run.evaluate(episodes=3).returns.tolist()
     best = hamlet.evaluate(run, episodes=3, best=True).returns.tolist()
     assert hamlet.evaluate(run.path / "best", episodes=3).returns.tolist() == best
     assert hamlet.load_runs(run.path.parent) == trained and hamlet.load_runs(run.path) == [run]
@@ -53,7 +54,33 @@ def test_the_metrics_of_a_run_are_a_table_by_steps(trained, monkeypatch):
     monkeypatch.setattr(hamlet.api, "find_spec", lambda name: None)
     table = trained[0].metrics()
     assert table["step"].tolist() == [16, 32, 48, 64] and table["return"].shape == (4,)
-    assert np.isfinite(table["evaluation/return"]).sum() >= 2
+    steps, values = trained[0].curve("evaluation/return")
+    known = np.isfinite(table["evaluation/return"])
+    assert (
+        steps.tolist() == table["step"][known].tolist()
+        and values.tolist() == table["evaluation/return"][known].tolist()
+    )
+    with pytest.raises(hamlet.RequestError, match="no metric 'returns'; the nearest is 'return'"):
+        trained[0].curve("returns")
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({"agents": 4}, r"agents is an option of the environment: give hamlet.envs.make\(…, agents=4\)"),
+        (
+            {"algorithm": "mpe/simple_spread", "environment": "happo"},
+            r"comes before the environment: train\('happo', 'mpe",
+        ),
+        ({"algorithm": "qmix"}, r"Discrete only: give it choices by --env.no-continuous \(continuous=False\), or use"),
+        ({"preset": "paper"}, r"no preset 'paper'; the nearest is 'paper/mpe'"),
+        ({"steps": 2.5}, "steps is a whole number, not 2.5"),
+    ],
+)
+def test_what_a_newcomer_writes_is_answered_with_what_to_write(given, line):
+    asked = {"algorithm": "happo", "environment": "mpe/simple_spread", "steps": 8} | given
+    with pytest.raises(hamlet.RequestError, match=line):
+        hamlet.train(**asked)
 
 
 @pytest.mark.parametrize("reason", ["return", "callback"])

@@ -1,5 +1,6 @@
 """What stands at the top of the package: train a team, go on with it, and the run that comes of it."""
 
+import dataclasses
 import inspect
 import sys
 from collections.abc import Callable, Sequence
@@ -17,10 +18,10 @@ from hamlet.backends.select import backend_of
 from hamlet.envs.given import environment as environment_of
 from hamlet.envs.host import AnyEnvironment
 from hamlet.errors import RequestError, unknown
-from hamlet.evaluation.evaluate import Mode
+from hamlet.evaluation.evaluate import Evaluation, Mode
 from hamlet.hyperparameters.factory import keyword
 from hamlet.learners import Algorithm
-from hamlet.outcomes import export, load_policy, report
+from hamlet.outcomes import evaluate, export, load_policy, report
 from hamlet.policy import Policy
 from hamlet.runs.evaluation_schedule import EPISODES, EvaluationConfig
 from hamlet.runs.metrics import Metrics, Sink
@@ -46,8 +47,8 @@ class Run(SavedRun):
         """What was measured while it trained, by environment steps.
 
         Returns:
-            A pandas DataFrame with a column for each metric (docs/metrics.md) and the steps as its index; without
-            pandas a dictionary of arrays of equal length, ``"step"`` among them. NaN where nothing was measured.
+            A pandas DataFrame with a column for each metric (docs/metrics.md) and ``"step"``, which is its index too;
+            without pandas a dictionary of these columns. NaN where nothing was measured (see `curve`).
 
         Raises:
             RunError: The file cannot be read.
@@ -60,7 +61,23 @@ class Run(SavedRun):
             table[name][np.searchsorted(steps, at)] = values
         if find_spec("pandas") is None:
             return table
-        return import_module("pandas").DataFrame(table).set_index("step")
+        return import_module("pandas").DataFrame(table).set_index("step", drop=False)
+
+    def curve(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """The environment steps and values of one metric, where it was measured: what a plot takes.
+
+        Raises:
+            RequestError: Nothing of that name was measured.
+            RunError: The file cannot be read.
+        """
+        with Metrics(self.directory.metrics, write=False) as metrics:
+            if name not in metrics.names():
+                raise unknown("metric", name, metrics.names())
+            return metrics.read(name)
+
+    def evaluate(self, **options: Any) -> Evaluation:  # type: ignore[override]
+        """Play whole episodes, as `hamlet.evaluate`."""
+        return evaluate(self, **options)
 
     def policy(self, *, best: bool = False, seed: int = 0) -> Policy:
         """The joint policy of the newest good checkpoint, as `hamlet.load_policy`."""
@@ -93,12 +110,14 @@ def load_runs(path: str | Path, *, trust: bool = False) -> list[Run]:
 
 
 @overload
-def train(algorithm: Algorithm | str, environment: Any, *, steps: int, seeds: None = None, **options: Any) -> Run: ...
+def train(
+    algorithm: Algorithm | str, environment: Any, *, steps: int = 10_000_000, seeds: None = None, **options: Any
+) -> Run: ...
 
 
 @overload
 def train(
-    algorithm: Algorithm | str, environment: Any, *, steps: int, seeds: int | Sequence[int], **options: Any
+    algorithm: Algorithm | str, environment: Any, *, steps: int = 10_000_000, seeds: int | Sequence[int], **options: Any
 ) -> list[Run]: ...
 
 
@@ -107,7 +126,7 @@ def train(
     algorithm: Any,
     environment: Any,
     *,
-    steps: int,
+    steps: int = 10_000_000,
     seed: int = 0,
     seeds: int | Sequence[int] | None = None,
     out: str | Path | None = None,
@@ -168,6 +187,8 @@ def train(
         RunError: If it failed or was stopped while running; the last checkpoint is intact.
     """
     name, environment_name = _label(algorithm), _label(environment)
+    if isinstance(algorithm, str) and isinstance(environment, str) and environment in ALGORITHMS.usable():
+        raise RequestError(f"the algorithm comes before the environment: train({environment!r}, {algorithm!r}, …)")
     env = environment_of(environment)
     if isinstance(algorithm, str):
         preset = preset or presets.default(environment_name, name)
@@ -249,6 +270,9 @@ def _declared(name: str, env: AnyEnvironment, preset: str | None, hyperparameter
     factory = presets.find(preset, name, env)
     known = inspect.signature(factory).parameters
     for given in hyperparameters:
+        if given in {field.name for field in dataclasses.fields(env)} if dataclasses.is_dataclass(env) else ():
+            line = f"hamlet.envs.make(…, {given}={hyperparameters[given]!r})"
+            raise RequestError(f"{given} is an option of the environment: give {line}")
         if given not in known and keyword(factory, given) not in known:
             raise unknown(f"argument of train, and no hyperparameter of {name},", given, known)
     copies = backend_of(env).copies

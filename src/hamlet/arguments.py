@@ -24,7 +24,10 @@ def checked(function: Callable[Arguments, Result]) -> Callable[Arguments, Result
     Checked is what an annotation says of plain values: numbers, switches, words, choices of words, tuples and paths.
 
     >>> @checked
-    ... def play(run: str, *, episodes: int = 100): ...
+    ... def play(run: str, *, episodes: int = 100):
+    ...     return episodes
+    >>> play("runs/a", episodes=1e2)
+    100
     >>> play("runs/a", episode=3)
     Traceback (most recent call last):
     hamlet.errors.RequestError: there is no argument of play 'episode'; the nearest is 'episodes' (of episodes, run)
@@ -44,8 +47,12 @@ def checked(function: Callable[Arguments, Result]) -> Callable[Arguments, Result
             bound = signature.bind(*args, **keywords).arguments
         except TypeError as error:
             raise RequestError(f"{function.__name__}: {error}") from None
-        check(bound, _hints(function))
-        return function(*args, **keywords)
+        hints = _hints(function)
+        check(bound, hints)
+        # 1e6 is a whole number to whoever writes it.
+        named: dict[str, Any] = dict(keywords)
+        named |= {name: int(value) for name, value in named.items() if hints.get(name) is int}
+        return function(*args, **named)
 
     return call
 
@@ -77,13 +84,15 @@ def check(values: Mapping[str, Any], hints: Mapping[str, Any]) -> None:
         plain = value.item() if isinstance(value, np.generic) else value
         if name in hints and not _fits(plain, hints[name]):
             hint = hints[name]
-            near = f"; the nearest is ({value!r},)" if _fits((plain,), hint) else ""
+            near = f"; the nearest is ({value!r},)" if not isinstance(value, str) and _fits((plain,), hint) else ""
             what = field_types.spoken(hint).replace("null", "None").replace("a list", "a tuple")
             raise RequestError(f"{name} is {what}, not {value!r}{near}")
 
 
 def _fits(value: Any, hint: Any) -> bool:
     """As `hamlet.field_types.fits`; a word is no sequence of words, and a function is one."""
+    if hint is int and isinstance(value, float) and value.is_integer():
+        return True
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
         return any(_fits(value, choice) for choice in typing.get_args(hint))

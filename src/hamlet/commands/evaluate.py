@@ -14,7 +14,7 @@ import numpy as np
 
 from hamlet.envs.host import AnyEnvironment
 from hamlet.errors import RequestError, RunError
-from hamlet.evaluation.evaluate import Mode
+from hamlet.evaluation.evaluate import Mode, over_runs
 from hamlet.evaluation.sides import ConstantSum
 from hamlet.options import variation
 from hamlet.options.parsing import HELP, Command, OptionGroup, Parsed
@@ -293,7 +293,9 @@ def _as_json(path: str, judgement: final_evaluation.Judgement, at_random: tuple[
 def over_seeds(judgements: Sequence[final_evaluation.Judgement]) -> list[str]:
     """The mean over several runs; of a game of sides, of each against random play."""
     if any(one.opposed is None for one in judgements):
-        return [f"{_spread([one.evaluation.mean for one in judgements])}  over {len(judgements)} seeds"]
+        returns = [judgement.evaluation.returns for judgement in judgements]
+        mean = sum(float(part.mean()) for part in returns) / len(returns)
+        return [f"{mean:.2f} ± {over_runs(returns):.2f}  over {len(judgements)} seeds, and the same episodes"]
     lines = []
     for agent, name in enumerate(judgements[0].agents):
         means = [

@@ -107,7 +107,8 @@ def _say_rest(runs: Sequence[SavedRun], judgements: Sequence[final_evaluation.Ju
     """The mean over seeds, where runs are, and how to go on."""
     if runs[1:] and judgements:
         print("\n" + "\n".join(over_seeds(judgements)))
-    path, steps = runs[0].path, runs[0].directory.config()["steps"]
+    path, stored = runs[0].path, checkpoint.steps(runs[0].path / "checkpoints")
+    steps = max(runs[0].directory.config()["steps"], *stored[-1:], 1)
     print(f"\nthe run is in {path}" if not runs[1:] else f"\nthe runs are in {path.parent}; with the first, go on with")
     print(f"  hamlet evaluate {path} --episodes 1000\n  hamlet resume {path} --steps {format_steps(2 * steps)}")
     sys.stdout.flush()

@@ -106,8 +106,8 @@ class Evaluation:
 
     @property
     def standard_error(self) -> float:
-        """Of the mean: over the runs where several were evaluated, else over episodes; 0 for a single one."""
-        return _standard_error(np.array([entry.mean for entry in self.by_run]) if self.by_run else self.returns)
+        """Of the mean over episodes, and where several runs were evaluated over these too (`over_runs`)."""
+        return over_runs([entry.returns for entry in self.by_run]) if self.by_run else _standard_error(self.returns)
 
     @property
     def measured(self) -> dict[str, Measured]:
@@ -148,6 +148,27 @@ class Evaluation:
             f"{self.mean:.2f} ± {self.standard_error:.2f} (mean team return ± standard error"
             f"{f' over {len(self.by_run)} runs' if self.by_run else ''}, {len(self.returns)} episodes, {self.mode})"
         )
+
+
+def over_runs(returns: Sequence[np.ndarray]) -> float:
+    """The standard error of the mean over runs that played the same first states; 0 for one episode of one run.
+
+    With R runs and E episodes, of mean returns mᵣ of runs and mₑ of episodes,
+
+        √( var(mᵣ) / R + var(mₑ) / E )
+
+    The second term is what all runs have in common: how hard the episodes were that were drawn.
+
+    Args:
+        returns: Of every run, ``[episodes]``.
+
+    >>> round(over_runs([np.array([0.0, 2.0]), np.array([1.0, 3.0])]), 3)
+    1.118
+    """
+    runs = _standard_error(np.array([part.mean() for part in returns]))
+    same = len({len(part) for part in returns}) == 1
+    episodes = _standard_error(np.mean(returns, axis=0)) if same else 0.0
+    return float(np.hypot(runs, episodes))
 
 
 def _standard_error(values: np.ndarray) -> float:

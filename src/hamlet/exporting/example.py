@@ -19,7 +19,8 @@ from policies import Team
 env, team = {make}, Team()
 (observations, infos), total = env.reset(seed=0), 0.0
 while env.agents:
-    observations, rewards, _, _, infos = env.step(team.act(observations, infos))
+    present = {{name: observations[name] for name in env.agents}}  # not those whose episode has just ended
+    observations, rewards, _, _, infos = env.step(team.act(present, infos))
     total += sum(float(reward) for reward in rewards.values())
 print(f"the team's return is {{total:.2f}}")
 '''

@@ -73,7 +73,7 @@ def find(preset: str | None, algorithm: str, environment: AnyDeclaration | None 
             raise unknown("algorithm", algorithm, ALGORITHMS)
         return fitted(partial(ALGORITHMS[algorithm]), environment)
     if preset not in PRESETS:
-        raise unknown("preset", preset, PRESETS)
+        raise unknown("preset", preset, [name for name, table in PRESETS.items() if algorithm in table] or PRESETS)
     if algorithm not in PRESETS[preset]:
         raise RequestError(
             f"preset {preset} has no values for {algorithm}; it has them for {', '.join(PRESETS[preset])}"

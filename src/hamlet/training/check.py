@@ -1,6 +1,7 @@
 """What is refused before work begins: pairings of an algorithm, an environment and a budget that cannot be run."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from hamlet import learners
 from hamlet.algorithms import ALGORITHMS
@@ -24,7 +25,7 @@ def check(algorithm: Algorithm, env: AnyEnvironment, *, steps: int) -> None:
     """
     require(steps >= 1, f"--steps must be at least 1, not {steps}")
     roster, sampling = roster_of(algorithm, env), algorithm.sampling
-    _acts(algorithm, roster)
+    _acts(algorithm, roster, env)
     both = sorted({stream.name for stream in declared_streams(env)} & set(measures(env)))
     require(not both, f"{', '.join(both)} is a stream and a measure of the environment: give one another name")
     env_copies = backend_of(env).copies
@@ -61,7 +62,7 @@ def _parts(algorithm: Algorithm, roster: Roster) -> None:
     )
 
 
-def _acts(algorithm: Algorithm, roster: Roster) -> None:
+def _acts(algorithm: Algorithm, roster: Roster, env: Any) -> None:
     """Refuse a team that acts in a space of which the algorithm knows nothing; advise those that take all of it."""
     kinds: dict[str, str] = {}
     for group in roster.groups:
@@ -72,6 +73,8 @@ def _acts(algorithm: Algorithm, roster: Roster) -> None:
     (first, agent), *others = kinds.items()
     acts = " and ".join([f"{agent} acts in a {first} space", *(f"{name} in a {kind} space" for kind, name in others)])
     advice = f"use {_one_of(able)}" if able else "none takes them in one team: give all agents one kind of actions"
+    if getattr(env, "continuous", None) is True and "Discrete" in algorithm.actions:
+        advice = f"give it choices by --env.no-continuous (continuous=False), or {advice}"
     raise RequestError(f"{acts}, and the algorithm in {_one_of(algorithm.actions)} only: {advice}")
 
 

@@ -32,7 +32,7 @@ def named_runs(name: Any, *, best: bool = False, trust: bool = False) -> list[Na
         RequestError: There is no run; names the nearest.
     """
     if isinstance(name, SavedRun):
-        return [NamedRun(type(name)(name.path, name.trust or trust), best)]
+        return [NamedRun(SavedRun(name.path, name.trust or trust), best)]
     if not isinstance(name, str | Path):
         raise RequestError(f"a run is a hamlet.Run or the path of its directory, not {name!r}")
     path, is_best = run_or_best(name)

@@ -14,6 +14,9 @@ from hamlet.envs.conversion import Broken
 from hamlet.errors import RequestError
 from hamlet.nearest import suggestion
 
+# Scripts, which another process imports as another module or not at all.
+_MAIN = ("__main__", "__mp_main__")
+
 
 def place_of(factory: Callable[..., Any] | str) -> str:
     """Where another process finds a factory: ``package.module:function``.
@@ -37,11 +40,11 @@ def place_of(factory: Callable[..., Any] | str) -> str:
             f"the factory is a {type(factory).__name__}, which makes no environments; give the function that makes one"
         )
     module, name = (getattr(factory, key, "") or "" for key in ("__module__", "__qualname__"))
-    if module != "__main__" and _at(module, name) is factory:
+    if module not in _MAIN and _at(module, name) is factory:
         return f"{module}:{name}"
     # PettingZoo's own parallel_env are made within functions: only the modules that hold them can name them.
     for module, holder in sorted(sys.modules.items(), key=lambda item: (len(item[0]), item[0])):
-        names = vars(holder).items() if module != "__main__" and isinstance(holder, ModuleType) else ()
+        names = vars(holder).items() if module not in _MAIN and isinstance(holder, ModuleType) else ()
         for name, value in list(names):
             if value is factory and name.isidentifier():
                 return f"{module}:{name}"

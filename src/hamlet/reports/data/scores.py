@@ -110,7 +110,10 @@ def estimates(scores: Sequence[float]) -> dict[str, IntervalEstimate]:
 def random_play(runs: Sequence[RunData]) -> float | None:
     """What random play earns: exactly, where the environment knows it, else in the mean over the runs' evaluations."""
     exact = [run.known.random for run in runs if run.known is not None and run.known.random is not None]
-    means = exact[:1] or [float(point["mean"]) for run in runs for point in run.points if point["mode"] == "random"]
+    played = [point for run in runs for point in run.points if point["mode"] == "random"]
+    # Evaluations of few episodes take nothing from those of many.
+    longest = max((_episodes(point) for point in played), default=0)
+    means = exact[:1] or [float(point["mean"]) for point in played if _episodes(point) == longest]
     return float(np.mean(means)) if means else None
 
 
@@ -278,6 +281,12 @@ def sides(runs: Sequence[RunData]) -> list[SideScores]:
             )
         )
     return side_scores
+
+
+def _episodes(point: Mapping[str, Any]) -> int:
+    """Of how many episodes an evaluation is."""
+    returns = point.get("returns")
+    return len(returns) if isinstance(returns, list) else 0
 
 
 def _agent_at_random(agent: str, runs: Sequence[RunData]) -> float | None:
