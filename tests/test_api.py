@@ -41,6 +41,12 @@ def test_a_directory_of_seeds_is_evaluated_run_by_run(trained):
     assert "over 2 runs, 10 episodes" in together.summary()
 
 
+def test_a_policy_is_evaluated_in_another_environment_where_it_fits(trained):
+    assert hamlet.evaluate(trained[0], episodes=2, environment=Pot(steps=7)).lengths.tolist() == [7, 7]
+    with pytest.raises(hamlet.RequestError, match="agent"):
+        hamlet.evaluate(trained[0], episodes=2, environment="mpe/simple_spread")
+
+
 def test_a_run_is_named_by_itself_its_path_or_its_best(trained):
     run = trained[0]
     for named in (run, run.path, str(run.path)):

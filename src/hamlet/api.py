@@ -75,9 +75,10 @@ class Run(SavedRun):
                 raise unknown("metric", name, metrics.names())
             return metrics.read(name)
 
-    def evaluate(self, **options: Any) -> Evaluation:  # type: ignore[override]
-        """Play whole episodes, as `hamlet.evaluate`."""
-        return evaluate(self, **options)
+    def evaluate(self, episodes: int = 100, seed: int = 1, mode: Mode = "deterministic", **options: Any) -> Evaluation:
+        """Play whole episodes, as `hamlet.evaluate`; in mode "stochastic" with samples, else the likeliest actions."""
+        options = {"deterministic": mode == "deterministic"} | options
+        return evaluate(self, episodes=episodes, seed=seed, **options)
 
     def policy(self, *, best: bool = False, seed: int = 0) -> Policy:
         """The joint policy of the newest good checkpoint, as `hamlet.load_policy`."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from hamlet.arguments import checked
+from hamlet.envs.given import environment as environment_of
 from hamlet.errors import RequestError
 from hamlet.evaluation.evaluate import Evaluation, Mode
 from hamlet.policy import Policy
@@ -25,6 +26,7 @@ def evaluate(
     at_random: Sequence[str] = (),
     trust: bool = False,
     max_episode_steps: int | None = None,
+    environment: Any = None,
 ) -> Evaluation:
     """Play whole episodes with a run's newest good checkpoint, or with its best policy.
 
@@ -39,15 +41,18 @@ def evaluate(
         trust: Whether code of its own that the run names may be run, though this user did not begin it here.
         max_episode_steps: Steps after which an episode is cut; None for as many as in the evaluations of the run's
             training: what the environment declares as its longest, or 10,000. `Evaluation.cut` says how many were.
+        environment: Another one than the run's, as `hamlet.train` takes it, in which its policies can act: such as
+            ``hamlet.envs.make("mpe/simple_spread", max_steps=50)``.
 
     Raises:
-        RequestError: If there is no run, it is not trusted, it has no best policy and that is asked for, or there is
-            no such agent.
+        RequestError: If there is no run, it is not trusted, it has no best policy and that is asked for, there is
+            no such agent, or the policies cannot act in the environment; what differs is named.
         RunError: If it has no good checkpoint, or the environment failed in more than a tenth of the episodes;
             `Evaluation.failed` says how many others failed, and were replaced.
     """
     mode: Mode = "deterministic" if deterministic else "stochastic"
-    how = {"at_random": tuple(at_random), "max_episode_steps": max_episode_steps}
+    env = None if environment is None else environment_of(environment)
+    how = {"at_random": tuple(at_random), "max_episode_steps": max_episode_steps, "environment": env}
     played = [
         entry.run.evaluate(episodes, seed, mode, best=entry.best, **how)
         for entry in named_runs(run, best=best, trust=trust)

@@ -32,7 +32,7 @@ from hamlet.runs.seeds import check_seed
 from hamlet.training import accumulation, announce
 from hamlet.training.budget import TooLarge
 from hamlet.training.check import check
-from hamlet.training.differences import differences
+from hamlet.training.differences import differences, require_fit
 from hamlet.training.ending import Callback
 from hamlet.training.execution import compiled, go
 
@@ -109,15 +109,20 @@ class SavedRun:
         best: bool = False,
         at_random: tuple[str, ...] = (),
         max_episode_steps: int | None = None,
+        environment: AnyEnvironment | None = None,
     ) -> Evaluation:
         """Play whole episodes with the newest checkpoint, or with the best policy; some agents act at random.
 
-        An episode is cut after ``max_episode_steps``; None for as many as the evaluations of the run's training took.
+        An episode is cut after ``max_episode_steps``; None for as many as the evaluations of the run's training took,
+        or in another ``environment`` than the run's as many as that one's may take.
         """
-        algorithm, env = self.declaration
+        algorithm, own = self.declaration
+        env = own if environment is None else environment
+        if environment is not None:
+            require_fit(algorithm, own, env)
         actors, _ = self.actors(best=best)
         cut = max_episode_steps
-        if cut is None:
+        if cut is None and environment is None:
             cut = EvaluationSchedule.of(self.directory.config()).max_episode_steps
         how = {"episodes": episodes, "seed": seed, "mode": mode, "at_random": at_random, "max_episode_steps": cut}
         return play(env, roster_of(algorithm, env), actors, algorithm.body, **how)
