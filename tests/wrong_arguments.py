@@ -30,7 +30,6 @@ def calls(run, policy):
     return {
         "train: nothing": lambda: train(),
         "train: no environment": lambda: train("happo"),
-        "train: no steps": lambda: train(*TASK),
         "train: steps as a word": lambda: train(*TASK, steps="2M"),
         "train: steps as a fraction": lambda: train(*TASK, steps=2.5),
         "train: no step": lambda: train(*TASK, steps=0),
