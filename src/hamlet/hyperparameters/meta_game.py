@@ -81,7 +81,7 @@ class MetaGameOptions(IndependentOptions):
     meta_clip: float = 0.1
 
     def meta_game(self, solver: Any) -> MetaGame:
-        """The game between keeping a policy and taking the predicted one, solved as told."""
+        """The game between keeping a policy and taking the predicted one, solved by ``solver``."""
         return MetaGame(prediction=UnitStep(self.drift(), self.ascent()), solver=solver, clip=self.meta_clip)
 
 

@@ -13,7 +13,7 @@ from hamlet.files.atomic_write import one_line
 from hamlet.runs.directory import RunDirectory
 from hamlet.runs.metrics import Sink, TensorBoardSink, WandbSink
 
-# Characters of a tag at most, and the variables by which Weights & Biases is told what else is said here.
+# Characters of a tag at most, and the variables with which users set for Weights & Biases what is set here.
 _TAG = 64
 _VARIABLES = {"name": "WANDB_NAME", "group": "WANDB_RUN_GROUP", "tags": "WANDB_TAGS"}
 

@@ -16,7 +16,7 @@ _OWN = ("processes", "timeout", "on_failure", "state", "measures")
 
 
 class _Variation(NamedTuple):
-    """How a kind of declaration is told other options: what takes them, their values, and the environment with some."""
+    """How a kind of declaration gets other options: what takes them, their values, and the environment with some."""
 
     takes: Callable[[Any], Callable[..., Any]]
     values: Callable[[Any], dict[str, Any]]

@@ -68,7 +68,7 @@ def find(place: str) -> Callable[..., Any]:
         package = (error.name or "").partition(".")[0]
         if package in extras.PACKAGES and not extras.installed(package):
             raise Broken(extras.absent(package, place)) from None
-        # What the module itself fails to import is told with where.
+        # What the module itself fails to import is reported with its place.
         if error.name is None or not (module + ".").startswith(error.name + "."):
             raise
         raise Broken(f"there is no module {error.name}") from None
