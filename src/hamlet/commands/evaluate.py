@@ -14,7 +14,7 @@ import numpy as np
 
 from hamlet.envs.host import AnyEnvironment
 from hamlet.errors import RequestError, RunError
-from hamlet.evaluation.evaluate import Mode, over_runs
+from hamlet.evaluation.evaluate import over_runs
 from hamlet.evaluation.sides import ConstantSum
 from hamlet.options import variation
 from hamlet.options.parsing import HELP, Command, OptionGroup, Parsed
@@ -112,34 +112,24 @@ def _judged(
     entry: NamedRun, options: EvaluateOptions, environment: AnyEnvironment | None
 ) -> final_evaluation.Judgement:
     return final_evaluation.judge(
-        entry.run,
-        episodes=options.episodes,
-        seed=options.seed,
-        mode=_mode(options),
-        best=entry.best,
-        at_random=options.random_agents,
-        max_episode_steps=options.max_episode_steps,
-        environment=environment,
+        entry.run, episodes=options.episodes, best=entry.best, environment=environment, **_how(options)
     )
 
 
-def _mode(options: EvaluateOptions) -> Mode:
-    return "stochastic" if options.stochastic else "deterministic"
+def _how(options: EvaluateOptions) -> dict[str, Any]:
+    """How episodes are played, those of a video too."""
+    return {
+        "seed": options.seed,
+        "mode": "stochastic" if options.stochastic else "deterministic",
+        "at_random": options.random_agents,
+        "max_episode_steps": options.max_episode_steps,
+    }
 
 
 def _recorded(entry: NamedRun, options: EvaluateOptions, file: Path, environment: AnyEnvironment | None) -> Recording:
     """Write the video that was asked for, and say on stderr what it does not show."""
-    recording = record_run(
-        entry.run,
-        file,
-        episodes=options.video_episodes,
-        seed=options.seed,
-        mode=_mode(options),
-        best=entry.best,
-        at_random=options.random_agents,
-        max_episode_steps=options.max_episode_steps,
-        environment=environment,
-    )
+    episodes, how = options.video_episodes, _how(options)
+    recording = record_run(entry.run, file, episodes=episodes, best=entry.best, environment=environment, **how)
     if recording.remark:
         print(recording.remark, file=sys.stderr)
     return recording

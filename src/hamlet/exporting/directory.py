@@ -44,23 +44,7 @@ def export(
     best: bool = False,
     trust: bool = False,
 ) -> Path:
-    """Write every agent's policy alone, as files that need no Hamlet.
-
-    Args:
-        run: The directory of a run; its newest good checkpoint is taken.
-        out: The directory to make; None for ``RUN/export``.
-        formats: Of "numpy", "onnx" and "stablehlo", those to write; None for those whose packages are installed.
-        best: The policy that was evaluated best while the run trained, not its newest.
-        trust: Whether code of its own that the run names may be run, though this user did not begin it here.
-
-    Returns:
-        The directory.
-
-    Raises:
-        RequestError: If there is no run or no best policy, a format is unknown or asked for without its package, the
-            directory is taken, or a network uses what a format cannot say.
-        RunError: If the run has no good checkpoint, or the files cannot be written.
-    """
+    """Write every agent's policy alone, as files that need no Hamlet: `hamlet.export`, of a run's directory."""
     formats = writable_formats() if formats is None else check_formats(formats)
     trained_run = SavedRun(RunDirectory.open(run).path, trust)
     out = Path(out) if out is not None else trained_run.path / "export"

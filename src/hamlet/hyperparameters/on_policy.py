@@ -1,6 +1,6 @@
 """What algorithms share that learn from fresh rollouts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from hamlet.errors import require
@@ -80,15 +80,7 @@ class TrustRegionOptions:
 
     def ball(self) -> KlBall:
         """The trust region."""
-        return KlBall(
-            radius=self.radius,
-            iterations=self.iterations,
-            damping=self.damping,
-            tries=self.tries,
-            shrink=self.shrink,
-            accept=self.accept,
-            fisher_samples=self.fisher_samples,
-        )
+        return KlBall(**{field.name: getattr(self, field.name) for field in fields(TrustRegionOptions)})
 
 
 @dataclass(frozen=True, kw_only=True)

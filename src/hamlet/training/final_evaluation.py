@@ -16,8 +16,6 @@ from hamlet.evaluation.evaluation_log import describe, points
 from hamlet.evaluation.sides import ConstantSum, constant_sum, declared
 from hamlet.rollouts.played import EpisodesFailed
 from hamlet.runs.directory import RunDirectory
-from hamlet.runs.evaluation_schedule import EvaluationSchedule
-from hamlet.training.differences import require_fit
 from hamlet.training.run import SavedRun
 
 __all__ = ["Judgement", "describe", "judge", "points", "record"]
@@ -68,15 +66,9 @@ def judge(
             cannot act in the environment.
         RunError: If it has no good checkpoint, or too many episodes failed.
     """
-    algorithm, run_env = run.declaration
-    env = run_env if environment is None else environment
-    if environment is not None:
-        require_fit(algorithm, run_env, env)
+    algorithm, env, cut = run.stage(environment, max_episode_steps)
     roster = roster_of(algorithm, env)
     actors, step = run.actors(best=best)
-    cut = max_episode_steps
-    if environment is None:
-        cut = cut or EvaluationSchedule.of(run.directory.config()).max_episode_steps
     how = {"episodes": episodes, "seed": seed, "max_episode_steps": cut}
     played = partial(play, env, roster, actors, algorithm.body, **how)
     results: list[Evaluation] = []

@@ -100,6 +100,26 @@ class SavedRun:
         training = self.training()
         return training.learner.team.actors, int(training.iteration) * algorithm.sampling.batch
 
+    def stage(
+        self, environment: AnyEnvironment | None = None, max_episode_steps: int | None = None
+    ) -> tuple[Algorithm, AnyEnvironment, int | None]:
+        """What its policies act in: by which algorithm, in which environment, and after how many steps it is cut.
+
+        Args:
+            environment: Another one than the run's; None for the run's.
+            max_episode_steps: As asked for; None for as many as the evaluations of the run's training took, or in
+                another environment for as many as that one's may take, which is None again.
+
+        Raises:
+            RequestError: The policies cannot act in the environment.
+        """
+        algorithm, own = self.declaration
+        if environment is not None:
+            require_fit(algorithm, own, environment)
+            return algorithm, environment, max_episode_steps
+        schedule = EvaluationSchedule.of(self.directory.config())
+        return algorithm, own, schedule.max_episode_steps if max_episode_steps is None else max_episode_steps
+
     def evaluate(
         self,
         episodes: int = 100,
@@ -116,14 +136,8 @@ class SavedRun:
         An episode is cut after ``max_episode_steps``; None for as many as the evaluations of the run's training took,
         or in another ``environment`` than the run's as many as that one's may take.
         """
-        algorithm, own = self.declaration
-        env = own if environment is None else environment
-        if environment is not None:
-            require_fit(algorithm, own, env)
+        algorithm, env, cut = self.stage(environment, max_episode_steps)
         actors, _ = self.actors(best=best)
-        cut = max_episode_steps
-        if cut is None and environment is None:
-            cut = EvaluationSchedule.of(self.directory.config()).max_episode_steps
         how = {"episodes": episodes, "seed": seed, "mode": mode, "at_random": at_random, "max_episode_steps": cut}
         return play(env, roster_of(algorithm, env), actors, algorithm.body, **how)
 

@@ -15,9 +15,7 @@ from hamlet.envs.host import AnyEnvironment
 from hamlet.errors import require, unknown
 from hamlet.evaluation.evaluate import Mode, horizon
 from hamlet.rollouts.played import check_horizon
-from hamlet.runs.evaluation_schedule import EvaluationSchedule
 from hamlet.runs.seeds import check_seed
-from hamlet.training.differences import require_fit
 from hamlet.training.named_runs import named_run
 from hamlet.training.run import SavedRun
 from hamlet.video import files
@@ -136,13 +134,7 @@ def record_run(
     check_seed(seed)
     check_horizon(max_episode_steps)
     files.check(path)
-    algorithm, env = run.declaration
-    cut = max_episode_steps
-    if environment is None:
-        cut = cut or EvaluationSchedule.of(run.directory.config()).max_episode_steps
-    else:
-        require_fit(algorithm, env, environment)
-        env = environment
+    algorithm, env, cut = run.stage(environment, max_episode_steps)
     roster = roster_of(algorithm, env)
     for name in at_random:
         if name not in roster.names:
