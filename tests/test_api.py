@@ -5,11 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import hamlet
 from games import Pot
+from hamlet.training.ending import Ending
 
 SMALL = {"hidden": (8,), "num_envs": 4, "rollout_length": 4, "epochs": 1, "critic_epochs": 1}
 pytestmark = pytest.mark.usefixtures("programs_once")
@@ -107,16 +110,35 @@ def test_a_run_ends_early_as_one_of_the_steps_that_it_has_done(tmp_path, reason)
     assert run.resume(steps=steps + 16, quiet=True).directory.config()["steps"] == steps + 16
 
 
-def test_a_policy_says_what_it_draws_from_and_what_its_critic_predicts(trained):
-    run, env = trained[0], Pot()
-    policy = run.policy()
-    (group,) = env.groups
-    seen = {name: np.zeros(group.observation.shape, np.float32) for name in group.names}
-    own = policy.distribution(seen)[group.names[0]]
-    assert np.exp(own.log_probs).sum() == pytest.approx(1.0) and own.log_probs.shape == (group.action.n,)
-    assert policy.act(seen)[group.names[0]] == own.log_probs.argmax()
-    state = np.zeros(env.state_shape, np.float32)
-    assert policy.value(state) == pytest.approx(policy.value(state[None])[0])
+def test_a_policy_says_what_each_agent_draws_from(trained):
+    policy = trained[0].policy()
+    names = policy.agents
+    seen = dict(zip(names, np.random.default_rng(0).normal(size=(len(names), 2)).astype(np.float32), strict=True))
+    both = policy.distribution(seen)
+    for number, name in enumerate(names):
+        actor = jax.tree.map(lambda leaf, number=number: leaf[number], trained[0].actors()[0][0])
+        expected = actor(jnp.asarray(seen[name])[None, None], None, jnp.ones((1, 1), bool))[0].log_probs[0, 0]
+        np.testing.assert_allclose(both[name].log_probs, expected, rtol=1e-5, atol=1e-6)
+    assert not np.allclose(both[names[0]].log_probs, both[names[1]].log_probs)
+    assert policy.act(seen) == {name: own.log_probs.argmax() for name, own in both.items()}
+
+
+def test_the_value_of_a_state_is_what_the_critic_predicts_in_units_of_reward(trained):
+    policy, critic = trained[0].policy(), trained[0].training().learner.critic
+    states = np.random.default_rng(1).normal(size=(3, 2)).astype(np.float32)
+    network, moments = jax.tree.map(lambda leaf: leaf[0], (critic.networks[0], critic.moments[0]))
+    expected = moments.unscale(network(jnp.asarray(states)[:, None], None, jnp.ones((3, 1), bool))[0])[:, 0]
+    np.testing.assert_allclose(policy.value(states), expected, rtol=1e-5, atol=1e-6)
+    assert policy.value(states[0]) == pytest.approx(float(expected[0]), rel=1e-5)
+    assert len(set(expected.tolist())) == 3
+
+
+@pytest.mark.parametrize(("evaluated", "ends"), [(2.9, False), (3.0, True), (float("nan"), False)])
+def test_a_run_ends_with_the_first_evaluation_that_reaches_the_return(evaluated, ends):
+    ending = Ending(stop_at=3.0)
+    ending.write(10, {"return": 9.0})
+    ending.write(20, {"evaluation/return": evaluated})
+    assert bool(ending.reason) == ends
 
 
 @pytest.mark.parametrize(

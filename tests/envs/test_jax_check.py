@@ -37,6 +37,8 @@ class World:
             3 if self.fault == "reward shape" else 2, jnp.int32 if self.fault == "reward" else jnp.float32
         )
         reward = reward * jnp.nan if self.fault == "reward nan" else reward
+        if self.fault == "branch" and state > 1:
+            state = state + 1
         ended = jnp.zeros((), bool) if self.fault == "endless" else state >= 2
         ended = ended.astype(jnp.float32) if self.fault == "flag" else ended
         after, view = self._shown(state + 1, key)
@@ -80,6 +82,7 @@ def test_a_sound_one_is_played_to_its_end():
         ("bounds", "the observation of a in episode 0, reset has .*2.*, out of the bounds of its Box"),
         ("nan", "the observation of a in episode 0, reset is not finite"),
         ("mask", "a has no action in episode 0, reset"),
+        ("branch", "step, compiled, raises TracerBoolConversionError"),
         ("impure", "reset gives another episode for the same key"),
     ],
 )

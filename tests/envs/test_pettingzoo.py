@@ -5,6 +5,8 @@ import enum
 import functools
 import itertools
 import re
+import sys
+import types
 from dataclasses import replace
 from pathlib import Path
 
@@ -289,11 +291,20 @@ def test_a_picture_beside_a_vector_is_a_state_in_which_the_critic_sees_the_pictu
     assert (first.state[:, :192] == first.observation[0].reshape(2, -1)).all() and (first.state[:, 192:] == 0).all()
 
 
-def mine():
+def mine(module="__main__"):
     """As a script's own function looks: of ``__main__``, and held by no other module."""
     made = type("Mine", (doubles.Walk,), {})
-    made.__module__ = "__main__"
+    made.__module__ = module
     return made
+
+
+def test_a_script_that_is_imported_by_another_process_names_no_factory(monkeypatch):
+    script = types.ModuleType("__mp_main__")
+    script.Mine = mine("__mp_main__")
+    script.Mine.__qualname__ = "Mine"
+    monkeypatch.setitem(sys.modules, "__mp_main__", script)
+    with pytest.raises(RequestError, match="Mine cannot be sent to another process: put it in a module"):
+        from_pettingzoo(script.Mine)
 
 
 REFUSED = [

@@ -13,7 +13,7 @@ from hamlet.bench.baseline.runs import make
 from hamlet.errors import RequestError
 from hamlet.reports.data import run_data
 from hamlet.reports.data.grouping import tasks
-from hamlet.reports.data.scores import source
+from hamlet.reports.data.scores import random_play, source
 from hamlet.reports.document import gather
 from hamlet.runs.metrics import Metrics
 
@@ -221,6 +221,12 @@ def bare(points=(), training=()):
     curve = run_data.Series(steps, np.array(training, float), np.zeros(len(training)))
     nothing = run_data.Series(empty.astype(int), empty, empty)
     return run_data.RunData(Path("a"), {}, "done", len(training), curve, nothing, points=points)
+
+
+def test_random_play_is_that_of_the_longest_evaluations():
+    points = [{"mode": "random", "mean": mean, "returns": [mean] * count} for mean, count in ((-8.0, 100), (-1.0, 2))]
+    assert random_play([bare(points)]) == -8.0
+    assert random_play([bare(points), bare(points[:1]), bare(points[1:])]) == -8.0
 
 
 def test_without_evaluations_a_run_is_scored_by_the_last_twentieth_of_its_training():
