@@ -26,6 +26,7 @@ from hamlet.reports.pictures import decomposition
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import formulas
 import status
 
 PARTS = ("drift", "neighbourhood", "scheme", "surrogate", "sampling", "advantage", "mixer", "critic", "actor", "body")
@@ -127,7 +128,7 @@ def page(name, factory):
             NOTE,
             f"# {title.rstrip('.')}\n",
             f"    hamlet train {name} mpe/simple_spread{_suited(made)}\n",
-            text.strip() + "\n",
+            formulas.drawn(text.strip()) + "\n",
             "## The declaration\n",
             "| part | by default |",
             "|---|---|",
