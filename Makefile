@@ -16,7 +16,7 @@ INSTALLED := .venv/.installed
 EXTRAS := dev,mpe,mamujoco,pettingzoo,atari,plots,video,export,sweep,completion,docs
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow digests check format docs site vendored pictures pin clean
+.PHONY: help install demo test test-slow digests check format docs site vendored pictures gallery tutorial pin clean
 
 export NO_MKDOCS_2_WARNING := 1
 
@@ -82,6 +82,15 @@ vendored:
 
 pictures: $(INSTALLED)
 	$(BIN)/python docs/pictures.py
+
+# Train a team in each environment of the gallery and record it; an hour. Then the outputs of the tutorial; five minutes.
+gallery: $(INSTALLED)
+	$(BIN)/python docs/gallery.py
+
+tutorial: $(INSTALLED)
+	rm -rf build/tutorial && mkdir -p build/tutorial && cp docs/tutorial.ipynb build/tutorial/
+	cd build/tutorial && $(CURDIR)/$(BIN)/jupyter execute --inplace tutorial.ipynb
+	cp build/tutorial/tutorial.ipynb docs/tutorial.ipynb
 
 # The newest versions that pyproject.toml allows, as a fresh environment gets them; commit what `make test` then accepts.
 pin:

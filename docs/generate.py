@@ -27,6 +27,8 @@ from hamlet.reports.pictures import decomposition
 sys.path.insert(0, str(Path(__file__).parent))
 
 import formulas
+import gallery
+import results
 import status
 
 PARTS = ("drift", "neighbourhood", "scheme", "surrogate", "sampling", "advantage", "mixer", "critic", "actor", "body")
@@ -199,6 +201,9 @@ def pages():
     side = {PAGES.parent / "status.md": status.page(factories())}
     solved = PAGES.parent / "value-decomposition.md"
     record = json.loads((RECORDS / "value-decomposition.json").read_text(encoding="utf-8"))
+    reached = PAGES.parent / "results.md"
+    side |= {reached: results.written(reached.read_text(encoding="utf-8"))}
+    side |= {PAGES.parent / "gallery.md": gallery.page()}
     side |= {solved: decomposition.written(solved.read_text(encoding="utf-8"), record)}
     return side | {PAGES / "README.md": index} | {PAGES / f"{n}.md": page(n, f) for n, f in factories().items()}
 

@@ -47,8 +47,12 @@ def on_config(config):
 
 
 def on_files(files, config):
-    """Add the pages that are not in docs/, and read notebooks as pages."""
+    """Add the pages that are not in docs/, and a page for each notebook."""
     _origin.clear()
+    for path in sorted((ROOT / "docs").glob("*.ipynb")):
+        uri = f"{path.stem}.md"
+        _origin[uri] = f"docs/{path.name}"
+        files.append(File.generated(config, uri, content=_content(_origin[uri])))
     sought = [posixpath.join("docs", file.src_uri) for file in files.documentation_pages()] + list(PAGES)
     while sought:
         name = sought.pop()
@@ -91,7 +95,7 @@ def _target(name, link):
 def _place(name):
     """Where on the site a file of the repository is."""
     if name.startswith("docs/"):
-        return name.removeprefix("docs/")
+        return re.sub(r"\.ipynb$", ".md", name.removeprefix("docs/"))
     return PAGES.get(name) or (f"source/{name}/index.md" if (ROOT / name).is_dir() else f"source/{name}.md")
 
 
