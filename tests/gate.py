@@ -392,7 +392,8 @@ most seeds of climbing end at 0 although 8 is possible.
 In example 2, a policy that all agents share cannot earn more than $2 / 2^n$ with $n$ agents (arXiv:2304.09870, appendix
 A). The table shows mean returns of sampled actions with `sharing="group"`, over 10 seeds of {samples} episodes:
 
-{shared} HAA2C and MAA2C have neither a clip nor a trust region. With the larger learning rate, their policy leaves the
+{shared}
+HAA2C and MAA2C have neither a clip nor a trust region. With the larger learning rate, their policy leaves the
 optimum $\\theta = 1/2$ ($\\theta$: the probability of action 1), and then they rarely receive a reward. HATRPO has no
 learning rate.
 """
