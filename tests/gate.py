@@ -340,7 +340,7 @@ def shared_table(rows):
     return markdown(["n", "algorithm", *rates, "$2 / 2^n$"], lines)
 
 
-PAGE = """# What is learned in small games
+PAGE = """# What the algorithms learn in small games
 
 <!-- Written by `python tests/gate.py`; do not edit. The tests in tests/learning hold what it says. -->
 
