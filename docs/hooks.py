@@ -53,7 +53,8 @@ def on_files(files, config):
         uri = f"{path.stem}.md"
         _origin[uri] = f"docs/{path.name}"
         files.append(File.generated(config, uri, content=_content(_origin[uri])))
-    sought = [posixpath.join("docs", file.src_uri) for file in files.documentation_pages()] + list(PAGES)
+    names = [file.src_uri for file in files.documentation_pages()]
+    sought = [_origin.get(name, posixpath.join("docs", name)) for name in names] + list(PAGES)
     while sought:
         name = sought.pop()
         if not name.startswith("docs/"):

@@ -87,7 +87,7 @@ def interval(values):
     mean = f"{values.mean():,.{digits}f}"
     if len(values) > 1:
         half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-        mean += f" ± {half:,.{digits}f}"
+        mean += f"\u00a0±\u00a0{half:,.{digits}f}"
     return mean.replace("-", "−")
 
 
