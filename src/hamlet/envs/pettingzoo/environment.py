@@ -319,13 +319,10 @@ def from_pettingzoo(
             reports it. ``"stop"``: such a failure stops the run.
         state: What the critic receives. ``"own"``: the result of ``state()``. ``"observations"``: the joined
             observations of all agents. ``"auto"``: the first of these that works.
-        pictures: How arrays that may be pictures are interpreted:
-
-            * ``"channels_last"``: arrays with three axes are pictures, height × width × channels.
-            * ``"channels_first"``: arrays with three axes are pictures, channels × height × width.
-            * ``"none"``: all arrays are numbers.
-            * ``"auto"``: by shape; arrays of bytes with two axes are grey pictures. The run prints the choice if the
-              shape is ambiguous.
+        pictures: How arrays that may be pictures are interpreted. ``"channels_last"``: arrays with three axes are
+            pictures, height × width × channels. ``"channels_first"``: they are pictures, channels × height × width.
+            ``"none"``: all arrays are numbers. ``"auto"``: by their shape; arrays of bytes with two axes are grey
+            pictures. The run prints the choice if the shape is ambiguous.
         measures: Names of numbers or booleans in the agents' infos that are recorded, such as ``("success",)``. The
             value of an episode is the last one given in it: the mean over the agents that give it at that step.
         options: Keyword arguments for the factory.
