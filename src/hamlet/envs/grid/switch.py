@@ -41,7 +41,7 @@ _GOALS = ((0, 6), (0, 0), (2, 6), (2, 0))
 # In the columns between the rooms, agents can only walk on the middle row.
 _BETWEEN = (2, 4)
 _MOST = len(_FIRST)
-# By the number of agents: the best return, and the steps of a plan that earns it. The tests check it by value iteration.
+# By the number of agents: the best return, and the steps of a plan that earns it. Value iteration in tests checks it.
 _BEST = {2: (8.3, 12), 3: (12.4, 14), 4: (16.1, 15)}
 
 
