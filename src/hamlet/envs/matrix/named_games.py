@@ -1,8 +1,8 @@
 """Well-known games of two agents, as payoff tables. Agent 0 chooses the row, agent 1 the column.
 
 References: Claus and Boutilier, 1998 (penalty); Zhong et al., 2024, arXiv:2304.09870 (example 1). The climbing game
-with payoffs 8, −12 and 0 is from Son et al., 2019, arXiv:1905.05408. The climbing game with 6 in two places of its diagonal,
-and plateau, are from Wang et al., 2021, arXiv:2008.01062. The four general-sum games are textbook games.
+with payoffs 8, −12 and 0 is from Son et al., 2019, arXiv:1905.05408. The climbing game with 6 in two places of its
+diagonal, and plateau, are from Wang et al., 2021, arXiv:2008.01062. The four general-sum games are textbook games.
 """
 
 import numpy as np
