@@ -134,7 +134,7 @@ _WIDEST = 9
 
 
 def choices(counts: Sequence[int], chosen: Sequence[int] | None, *, caption: str) -> Scene:
-    """Draw each agent's discrete actions in a row, with the chosen one marked; if there are many, only those near it."""
+    """Draw each agent's discrete actions in a row, with the chosen one marked; long rows show only a part."""
     shapes: list[Shape] = []
     for agent, count in enumerate(counts):
         agent_choice = None if chosen is None else chosen[agent]
