@@ -86,7 +86,7 @@ def draw(scene: Scene, view: tuple[float, float, float, float], size: tuple[int,
 
 
 def between(before: Scene, after: Scene, part: float) -> Scene:
-    """Interpolate between two scenes: numbers are interpolated, texts and colours are those of the first scene.
+    """Interpolate between two scenes: numbers are interpolated, texts and colours come from the first scene.
 
     >>> a, b = (Scene((Circle(x, 0.0, 1.0, text="a"),), (0, 0, 1, 1)) for x in (0.0, 2.0))
     >>> between(a, b, 0.25).shapes[0].x

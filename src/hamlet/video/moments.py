@@ -17,7 +17,7 @@ class Moment(NamedTuple):
 
     Attributes:
         step: How many steps led to it.
-        state: The environment's state, or a snapshot; the last known one if the environment does not give the final one.
+        state: The environment's state, or a snapshot; the last known one if there is no final one.
         actions: For every group, the actions ``[N, …]`` of the last step; None at the start.
         returns: The return of each agent until this moment, ``[n]``.
     """

@@ -175,7 +175,7 @@ def camera_of(env: AnyEnvironment) -> Camera:
 
 
 def scaled(picture: Picture, width: int) -> Any:
-    """Return a picture as an image of about this width; small ones are enlarged by whole pixels, large ones averaged."""
+    """Return a picture as an image of about this width; small ones are enlarged pixel by pixel, large ones averaged."""
     pillow = imaging()
     image = pillow.fromarray(picture.pixels)
     longest = max(image.size)
