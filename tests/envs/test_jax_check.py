@@ -68,7 +68,7 @@ def test_a_sound_one_is_played_to_its_end():
     ("fault", "line"),
     [
         ("groups", "groups is empty"),
-        ("names", "every agent needs a name of its own; the names are a, a"),
+        ("names", "every agent needs its own name; the names are a, a"),
         ("python number", "the state of reset must be an array, got a Python int"),
         ("weak", "has a weak type, so JAX would compile the step twice"),
         ("shape", r"the observation of a in reset must have shape \[2, 2\] .*, got \[2, 3\]"),

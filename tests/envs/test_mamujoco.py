@@ -288,7 +288,7 @@ def test_a_simulation_that_mujoco_sets_back_has_failed_and_begins_its_next_episo
     copies.send(drawn(env, random, 2))
     assert copies.receive().outcome.failed is None
     (line,) = copies.failures()
-    assert line.startswith(f"mamujoco/HalfCheetah-2x3, copy 1, episode 0 (seed {seed_of(0, 1, 0)}), step 2: MuJoCo")
+    assert line.startswith(f"mamujoco/HalfCheetah-2x3, copy 1, episode 0 (seed {seed_of(0, 1, 0)}), step 2: the simul")
     assert copies.failures() == ()
 
 

@@ -104,7 +104,7 @@ class SpaceKind:
 
     @cached_property
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """The bounds of a Box as float32, rounded inwards: a value within them is in the space, whatever its type."""
+        """The bounds of a Box as float32, rounded inwards: a value within them is in the space, for every type."""
         low, high = (
             np.broadcast_to(np.reshape(bound, self.shape if isinstance(bound, tuple) else ()), self.shape)
             for bound in (self.low, self.high)

@@ -94,7 +94,7 @@ def check_environment(
             " evaluations"
         )
     if all(_equal(reset(jax.random.fold_in(key, n)), reset(key)) for n in range(5)):
-        notes.append("every episode starts in the same state, whatever the key")
+        notes.append("every episode starts in the same state, for every key")
     return EnvironmentFindings(tuple(lengths), tuple(notes))
 
 
@@ -110,7 +110,7 @@ def _check_declaration(env: Any) -> None:
     names = [name for group in groups for name in group.names]
     _require(
         len(set(names)) == len(names) > 0,
-        f"every agent needs a name of its own; the names are {', '.join(map(str, names)) or 'missing'}",
+        f"every agent needs its own name; the names are {', '.join(map(str, names)) or 'missing'}",
     )
     for group in groups:
         for what, space in (("observation", group.observation), ("action", group.action)):

@@ -1,4 +1,4 @@
-"""The joined observations of all agents: the critic's state if an environment has no state of its own."""
+"""The joined observations of all agents: the critic's state if an environment has no own state."""
 
 from collections.abc import Sequence
 

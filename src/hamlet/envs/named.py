@@ -29,7 +29,7 @@ __all__ = ["Adapter", "Ask", "FoundOut", "Named", "Options", "build", "discovere
 
 Options: TypeAlias = tuple[tuple[str, Any], ...]
 Answer = TypeVar("Answer", covariant=True)
-# The stored results. A key has the question (an `Ask`), the factory, its options, and the directory of its module.
+# The stored answers. A key has the `Ask`, the factory, its options, and the directory of its module.
 _FOUND: dict[tuple[Any, ...], Any] = {}
 
 
@@ -54,10 +54,10 @@ class Adapter(Protocol):
 
 
 def discovered(ask: Ask[Answer], factory: str, options: Options) -> Answer:
-    """Return what a factory makes with these options. Hamlet asks once in a process and stores the answer.
+    """Return what a factory makes with these options. Hamlet finds this out once in a process and stores it.
 
     Raises:
-        RequestError: The question failed (see `Ask`). It is then asked again at the next call.
+        RequestError: The `Ask` failed. The next call then tries again.
     """
     home = user_modules.known().get(user_modules.top(factory))
     key = (ask, factory, options, home)

@@ -294,7 +294,7 @@ class PettingZooCopies:
         """Wait for all workers; return the rows of copies whose step failed.
 
         Raises:
-            RunError: A copy failed, and a restart is not wanted or not possible.
+            RunError: A copy failed, and restarts are disabled or not possible.
         """
         answers: list[Lost | list[Incident]] = []
         for process in self.workers:

@@ -255,7 +255,7 @@ class Worker:
         return True
 
     def _renew(self, index: int, error: Exception) -> bool:
-        """Recreate a failed copy and start its next episode, unless a restart is not wanted or cannot help."""
+        """Recreate a failed copy and start its next episode, unless restarts are disabled or cannot help."""
         row, player = self._setup.share[index], self._players[index]
         incident = _incident(row, self._episode(row), player.steps, error)
         self._incidents.append(incident)
