@@ -45,7 +45,9 @@ def called(place: str) -> None:
     if local_spec is None or (local_spec.origin is None and other is not None):  # a directory of that name, no package
         return
     if other is not None and _home(other) != os.path.realpath(here):
-        warnings.warn(f"Hamlet uses the module {name} in the working directory, not in {_home(other)}", stacklevel=2)
+        warnings.warn(
+            f"Hamlet imports the module {name} from the working directory, not from {_home(other)}", stacklevel=2
+        )
     remember({name: here})
 
 

@@ -48,7 +48,8 @@ def parallel(env: Any) -> Any:
         )
     for name in ("possible_agents", *needed):
         if not hasattr(env, name):
-            no_hamlets = "" if hasattr(env, "possible_agents") else ", and no groups, so it is not Hamlet's either"
+            no_groups = ", and no groups, so it does not have Hamlet's interface"
+            no_hamlets = "" if hasattr(env, "possible_agents") else no_groups
             raise Broken(
                 f"{place} has no {name}, so it is not a PettingZoo environment{no_hamlets}; "
                 "the factory must return a ParallelEnv, an AECEnv, or an environment with Hamlet's interface"
