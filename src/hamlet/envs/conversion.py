@@ -251,7 +251,9 @@ def masked(kind: SpaceKind, name: str, value: Any) -> tuple[Any, Any]:
     try:
         return value["observation"], value["action_mask"]
     except KeyError as error:
-        raise Broken(f"the observation of agent {name!r} has no key {error}, which its space has; add it") from None
+        raise Broken(
+            f"the observation of agent {name!r} has no key {error}; it needs 'observation' and 'action_mask'"
+        ) from None
 
 
 def mask_row(kind: SpaceKind, name: str, mask: Any, lead: int = 0) -> np.ndarray:

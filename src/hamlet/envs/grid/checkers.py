@@ -20,8 +20,8 @@ The critic's state is the whole grid: the cells of both agents, one-hot, and one
 The episode terminates when all apples are eaten, and is truncated after ``max_steps``. ma-gym does not distinguish
 termination and truncation.
 
-References: Sunehag et al., 2017, arXiv:1706.05296, section 4.2; Wen et al., 2021, arXiv:2106.06828. The rules are those
-of ma-gym (Koul, 2019); the tests compare every step with transcripts of ma-gym.
+References: Sunehag et al., 2017, arXiv:1706.05296, section 4.2; Wen et al., 2021, arXiv:2106.06828. The rules come from
+ma-gym (Koul, 2019); the tests compare every step with transcripts of ma-gym.
 """
 
 from dataclasses import dataclass
@@ -64,7 +64,7 @@ class CheckersState(eqx.Module):
 
 @dataclass(frozen=True)
 class Checkers:
-    """Apples for the agent that earns much for them, lemons for the other agent.
+    """Apples earn agent 0 much and agent 1 little; lemons cost each agent as much, and block the way.
 
     Attributes:
         pay: The reward of agent 0 for an apple, and its loss for a lemon; above 0. The paper has 5, ma-gym now 10.

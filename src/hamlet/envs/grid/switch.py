@@ -14,8 +14,8 @@ state is every agent's cell, one-hot.
 An agent that has arrived does not act any more and is inactive. The episode terminates when all agents have arrived,
 and is truncated after ``max_steps``. ma-gym does not distinguish termination and truncation.
 
-References: Sunehag et al., 2017, arXiv:1706.05296, section 4.2; Wen et al., 2021, arXiv:2106.06828. The rules are those
-of ma-gym (Koul, 2019); the tests compare every step with transcripts of ma-gym.
+References: Sunehag et al., 2017, arXiv:1706.05296, section 4.2; Wen et al., 2021, arXiv:2106.06828. The rules come from
+ma-gym (Koul, 2019); the tests compare every step with transcripts of ma-gym.
 """
 
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ class SwitchState(eqx.Module):
 
 @dataclass(frozen=True)
 class Switch:
-    """Two rooms and a narrow corridor.
+    """The agents of two rooms change places through a narrow corridor.
 
     Attributes:
         agents: The number of agents, 2 to 4.

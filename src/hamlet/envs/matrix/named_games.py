@@ -59,7 +59,7 @@ def stag_hunt(*, rounds: int = 1) -> Matrix:
 
 
 def prisoners_dilemma(*, rounds: int = 1) -> Matrix:
-    """Prisoner's dilemma: each agent gains by defecting, but both lose if both defect.
+    """Prisoner's dilemma: defecting is always better for each agent, but both lose if both defect.
 
     Args:
         rounds: The number of rounds of an episode.

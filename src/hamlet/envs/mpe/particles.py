@@ -3,7 +3,7 @@
 One step lasts 0.1 seconds. It moves every body by its old velocity, reduces that velocity by a quarter, and adds the
 effect of the forces. The forces are computed at the old positions.
 
-Reference: Lowe et al., 2017, arXiv:1706.02275. The numbers and their order are those of mpe2 1.1.1; the tests compare
+Reference: Lowe et al., 2017, arXiv:1706.02275. The numbers and their order are equal to mpe2 1.1.1; the tests compare
 every task with it. One difference: two bodies at the same point exert no force on each other; mpe2 divides by zero.
 """
 

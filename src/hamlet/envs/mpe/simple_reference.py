@@ -42,7 +42,7 @@ class ReferenceState(eqx.Module):
 
 @dataclass(frozen=True)
 class SimpleReference:
-    """The task in which two agents guide each other.
+    """Two agents guide each other to landmarks with words.
 
     Attributes:
         continuous: Whether an action is fifteen strengths in [0, 1] instead of one of fifty discrete actions.

@@ -43,7 +43,7 @@ class SpeakerListenerState(eqx.Module):
 
 @dataclass(frozen=True)
 class SimpleSpeakerListener:
-    """The task in which a speaker tells a listener where to go.
+    """A speaker tells a listener which landmark it must reach.
 
     Attributes:
         continuous: Whether actions are strengths in [0, 1], for three words or five moves, instead of one of them.

@@ -38,7 +38,7 @@ class SpreadState(eqx.Module):
 
 @dataclass(frozen=True)
 class SimpleSpread:
-    """The task in which agents cover landmarks.
+    """N agents cover N landmarks and avoid collisions.
 
     Attributes:
         agents: The number of agents, and of landmarks; at least 1.
