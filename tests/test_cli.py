@@ -390,7 +390,7 @@ def test_a_directory_that_cannot_be_written_costs_the_record_but_not_the_result(
     assert main(["evaluate", "a"]) == 0
     out, err = capsys.readouterr()
     assert "random play" in out
-    assert err == "warning: the evaluation is not recorded: the disk is full\n"
+    assert err == "warning: the evaluation is not stored in the run: the disk is full\n"
 
 
 def test_a_run_without_a_checkpoint_is_status_1_and_one_line(capsys, tmp_path):

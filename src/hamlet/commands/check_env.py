@@ -113,9 +113,7 @@ def _told(findings: Findings) -> list[str]:
         if len(set(findings.lengths)) > 1
         else f"{findings.lengths[0]}"
     )
-    unfinished = (
-        f" ({findings.unfinished} of them stopped early by --max-episode-steps)" if findings.unfinished else ""
-    )
+    unfinished = f" ({findings.unfinished} of them stopped early by --max-episode-steps)" if findings.unfinished else ""
     lines += [f"  {remark}" for remark in env.remarks]
     lines.append(f"  episodes of {lengths} steps{unfinished}; {findings.speed:,.0f} steps/s in one process")
     if findings.unfinished:
