@@ -28,7 +28,8 @@ class CrossPlayOptions:
         max_episode_steps: Truncate a game after this many steps. Without it, the longest episode that the environment
             declares, or 10,000.
         best: Use each run's policy with the highest mean return in its evaluations, instead of its newest policy.
-        trust: Allow code outside Hamlet that the runs name, although you did not start these runs on this machine.
+        trust: Execute code that the runs name and that is not part of Hamlet, although you did not start the runs on
+            this machine.
         out: The directory for the figure and the numbers.
         json: Print one JSON object instead of the table.
     """
@@ -52,7 +53,7 @@ COMMAND = Command(
     "every pair of runs plays twice, with exchanged roles. The command prints the returns of both sides,\n"
     "the Nash average and the alpha-rank. It writes crossplay.png and crossplay.json. RUN/best is the\n"
     "best policy of RUN. A directory with runs of several seeds stands for all these runs.\n\n"
-    "example: hamlet crossplay runs/a runs/b runs/b/best --episodes 200 --out runs/crossplay",
+    "example:\n  hamlet crossplay runs/a runs/b runs/b/best --episodes 200 --out runs/crossplay",
 )
 
 

@@ -38,7 +38,8 @@ class EvaluateOptions:
         best: Evaluate the policy with the highest mean return in the run's evaluations, instead of the newest policy.
         random_agents: Names of agents that act at random instead of by their policies. The command then prints how
             often each agent wins, and stores nothing in the run.
-        trust: Allow code outside Hamlet that the run names, although you did not start the run on this machine.
+        trust: Execute code that the run names and that is not part of Hamlet, although you did not start the run on
+            this machine.
         max_episode_steps: Truncate an episode after this many steps. Without it, the value of the evaluations during
             training, which by default is the longest episode that the environment declares, or 10,000.
         json: Print one JSON object with the return of every episode, instead of the text.
@@ -254,9 +255,7 @@ def contest_of_sides(judgement: final_evaluation.Judgement, opposed: ConstantSum
         f"({count} episode{'s' if count > 1 else ''} each, {evaluation.mode} policy, seed {evaluation.seed})",
     ]
     if with_best:
-        lines.append(
-            "best policy of the run: the newest one that was evaluated, because the team return is constant and ranks none"
-        )
+        lines.append("best policy of the run: the newest one that was evaluated, because all have the same team return")
     return "\n".join(lines)
 
 
