@@ -296,7 +296,7 @@ def returned(env, policy):
         seen = {name: one["observation"] if isinstance(one, dict) else one for name, one in observations.items()}
         observations, rewards, _, _, infos = env.step(policy.act(seen, available=masks))
         total += sum(rewards.values())
-    return f"the team's return is {total:.2f}\n"
+    return f"team return: {total:.2f}\n"
 
 
 @pytest.mark.parametrize("chosen", [False, True], ids=["newest", "best"])
@@ -338,7 +338,7 @@ def test_an_export_plays_an_environment_of_a_module_of_the_users_own(tmp_path, m
     run = begun(tmp_path / "run", algorithm, env, "my_game:Mine")
     out = hamlet.export(run, tmp_path / "out", formats=["numpy"])
     monkeypatch.chdir(tmp_path)
-    assert played(out).startswith("the team's return is ")
+    assert played(out).startswith("team return: ")
 
 
 def test_a_model_takes_any_number_of_observations_and_leaves_out_masks_and_memory(tmp_path):

@@ -29,7 +29,7 @@ class SweepOptions:
     """Options of ``hamlet sweep``.
 
     Attributes:
-        trials: The total number of trials. A trial is one set of values. Trials that an earlier command finished count.
+        trials: The total number of trials. A trial is one set of values. Earlier trials in the directory count.
         search: The hyperparameters to search and their ranges, for example learning-rate=1e-4:1e-2:log clip=0.1:0.3
             order=random,fixed. Without it, the usual hyperparameters in their usual ranges.
         steps: The number of environment steps of each run.
