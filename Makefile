@@ -4,8 +4,10 @@
 # make test-slow  run the slow tests: all combinations of algorithms, environments and options
 # make check      check formatting, lint and types only
 # make docs       generate the pages that are made from docstrings, tests and records
-# make pictures   draw the figures of docs/theory.md
+# make pictures   draw the figures of the documentation
 # make site       build the documentation; open build/site/index.html in a browser
+# make gallery    train and record a team in each environment of the gallery (an hour)
+# make tutorial   run docs/tutorial.ipynb and store its outputs (five minutes)
 # make pin        write the newest versions of all packages to requirements/pinned.txt
 # make clean      remove the virtual environment and the caches
 #
@@ -20,10 +22,12 @@ INSTALLED := .venv/.installed
 EXTRAS := dev,mpe,mamujoco,pettingzoo,atari,plots,video,export,sweep,completion,docs
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow digests check format docs site pictures pin clean
+.PHONY: help install demo test test-slow digests check format docs site vendored pictures gallery tutorial pin clean
+
+export NO_MKDOCS_2_WARNING := 1
 
 help:
-	@sed -n 's/^# //p' Makefile | head -10
+	@sed -n 's/^# //p' Makefile | head -12
 
 install: $(INSTALLED)
 
@@ -69,10 +73,31 @@ docs: $(INSTALLED)
 
 # The build fails if a link is broken.
 site: $(INSTALLED)
-	$(BIN)/mkdocs build --strict --quiet
+	$(BIN)/mkdocs build --strict
+
+# Download the files of npm packages that the site contains, so that it works without a network (docs/assets/README.md).
+vendored:
+	rm -rf build/npm && mkdir -p build/npm
+	cd build/npm && npm pack --silent katex@0.19.1 iframe-worker@1.0.4
+	cd build/npm && for file in *.tgz; do tar xzf $$file --one-top-level; done
+	cp build/npm/katex-*/package/LICENSE build/npm/katex-*/package/dist/katex.min.js docs/assets/katex/
+	cp build/npm/katex-*/package/dist/fonts/*.woff2 docs/assets/katex/fonts/
+	sed -E 's/,url\([^)]*\.(woff|ttf)\) format\("(woff|truetype)"\)//g' build/npm/katex-*/package/dist/katex.min.css > docs/assets/katex/katex.min.css
+	cp build/npm/iframe-worker-*/package/LICENSE docs/assets/iframe-worker/
+	cp build/npm/iframe-worker-*/package/shim/index.js docs/assets/iframe-worker/shim.js
 
 pictures: $(INSTALLED)
 	$(BIN)/python docs/pictures.py
+
+# Train a team in each environment of the gallery, and record videos. Takes an hour.
+gallery: $(INSTALLED)
+	$(BIN)/python docs/gallery.py
+
+# Run the tutorial, and store its outputs in the notebook. Takes five minutes.
+tutorial: $(INSTALLED)
+	rm -rf build/tutorial && mkdir -p build/tutorial && cp docs/tutorial.ipynb build/tutorial/
+	cd build/tutorial && $(CURDIR)/$(BIN)/jupyter execute --inplace tutorial.ipynb
+	cp build/tutorial/tutorial.ipynb docs/tutorial.ipynb
 
 # Pin the newest versions that pyproject.toml allows, as pip installs them in a new environment. Commit the file if
 # `make test` passes.
