@@ -46,7 +46,9 @@ def check_drift(drift: Drift, *, trials: int = 200, seed: int = 0, tolerance: fl
     action a, of either sign. The drift 𝔇 has the exact expectation D(π̄) = Σₐ π(a) 𝔇(r(a), c(a), π, π̄) over the
     actions of the old policy. The check tests three properties:
 
-    1. D(π) = 0;   2. D(π̄) ≥ 0;   3. every directional derivative of D at π is 0.
+    1. D(π) = 0.
+    2. D(π̄) ≥ 0.
+    3. Every directional derivative of D at π is 0.
 
     Reference: Zhong et al., 2024, arXiv:2304.09870, definition 10.
 

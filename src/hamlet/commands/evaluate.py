@@ -161,11 +161,8 @@ def _parsed(argv: Sequence[str]) -> tuple[list[str], Parsed, dict[str, Any]]:
 def comparison(judgement: final_evaluation.Judgement, absolute: dict[str, Any] | None = None) -> str:
     """Return lines with the returns of the policy, of random play and of the best policy; then lines of the measures.
 
-    In a constant-sum game, the lines are a table of the sides.
-
-    Args:
-        judgement: The evaluation of the policy and of random play.
-        absolute: The final evaluation of the run's best policy (the "absolute metric" of Gorsane et al.), if any.
+    In a constant-sum game, the lines are a table of the sides. ``absolute`` is the final evaluation of the run's best
+    policy (the "absolute metric" of Gorsane et al.), if there is one.
     """
     return "\n".join([_of_returns(judgement, absolute), *of_measures(judgement)])
 
