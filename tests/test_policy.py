@@ -233,6 +233,6 @@ def test_exported_files_take_and_give_what_the_environment_does(team, tmp_path, 
         same(theirs, mine)
         seen, *_ = env.step({})
     text = (tmp_path / "README.md").read_text()
-    assert "a choice from 5 to 7" in text and "`observation_state_0` | int32 |" in text
+    assert "an integer from 5 to 7" in text and "`observation_state_0` | int32 |" in text
     for name in [name for name in sys.modules if name.split(".")[0] == "policies"]:
         del sys.modules[name]

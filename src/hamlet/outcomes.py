@@ -51,7 +51,7 @@ def evaluate(
             ``hamlet.envs.make("mpe/simple_spread", max_steps=50)``. It may have all forms that `hamlet.train` takes.
 
     Returns:
-        The evaluation: the returns and lengths of all episodes, their mean, and its standard error.
+        The evaluation, with the returns and lengths of all episodes, the mean return, and its standard error.
 
     Raises:
         RequestError: There is no run; the run is not trusted; it has no best policy; it has no agent of this name; or
@@ -210,7 +210,7 @@ def crossplay(
             declares, or 10,000.
 
     Returns:
-        A `hamlet.reports.crossplay.CrossPlay`: the mean returns of every pair, the Nash average and the α-rank.
+        A `hamlet.reports.crossplay.CrossPlay` with the mean returns of every pair, the Nash average and the α-rank.
 
     Raises:
         RequestError: There are fewer than two runs; a run is given twice; or the runs do not share one environment with

@@ -116,7 +116,7 @@ class Policy:
                 sampled action.
 
         Returns:
-            The actions by agent: one action, or in a batch an array of B actions.
+            The actions by agent. Each is one action, or in a batch an array of B actions.
 
         Raises:
             RequestError: An agent is unknown; an observation is not in its space; a mask has the wrong shape; or the

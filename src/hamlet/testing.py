@@ -177,8 +177,8 @@ def check_env(
         options: Keyword arguments for the factory.
 
     Returns:
-        The findings: the agents and their spaces, the lengths of the episodes, the number of unfinished episodes, the
-        steps per second of one copy, and notes.
+        The agents and their spaces, the lengths of the episodes, the number of unfinished episodes, the steps per
+        second of one copy, and notes.
 
     Raises:
         AssertionError: Something is wrong. The message describes the first error: the step, the agent and the value.
