@@ -156,12 +156,12 @@ def test_a_batch_of_copies_is_acted_for_as_each_of_them_alone_and_each_may_begin
         same(found, stacked(wanted))
         seen = [env.step({})[0] for env in envs]
     with pytest.raises(
-        hamlet.RequestError, match=r"the batch has 3 copies, but the episode started with 2: call reset"
+        hamlet.RequestError, match=r"got 3 environment copies, but the episode started with 2; call reset"
     ):
         batch.act(stacked([seen[0]] * 3))
     batch.reset()
     assert len(batch.act(stacked([seen[0]] * 3))["start"]) == 3
-    with pytest.raises(hamlet.RequestError, match="the same number of copies"):
+    with pytest.raises(hamlet.RequestError, match="the same number of environment copies"):
         batch.act(stacked([seen[0]] * 3) | {"start": np.zeros((2, 3))})
 
 

@@ -84,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except RunError as error:
             return _fail(error, 1)
         except KeyboardInterrupt:
-            return _fail("stopped on request", 1)
+            return _fail("stopped as requested", 1)
         except BrokenPipeError:
             # The reader of the pipe, such as `head`, has closed it. Without this redirection, Python would print a
             # second error when it closes stdout.

@@ -87,9 +87,7 @@ class Policy:
             return
         flags = np.atleast_1d(np.asarray(ended, bool))
         if self._copies is not None and flags.shape != (self._copies,):
-            raise RequestError(
-                f"ended must have one entry for each of the {self._copies} copies, got shape {flags.shape}"
-            )
+            raise RequestError(f"ended has shape {flags.shape}, but the batch has {self._copies} environment copies")
         self._start = self._start | flags
 
     def act(
@@ -235,14 +233,13 @@ class Policy:
         sizes = {name: _copies(self._spaces[name].observation, obs) for name, obs in observations.items()}
         if len(set(sizes.values())) > 1:
             size_list = ", ".join(f"{name} {'one' if size is None else size}" for name, size in sizes.items())
-            raise RequestError(f"all agents must have observations of the same number of copies, got {size_list}")
+            raise RequestError(f"all agents must have the same number of environment copies, got {size_list}")
         size = next(iter(sizes.values()), None)
         count = 1 if size is None else size
         if self._copies not in (None, count) or self._start.shape not in ((1,), (count,)):
             before = self._copies or len(self._start)
             raise RequestError(
-                f"the batch has {count} copies, but the episode started with {before}: call reset() before a batch of "
-                "another size"
+                f"got {count} environment copies, but the episode started with {before}; call reset() to start another"
             )
         return size
 

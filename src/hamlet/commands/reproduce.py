@@ -84,7 +84,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         failures = _carry(grid, out, options)
     except (Interrupted, KeyboardInterrupt):
-        raise RunError(f"stopped on request; to continue: {_again(name, out, options)}") from None
+        raise RunError(f"stopped as requested; to continue: {_again(name, out, options)}") from None
     text = tables.write(grid, full, out, failures)
     print(f"\n{text}\nthe table is in {out / 'table.md'} and {out / 'table.json'}")
     if failures.by_run:

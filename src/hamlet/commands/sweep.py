@@ -100,7 +100,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         trials = sweep.carry(search, options.trials, say=say)
     except (Interrupted, KeyboardInterrupt):
-        raise RunError(f"stopped on request; to continue: {shlex.join(['hamlet', 'sweep', *argv])}") from None
+        raise RunError(f"stopped as requested; to continue: {shlex.join(['hamlet', 'sweep', *argv])}") from None
     text = table(asked, trials)
     atomic_write.write(asked.out / "trials.md", text)
     atomic_write.write(asked.out / "trials.json", json.dumps([vars(trial) for trial in trials], indent=1) + "\n")

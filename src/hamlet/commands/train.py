@@ -66,7 +66,7 @@ def stoppable(paths: Sequence[Path]) -> Iterator[None]:
         if not begun:
             raise
         unfinished = [path for path in begun if not _finished(path)] or begun
-        reason = str(error) if isinstance(error, Interrupted) else "stopped on request, without a new checkpoint"
+        reason = str(error) if isinstance(error, Interrupted) else "stopped as requested, without a new checkpoint"
         more = f" (and {len(unfinished) - 1} more)" if unfinished[1:] else ""
         raise RunError(f"{reason}; to continue: hamlet resume {unfinished[0]}{more}") from None
 
