@@ -1,11 +1,17 @@
-# make demo   train HAPPO on simple spread, judge it against random play, draw its learning curve
-# make test   what every change must pass;  make test-slow  the full matrices besides
-# make check  format, lint and types alone
-# make docs   the pages made from docstrings, tests and records;  make pictures  those of docs/theory.md
-# make site   the documentation as build/site/index.html, to be read in a browser
-# make pin    the exact versions of requirements/pinned.txt anew;  make clean  remove the environment
+# make install    create the virtual environment .venv with pinned package versions
+# make demo       train HAPPO on simple spread, compare it with random play, plot the learning curve
+# make test       run the checks and the default tests, which every change must pass
+# make test-slow  run the slow tests: all combinations of algorithms, environments and options
+# make check      check formatting, lint and types only
+# make docs       generate the pages that are made from docstrings, tests and records
+# make pictures   draw the figures of the documentation
+# make site       build the documentation; open build/site/index.html in a browser
+# make gallery    train and record a team in each environment of the gallery (an hour)
+# make tutorial   run docs/tutorial.ipynb and store its outputs (five minutes)
+# make pin        write the newest versions of all packages to requirements/pinned.txt
+# make clean      remove the virtual environment and the caches
 #
-# All of it runs in a virtual environment of its own, .venv, and needs Python 3.11 or newer, pip and make only.
+# All commands use the virtual environment .venv, which make creates. They need only Python 3.11 or newer, pip and make.
 
 PYTHON ?= python3
 DEMO_STEPS ?= 4M
@@ -21,12 +27,12 @@ EXTRAS := dev,mpe,mamujoco,pettingzoo,atari,plots,video,export,sweep,completion,
 export NO_MKDOCS_2_WARNING := 1
 
 help:
-	@sed -n 's/^# //p' Makefile | head -6
+	@sed -n 's/^# //p' Makefile | head -12
 
 install: $(INSTALLED)
 
-# The build backend comes from the same list: nothing that is installed is left to the day of the installation. Bytecode
-# is made of what is imported, when it is: of everything, it would take as long as the rest of the installation.
+# The versions of the build backend are pinned too, so that the installation does not depend on its date. pip does not
+# compile bytecode: Python compiles each module at its first import. Compiling all modules would double the time.
 $(INSTALLED): pyproject.toml requirements/pinned.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Hamlet needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
@@ -38,19 +44,19 @@ $(INSTALLED): pyproject.toml requirements/pinned.txt
 demo: $(INSTALLED)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" DEMO_STEPS="$(DEMO_STEPS)" sh examples/demo.sh "$(DEMO_RUN)"
 
-# Two workers: most of the time goes into compiling, which uses one core; what one compiled the other finds in the cache.
-# Neighbours stay together, and so do the fixtures that they share.
+# Two workers, because compilation takes most of the time and uses one core. The workers share a cache of compiled
+# programs. "worksteal" keeps neighbouring tests, which share fixtures, in one worker.
 test: check
 	@command -v chromium chromium-browser google-chrome google-chrome-stable > /dev/null \
-		|| echo "There is no Chromium: the page of reports is not tested (apt-get install chromium)"
+		|| echo "Chromium is not installed: the tests skip the HTML page of reports (apt-get install chromium)"
 	$(BIN)/pytest -n 2 --dist worksteal --durations 25 --durations-min 3
 
 test-slow: $(INSTALLED)
 	$(BIN)/pytest -n 2 -m slow --record benchmarks/records/slow-tests.json
 
-# Parameters after three iterations of every algorithm: REASON says why they are others than before.
+# Record the digests of every algorithm's parameters after three iterations. REASON states why they have changed.
 digests: $(INSTALLED)
-	@test -n "$(REASON)" || { echo "make digests REASON='why the parameters are others': the changelog must repeat it" >&2; exit 2; }
+	@test -n "$(REASON)" || { echo "write make digests REASON='why the parameters have changed', and repeat the reason in the changelog" >&2; exit 2; }
 	$(BIN)/pytest -n 0 -m '' tests/test_digests.py -k recorded --digests '$(REASON)'
 
 check: $(INSTALLED)
@@ -65,11 +71,11 @@ format: $(INSTALLED)
 docs: $(INSTALLED)
 	$(BIN)/python docs/generate.py
 
-# Whatever the documentation links to must be there: a broken link fails.
+# The build fails if a link is broken.
 site: $(INSTALLED)
 	$(BIN)/mkdocs build --strict
 
-# Files of npm packages that the site needs, so that a reader of the site needs no network (docs/assets/README.md).
+# Download the files of npm packages that the site contains, so that it works without a network (docs/assets/README.md).
 vendored:
 	rm -rf build/npm && mkdir -p build/npm
 	cd build/npm && npm pack --silent katex@0.19.1 iframe-worker@1.0.4
@@ -83,16 +89,18 @@ vendored:
 pictures: $(INSTALLED)
 	$(BIN)/python docs/pictures.py
 
-# Train a team in each environment of the gallery and record it; an hour. Then the outputs of the tutorial; five minutes.
+# Train a team in each environment of the gallery, and record videos. Takes an hour.
 gallery: $(INSTALLED)
 	$(BIN)/python docs/gallery.py
 
+# Run the tutorial, and store its outputs in the notebook. Takes five minutes.
 tutorial: $(INSTALLED)
 	rm -rf build/tutorial && mkdir -p build/tutorial && cp docs/tutorial.ipynb build/tutorial/
 	cd build/tutorial && $(CURDIR)/$(BIN)/jupyter execute --inplace tutorial.ipynb
 	cp build/tutorial/tutorial.ipynb docs/tutorial.ipynb
 
-# The newest versions that pyproject.toml allows, as a fresh environment gets them; commit what `make test` then accepts.
+# Pin the newest versions that pyproject.toml allows, as pip installs them in a new environment. Commit the file if
+# `make test` passes.
 pin:
 	rm -rf .venv-pin
 	$(PYTHON) -m venv .venv-pin

@@ -1,7 +1,7 @@
 """Translate the Unicode formulas of docstrings into LaTeX, which the site and code hosts draw.
 
-Docstrings are read in a terminal too, so their formulas stay in Unicode: an indented block, ``Âₜ = δₜ + γₜ λ Âₜ₊₁``.
-The pages of the algorithms and the API reference show the same formula drawn.
+Docstrings are also read in a terminal, so their formulas are indented blocks in Unicode: ``Âₜ = δₜ + γₜ λ Âₜ₊₁``. The
+pages of the algorithms and the API reference show the same formulas in LaTeX.
 """
 
 import re
@@ -41,22 +41,22 @@ TOKEN = re.compile(
     rf"|(?P<words> ?{WORD}(?:,? (?:a )?{WORD})* ?)|(?P<any>.)",
     re.DOTALL,
 )
-# A symbol with what stands under or over it, within a sentence: i_m, Q^{i_m}; not a name such as il_pp.
+# A symbol with a subscript or superscript within a sentence, such as i_m or Q^{i_m}, but no name such as il_pp.
 INLINE = re.compile(
     r"(`[^`]*`|\$[^$]*\$)|(?<![\w./])([^\W\d_Σ∏Π][̄̂̃]?(?:[_^](?:\{(?:[^{}]|\{[^{}]*\})*\}|\w+))+)(?![\w`]|\.\w)"
 )
-# What makes an indented block a formula, and what makes it a command, a table or a program.
+# An indented block with one of these characters is a formula, unless it looks like a command, a table or a program.
 FORMULA = re.compile(r"[ΣΠ∏πρλγδτσμβε≤≥∇√∝∼‖𝔇𝒰Âᵢⱼₜₘ∂⊙′]")
 PROGRAM = re.compile(r">>>|^\s*(?:hamlet|pytest|pip|python|make)\b|[`\"]", re.MULTILINE)
 
 
 def is_formula(block):
-    """Whether an indented block is a formula rather than a command or a program."""
+    """Return whether an indented block is a formula, and not a command or a program."""
     return bool(FORMULA.search(block)) and not PROGRAM.search(block)
 
 
 def latex(block):
-    """One display formula of a block of Unicode lines; columns of several blanks stay apart."""
+    """Return the LaTeX display formula of Unicode lines. Columns that several spaces separate stay separate."""
     lines = [_line(line.strip()) for line in block.strip().splitlines() if line.strip()]
     if len(lines) == 1:
         return lines[0]
@@ -64,7 +64,7 @@ def latex(block):
 
 
 def drawn(text):
-    """A Markdown text whose indented formulas are blocks of mathematics, and whose symbols with scripts are drawn."""
+    """Return a Markdown text in which indented formulas and symbols with scripts are replaced by LaTeX."""
     out, block, fenced = [], [], False
     for line in [*text.split("\n"), "\0"]:
         starts = not out or out[-1].strip() == ""
@@ -126,7 +126,7 @@ def _symbol(letter, line, start):
 
 
 def _script(line, position, grouped):
-    """What stands under or over: a group in braces, a word, or one letter with its accent."""
+    """Return the LaTeX of a subscript or superscript (a group in braces, a word or a letter), and its end position."""
     if grouped:
         end = _closing(line, position - 1, "{}")
         return "".join(_tokens(line[position:end])), end + 1
@@ -137,7 +137,7 @@ def _script(line, position, grouped):
 
 
 def _closing(line, position, pair):
-    """Where the bracket that opens at ``position`` is closed."""
+    """Return the position of the bracket that closes the bracket at ``position``."""
     depth = 0
     for end in range(position, len(line)):
         depth += (line[end] == pair[0]) - (line[end] == pair[1])
@@ -147,7 +147,7 @@ def _closing(line, position, pair):
 
 
 def _root(line, position):
-    """What stands under a root: the parenthesis that follows, a function and its argument, or one symbol."""
+    """Return the LaTeX under a root (a parenthesis, a function and its argument, or a symbol), and its end position."""
     head = re.match(r"[a-z]*", line[position:])
     start = position + (head.end() if head else 0)
     if line[start : start + 1] != "(":
@@ -159,7 +159,7 @@ def _root(line, position):
 
 
 def _words(words):
-    """Names of functions stay apart from words of a sentence."""
+    """Return the LaTeX of words: operator names for functions, and text for other words."""
     first, _, rest = words.strip().partition(" ")
     if first in FUNCTIONS:
         return rf" \operatorname{{{first}}} " + (_words(f" {rest} ") if rest else "")

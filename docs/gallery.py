@@ -1,6 +1,6 @@
-"""Train a team in each of some environments, record it, and write docs/gallery.md: ``make gallery``.
+"""Train a team in each environment of the gallery, record animations, and write the record: ``make gallery``.
 
-A run that is already in build/gallery is not trained again. The record names commands, versions and returns.
+A run that is already in build/gallery is not trained again. The record contains commands, versions and returns.
 """
 
 import datetime
@@ -19,7 +19,7 @@ the run's best policy with deterministic actions; the caption in the picture hol
 The animations of bodies show the first 80 steps. [Environments](environments.md) explains the rules and options.
 `make gallery` trains all runs again and records these pictures ([record](RECORD)).
 """
-# Picture, what is seen, algorithm, environment, environment steps, further options, and options of the environment.
+# Name of the animation, description, algorithm, environment, environment steps, further options, environment options.
 ENTRIES = (
     (
         "spread",
@@ -71,14 +71,14 @@ ENTRIES = (
 
 
 def command(algorithm, environment, steps, options, environment_options):
-    """The line of the shell that trains an entry."""
+    """Return the shell command that trains an entry."""
     words = [f"--{name.replace('_', '-')} {value}" for name, value in options.items()]
     words += [f"--env.{name.replace('_', '-')} {value}" for name, value in environment_options.items()]
     return " ".join(["hamlet train", algorithm, environment, f"--steps {steps}", *words])
 
 
 def train(name, algorithm, environment, steps, options, environment_options):
-    """The run of an entry, trained where it is missing."""
+    """Return the run of an entry; train it if it does not exist."""
     import hamlet
 
     path = RUNS / name
@@ -88,12 +88,12 @@ def train(name, algorithm, environment, steps, options, environment_options):
     return hamlet.train(algorithm, env, steps=steps, seed=0, out=path, **options)
 
 
-# Steps of an episode that are shown, at most: of the bodies, whose episodes have a thousand.
+# The largest number of steps that an animation shows. Episodes of the MuJoCo bodies have 1,000 steps.
 LONGEST = 80
 
 
 def main():
-    """Train, record, and write the record."""
+    """Train all entries, record the animations, and write the record."""
     import hamlet
     from hamlet.runs import manifest
 
@@ -120,7 +120,7 @@ def main():
 
 
 def page():
-    """docs/gallery.md from the record."""
+    """Return the text of docs/gallery.md, from the record."""
     parts = [NOTE, INTRODUCTION.replace("RECORD", "../benchmarks/records/gallery.json")]
     for row in json.loads(RECORD.read_text(encoding="utf-8"))["result"]:
         mean = f"{row['mean']:.1f} ± {row['standard_error']:.1f}".replace("-", "−")

@@ -1,8 +1,8 @@
 """Add to mkdocs: pages that are outside of docs/, links to them, the notebook, and the formulas of docstrings.
 
-Documents link to each other as files of the repository, so that a code host shows them as they are. On the site README,
-CONTRIBUTING and CHANGELOG are pages. Every other file that a page links to, such as a source or a record, becomes a
-page that shows the file; a folder becomes a page that lists its files.
+Pages link to each other by their paths in the repository, so that the links also work on a code host. The site has
+pages for README, CONTRIBUTING and CHANGELOG. Every other file that a page links to, such as a source file or a record,
+becomes a page that shows the file. A folder becomes a page that lists its files.
 """
 
 import json
@@ -27,10 +27,10 @@ _origin: dict[str, str] = {}  # the repository's path of each page of the site t
 
 
 class Docstrings(Extension):
-    """Reads the text of docstrings: indented Unicode formulas are drawn, and examples are code."""
+    """A Markdown extension for docstrings: it draws indented Unicode formulas and shows examples as code."""
 
     def extendMarkdown(self, md):
-        """Runs before fenced blocks are read."""
+        """Register the preprocessor, which runs before fenced blocks are parsed."""
         md.preprocessors.register(_Docstrings(md), "hamlet-docstrings", 1000)
 
 
@@ -41,7 +41,7 @@ class _Docstrings(Preprocessor):
 
 
 def on_config(config):
-    """Every page, and every docstring of the API reference, is read as docstrings are written."""
+    """Use the extension for every page and for every docstring of the API reference."""
     config.markdown_extensions.append(Docstrings())
     return config
 
@@ -70,23 +70,23 @@ def on_files(files, config):
 
 
 def on_page_markdown(markdown, page, config, files):
-    """Links to files of the repository become links to their pages."""
+    """Replace links to files of the repository by links to their pages on the site."""
     here = page.file.src_uri
     if here.startswith("source/"):
-        page.meta["search"] = {"exclude": True}  # a search finds pages, not the sources that they link to
+        page.meta["search"] = {"exclude": True}  # the site's search finds only pages, not source files
     name = _origin.get(here, posixpath.join("docs", here))
 
     def rewritten(found):
         target = _target(name, found[2])
         if target is None:
-            return found[0]  # mkdocs says that it is broken
+            return found[0]  # mkdocs reports the broken link
         return f"{found[1]}{posixpath.relpath(_place(target), posixpath.dirname(here) or '.')}{found[3] or ''}"
 
     return LINK.sub(rewritten, markdown)
 
 
 def _target(name, link):
-    """The file or folder of the repository that a link in a document leads to; None where there is none."""
+    """Return the file or folder of the repository that a link leads to; None if there is none."""
     path = posixpath.normpath(posixpath.join(posixpath.dirname(name), link))
     if path.startswith("..") or not (ROOT / path).exists():
         return None
@@ -94,14 +94,14 @@ def _target(name, link):
 
 
 def _place(name):
-    """Where on the site a file of the repository is."""
+    """Return the path on the site of a file of the repository."""
     if name.startswith("docs/"):
         return re.sub(r"\.ipynb$", ".md", name.removeprefix("docs/"))
     return PAGES.get(name) or (f"source/{name}/index.md" if (ROOT / name).is_dir() else f"source/{name}.md")
 
 
 def _content(name):
-    """A file as a page of the site."""
+    """Return a file or folder of the repository as a Markdown page."""
     path = ROOT / name
     if name.endswith(".md"):
         return path.read_text(encoding="utf-8")
@@ -115,7 +115,7 @@ def _content(name):
 
 
 def notebook(cells):
-    """A notebook as Markdown: its text, its code, and what the code printed or drew."""
+    """Return a notebook as Markdown: its text, its code, and the text and figures that the code printed."""
     parts = []
     for cell in cells["cells"]:
         source = "".join(cell["source"])

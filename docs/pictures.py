@@ -1,6 +1,6 @@
-"""Draw the pictures of the docs: ``make pictures``.
+"""Draw the figures of the documentation: ``make pictures``.
 
-The pictures of docs/theory.md are computed here, by the library. Learning curves are read from their records.
+The library computes the data of the figures in docs/theory.md here. The learning curves come from their records.
 """
 
 import json
@@ -27,7 +27,10 @@ STEPS = (0.5, 1.0, 2.5)
 
 
 def product_path(step, *, sequential, sweeps=6):
-    """Gradient ascent on r = a1·a2 from (1, −1): each agent's step against the other's old action, or its new one."""
+    """Return the path of gradient ascent on r = a₁·a₂ from (1, −1).
+
+    With sequential updates, the second agent uses the first agent's new action; otherwise it uses the old action.
+    """
     points = [np.array([1.0, -1.0])]
     for _ in range(sweeps):
         first, second = points[-1]
@@ -37,7 +40,7 @@ def product_path(step, *, sequential, sweeps=6):
 
 
 def paths():
-    """Figure 1 of the paper: where both go from (1, −1), for three sizes of step."""
+    """Draw figure 1 of the paper: sequential and simultaneous updates from (1, −1), for three step sizes."""
     figure = blank_figure(11.0, 4.2)
     grid = np.linspace(-4.5, 4.5, 200)
     for axes, step in zip(figure.subplots(1, len(STEPS)), STEPS, strict=True):
@@ -58,7 +61,10 @@ def paths():
 
 
 def example_2(agents):
-    """Example 2 as a game of one state: 1 where the first half plays one action and the second half the other."""
+    """Return Example 2 as a game with one state.
+
+    The reward is 1 if the first half of the agents plays one action and the second half plays the other action.
+    """
     half, reward = agents // 2, np.zeros((1, *(2,) * agents))
     for first in (0, 1):
         reward[(0, *(first,) * half, *(1 - first,) * half)] = 1.0
@@ -66,14 +72,14 @@ def example_2(agents):
 
 
 def best_shared(game):
-    """The best value of one policy for all agents, over a fine grid of its only number."""
+    """Return the best value of a policy that all agents share, by a search over a fine grid of its one parameter."""
     shares = np.linspace(0, 1, 201)
     rows = [(np.array([[1 - share, share]]),) * game.agents for share in shares]
     return max(evaluate(game, policies).value for policies in rows)
 
 
 def sharing():
-    """What sharing costs in Example 2, team by team."""
+    """Draw the loss of return from parameter sharing in Example 2, by the number of agents."""
     teams = (2, 4, 6, 8, 10)
     games = [example_2(agents) for agents in teams]
     figure = blank_figure(7.0, 4.2)
@@ -90,7 +96,7 @@ def sharing():
 
 
 def pennies():
-    """Figure 4 of MATRL's paper: gradient play in matching pennies, which IGA leaves and MATRL settles."""
+    """Draw figure 4 of the MATRL paper: gradient play in matching pennies. IGA diverges and MATRL converges."""
     game = named_games.matching_pennies().payoffs
     rules = {"matrl": gradient.Matrl(), "iga": gradient.Iga()}
     walks = {name: gradient_play.walk(rule, np.array(game), (0.9, 0.2), 1000) for name, rule in rules.items()}
@@ -98,13 +104,13 @@ def pennies():
 
 
 def record(name):
-    """A record of benchmarks/records, or None where it is missing."""
+    """Return a record of benchmarks/records, or None if it is missing."""
     path = RECORDS / f"{name}.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def band(axes, label, colour, steps, returns):
-    """The mean over seeds and its 95 % interval (Student's t) by environment steps; ``returns`` is [seeds, points]."""
+    """Plot the mean over seeds and its 95 % interval (Student's t); ``returns`` has the shape [seeds, points]."""
     mean, seeds = returns.mean(0), len(returns)
     half = stats.t.ppf(0.975, seeds - 1) * returns.std(0, ddof=1) / np.sqrt(seeds)
     axes.plot(steps / 1e6, mean, color=colour, linewidth=1.8, label=label)
@@ -112,7 +118,7 @@ def band(axes, label, colour, steps, returns):
 
 
 def finished(axes, title=None):
-    """Axes of a learning curve."""
+    """Style the axes of a learning curve."""
     axes.set_xlabel("million environment steps")
     if title:
         axes.set_title(title, loc="left", fontsize=11)
@@ -121,7 +127,7 @@ def finished(axes, title=None):
 
 
 def curves_spread():
-    """HAPPO, HATRPO and MAPPO on continuous spread: the evaluations of five seeds."""
+    """Draw the evaluations of HAPPO, HATRPO and MAPPO on continuous spread, with five seeds."""
     found = record("curves-spread")
     if found is None:
         return
@@ -137,7 +143,7 @@ def curves_spread():
 
 
 def curves_general_sum():
-    """MATRL beside independent learners on two grid games and Hopper: the training returns of three seeds."""
+    """Draw the training returns of MATRL and of independent learners on two grid games and Hopper, with three seeds."""
     tasks = {"checkers": "grid/checkers", "switch-4": "grid/switch, four agents", "hopper-3x1": "Hopper-3x1"}
     figure = blank_figure(12.0, 4.0)
     for axes, (task, title) in zip(figure.subplots(1, 3), tasks.items(), strict=True):
@@ -153,7 +159,7 @@ def curves_general_sum():
 
 
 def beside_reference():
-    """HAPPO on discrete spread: the reference code's seeds beside Hamlet's."""
+    """Draw HAPPO on discrete spread: the seeds of the reference code and of Hamlet."""
     found = record("learning-spread-discrete-beside-reference")
     if found is None:
         return
@@ -170,7 +176,7 @@ def beside_reference():
 
 
 def main():
-    """Draw all."""
+    """Draw all figures."""
     PICTURES.mkdir(exist_ok=True)
     curves_spread()
     curves_general_sum()

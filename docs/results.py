@@ -1,7 +1,7 @@
-"""The tables of docs/results.md, from the records: ``make docs`` writes them between the page's markers.
+"""Write the tables of docs/results.md from the records: ``make docs`` puts them between the page's markers.
 
-One convention holds for all of them: m ± h is the mean over seeds and half the width of its 95 % interval (Student's
-t). With one seed there is no interval, and so no ±.
+In all tables, m ± h is the mean over seeds and half the width of its 95 % interval (Student's t). With one seed, there
+is no interval, and the table has no ±.
 """
 
 import json
@@ -14,7 +14,7 @@ from scipy import stats
 RECORDS = Path(__file__).parents[1] / "benchmarks" / "records"
 MARKER = re.compile(r"<!-- table: (\S+) -->\n.*?<!-- end -->", re.DOTALL)
 
-# Each table: its rows are (record, algorithm, preset or what differs, task, what is published for it).
+# The rows of each table: (record, algorithm, preset and differences from it, task).
 SPREAD, SPEAKER, REFERENCE = "spread", "speaker-listener", "reference"
 TABLES = {
     "on-policy": (
@@ -70,18 +70,18 @@ TABLES = {
         ("learning-mamujoco-Humanoid-17x1-mappo", "MAPPO", "`paper/mamujoco`, shared", "Humanoid-17x1"),
     ),
 }
-# Rewards that every agent receives whole: the sum over agents counts them as often as there are agents.
+# Tasks in which every agent receives the team's whole reward. The sum over agents is divided by this number of agents.
 EQUAL_REWARDS = {"`mamujoco/Hopper-3x1`": 3}
 
 
 def runs_of(record):
-    """The runs of a record, one a seed."""
+    """Return the runs of a record, one for each seed."""
     result = record["result"]
     return result["runs"] if isinstance(result, dict) else result
 
 
 def interval(values):
-    """m ± h, the mean over seeds and half the width of its 95 % interval; of one seed the value alone."""
+    """Return m ± h, the mean over seeds and half the width of its 95 % interval; for one seed, the value."""
     values = np.asarray(values, float)
     digits = 0 if np.abs(values).max() >= 300 else 1
     mean = f"{values.mean():,.{digits}f}"
@@ -92,7 +92,7 @@ def interval(values):
 
 
 def row(name, algorithm, preset, task):
-    """One line of a table."""
+    """Return a row of a table."""
     record = json.loads((RECORDS / f"{name}.json").read_text(encoding="utf-8"))
     runs, times = runs_of(record), EQUAL_REWARDS.get(task, 1)
     millions = f"{runs[0]['steps'] / 1e6:.2g} M"
@@ -102,11 +102,11 @@ def row(name, algorithm, preset, task):
 
 
 def table(name):
-    """A table in Markdown."""
+    """Return a table as Markdown."""
     head = "| task | algorithm | preset | steps | seeds | mean return | |"
     return "\n".join([head, "|---" * 7 + "|", *(row(*entry) for entry in TABLES[name])])
 
 
 def written(text):
-    """A page with the tables between its markers."""
+    """Return a page with the tables between its markers."""
     return MARKER.sub(lambda found: f"<!-- table: {found[1]} -->\n\n{table(found[1])}\n\n<!-- end -->", text)

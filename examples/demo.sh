@@ -1,5 +1,6 @@
 #!/bin/sh
-# HAPPO learns simple spread: train, or go on; judge against random play; draw.   sh examples/demo.sh [RUN]
+# Train HAPPO on simple spread, or continue the run; compare it with random play; plot the learning curve.
+# Usage: sh examples/demo.sh [RUN]
 set -eu
 run=${1:-runs/demo}
 
@@ -8,9 +9,9 @@ if [ ! -f "$run/config.json" ]; then
 else
     status=0
     hamlet resume "$run" || status=$?
-    # 2: refused, with a line that says why. It is finished, or another process trains it.
+    # Status 2: hamlet has printed why it cannot continue the run. It is finished, or another process is training it.
     if [ "$status" -eq 2 ]; then
-        echo "to start anew: rm -r $run" >&2
+        echo "to start again from the beginning: rm -r $run" >&2
         hamlet evaluate "$run"
     elif [ "$status" -ne 0 ]; then
         exit "$status"

@@ -1,8 +1,8 @@
-"""A trained team plays in the original environments.
+"""Let a trained team play in the original MPE environments of the package mpe2.
 
     python examples/play_in_mpe2.py RUN [--episodes 10]
 
-RUN is a run on one of the three tasks of MPE. Needs the extra ``mpe``.
+RUN is the directory of a run on one of the three MPE tasks. The program needs the extra ``mpe``.
 """
 
 import argparse
@@ -20,7 +20,7 @@ TASKS = {
 
 
 def play(policy: hamlet.Policy, env, seed: int) -> float:
-    """One episode; the sum of all agents' rewards."""
+    """Play one episode, and return the sum of all agents' rewards."""
     total = 0.0
     observations, _ = env.reset(seed=seed)
     policy.reset()
@@ -32,10 +32,10 @@ def play(policy: hamlet.Policy, env, seed: int) -> float:
 
 
 def main() -> None:
-    """Load, play, print."""
-    parser = argparse.ArgumentParser(description="Play with a run's policy in mpe2.")
+    """Load the policy, play episodes, and print the mean return."""
+    parser = argparse.ArgumentParser(description="Play episodes in mpe2 with the policy of a run.")
     parser.add_argument("run", help="the directory of a run")
-    parser.add_argument("--episodes", type=int, default=10, help="how many to play")
+    parser.add_argument("--episodes", type=int, default=10, help="number of episodes")
     given = parser.parse_args()
 
     trained_on = SavedRun(given.run).environment

@@ -76,14 +76,14 @@ def test_the_metrics_of_a_run_are_a_table_by_steps(trained, monkeypatch):
 @pytest.mark.parametrize(
     ("given", "line"),
     [
-        ({"agents": 4}, r"agents is an option of the environment: give hamlet.envs.make\(…, agents=4\)"),
+        ({"agents": 4}, r"agents is an option of the environment: write hamlet.envs.make\(…, agents=4\)"),
         (
             {"algorithm": "mpe/simple_spread", "environment": "happo"},
-            r"comes before the environment: train\('happo', 'mpe",
+            r"comes before the environment: write train\('happo', 'mpe",
         ),
         ({"algorithm": "qmix"}, r"Discrete only: give it choices by --env.no-continuous \(continuous=False\), or use"),
         ({"preset": "paper"}, r"no preset 'paper'; the nearest is 'paper/mpe'"),
-        ({"steps": 2.5}, "steps is a whole number, not 2.5"),
+        ({"steps": 2.5}, "steps must be a whole number, got 2.5"),
     ],
 )
 def test_what_a_newcomer_writes_is_answered_with_what_to_write(given, line):

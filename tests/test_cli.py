@@ -91,12 +91,15 @@ WRONG = [
     (words("train", "hatrpo", "mpe/simple_spread", "--clip", "0.1"), "of happo, mappo, ippo"),
     (train("--clp", "0.1"), "nearest is --clip "),
     (train("--lr", "1e-3"), "nearest is --learning-rate "),
-    (train("--batch-size", "8"), "happo has no --batch-size, which is of haddpg, "),
-    (words("train", "hatrpo", "mpe/simple_spread", "--clip-range", "0.1"), "hatrpo has no --clip, which is of happo, "),
+    (train("--batch-size", "8"), "happo has no option --batch-size; it is an option of haddpg, "),
+    (
+        words("train", "hatrpo", "mpe/simple_spread", "--clip-range", "0.1"),
+        "hatrpo has no option --clip; it is an option of happo, ",
+    ),
     (train("--colour", "red"), "there is no option --colour (see hamlet train happo mpe/simple_spread --help)"),
     (words("train", "HAPPO", "mpe/simple_spread"), "nearest is 'happo'"),
-    (words("train", "dreamer", "mpe/simple_spread"), "there is no algorithm 'dreamer' (of coma, "),
-    (words("train", "happo", "smac"), "there is no environment 'smac' (one of "),
+    (words("train", "dreamer", "mpe/simple_spread"), "there is no algorithm 'dreamer' (choose from coma, "),
+    (words("train", "happo", "smac"), "there is no environment 'smac' ("),
     (train("-steps", "5"), "nearest is --steps "),
     (train("--rollout_lenght", "5"), "nearest is --rollout-length "),
     (train("--agents", "5"), "nearest is --env.agents "),
@@ -390,7 +393,7 @@ def test_a_directory_that_cannot_be_written_costs_the_record_but_not_the_result(
     assert main(["evaluate", "a"]) == 0
     out, err = capsys.readouterr()
     assert "random play" in out
-    assert err == "warning: the evaluation is not recorded: the disk is full\n"
+    assert err == "warning: the evaluation is not stored in the run: the disk is full\n"
 
 
 def test_a_run_without_a_checkpoint_is_status_1_and_one_line(capsys, tmp_path):
@@ -424,7 +427,7 @@ def test_a_run_that_is_terminated_saves_says_so_and_can_be_resumed(tmp_path):
     assert time.monotonic() - began < 10
     assert process.returncode == 1
     lines = [line for line in rest.splitlines() if line.startswith("hamlet: ")]
-    assert len(lines) == 1 and "go on with: hamlet resume a" in lines[0] and "Traceback" not in rest
+    assert len(lines) == 1 and "to continue: hamlet resume a" in lines[0] and "Traceback" not in rest
     done = checkpoint.steps(tmp_path / "a" / "checkpoints")[-1]
     assert main(["resume", "a", "--steps", str(done + 100), "--quiet"]) == 0
     assert checkpoint.steps(tmp_path / "a" / "checkpoints")[-1] == done + 100
@@ -481,7 +484,7 @@ def test_who_stops_several_runs_is_told_to_go_on_with_the_first_that_is_unfinish
     for path, done in zip(paths, (10, 5, 5), strict=True):
         RunDirectory.create(path, {"steps": 10})
         (path / "checkpoints" / f"{done:012d}").mkdir(parents=True)
-    line = r"go on with: hamlet resume \S+seed-1 \(and 1 more\)$"
+    line = r"to continue: hamlet resume \S+seed-1 \(and 1 more\)$"
     with pytest.raises(RunError, match=line), training.stoppable(paths):
         raise KeyboardInterrupt
 

@@ -67,4 +67,4 @@ def test_other_shells_read_their_scripts(shell, tmp_path, capsys):
 
 def test_another_shell_is_refused_with_those_there_are(capsys):
     assert main(["completion", "tcsh"]) == 2
-    assert capsys.readouterr().err == "hamlet: there is no shell 'tcsh' (of bash, fish, zsh)\n"
+    assert capsys.readouterr().err == "hamlet: there is no shell 'tcsh' (choose from bash, fish, zsh)\n"

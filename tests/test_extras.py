@@ -109,7 +109,7 @@ def test_an_absent_package_and_a_broken_one_are_told_apart(tmp_path, monkeypatch
         monkeypatch.delitem(sys.modules, "wandb", raising=False)
         line = extras.lacking("wandb", "--wandb")
         assert line.startswith(f"--wandb needs wandb, which is installed but cannot be imported ({said}")
-        assert line.endswith("install it again by pip install --force-reinstall 'wandb>=0.20'") and "\n" not in line
+        assert line.endswith("run pip install --force-reinstall 'wandb>=0.20'") and "\n" not in line
 
 
 def test_every_optional_package_is_one_that_its_extra_has():

@@ -155,11 +155,13 @@ def test_a_batch_of_copies_is_acted_for_as_each_of_them_alone_and_each_may_begin
         wanted = [policy.act(one) for policy, one in zip(alone, seen, strict=True)]
         same(found, stacked(wanted))
         seen = [env.step({})[0] for env in envs]
-    with pytest.raises(hamlet.RequestError, match=r"there are 3 copies, and the episode began with 2; reset"):
+    with pytest.raises(
+        hamlet.RequestError, match=r"got 3 environment copies, but the episode started with 2; call reset"
+    ):
         batch.act(stacked([seen[0]] * 3))
     batch.reset()
     assert len(batch.act(stacked([seen[0]] * 3))["start"]) == 3
-    with pytest.raises(hamlet.RequestError, match="as many copies"):
+    with pytest.raises(hamlet.RequestError, match="the same number of environment copies"):
         batch.act(stacked([seen[0]] * 3) | {"start": np.zeros((2, 3))})
 
 
@@ -231,6 +233,6 @@ def test_exported_files_take_and_give_what_the_environment_does(team, tmp_path, 
         same(theirs, mine)
         seen, *_ = env.step({})
     text = (tmp_path / "README.md").read_text()
-    assert "a choice from 5 to 7" in text and "`observation_state_0` | int32 |" in text
+    assert "an integer from 5 to 7" in text and "`observation_state_0` | int32 |" in text
     for name in [name for name in sys.modules if name.split(".")[0] == "policies"]:
         del sys.modules[name]

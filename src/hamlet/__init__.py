@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from hamlet.policy import Policy
     from hamlet.video.record import record
 
-# Where each name is defined, as written above for type checkers. It is imported when it is first asked for, so that
-# `import hamlet`, on which every command waits, does not wait for JAX. Parts of the package need no line here.
+# The module that defines each public name; it repeats the imports above, which only type checkers read. A name is
+# imported at its first use. So `import hamlet`, which every command runs first, does not import JAX. Submodules need no
+# entry here.
 _DEFINED_IN = {
     "RequestError": "hamlet.errors",
     "RunError": "hamlet.errors",
@@ -61,7 +62,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """A name of the package or a part of it, imported when it is first asked for (PEP 562)."""
+    """Import a public name or a submodule of the package at its first use (PEP 562)."""
     if name in _DEFINED_IN:
         value = getattr(import_module(_DEFINED_IN[name]), name)
     elif name.startswith("_"):
@@ -78,5 +79,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """The names of the package, those that were not asked for yet among them."""
+    """Return all public names, including the names that are not imported yet."""
     return sorted({*globals(), *__all__})

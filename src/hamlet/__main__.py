@@ -1,4 +1,4 @@
-"""Run by ``python -m hamlet``: the command line."""
+"""The command line, started by ``python -m hamlet``."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""What stands at the top of the package: train a team, go on with it, and the run that comes of it."""
+"""The main functions of the package: train a team, resume a run, load runs; and `Run`, a saved run."""
 
 import dataclasses
 import inspect
@@ -36,22 +36,33 @@ Device = Literal["cpu", "gpu", "tpu"]
 
 
 class Run(SavedRun):
-    """A run that stands in a directory.
+    """A training run that is saved in a directory.
+
+    `hamlet.train`, `hamlet.resume` and `hamlet.load_runs` return runs.
 
     Attributes:
-        path: The directory.
-        trust: Whether code of its own that its config.json names may be run, though this user did not begin it here.
+        path: The directory of the run.
+        trust: Whether Hamlet may execute code outside Hamlet that the run's config.json names, although this user did
+            not start the run on this machine.
+
+    Examples:
+        >>> run = hamlet.load_runs("runs/a")[0]  # doctest: +SKIP
+        >>> run.evaluate(episodes=100).mean  # doctest: +SKIP
+        >>> steps, returns = run.curve("evaluation/return")  # doctest: +SKIP
     """
 
     def metrics(self) -> Any:
-        """What was measured while it trained, by environment steps.
+        """Return the metrics that were recorded during training, by environment steps.
+
+        docs/metrics.md describes the metrics.
 
         Returns:
-            A pandas DataFrame with a column for each metric (docs/metrics.md) and ``"step"``, which is its index too;
-            without pandas a dictionary of these columns. NaN where nothing was measured (see `curve`).
+            A pandas DataFrame with one column for each metric, and the column ``"step"``, which is also the index. If
+            pandas is not installed, a dictionary of NumPy arrays with the same names. A value is NaN at a step where
+            the metric was not recorded (see `curve`).
 
         Raises:
-            RunError: The file cannot be read.
+            RunError: The file of the metrics cannot be read.
         """
         with Metrics(self.directory.metrics, write=False) as metrics:
             columns = {name: metrics.read(name) for name in metrics.names()}
@@ -64,11 +75,17 @@ class Run(SavedRun):
         return import_module("pandas").DataFrame(table).set_index("step", drop=False)
 
     def curve(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """The environment steps and values of one metric, where it was measured: what a plot takes.
+        """Return the environment steps and the values of one metric, for a plot.
+
+        Args:
+            name: The name of the metric, such as ``"evaluation/return"``.
+
+        Returns:
+            The steps at which the metric was recorded, and its values; two arrays of the same length.
 
         Raises:
-            RequestError: Nothing of that name was measured.
-            RunError: The file cannot be read.
+            RequestError: The run has no metric of this name.
+            RunError: The file of the metrics cannot be read.
         """
         with Metrics(self.directory.metrics, write=False) as metrics:
             if name not in metrics.names():
@@ -76,36 +93,94 @@ class Run(SavedRun):
             return metrics.read(name)
 
     def evaluate(self, episodes: int = 100, seed: int = 1, mode: Mode = "deterministic", **options: Any) -> Evaluation:
-        """Play whole episodes, as `hamlet.evaluate`; in mode "stochastic" with samples, else the likeliest actions."""
+        """Evaluate the run's policy in complete episodes.
+
+        Args:
+            episodes: The number of episodes.
+            seed: The seed of the episodes.
+            mode: "deterministic" for the most probable actions, "stochastic" for sampled actions.
+            options: Further arguments of `hamlet.evaluate`.
+
+        Returns:
+            The evaluation.
+        """
         options = {"deterministic": mode == "deterministic"} | options
         return evaluate(self, episodes=episodes, seed=seed, **options)
 
     def policy(self, *, best: bool = False, seed: int = 0) -> Policy:
-        """The joint policy of the newest good checkpoint, as `hamlet.load_policy`."""
+        """Load the joint policy of the run; see `hamlet.load_policy`.
+
+        Args:
+            best: Whether to load the policy with the highest mean return in the run's evaluations, instead of the
+                newest policy.
+            seed: The seed of sampled actions.
+
+        Returns:
+            The policies of all agents.
+        """
         return load_policy(self, best=best, seed=seed)
 
     def report(self, out: str | Path | None = None, **options: Any) -> Path:
-        """A page about it, as `hamlet.report`; in ``RUN/report`` where nothing else is said."""
+        """Write a report about the run; see `hamlet.report`.
+
+        Args:
+            out: The directory of the report; None for ``RUN/report``.
+            options: Further arguments of `hamlet.report`.
+
+        Returns:
+            The path of the HTML page.
+        """
         return report(self, out=self.path / "report" if out is None else out, **options)
 
     def record(self, file: str | Path, **options: Any) -> Recording:
-        """Episodes as a video, as `hamlet.record`."""
+        """Write episodes of the run's policy as a video; see `hamlet.record`.
+
+        Args:
+            file: The video file, which ends in .gif or .mp4.
+            options: Further arguments of `hamlet.record`.
+
+        Returns:
+            The path of the video, and the length and the returns of its episodes.
+        """
         return record(self, file, **options)
 
     def export(self, out: str | Path | None = None, **options: Any) -> Path:
-        """Each agent's policy alone, as `hamlet.export`."""
+        """Write each agent's policy as files that work without Hamlet; see `hamlet.export`.
+
+        Args:
+            out: The directory of the export; None for ``RUN/export``.
+            options: Further arguments of `hamlet.export`.
+
+        Returns:
+            The directory.
+        """
         return export(self, out, **options)
 
     def resume(self, **options: Any) -> "Run":
-        """Go on with it, as `hamlet.resume`."""
+        """Continue the run; see `hamlet.resume`.
+
+        Args:
+            options: Arguments of `hamlet.resume`.
+
+        Returns:
+            The run.
+        """
         return resume(self, **options)
 
 
 def load_runs(path: str | Path, *, trust: bool = False) -> list[Run]:
-    """The runs at a place: the one that it is, or those of a directory of several seeds, in their order.
+    """Load the run of a directory, or all runs of a directory that contains one run for each of several seeds.
+
+    Args:
+        path: The directory of a run, or a directory with the runs ``seed-0``, ``seed-1``, …
+        trust: Whether Hamlet may execute code outside Hamlet that the runs name, although this user did not start them
+            on this machine.
+
+    Returns:
+        The runs, in the order of their seeds.
 
     Raises:
-        RequestError: There is none; names the nearest.
+        RequestError: The directory contains no run; the message suggests the nearest directory that does.
     """
     return [Run(entry.run.path, trust) for entry in named_runs(path, trust=trust)]
 
@@ -147,49 +222,64 @@ def train(
     quiet: bool = False,
     **hyperparameters: Any,
 ) -> Any:
-    """Train a team, as ``hamlet train`` does.
+    """Train a team of agents in an environment; the same as the command ``hamlet train``.
+
+    Evaluations during the training do not change the training: with and without them, its results are bitwise
+    identical.
 
     Args:
-        algorithm: A name: then with the values of ``preset`` (without it, those usual for the environment) and with
-            ``hyperparameters`` in their place, and as many copies as the environment was declared for, if it says. Or a
-            declaration, such as ``happo(clip=0.1)``, which is trained as it is: without any preset.
-        environment: A name: then with its default options. An environment, ``"module:factory"``, or a function that
-            makes a PettingZoo environment (`hamlet.envs.from_pettingzoo` has options for it).
-        steps: Environment steps (of all copies together); rounded up to whole rollouts.
-        seed: From which everything is drawn; the same seed gives the same bits on the same machine.
-        seeds: So many runs, with the seeds ``seed``, ``seed + 1``, …, or one for each of these, through one compiled
-            program; each is bit for bit the run that its seed gives alone.
-        out: The directory of the run, which must not hold one; of several, that of ``seed-0``, ``seed-1``, … None for
-            ``runs/ALGORITHM-ENVIRONMENT-seed-SEED``, or the next free one.
-        preset: A name from `hamlet.presets.PRESETS`; "none" for the algorithm's own defaults.
+        algorithm: The name of an algorithm (``hamlet list algorithms``), or a declaration such as
+            ``hamlet.algorithms.happo(clip=0.1)``. With a name, hyperparameters come from ``preset``, then from
+            ``hyperparameters``; if the environment was made for a number of copies, it is used as ``num_envs``. A
+            declaration is trained with exactly the values that it has, without a preset.
+        environment: The name of an environment (``hamlet list envs``), with its default options; an environment object;
+            ``"module:factory"``; or a function that makes a PettingZoo environment. `hamlet.envs.make` and
+            `hamlet.envs.from_pettingzoo` make environments with other options.
+        steps: The number of environment steps, counted over all copies of the environment together. It is rounded up to
+            whole rollouts (``num_envs`` x ``rollout_length`` steps).
+        seed: The seed of all random numbers. On the same machine, the same seed gives bitwise identical results.
+        seeds: To train several runs: the number of runs, with the seeds ``seed``, ``seed + 1``, …, or the list of their
+            seeds. The runs share one compiled program. Each run is bitwise identical to a run with its seed alone.
+        out: The directory of the run, which must not contain a run already. With ``seeds``, the directory of
+            ``seed-0``, ``seed-1``, … None for ``runs/ALGORITHM-ENVIRONMENT-seed-SEED``, or the next free name.
+        preset: A name from `hamlet.presets.PRESETS`, or "none" for the algorithm's default values; None for the usual
+            preset of the environment, if it has one.
         checkpoint_every: Environment steps between checkpoints; None for 5 % of the run or two minutes.
-        evaluate_every: Environment steps between evaluations; None for at most 50 that add at most 5 % to the steps,
-            but at least 3. There is one at the end, too. They change nothing of what is trained.
-        evaluate_episodes: Whole episodes of each; 0 for no evaluation.
-        evaluate_mode: "deterministic" for the likeliest actions, "stochastic" for samples.
-        max_episode_steps: Steps after which an episode of an evaluation is cut; None for what the environment declares
-            as its longest, or 10,000. It changes nothing of what is trained.
-        init_from: A run, or ``RUN/best``, whose networks (not its optimisers, games or counters) to begin with.
-        trust: Whether code of its own that the run ``init_from`` names may be run.
-        gradient_accumulation: In how many parts a batch is learnt from, for memory, with the same gradients; None for
-            what the declaration says, or else for as few as fit.
-        device: "cpu", "gpu" or "tpu"; None for what JAX prefers.
-        sinks: Makers of further sinks for the metrics, from the directory of the run.
-        stop_at: The run ends with the first evaluation whose mean team return is at least this.
-        callback: Hears the metrics of every step as they are recorded, ``callback(step, values)``; True ends the run.
-        quiet: Print nothing.
-        hyperparameters: Of the algorithm, by name.
+        evaluate_every: Environment steps between evaluations; None for at most 50 evaluations that add at most 5 % to
+            the steps, but at least 3 evaluations. There is always an evaluation at the end of the run.
+        evaluate_episodes: The number of complete episodes of each evaluation; 0 for no evaluations.
+        evaluate_mode: "deterministic" for the most probable actions, "stochastic" for sampled actions.
+        max_episode_steps: An episode of an evaluation is truncated after this many steps; None for the longest episode
+            that the environment declares, or 10,000. The option does not affect the episodes of the training.
+        init_from: A run, or ``RUN/best``, from whose networks the training starts. Its optimiser states, environment
+            states and counters are not used.
+        trust: Whether Hamlet may execute code outside Hamlet that the run ``init_from`` names.
+        gradient_accumulation: The number of parts into which a batch is split for the gradients, to save memory. The
+            gradients are the same. None for the value in the declaration, or else for the smallest number that fits
+            into memory.
+        device: "cpu", "gpu" or "tpu"; None for the device that JAX prefers.
+        sinks: Functions that make further metrics sinks. Each receives the directory of the run.
+        stop_at: Stop after the first evaluation whose mean team return is at least this value.
+        callback: A function ``callback(step, values)`` that receives the metrics whenever they are recorded. The run
+            stops if it returns True.
+        quiet: Whether to print nothing.
+        hyperparameters: Hyperparameters of the algorithm, by name.
 
     Returns:
-        The run; with ``seeds`` a list of runs.
+        The run; with ``seeds``, the list of runs.
 
     Raises:
-        RequestError: If the request cannot be run; nothing was begun.
-        RunError: If it failed or was stopped while running; the last checkpoint is intact.
+        RequestError: The request is wrong. The training has not started.
+        RunError: The training failed or was stopped. The last checkpoint is intact.
+
+    Examples:
+        >>> run = hamlet.train("happo", "mpe/simple_spread", steps=2_000_000, out="runs/a")  # doctest: +SKIP
+        >>> print(run.evaluate().summary())  # doctest: +SKIP
     """
     name, environment_name = _label(algorithm), _label(environment)
     if isinstance(algorithm, str) and isinstance(environment, str) and environment in ALGORITHMS.usable():
-        raise RequestError(f"the algorithm comes before the environment: train({environment!r}, {algorithm!r}, …)")
+        line = f"train({environment!r}, {algorithm!r}, …)"
+        raise RequestError(f"the algorithm comes before the environment: write {line}")
     env = environment_of(environment)
     if isinstance(algorithm, str):
         preset = preset or presets.default(environment_name, name)
@@ -200,7 +290,8 @@ def train(
         preset = None
         if presets.known(environment_name) and not quiet:
             print(
-                "no preset: a declaration is trained as it is; an algorithm's name takes that of the environment",
+                "no preset is used, because a declaration keeps its own values; give the algorithm's name to use "
+                "the environment's preset",
                 file=sys.stderr,
             )
     directories = places(out, f"{name}-{environment_name}", seed, seeds)
@@ -241,25 +332,35 @@ def resume(
     callback: Callback | None = None,
     quiet: bool = False,
 ) -> Run:
-    """Go on with a run from its newest good checkpoint, to its own end or to ``steps``.
+    """Continue a run from its newest good checkpoint; the same as the command ``hamlet resume``.
 
-    The final state is bit for bit that of a run which was never interrupted, unless ``gradient_accumulation`` says that
-    from here on a batch is learnt from in another number of parts, for a machine with less memory: to the same
-    gradients but for rounding. A run that was stopped before its first checkpoint begins anew.
+    The final state is bitwise identical to the final state of a run without an interruption, unless
+    ``gradient_accumulation`` changes. A run that was stopped before its first checkpoint starts again from step 0.
 
     Args:
         run: A run, or its directory.
-        steps: Environment steps of the whole run, those behind it included; None for the run's own.
-        trust: Whether code of its own that the run names may be run, though this user did not begin it here.
-        gradient_accumulation: In how many parts a batch is learnt from; None for as many as before.
-        device: "cpu", "gpu" or "tpu"; None for what JAX prefers.
-        sinks: Makers of further sinks for the metrics, from the directory of the run.
-        callback: As for `hamlet.train`.
-        quiet: Print nothing.
+        steps: The total number of environment steps of the run, including the steps that it already has; None for the
+            number that the run was started with.
+        trust: Whether Hamlet may execute code outside Hamlet that the run names, although this user did not start the
+            run on this machine.
+        gradient_accumulation: The number of parts into which a batch is split for the gradients from now on, for
+            example to continue on a machine with less memory. The gradients are then equal up to rounding. None to keep
+            the number.
+        device: "cpu", "gpu" or "tpu"; None for the device that JAX prefers.
+        sinks: Functions that make further metrics sinks. Each receives the directory of the run.
+        callback: A function ``callback(step, values)`` that receives the metrics whenever they are recorded. The run
+            stops if it returns True.
+        quiet: Whether to print nothing.
+
+    Returns:
+        The run.
 
     Raises:
-        RequestError: If there is no run, it is in use, or it already has that many steps.
-        RunError: As for `hamlet.train`.
+        RequestError: There is no run, another process is using it, or it already has this many steps.
+        RunError: The training failed or was stopped. The last checkpoint is intact.
+
+    Examples:
+        >>> hamlet.resume("runs/a", steps=4_000_000)  # doctest: +SKIP
     """
     place = named_run(run, trust=trust).run
     options = {"gradient_accumulation": gradient_accumulation, "device": device, "sinks": sinks, "quiet": quiet}
@@ -267,42 +368,42 @@ def resume(
 
 
 def _declared(name: str, env: AnyEnvironment, preset: str | None, hyperparameters: dict[str, Any]) -> Algorithm:
-    """An algorithm by its name, with a preset's values and others in their place."""
+    """Return the declaration of an algorithm by its name; ``hyperparameters`` override the values of the preset."""
     factory = presets.find(preset, name, env)
     known = inspect.signature(factory).parameters
     for given in hyperparameters:
         if given in {field.name for field in dataclasses.fields(env)} if dataclasses.is_dataclass(env) else ():
             line = f"hamlet.envs.make(…, {given}={hyperparameters[given]!r})"
-            raise RequestError(f"{given} is an option of the environment: give {line}")
+            raise RequestError(f"{given} is an option of the environment: write {line}")
         if given not in known and keyword(factory, given) not in known:
-            raise unknown(f"argument of train, and no hyperparameter of {name},", given, known)
+            raise unknown(f"train() argument or {name} hyperparameter", given, known)
     copies = backend_of(env).copies
     sized = {} if copies is None else {keyword(factory, "num_envs"): copies}
     return factory(**(sized | hyperparameters))
 
 
 def _as_it_is(algorithm: Any, preset: str | None, hyperparameters: dict[str, Any]) -> Algorithm:
-    """A declaration, beside which there can be neither a preset nor hyperparameters."""
+    """Return a declaration unchanged, after checks: with a declaration, a preset and hyperparameters are errors."""
     if callable(algorithm) and not hasattr(algorithm, "sampling"):
         what = getattr(algorithm, "__name__", repr(algorithm))
         name = what if what in ALGORITHMS else f"{algorithm.__module__}:{what}"
-        raise RequestError(f"{what} is what makes a declaration: give its name {name!r}, or {what}()")
+        raise RequestError(f"{what} is a function that makes a declaration: write its name {name!r}, or {what}()")
     if not hasattr(algorithm, "sampling") or not hasattr(algorithm, "family"):
         raise RequestError(f"{algorithm!r} is no algorithm: give a name (hamlet list algorithms), or a declaration")
     for name in [*(["preset"] if preset not in (None, "none") else []), *hyperparameters]:
-        line = f"{name} stands beside a declaration, which has its own values"
-        raise RequestError(f"{line}: give it there, or the algorithm by its name")
+        line = f"{name} cannot be given together with a declaration, which has its own values"
+        raise RequestError(f"{line}: give it in the declaration, or give the algorithm by its name")
     return cast(Algorithm, algorithm)
 
 
 def _source(run: Any) -> Path:
-    """Where the networks of a run, or of its best policy, stand."""
+    """Return the directory with the networks of a run, or of its best policy."""
     named = named_run(run)
     return named.run.path / "best" if named.best else named.run.path
 
 
 def _label(thing: Any) -> str:
-    """What a run calls an algorithm or an environment."""
+    """Return the name under which a run records an algorithm or an environment."""
     if isinstance(thing, str):
         return thing
     return getattr(thing, "__name__", None) or type(thing).__name__

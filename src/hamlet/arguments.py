@@ -1,4 +1,4 @@
-"""Arguments of public functions, checked before anything is begun: by name, by number and by type."""
+"""Checks of the arguments of public functions: names, number and types. They run before the function does any work."""
 
 import dataclasses
 import functools
@@ -19,21 +19,21 @@ Declaration = TypeVar("Declaration")
 
 
 def checked(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """The function, which refuses in one line what it cannot take.
+    """Return the function with checks of its arguments; a wrong argument raises `RequestError` with one line.
 
-    Checked is what an annotation says of plain values: numbers, switches, words, choices of words, tuples and paths.
+    The checks cover annotations of plain values: numbers, booleans, strings, literals, tuples and paths.
 
     >>> @checked
     ... def play(run: str, *, episodes: int = 100):
     ...     return episodes
     >>> play("runs/a", episodes=1e2)
     100
-    >>> play("runs/a", episode=3)
+    >>> play("runs/a", episode=3)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    hamlet.errors.RequestError: there is no argument of play 'episode'; the nearest is 'episodes' (of episodes, run)
+    hamlet.errors.RequestError: there is no play() argument 'episode'; the nearest is 'episodes' (choose from ...)
     >>> play("runs/a", episodes="3")
     Traceback (most recent call last):
-    hamlet.errors.RequestError: episodes is a whole number, not '3'
+    hamlet.errors.RequestError: episodes must be a whole number, got '3'
     """
     signature = inspect.signature(function)
     free = any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature.parameters.values())
@@ -42,14 +42,14 @@ def checked(function: Callable[Arguments, Result]) -> Callable[Arguments, Result
     def call(*args: Arguments.args, **keywords: Arguments.kwargs) -> Result:
         for name in keywords:
             if name not in signature.parameters and not free:
-                raise unknown(f"argument of {function.__name__}", name, signature.parameters)
+                raise unknown(f"{function.__name__}() argument", name, signature.parameters)
         try:
             bound = signature.bind(*args, **keywords).arguments
         except TypeError as error:
             raise RequestError(f"{function.__name__}: {error}") from None
         hints = _hints(function)
         check(bound, hints)
-        # 1e6 is a whole number to whoever writes it.
+        # A user who writes steps=1e6 means a whole number.
         named: dict[str, Any] = dict(keywords)
         named |= {name: int(value) for name, value in named.items() if hints.get(name) is int}
         return function(*args, **named)
@@ -58,27 +58,36 @@ def checked(function: Callable[Arguments, Result]) -> Callable[Arguments, Result
 
 
 def replace(declaration: Declaration, /, **parts: Any) -> Declaration:
-    """A declaration with other parts: `dataclasses.replace`, which names what is not there.
+    """Return a copy of a declaration with other parts.
+
+    Like `dataclasses.replace`, but an unknown part raises an error that suggests the nearest part.
+
+    Args:
+        declaration: An algorithm's declaration, such as ``hamlet.algorithms.happo()``, or a part of one.
+        parts: The new parts, by name.
+
+    Raises:
+        RequestError: The declaration has no part of this name, or the object is no declaration.
 
     >>> import hamlet
     >>> hamlet.replace(hamlet.algorithms.happo(), drft=None)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    hamlet.errors.RequestError: there is no part of Haml 'drft'; the nearest is 'drift' (of ...)
+    hamlet.errors.RequestError: there is no Haml part 'drft'; the nearest is 'drift' (choose from ...)
     """
     if not dataclasses.is_dataclass(declaration) or isinstance(declaration, type):
-        raise RequestError(f"{declaration!r} is no declaration, such as hamlet.algorithms.happo()")
+        raise RequestError(f"{declaration!r} is no declaration; give one, such as hamlet.algorithms.happo()")
     known = [field.name for field in dataclasses.fields(declaration) if field.init]
     for name in parts:
         if name not in known:
-            raise unknown(f"part of {type(declaration).__name__}", name, known)
+            raise unknown(f"{type(declaration).__name__} part", name, known)
     return dataclasses.replace(declaration, **parts)
 
 
 def check(values: Mapping[str, Any], hints: Mapping[str, Any]) -> None:
-    """Refuse values that are not of the annotated types; numbers of NumPy are numbers.
+    """Check values against annotated types. NumPy scalars count as numbers.
 
     Raises:
-        RequestError: With the first, and what it may be.
+        RequestError: A value has another type; the error names the first one and states the type that it must have.
     """
     for name, value in values.items():
         plain = value.item() if isinstance(value, np.generic) else value
@@ -86,11 +95,14 @@ def check(values: Mapping[str, Any], hints: Mapping[str, Any]) -> None:
             hint = hints[name]
             near = f"; the nearest is ({value!r},)" if not isinstance(value, str) and _fits((plain,), hint) else ""
             what = field_types.spoken(hint).replace("null", "None").replace("a list", "a tuple")
-            raise RequestError(f"{name} is {what}, not {value!r}{near}")
+            raise RequestError(f"{name} must be {what}, got {value!r}{near}")
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """As `hamlet.field_types.fits`; a word is no sequence of words, and a function is one."""
+    """Return whether a value fits an annotation: `hamlet.field_types.fits` with three more rules.
+
+    A float without a fraction is a whole number. A string is no `Sequence`. Any callable is a `Callable`.
+    """
     if hint is int and isinstance(value, float) and value.is_integer():
         return True
     origin = typing.get_origin(hint)

@@ -1,6 +1,7 @@
 """The command line: ``hamlet COMMAND …``.
 
-Exit status: 0 done; 2 the request is wrong; 1 it failed while running, or was stopped. An error is one line on stderr.
+The exit status is 0 on success, 2 for a wrong request, and 1 if the command failed while running or was stopped. An
+error is printed as one line on stderr.
 """
 
 import contextlib
@@ -15,7 +16,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-# XLA reports on stderr about every executable that it takes from the cache; it reads this when it first speaks.
+# Without this, XLA prints a line on stderr for each executable that it loads from the cache. XLA reads the variable
+# before its first line.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import hamlet
@@ -25,22 +27,22 @@ from hamlet.options import layout
 
 COMMANDS = {
     "train": ("hamlet.commands.train", "train a team"),
-    "resume": ("hamlet.commands.resume", "go on with a run, to its end or further"),
-    "evaluate": ("hamlet.commands.evaluate", "what a run's policy earns, beside random play"),
-    "report": ("hamlet.commands.report", "what runs earned, as a page, Markdown and CSV"),
-    "watch": ("hamlet.commands.watch", "the same page while runs train, served to this machine"),
-    "crossplay": ("hamlet.commands.crossplay", "runs against one another: who earns what, and who is good"),
-    "export": ("hamlet.commands.export", "each agent's policy alone, as NumPy, ONNX and StableHLO files"),
-    "list": ("hamlet.commands.catalogue", "the algorithms, environments and presets"),
-    "check-env": ("hamlet.commands.check_env", "what is wrong with an environment, before any training"),
-    "certify": ("hamlet.commands.certify", "what the theory promises, held against an algorithm on random games"),
-    "reproduce": ("hamlet.commands.reproduce", "a paper's table or figure, run here beside the published"),
-    "sweep": ("hamlet.commands.sweep", "search an algorithm's hyperparameters"),
+    "resume": ("hamlet.commands.resume", "continue a run to its end, or beyond"),
+    "evaluate": ("hamlet.commands.evaluate", "measure the return of a run's policy and compare it with random play"),
+    "report": ("hamlet.commands.report", "write a report of one or more runs as HTML, Markdown and CSV"),
+    "watch": ("hamlet.commands.watch", "show the report in a browser on this machine while runs train"),
+    "crossplay": ("hamlet.commands.crossplay", "let policies of several runs play each other, and rank them"),
+    "export": ("hamlet.commands.export", "write each agent's policy as NumPy, ONNX and StableHLO files"),
+    "list": ("hamlet.commands.catalogue", "list the algorithms, environments and presets"),
+    "check-env": ("hamlet.commands.check_env", "check an environment before training on it"),
+    "certify": ("hamlet.commands.certify", "test an algorithm's theoretical guarantees on random games"),
+    "reproduce": ("hamlet.commands.reproduce", "run a paper's experiment and compare the results with the paper's"),
+    "sweep": ("hamlet.commands.sweep", "search for the best hyperparameters of an algorithm"),
     "games": (
         "hamlet.commands.games",
-        "gradient play on games of two by two, and how gradients vary, with pictures",
+        "study gradient play in 2 x 2 games, and the variance of gradient estimates",
     ),
-    "completion": ("hamlet.completion", "a script by which bash, zsh or fish completes these words"),
+    "completion": ("hamlet.completion", "print a script for tab completion in bash, zsh or fish"),
     "bench": ("hamlet.bench", "measure speed, scaling and learning on this machine"),
 }
 _COMPILING = (
@@ -57,18 +59,19 @@ _COMPILING = (
     "games",
     "bench",
 )
-# Starting a run compiles a hundred small programs besides the large ones: all are kept, under a megabyte each.
+# Seconds of compilation above which a program is stored in the cache. The start of a run compiles a few large programs
+# and about a hundred small ones. All are stored; a small program takes less than a megabyte.
 _CACHED_ABOVE = 0.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Do what the words ask for.
+    """Run a command of the command line.
 
     Args:
-        argv: The words after ``hamlet``; None for those of this process.
+        argv: The arguments after ``hamlet``; None for the arguments of this process.
 
     Returns:
-        The exit status.
+        The exit status: 0 on success, 1 if the command failed while running, 2 for a wrong request.
     """
     with warnings.catch_warnings(), _terminable():
         warnings.showwarning = _show_warning
@@ -81,9 +84,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         except RunError as error:
             return _fail(error, 1)
         except KeyboardInterrupt:
-            return _fail("stopped as asked", 1)
+            return _fail("stopped as requested", 1)
         except BrokenPipeError:
-            # The reader, such as `head`, has seen enough; Python would complain once more when it closes stdout.
+            # The reader of the pipe, such as `head`, has closed it. Without this redirection, Python would print a
+            # second error when it closes stdout.
             with contextlib.suppress(OSError, ValueError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 1
@@ -100,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _dispatch(argv: list[str]) -> int:
     if not argv:
-        raise RequestError("a command is missing; the nearest is hamlet train (see hamlet --help)")
+        raise RequestError("a command is missing; the most common is hamlet train (see hamlet --help)")
     name, rest = argv[0], argv[1:]
     if name in ("-h", "--help", "help"):
         print(_help())
@@ -110,10 +114,10 @@ def _dispatch(argv: list[str]) -> int:
         return 0
     if name not in COMMANDS:
         near = suggestion(name, COMMANDS, "'hamlet {}'")
-        raise RequestError(f"there is no command {name!r}{near} (of {', '.join(COMMANDS)})")
+        raise RequestError(f"there is no command {name!r}{near} (choose from {', '.join(COMMANDS)})")
     module = COMMANDS[name][0]
     if name == "bench" and not _exists(module):
-        raise RequestError("this installation has no benchmarks; the nearest is hamlet train, which prints env steps/s")
+        raise RequestError("this installation has no benchmarks; hamlet train prints the environment steps per second")
     if name in _COMPILING and not {"-h", "--help"} & set(rest):
         _keep_programs()
     return import_module(module).main(rest) or 0
@@ -125,7 +129,7 @@ def _help() -> str:
         [
             "usage: hamlet COMMAND …",
             "",
-            "Multi-agent reinforcement learning: heterogeneous-agent mirror learning in JAX.",
+            "Multi-agent reinforcement learning in JAX, built on heterogeneous-agent mirror learning.",
             "",
             layout.rows(commands, indent="  "),
             "",
@@ -133,8 +137,10 @@ def _help() -> str:
             "  hamlet train happo mpe/simple_spread --steps 2M --out runs/a",
             "  hamlet evaluate runs/a",
             "",
-            "hamlet COMMAND --help says more. Compiled programs are kept in ~/.cache/hamlet,",
-            "or in $HAMLET_CACHE (empty: nowhere). Exit status: 0 done, 1 failed, 2 wrong request.",
+            "For the options of a command: hamlet COMMAND --help",
+            "Compiled programs are cached in ~/.cache/hamlet. Set HAMLET_CACHE to another directory,",
+            "or to an empty value to turn the cache off.",
+            "Exit status: 0 = success, 1 = failed while running, 2 = wrong request.",
         ]
     )
 
@@ -146,7 +152,7 @@ def _exists(module: str) -> bool:
 
 
 def _keep_programs() -> None:
-    """Keep compiled programs on the disk, so that the next start is quick."""
+    """Store compiled programs on disk, so that the next start is faster."""
     import jax
 
     place = os.environ.get("HAMLET_CACHE", "~/.cache/hamlet")
@@ -164,14 +170,14 @@ def _keep_programs() -> None:
 
 def _fail(error: object, status: int) -> int:
     sys.stdout.flush()
-    # What an error quotes may come from a file: no terminal shall obey it.
+    # An error may quote text from a file. Control characters are escaped, so that the terminal does not execute them.
     line = "".join(char if char.isprintable() else repr(char)[1:-1] for char in " ".join(str(error).split()))
     print(f"hamlet: {line}", file=sys.stderr, flush=True)
     return status
 
 
 def _own_failure(error: BaseException) -> str | None:
-    """Where code of the user's own failed, and why; None where none of it was under way."""
+    """Return where the user's code raised the error, and why; None if no user code was running."""
     import site
     import sysconfig
     import traceback
@@ -198,7 +204,7 @@ def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__
 
 @contextlib.contextmanager
 def _terminable() -> Iterator[None]:
-    """SIGTERM ends a command as Ctrl-C does, also where no training loop listens for it."""
+    """Stop the command on SIGTERM in the same way as on Ctrl-C, also outside the training loop."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,7 +1,8 @@
-"""``hamlet completion``: a script by which a shell completes commands, options, algorithms, environments and presets.
+"""``hamlet completion``: print a script for tab completion in a shell.
 
-The script holds all names, so that no Python runs while one types. shtab writes it, from argparse parsers that know the
-words of every command and never parse any.
+The script completes commands, options, algorithms, environments and presets. It contains all names, so that completion
+does not start Python. The package shtab writes the script from argparse parsers. Hamlet builds these parsers only for
+shtab: they declare the words and options of every command but never parse a command line.
 """
 
 from argparse import ArgumentParser
@@ -30,11 +31,12 @@ COMMAND = Command(
     "hamlet completion",
     ("|".join(SHELLS),),
     (),
-    "Print a script by which a shell completes commands, options, algorithms, environments and\n"
-    "presets. It holds the names that there are now: print it anew after installing more.\n\n"
+    "Print a script that adds tab completion of commands, options, algorithms, environments and\n"
+    "presets to your shell. The script contains the names that are installed now. Print it again\n"
+    "after you install a package with more environments. Install it with:\n\n"
     + "\n".join(f"  {shell:6}{line}" for shell, line in SHELLS.items()),
 )
-# Where the first word of a command is one of some names.
+# Commands whose first word must be one of these names.
 _NAMES: Mapping[str, Iterable[str]] = {
     "hamlet list": catalogue.TOPICS,
     "hamlet certify": ALGORITHMS,
@@ -43,12 +45,13 @@ _NAMES: Mapping[str, Iterable[str]] = {
     "hamlet games dynamics": games.GAMES,
 }
 _RUN = "RUN"
-# What the scripts of a shell read as a vertical bar: bash unquotes a name twice, zsh once, and fish quotes by itself.
+# How a vertical bar in a name is written in each shell's script. bash removes quoting twice, zsh removes it once, and
+# fish adds the quoting itself.
 _PIPES = {"bash": r"\\\|", "zsh": r"\|", "fish": "|"}
 
 
 def main(argv: Sequence[str]) -> int:
-    """Print the script of one shell."""
+    """Print the completion script for one shell."""
     (shell,), _ = COMMAND.parse(argv)
     if shell not in SHELLS:
         raise unknown("shell", shell, SHELLS)
@@ -57,29 +60,29 @@ def main(argv: Sequence[str]) -> int:
 
 
 def script(shell: str) -> str:
-    """The script of a shell, one of `SHELLS`.
+    """Return the completion script for a shell of `SHELLS`.
 
     Raises:
-        RequestError: If shtab is not installed.
+        RequestError: shtab is not installed.
     """
     shtab = bring("shtab", "hamlet completion")
     return shtab.complete(_Words(shtab.FILE, shtab.DIRECTORY, _PIPES[shell]).parser(), shell=shell)
 
 
 class _Words:
-    """The words of every command, as parsers of argparse.
+    """A builder of argparse parsers with the words and options of every command.
 
     Args:
-        file: What marks an option that takes a file, for shtab.
-        directory: What marks a word that is a directory.
-        pipe: How the shell is given a vertical bar within a name, such as that of mamujoco/Humanoid-9|8.
+        file: shtab's marker for an option that takes a file.
+        directory: shtab's marker for a word that is a directory.
+        pipe: How the shell's script writes a vertical bar in a name, such as mamujoco/Humanoid-9|8.
     """
 
     def __init__(self, file: Any, directory: Any, pipe: str) -> None:
         self._file, self._directory, self._pipe = file, directory, pipe
 
     def parser(self) -> ArgumentParser:
-        """All commands."""
+        """Return a parser with all commands."""
         root = ArgumentParser("hamlet")
         root.add_argument("--version", action="store_true", help="print the version")
         commands = root.add_subparsers()
@@ -107,7 +110,7 @@ class _Words:
         self._options(sub, _options(command))
 
     def _algorithms(self, sub: ArgumentParser, command: Command, more: Iterable[Option]) -> None:
-        """Behind each algorithm the environments, its hyperparameters, and what some environment can be told."""
+        """Add the algorithms, each followed by the environments, its hyperparameters and all environments' options."""
         everywhere = [*_options(command), *more]
         self._options(sub, everywhere)
         environments = catalogue.environments()
@@ -158,7 +161,7 @@ def _options(command: Command) -> list[Option]:
 
 
 def _environment_options(load: Callable[[], Callable[..., Any]]) -> list[Option]:
-    """The options of an environment; none of one that cannot be loaded."""
+    """Return the options of an environment; an empty list if the environment cannot be loaded."""
     try:
         return OptionGroup("env", load(), prefixed=True).options
     except (RequestError, RunError):

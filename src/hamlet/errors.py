@@ -1,27 +1,28 @@
-"""The two ways in which a request can end other than well.
+"""The two exceptions that Hamlet raises for its users: a wrong request, and a run that failed.
 
-Both carry one line that a person can act on. The command line prints that line and maps the class to the
-exit status: 2 where the request itself is wrong, 1 where a correct request failed while running.
+Each exception has a one-line message that says what to do. The command line prints this line and exits with status 2
+for a wrong request (`RequestError`) and with status 1 for a correct request that failed while running (`RunError`).
 """
 
 from collections.abc import Iterable
 
 from hamlet.nearest import suggestion
 
-# How many choices a refusal names beside the nearest, which more would hide, and where nothing is near.
+# A message lists all choices if there are at most this many: with a suggestion, and without one. A longer list would
+# hide the suggestion.
 _LISTED, _LISTED_ALONE = 20, 30
 
 
 class RequestError(ValueError):
-    """The request is wrong: refused before any work, exit status 2."""
+    """The request is wrong. It is refused before any work starts; the exit status is 2."""
 
 
 class RunError(RuntimeError):
-    """A run failed after it began: exit status 1; what was saved before stays intact."""
+    """A run failed after its start; the exit status is 1. Data that was saved before the failure stays intact."""
 
 
 def extended(error: RunError, text: str) -> RunError:
-    """The same failure with more said at the end of its line; its notes, as a traceback, stay.
+    """Return the same error with text appended to its message. Notes of the error, such as a traceback, are kept.
 
     >>> str(extended(RunError("copy 3 fell"), ", in iteration 2"))
     'copy 3 fell, in iteration 2'
@@ -33,33 +34,35 @@ def extended(error: RunError, text: str) -> RunError:
 
 
 def unknown(kind: str, name: str, choices: Iterable[str], *, see: str = "") -> RequestError:
-    """The refusal of a name that is not among the choices, with the nearest; where nothing is near, with the choices.
+    """Return the error for a name that is not one of the choices.
+
+    The message suggests the nearest choices, if there are any. It lists all choices, unless there are too many.
 
     Args:
-        kind: What the name is of.
-        name: As it was written.
-        choices: What it could have been.
-        see: What lists the choices, where they are many.
+        kind: The kind of thing that has the name, such as "algorithm".
+        name: The name as the user wrote it.
+        choices: The valid names.
+        see: The command that lists the choices. The message names it if there are too many choices to list.
 
     >>> str(unknown("algorithm", "hapo", ["happo", "mappo"]))
-    "there is no algorithm 'hapo'; the nearest is 'happo' (of happo, mappo)"
+    "there is no algorithm 'hapo'; the nearest is 'happo' (choose from happo, mappo)"
     >>> str(unknown("algorithm", "PPO", ["happo", "mappo", "vdn"]))
-    "there is no algorithm 'PPO'; the nearest are 'mappo' and 'happo' (of happo, mappo, vdn)"
+    "there is no algorithm 'PPO'; the nearest are 'mappo' and 'happo' (choose from happo, mappo, vdn)"
     >>> str(unknown("algorithm", "dreamer", ["happo", "mappo"]))
-    "there is no algorithm 'dreamer' (of happo, mappo)"
+    "there is no algorithm 'dreamer' (choose from happo, mappo)"
     """
     names = sorted(choices)
     near = suggestion(name, names)
     listed = len(names) <= (_LISTED if near else _LISTED_ALONE)
-    rest = f"of {', '.join(names)}" if listed else f"one of {len(names)}" + (f": see {see}" if see else "")
+    rest = f"choose from {', '.join(names)}" if listed else f"{len(names)} choices" + (f": see {see}" if see else "")
     return RequestError(f"there is no {kind} {name!r}{near} ({rest})")
 
 
 def require(condition: bool, message: str) -> None:
-    """Refuse a request unless the condition holds.
+    """Check a condition on the request.
 
     Raises:
-        RequestError: With the message.
+        RequestError: The condition is false; the error has this message.
     """
     if not condition:
         raise RequestError(message)

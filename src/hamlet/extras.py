@@ -1,10 +1,14 @@
-"""The optional packages: which extra brings each, and the line that installs an extra for this copy of Hamlet.
+"""The optional packages: the extra that contains each one, and the command that installs an extra for this copy.
 
-The right line depends on how this copy came here. A clone brings the extra itself, installed or not
-(``pip install -e '/path/of/the/clone[mpe]'``). A copy installed from a wheel, a repository or another address names
-that address, which pip has written down (PEP 610). Any other copy names the packages of the extra, which its metadata
-lists (``pip install 'mpe2>=1.1'``). The name of the distribution alone would be looked up in the package index, where
-it may be anybody's.
+The command depends on how this copy of Hamlet was installed:
+
+* From a clone, the command names the clone and the extra: ``pip install -e '/path/of/the/clone[mpe]'``. This holds
+  whether the clone is installed or only on Python's path.
+* From a wheel, a repository or another address, the command names this address. pip has recorded it (PEP 610).
+* From anywhere else, the command names the packages of the extra, read from the metadata: ``pip install 'mpe2>=1.1'``.
+
+The command never names the distribution alone: pip would look the name up in the package index, where it may belong to
+another project.
 """
 
 import importlib
@@ -25,13 +29,13 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 class Package(NamedTuple):
-    """An optional package: the extra that brings it, and its name in the package index."""
+    """An optional package: the extra that contains it, and its name in the package index."""
 
     extra: str
     name: str
 
 
-# By the name of the module that is imported.
+# The keys are the names of the imported modules.
 PACKAGES = {
     "mpe2": Package("mpe", "mpe2"),
     "pettingzoo": Package("pettingzoo", "pettingzoo"),
@@ -59,14 +63,17 @@ def bring(module: str, purpose: str, otherwise: str = "", *, extra: str | None =
     """Import a module of an optional package.
 
     Args:
-        module: Its name; that of the package is in `PACKAGES`.
-        purpose: What needs it, with which the refusal begins.
-        otherwise: What to do without it, with which the refusal ends.
-        extra: The extra that brings it here; None for the package's usual one.
+        module: The name of the module. Its package is in `PACKAGES`.
+        purpose: What needs the package. The error message starts with it.
+        otherwise: What to do without the package. The error message ends with it.
+        extra: The extra that contains the package for this purpose; None for the package's extra in `PACKAGES`.
+
+    Returns:
+        The module.
 
     Raises:
-        RequestError: The package is absent, and the line says what installs it; or it cannot be imported, and the line
-            says why.
+        RequestError: The package is not installed, and the message contains the command that installs it; or the
+            package cannot be imported, and the message says why.
     """
     line = lacking(module, purpose, otherwise, extra=extra)
     if line is not None:
@@ -75,27 +82,27 @@ def bring(module: str, purpose: str, otherwise: str = "", *, extra: str | None =
 
 
 def lacking(module: str, purpose: str, otherwise: str = "", *, extra: str | None = None) -> str | None:
-    """Why a module of an optional package cannot be imported, in one line as `bring` raises it; None where it can."""
+    """Return the message with which `bring` would fail to import a module; None if the module can be imported."""
     try:
         importlib.import_module(module)
     except ModuleNotFoundError as error:
         if not installed(module.partition(".")[0]):
             return absent(module, purpose, otherwise, extra=extra)
         return _broken(module, purpose, error, otherwise)
-    except Exception as error:  # whatever the package does when it is imported
+    except Exception as error:  # an import can fail with any exception
         return _broken(module, purpose, error, otherwise)
     return None
 
 
 def absent(module: str, purpose: str, otherwise: str = "", *, extra: str | None = None) -> str:
-    """The line for an optional package that is not installed."""
+    """Return the message for an optional package that is not installed."""
     package = _package(module)
     advice = f"run {install_line(extra or package.extra, package.name)}"
     return f"{purpose} needs {package.name}, which is not installed: {advice}{otherwise and ', or ' + otherwise}"
 
 
 def installed(module: str) -> bool:
-    """Whether a package is installed, without importing it."""
+    """Return whether a package is installed, without importing it."""
     try:
         return importlib.util.find_spec(module) is not None
     except (ImportError, ValueError):
@@ -103,11 +110,11 @@ def installed(module: str) -> bool:
 
 
 def install_line(extra: str, fallback: str) -> str:
-    """What brings the packages of an extra to this copy, as words for a shell.
+    """Return the shell command that installs the packages of an extra for this copy of Hamlet.
 
     Args:
         extra: The name of the extra.
-        fallback: The package to name where this copy says nowhere which packages the extra has.
+        fallback: The package to install if this copy has no record of the packages in the extra.
     """
     clone = _clone()
     if clone is not None:
@@ -120,7 +127,7 @@ def install_line(extra: str, fallback: str) -> str:
 
 
 def requirements(extra: str) -> list[str]:
-    """The packages of an extra, as pip takes them; none where this copy does not say."""
+    """Return the packages of an extra as requirements for pip; an empty list if this copy has no record of them."""
     clone, copy = _clone(), _installation()
     if clone is not None:
         return _project(clone).get("optional-dependencies", {}).get(extra, [])
@@ -143,12 +150,12 @@ def _broken(module: str, purpose: str, error: Exception, otherwise: str) -> str:
     again = " ".join(map(shlex.quote, requirements(package.extra) or [package.name]))
     return (
         f"{purpose} needs {package.name}, which is installed but cannot be imported ({type(error).__name__}: {reason})"
-        f": install it again by pip install --force-reinstall {again}{otherwise and ', or ' + otherwise}"
+        f": run pip install --force-reinstall {again}{otherwise and ', or ' + otherwise}"
     )
 
 
 def _clone() -> Path | None:
-    """The clone that this file lies in, if it does."""
+    """Return the root of the clone that contains this file; None if this file is in no clone."""
     root = _PACKAGE.parents[1]
     in_clone = _PACKAGE.parent.name == "src" and _project(root).get("name") == DISTRIBUTION
     return root if in_clone else None
@@ -162,7 +169,7 @@ def _project(root: Path) -> dict[str, Any]:
 
 
 def _installation() -> Distribution | None:
-    """The metadata of this copy: not that of another one, which some other environment may show."""
+    """Return the metadata of this copy of Hamlet, never the metadata of another installed copy; None if it has none."""
     try:
         copy = distribution(DISTRIBUTION)
         return copy if Path(str(copy.locate_file(_PACKAGE.name))).resolve() == _PACKAGE else None
@@ -171,7 +178,7 @@ def _installation() -> Distribution | None:
 
 
 def _address(copy: Distribution) -> str | None:
-    """Where a copy was installed from, for pip; None if nothing says so, or nothing is there any more."""
+    """Return the address that a copy was installed from, for pip; None if it is unknown or no longer exists."""
     try:
         origin = json.loads(copy.read_text("direct_url.json") or "")
         url = str(origin["url"])

@@ -1,6 +1,7 @@
-"""What this machine has, wherever Python runs on POSIX: cores and memory.
+"""The cores and the memory of this machine, on any POSIX system.
 
-Linux tells more than POSIX asks for; elsewhere, as on macOS, the nearest that is known is taken.
+Linux provides exact values. Other systems, such as macOS, lack some of them; there the functions return the closest
+value that is available.
 """
 
 import os
@@ -9,9 +10,10 @@ import sys
 
 
 def cores() -> int:
-    """Cores that this process may use, which in a container or a batch job are fewer than the machine has.
+    """Return the number of cores that this process may use.
 
-    Where the system does not say which those are (macOS), all of the machine.
+    In a container or a batch job, this may be fewer than the machine has. If the system does not report the number
+    (macOS), the function returns all cores of the machine.
 
     >>> cores() >= 1
     True
@@ -21,7 +23,7 @@ def cores() -> int:
 
 
 def memory() -> int | None:
-    """Bytes of the machine's memory; None where the system does not say."""
+    """Return the machine's memory in bytes; None if the system does not report it."""
     try:
         size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError, AttributeError):
@@ -30,7 +32,9 @@ def memory() -> int | None:
 
 
 def peak_memory() -> int:
-    """Bytes that this process has held at most: macOS counts bytes, all others units of 1,024.
+    """Return the peak memory of this process in bytes.
+
+    macOS reports the peak in bytes; other systems report it in units of 1,024 bytes.
 
     >>> peak_memory() > 2**20
     True

@@ -1,15 +1,17 @@
-"""The valid name that was probably meant: whatever its case, by what the field calls it, or by its spelling.
+"""Suggestions for a misspelt name: the valid names that the user probably meant.
 
-Imports the standard library alone: worker processes of environments use it.
+A suggestion ignores upper and lower case. It knows the names that other libraries use, and it compares spellings. The
+module imports only the standard library, because worker processes of environments use it.
 """
 
 import difflib
 import re
 from collections.abc import Iterable, Mapping
 
-# How alike two spellings are at least, from 0 to 1: below it a suggestion misleads.
+# The smallest similarity of two spellings, from 0 to 1, at which a name is suggested. A lower value gives misleading
+# suggestions.
 _ALIKE = 0.6
-# Letters of a word that count as the beginning of a longer name, and names that are suggested at most.
+# The fewest letters that are compared with the start of longer names, and the largest number of suggestions.
 _BEGINNING, _SUGGESTED = 3, 3
 
 _SPELLINGS: Mapping[str, str] = {
@@ -112,14 +114,15 @@ def _aliases() -> dict[str, list[str]]:
 
 
 ALIASES: Mapping[str, list[str]] = _aliases()
-"""What libraries of the field call something, in lower case with hyphens, and what it is called here."""
+"""Hamlet's names, by the name that other libraries use, in lower case with hyphens."""
 
 
 def closest(name: str, choices: Iterable[str]) -> tuple[str, ...]:
-    """The choices that were probably meant, the nearest first, at most three; none where nothing is near.
+    """Return the choices that the user probably meant: at most three, the nearest first, or none.
 
-    Cases, hyphens and underscores, the dashes of an option, and the version of an environment make no difference. What
-    stands before the last slash, or before the dot of an option, may be left out.
+    The comparison ignores upper and lower case, the difference between hyphens and underscores, the leading dashes of
+    an option, and the version number of an environment. The part before the last slash of a name, and the prefix
+    ``env.`` of an option, may be left out.
 
     >>> closest("HAPPO", ["happo", "vdn"]), closest("--lr", ["--from", "--learning-rate"])
     (('happo',), ('--learning-rate',))
@@ -135,7 +138,7 @@ def closest(name: str, choices: Iterable[str]) -> tuple[str, ...]:
         if same:
             return tuple(dict.fromkeys(same))[:_SUGGESTED]
     alike = {choice: max(_alikeness(words[0], form) for form in spellings) for choice, spellings in forms.items()}
-    # Of equal ones, that in the same case.
+    # Among equally similar names, prefer the one in the same case.
     best = max(alike, key=lambda choice: (alike[choice], _alikeness(name, choice)), default="")
     if alike.get(best, 0.0) >= _ALIKE:
         return (best,)
@@ -148,12 +151,12 @@ def closest(name: str, choices: Iterable[str]) -> tuple[str, ...]:
 
 
 def suggestion(name: str, choices: Iterable[str], shown: str = "{!r}") -> str:
-    """The end of a refusal: the choices that are nearest to the name; empty where nothing is near.
+    """Return the end of an error message that suggests the nearest choices; empty if no choice is near.
 
     Args:
-        name: As it was written.
-        choices: What it could have been.
-        shown: How a choice is written.
+        name: The name as the user wrote it.
+        choices: The valid names.
+        shown: The format of a choice.
 
     >>> suggestion("radios", ["radius", "limits"]), suggestion("radios", ["clip"])
     ("; the nearest is 'radius'", '')
@@ -168,7 +171,7 @@ def suggestion(name: str, choices: Iterable[str], shown: str = "{!r}") -> str:
 
 
 def _forms(name: str) -> list[str]:
-    """A name in plain letters, whole and without what may be left out."""
+    """Return the forms of a name that are compared: the whole name, its last part, and that part without a version."""
     whole = re.sub(r"[_\s]+", "-", name.strip().lower()).lstrip("-")
     last = re.split(r"[/:]|^env\.", whole)[-1]
     return list(dict.fromkeys(form for form in (whole, last, re.sub(r"-v\d+$", "", last)) if form))

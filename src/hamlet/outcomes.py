@@ -1,4 +1,4 @@
-"""What trained runs give: evaluations, policies, exports, reports and cross-play, of a run or of its directory."""
+"""Functions that use trained runs: evaluate, load policies, export, report and cross-play. They take runs or paths."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,27 +28,40 @@ def evaluate(
     max_episode_steps: int | None = None,
     environment: Any = None,
 ) -> Evaluation:
-    """Play whole episodes with a run's newest good checkpoint, or with its best policy.
+    """Evaluate the policy of a run in complete episodes; the same as the command ``hamlet evaluate``.
+
+    The function uses the newest good checkpoint of the run, or its best policy.
 
     Args:
-        run: A run, its directory, ``RUN/best`` for its best policy, or a directory of several seeds: then with the
-            policy of each, and the evaluation has them apart as `Evaluation.by_run`.
-        episodes: How many, of each run.
-        seed: From which they are drawn.
-        deterministic: The likeliest actions rather than samples.
-        best: The best of the policies that were evaluated while it trained.
-        at_random: Agents that act at random instead; `Evaluation.wins` says how often each agent won.
-        trust: Whether code of its own that the run names may be run, though this user did not begin it here.
-        max_episode_steps: Steps after which an episode is cut; None for as many as in the evaluations of the run's
-            training: what the environment declares as its longest, or 10,000. `Evaluation.cut` says how many were.
-        environment: Another one than the run's, as `hamlet.train` takes it, in which its policies can act: such as
-            ``hamlet.envs.make("mpe/simple_spread", max_steps=50)``.
+        run: A run; its directory; ``RUN/best`` for its best policy; or a directory with runs of several seeds. With
+            several runs, each run's policy is evaluated, and `Evaluation.by_run` contains their evaluations.
+        episodes: The number of episodes for each run.
+        seed: The seed of the episodes.
+        deterministic: Whether agents take the most probable action, instead of a sampled action.
+        best: Whether to use the policy with the highest mean return in the run's evaluations, instead of the newest
+            policy.
+        at_random: The names of agents that act at random instead of by their policies. `Evaluation.wins` is the
+            fraction of episodes that each agent won.
+        trust: Whether Hamlet may execute code outside Hamlet that the run names, although this user did not start the
+            run on this machine.
+        max_episode_steps: An episode is truncated after this many steps; `Evaluation.cut` counts truncated episodes.
+            None for the value in the evaluations during training, which by default is the longest episode that the
+            environment declares, or 10,000.
+        environment: An environment in which the policies play instead of the run's environment, such as
+            ``hamlet.envs.make("mpe/simple_spread", max_steps=50)``. It may have all forms that `hamlet.train` takes.
+
+    Returns:
+        The evaluation, with the returns and lengths of all episodes, the mean return, and its standard error.
 
     Raises:
-        RequestError: If there is no run, it is not trusted, it has no best policy and that is asked for, there is
-            no such agent, or the policies cannot act in the environment; what differs is named.
-        RunError: If it has no good checkpoint, or the environment failed in more than a tenth of the episodes;
-            `Evaluation.failed` says how many others failed, and were replaced.
+        RequestError: There is no run; the run is not trusted; it has no best policy; it has no agent of this name; or
+            its policies cannot act in ``environment``, and the message names the difference.
+        RunError: The run has no good checkpoint, or the environment failed in more than a tenth of the episodes. Up to
+            this limit, a failed episode is replaced by another one, and `Evaluation.failed` counts the failures.
+
+    Examples:
+        >>> evaluation = hamlet.evaluate("runs/a", episodes=320)  # doctest: +SKIP
+        >>> evaluation.mean, evaluation.standard_error  # doctest: +SKIP
     """
     mode: Mode = "deterministic" if deterministic else "stochastic"
     env = None if environment is None else environment_of(environment)
@@ -62,18 +75,28 @@ def evaluate(
 
 @checked
 def load_policy(run: Any, *, best: bool = False, seed: int = 0, trust: bool = False) -> Policy:
-    """The joint policy of a run's newest good checkpoint, or the best of those that were evaluated while it trained.
+    """Load the joint policy of a run: the policies of all its agents.
+
+    The function loads the newest good checkpoint of the run, or its best policy.
 
     Args:
         run: A run, its directory, or ``RUN/best`` for its best policy.
-        best: The policy whose mean return in the run's own evaluations is highest.
-        seed: From which stochastic actions are drawn.
-        trust: Whether code of its own that the run names may be run, though this user did not begin it here.
+        best: Whether to load the policy with the highest mean return in the run's evaluations, instead of the newest
+            policy.
+        seed: The seed of sampled actions.
+        trust: Whether Hamlet may execute code outside Hamlet that the run names, although this user did not start the
+            run on this machine.
+
+    Returns:
+        The policy.
 
     Raises:
-        RequestError: If there is no run, it is not trusted, or nothing was evaluated while it trained and ``best`` is
-            asked for.
-        RunError: If it has no good checkpoint.
+        RequestError: There is no run; the run is not trusted; or ``best`` is set and the run has no evaluations.
+        RunError: The run has no good checkpoint.
+
+    Examples:
+        >>> policy = hamlet.load_policy("runs/a")  # doctest: +SKIP
+        >>> actions = policy.act(observations)  # doctest: +SKIP
     """
     named = named_run(run, best=best, trust=trust)
     return load(named.run, best=named.best, seed=check_seed(seed))
@@ -88,22 +111,30 @@ def export(
     best: bool = False,
     trust: bool = False,
 ) -> Path:
-    """Write each agent's policy alone, as files that need no Hamlet.
+    """Write each agent's policy as files that work without Hamlet; the same as the command ``hamlet export``.
+
+    The function exports the newest good checkpoint of the run, or its best policy.
 
     Args:
-        run: A run, its directory, or ``RUN/best`` for its best policy; its newest good checkpoint is taken.
-        out: The directory to make, of which at most an empty one may exist; None for ``RUN/export``.
-        formats: Of "numpy", "onnx" and "stablehlo", those to write; None for those whose packages are installed.
-        best: The policy that was evaluated best while the run trained, not its newest.
-        trust: Whether code of its own that the run names may be run, though this user did not begin it here.
+        run: A run, its directory, or ``RUN/best`` for its best policy.
+        out: The directory to create; it must not exist, or it must be empty. None for ``RUN/export``.
+        formats: The formats to write, from "numpy", "onnx" and "stablehlo"; None for all formats whose packages are
+            installed.
+        best: Whether to export the policy with the highest mean return in the run's evaluations, instead of the newest
+            policy.
+        trust: Whether Hamlet may execute code outside Hamlet that the run names, although this user did not start the
+            run on this machine.
 
     Returns:
-        The directory, with a README that says what every agent's policy takes and gives.
+        The directory. Its README.md describes the inputs and outputs of every agent's policy.
 
     Raises:
-        RequestError: If there is no run or no best policy, a format is unknown or asked for without its package, the
-            directory is taken, or a network uses what a format cannot say.
-        RunError: If the run has no good checkpoint, or the files cannot be written.
+        RequestError: There is no run or no best policy; a format is unknown, or its package is not installed; the
+            directory is not empty; or a network uses an operation that a format does not support.
+        RunError: The run has no good checkpoint, or the files cannot be written.
+
+    Examples:
+        >>> hamlet.export("runs/a", "robot", formats=["numpy", "onnx"])  # doctest: +SKIP
     """
     from hamlet.exporting import directory
 
@@ -119,26 +150,34 @@ def report(
     animation: bool = True,
     trust: bool = False,
 ) -> Path:
-    """A page about runs that works offline: curves with intervals over seeds, scores, the agents in motion.
+    """Write a report about one or more runs; the same as the command ``hamlet report``.
+
+    The report is an HTML page that works offline. It shows learning curves with intervals over seeds, scores, the
+    configurations, and animations of the agents.
 
     Args:
-        runs: At least one: runs, their directories, or directories that hold several.
-        out: The directory to write to; `report.html`, and beside it its numbers.
-        steps: Every run as it was after so many environment steps; None for all that was measured.
-        animation: Whether to show the agents in motion.
-        trust: Whether code of their own that runs name may be run, though this user did not begin them here.
+        runs: One or more runs, directories of runs, or directories that contain several runs.
+        out: The directory to write to. It receives ``report.html``, and the numbers of the report as Markdown, CSV and
+            JSON files.
+        steps: Show each run as it was after this number of environment steps; None for all its data.
+        animation: Whether the report shows animations of the agents.
+        trust: Whether Hamlet may execute code outside Hamlet that the runs name, although this user did not start them
+            on this machine.
 
     Returns:
-        The page.
+        The path of the HTML page.
 
     Raises:
-        RequestError: If there is no run.
-        RunError: If something cannot be written.
+        RequestError: There is no run.
+        RunError: A file cannot be written.
+
+    Examples:
+        >>> hamlet.report("runs/happo", "runs/mappo", out="runs/report")  # doctest: +SKIP
     """
     from hamlet.commands.report import written
 
     if not runs:
-        raise RequestError("report takes at least one run")
+        raise RequestError("report() needs at least one run, such as report('runs/a')")
     paths = [str(run.path) if isinstance(run, SavedRun) else str(run) for run in runs]
     return written(paths, Path(out), steps=steps, animation=animation, trust=trust)[0]
 
@@ -153,23 +192,34 @@ def crossplay(
     trust: bool = False,
     max_episode_steps: int | None = None,
 ) -> Any:
-    """Pit the policies of runs against one another, each with either in the first seat.
+    """Let the policies of several runs play against each other; the same as the command ``hamlet crossplay``.
+
+    Every ordered pair of runs plays, and also each run with itself. The policy of the pair's first run controls the
+    first agent, and the policies of its second run control all other agents.
 
     Args:
-        runs: At least two: runs, their directories, ``RUN/best``, or directories of several seeds.
-        episodes: Whole games of each cell.
-        seed: From which they are drawn.
-        deterministic: The likeliest actions rather than samples.
-        best: The best policy of every run.
-        trust: Whether code of their own that runs name may be run, though this user did not begin them here.
-        max_episode_steps: Steps after which a game is cut; None for the environment's longest, or 10,000.
+        runs: Two or more runs, directories of runs, ``RUN/best``, or directories with runs of several seeds.
+        episodes: The number of games for each ordered pair.
+        seed: The seed of the games. All pairs start from the same initial states.
+        deterministic: Whether agents take the most probable action, instead of a sampled action.
+        best: Whether to use each run's policy with the highest mean return in its evaluations, instead of its newest
+            policy.
+        trust: Whether Hamlet may execute code outside Hamlet that the runs name, although this user did not start them
+            on this machine.
+        max_episode_steps: A game is truncated after this many steps; None for the longest episode that the environment
+            declares, or 10,000.
 
     Returns:
-        A `hamlet.reports.crossplay.CrossPlay`: what every pair earned, its Nash average and α-rank.
+        A `hamlet.reports.crossplay.CrossPlay` with the mean returns of every pair, the Nash average and the α-rank.
 
     Raises:
-        RequestError: Unless there are two runs at least, each once, that play the same game of several agents.
-        RunError: If a run has no good checkpoint, or more than a tenth of the games of a cell fail.
+        RequestError: There are fewer than two runs; a run is given twice; or the runs do not share one environment with
+            several agents.
+        RunError: A run has no good checkpoint, or more than a tenth of a pair's games failed.
+
+    Examples:
+        >>> games = hamlet.crossplay("runs/a", "runs/b", "runs/b/best", episodes=200)  # doctest: +SKIP
+        >>> games.nash_average.skills, games.alpha_rank.masses  # doctest: +SKIP
     """
     from hamlet.reports import crossplay as games
 

@@ -114,7 +114,7 @@ def test_the_blocks_of_every_page_run_one_after_another(run, tmp_path):
     assert {path.name for path in (tmp_path / "runs").iterdir()} == runs
     assert json.loads((tmp_path / "runs/a/config.json").read_text())["steps"] == 80
     assert (tmp_path / "report/report.html").exists()
-    assert run(tmp_path / "team/play.py").startswith("the team's return is -")
+    assert run(tmp_path / "team/play.py").startswith("team return: -")
 
 
 @pytest.mark.slow

@@ -101,8 +101,8 @@ def test_of_an_environment_that_a_process_holds_once_it_says_how_to_train_on_it(
 def test_episodes_that_do_not_end_are_counted_and_where_an_evaluation_cuts_them_is_said(capsys):
     assert main(["check-env", "doubles:Walk", "--env.steps", "9", "--max-episode-steps", "5", "--episodes", "2"]) == 0
     said = capsys.readouterr().out
-    assert "episodes of 5 steps, 2 of them left before their end (--max-episode-steps)" in said
-    assert "an evaluation cuts episodes at 10,000 steps, as it does not say how long its episodes are" in said
+    assert "episodes of 5 steps (2 of them stopped early by --max-episode-steps)" in said
+    assert "evaluations truncate episodes after 10,000 steps (the environment declares no other limit)" in said
     with pytest.raises(RequestError, match="--max-episode-steps must be at least 1, not 0"):
         command.read(["doubles:Walk", "--max-episode-steps", "0"])
 
@@ -117,10 +117,10 @@ def test_sound_environments_pass_whatever_their_agents_are():
 def test_the_command_says_what_it_is_or_what_is_wrong(capsys):
     assert main(["check-env", "doubles:Motley", "--episodes", "1"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "doubles:Motley can be trained on."
-    assert lines[1] == "  walker_0: see Box -inf … inf of 3 float32, act one of 3"
-    assert lines[2] == "  walker_1: see Box -1e+09 … 1e+09 of 5 float32, act one each of 2, 4"
-    assert lines[3] == "  walker_2: see one of 7, act Box -1 … 3 of 2"
+    assert lines[0] == "Hamlet can train on doubles:Motley."
+    assert lines[1] == "  walker_0: observation Box [-inf, inf] (3, float32); action Discrete(3)"
+    assert lines[2] == "  walker_1: observation Box [-1e+09, 1e+09] (5, float32); action MultiDiscrete(2, 4)"
+    assert lines[3] == "  walker_2: observation Discrete(7); action Box [-1, 3] (2)"
     assert lines[5].startswith("  the critic receives the joined observations of all agents, 23")
     assert main(["check-env", "doubles:Faulty"]) == 2
     said = capsys.readouterr().err

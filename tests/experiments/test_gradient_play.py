@@ -138,25 +138,25 @@ def test_games_have_names_classes_and_files(tmp_path):
     for name in command.GAMES:
         assert len(gradient_play.equilibria(command.payoffs(name, 0))) in (1, 2, 3), name
     (tmp_path / "three.json").write_text(json.dumps(np.zeros((2, 3, 3)).tolist()))
-    with pytest.raises(RequestError, match="is a game of 3 × 3 choices; only those of 2 × 2"):
+    with pytest.raises(RequestError, match="is a 3 × 3 game; only 2 × 2 games"):
         command.payoffs(str(tmp_path / "three.json"), 0)
 
 
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        ("tabel1", "hamlet games has no 'tabel1'; the nearest is 'hamlet games table1'"),
+        ("tabel1", "hamlet games has no command 'tabel1'; the nearest is 'hamlet games table1'"),
         ("dynamics", "GAME is missing"),
         ("dynamics chiken", "there is no game 'chiken'; the nearest is 'chicken'"),
         ("dynamics chicken --rule matrl,ig", "there is no rule 'ig'; the nearest is 'iga'"),
-        ("dynamics chicken --rule ,", "--rule is empty; it takes some of iga"),
-        ("dynamics chicken --start 0.9", "--start takes two probabilities, as 0.9,0.2, not '0.9'"),
+        ("dynamics chicken --rule ,", "--rule is empty; give one or more of iga"),
+        ("dynamics chicken --start 0.9", "--start must be two probabilities, such as 0.9,0.2, got '0.9'"),
         ("dynamics chicken --start 1.2,nan", "the nearest is 1,0.5"),
-        ("dynamics chicken --step -1", "--step must be above 0, not -1.0"),
-        ("dynamics chicken --predicted inf", "--predicted must be above 0, not inf"),
-        ("dynamics chicken --rule wolf-iga --step 0.1", "wolf-iga has no --step of its own"),
-        ("dynamics chicken --steps 0", "--steps is from 1 to 100,000, not 0"),
-        ("dynamics chicken --out chicken.jpeg2", "chicken.jpeg2 is of no kind that is drawn"),
+        ("dynamics chicken --step -1", "--step must be above 0, got -1.0"),
+        ("dynamics chicken --predicted inf", "--predicted must be above 0, got inf"),
+        ("dynamics chicken --rule wolf-iga --step 0.1", "the rule wolf-iga has no option --step"),
+        ("dynamics chicken --steps 0", "--steps must be from 1 to 100,000, got 0"),
+        ("dynamics chicken --out chicken.jpeg2", "chicken.jpeg2 must end in .png, .svg or .pdf"),
         ("table1 --games 0", "--games is from 1 to 100,000, not 0"),
         ("table1 --seed -1", "--seed is from 0 to 4294967295, not -1"),
     ],

@@ -94,7 +94,7 @@ def test_stopped_within_any_run_and_asked_again_it_ends_with_the_same_table(
 
     monkeypatch.setattr(Loop, "_record", stop)
     assert reproduce("--out", str(out), "--quiet") == 1
-    assert f"go on with: hamlet reproduce tiny/product --out {out}" in capsys.readouterr().err
+    assert f"to continue: hamlet reproduce tiny/product --out {out}" in capsys.readouterr().err
     assert not (out / "table.md").exists()
     monkeypatch.setattr(Loop, "_record", record)
     assert reproduce("--out", str(out), "--quiet") == 0
@@ -189,8 +189,8 @@ def test_seeds_share_a_program_where_there_are_cells_enough(tmp_path):
 WRONG = [
     (["tiny/produc"], "nearest is 'tiny/product'"),
     (["harl/table1"], "need the game StarCraft II"),
-    (["--seeds", "2"], "NAME is missing: one of harl/fig5"),
-    (["tiny/product", "--seeds", "0"], "--seeds must be at least 1, not 0"),
+    (["--seeds", "2"], "NAME is missing: give one of harl/fig5"),
+    (["tiny/product", "--seeds", "0"], "--seeds must be at least 1, got 0"),
     (["tiny/product", "--workers", "0"], "--workers must be at least 1"),
     (["tiny/product", "--worker", "2"], "nearest is --workers"),
     (["tiny/product", "--out", "full"], "full is not empty and holds no grid"),
@@ -212,7 +212,7 @@ def test_what_cannot_be_asked_for_is_refused_in_one_line(argv, said, whole, tmp_
 def test_without_a_name_it_lists_what_there_is_and_what_is_not(capsys):
     assert main(["reproduce"]) == 0
     text = capsys.readouterr().out
-    assert "harl/fig5" in text and "harl/table2" in text and "not here" in text
+    assert "harl/fig5" in text and "harl/table2" in text and "not available" in text
 
 
 def test_ray_is_refused_in_one_line_where_it_is_absent(monkeypatch, capsys):

@@ -77,7 +77,7 @@ def test_a_search_that_was_stopped_goes_on_within_its_trial_and_ends_the_same(wh
 
     monkeypatch.setattr(Loop, "_record", stop)
     assert search(tmp_path / "a") == 1
-    assert "go on with: hamlet sweep happo game/product" in capsys.readouterr().err
+    assert "to continue: hamlet sweep happo game/product" in capsys.readouterr().err
     monkeypatch.setattr(Loop, "_record", record)
     assert search(tmp_path / "a") == 0
     assert trials(tmp_path / "a") == trials(whole)
@@ -178,9 +178,9 @@ WRONG = [
     (["hapo", "matrix/climbing", "--trials", "2"], "nearest is 'happo'"),
     (["happo", "matrix/climbin", "--trials", "2"], "'matrix/climbing'"),
     (["happo", "--trials", "2"], "ENV is missing"),
-    (["happo", "matrix/climbing", "--trials", "0"], "--trials must be at least 1, not 0"),
+    (["happo", "matrix/climbing", "--trials", "0"], "--trials must be at least 1, got 0"),
     (["happo", "matrix/climbing", "--trials", "2", "--clp", "0.1"], "nearest is --clip"),
-    (["happo", "matrix/climbing", "--trials", "2", "--wandb"], "--wandb belongs to hamlet train"),
+    (["happo", "matrix/climbing", "--trials", "2", "--wandb"], "--wandb is an option of hamlet train only"),
     (["happo", "matrix/climbing", "--trials", "2", "--search", "clp=0.1:0.2"], "nearest is 'clip'"),
     (["happo", "matrix/climbing", "--trials", "2", "--search", "clip"], "--search takes NAME=LOW:HIGH"),
     (["happo", "matrix/climbing", "--trials", "2", "--search", "clip=0.2:0.1"], "the lower end comes first"),

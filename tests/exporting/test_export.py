@@ -296,7 +296,7 @@ def returned(env, policy):
         seen = {name: one["observation"] if isinstance(one, dict) else one for name, one in observations.items()}
         observations, rewards, _, _, infos = env.step(policy.act(seen, available=masks))
         total += sum(rewards.values())
-    return f"the team's return is {total:.2f}\n"
+    return f"team return: {total:.2f}\n"
 
 
 @pytest.mark.parametrize("chosen", [False, True], ids=["newest", "best"])
@@ -305,7 +305,7 @@ def test_an_export_plays_in_its_environment_where_hamlet_and_jax_cannot_be_impor
     words = ["--best", "--out", str(spread / "chosen")] if chosen else []
     out = spread / ("chosen" if chosen else "export")
     assert main(["export", str(spread), *words, "--format", "numpy"]) == 0
-    assert "4 files of numpy" in capsys.readouterr().out
+    assert "wrote 4 files (numpy)" in capsys.readouterr().out
     assert {path.name for path in out.iterdir()} == {"README.md", "manifest.json", "play.py", "policies"}
     program = (out / "play.py").read_text()
     assert len([line for line in program.splitlines() if line]) <= 10
@@ -338,7 +338,7 @@ def test_an_export_plays_an_environment_of_a_module_of_the_users_own(tmp_path, m
     run = begun(tmp_path / "run", algorithm, env, "my_game:Mine")
     out = hamlet.export(run, tmp_path / "out", formats=["numpy"])
     monkeypatch.chdir(tmp_path)
-    assert played(out).startswith("the team's return is ")
+    assert played(out).startswith("team return: ")
 
 
 def test_a_model_takes_any_number_of_observations_and_leaves_out_masks_and_memory(tmp_path):
@@ -443,7 +443,7 @@ def test_without_the_package_onnx_the_others_are_written_unless_it_was_asked_for
     monkeypatch.setitem(sys.modules, "onnx", None)
     assert main(["export", str(spread), "--out", str(tmp_path / "a")]) == 0
     out, err = capsys.readouterr()
-    assert "files of numpy, stablehlo in" in out
+    assert "files (numpy, stablehlo) to" in out
     assert err.count("\n") == 1 and err.startswith("warning: ONNX files are left out: ")
     assert f"run {extras.install_line('export', 'onnx')}" in err
     endings = {path.suffix for path in (tmp_path / "a" / "policies").iterdir()}

@@ -109,7 +109,7 @@ REFUSED = {
     "sort": lambda x: jnp.sort(x),
     "gather": lambda x: x[x[0].argmax()],
     "while": lambda x: jax.lax.while_loop(lambda y: y.sum() < 100, lambda y: y + 1, x),
-    "cond on what is computed": lambda x: jax.lax.cond(x[0, 0] > 0, lambda y: y + 1.0, lambda y: y * 2.0, x),
+    "cond with a computed condition": lambda x: jax.lax.cond(x[0, 0] > 0, lambda y: y + 1.0, lambda y: y * 2.0, x),
     "scan over 65 steps": lambda x: jax.lax.scan(lambda c, _: (c + 1, None), x, None, length=65)[0],
 }
 

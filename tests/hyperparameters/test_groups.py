@@ -71,7 +71,7 @@ def test_hyperparameters_are_given_by_name():
 
 def test_a_declaration_is_replaced_by_parts_that_it_has():
     assert hamlet.replace(happo(), sharing="group").sharing == "group"
-    with pytest.raises(hamlet.RequestError, match="no part of Haml 'drft'; the nearest is 'drift'"):
+    with pytest.raises(hamlet.RequestError, match="no Haml part 'drft'; the nearest is 'drift'"):
         hamlet.replace(happo(), drft=None)
 
 

@@ -193,7 +193,7 @@ def test_the_command_prints_keeps_and_draws(found, tmp_path, capsys, monkeypatch
     )
     assert main(["crossplay", "a", "b", "--episodes", "2", "--out", str(tmp_path / "x")]) == 0
     said = capsys.readouterr().out
-    assert "paper (best)" in said and "1.00 ± 0.00" in said and "agent_1 loses what agent_0 earns" in said
+    assert "paper (best)" in said and "1.00 ± 0.00" in said and "the return of agent_1 is the negative of" in said
     kept = json.loads((tmp_path / "x" / "crossplay.json").read_text())
     assert kept["first"] == ROCK.tolist() and kept["nash_average"]["regret"] < 1e-9
     assert [(run["label"], run["step"], run["best"]) for run in kept["runs"]][1] == ("paper (best)", 4, True)

@@ -158,7 +158,10 @@ def test_wrong_requests_are_refused_before_anything_is_written(runs, tmp_path):
         ([run, "--uot", "x"], "the nearest is --out"),
         ([str(tmp_path / "nothing"), "--out", str(tmp_path / "x")], "does not exist"),
         ([run, "--out", run], "is a run itself"),
-        ([run, "--out", str(tmp_path / "x"), "--pictures", "gif"], "no format of pictures 'gif' .of pdf, png, svg"),
+        (
+            [run, "--out", str(tmp_path / "x"), "--pictures", "gif"],
+            "no format of pictures 'gif' .choose from pdf, png, svg",
+        ),
     ]:
         with pytest.raises(RequestError, match=said):
             command.main(words)

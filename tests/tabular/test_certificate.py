@@ -58,7 +58,7 @@ def test_of_all_algorithms_the_triples_are_certified_and_with_entropy_by_the_ret
     words = ["--games", "40", "--sweeps", "12", "--seed", "3", "--out", str(tmp_path)]
     assert cli.main(["certify", *words]) == 1
     said = capsys.readouterr().out
-    assert said.count("had3qn is left out: it is no triple") == said.count("matrl is left out") == 1
+    assert said.count("had3qn is left out: the theory") == said.count("matrl is left out") == 1
     (hasac,) = [line.split() for line in said.splitlines() if line.startswith("hasac, J_α, α = 0.2")]
     assert hasac[5:8] == ["40", "0", "0"]
     assert "quantal response equilibrium" in said

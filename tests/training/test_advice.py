@@ -151,7 +151,7 @@ def strange_to(algorithm, team):
 
 def test_several_algorithms_for_one_team_are_refused_with_what_can_be_done():
     for text in ("happo,ippo", "a=happo,b=ippo"):
-        with pytest.raises(RequestError, match=r"names 2 algorithms, and a team is trained by one.*nearest is 'happo'"):
+        with pytest.raises(RequestError, match=r"names 2 algorithms, but one algorithm trains.*nearest is 'happo'"):
             request.read([text, "matrix/climbing"])
     with pytest.raises(RequestError, match="there is no algorithm 'happo,nothing'"):
         request.read(["happo,nothing", "matrix/climbing"])

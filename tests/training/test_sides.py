@@ -72,14 +72,13 @@ def judgement():
 
 def test_the_lines_are_of_each_side_and_say_which_policy_is_the_best(judgement):
     lines = comparison(judgement, {"mean": 0.0}).splitlines()
-    assert lines[0].startswith(
-        "all agents' returns sum to 0 in every episode; mean return ± standard error of each side"
-    )
-    assert lines[2].split("  ")[0] == "left" and "1.50 ± 0.50, wins 100.0 %" in lines[2]
-    assert "1.50 ± 1.50, wins 50.0 %" in lines[3] and "-0.50 ± 0.65, wins 25.0 %" in lines[3]
-    assert lines[4].split()[0] == "ties" and "25.0 %" in lines[4]
-    assert lines[-1] == "the best policy is the newest that was evaluated: a sum that never changes ranks none"
-    assert "the best policy" not in comparison(judgement)
+    assert lines[0] == "constant-sum game: the agents' returns sum to 0 in every episode"
+    assert lines[1] == "mean return ± standard error of each side at step 64"
+    assert lines[3].split("  ")[0] == "left" and "1.50 ± 0.50, wins 100.0 %" in lines[3]
+    assert "1.50 ± 1.50, wins 50.0 %" in lines[4] and "-0.50 ± 0.65, wins 25.0 %" in lines[4]
+    assert lines[5].split()[0] == "ties" and "25.0 %" in lines[5]
+    assert lines[-1].startswith("best policy of the run: the newest one that was evaluated")
+    assert "best policy" not in comparison(judgement)
 
 
 def test_a_point_holds_the_sides_and_what_each_earned_against_random_play(judgement):
@@ -100,8 +99,8 @@ def test_a_point_holds_the_sides_and_what_each_earned_against_random_play(judgem
 
 def test_over_several_runs_each_side_is_held_against_random_play(judgement):
     assert over_seeds([judgement, judgement]) == [
-        "1.50 ± 0.00  left against the others at random, over 2 seeds",
-        "1.50 ± 0.00  right against the others at random, over 2 seeds",
+        "1.50 ± 0.00  left against random play, mean over 2 seeds",
+        "1.50 ± 0.00  right against random play, mean over 2 seeds",
     ]
 
 

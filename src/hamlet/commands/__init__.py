@@ -1,1 +1,1 @@
-"""The commands of the command line, one module each; every module has a ``main`` that takes the remaining words."""
+"""The commands of the command line, one module each. The ``main`` of a module takes the arguments after the command."""

@@ -1,4 +1,4 @@
-"""What there is, by name, and ``hamlet list``, which prints it."""
+"""The algorithms, environments and presets by name, and the command ``hamlet list``, which prints them."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -19,16 +19,17 @@ COMMAND = Command(
     "hamlet list",
     ("[algorithms|envs|presets]",),
     (),
-    "What there is to train with, to train on, and the papers' hyperparameters.\n\nexample: hamlet list envs",
+    "List the algorithms, the environments with their options, and the presets (the hyperparameters\n"
+    "of papers). Without an argument, it lists all three.\n\nexample: hamlet list envs",
 )
 
 
 def main(argv: Sequence[str]) -> int:
-    """Print the algorithms, environments or presets; without a topic, all of them."""
+    """Print the algorithms, the environments or the presets; without an argument, all three."""
     if any(word in ("-h", "--help") for word in argv):
         COMMAND.show_help()
     if len(argv) > 1:
-        raise RequestError(f"{argv[1]!r} is left over: hamlet list takes one of {', '.join(TOPICS)}, or nothing")
+        raise RequestError(f"unexpected argument {argv[1]!r}: hamlet list takes one of {', '.join(TOPICS)}, or none")
     if argv and argv[0] not in TOPICS:
         raise unknown("list of", argv[0], TOPICS)
     for number, topic in enumerate(argv or TOPICS):
@@ -36,22 +37,25 @@ def main(argv: Sequence[str]) -> int:
             print(("\n" if number else "") + topic)
         print(layout.rows(_rows(topic, options=bool(argv)), indent="" if argv else "  "))
     if not argv:
-        print("\nthe options of each environment: hamlet list envs")
+        print("\nto list the environments with their options: hamlet list envs")
     return 0
 
 
 def environments() -> dict[str, Callable[[], Callable[..., Any]]]:
-    """The loader of every environment's factory, by name; those of others through their entry points."""
+    """Return a function that loads the factory of each environment, by name.
+
+    Environments of other packages come from their entry points.
+    """
     builtin_loaders = {name: partial(_itself, factory) for name, factory in ENVIRONMENTS.items()}
     return {entry.name: partial(_load, entry) for entry in entry_points(group=ENTRY_POINTS)} | builtin_loaders
 
 
 def factory(name: str) -> Callable[..., Any]:
-    """What makes the environment of a name, or the one at ``MODULE:FACTORY``.
+    """Return the factory of an environment, from its name or from ``MODULE:FACTORY``.
 
     Raises:
-        RequestError: If there is none of that name.
-        RunError: If another package's cannot be loaded.
+        RequestError: There is no environment of this name.
+        RunError: The environment belongs to another package and cannot be loaded.
     """
     if ":" in name:
         return factories.environment(name)
@@ -73,12 +77,12 @@ def _load(entry: Any) -> Callable[..., Any]:
 
 
 def first_line(target: Any) -> str:
-    """What a docstring says first."""
+    """Return the first line of a docstring."""
     return (inspect.getdoc(target) or "").split("\n")[0]
 
 
 def _rows(topic: str, *, options: bool) -> list[tuple[str, str]]:
-    """What there is of a topic, and a line on each; of environments with their options, where they are asked for."""
+    """Return the names of a topic, each with a line of description; ``options`` adds the options of environments."""
     if topic == "envs":
         return _environments(options=options)
     return _algorithms() if topic == "algorithms" else _presets()
@@ -89,7 +93,7 @@ def _algorithms() -> list[tuple[str, str]]:
 
 
 def _described(load: Callable[[], Any]) -> str:
-    """The first line of what is loaded, or why it cannot be."""
+    """Return the first line of the docstring of what ``load`` returns, or the reason why it cannot be loaded."""
     try:
         return first_line(load())
     except (RequestError, RunError) as error:
@@ -97,13 +101,13 @@ def _described(load: Callable[[], Any]) -> str:
 
 
 def _environments(*, options: bool) -> list[tuple[str, str]]:
-    """Every environment, and where it is asked for, what it can be told."""
+    """Return the environments, each with a line of description; ``options`` adds their options."""
     loaders = sorted(environments().items())
     return [(name, _described(load) + (_spoken_options(load) if options else "")) for name, load in loaders]
 
 
 def _spoken_options(load: Callable[[], Callable[..., Any]]) -> str:
-    """The options of an environment, as they stand behind ``--env.``; empty where it has none or cannot be loaded."""
+    """Return the options of an environment without ``--env.``; empty if it has none or cannot be loaded."""
     try:
         options = OptionGroup("env", load(), prefixed=True).options
     except RunError:

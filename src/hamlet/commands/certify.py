@@ -1,4 +1,4 @@
-"""``hamlet certify``: does an algorithm do what mirror learning promises? Found out on random games, solved exactly."""
+"""``hamlet certify``: test the guarantees of mirror learning for an algorithm, with exact updates on random games."""
 
 import inspect
 import json
@@ -26,10 +26,10 @@ class CertifyOptions:
     """Options of ``hamlet certify``.
 
     Attributes:
-        games: Random cooperative games: 2 or 3 agents, 2 to 4 actions, 2 to 5 states, discount 0.9.
-        sweeps: Updates of the whole team in each.
-        seed: From which games, first policies and orders are drawn.
-        out: A directory for the picture, the table as JSON, and counter-examples.
+        games: The number of random cooperative games, with 2 or 3 agents, 2 to 4 actions, 2 to 5 states, discount 0.9.
+        sweeps: The number of updates of the whole team in each game.
+        seed: The seed of the games, the initial policies and the orders of the agents.
+        out: The directory for the figure, the table as JSON, and counter-examples.
     """
 
     games: int = 200
@@ -42,17 +42,22 @@ COMMAND = Command(
     "hamlet certify",
     ("[ALGORITHM | MODULE:DRIFT]",),
     (OptionGroup("certificate", CertifyOptions, pairs=False),),
-    "Solve an algorithm exactly on many random cooperative games, and look whether it does what mirror\n"
-    "learning promises: J never falls, no state's value falls, the Nash gap vanishes; of algorithms that maximise\n"
-    "entropy as well, of J with it. ALGORITHM is one of `hamlet list algorithms`; without one, all are tried that\n"
-    "are triples of mirror learning. MODULE:DRIFT is a drift of yours, put in the place of\n"
-    "HAPPO's; it is refused where it is no drift. Status 1 where a fall was found: the game is saved.\n\n"
+    "Test the guarantees of mirror learning for an algorithm. The command applies the algorithm's exact\n"
+    "updates in many random cooperative games and checks that:\n\n"
+    "  - the expected return J never decreases;\n"
+    "  - the value of every state never decreases;\n"
+    "  - the policies approach a Nash equilibrium.\n\n"
+    "For algorithms that also maximise entropy, J includes the entropies. ALGORITHM is a name from\n"
+    "`hamlet list algorithms`. Without it, the command tests all algorithms of mirror learning.\n"
+    "MODULE:DRIFT is your own drift; the command checks that it is a drift and tests HAPPO with it.\n"
+    "MODULE:ALGORITHM is your own algorithm. If J or a value decreases, the command saves the game and\n"
+    "exits with status 1.\n\n"
     "example: hamlet certify happo --games 500",
 )
 
 
 def main(argv: Sequence[str]) -> int:
-    """Certify, print a table, draw a picture, save counter-examples."""
+    """Test the algorithms, print a table, and save a figure and counter-examples."""
     word, options = read(argv)
     targets, out = _targets(word), Path(options.out)
     certs: dict[str, Certificate] = {}
@@ -65,18 +70,18 @@ def main(argv: Sequence[str]) -> int:
 
 
 def read(argv: Sequence[str]) -> tuple[str | None, CertifyOptions]:
-    """The word, if there is one, and the options.
+    """Return the algorithm or drift, if one is given, and the options.
 
     Raises:
-        RequestError: If something is unknown or of the wrong kind.
+        RequestError: An option is unknown or has a value of the wrong type.
     """
     if any(word in HELP for word in argv):
         COMMAND.show_help()
     words, _ = COMMAND.split(argv)
     _, parsed = COMMAND.parse(argv if words else ["", *argv])
     options = CertifyOptions(**parsed.values["certificate"])
-    require(options.games >= 1, f"--games must be at least 1, not {options.games}")
-    require(options.sweeps >= 1, f"--sweeps must be at least 1, not {options.sweeps}")
+    require(options.games >= 1, f"--games must be at least 1, got {options.games}")
+    require(options.sweeps >= 1, f"--sweeps must be at least 1, got {options.sweeps}")
     return (words[0].text if words else None), options
 
 
@@ -99,20 +104,20 @@ def _targets(word: str | None) -> dict[str, Haml]:
 
 
 def _promised(name: str, algorithm: Any) -> bool:
-    """Whether mirror learning promises anything of an algorithm; said if not."""
+    """Return whether the guarantees of mirror learning apply to an algorithm; print a line if they do not."""
     try:
         require_triple(algorithm)
     except RequestError:
-        print(f"{name} is left out: it is no triple of mirror learning, and nothing is promised of it")
+        print(f"{name} is left out: the theory of mirror learning does not apply to it")
         return False
     return True
 
 
 def _loaded(word: str) -> Any:
-    """What stands at MODULE:NAME; of a class that needs no arguments, an object.
+    """Return the object at MODULE:NAME; if it is a class, an instance, made without arguments.
 
     Raises:
-        RequestError: There is none.
+        RequestError: The object cannot be loaded.
     """
     user_modules.called(word)
     try:
@@ -120,17 +125,18 @@ def _loaded(word: str) -> Any:
         return target() if inspect.isclass(target) else target
     except Exception as error:
         raise RequestError(
-            f"{word} cannot be had: {one_line(error)}; write MODULE:DRIFT or MODULE:ALGORITHM, from here"
+            f"{word} cannot be loaded: {one_line(error)}; write MODULE:DRIFT or MODULE:ALGORITHM, with a module that "
+            "Python finds from this directory"
         ) from error
 
 
 def _drift(word: str, drift: Any) -> Any:
-    """A drift, if it is one.
+    """Return the drift, after a check that it is one.
 
     Raises:
-        RequestError: It breaks the definition: where, and how.
+        RequestError: The object is no drift; the message says which property fails, and for which policies.
     """
-    require(callable(drift), f"{word} is no drift: it cannot be called with (ratio, corrected, old, new)")
+    require(callable(drift), f"{word} is no drift: it must be callable with (ratio, corrected, old, new)")
     try:
         check_drift(drift)
     except (AssertionError, TypeError, AttributeError) as error:
@@ -138,11 +144,15 @@ def _drift(word: str, drift: Any) -> Any:
     return drift
 
 
-_HEADINGS = f"{'':24}{'games':>7}{'J fell':>8}{'V fell':>8}{'worst fall':>12}{'at rest':>9}{'gap':>10}{'of J*':>8}"
+_HEADINGS = f"{'':24}{'games':>7}{'J fell':>8}{'V fell':>8}{'worst fall':>12}{'equil.':>9}{'gap':>10}{'of J*':>8}"
 
 
 def _row(name: str, solved: Certificate) -> str:
-    """Games; falls of J and of a state's value; the worst; games at a Nash point; the median gap and reach."""
+    """Return a row of the table.
+
+    The columns are the number of games; the numbers of games in which J and in which a state's value fell; the largest
+    fall; the share of games in a Nash equilibrium; the median gap; and the median share of the way to the optimum.
+    """
     falls = solved.fall, solved.state_fall
     counts = "".join(f"{(fall > NO_FALL).sum():>8}" for fall in falls)
     worst = max(fall.max() for fall in falls)
@@ -165,21 +175,27 @@ def _keep(certificates: dict[str, Certificate], out: Path, options: CertifyOptio
                 path = out / f"counter-example-{name.replace(':', '-')}.json"
                 write(path, json.dumps(certificate.as_document(cert, number)) + "\n")
                 print(
-                    f"{name}: in game {number} it fell by {max(cert.fall[number], cert.state_fall[number]):.3g}: {path}"
+                    f"{name}: in game {number}, J or a value fell by "
+                    f"{max(cert.fall[number], cert.state_fall[number]):.3g}; the game is saved in {path}"
                 )
     except OSError as error:
         raise RunError(f"{out} cannot be written: {error.strerror}") from error
     print(
-        f"J and V: the return and the values of states; at rest: no agent gains more than {AT_REST:g} of the range of "
-        f"payoffs by deviating alone after {options.sweeps} sweeps; gap: that gain, the median; of J*: how far of the "
-        "way from the first return to the best one, the median (the theory promises none of it)"
+        "J fell, V fell: number of games in which the expected return J, or the value V of a state, fell in an update\n"
+        "worst fall:     the largest fall in all games\n"
+        f"equil.:         share of games in which, after {options.sweeps} updates, no agent can gain more than "
+        f"{AT_REST:g} of the range of payoffs by changing its policy alone\n"
+        "gap:            the median of this gain\n"
+        "of J*:          median share of the way from the initial return to the best return J*; the theory does not "
+        "guarantee that it reaches 100 %"
     )
     if any(cert.temperature is not None for cert in certificates.values()):
         print(
-            "J_α: algorithms that maximise E Σ γᵗ [ r + α Σᵢ H(πⁱ) ] are judged by it, at the α of their first update: "
-            "J and V hold the entropies, and at rest is a quantal response equilibrium; of J* is of the reward alone"
+            "J_α:            the objective E Σ γᵗ [ r + α Σᵢ H(πⁱ) ] of algorithms that also maximise the entropy H, "
+            "with the α of their first update; here J and V include the entropies, the equilibrium is a quantal "
+            "response equilibrium, and `of J*` uses the reward alone"
         )
     try:
         print(f"wrote {draw(certificates, out / 'certificate.png')}")
     except RequestError as error:
-        print(f"no picture: {error}")
+        print(f"the figure is not drawn: {error}")

@@ -1,4 +1,4 @@
-"""``hamlet check-env``: can an environment be trained on? Found out by playing it at random."""
+"""``hamlet check-env``: check with random play whether Hamlet can train on an environment."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -22,9 +22,9 @@ class CheckOptions:
     """Options of ``hamlet check-env``.
 
     Attributes:
-        episodes: Episodes of random play; the first one in two copies side by side.
-        max_episode_steps: Steps after which an episode is left.
-        seed: From which they are drawn.
+        episodes: The number of episodes with random actions. The first one is played in two copies and compared.
+        max_episode_steps: Stop an episode after this many steps.
+        seed: The seed of the episodes and the random actions.
     """
 
     episodes: int = 3
@@ -37,18 +37,18 @@ COMMAND = Command(
     USAGE,
     ("MODULE:FACTORY",),
     (OptionGroup("check", CheckOptions, pairs=False),),
-    "Play an environment at random, before any training, and name the first thing that is wrong with it:\n"
-    "the agent, what of it, its shape, type or value, and the step. FACTORY is a function of MODULE, which is\n"
-    "found from here, that makes an environment of PettingZoo or, in JAX, of Hamlet's contract. Status 2 where\n"
-    "something is wrong.\n\n"
+    "Check an environment with random actions before you train on it. The command reports the first\n"
+    "error: the step, the agent, and the wrong shape, type or value. FACTORY is a function in MODULE that\n"
+    "makes a PettingZoo environment, or a JAX environment with Hamlet's interface. Python must find\n"
+    "MODULE from the current directory. The exit status is 2 if the environment has an error.\n\n"
     "examples:\n"
     "  hamlet check-env pettingzoo.sisl.pursuit_v5:parallel_env --env.max-cycles 100\n"
-    "  hamlet check-env pettingzoo.sisl.pursuit_v5:parallel_env --help    its options",
+    "  hamlet check-env pettingzoo.sisl.pursuit_v5:parallel_env --help    # list its options",
 )
 
 
 def main(argv: Sequence[str]) -> int:
-    """Check, and say what it is."""
+    """Check an environment, and print its agents, spaces and episode lengths."""
     factory, options, given = read(argv)
     env = factory.call(lambda asked: by_factory(factory.place, **asked), given)
     try:
@@ -63,13 +63,15 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _in_jax(place: str, env: Any, options: CheckOptions) -> list[str]:
-    """What an environment of Hamlet's own contract is, in lines."""
+    """Check an environment with Hamlet's interface, and return lines that describe it."""
     if hasattr(env, "open"):
-        raise RequestError(f"{place} makes a HostEnvironment, which is not looked at: hamlet train says what is wrong")
+        raise RequestError(
+            f"{place} makes a HostEnvironment, which check-env does not support: hamlet train reports its errors"
+        )
     findings = check_environment(env, **asdict(options))
-    lines = [f"{place} can be trained on."]
+    lines = [f"Hamlet can train on {place}."]
     for group in env.groups:
-        spaces = f"see {_spoken(group.observation, '')}, act {_spoken(group.action, '')}"
+        spaces = f"observation {_spoken(group.observation, '')}; action {_spoken(group.action, '')}"
         lines.append(f"  {_names(group.names)}: {spaces}")
     lengths = sorted(set(findings.lengths))
     lines.append(
@@ -79,10 +81,10 @@ def _in_jax(place: str, env: Any, options: CheckOptions) -> list[str]:
 
 
 def read(argv: Sequence[str]) -> tuple[Factory, CheckOptions, dict[str, Any]]:
-    """The factory, how to play it, and the options that it gets.
+    """Return the factory, the options of the check, and the options of the environment.
 
     Raises:
-        RequestError: If something is unknown or of the wrong kind.
+        RequestError: An option is unknown or has a value of the wrong type.
     """
     words = COMMAND.split(argv)[0]
     if not words:
@@ -92,36 +94,36 @@ def read(argv: Sequence[str]) -> tuple[Factory, CheckOptions, dict[str, Any]]:
     about = "\n\n".join(text for text in (COMMAND.description, env.more) if text)
     _, parsed = Command(USAGE, COMMAND.words, (*COMMAND.groups, env), about).parse(argv)
     options = CheckOptions(**parsed.values["check"])
-    require(options.episodes >= 1, f"--episodes must be at least 1, not {options.episodes}")
+    require(options.episodes >= 1, f"--episodes must be at least 1, got {options.episodes}")
     check_horizon(options.max_episode_steps)
     return factory, options, parsed.values["env"]
 
 
 def _told(findings: Findings) -> list[str]:
     env = findings.environment
-    lines = [f"{env.factory} can be trained on."]
+    lines = [f"Hamlet can train on {env.factory}."]
     for group, seats in zip(env.groups, env.plan.groups, strict=True):
-        masked = ", masked" if seats.choices else ""
+        masked = ", with action masks" if seats.choices else ""
         lines.append(
-            f"  {_names(group.names)}: see {_spoken(group.observation, seats.observation.dtype)}, "
-            f"act {_spoken(group.action, '')}{masked}"
+            f"  {_names(group.names)}: observation {_spoken(group.observation, seats.observation.dtype)}; "
+            f"action {_spoken(group.action, '')}{masked}"
         )
     lengths = (
         f"{min(findings.lengths)} to {max(findings.lengths)}"
         if len(set(findings.lengths)) > 1
         else f"{findings.lengths[0]}"
     )
-    unfinished = (
-        f", {findings.unfinished} of them left before their end (--max-episode-steps)" if findings.unfinished else ""
-    )
+    unfinished = f" ({findings.unfinished} of them stopped early by --max-episode-steps)" if findings.unfinished else ""
     lines += [f"  {remark}" for remark in env.remarks]
     lines.append(f"  episodes of {lengths} steps{unfinished}; {findings.speed:,.0f} steps/s in one process")
     if findings.unfinished:
         place = backend_of(env)
-        why = "as it declares" if place.episode_steps else "as it does not say how long its episodes are"
+        why = (
+            "the environment declares this limit" if place.episode_steps else "the environment declares no other limit"
+        )
         lines.append(
-            f"  an evaluation cuts episodes at {horizon(env):,} steps, {why}; --max-episode-steps of train and "
-            "evaluate sets that"
+            f"  evaluations truncate episodes after {horizon(env):,} steps ({why}); to change it, use "
+            "--max-episode-steps of hamlet train and hamlet evaluate"
         )
     return lines + [f"  note: {note}" for note in findings.notes]
 
@@ -134,11 +136,11 @@ def _spoken(space: Space, dtype: str) -> str:
     if isinstance(space, Box):
         shape = " x ".join(map(str, space.shape)) or "one number"
         low, high = space.bounds
-        return f"Box {low.min():g} … {high.max():g} of {shape}" + (f" {dtype}" if dtype else "")
+        return f"Box [{low.min():g}, {high.max():g}] ({shape}" + (f", {dtype})" if dtype else ")")
     match space:
         case Discrete(n):
-            return f"one of {n}"
+            return f"Discrete({n})"
         case MultiDiscrete(sizes):
-            return f"one each of {', '.join(map(str, sizes))}"
+            return f"MultiDiscrete({', '.join(map(str, sizes))})"
         case _:
-            return "; ".join(_spoken(part, "") for part in space.parts)
+            return " + ".join(_spoken(part, "") for part in space.parts)

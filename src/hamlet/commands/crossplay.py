@@ -1,4 +1,4 @@
-"""``hamlet crossplay``: runs against one another, who earns what, and who is good."""
+"""``hamlet crossplay``: let the policies of several runs play against each other, and rank the runs."""
 
 import json
 import sys
@@ -22,14 +22,16 @@ class CrossPlayOptions:
     """Options of ``hamlet crossplay``.
 
     Attributes:
-        episodes: Whole games of every cell.
-        seed: From which they are drawn; the first states are the same in all cells.
-        deterministic: Take the likeliest actions instead of sampling them.
-        max_episode_steps: Steps after which a game is cut. Without it, the environment's own longest, or 10,000.
-        best: Let every run's best policy play, of those evaluated while it trained, not its newest.
-        trust: Run code that runs name and that is not Hamlet's, though they are not runs that you began here.
-        out: The directory for the picture and the numbers.
-        json: Print one JSON object.
+        episodes: The number of games in each cell of the table.
+        seed: The seed of the games. All cells start from the same initial states.
+        deterministic: Use the most probable actions instead of sampled actions.
+        max_episode_steps: Truncate a game after this many steps. Without it, the longest episode that the environment
+            declares, or 10,000.
+        best: Use each run's policy with the highest mean return in its evaluations, instead of its newest policy.
+        trust: Execute code that the runs name and that is not part of Hamlet, although you did not start the runs on
+            this machine.
+        out: The directory for the figure and the numbers.
+        json: Print one JSON object instead of the table.
     """
 
     episodes: int = 100
@@ -46,17 +48,17 @@ COMMAND = Command(
     "hamlet crossplay",
     ("RUN…",),
     (OptionGroup("crossplay", CrossPlayOptions, pairs=False),),
-    "Pit the policies of runs on one environment against one another. In each cell the first\n"
-    "agent acts by the row's run and all others by the column's, so that every pair meets with\n"
-    "either in the first seat. Prints what both sides earn, the Nash average and alpha-rank, and\n"
-    "writes crossplay.png and crossplay.json. RUN/best is the best policy of RUN;\n"
-    "a directory of several seeds stands for all of them.\n\n"
-    "example: hamlet crossplay runs/a runs/b runs/b/best --episodes 200 --out runs/crossplay",
+    "Let the policies of several runs in one environment play against each other. In each cell of the\n"
+    "table, the row's run controls the first agent and the column's run controls all other agents. So\n"
+    "every pair of runs plays twice, with exchanged roles. The command prints the returns of both sides,\n"
+    "the Nash average and the alpha-rank. It writes crossplay.png and crossplay.json. RUN/best is the\n"
+    "best policy of RUN. A directory with runs of several seeds stands for all these runs.\n\n"
+    "example:\n  hamlet crossplay runs/a runs/b runs/b/best --episodes 200 --out runs/crossplay",
 )
 
 
 def main(argv: Sequence[str]) -> int:
-    """Play, print, draw and keep."""
+    """Play the games, print the tables, and save the figure and the numbers."""
     if any(word in HELP for word in argv):
         COMMAND.show_help()
     words = [word.text for word in COMMAND.split(argv)[0]]
@@ -102,23 +104,26 @@ def _drawn(played: CrossPlay, path: Path) -> bool:
 
 
 def summary(played: CrossPlay) -> str:
-    """The matrices and the rankings as lines."""
-    rest = played.agents[1] if len(played.agents) == 2 else "each of the others"
-    how = "sampled" if played.mode == "stochastic" else "likeliest"
+    """Return the tables of returns and the rankings as text."""
+    rest = played.agents[1] if len(played.agents) == 2 else "each other agent"
+    how = "sampled" if played.mode == "stochastic" else "most probable"
     lines = [
-        f"{played.environment}: {played.episodes} games a cell, {how} actions, seed {played.seed}; mean ± "
+        f"{played.environment}: {played.episodes} games per cell, {how} actions, seed {played.seed}; mean return ± "
         "standard error",
-        f"row: the run that acts for {played.agents[0]}; column: the run that acts for "
-        f"{played.agents[1] if len(played.agents) == 2 else 'all others'}",
+        f"row: the run that controls {played.agents[0]}; column: the run that controls "
+        f"{played.agents[1] if len(played.agents) == 2 else 'all other agents'}",
         "",
-        *_table(f"{played.agents[0]} earns", played, played.first, played.first_error),
+        *_table(f"return of {played.agents[0]}", played, played.first, played.first_error),
     ]
     if played.opposed:
-        lines += ["", f"{rest} loses what {played.agents[0]} earns"]
+        lines += ["", f"the return of {rest} is the negative of the return of {played.agents[0]}"]
     elif played.alike:
-        lines += ["", "all agents earn the same: who is better than whom is not asked here, only who fits whom"]
+        lines += [
+            "",
+            "all agents get the same return: the table shows which runs cooperate well, not which run is better",
+        ]
     else:
-        lines += ["", *_table(f"{rest} earns", played, played.others, played.others_error)]
+        lines += ["", *_table(f"return of {rest}", played, played.others, played.others_error)]
     average, rank = played.nash_average, played.alpha_rank
     heads = ["run", "Nash average", "skill", "alpha-rank"]
     rows = [
@@ -132,9 +137,10 @@ def summary(played: CrossPlay) -> str:
             *lines,
             "",
             *_columns([heads, *rows]),
-            "Nash average and skill: of what each earns more than the other, over both seatings",
-            f"alpha-rank: of what each earns from the other, in units of their span (alpha 100, population 50); "
-            f"regrets {average.regret:.1e} and {rank.regret:.1e}",
+            "Nash average and skill: from the difference of the two runs' returns, averaged over both roles "
+            f"(regret {average.regret:.1e})",
+            "alpha-rank: from a run's return against each other run, in units of the range of returns (alpha 100, "
+            f"population 50, regret {rank.regret:.1e})",
         ]
     )
 

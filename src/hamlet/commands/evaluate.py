@@ -1,4 +1,4 @@
-"""``hamlet evaluate``: what a run's newest checkpoint gives, beside random play."""
+"""``hamlet evaluate``: measure the return of a run's newest checkpoint, and compare it with random play."""
 
 import dataclasses
 import json
@@ -32,18 +32,19 @@ class EvaluateOptions:
     """Options of ``hamlet evaluate``.
 
     Attributes:
-        episodes: Whole episodes to play.
-        seed: From which they are drawn.
-        stochastic: Sample actions instead of taking the likeliest.
-        best: Judge the best of the policies that were evaluated while the run trained, not its newest.
-        random_agents: Agents that act at random instead of by their policies; how often each agent wins is then
-            printed, and nothing is kept in the run.
-        trust: Run code that the run names and that is not Hamlet's, though the run is not one that you began here.
-        max_episode_steps: Steps after which an episode is cut. Without it, as many as in the evaluations while the run
-            trained: the environment's own longest, or 10,000.
-        json: Print one JSON object, with the return of every episode.
-        video: Write episodes of the same policy, drawn from the same seed, to this file as well, a .gif or an .mp4.
-        video_episodes: How many episodes the video shows.
+        episodes: The number of complete episodes.
+        seed: The seed of the episodes.
+        stochastic: Sample actions instead of taking the most probable action.
+        best: Evaluate the policy with the highest mean return in the run's evaluations, instead of the newest policy.
+        random_agents: Names of agents that act at random instead of by their policies. The command then prints how
+            often each agent wins, and stores nothing in the run.
+        trust: Execute code that the run names and that is not part of Hamlet, although you did not start the run on
+            this machine.
+        max_episode_steps: Truncate an episode after this many steps. Without it, the value of the evaluations during
+            training, which by default is the longest episode that the environment declares, or 10,000.
+        json: Print one JSON object with the return of every episode, instead of the text.
+        video: Also write episodes of the policy, with the same seed, to this file. It must end in .gif or .mp4.
+        video_episodes: The number of episodes in the video.
     """
 
     episodes: int = 100
@@ -62,10 +63,12 @@ COMMAND = Command(
     "hamlet evaluate",
     ("RUN",),
     (OptionGroup("evaluation", EvaluateOptions, pairs=False),),
-    "Play whole episodes with the newest checkpoint of the run in the directory RUN.\n"
-    "Prints the mean team return ± its standard error beside that of random play,\n"
-    "and adds the point to RUN/evaluation.json. With --env.NAME VALUE, for other\n"
-    "options of the environment than the run's, nothing is kept.\n\n"
+    "Evaluate the newest checkpoint of a run in complete episodes. RUN is the run's directory, RUN/best\n"
+    "(its best policy), or a directory with runs of several seeds. The command prints the mean team\n"
+    "return ± its standard error, and the mean return of random play for comparison. It adds the result\n"
+    "to RUN/evaluation.json.\n\n"
+    "With --env.NAME VALUE, the policy plays with another value of an environment option. The result is\n"
+    "then not stored.\n\n"
     "example: hamlet evaluate runs/a --episodes 320 --video a.mp4",
 )
 
@@ -75,17 +78,17 @@ def main(argv: Sequence[str]) -> int:
     (path,), parsed, changed = _parsed(argv)
     options = EvaluateOptions(**parsed.values["evaluation"])
     if options.episodes < 1:
-        raise RequestError(f"--episodes must be at least 1, not {options.episodes}")
+        raise RequestError(f"--episodes must be at least 1, got {options.episodes}")
     check_seed(options.seed)
     check_horizon(options.max_episode_steps)
     if options.video is not None:
         files.check(options.video)
-        named_run(path)  # one alone is filmed
+        named_run(path)  # a video shows a single run: this refuses a directory of several runs
     entries = named_runs(path, best=options.best, trust=options.trust)
     judgements, recording = [], None
     for entry in entries:
         environment = variation.varied(entry.run.environment, changed) if changed else None
-        # Before the evaluation, which takes longer: what cannot be shown is refused at once.
+        # The video comes first, because the evaluation takes longer: if no video can be made, the error comes at once.
         recording = None if options.video is None else _recorded(entry, options, options.video, environment)
         judgement = _judged(entry, options, environment)
         judgements.append(judgement)
@@ -117,7 +120,7 @@ def _judged(
 
 
 def _how(options: EvaluateOptions) -> dict[str, Any]:
-    """How episodes are played, those of a video too."""
+    """Return the options of the episodes, for the evaluation and for the video."""
     return {
         "seed": options.seed,
         "mode": "stochastic" if options.stochastic else "deterministic",
@@ -127,7 +130,7 @@ def _how(options: EvaluateOptions) -> dict[str, Any]:
 
 
 def _recorded(entry: NamedRun, options: EvaluateOptions, file: Path, environment: AnyEnvironment | None) -> Recording:
-    """Write the video that was asked for, and say on stderr what it does not show."""
+    """Write the video, and print on stderr what it cannot show."""
     episodes, how = options.video_episodes, _how(options)
     recording = record_run(entry.run, file, episodes=episodes, best=entry.best, environment=environment, **how)
     if recording.remark:
@@ -143,7 +146,7 @@ def _video_as_json(recording: Recording | None) -> dict[str, object]:
 
 
 def _parsed(argv: Sequence[str]) -> tuple[list[str], Parsed, dict[str, Any]]:
-    """The words, the options, and those of the environment that were given."""
+    """Return the words, the options, and the environment options that the user gave."""
     words, given = COMMAND.split(argv)
     known = [arg.option.name for arg in given if arg.option is not None]
     if not words or not any(arg.flag.startswith("--env.") for arg in given) or any(arg.flag in HELP for arg in given):
@@ -156,22 +159,23 @@ def _parsed(argv: Sequence[str]) -> tuple[list[str], Parsed, dict[str, Any]]:
 
 
 def comparison(judgement: final_evaluation.Judgement, absolute: dict[str, Any] | None = None) -> str:
-    """Lines of the policy, of random play and, where there is one, of the run's absolute metric; then of measures.
+    """Return lines with the returns of the policy, of random play and of the best policy; then lines of the measures.
 
-    Where one side wins what the others lose, they are those of each side.
+    In a constant-sum game, the lines are a table of the sides. ``absolute`` is the final evaluation of the run's best
+    policy (the "absolute metric" of Gorsane et al.), if there is one.
     """
     return "\n".join([_of_returns(judgement, absolute), *of_measures(judgement)])
 
 
 def of_measures(judgement: final_evaluation.Judgement) -> list[str]:
-    """A line of each stream that is reported, summed over agents, and of each of the environment's own measures."""
+    """Return a line for each reported stream, summed over agents, and for each measure of the environment."""
     lines, random = [], judgement.random.measured
     for name, (count, mean, error) in judgement.evaluation.measured.items():
         if mean is None:
-            lines.append(f"{name}: no agent's infos had it")
+            lines.append(f"{name}: not measured, because it is in no agent's infos")
             continue
         other = random[name]
-        beside = "not given" if other.mean is None else f"{other.mean:.4g} ± {other.standard_error:.2g}"
+        beside = "not measured" if other.mean is None else f"{other.mean:.4g} ± {other.standard_error:.2g}"
         episodes = f"{count} of {len(judgement.evaluation.lengths)} episodes"
         lines.append(f"{name} {mean:.4g} ± {error:.2g} (mean ± standard error over {episodes}; random play {beside})")
     return lines
@@ -189,18 +193,18 @@ def _of_returns(judgement: final_evaluation.Judgement, absolute: dict[str, Any] 
     lines = (
         f"{numbers[0]:>{width}}  mean team return ± standard error at step {judgement.step:,}\n"
         f"{'':{width}}  ({episodes}, {evaluation.mode} policy, seed {evaluation.seed})\n"
-        f"{numbers[1]:>{width}}  random play, same first states"
+        f"{numbers[1]:>{width}}  random play from the same initial states"
     )
     if absolute is None:
         return lines
     return (
-        f"{lines}\n{numbers[2]:>{width}}  the best policy, of step {absolute['step']:,}\n"
+        f"{lines}\n{numbers[2]:>{width}}  best policy of the run, from step {absolute['step']:,}\n"
         f"{'':{width}}  ({absolute['episodes']} episodes, {absolute['mode']} policy, seed {absolute['seed']})"
     )
 
 
 def contest(judgement: final_evaluation.Judgement, at_random: tuple[str, ...]) -> str:
-    """Lines of every agent: its own return, and how often it won."""
+    """Return a line for each agent: its mean return, and how often it won."""
     evaluation, count = judgement.evaluation, len(judgement.evaluation.lengths)
     rows = []
     for agent, name in enumerate(judgement.agents):
@@ -220,7 +224,11 @@ def contest(judgement: final_evaluation.Judgement, at_random: tuple[str, ...]) -
 
 
 def contest_of_sides(judgement: final_evaluation.Judgement, opposed: ConstantSum, *, with_best: bool) -> str:
-    """Lines of every side: what it earned, and how often it won, against the policy, at random, and against random."""
+    """Return a table of a constant-sum game: each side's mean return and share of wins.
+
+    The columns are: all agents follow the policy; the side follows the policy and the other agents act at random; all
+    agents act at random.
+    """
     evaluation, agents = judgement.evaluation, judgement.agents
     by_policy, ties = opposed.split(evaluation.agent_returns, agents)
     random, random_ties = opposed.split(judgement.random.agent_returns, agents)
@@ -230,7 +238,7 @@ def contest_of_sides(judgement: final_evaluation.Judgement, opposed: ConstantSum
     def cell(side):
         return f"{side.mean + 0.0:.2f} ± {side.standard_error:.2f}, wins {100 * side.wins:.1f} %"
 
-    rows = [["", "all by the policy", "the others at random", "all at random"]]
+    rows = [["", "all use the policy", "other sides at random", "all at random"]]
     rows += [[" + ".join(entry[0].agents), *map(cell, entry)] for entry in zip(by_policy, against, random, strict=True)]
     even = [f"{100 * share:.1f} %" for share in (ties, float(np.mean([tie for _, tie in splits])), random_ties)]
     rows.append(["ties", *even])
@@ -238,23 +246,26 @@ def contest_of_sides(judgement: final_evaluation.Judgement, opposed: ConstantSum
     table = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     count = len(evaluation.lengths)
     lines = [
-        f"all agents' returns sum to {opposed.total + 0.0:.6g} in every episode; mean return ± standard error of each "
-        f"side at step {judgement.step:,}",
+        f"constant-sum game: the agents' returns sum to {opposed.total + 0.0:.6g} in every episode",
+        f"mean return ± standard error of each side at step {judgement.step:,}",
         *table,
         f"({count} episode{'s' if count > 1 else ''} each, {evaluation.mode} policy, seed {evaluation.seed})",
     ]
     if with_best:
-        lines.append("the best policy is the newest that was evaluated: a sum that never changes ranks none")
+        lines.append("best policy of the run: the newest one that was evaluated, because all have the same team return")
     return "\n".join(lines)
 
 
 def keep(run: SavedRun, judgement: final_evaluation.Judgement) -> None:
-    """Record both in the run, or warn: what was printed stays good where the directory cannot be written."""
+    """Store the evaluations of the policy and of random play in the run.
+
+    If the directory cannot be written, the function only warns: the printed result is still valid.
+    """
     try:
         final_evaluation.record(run.directory, judgement)
     except RunError as error:
         sys.stdout.flush()
-        warnings.warn(f"the evaluation is not recorded: {error}", stacklevel=2)
+        warnings.warn(f"the evaluation is not stored in the run: {error}", stacklevel=2)
 
 
 def _as_json(path: str, judgement: final_evaluation.Judgement, at_random: tuple[str, ...]) -> dict[str, object]:
@@ -281,11 +292,11 @@ def _as_json(path: str, judgement: final_evaluation.Judgement, at_random: tuple[
 
 
 def over_seeds(judgements: Sequence[final_evaluation.Judgement]) -> list[str]:
-    """The mean over several runs; of a game of sides, of each against random play."""
+    """Return lines with the mean over several runs; in a constant-sum game, each side's mean against random play."""
     if any(one.opposed is None for one in judgements):
         returns = [judgement.evaluation.returns for judgement in judgements]
         mean = sum(float(part.mean()) for part in returns) / len(returns)
-        return [f"{mean:.2f} ± {over_runs(returns):.2f}  over {len(judgements)} seeds, and the same episodes"]
+        return [f"{mean:.2f} ± {over_runs(returns):.2f}  mean over {len(judgements)} seeds, with the same episodes"]
     lines = []
     for agent, name in enumerate(judgements[0].agents):
         means = [
@@ -294,12 +305,12 @@ def over_seeds(judgements: Sequence[final_evaluation.Judgement]) -> list[str]:
             for side, played in zip(one.opposed.sides if one.opposed else (), one.against_random, strict=True)
             if agent in side
         ]
-        lines.append(f"{_spread(means)}  {name} against the others at random, over {len(judgements)} seeds")
+        lines.append(f"{_spread(means)}  {name} against random play, mean over {len(judgements)} seeds")
     return lines
 
 
 def _spread(means: Sequence[float]) -> str:
-    """The mean of some numbers ± its standard error; 0 of a single one."""
+    """Return the mean of numbers ± its standard error, which is 0 for a single number."""
     mean = sum(means) / len(means)
     spread = math.sqrt(sum((one - mean) ** 2 for one in means) / max(1, len(means) - 1))
     return f"{mean:.2f} ± {spread / math.sqrt(len(means)):.2f}"

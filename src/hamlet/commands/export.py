@@ -1,4 +1,4 @@
-"""``hamlet export``: each agent's policy alone, as files that need no Hamlet."""
+"""``hamlet export``: write each agent's policy as files that work without Hamlet."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +14,11 @@ class ExportOptions:
     """Options of ``hamlet export``.
 
     Attributes:
-        out: The directory to make; RUN/export if it is not given.
-        best: Export the policy that was evaluated best while the run trained, not its newest.
-        trust: Run code that the run names and that is not Hamlet's, though the run is not one that you began here.
-        format: Of numpy, onnx and stablehlo those to write, with commas between, or all; without it, those whose
+        out: The directory to create. Without it, RUN/export.
+        best: Export the policy with the highest mean return in the run's evaluations, instead of the newest policy.
+        trust: Execute code that the run names and that is not part of Hamlet, although you did not start the run on
+            this machine.
+        format: The formats to write, separated by commas: numpy, onnx, stablehlo, or all. Without it, all formats whose
             packages are installed.
     """
 
@@ -31,9 +32,11 @@ COMMAND = Command(
     "hamlet export",
     ("RUN",),
     (OptionGroup("export", ExportOptions, pairs=False),),
-    "Write each agent's policy of the run in the directory RUN alone, as files that need no Hamlet:\n"
-    "NumPy source with its weights, ONNX, StableHLO, a README with every input and output,\n"
-    "and a program that plays them in the environment.\n\nexample: hamlet export runs/a --format numpy,onnx",
+    "Write each agent's policy of the run in the directory RUN as files that work without Hamlet:\n"
+    "Python source code for NumPy with a file of weights, ONNX models, and StableHLO programs. The\n"
+    "command also writes a README that describes all inputs and outputs. If possible, it writes play.py,\n"
+    "a program in which the policies play in the environment.\n\n"
+    "example: hamlet export runs/a --format numpy,onnx",
 )
 
 
@@ -46,9 +49,10 @@ def main(argv: Sequence[str]) -> int:
     out = export(named.run.path, options.out, formats=formats, best=named.best, trust=options.trust)
     names = sorted((Path(out) / "policies").iterdir())
     print(
-        f"{len([name for name in names if name.name != '__init__.py'])} files of {', '.join(formats)} in {out}/policies"
+        f"wrote {len([name for name in names if name.name != '__init__.py'])} files ({', '.join(formats)}) to "
+        f"{out}/policies"
     )
-    print(f"what they take and give: {out}/README.md")
+    print(f"for their inputs and outputs see {out}/README.md")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""``hamlet games``: gradient play on games of two players with two choices each, and how gradients vary."""
+"""``hamlet games``: gradient play in 2 x 2 games (two players, two actions each), and the variance of gradients."""
 
 import dataclasses
 import json
@@ -23,9 +23,9 @@ class TableOptions:
     """Options of ``hamlet games table1``.
 
     Attributes:
-        games: Random games of each class.
-        seed: From which they are drawn.
-        json: Print one JSON object instead.
+        games: The number of random games in each class of games.
+        seed: The seed of the games.
+        json: Print one JSON object instead of the table.
     """
 
     games: int = 1000
@@ -38,14 +38,15 @@ class DynamicsOptions:
     """Options of ``hamlet games dynamics``.
 
     Attributes:
-        out: The picture, .png, .svg or .pdf; GAME.png if it is not given.
-        rule: Of iga, iga-pp, wolf-iga, lola, il-pp, matrl and matrl-without-response those to follow, with commas
-            between.
-        start: Each player's probability of its first choice at the start, with a comma between.
-        step: The size β of a step. Without it, the rule's own.
-        predicted: The size η or γ of the step that is foreseen. Without it, the rule's own.
-        steps: How many steps are followed.
-        seed: From which a game of a random class is drawn.
+        out: The file of the figure, which ends in .png, .svg or .pdf. Without it, GAME.png.
+        rule: The update rules to show, separated by commas, from iga, iga-pp, wolf-iga, lola, il-pp, matrl and
+            matrl-without-response.
+        start: The initial probability of the first action for each player, separated by a comma.
+        step: The step size β. Without it, the default of each rule.
+        predicted: The size η or γ of the predicted step, for rules that predict the other player's step. Without it,
+            the default of each rule.
+        steps: The number of steps.
+        seed: The seed of the game, if GAME is a class of random games: coordination, anti-coordination or cyclic.
     """
 
     out: Path | None = None
@@ -62,12 +63,12 @@ class VarianceOptions:
     """Options of ``hamlet games variance``.
 
     Attributes:
-        agents: How many agents the games have, with commas between.
-        games: Random games for each number of agents.
-        choices: Of every agent.
-        seed: From which they are drawn.
-        out: The picture, .png, .svg or .pdf.
-        json: Print one JSON object, with every game, instead of the table.
+        agents: The numbers of agents to compare, separated by commas.
+        games: The number of random games for each number of agents.
+        choices: The number of actions of each agent.
+        seed: The seed of the games.
+        out: The file of the figure, which ends in .png, .svg or .pdf.
+        json: Print one JSON object with the numbers of every game, instead of the table.
     """
 
     agents: str = "2,3,4,6,8"
@@ -82,17 +83,19 @@ TABLE = Command(
     "hamlet games table1",
     (),
     (OptionGroup("table", TableOptions, pairs=False),),
-    "MATRL's table 1: how often gradient play meets an equilibrium of random games of two by two,\n"
-    "and after how many steps, beside the paper's numbers; then at equal sizes of step, and at large ones.\n\n"
+    "Reproduce table 1 of the MATRL paper: how often gradient play reaches an equilibrium of random\n"
+    "2 x 2 games, and after how many steps, next to the paper's numbers. Two more tables use equal step\n"
+    "sizes for all rules, and large step sizes.\n\n"
     "example: hamlet games table1 --seed 1",
 )
 DYNAMICS = Command(
     "hamlet games dynamics",
     ("GAME",),
     (OptionGroup("dynamics", DynamicsOptions, pairs=False),),
-    "Draw where gradient play leads in a game of two by two: the slopes, the path of each rule, and the trust\n"
-    "stable region of MATRL's. GAME is one of {games},\n"
-    "or a .json or .npy file of payoffs [player, row, column].\n\n"
+    "Draw gradient play in a 2 x 2 game: the gradient field, the path of each update rule, and the\n"
+    "trust stable region of the rule matrl. GAME is one of\n"
+    "{games},\n"
+    "or a .json or .npy file with the payoffs [player, row, column].\n\n"
     "examples:\n"
     "  hamlet games dynamics matching-pennies\n"
     "  hamlet games dynamics chicken --rule matrl,lola --start 0.4,0.6 --out chicken.svg",
@@ -101,8 +104,9 @@ VARIANCE = Command(
     "hamlet games variance",
     (),
     (OptionGroup("variance", VarianceOptions, pairs=False),),
-    "How much one agent's gradient estimate varies with no baseline, with V(s), COMA's and the optimal baseline, and\n"
-    "with the others averaged out, by the number of agents: exactly, in random team games.\n\n"
+    "Compute the exact variance of one agent's policy gradient estimate in random team games, for different\n"
+    "numbers of agents. The table compares no baseline, V(s), the COMA baseline, the optimal baseline, and\n"
+    "an average over the other agents' actions.\n\n"
     "example: hamlet games variance --agents 2,4,8 --out variance.png",
 )
 _BATTLE = [[[2.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 2.0]]]
@@ -119,17 +123,17 @@ DYNAMICS = dataclasses.replace(DYNAMICS, description=DYNAMICS.description.format
 TOPICS: Mapping[str, Command] = {"table1": TABLE, "dynamics": DYNAMICS, "variance": VARIANCE}
 _KINDS = (".png", ".svg", ".pdf")
 _SAYS = {
-    "table1": "MATRL's table 1, the paper's numbers and ours",
-    "dynamics GAME": "where gradient play leads in a game of two by two, as a picture",
-    "variance": "how much gradient estimates vary, by baseline and number of agents, with a picture",
+    "table1": "reproduce table 1 of the MATRL paper",
+    "dynamics GAME": "draw gradient play in a 2 x 2 game",
+    "variance": "compute the variance of gradient estimates, by baseline and number of agents",
 }
 
 
 def main(argv: Sequence[str]) -> int:
-    """Print the table, or draw a game."""
+    """Run one of the three commands of `hamlet games`."""
     if not argv or argv[0] in HELP:
         print(f"usage: hamlet games {' | '.join(_SAYS)}\n\n{layout.rows(_SAYS.items(), indent='  ')}\n")
-        print("hamlet games table1 --help says more, and so do the others.")
+        print("For the options of a command, for example: hamlet games table1 --help")
         return 0
     topic, words, options = read(argv)
     if topic == "table1":
@@ -142,32 +146,36 @@ def main(argv: Sequence[str]) -> int:
 
 
 def read(argv: Sequence[str]) -> tuple[str, list[str], dict[str, Any]]:
-    """The topic, its words and its options.
+    """Return the topic, its words and its options.
 
     Raises:
-        RequestError: If something is unknown or of the wrong kind.
+        RequestError: The topic or an option is unknown, or an option has a value of the wrong type.
     """
     topic, *rest = argv
     if topic not in TOPICS:
         near = suggestion(topic, TOPICS, "'hamlet games {}'")
-        raise RequestError(f"hamlet games has no {topic!r}{near} (of {', '.join(TOPICS)})")
+        raise RequestError(f"hamlet games has no command {topic!r}{near} (choose from {', '.join(TOPICS)})")
     command = TOPICS[topic]
     words, parsed = command.parse(rest)
     return topic, words, parsed.values[command.groups[0].title]
 
 
 def payoffs(name: str, seed: int) -> np.ndarray:
-    """The game of a name, one drawn of a class, or one in a file, ``[player, row, column]``.
+    """Return the payoffs ``[player, row, column]`` of a game.
+
+    Args:
+        name: The name of a game; a class of games, from which a random one is sampled; or a file.
+        seed: The seed of a random game.
 
     Raises:
-        RequestError: If there is none, or it is not two by two.
+        RequestError: There is no such game, or it is not a 2 x 2 game.
     """
     if name in gradient_play.CLASSES:
         return gradient_play.draw(1, seed)[gradient_play.CLASSES.index(name), 0]
     if name.endswith((".json", ".npy")):
         table = np.asarray(payoff_games.file(Path(name)).payoffs)
         shape = " × ".join(map(str, table.shape[1:]))
-        require(table.shape == (2, 2, 2), f"{name} is a game of {shape} choices; only those of 2 × 2 can be drawn")
+        require(table.shape == (2, 2, 2), f"{name} is a {shape} game; only 2 × 2 games can be drawn")
         return table
     if name.replace("_", "-") not in NAMED:
         raise unknown("game", name, GAMES)
@@ -175,13 +183,13 @@ def payoffs(name: str, seed: int) -> np.ndarray:
 
 
 def rules(text: str, step: float | None, predicted: float | None) -> dict[str, gradient.Rule]:
-    """The rules of names with commas between, with the sizes that were asked for.
+    """Return the update rules for names that are separated by commas, with the given step sizes.
 
     Raises:
-        RequestError: If there is no such rule, or a size is not positive, or the rule has none of that kind.
+        RequestError: There is no such rule; a size is not positive; or a rule has no step size of this kind.
     """
     for flag, size in (("--step", step), ("--predicted", predicted)):
-        require(size is None or 0 < size < np.inf, f"{flag} must be above 0, not {size}; try 0.02")
+        require(size is None or 0 < size < np.inf, f"{flag} must be above 0, got {size}; try 0.02")
     return {name: _rule(name, step, predicted) for name in _names(text)}
 
 
@@ -190,10 +198,10 @@ def _names(text: str) -> list[str]:
 
 
 def start(text: str) -> tuple[float, float]:
-    """Two probabilities with a comma between.
+    """Parse two probabilities that are separated by a comma.
 
     Raises:
-        RequestError: If they are not.
+        RequestError: The text is something else.
 
     >>> start("0.9,0.2")
     (0.9, 0.2)
@@ -201,9 +209,9 @@ def start(text: str) -> tuple[float, float]:
     try:
         p, q = (float(word) for word in text.split(","))
     except ValueError:
-        raise RequestError(f"--start takes two probabilities, as 0.9,0.2, not {text!r}") from None
+        raise RequestError(f"--start must be two probabilities, such as 0.9,0.2, got {text!r}") from None
     near = ",".join(f"{min(max(z, 0.0), 1.0):g}" if z == z else "0.5" for z in (p, q))
-    require(0 <= p <= 1 and 0 <= q <= 1, f"--start takes two probabilities, not {text!r}; the nearest is {near}")
+    require(0 <= p <= 1 and 0 <= q <= 1, f"--start must be two probabilities, got {text!r}; the nearest is {near}")
     return p, q
 
 
@@ -214,7 +222,7 @@ def _rule(name: str, step: float | None, predicted: float | None) -> gradient.Ru
     fields = {field.name for field in dataclasses.fields(make)}  # type: ignore[arg-type]
     if step is not None and "size" not in fields:
         other = "--predicted" if "predicted" in fields else "--rule iga"
-        raise RequestError(f"{name} has no --step of its own; the nearest is {other} {step:g}")
+        raise RequestError(f"the rule {name} has no option --step; the nearest is {other} {step:g}")
     sizes = {"size": step, "predicted": predicted, "lookahead": predicted}
     return make(**{field: size for field, size in sizes.items() if size is not None and field in fields})
 
@@ -232,9 +240,9 @@ def _variance(options: VarianceOptions) -> None:
     try:
         agents = [int(word) for word in options.agents.split(",")]
     except ValueError:
-        raise RequestError(f"--agents takes whole numbers, as 2,4,8, not {options.agents!r}") from None
+        raise RequestError(f"--agents must be whole numbers, such as 2,4,8, got {options.agents!r}") from None
     out = options.out
-    require(out.suffix in _KINDS, f"{out} is of no kind that is drawn; the nearest is {out.with_suffix('.png')}")
+    require(out.suffix in _KINDS, f"{out} must end in .png, .svg or .pdf; the nearest is {out.with_suffix('.png')}")
     measurements = gradient_variance.measure(sorted(set(agents)), options.games, options.choices, options.seed)
     print(json.dumps(measurements) if options.json else "\n".join(report.lines(measurements)))
     picture = report.draw(measurements, out)
@@ -247,10 +255,10 @@ def _dynamics(name: str, options: DynamicsOptions) -> None:
 
     game, begin = payoffs(name, options.seed), start(options.start)
     followed = rules(options.rule, options.step, options.predicted)
-    require(bool(followed), f"--rule is empty; it takes some of {', '.join(gradient.RULES)}, with commas between")
-    require(1 <= options.steps <= 100_000, f"--steps is from 1 to 100,000, not {options.steps}")
+    require(bool(followed), f"--rule is empty; give one or more of {', '.join(gradient.RULES)}, separated by commas")
+    require(1 <= options.steps <= 100_000, f"--steps must be from 1 to 100,000, got {options.steps}")
     out = options.out or Path(f"{Path(name).stem}.png")
-    require(out.suffix in _KINDS, f"{out} is of no kind that is drawn; the nearest is {out.with_suffix('.png')}")
+    require(out.suffix in _KINDS, f"{out} must end in .png, .svg or .pdf; the nearest is {out.with_suffix('.png')}")
     title = name if name not in gradient_play.CLASSES else f"{name}, seed {options.seed}"
     walks = {rule: gradient_play.walk(update, game, begin, options.steps) for rule, update in followed.items()}
     for rule, walk in walks.items():

@@ -1,4 +1,4 @@
-"""``hamlet report``: what runs earned, as one page, and as Markdown and CSV."""
+"""``hamlet report``: write a report of one or more runs as an HTML page, Markdown and CSV."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from hamlet.reports.data.run_data import RunData
 from hamlet.reports.pictures.runs import check_formats
 from hamlet.reports.report import PAGE, write
 
-# Remarks that are printed; the page has all of them.
+# The command prints at most this many remarks. The page contains all of them.
 _PRINTED = 8
 
 
@@ -23,11 +23,12 @@ class ReportOptions:
     """Options of ``hamlet report``.
 
     Attributes:
-        out: The directory for the report.
-        steps: Report runs as they were after so many environment steps. Without it, with all that they have.
-        pictures: Draw the curves as files besides, in these formats with commas between: svg, pdf, png.
-        no_animation: Leave the agents in motion out, which takes a second or two for each environment.
-        trust: Show also the agents of runs that name code that is not Hamlet's, though you did not begin them here.
+        out: The directory of the report.
+        steps: Show each run as it was after this number of environment steps. Without it, all data are shown.
+        pictures: Also write the curves as figures in these formats, separated by commas: svg, pdf, png.
+        no_animation: Leave out the animations of the agents. An animation takes one or two seconds per environment.
+        trust: Execute code that the runs name and that is not part of Hamlet, although you did not start the runs on
+            this machine. Without it, the report has no animations of such runs.
     """
 
     out: Path = Path("report")
@@ -41,10 +42,11 @@ COMMAND = Command(
     "hamlet report",
     ("RUN…",),
     (OptionGroup("report", ReportOptions, pairs=False),),
-    "Report one or more runs as a page that works offline: curves with intervals over seeds,\n"
-    "scores, configurations, and the agents in motion. RUN is the directory of a run, or one\n"
-    "that holds several, such as those of `hamlet train --seeds`. Writes report.html, report.md,\n"
-    "curves.csv, table.csv and marl-eval.json, the evaluations in the field's format.\n\n"
+    "Write a report of one or more runs: an HTML page that works offline, with learning curves and their\n"
+    "intervals over seeds, scores, configurations, and animations of the agents. RUN is the directory of\n"
+    "a run, or a directory that contains several runs, such as the runs of `hamlet train --seeds`. The\n"
+    "command writes report.html, report.md, curves.csv, table.csv, and marl-eval.json with the evaluations\n"
+    "in the format of the package marl-eval.\n\n"
     "examples:\n"
     "  hamlet report runs/happo runs/mappo --out runs/report\n"
     "  hamlet report runs/happo runs/mappo --pictures svg,pdf",
@@ -52,10 +54,10 @@ COMMAND = Command(
 
 
 def read(argv: Sequence[str], command: Command = COMMAND) -> tuple[list[str], dict[str, object]]:
-    """The runs, at least one, and the options.
+    """Return the runs, at least one, and the options.
 
     Raises:
-        RequestError: If something is unknown, missing or of the wrong kind.
+        RequestError: An option is unknown or has a value of the wrong type, or no run is given.
     """
     if any(word in HELP for word in argv):
         command.show_help()
@@ -67,7 +69,7 @@ def read(argv: Sequence[str], command: Command = COMMAND) -> tuple[list[str], di
 
 
 def main(argv: Sequence[str]) -> int:
-    """Write the report, and say on stderr what is missing in it."""
+    """Write the report, and print on stderr what is missing in it."""
     runs, values = read(argv)
     options = ReportOptions(**values)  # type: ignore[arg-type]
     formats = () if options.pictures is None else check_formats(options.pictures)
@@ -80,7 +82,7 @@ def main(argv: Sequence[str]) -> int:
         pictures=formats,
     )
     say(document["remarks"])
-    print(f"wrote {page}: {len(document['runs'])} runs; beside it its numbers")
+    print(f"wrote {page} with {len(document['runs'])} runs, and its numbers as files in the same directory")
     return 0
 
 
@@ -93,21 +95,24 @@ def written(
     trust: bool,
     pictures: Sequence[str] = (),
 ) -> tuple[Path, dict[str, Any]]:
-    """Write the report; where its page is, and what stands in it."""
+    """Write the report, and return the path of its page and its content."""
     recorder = partial(film, trust=trust) if animation else None
     return out / PAGE, write(runs, out, film=recorder, steps=steps, pictures=pictures)
 
 
 def film(readings: Sequence[RunData], *, trust: bool = False) -> Sequence[Mapping[str, Any]]:
-    """The agents in motion: see `hamlet.reports.record_frames`, which is slow to import and not always needed."""
+    """Record animations of the agents with `hamlet.reports.record_frames`.
+
+    The module is imported here, because its import is slow and not every report needs it.
+    """
     from hamlet.reports.record_frames import film as record
 
     return record(readings, trust=trust)
 
 
 def say(remarks: Sequence[dict[str, str]]) -> None:
-    """Remarks on stderr, one line each."""
+    """Print remarks on stderr, one line each."""
     for remark in remarks[:_PRINTED]:
         print(f"{remark['run']}: {remark['text']}" if remark["run"] else remark["text"], file=sys.stderr)
     if remarks[_PRINTED:]:
-        print(f"and {len(remarks) - _PRINTED} more such lines, which stand in the report", file=sys.stderr)
+        print(f"and {len(remarks) - _PRINTED} more remarks; the report contains all of them", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""``hamlet reproduce``: a paper's table or figure, run here."""
+"""``hamlet reproduce``: run a paper's experiment, and compare the results with the paper's."""
 
 import os
 import sys
@@ -24,13 +24,15 @@ class ReproduceOptions:
     """Options of ``hamlet reproduce``.
 
     Attributes:
-        out: Where the runs and the table go. Without it, runs/NAME, or runs/NAME-steps-STEPS.
-        seeds: Runs of each algorithm on each task. Without it, the paper's.
-        steps: At most so many environment steps a run; the table then says that it is small.
-        dry_run: Only say what it would cost.
-        workers: Runs at once, each in a process of its own. Without it, 1; on a Ray cluster begun here, one a core.
-        ray: Run as tasks of the Ray cluster at this address; without an address, of one begun here.
-        quiet: Print nothing but errors and the table.
+        out: The directory of the runs and of the table. Without it, runs/NAME, or runs/NAME-steps-STEPS.
+        seeds: The number of runs of each algorithm on each task. Without it, the paper's number.
+        steps: Limit each run to this number of environment steps. The table then states that the runs are shorter.
+        dry_run: Only print the estimated cost.
+        workers: The number of runs at the same time, each in its own process. Without it, 1. On a Ray cluster, one per
+            CPU core of this machine.
+        ray: Run the training as tasks of the Ray cluster at this address. Without an address, the command starts a
+            cluster on this machine.
+        quiet: Print only errors and the table.
     """
 
     out: Path | None = None
@@ -46,9 +48,10 @@ COMMAND = Command(
     "hamlet reproduce",
     ("NAME",),
     (OptionGroup("grid", ReproduceOptions, pairs=False),),
-    "Run a table or figure of a paper with its own hyperparameters, and print ours beside the\n"
-    "published. Says first what it costs. Stopped at any point and asked again, it goes on;\n"
-    "what is finished is never run again. Without NAME it lists what there is.\n\n"
+    "Run the experiment of a paper's table or figure with the paper's hyperparameters, and print the\n"
+    "results next to the published results. The command first prints an estimate of the cost. You may\n"
+    "stop it at any time: the same command continues and does not repeat finished runs. Without NAME, it\n"
+    "lists the experiments.\n\n"
     "examples:\n"
     "  hamlet reproduce harl/fig5 --dry-run\n"
     "  hamlet reproduce harl/fig5 --steps 100k --seeds 1 --workers 2",
@@ -56,7 +59,7 @@ COMMAND = Command(
 
 
 def main(argv: Sequence[str]) -> int:
-    """List the grids, or carry one out."""
+    """List the experiments, or run one."""
     if not argv:
         print("\n".join(_listing()))
         return 0
@@ -68,35 +71,39 @@ def main(argv: Sequence[str]) -> int:
     if options.ray is not None:
         cluster.require_ray()
     if grid.measures == "seconds" and ((options.workers or 1) > 1 or options.ray is not None):
-        raise RequestError(f"{name} measures time, and runs at once slow each other: leave out --workers and --ray")
+        raise RequestError(
+            f"{name} measures time, and simultaneous runs slow each other down: leave out --workers and --ray"
+        )
     costs = cost.estimate(grid, out)
     if options.dry_run or not options.quiet:
         print("\n".join([f"{name}: {full.says}", *cost.lines(costs, options.workers or 1)]), flush=True)
     if options.dry_run:
         return 0
-    # Seeds may be added, other steps are another grid.
+    # A later command may add seeds to the directory. With another number of steps it is another experiment.
     claim(out, MANIFEST, {"name": grid.name, "steps": {str(c.place): c.steps for c in grid.cells}}, "grid")
     try:
         failures = _carry(grid, out, options)
     except (Interrupted, KeyboardInterrupt):
-        raise RunError(f"stopped as asked; go on with: {_again(name, out, options)}") from None
+        raise RunError(f"stopped as requested; to continue: {_again(name, out, options)}") from None
     text = tables.write(grid, full, out, failures)
     print(f"\n{text}\nthe table is in {out / 'table.md'} and {out / 'table.json'}")
     if failures.by_run:
         raise RunError(
-            f"{len(failures.by_run)} runs failed, as the table says; try them again with: {_again(name, out, options)}"
+            f"{len(failures.by_run)} runs failed (see the table); to try them again: {_again(name, out, options)}"
         )
     return 0
 
 
 def read(argv: Sequence[str]) -> tuple[str, ReproduceOptions]:
-    """What the words ask for. ``--ray`` may stand without an address."""
+    """Return the name of the experiment and the options. The option ``--ray`` may be given without an address."""
     words = list(argv)
     for number, word in enumerate(words):
         if word == "--ray" and (number + 1 == len(words) or words[number + 1].startswith("-")):
             words[number] = f"--ray={cluster.LOCAL}"
     if not any(word in HELP for word in words) and not COMMAND.split(words)[0]:
-        raise RequestError(f"NAME is missing: one of {', '.join(registry.GRIDS)}, as in hamlet reproduce harl/fig5")
+        raise RequestError(
+            f"NAME is missing: give one of {', '.join(registry.GRIDS)}, for example hamlet reproduce harl/fig5"
+        )
     (name,), parsed = COMMAND.parse(words)
     return name, ReproduceOptions(**parsed.values["grid"])
 
@@ -104,12 +111,12 @@ def read(argv: Sequence[str]) -> tuple[str, ReproduceOptions]:
 def _check(options: ReproduceOptions) -> None:
     for flag, value in (("seeds", options.seeds), ("steps", options.steps), ("workers", options.workers)):
         if value is not None and value < 1:
-            raise RequestError(f"--{flag} must be at least 1, not {value}")
+            raise RequestError(f"--{flag} must be at least 1, got {value}")
 
 
 def _listing() -> list[str]:
     here = {name: grid.says for name, grid in registry.GRIDS.items()}
-    return [layout.rows(here.items()), "", "not here:", layout.rows(registry.ELSEWHERE.items())]
+    return [layout.rows(here.items()), "", "not available:", layout.rows(registry.ELSEWHERE.items())]
 
 
 def _place(name: str, options: ReproduceOptions) -> Path:
@@ -132,7 +139,7 @@ def _carry(grid: ExperimentGrid, out: Path, options: ReproduceOptions) -> Failed
 
 
 def _again(name: str, out: Path, options: ReproduceOptions) -> str:
-    """The command that goes on."""
+    """Return the command that continues the experiment."""
     words = [f"hamlet reproduce {name} --out {out}"]
     words += [f"--seeds {options.seeds}"] if options.seeds is not None else []
     words += [f"--steps {format_steps(options.steps)}"] if options.steps is not None else []

@@ -1,4 +1,4 @@
-"""What ``hamlet train`` is asked for: its options, those of the environment, and the hyperparameters."""
+"""The command line of ``hamlet train``: its options, the options of the environment, and the hyperparameters."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -25,30 +25,35 @@ from hamlet.runs.evaluation_schedule import EPISODES, EvaluationConfig
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions:
-    """Options of ``hamlet train`` that are neither the environment's nor hyperparameters.
+    """Options of ``hamlet train`` that are neither options of the environment nor hyperparameters.
 
     Attributes:
-        steps: Environment steps of all copies together, rounded up to whole rollouts.
-        seed: From which everything is drawn: the same seed gives the same bits.
-        seeds: Train this many runs, with the seeds SEED, SEED + 1, …, into OUT/seed-0, OUT/seed-1, …
-        out: The directory of the run. Without it, runs/ALGORITHM-ENV-seed-SEED, or the next free one.
-        preset: A table of hyperparameters, or "none" for the algorithm's own defaults; `hamlet list presets`.
-        from_: Repeat the run that has this config.json, instead of ALGORITHM and ENV.
+        steps: The number of environment steps, counted over all copies of the environment together. It is rounded up to
+            whole rollouts.
+        seed: The seed of all random numbers. The same seed gives bitwise identical results on the same machine.
+        seeds: Train this number of runs, with the seeds SEED, SEED + 1, …, in OUT/seed-0, OUT/seed-1, …
+        out: The directory of the run. Without it, runs/ALGORITHM-ENV-seed-SEED, or the next free name.
+        preset: A named set of hyperparameters (see `hamlet list presets`), or "none" for the algorithm's defaults.
+        from_: Repeat the run that has this config.json. Do not give ALGORITHM and ENV then.
         checkpoint_every: Environment steps between checkpoints. Without it, 5 % of the run or two minutes.
-        evaluate_every: Environment steps between evaluations. Without it, at most 50 that add 5 % of steps, at least 3.
-        evaluate_episodes: Whole episodes of each evaluation; 0 for none. They change nothing of what is trained.
-        evaluate_mode: Whether they take the likeliest actions or sample them.
-        max_episode_steps: Steps after which an episode of an evaluation is cut. Without it, the environment's own
-            longest, or 10,000.
-        stop_at: End with the first evaluation whose mean team return is at least this.
-        init_from: A run whose networks, of the same shapes, to begin with.
-        trust: Run code that --from or --init-from names and that is not Hamlet's, though you did not begin that run.
-        gradient_accumulation: Parts that a batch is learnt from one after another, for memory, with the same gradients.
-            Without it, as few as fit.
-        device: Where to compute. Without it, where JAX prefers.
-        tensorboard: Write event files into OUT/tensorboard; look at them with: tensorboard --logdir OUT.
+        evaluate_every: Environment steps between evaluations. Without it, at most 50 evaluations that add at most 5 %
+            to the steps, but at least 3 evaluations.
+        evaluate_episodes: The number of complete episodes of each evaluation; 0 for no evaluations. Evaluations do not
+            change the training.
+        evaluate_mode: Whether evaluations use the most probable actions (deterministic) or sampled actions
+            (stochastic).
+        max_episode_steps: Truncate an episode of an evaluation after this many steps. Without it, the longest episode
+            that the environment declares, or 10,000.
+        stop_at: Stop after the first evaluation whose mean team return is at least this value.
+        init_from: A run from whose networks the training starts. The networks must have the same shapes.
+        trust: Execute code that the run of --from or --init-from names and that is not part of Hamlet, although you did
+            not start that run on this machine.
+        gradient_accumulation: Split each batch into this number of parts for the gradients, to save memory. The
+            gradients are the same. Without it, the smallest number that fits into memory.
+        device: The device to train on. Without it, the device that JAX prefers.
+        tensorboard: Write TensorBoard event files to OUT/tensorboard. To view them: tensorboard --logdir OUT.
         wandb: Send the metrics to Weights & Biases.
-        quiet: Print nothing but errors.
+        quiet: Print only errors.
     """
 
     steps: Steps = 10_000_000
@@ -74,7 +79,7 @@ class TrainOptions:
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be trained, resolved."""
+    """A training request: the algorithm, the environment, their names, and the options."""
 
     algorithm: Algorithm
     environment: AnyEnvironment
@@ -83,7 +88,7 @@ class Request:
 
     @property
     def evaluation(self) -> EvaluationConfig:
-        """How the run is to be evaluated while it trains."""
+        """The configuration of the evaluations during training."""
         options = self.options
         return EvaluationConfig(
             every=options.evaluate_every,
@@ -98,22 +103,23 @@ BARE = Command(
     USAGE,
     ("ALGORITHM", "ENV"),
     (OptionGroup("run", TrainOptions, pairs=False),),
-    "Train a team, then print what it earns beside random play. ALGORITHM and ENV are names\n"
-    "(hamlet list), or MODULE:FACTORY of your own.\n\n"
+    "Train a team of agents, then print its mean return, and the mean return of random play for\n"
+    "comparison. ALGORITHM and ENV are names (see hamlet list). ENV may also be MODULE:FACTORY, your own\n"
+    "environment. To see the hyperparameters and the environment's options, add both names to --help.\n\n"
     "examples:\n"
+    "  hamlet train happo mpe/simple_spread --help    # show hyperparameters and options\n"
     "  hamlet train happo mpe/simple_spread --steps 2M --out runs/a\n"
-    "  hamlet train happo MODULE:FACTORY --env.NAME VALUE   an environment of yours\n"
-    "  hamlet train happo mpe/simple_spread --help   its hyperparameters and options\n"
-    "  hamlet train --from runs/a/config.json        the same run once more",
+    "  hamlet train happo MODULE:FACTORY --env.NAME VALUE    # your own environment\n"
+    "  hamlet train --from runs/a/config.json    # repeat a run",
 )
 
 
 def read(argv: Sequence[str]) -> Request:
-    """What the words ask for.
+    """Parse the command line of ``hamlet train``.
 
     Raises:
-        RequestError: If they ask for something that is not there.
-        SystemExit: With status 0, after help was printed.
+        RequestError: The command line is wrong.
+        SystemExit: The function has printed help; the status is 0.
     """
     words, given = BARE.split(argv)
     chosen = {arg.option.name: " ".join(arg.words) for arg in given if arg.option is not None}
@@ -124,29 +130,29 @@ def read(argv: Sequence[str]) -> Request:
     if not names:
         if asks_help:
             BARE.show_help()
-        raise RequestError(f"ALGORITHM and ENV are missing: put them first, as in {USAGE} happo mpe/simple_spread")
+        raise RequestError(f"ALGORITHM and ENV are missing: write, for example, {USAGE} happo mpe/simple_spread")
     if names[0] not in ALGORITHMS:
         if names[0] in environments() and names[1:] and names[1] in ALGORITHMS:
-            raise RequestError(f"the algorithm comes before the environment: {USAGE} {names[1]} {names[0]}")
+            raise RequestError(f"the algorithm comes before the environment: write {USAGE} {names[1]} {names[0]}")
         raise _several(names[0]) or unknown("algorithm", names[0], ALGORITHMS)
     if len(names) < 2 and not asks_help:
-        raise RequestError(f"ENV is missing: put it after the algorithm, as in {USAGE} {names[0]} mpe/simple_spread")
+        raise RequestError(f"ENV is missing: write, for example, {USAGE} {names[0]} mpe/simple_spread")
     return _declare(names[0], names[1] if names[1:] else None, chosen.get("preset"), argv)
 
 
 def _several(text: str) -> RequestError | None:
-    """The refusal of more than one algorithm for one team; None where the words name fewer."""
+    """Return the error for a text that names more than one algorithm; None if it names fewer."""
     named = [part.rpartition("=")[2] for part in re.split("[,+;]", text)]
     if len(named) < 2 or not all(name in ALGORITHMS for name in named):
         return None
     return RequestError(
-        f"{text!r} names {len(named)} algorithms, and a team is trained by one, though with a policy for every agent; "
-        f"the nearest is {named[0]!r} (or train against a policy of an earlier run: docs/host-environments.md)"
+        f"{text!r} names {len(named)} algorithms, but one algorithm trains the policies of all agents; the nearest is "
+        f"{named[0]!r} (to train against the policy of an earlier run, see docs/host-environments.md)"
     )
 
 
 def _declare(name: str, environment: str | None, preset: str | None, argv: Sequence[str]) -> Request:
-    """The request for an algorithm and an environment by name; the environment is absent only where help is asked."""
+    """Return the request for an algorithm and an environment by name; without an environment, print help and exit."""
     make = None if environment is None else factory(environment)
     preset = preset or (presets.default(environment, name) if environment is not None else None) or "none"
     table = _table(preset, name, None)
@@ -168,7 +174,7 @@ def _declare(name: str, environment: str | None, preset: str | None, argv: Seque
         if not asks_help:
             raise
         env = None
-    table = _table(preset, name, env)  # which may depend on the environment's options
+    table = _table(preset, name, env)  # a preset may depend on the environment's options
     notes = presets.notes(preset, name, env)
     hyperparameters = OptionGroup("hyperparameter", table.func, table.keywords, notes=notes)
     command = Command(USAGE, words, (run, options, hyperparameters), draft.description)
@@ -182,26 +188,26 @@ def _declare(name: str, environment: str | None, preset: str | None, argv: Seque
 
 
 def _table(preset: str, name: str, env: AnyEnvironment | None) -> "partial[Any]":
-    """An algorithm's factory with a preset's values, or with none."""
+    """Return an algorithm's factory with the values of a preset, or with its own defaults for "none"."""
     return presets.find(None if preset == "none" else preset, name, env)
 
 
 def _repeat(argv: Sequence[str]) -> Request:
-    """The request that a config.json holds, with another seed, budget or directory where asked."""
+    """Return the request that a config.json describes; options of the command line override its values."""
     command = Command(f"{USAGE} --from CONFIG", (), BARE.groups, "Repeat the run that has this config.json.")
     for arg in command.split(argv)[1]:
         if arg.option is None and arg.flag not in HELP:
-            near = "it repeats a run with its own hyperparameters and env options"
-            raise RequestError(f"{arg.flag} cannot be given with --from: {near} (see {USAGE} --help)")
+            why = "it repeats a run with the run's hyperparameters and environment options"
+            raise RequestError(f"{arg.flag} cannot be given with --from: {why} (see {USAGE} --help)")
     _, parsed = command.parse(argv)
     if "preset" in _names(command, parsed):
-        raise RequestError("--preset cannot be given with --from: it repeats a run with its own hyperparameters")
+        raise RequestError("--preset cannot be given with --from: it repeats a run with the run's hyperparameters")
     path = parsed.values["run"]["from_"]
     path = path / CONFIGURATION if path.is_dir() else path
     try:
         saved_config = read_config(path)
     except RunError as error:
-        raise RequestError(f"--from {error}; give a run's {CONFIGURATION}") from error
+        raise RequestError(f"--from {error}; give the {CONFIGURATION} of a run") from error
     algorithm, env = declaration.read(saved_config, f"--from {path}", trusted=parsed.values["run"]["trust"])
     declaration.check_repeatable(saved_config.values, f"--from {path}")
     config, schedule = saved_config.values, saved_config.values.get("evaluation", {})
@@ -219,7 +225,7 @@ def _names(command: Command, parsed: Parsed) -> set[str]:
 
 
 def _refuse_strange(command: Command, name: str, argv: Sequence[str]) -> None:
-    """Name the algorithms that an option belongs to where this one has it not."""
+    """Check that all options exist; for an option of other algorithms, the error names these algorithms."""
     for arg in command.split(argv)[1]:
         if arg.option is not None or arg.flag in HELP:
             continue
@@ -227,13 +233,17 @@ def _refuse_strange(command: Command, name: str, argv: Sequence[str]) -> None:
         wanted, owners = _owners(arg.flag, exact=bool(near))
         if owners:
             raise RequestError(
-                f"{name} has no {wanted}, which is of {', '.join(owners)}{near} (see {command.prog} --help)"
+                f"{name} has no option {wanted}; it is an option of {', '.join(owners)}{near} (see {command.prog} "
+                "--help)"
             )
         raise command.unknown(arg.flag)
 
 
 def _owners(flag: str, *, exact: bool) -> tuple[str, list[str]]:
-    """The algorithms that have an option, or unless it must be ``exact``, one that the field calls so; and that one."""
+    """Return an option and the algorithms that have it.
+
+    Unless ``exact`` is set, ``flag`` may also be another library's name for the option.
+    """
     factories = {other: OptionGroup("", factory).options for other, factory in ALGORITHMS.usable().items()}
     owners: dict[str, list[str]] = {}
     for other, options in factories.items():
@@ -245,12 +255,12 @@ def _owners(flag: str, *, exact: bool) -> tuple[str, list[str]]:
 
 
 def _about(*targets: Callable[..., Any]) -> str:
-    """The first lines of docstrings."""
+    """Return the first lines of docstrings."""
     return "\n\n".join((target.__doc__ or "").strip().split("\n")[0] for target in targets)
 
 
 def _built(factory: Callable[..., Any], given: Mapping[str, Any]) -> Any:
-    """What a factory makes; what a third party's refuses is a wrong request."""
+    """Call a factory; errors of a third party's factory become a `RequestError`."""
     try:
         return factory(**given)
     except (ValueError, TypeError) as error:

@@ -1,4 +1,4 @@
-"""``hamlet resume``: go on with a run."""
+"""``hamlet resume``: continue a run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,14 +18,17 @@ class ResumeOptions:
     """Options of ``hamlet resume``.
 
     Attributes:
-        steps: Environment steps of the whole run, those behind it included. Without it, the run's own.
-        gradient_accumulation: Learn from a batch in so many parts from here on, for a machine with less memory: the
-            same gradients but for rounding, so that the rest is no longer bitwise identical. Without it, as before.
-        device: Where to compute. Without it, where JAX prefers.
-        tensorboard: Write event files into RUN/tensorboard; look at them with: tensorboard --logdir RUN.
+        steps: The total number of environment steps of the run, including the steps that it already has. Without it,
+            the number that the run was started with.
+        gradient_accumulation: From now on, split each batch into this number of parts for the gradients, for example
+            on a machine with less memory. The gradients are equal up to rounding, but no longer bitwise identical.
+            Without it, the number stays the same.
+        device: The device to train on. Without it, the device that JAX prefers.
+        tensorboard: Write TensorBoard event files to RUN/tensorboard. To view them: tensorboard --logdir RUN.
         wandb: Send the metrics to Weights & Biases.
-        trust: Run code that the run names and that is not Hamlet's, though the run is not one that you began here.
-        quiet: Print nothing but errors.
+        trust: Execute code that the run names and that is not part of Hamlet, although you did not start the run on
+            this machine.
+        quiet: Print only errors.
     """
 
     steps: Steps | None = None
@@ -41,18 +44,18 @@ COMMAND = Command(
     "hamlet resume",
     ("RUN",),
     (OptionGroup("run", ResumeOptions, pairs=False),),
-    "Go on with the run in the directory RUN from its newest checkpoint, to its own end or\n"
-    "to --steps. The result is bit for bit that of a run which was never interrupted.\n\n"
+    "Continue the run in the directory RUN from its newest checkpoint, to its planned end or to --steps.\n"
+    "The result is bitwise identical to a run without an interruption.\n\n"
     "example: hamlet resume runs/a --steps 20M",
 )
 
 
 def main(argv: Sequence[str]) -> int:
-    """Go on with a run, then judge it."""
+    """Continue one or more runs, then evaluate them."""
     (path,), parsed = COMMAND.parse(argv)
     options = ResumeOptions(**parsed.values["run"])
     if options.steps is not None and options.steps < 1:
-        raise RequestError(f"--steps must be at least 1, not {options.steps}")
+        raise RequestError(f"--steps must be at least 1, got {options.steps}")
     heard = sinks.wanted(tensorboard=options.tensorboard, wandb=options.wandb)
     places = [named.run.path for named in named_runs(path)]
     with stoppable(places):

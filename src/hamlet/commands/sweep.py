@@ -20,7 +20,7 @@ from hamlet.runs.seeds import check_seed
 from hamlet.training.loop import Interrupted
 
 MANIFEST = "sweep.json"
-# Options of a training that a trial has from the sweep, or that make no sense for many.
+# Options of `hamlet train` that the sweep sets itself, or that make no sense for many runs.
 _OF_TRAINING = ("from", "init-from", "checkpoint-every", "tensorboard", "wandb", "device")
 
 
@@ -29,14 +29,14 @@ class SweepOptions:
     """Options of ``hamlet sweep``.
 
     Attributes:
-        trials: How many sets of values to try, those behind it included.
-        search: Where to search, as in learning-rate=1e-4:1e-2:log clip=0.1:0.3 order=random,fixed. Without it, the
-            usual hyperparameters in their usual ranges.
-        steps: Environment steps of each run.
-        seeds: Runs of each trial; its score is their mean.
-        seed: From which values are drawn.
+        trials: The total number of trials. A trial is one set of values. Earlier trials in the directory count.
+        search: The hyperparameters to search and their ranges, for example learning-rate=1e-4:1e-2:log clip=0.1:0.3
+            order=random,fixed. Without it, the usual hyperparameters in their usual ranges.
+        steps: The number of environment steps of each run.
+        seeds: The number of runs of each trial. The score of a trial is their mean.
+        seed: The seed of the search.
         out: The directory of the trials. Without it, runs/sweep-ALGORITHM-ENV.
-        quiet: Print nothing but errors and the result.
+        quiet: Print only errors and the result.
     """
 
     trials: int
@@ -52,10 +52,11 @@ COMMAND = Command(
     "hamlet sweep",
     ("ALGORITHM", "ENV"),
     (OptionGroup("sweep", SweepOptions, pairs=False),),
-    "Search the hyperparameters of an algorithm: trials chosen by Optuna, those that fall behind\n"
-    "cut short. Stopped at any point and asked again, it goes on. Ends with the table of trials\n"
-    "and the best as a line of hamlet train. Hyperparameters that are given, --env options and\n"
-    "--preset hold for every trial (see hamlet train ALGORITHM ENV --help).\n\n"
+    "Search for the best hyperparameters of an algorithm in an environment. Optuna chooses the values of\n"
+    "each trial, and stops a trial early if it is worse than the median of the earlier trials. You may\n"
+    "stop the command at any time: the same command continues the search. At the end it prints the table\n"
+    "of trials and the hamlet train command of the best trial. Hyperparameters on the command line,\n"
+    "--env options and --preset apply to every trial (see hamlet train ALGORITHM ENV --help).\n\n"
     "examples:\n"
     "  hamlet sweep happo mpe/simple_spread --trials 30 --steps 500k\n"
     "  hamlet sweep happo mpe/simple_spread --trials 30 \\\n"
@@ -65,7 +66,7 @@ COMMAND = Command(
 
 @dataclass(frozen=True)
 class SweepRequest:
-    """What the words ask for."""
+    """A sweep as the command line describes it."""
 
     names: list[str]
     fixed: list[str]
@@ -73,12 +74,12 @@ class SweepRequest:
 
     @property
     def out(self) -> Path:
-        """Where the trials go."""
+        """The directory of the trials."""
         return self.options.out or Path("runs") / "-".join(["sweep", *self.names]).replace("/", "-").replace(":", "-")
 
 
 def main(argv: Sequence[str]) -> int:
-    """Search, and say what was found."""
+    """Run the search, and print the table of trials."""
     asked = read(argv)
     sweep.require_optuna()
     options = asked.options
@@ -91,29 +92,29 @@ def main(argv: Sequence[str]) -> int:
         seed=options.seed,
         out=asked.out,
     )
-    search.resolve([])  # what is wrong with every trial is refused before the first
+    search.resolve([])  # an error that every trial would have stops the command before the first trial
     wanted = {"words": [*asked.names, *asked.fixed], "search": list(options.search)}
     wanted |= {"steps": options.steps, "seeds": options.seeds, "seed": options.seed}
-    claim(asked.out, MANIFEST, wanted, "sweep")  # trials may be added
+    claim(asked.out, MANIFEST, wanted, "sweep")  # the number of trials may differ: a later command may add trials
     say = (lambda line: None) if options.quiet else (lambda line: print(line, file=sys.stderr, flush=True))
     try:
         trials = sweep.carry(search, options.trials, say=say)
     except (Interrupted, KeyboardInterrupt):
-        raise RunError(f"stopped as asked; go on with: {shlex.join(['hamlet', 'sweep', *argv])}") from None
+        raise RunError(f"stopped as requested; to continue: {shlex.join(['hamlet', 'sweep', *argv])}") from None
     text = table(asked, trials)
     atomic_write.write(asked.out / "trials.md", text)
     atomic_write.write(asked.out / "trials.json", json.dumps([vars(trial) for trial in trials], indent=1) + "\n")
     print(f"{text}\nthe trials are in {asked.out}")
     if sweep.best(trials) is None:
-        raise RunError(f"no trial was completed: {trials[-1].why or 'see the table'}")
+        raise RunError(f"no trial was completed: {trials[-1].why or 'see the table for the reasons'}")
     return 0
 
 
 def read(argv: Sequence[str]) -> SweepRequest:
-    """What the words ask for; what is no option of a sweep is one of every trial.
+    """Parse a command line. Options that are not options of the sweep apply to every trial.
 
     Raises:
-        RequestError: If something is missing, or has no place in a sweep.
+        RequestError: An argument is missing, or an option of `hamlet train` makes no sense in a sweep.
     """
     if any(word in HELP for word in argv):
         COMMAND.show_help()
@@ -123,7 +124,7 @@ def read(argv: Sequence[str]) -> SweepRequest:
     for arg in given:
         if arg.option is None:
             if arg.flag.removeprefix("--").replace("_", "-").split("=")[0] in _OF_TRAINING:
-                raise RequestError(f"{arg.flag} belongs to hamlet train: leave it out of a sweep")
+                raise RequestError(f"{arg.flag} is an option of hamlet train only: leave it out of a sweep")
             fixed += [arg.flag, *arg.words]
         elif arg.option.name != "search":
             sweep_words += [arg.flag, *arg.words]
@@ -134,13 +135,13 @@ def read(argv: Sequence[str]) -> SweepRequest:
     options = SweepOptions(**parsed[1].values["sweep"])
     for flag, value in (("trials", options.trials), ("steps", options.steps), ("seeds", options.seeds)):
         if value < 1:
-            raise RequestError(f"--{flag} must be at least 1, not {value}")
+            raise RequestError(f"--{flag} must be at least 1, got {value}")
     check_seed(options.seed)
     return SweepRequest(parsed[0], fixed, options)
 
 
 def table(asked: SweepRequest, trials: list[TrialResult]) -> str:
-    """Every trial, the best first, and the line that trains it once more."""
+    """Return the table of trials, the best first, and the command that trains with the best values again."""
     options = asked.options
     lines = [f"# {' on '.join(asked.names)}: {len(trials)} trials of {format_steps(options.steps)} steps", ""]
     lines += ["| trial | score | state | steps | values |", "|---|---|---|---|---|"]
@@ -153,9 +154,9 @@ def table(asked: SweepRequest, trials: list[TrialResult]) -> str:
         )
     lines += [
         "",
-        f"Scores: mean return of the deterministic policy, {sweep.EPISODES} episodes, {options.seeds} seed(s).",
+        f"Score: the mean return of the deterministic policy in {sweep.EPISODES} episodes, {options.seeds} seed(s).",
     ]
-    lines += ["That of the best is flattered by being the best of many: judge it with seeds of its own:", ""]
+    lines += ["The best score is too optimistic, because it is the best of many. To measure it with new seeds:", ""]
     top = sweep.best(trials)
     if top is not None:
         words = ["hamlet", "train", *asked.names, *asked.fixed, *top.words, "--steps", format_steps(options.steps)]

@@ -1,4 +1,4 @@
-"""``hamlet train``: train a team, once or once for each of several seeds, then judge it."""
+"""``hamlet train``: train a team with one seed or with several seeds, then evaluate it."""
 
 import contextlib
 import sys
@@ -23,7 +23,7 @@ from hamlet.training.run import SavedRun, train_seeds
 
 
 def main(argv: Sequence[str]) -> int:
-    """Train, then judge."""
+    """Train, then evaluate."""
     request = read(argv)
     options = request.options
     _check(options)
@@ -53,12 +53,12 @@ def main(argv: Sequence[str]) -> int:
 def _check(options: TrainOptions) -> None:
     check_seed(options.seed, options.seeds or 1)
     if options.steps < 1:
-        raise RequestError(f"--steps must be at least 1, not {options.steps}")
+        raise RequestError(f"--steps must be at least 1, got {options.steps}")
 
 
 @contextlib.contextmanager
 def stoppable(paths: Sequence[Path]) -> Iterator[None]:
-    """Tell whoever stops a run how to go on with it."""
+    """Add the command that continues the run to the error of a run that is stopped."""
     try:
         yield
     except (Interrupted, KeyboardInterrupt) as error:
@@ -66,9 +66,9 @@ def stoppable(paths: Sequence[Path]) -> Iterator[None]:
         if not begun:
             raise
         unfinished = [path for path in begun if not _finished(path)] or begun
-        reason = str(error) if isinstance(error, Interrupted) else "stopped as asked, with no further checkpoint"
+        reason = str(error) if isinstance(error, Interrupted) else "stopped as requested, without a new checkpoint"
         more = f" (and {len(unfinished) - 1} more)" if unfinished[1:] else ""
-        raise RunError(f"{reason}; go on with: hamlet resume {unfinished[0]}{more}") from None
+        raise RunError(f"{reason}; to continue: hamlet resume {unfinished[0]}{more}") from None
 
 
 def _finished(path: Path) -> bool:
@@ -77,17 +77,17 @@ def _finished(path: Path) -> bool:
 
 
 def finish(runs: Sequence[SavedRun], quiet: bool) -> None:
-    """Judge each run, and say where it is and how to go on.
+    """Evaluate each run, and print its directory and the commands that evaluate or continue it.
 
     Raises:
-        RunError: If the episodes of a run's evaluation failed; the others are judged all the same.
+        RunError: The evaluation of a run failed. The function still evaluates the other runs.
     """
     judgements, failures = [], []
     for run in runs:
         try:
             judgement = final_evaluation.judge(run)
         except EpisodesFailed as error:
-            failures.append(f"{run.path} is trained, and could not be evaluated: {error}")
+            failures.append(f"{run.path} is trained, but its evaluation failed: {error}")
             continue
         keep(run, judgement)
         judgements.append(judgement)
@@ -104,11 +104,12 @@ def finish(runs: Sequence[SavedRun], quiet: bool) -> None:
 
 
 def _say_rest(runs: Sequence[SavedRun], judgements: Sequence[final_evaluation.Judgement]) -> None:
-    """The mean over seeds, where runs are, and how to go on."""
+    """Print the mean over seeds, the directories of the runs, and the next commands."""
     if runs[1:] and judgements:
         print("\n" + "\n".join(over_seeds(judgements)))
     path, stored = runs[0].path, checkpoint.steps(runs[0].path / "checkpoints")
     steps = max(runs[0].directory.config()["steps"], *stored[-1:], 1)
-    print(f"\nthe run is in {path}" if not runs[1:] else f"\nthe runs are in {path.parent}; with the first, go on with")
+    print(f"\nthe run is in {path}" if not runs[1:] else f"\nthe runs are in {path.parent}")
+    print("to evaluate a run in more episodes, or to train it further:")
     print(f"  hamlet evaluate {path} --episodes 1000\n  hamlet resume {path} --steps {format_steps(2 * steps)}")
     sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""``hamlet watch``: the report of runs while they train, served to this machine alone."""
+"""``hamlet watch``: show the report of runs in a browser while they train, on this machine only."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +14,10 @@ class WatchOptions:
     """Options of ``hamlet watch``.
 
     Attributes:
-        port: Where to serve, on this machine's loopback; 0 for any that is free.
-        still: Leave the agents in motion out; they are recorded anew about once a minute.
-        trust: Show also the agents of runs that name code that is not Hamlet's, though you did not begin them here.
+        port: The port of the web server on 127.0.0.1; 0 for any free port.
+        still: Leave out the animations of the agents, which are otherwise recorded again about once per minute.
+        trust: Execute code that the runs name and that is not part of Hamlet, although you did not start the runs on
+            this machine. Without it, the report has no animations of such runs.
     """
 
     port: int = 8765
@@ -28,18 +29,20 @@ COMMAND = Command(
     "hamlet watch",
     ("RUN…",),
     (OptionGroup("watch", WatchOptions, pairs=False),),
-    "Serve the report of one or more runs at http://127.0.0.1:PORT/ while they train; the page\n"
-    "follows them. Only this machine is served. Ctrl-C ends it.\n\nexample: hamlet watch runs/a",
+    "Show the report of one or more runs in a browser while they train. The page is at\n"
+    "http://127.0.0.1:PORT/ and updates itself. Only this machine can open it. Press Ctrl-C to stop.\n\n"
+    "example: hamlet watch runs/a",
 )
 
 
 def main(argv: Sequence[str]) -> int:
-    """Serve until Ctrl-C."""
+    """Serve the page until Ctrl-C."""
     runs, values = read(argv, COMMAND)
     options = WatchOptions(**values)  # type: ignore[arg-type]
     watched = watch.WatchedRuns(runs, None if options.still else partial(film, trust=options.trust))
     server = watch.server(watched, options.port)
     say(watched.document()["remarks"])
-    print(f"http://{watch.HOST}:{server.server_address[1]}/ follows {', '.join(runs)}; Ctrl-C ends it", flush=True)
+    address = f"http://{watch.HOST}:{server.server_address[1]}/"
+    print(f"open {address} in a browser to watch {', '.join(runs)}; press Ctrl-C to stop", flush=True)
     watch.serve(server)
     return 0

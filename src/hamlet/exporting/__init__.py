@@ -1,1 +1,1 @@
-"""A trained team's policies as files that need no Hamlet: NumPy, ONNX, StableHLO."""
+"""Export of a trained team's policies as files that work without Hamlet: NumPy, ONNX and StableHLO."""

@@ -1,4 +1,4 @@
-"""A policy as NumPy source, and its weights as arrays."""
+"""Export of a policy as Python source code for NumPy, with its weights as arrays."""
 
 from collections.abc import Sequence
 from pprint import pformat
@@ -12,7 +12,7 @@ from hamlet.exporting.literals import within_text
 
 _FILE = '''"""{title}
 
-Made by `hamlet export`. It needs NumPy alone, and the weights in the .npz file of the same name beside it.
+Written by `hamlet export`. It needs only NumPy, and the weights in the .npz file with the same name in this directory.
 
     from {module} import Policy
 
@@ -30,20 +30,20 @@ OUTPUTS = {outputs}
 
 
 class Policy:
-    """The policy of {name}; what it remembers of an episode is kept inside."""
+    """The policy of {name}. The object stores the memory of an episode."""
 
     def __init__(self, weights=None):
-        """Read the weights, from the file beside this one unless another is named."""
+        """Read the weights from a file; None for the .npz file with the name of this file."""
         with np.load(weights or Path(__file__).with_suffix(".npz"), allow_pickle=False) as kept:
             self._weights = [kept[f"w{{k}}"] for k in range({count})]
 {all}        self.reset()
 
     def reset(self):
-        """Begin an episode."""
+        """Start an episode: clear the memory."""
         self._memory = {blank}
 
     def act(self, observation, available=None):
-        """The deterministic action.
+        """Return the deterministic action.
 
         observation: {observation}
         available: {available}
@@ -53,7 +53,7 @@ class Policy:
         return {action}
 
     def distribution(self, observation, available=None):
-        """All that the network gives, by name, as OUTPUTS says; the memory stays as it is."""
+        """Return all outputs of the network by name (see OUTPUTS). The memory does not change."""
         found = self._step(observation, available)
         return {{name: np.array(x, kind) for (name, kind, _), x in zip(OUTPUTS, found)}}
 
@@ -62,7 +62,7 @@ class Policy:
 
 
 {functions}def compute(weights, {arguments}):
-    """Pure: {outs}."""
+    """Return {outs}; a pure function."""
 {body}
 '''
 
@@ -70,14 +70,14 @@ class Policy:
 def source(
     agent: ExportedAgent, module: str, title: str, outputs: Sequence[Port], nodes: Sequence[Node]
 ) -> tuple[str, dict[str, np.ndarray]]:
-    """The text of the file of one agent, and the arrays of the file beside it.
+    """Return the source code of one agent's policy, and the arrays of its weights.
 
     Args:
-        agent: Whose it is.
+        agent: The agent.
         module: The name of the file, without its ending.
-        title: Its first line, as a docstring may hold it.
-        outputs: What it gives.
-        nodes: The outputs.
+        title: The first line of the file's docstring.
+        outputs: The outputs of the policy.
+        nodes: The nodes of the graph that compute the outputs, in the same order.
     """
     body, weights, functions = _body(nodes)
     ports = {port.name: port for port in agent.inputs}
@@ -101,7 +101,7 @@ def source(
         count=len(weights),
         blank="None" if memory is None else f"np.zeros({memory.shape}, np.float32)",
         observation=_seen(agent),
-        available="not taken" if masked is None else _spoken(masked),
+        available="not used" if masked is None else _spoken(masked),
         memory="None" if memory is None else "found[1]",
         action="int(found[0])" if _is_choice(outputs[0]) else f"np.array(found[0], np.{outputs[0].dtype})",
         seen="".join(_taken(path, port) for path, port, _ in agent.observed),
@@ -116,7 +116,7 @@ def source(
 
 
 def _body(outputs: Sequence[Node]) -> tuple[str, dict[str, np.ndarray], list[str]]:
-    """The lines of the function, its weights, and what else it calls."""
+    """Return the lines of `compute`, its weights, and the names of the functions that it calls."""
     nodes = needed(outputs)
     words: dict[int, str] = {}
     weights: dict[str, np.ndarray] = {}
@@ -143,7 +143,7 @@ def _body(outputs: Sequence[Node]) -> tuple[str, dict[str, np.ndarray], list[str
 def _line(node: Node, words: dict[int, str]) -> str:
     names = [words[id(operand)] for operand in node.inputs]
     if node.operation == "where":
-        # Of two plain numbers NumPy would make wider ones.
+        # With two Python numbers, np.where would return a wider type.
         kinds = [operand.dtype.name if operand.is_constant and not operand.shape else "" for operand in node.inputs]
         names = [
             f"np.{kind}({name})" if kind not in ("", "bool") else name for kind, name in zip(kinds, names, strict=True)
@@ -152,16 +152,16 @@ def _line(node: Node, words: dict[int, str]) -> str:
 
 
 def _literal(value: Any) -> str:
-    """A number as Python writes it, which takes the type of what it meets."""
+    """Return a number as Python source code. In an operation with an array, it takes the array's type."""
     number = value.item()
     if isinstance(number, float) and not np.isfinite(number):
         return f'float("{number}")'
-    # Exact as a double, so that it is the same number as float32 again.
+    # repr is exact for a double, so that the number has the same float32 value when it is read.
     return repr(number) if number >= 0 else f"({number!r})"
 
 
 def _taken(path: tuple[str | int, ...], port: Port) -> str:
-    """The lines that take one array out of an observation."""
+    """Return the lines of source code that read one array of an observation."""
     place = "".join(f"[{key!r}]" for key in path)
     return (
         f"        {port.name} = np.asarray(observation{place}, np.{port.dtype})\n"
@@ -171,7 +171,7 @@ def _taken(path: tuple[str | int, ...], port: Port) -> str:
 
 
 def _seen(agent: ExportedAgent) -> str:
-    """What is seen, in words; of several arrays, each by its keys."""
+    """Describe the observation; if it has several arrays, describe each one after its keys."""
     words = [(path, _spoken(port)) for path, port, _ in agent.observed]
     return "; ".join("".join(f"[{key!r}]" for key in path) + (" " if path else "") + text for path, text in words)
 

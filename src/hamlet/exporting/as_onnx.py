@@ -1,8 +1,9 @@
-"""A policy as an ONNX model of any number of observations at once.
+"""Export of a policy as an ONNX model that processes a batch of observations.
 
-Every input and output has a first axis ``batch``, of whatever length the observations have. The graph is that of one
-observation: a node's array gets the axis in front, unless it is a constant. Inputs that may be left out have their
-defaults in the model, of length 1, and are repeated to the batch.
+Every input and output has a first axis ``batch`` of any length. The graph of `hamlet.exporting.graph` describes one
+observation. In the ONNX model, the array of each node that is not a constant gets the batch axis in front. Optional
+inputs have default values in the model. These have batch length 1, and the model repeats them to the length of the
+batch.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from hamlet.extras import bring
 if TYPE_CHECKING:
     import onnx
 
-# Of 2022: runtimes of today and of some years ago read it.
+# Versions from 2022, which current runtimes and runtimes from some years ago can read.
 _OPSET, _FORMAT = 18, 8
 _ONE_TO_ONE = {
     "neg": "Neg",
@@ -56,25 +57,25 @@ _BATCH = "batch"
 
 
 def require_onnx() -> Any:
-    """The package.
+    """Return the package onnx.
 
     Raises:
-        RequestError: It cannot be imported.
+        RequestError: The package cannot be imported.
     """
     return bring("onnx", "the format onnx", "leave it out by --format numpy,stablehlo")
 
 
 def model(name: str, inputs: Sequence[Port], outputs: Sequence[Port], nodes: Sequence[Node]) -> "onnx.ModelProto":
-    """The model of one agent, checked.
+    """Return the ONNX model of one agent's policy, after onnx has checked it.
 
     Args:
-        name: Of the graph.
-        inputs: What it takes.
-        outputs: What it gives.
-        nodes: The outputs.
+        name: The name of the ONNX graph.
+        inputs: The inputs of the policy.
+        outputs: The outputs of the policy.
+        nodes: The nodes of the graph that compute the outputs, in the same order.
 
     Raises:
-        RequestError: If ONNX cannot be imported.
+        RequestError: The package onnx cannot be imported.
     """
     onnx = require_onnx()
     observed = next(port.name for port in inputs if port.default is None)
@@ -108,12 +109,12 @@ def _kind(helper: Any, dtype: Any) -> int:
 
 
 class _Writer:
-    """Nodes and constants of a model in the making.
+    """The ONNX nodes and constants of a model that is being built.
 
     Args:
         helper: ``onnx.helper``.
         numpy_helper: ``onnx.numpy_helper``.
-        observed: An input that is always given, and says how long the batch is.
+        observed: The name of a required input, from which the model reads the length of the batch.
     """
 
     def __init__(self, helper: Any, numpy_helper: Any, observed: str) -> None:
@@ -125,7 +126,7 @@ class _Writer:
         self._length: str | None = None
 
     def word(self, node: Node) -> str:
-        """What a node's result is called."""
+        """Return the name of a node's result."""
         if id(node) not in self._words:
             if node.operation == "input":
                 name: str = node.attributes["name"]
@@ -137,30 +138,30 @@ class _Writer:
         return self._words[id(node)]
 
     def constant(self, value: Any) -> str:
-        """What an array is called."""
+        """Add a constant array, and return its name."""
         name = f"w{len(self.constants)}"
         self.constants.append(self._arrays.from_array(np.asarray(value), name))
         return name
 
     def whole(self, *numbers: int) -> str:
-        """A row of int64, as shapes and axes are written."""
+        """Add an int64 vector, the form of shapes and axes in ONNX, and return its name."""
         return self.constant(np.asarray(numbers, np.int64))
 
     def put(self, kind: str, inputs: Sequence[str], out: str | None = None, **attributes: Any) -> str:
-        """One operation of ONNX; what its result is called."""
+        """Add one ONNX operation, and return the name of its result."""
         out = out or f"t{len(self.nodes)}"
         self.nodes.append(self._helper.make_node(kind, list(inputs), [out], **attributes))
         return out
 
     def add(self, node: Node) -> None:
-        """The operations that stand for a node."""
+        """Add the ONNX operations of a node."""
         if node.is_constant or node.operation == "input":
             return
         out = self.word(node)
         if node.operation in _OF_FORM:
             _OF_FORM[node.operation](self, node, [self.word(operand) for operand in node.inputs], out)
             return
-        # Shapes broadcast from the right, where the axis of the batch must not meet another.
+        # Shapes broadcast from the right. All inputs get the same number of axes, so that the batch axis aligns.
         inputs = [self.aligned(operand, len(node.shape)) for operand in node.inputs]
         if node.operation in _ONE_TO_ONE:
             self.put(_ONE_TO_ONE[node.operation], inputs, out)
@@ -168,24 +169,24 @@ class _Writer:
             _COMPOSED[node.operation](self, node, inputs, out)
 
     def aligned(self, node: Node, rank: int) -> str:
-        """A node's result with axes of length 1 behind that of the batch, so that it has ``rank`` axes besides."""
+        """Return a node's result with ``rank`` axes after the batch axis; axes of length 1 are added in front."""
         missing = rank - len(node.shape)
         if node.is_constant or missing <= 0:
             return self.word(node)
         return self.reshape(self.word(node), (1,) * missing + node.shape)
 
     def reshape(self, name: str, shape: Sequence[int], out: str | None = None) -> str:
-        """In another shape, the axis of the batch apart."""
-        return self.put("Reshape", [name, self.whole(0, *shape)], out)  # 0: as long as it is
+        """Reshape a result; the batch axis is not part of ``shape`` and stays."""
+        return self.put("Reshape", [name, self.whole(0, *shape)], out)  # 0 keeps the length of the axis
 
     def repeated(self, node: Node) -> str:
-        """A node's result with the axis of the batch: a constant is repeated."""
+        """Return a node's result with a batch axis. A constant has none, and is repeated."""
         if not node.is_constant:
             return self.word(node)
         return self._expanded(self.constant(np.asarray(node.value)[None]), node.shape)
 
     def repeat_default(self, port: Port) -> None:
-        """Repeat an input that may be left out to the length of the batch."""
+        """Repeat an optional input to the length of the batch."""
         self._defaults[port.name] = self._expanded(port.name, port.shape)
 
     def _expanded(self, name: str, shape: Sequence[int]) -> str:
@@ -194,7 +195,7 @@ class _Writer:
         return self.put("Expand", [name, self.put("Concat", [self._length, self.whole(*shape)], axis=0)])
 
     def cast(self, name: str, dtype: Any, out: str | None = None) -> str:
-        """As another type."""
+        """Cast a result to another type."""
         return self.put("Cast", [name], out, to=_kind(self._helper, dtype))
 
 
@@ -218,7 +219,7 @@ def _position(kind: str) -> Callable[..., None]:
 
 
 def _behind(axis: int, node: Node) -> int:
-    """An axis of a node's array, counted with that of the batch before it."""
+    """Return the index of a node's axis when the batch axis is in front."""
     return axis % len(node.shape) + 1
 
 
@@ -254,7 +255,7 @@ def _matmul(w: _Writer, node: Node, x: list[str], out: str) -> None:
     if right.is_constant and len(right.shape) <= 2:
         w.put("MatMul", x, out)
         return
-    # Vectors become matrices, and all have as many axes.
+    # Vectors become matrices, and both operands get the same number of axes.
     shapes = [(1, *left.shape) if len(left.shape) == 1 else left.shape]
     shapes += [(*right.shape, 1) if len(right.shape) == 1 else right.shape]
     rank = max(map(len, shapes))
@@ -285,7 +286,7 @@ _COMPOSED: dict[str, Callable[..., Any]] = {
     "is_finite": _finite,
     "cast": lambda w, node, x, out: w.cast(x[0], node.dtype, out),
 }
-# What speaks of axes or shapes, and is given its inputs as they are.
+# Operations whose attributes name axes or shapes. Their inputs are not aligned.
 _OF_FORM: dict[str, Callable[..., Any]] = {
     "reduce_sum": _reduce("ReduceSum"),
     "reduce_max": _reduce("ReduceMax"),

@@ -1,6 +1,6 @@
-"""Arrays without their axes of length 1: where the others stand, and how they are put in place.
+"""Operations on arrays whose axes of length 1 are removed ("squeezed" arrays).
 
-A node stands for an array of a known shape; its own shape broadcasts to what is left of that.
+A node represents an array with a known shape. The node's own shape broadcasts to the squeezed shape of this array.
 """
 
 from collections.abc import Sequence
@@ -12,37 +12,45 @@ Shape = tuple[int, ...]
 
 
 class Untranslatable(Exception):
-    """A primitive has no rule; the text is its name, and what about it has none."""
+    """A JAX primitive has no translation rule. The text names the primitive and the case without a rule."""
 
 
 def squeezed(shape: Shape) -> Shape:
-    """A shape without its axes of length 1."""
+    """Return a shape without its axes of length 1."""
     return tuple(n for n in shape if n != 1)
 
 
 def whole(graph: Graph, node: Node, shape: Shape) -> Node:
-    """The node itself in the shape that it broadcasts to."""
+    """Broadcast a node to the squeezed shape of its array."""
     return graph.broadcast(node, squeezed(shape))
 
 
 def standing(shape: Shape, axes: Sequence[int]) -> tuple[int, ...]:
-    """Where axes of a shape stand without those of length 1, which have no place."""
+    """Return the positions of axes in the squeezed shape. Axes of length 1 are left out."""
     kept_axes = [axis for axis, n in enumerate(shape) if n != 1]
     return tuple(kept_axes.index(axis) for axis in axes if axis in kept_axes)
 
 
 def shape_of(equation: Any, number: int = 0) -> Shape:
-    """Of an equation's operand."""
+    """Return the shape of an equation's operand."""
     return equation.invars[number].aval.shape
 
 
 def out_of(equation: Any) -> Shape:
-    """Of what an equation gives."""
+    """Return the shape of an equation's first output."""
     return equation.outvars[0].aval.shape
 
 
 def spread(graph: Graph, node: Node, before: Shape, after: Shape, axes: Sequence[int]) -> Node:
-    """Axes are put where they broadcast from; nothing is repeated before it must be."""
+    """Move axes to the positions from which they broadcast, without repeating any values.
+
+    Args:
+        graph: The graph.
+        node: The node of the array.
+        before: The shape of the array.
+        after: The shape to which the result will be broadcast.
+        axes: The axis of ``after`` for each axis of ``before``.
+    """
     if not node.shape or before == after:
         return node
     squeezed_shape = squeezed(before)
@@ -58,7 +66,7 @@ def spread(graph: Graph, node: Node, before: Shape, after: Shape, axes: Sequence
 
 
 def join(graph: Graph, pieces: list[tuple[Node, Shape]], axis: int, out: Shape) -> Node:
-    """Pieces of known shapes beside each other along one axis, which may have length 1 in some."""
+    """Concatenate pieces with known shapes along one axis. The axis may have length 1 in some pieces."""
     kept_axes = [k for k, n in enumerate(out) if n != 1 or k == axis]
     parts = [graph.reshape(whole(graph, node, shape), tuple(shape[k] for k in kept_axes)) for node, shape in pieces]
     joined = parts[0] if len(parts) == 1 else graph.apply("concatenate", *parts, axis=kept_axes.index(axis))
@@ -66,7 +74,7 @@ def join(graph: Graph, pieces: list[tuple[Node, Shape]], axis: int, out: Shape) 
 
 
 def cut(graph: Graph, node: Node, shape: Shape, cuts: Sequence[tuple[int, int, int]]) -> Node:
-    """From a start, up to a limit, in steps, along every axis."""
+    """Slice an array; ``cuts`` contains start, stop and step for each axis."""
     kept_cuts = [bounds for bounds, n in zip(cuts, shape, strict=True) if n != 1]
     out = tuple(len(range(*bounds)) for bounds in cuts)
     if out == tuple(shape):

@@ -1,4 +1,4 @@
-"""What was exported, held against the policy it was made from before it is handed over."""
+"""Comparison of exported files with the policy, before the export is put in its place."""
 
 import importlib.util
 import warnings
@@ -16,22 +16,22 @@ from hamlet.exporting.team import Exported
 from hamlet.spaces import MultiDiscrete
 
 COUNT = 8
-# Numbers differ in the order of sums; more than that is another policy.
+# Sums in another order give small differences. A larger difference than this means that the file is another policy.
 _TOLERANCE = 1e-4
 Inputs = tuple[np.ndarray, ...]
-# What a file gives for several inputs: the outputs of each.
+# A function that runs an exported file: from several inputs to the outputs for each of them.
 Run = Callable[[Sequence[Inputs]], Sequence[Sequence[Any]]]
 
 
 def differences(exported: Exported, files: dict[str, Path]) -> dict[str, float]:
-    """For every format the largest difference from the policy, on observations, masks and memories drawn at random.
+    """Return, for each format, the largest difference from the policy on random observations, masks and memories.
 
     Args:
         exported: The policy.
-        files: The file of every format.
+        files: The file of each format.
 
     Raises:
-        RunError: If one is another policy.
+        RunError: The outputs of a file differ from the policy's outputs by more than 10⁻⁴.
     """
     drawn = [_draw(exported.agent, seed) for seed in range(COUNT)]
     wanted = [tuple(np.asarray(x) for x in exported(*inputs)) for inputs in drawn]
@@ -42,14 +42,17 @@ def differences(exported: Exported, files: dict[str, Path]) -> dict[str, float]:
             largest[kind] = _largest(run(drawn), wanted)
             if largest[kind] > _TOLERANCE:
                 raise RunError(
-                    f"{path.name} differs from the policy of {exported.agent.name} by {largest[kind]:.2g}; "
-                    "this is an error in Hamlet: please report it with the network's code"
+                    f"the exported file {path.name} differs from the policy of {exported.agent.name} by "
+                    f"{largest[kind]:.2g}; this is a bug in Hamlet: please report it with the network's code"
                 )
     return largest
 
 
 def _largest(outputs: Sequence[Sequence[Any]], wanted: Sequence[Sequence[np.ndarray]]) -> float:
-    """Of numbers relative to those above 1; choices must be equal, but for a tie in one of the draws."""
+    """Return the largest difference; it is relative for numbers above 1.
+
+    Discrete actions must be equal. One unequal array is allowed, because two actions may be equally probable.
+    """
     largest, unequal = 0.0, 0
     for ours, expected in zip(outputs, wanted, strict=True):
         for actual, other in zip(ours, expected, strict=True):
@@ -87,7 +90,7 @@ def _one(agent: ExportedAgent, port: Port, random: np.random.Generator) -> np.nd
 
 
 def module_of(path: Path) -> Any:
-    """An exported file, imported."""
+    """Import an exported file."""
     spec = importlib.util.spec_from_file_location("exported", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -102,13 +105,13 @@ def _numpy(path: Path, exported: Exported) -> Run:
 
 
 def _onnx(path: Path, exported: Exported) -> Run | None:
-    if line := extras.lacking("onnxruntime", "ONNX files are written and not checked: that"):
+    if line := extras.lacking("onnxruntime", "ONNX files are written but not checked: the check"):
         warnings.warn(line, stacklevel=2)
         return None
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # it warns of inputs that have defaults
+    options.log_severity_level = 3  # onnxruntime warns about inputs with default values
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     names, outputs = ([port.name for port in ports] for ports in (exported.agent.inputs, exported.outputs))
 

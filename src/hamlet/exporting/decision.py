@@ -1,8 +1,8 @@
-"""What one agent does with what it sees: the function that every format holds.
+"""The function of one agent that every export format contains.
 
-    observation, available, memory  →  action, next_memory, and the numbers of its distribution
+    observation, available, memory  →  action, next_memory, and the parameters of the action distribution
 
-It is that of `hamlet.load_policy(…).act(…, deterministic=True)` for one agent and one observation.
+For one agent and one observation, it equals `hamlet.load_policy(…).act(…, deterministic=True)`.
 """
 
 import re
@@ -25,14 +25,15 @@ from hamlet.spaces import Box, Discrete, Space
 
 @dataclass(frozen=True)
 class Port:
-    """An array that goes in or comes out.
+    """An input or output array of an exported policy.
 
     Attributes:
-        name: As all formats call it.
-        shape: Of the array.
-        dtype: Of the array.
-        says: What it is, and its range.
-        default: What stands for it where it is left out: all True, or zeros; None where it must be given.
+        name: The name of the array in all formats.
+        shape: The shape of the array.
+        dtype: The type of the array.
+        says: A description of the array, with its range.
+        default: For an optional input, the value of all entries if it is left out (True or 0); None for any other
+            array.
     """
 
     name: str
@@ -42,21 +43,21 @@ class Port:
     default: bool | float | None = None
 
     def blank(self) -> np.ndarray:
-        """What stands for it where it is left out."""
+        """Return the default array of an optional input."""
         return np.full(self.shape, self.default or 0, self.dtype)
 
 
 @dataclass(frozen=True)
 class ExportedAgent:
-    """One agent, as its policy is exported.
+    """The spaces and the memory of one agent whose policy is exported.
 
     Attributes:
-        name: Of PettingZoo.
-        seen: What it sees, as its environment has it.
-        done: What it does, as its environment has it.
-        observation: What it sees, as networks take it.
-        action: What it does, as networks give it.
-        memory: The width of its memory; 0 for none.
+        name: The agent's name in PettingZoo.
+        seen: The observation space of the environment.
+        done: The action space of the environment.
+        observation: The observation space of the networks.
+        action: The action space of the networks.
+        memory: The width of the memory; 0 for a policy without memory.
     """
 
     name: str
@@ -68,7 +69,7 @@ class ExportedAgent:
 
     @property
     def observed(self) -> tuple[tuple[tuple[str | int, ...], Port, SpaceKind], ...]:
-        """What it sees, array by array: by which keys it is reached in what the environment gives, and its port."""
+        """The arrays of an observation: each one's keys in the environment's observation, its port and its space."""
         arrays: list[tuple[tuple[str | int, ...], Port, SpaceKind]] = []
         for path, kind in self.seen.leaves():
             name = re.sub(r"\W", "_", "_".join(map(str, ("observation", *path))), flags=re.ASCII)
@@ -79,24 +80,24 @@ class ExportedAgent:
 
     @property
     def inputs(self) -> tuple[Port, ...]:
-        """What its policy takes."""
+        """The inputs of the policy."""
         ports = [port for _, port, _ in self.observed]
         if not isinstance(self.action, Box):
-            says = "which choices there are" + (
-                "" if isinstance(self.action, Discrete) else ", of all components joined"
+            says = "action mask: True for available actions" + (
+                "" if isinstance(self.action, Discrete) else ", of all components concatenated"
             )
-            ports.append(Port("available", (self.action.width,), "bool", f"{says}; left out: all", True))
+            ports.append(Port("available", (self.action.width,), "bool", f"{says}; default: all True", True))
         if self.memory:
-            says = "next_memory of the step before; left out, as in the first step of an episode: zeros"
+            says = "next_memory of the previous step; default, for the first step of an episode: zeros"
             ports.append(Port("memory", (self.memory,), "float32", says, 0.0))
         return tuple(ports)
 
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
-        """The inputs as a trace takes them."""
+        """Return the shapes and types of the inputs, for a JAX trace."""
         return {port.name: jax.ShapeDtypeStruct(port.shape, port.dtype) for port in self.inputs}
 
     def decide(self, actor: Any, inputs: dict[str, Any]) -> dict[str, Any]:
-        """The deterministic action, the memory after it where there is one, and the distribution's numbers."""
+        """Return the deterministic action, the next memory (if any), and the parameters of the distribution."""
         given = gathered({path: inputs[port.name] for path, port, _ in self.observed})
         observation = encode(limited(self.seen, inner(self.seen, given, jnp), jnp), self.observation)[None, None]
         memory, available = inputs.get("memory"), inputs.get("available")
@@ -112,7 +113,7 @@ class ExportedAgent:
         return decision | {name: value[0, 0].reshape(shape) for name, value, shape in self._numbers(policy)}
 
     def outputs(self, arrays: dict[str, Any]) -> tuple[Port, ...]:
-        """What its policy gives, the action first, from the shapes of what `decide` gives."""
+        """Return the ports of the outputs, the action first, from the shapes of the arrays that `decide` returns."""
         order = sorted(arrays, key=lambda name: (name != "action", name != "next_memory"))
         return tuple(
             Port(name, tuple(arrays[name].shape), np.dtype(arrays[name].dtype).name, self._says(name, arrays))
@@ -120,7 +121,7 @@ class ExportedAgent:
         )
 
     def _numbers(self, policy: Any) -> list[tuple[str, Any, tuple[int, ...]]]:
-        """What a distribution is made of, where that is known."""
+        """Return the parameters of a distribution; an empty list for an unknown distribution."""
         match policy:
             case Categorical():
                 return [("log_probs", policy.log_probs, (-1,))]
@@ -139,26 +140,27 @@ class ExportedAgent:
     def _says(self, name: str, arrays: dict[str, Any]) -> str:
         match name:
             case "action":
-                best = "the best, " if "values" in arrays else "the likeliest, "
+                best = "action with the highest value: " if "values" in arrays else "most probable action: "
                 kind = best if not isinstance(self.action, Box) else ""
-                clipped = ", the mean clipped to that" if "mean" in arrays else ""
+                clipped = "; the mean, clipped to this range" if "mean" in arrays else ""
                 return f"{kind}{spoken(self.done)}{clipped}"
             case "next_memory":
-                return "memory of the next step"
+                return "the input memory of the next step"
             case "log_probs":
-                joined = "" if isinstance(self.action, Discrete) else ", the components' joined"
-                return f"logarithm of the probability of every choice{joined}, nats"
+                joined = "" if isinstance(self.action, Discrete) else ", of all components concatenated"
+                return f"log probability of every action in nats{joined}"
             case "values":
-                return "of every choice, available or not: what the agent reckons it adds to the return"
+                return "for every action, available or not: the agent's estimate of its contribution to the return"
             case "mean" | "std":
-                return f"of the normal distribution that it explored with, before clipping: its {name}"
+                word = "mean" if name == "mean" else "standard deviation"
+                return f"{word} of the normal distribution from which actions were sampled in training, before clipping"
             case _:
-                part = name.removeprefix("base_")
-                return f"{part} of the normal u; it explored with low + (high − low)·(1 + tanh u)/2"
+                word = "mean" if name == "base_mean" else "standard deviation"
+                return f"{word} of the normal variable u; in training, actions were low + (high − low)·(1 + tanh u)/2"
 
 
 def gathered(arrays: Mapping[tuple[str | int, ...], Any]) -> Any:
-    """An observation as its environment gives it, from its arrays by the keys that lead to them.
+    """Build an observation in the environment's form from its arrays, which are given by their keys.
 
     >>> gathered({("near", 0): 1, ("near", 1): 2, ("far",): 3})
     {'near': {0: 1, 1: 2}, 'far': 3}
@@ -175,25 +177,28 @@ def gathered(arrays: Mapping[tuple[str | int, ...], Any]) -> Any:
 
 
 def observed_type(kind: SpaceKind) -> str:
-    """The type in which an agent is shown what it sees: numbers float32, choices int32, pictures as they come."""
+    """Return the type of an exported policy's observation.
+
+    Numbers are float32 and discrete entries int32; images keep the environment's type.
+    """
     return kind.inner_dtype if kind.sizes or kind.is_picture else "float32"
 
 
 def spoken(kind: SpaceKind) -> str:
-    """A space in words.
+    """Describe the range of a space.
 
     >>> spoken(SpaceKind("MultiDiscrete", (2,), "int32", (2, 3), start=(0, 5)))
-    'choices from 0 to 1, 5 to 7'
+    'integers from 0 to 1, 5 to 7'
     """
     if kind.sizes:
         starts = kind.start or (0,) * len(kind.sizes)
         ranges = ", ".join(f"{first} to {first + n - 1}" for first, n in zip(starts, kind.sizes, strict=True))
-        return f"a choice from {ranges}" if kind.name == "Discrete" else f"choices from {ranges}"
+        return f"an integer from {ranges}" if kind.name == "Discrete" else f"integers from {ranges}"
     low, high = kind.bounds
     if (low == low.flat[0]).all() and (high == high.flat[0]).all():
         return f"from {_number(low.flat[0])} to {_number(high.flat[0])}"
     pairs = ", ".join(f"{_number(a)} to {_number(b)}" for a, b in zip(low.flat, high.flat, strict=True))
-    return f"from, entry by entry, {pairs}"
+    return f"each entry in its own range: {pairs}"
 
 
 def _number(value: Any) -> str:

@@ -1,8 +1,8 @@
-"""The directory of an export: written aside, checked, and put in place whole.
+"""The directory of an export. It is written and checked under a temporary name, and then renamed.
 
-OUT/README.md             what every agent's policy takes and gives, and how it is played
-OUT/manifest.json         the same for programs; where it came from
-OUT/play.py               an episode in the environment without Hamlet, where that can be
+OUT/README.md             the inputs and outputs of every agent's policy, and how to play an episode
+OUT/manifest.json         the same information for programs, and the run that was exported
+OUT/play.py               a program that plays an episode in the environment without Hamlet, if possible
 OUT/policies/AGENT.*      .py and .npz (NumPy), .onnx, .stablehlo
 """
 
@@ -44,7 +44,7 @@ def export(
     best: bool = False,
     trust: bool = False,
 ) -> Path:
-    """Write every agent's policy alone, as files that need no Hamlet: `hamlet.export`, of a run's directory."""
+    """Export the run of a directory; see `hamlet.export`."""
     formats = writable_formats() if formats is None else check_formats(formats)
     trained_run = SavedRun(RunDirectory.open(run).path, trust)
     out = Path(out) if out is not None else trained_run.path / "export"
@@ -69,24 +69,27 @@ def export(
 
 
 def check_formats(formats: Iterable[str]) -> tuple[str, ...]:
-    """The formats in order, each once.
+    """Return the formats in their standard order, without repetitions.
 
     Raises:
-        RequestError: If one is unknown, there are none, or a package is missing.
+        RequestError: A format is unknown, there is no format, or the package of a format is missing.
     """
     wanted = set(formats)
     for name in sorted(wanted):
         if name not in FORMATS:
             raise unknown("format", name, FORMATS)
     if not wanted:
-        raise RequestError("there is no format to write; the nearest is numpy (of numpy, onnx, stablehlo)")
+        raise RequestError("there is no format to write; the nearest is numpy (choose from numpy, onnx, stablehlo)")
     if "onnx" in wanted:
         as_onnx.require_onnx()
     return tuple(name for name in FORMATS if name in wanted)
 
 
 def writable_formats() -> tuple[str, ...]:
-    """All formats whose packages can be imported; a warning says in one line what is left out, and what brings it."""
+    """Return all formats whose packages can be imported.
+
+    For a format that is left out, the function warns with one line that says what to install.
+    """
     line = extras.lacking("onnx", "ONNX files are left out: the format onnx")
     if line is None:
         return FORMATS
@@ -97,14 +100,14 @@ def writable_formats() -> tuple[str, ...]:
 def write(
     out: Path, exports: Iterable[Exported], document: dict[str, Any], formats: Sequence[str], play: str | None
 ) -> None:
-    """The files of all agents, and what is said of them.
+    """Write the files of all agents, the manifest, the README and the program play.py.
 
     Args:
-        out: A directory that is there, and empty.
+        out: An existing, empty directory.
         exports: The policies.
-        document: What the manifest says of the run.
-        formats: What to write.
-        play: A program that plays them, or None.
+        document: The manifest's entries about the run.
+        formats: The formats to write.
+        play: The text of a program in which the policies play an episode, or None.
     """
     (out / "policies").mkdir()
     agents: dict[str, Any] = {}
@@ -133,7 +136,7 @@ def write(
 
 
 def _write_one(stem: Path, exported: Exported, formats: Sequence[str], title: str) -> dict[str, Path]:
-    """The files of one agent, by format."""
+    """Write the files of one agent, and return their paths by format."""
     agent, outputs = exported.agent, exported.outputs
     files = {kind: stem.with_name(stem.name + _ENDINGS[kind]) for kind in formats}
     nodes: list[Node] = exported.nodes() if {"numpy", "onnx"} & set(formats) else []
@@ -151,7 +154,7 @@ def _write_one(stem: Path, exported: Exported, formats: Sequence[str], title: st
 
 
 def _install(out: Path, fill: Callable[[Path], None]) -> None:
-    """Make a directory under another name, and rename it when it is whole."""
+    """Create a directory under a temporary name, and rename it when it is complete."""
     out = atomic_write.named(out)
     aside = out.with_name(f".{out.name}.{os.getpid()}")
     try:
@@ -172,7 +175,7 @@ def _refuse_taken(out: Path) -> None:
     if out.exists():
         place = atomic_write.named(out)
         free = next(path for k in range(2, 10**6) if not (path := place.with_name(f"{place.name}-{k}")).exists())
-        raise RequestError(f"{out} exists and is not empty: choose --out {free}, or remove it")
+        raise RequestError(f"{out} exists and is not empty: write to --out {free}, or remove it")
 
 
 def _described(port: Any) -> dict[str, Any]:
@@ -182,7 +185,7 @@ def _described(port: Any) -> dict[str, Any]:
 
 
 def _title(document: dict[str, Any]) -> str:
-    """What the policies are, as it may stand in a docstring and in Markdown."""
+    """Return a title for the policies that is valid in a docstring and in Markdown."""
     pairing = " on ".join(within_text(document[key]) for key in ("algorithm", "environment") if document[key])
     after = f"seed {within_text(document['seed'])}, after {document['step']:,} steps"
     return f"trained with {pairing or 'Hamlet'} ({after})"

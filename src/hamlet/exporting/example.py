@@ -1,4 +1,4 @@
-"""How exported policies are played in their environment without Hamlet, where that is known: a dozen lines."""
+"""The program play.py, in which exported policies play an episode in their environment without Hamlet."""
 
 import dataclasses
 from typing import Any
@@ -12,17 +12,17 @@ from hamlet.envs.mpe.simple_spread import SimpleSpread
 from hamlet.envs.pettingzoo.environment import PettingZoo
 from hamlet.exporting.literals import NotALiteral, is_name, keywords, literal
 
-_PLAY = '''"""One episode in {where}, by the exported policies; it needs NumPy and {needs}."""
+_PLAY = '''"""Play one episode in {where} with the exported policies. Needs NumPy and {needs}."""
 {imports}
 from policies import Team
 
 env, team = {make}, Team()
 (observations, infos), total = env.reset(seed=0), 0.0
 while env.agents:
-    present = {{name: observations[name] for name in env.agents}}  # not those whose episode has just ended
+    present = {{name: observations[name] for name in env.agents}}  # only active agents
     observations, rewards, _, _, infos = env.step(team.act(present, infos))
     total += sum(float(reward) for reward in rewards.values())
-print(f"the team's return is {{total:.2f}}")
+print(f"team return: {{total:.2f}}")
 '''
 _MPE = {
     SimpleSpread: "simple_spread_v3",
@@ -33,9 +33,10 @@ _RENAMED = {"agents": "N", "max_steps": "max_cycles", "continuous": "continuous_
 
 
 def example(env: Any) -> str | None:
-    """A program that plays one episode, for the folder above the policies; None where that needs Hamlet.
+    """Return a program that plays one episode; None if the environment needs Hamlet.
 
-    Whatever the names in it are, they are literals there. None also where no source says them.
+    The program belongs in the directory above the policies. Names and options are literals in it, so that they cannot
+    execute code. The function also returns None if an option cannot be written as a literal.
     """
     try:
         return _program(env)
@@ -65,9 +66,9 @@ def _factory(env: PettingZoo) -> str:
     module, _, name = env.factory.partition(":")
     parts = name.split(".")
     if not all(is_name(part) for part in (*module.split("."), *parts)):
-        raise NotALiteral(f"{env.factory} is no name of Python")
+        raise NotALiteral(f"{env.factory} is not a Python name")
     imports, make = f"from {module} import {parts[0]}\n", f"{name}({keywords(dict(env.options))})"
-    # The module of a user is found where the run found it.
+    # A user's own module is imported from the directory in which the run found it.
     for home in user_modules.directories([env.factory]).values():
         imports = f"import sys\n\nsys.path.append({literal(home)})\n{imports}"
     if env.description.turns:
@@ -81,7 +82,7 @@ def _text(where: str, imports: str, make: str) -> str:
 
 
 def _is_original(env: MultiAgentMujoco) -> bool:
-    """Whether gymnasium-robotics makes it by its name alone."""
+    """Return whether gymnasium-robotics can make the environment from its name alone."""
     scenario = SCENARIOS[env.scenario]
     dealt = not scenario.segments and partition_of(env.scenario, env.partition) is None
     return dealt and env.rules == scenario.rules

@@ -1,7 +1,8 @@
-"""A policy as a graph of few, simple operations, made smaller while it is built.
+"""A policy as a graph of a few simple operations. The graph is simplified while it is built.
 
-Every operation is written once as NumPy source (`OPERATIONS`). What depends on constants alone is computed by that
-source at once, and so are the shapes of what does not; equal operations on equal inputs are one node.
+`OPERATIONS` defines every operation once, as NumPy source code. This code also evaluates nodes while the graph is
+built: it computes the values of nodes that depend only on constants, and the shapes of all other nodes. Equal
+operations on equal inputs share one node.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-# From an operation to NumPy source: the inputs by number, attributes by name.
+# The NumPy source code of each operation. Inputs are inserted by number, attributes by name.
 OPERATIONS = {
     # Elementwise; shapes broadcast.
     "neg": "-{0}",
@@ -61,7 +62,7 @@ OPERATIONS = {
     "argmax": "np.argmax({0}, {axis})",
     "argmin": "np.argmin({0}, {axis})",
     "cumsum": "np.cumsum({0}, {axis})",
-    # Of form.
+    # Shapes and products.
     "reshape": "{0}.reshape({shape})",
     "transpose": "{0}.transpose({order})",
     "broadcast": "np.broadcast_to({0}, {shape})",
@@ -70,14 +71,14 @@ OPERATIONS = {
     "concatenate": "np.concatenate(({inputs}), {axis})",
     "matmul": "{0} @ {1}",
 }
-# Numbers that change nothing: on the right of an operation, and on the left where its sides can be exchanged.
+# Neutral numbers: as the right operand (for a symmetric operation also as the left operand) they change nothing.
 _NEUTRAL = {"add": 0.0, "sub": 0.0, "mul": 1.0, "div": 1.0, "max": -np.inf, "min": np.inf}
 _SYMMETRIC = ("add", "mul", "max", "min")
-# What NumPy has not itself, or slowly.
+# Functions that NumPy does not have, or that are slow in NumPy.
 FUNCTIONS = {
     "_erf": "_erf = np.vectorize(math.erf, otypes=[np.float32])\n",
     "_pad": '''def _pad(x, before, after, value):
-    """With so many entries of a value before and after those of each axis."""
+    """Add the given numbers of entries with a value before and after each axis."""
     wide = np.full([b + n + a for b, n, a in zip(before, x.shape, after)], value, x.dtype)
     wide[tuple(slice(b, b + n) for b, n in zip(before, x.shape))] = x
     return wide
@@ -87,15 +88,15 @@ FUNCTIONS = {
 
 @dataclass(eq=False)
 class Node:
-    """A value: of a constant, of an input, or of an operation on others.
+    """A value in the graph: a constant, an input, or the result of an operation on other nodes.
 
     Attributes:
         operation: A key of `OPERATIONS`, "constant" or "input".
-        inputs: What it is computed from.
-        attributes: Numbers that belong to the operation; an input's ``name``.
-        shape: Of the array.
-        dtype: Of the array.
-        value: A constant's.
+        inputs: The operands.
+        attributes: The attributes of the operation; for an input its ``name``.
+        shape: The shape of the array.
+        dtype: The type of the array.
+        value: The value of a constant; None for other nodes.
     """
 
     operation: str
@@ -107,11 +108,11 @@ class Node:
 
     @property
     def is_constant(self) -> bool:
-        """Whether its value is known."""
+        """Whether the node is a constant."""
         return self.operation == "constant"
 
     def source(self, *names: str) -> str:
-        """The NumPy source of the operation on variables of these names."""
+        """Return the NumPy source code of the operation on variables with these names."""
         attributes = self.attributes
         if self.operation == "slice":
             attributes = {"cuts": ", ".join(_cut(*cut) for cut in attributes["cuts"])}
@@ -121,21 +122,21 @@ class Node:
 
 @dataclass
 class Graph:
-    """Makes nodes, each no more than once, and none that a constant could be."""
+    """A builder of nodes. It makes equal nodes only once, and makes a constant wherever the value is known."""
 
     _made: dict[Any, tuple[Node, tuple[Node, ...]]] = field(default_factory=dict)
 
     def constant(self, value: Any) -> Node:
-        """A known value."""
-        array = np.array(value, order="C")  # a copy: weights that were transposed lie as they are read
+        """Return a constant node."""
+        array = np.array(value, order="C")  # a copy, so that transposed weights are contiguous in the order of reading
         return Node("constant", (), {}, array.shape, array.dtype, array)
 
     def input(self, name: str, shape: tuple[int, ...], dtype: Any) -> Node:
-        """What is given at every step."""
+        """Return a node for an input of the policy."""
         return Node("input", (), {"name": name}, shape, np.dtype(dtype))
 
     def apply(self, operation: str, *inputs: Node, **attributes: Any) -> Node:
-        """An operation on nodes."""
+        """Return the result of an operation on nodes."""
         if (simpler := self._simpler(operation, inputs)) is not None:
             return simpler
         attributes = {name: _plain(value) for name, value in attributes.items()}
@@ -147,12 +148,12 @@ class Graph:
                 node, [operand.value if known else np.ones(operand.shape, operand.dtype) for operand in inputs]
             )
             node.shape, node.dtype = result.shape, result.dtype
-            # With the inputs, whose identity is the key.
+            # The inputs are stored too: the key contains their ids, which must not be reused.
             self._made[key] = self.constant(result) if known else node, inputs
         return self._made[key][0]
 
     def _simpler(self, operation: str, inputs: Sequence[Node]) -> Node | None:
-        """What does the same with less, if anything does."""
+        """Return a simpler node with the same value, or None if there is none."""
         if operation == "reduce_sum" and inputs[0].operation == "square" and len(inputs[0].shape) == 1:
             row = inputs[0].inputs[0]
             return self.apply("matmul", row, row)
@@ -164,7 +165,7 @@ class Graph:
         return None
 
     def reshape(self, node: Node, shape: tuple[int, ...]) -> Node:
-        """The same numbers in another shape."""
+        """Reshape a node."""
         if node.shape == shape:
             return node
         if node.operation == "reshape":
@@ -172,31 +173,31 @@ class Graph:
         return self.apply("reshape", node, shape=shape)
 
     def broadcast(self, node: Node, shape: tuple[int, ...]) -> Node:
-        """Repeated to a shape."""
+        """Broadcast a node to a shape."""
         return node if node.shape == shape else self.apply("broadcast", node, shape=shape)
 
     def transpose(self, node: Node, order: Sequence[int]) -> Node:
-        """The axes in another order."""
+        """Permute the axes of a node."""
         order = tuple(order)
         return node if order == tuple(range(len(order))) else self.apply("transpose", node, order=order)
 
     def cast(self, node: Node, dtype: Any) -> Node:
-        """As another type."""
+        """Cast a node to another type."""
         dtype = np.dtype(dtype)
         return node if node.dtype == dtype else self.apply("cast", node, dtype=_type_name(dtype))
 
 
 def evaluate(node: Node, values: Sequence[np.ndarray]) -> np.ndarray:
-    """What an operation gives for some values, by its NumPy source."""
+    """Evaluate the NumPy source code of an operation on values."""
     names = {f"x{k}": value for k, value in enumerate(values)}
     with np.errstate(all="ignore"):
         result = np.asarray(eval(node.source(*names), _NAMESPACE, names))
-    # A sum of whole numbers would become wider.
+    # NumPy sums small integers in a wider type.
     return result.astype(values[0].dtype) if node.operation == "reduce_sum" else result
 
 
 def needed(outputs: Iterable[Node]) -> list[Node]:
-    """Every node that the outputs depend on, each after those that it is computed from."""
+    """Return all nodes that the outputs depend on, in topological order: each node comes after its operands."""
     nodes_by_id: dict[int, Node] = {}
     stack = [(node, False) for node in reversed(list(outputs))]
     while stack:
@@ -212,7 +213,7 @@ def needed(outputs: Iterable[Node]) -> list[Node]:
 
 
 def _plain(value: Any) -> Any:
-    """Numbers as Python's own, which source and other formats write as they are."""
+    """Convert NumPy scalars to Python numbers, which all formats can write."""
     if isinstance(value, tuple):
         return tuple(_plain(element) for element in value)
     return value.item() if isinstance(value, np.generic) else value

@@ -1,7 +1,7 @@
-"""Names and values as Python source holds them: whatever they are, they stay what they are and become no code.
+"""Names and values as literals in Python source code, so that they can never be executed as code.
 
-Names of agents, algorithms, environments and options come from files and from environments, and may hold quotes,
-backslashes, line ends, braces or whatever else a text may.
+The names of agents, algorithms, environments and options come from files and environments. They may contain any
+characters, such as quotes, backslashes, newlines and braces.
 """
 
 import keyword
@@ -10,19 +10,19 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-# Of the name of a file.
+# The maximum length of a file name.
 _LONGEST = 100
 
 
 class NotALiteral(ValueError):
-    """A value that no literal of Python gives back."""
+    """A value cannot be written as a Python literal."""
 
 
 def literal(value: Any) -> str:
-    r"""A number, text, None, or a tuple, list or dictionary of them, as source that gives it back.
+    r"""Return a value as Python source code: a number, text, None, or a tuple, list or dictionary of these.
 
     Raises:
-        NotALiteral: It is something else.
+        NotALiteral: The value has another type.
 
     >>> literal({"path": ("a'b\n", 1.0, None)})
     '{\'path\': ("a\'b\\n", 1.0, None)}'
@@ -39,14 +39,14 @@ def literal(value: Any) -> str:
         return f"[{inner}]" if kind is list else f"({inner}{',' if len(value) == 1 else ''})"
     if kind is dict:
         return "{" + ", ".join(f"{literal(key)}: {literal(element)}" for key, element in value.items()) + "}"
-    raise NotALiteral(f"{kind.__name__} is no literal")
+    raise NotALiteral(f"a {kind.__name__} cannot be written as a literal")
 
 
 def keywords(options: Mapping[str, Any]) -> str:
-    """Keyword arguments as a call has them, also those whose names are no identifiers.
+    """Return keyword arguments as they are written in a call. Names that are not identifiers go into a dictionary.
 
     Raises:
-        NotALiteral: A value is no literal.
+        NotALiteral: A value cannot be written as a literal.
 
     >>> keywords({"agents": 3, "my option": "a"})
     "agents=3, **{'my option': 'a'}"
@@ -57,12 +57,12 @@ def keywords(options: Mapping[str, Any]) -> str:
 
 
 def is_name(text: Any) -> bool:
-    """Whether a text is an identifier that may be assigned to."""
+    """Return whether a text is a Python identifier and not a keyword."""
     return isinstance(text, str) and text.isidentifier() and not keyword.iskeyword(text)
 
 
 def within_text(text: Any) -> str:
-    r"""A text as it stands within a docstring or a line of Markdown: on one line, and without an end of either.
+    r"""Return a text in a form that is safe within a docstring or a line of Markdown: on one line, and without quotes.
 
     >>> within_text('a"b\n```')
     "a'b\\\\n'''"
@@ -72,11 +72,11 @@ def within_text(text: Any) -> str:
 
 
 def module_name(name: str, taken: frozenset[str] | set[str]) -> str:
-    """An agent's name as that of a module and a file, another for each agent.
+    """Return a unique name for the module and the files of an agent.
 
     Args:
-        name: The agent's.
-        taken: Names of other agents' modules, in small letters.
+        name: The name of the agent.
+        taken: The module names of the other agents, in lower case.
     """
     stem = re.sub(r"\W", "_", name, flags=re.ASCII)[:_LONGEST] or "agent"
     stem = f"agent_{stem}" if stem[0].isdigit() or stem.startswith("__") or keyword.iskeyword(stem) else stem
@@ -86,5 +86,5 @@ def module_name(name: str, taken: frozenset[str] | set[str]) -> str:
 
 
 def _escaped(character: str) -> str:
-    """As Python would write it, with two backslashes: a docstring gives back one."""
+    """Return Python's escape sequence with two backslashes, which a docstring shows as one."""
     return ascii(character)[1:-1].replace("\\\\", "\\").replace("\\", "\\\\")

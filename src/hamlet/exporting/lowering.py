@@ -1,7 +1,7 @@
-"""From a traced JAX function to a graph: one rule for each primitive.
+"""Translation of a traced JAX function to a graph, with one rule for each primitive.
 
-A policy is traced for one observation, so that most axes have length 1. A node stands for an array without them: its
-shape broadcasts to what is left of the array's. Most reshaping and all repetition of single rows is gone with them.
+A policy is traced for one observation, so most axes have length 1. A node represents an array without these axes; its
+shape broadcasts to the remaining shape of the array. This removes most reshapes and all repetitions of single rows.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from jax.extend import core
 from hamlet.exporting.axes import Untranslatable, cut, join, out_of, shape_of, spread, squeezed, standing, whole
 from hamlet.exporting.graph import Graph, Node
 
-# Steps of a loop that are written out.
+# The largest number of steps of a loop that is unrolled.
 _LONGEST = 64
 
 
@@ -22,15 +22,15 @@ Rule = Callable[[Graph, Any, list[Node]], "Node | list[Node]"]
 
 
 def lower(graph: Graph, closed: core.ClosedJaxpr, inputs: Sequence[Node]) -> list[Node]:
-    """The outputs of a traced function as nodes, each of the shape that it has there.
+    """Return the outputs of a traced function as nodes, each with the shape of the function's output.
 
     Args:
-        graph: Where they are made.
-        closed: The function.
-        inputs: What it is applied to; each broadcasts to the shape of the argument without its axes of length 1.
+        graph: The graph in which the nodes are made.
+        closed: The traced function.
+        inputs: The arguments as nodes. Each one broadcasts to the argument's shape without its axes of length 1.
 
     Raises:
-        Untranslatable: If it uses what has no rule.
+        Untranslatable: The function uses a primitive without a rule.
     """
     results = _inline(graph, closed, list(inputs))
     shapes = [out.aval.shape for out in closed.jaxpr.outvars]
@@ -46,7 +46,7 @@ def _inline(graph: Graph, closed: Any, inputs: list[Node]) -> list[Node]:
     def read(one: Any) -> Node:
         if not isinstance(one, core.Literal):
             return known[one]
-        kind: Any = one.aval  # a number of Python's has none of its own
+        kind: Any = one.aval  # the type of a Python number comes from the trace
         return _constant(graph, np.asarray(one.val, kind.dtype))
 
     for equation in jaxpr.eqns:
@@ -63,7 +63,7 @@ def _translate(graph: Graph, equation: Any, inputs: list[Node]) -> Node | list[N
                 raise Untranslatable(name)
             return _inline(graph, equation.params[key], inputs)
     if name in _ELEMENTWISE:
-        # Axes of length 1 may meet longer ones.
+        # One operand may have an axis of length 1 where the other operand has a longer axis.
         out = range(len(out_of(equation)))
         shapes = [atom.aval.shape for atom in equation.invars]
         inputs = [spread(graph, x, shape, out_of(equation), out) for x, shape in zip(inputs, shapes, strict=True)]
@@ -95,14 +95,14 @@ def _integer_power(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
 
 def _division(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
     if inputs[0].dtype.kind != "f":
-        raise Untranslatable("div of whole numbers")
+        raise Untranslatable("div of integers")
     return graph.apply("div", *inputs)
 
 
 def _logic(operation: str) -> Rule:
     def rule(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
         if inputs[0].dtype != np.bool_:
-            raise Untranslatable(f"{operation} of whole numbers")
+            raise Untranslatable(f"{operation} of integers")
         return graph.apply(operation, *inputs)
 
     return rule
@@ -111,7 +111,7 @@ def _logic(operation: str) -> Rule:
 def _select(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
     which, *cases = inputs
     if len(cases) != 2:
-        raise Untranslatable("select_n of more than two cases")
+        raise Untranslatable("select_n with more than two cases")
     if which.is_constant and which.value.size and (which.value == which.value.flat[0]).all():
         return cases[int(which.value.flat[0])]
     return graph.apply("where", graph.cast(which, np.bool_), cases[1], cases[0])
@@ -136,7 +136,7 @@ def _broadcast(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
 def _reshape(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
     before, after = squeezed(shape_of(equation)), squeezed(out_of(equation))
     if equation.primitive.name == "reshape" and equation.params["dimensions"] is not None:
-        raise Untranslatable("reshape in another order")
+        raise Untranslatable("reshape with another order of axes")
     return inputs[0] if before == after else graph.reshape(graph.broadcast(inputs[0], before), after)
 
 
@@ -158,7 +158,7 @@ def _reduction(operation: str) -> Rule:
 
 
 def _all_or_any(operation: str) -> Rule:
-    """Of booleans: the least, or the greatest, of them as bytes."""
+    """Reduce booleans with the minimum (all) or the maximum (any) of the corresponding integers."""
 
     def rule(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
         numbers = _reduction(operation)(graph, equation, [graph.cast(inputs[0], np.int32)])
@@ -182,7 +182,7 @@ def _position(operation: str) -> Rule:
 def _cumulative_sum(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
     axes = standing(shape_of(equation), (equation.params["axis"],))
     if equation.params["reverse"] or inputs[0].dtype.kind != "f":
-        raise Untranslatable("cumsum backwards, or of whole numbers")
+        raise Untranslatable("reverse cumsum, or cumsum of integers")
     return graph.apply("cumsum", whole(graph, inputs[0], shape_of(equation)), axis=axes[0]) if axes else inputs[0]
 
 
@@ -212,7 +212,7 @@ def _slice(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
 def _dynamic_slice(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
     node, *starts = inputs
     if not all(start.is_constant for start in starts):
-        raise Untranslatable("dynamic_slice at a place that is computed")
+        raise Untranslatable("dynamic_slice with a computed start")
     sizes, shape = equation.params["slice_sizes"], shape_of(equation)
     first = [min(max(int(s.value), 0), n - size) for s, n, size in zip(starts, shape, sizes, strict=True)]
     return cut(graph, node, shape, [(offset, offset + size, 1) for offset, size in zip(first, sizes, strict=True)])
@@ -232,7 +232,7 @@ def _pad(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
     node, value = inputs
     config, shape, out = equation.params["padding_config"], shape_of(equation), out_of(equation)
     if not value.is_constant or any(before < 0 or after < 0 or inner for before, after, inner in config):
-        raise Untranslatable("pad between or below entries")
+        raise Untranslatable("pad with interior or negative padding")
     if shape == out:
         return node
     kept_axes = [k for k, n in enumerate(out) if n != 1]
@@ -242,9 +242,10 @@ def _pad(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
 
 
 def _dot(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
-    """As a product of two matrices, or of a vector and a matrix, for every entry of the axes of a batch."""
+    """Translate dot_general to a product of two matrices, or of a vector and a matrix, for each batch entry."""
     (contracted, batched), out = equation.params["dimension_numbers"], out_of(equation)
-    # Of a matrix and a vector the vector first: weights are turned beforehand, and runtimes are made for that order.
+    # In a product of a matrix and a vector, the vector comes first. Weights are transposed in advance, and runtimes are
+    # optimised for this order.
     vector = len(squeezed(shape_of(equation, 1))) == len(standing(shape_of(equation, 1), contracted[1]))
     sides = []
     for number in (1, 0) if vector else (0, 1):
@@ -266,7 +267,7 @@ def _dot(graph: Graph, equation: Any, inputs: list[Node]) -> Node:
 
 
 def _scan(graph: Graph, equation: Any, inputs: list[Node]) -> list[Node]:
-    """Step by step: a policy acts once, so that a loop over time has one step."""
+    """Unroll a loop. A policy acts for one step, so a loop over time usually has one step."""
     consts, carried, length = (equation.params[key] for key in ("num_consts", "num_carry", "length"))
     if length > _LONGEST or length < 1:
         raise Untranslatable(f"scan over {length} steps")
@@ -290,7 +291,7 @@ def _scan(graph: Graph, equation: Any, inputs: list[Node]) -> list[Node]:
 def _branch(graph: Graph, equation: Any, inputs: list[Node]) -> list[Node]:
     which, *rest = inputs
     if not which.is_constant:
-        raise Untranslatable("cond on what is computed")
+        raise Untranslatable("cond with a computed condition")
     branches = equation.params["branches"]
     return _inline(graph, branches[min(max(int(which.value), 0), len(branches) - 1)], rest)
 
@@ -301,7 +302,7 @@ _ELEMENTWISE = {
     *("logistic", "erf", "square", "is_finite", "add", "sub", "mul", "max", "min", "pow", "rem"),
     *("eq", "ne", "lt", "le", "gt", "ge", "div", "not", "and", "or", "xor"),
 }
-# Those of them that are not for all types.
+# Elementwise primitives that are not translated for all types.
 _SPECIAL: dict[str, Rule] = {
     "div": _division,
     "not": _logic("not"),

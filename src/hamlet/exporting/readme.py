@@ -1,10 +1,10 @@
-"""What stands beside exported policies: the README, and the module that holds them all."""
+"""The README of an export, and the module ``policies`` that contains the policies of all agents."""
 
 from typing import Any
 
 from hamlet.exporting.literals import literal, within_text
 
-_TEAM = '''"""All policies of the team {title}."""
+_TEAM = '''"""The policies of all agents of the team {title}."""
 
 from importlib import import_module
 
@@ -12,21 +12,22 @@ AGENTS = {modules}
 
 
 class Team:
-    """Every agent's own policy; what they remember of an episode is kept inside."""
+    """The policies of all agents. The object stores their memory of an episode."""
 
     def __init__(self):
         """Read the weights."""
         self.policies = {{name: import_module(f".{{module}}", __name__).Policy() for name, module in AGENTS.items()}}
 
     def reset(self):
-        """Begin an episode."""
+        """Start an episode: clear the memory of all policies."""
         for policy in self.policies.values():
             policy.reset()
 
     def act(self, observations, infos=None):
-        """The actions of the agents that observe something, from what PettingZoo's reset and step give.
+        """Return the actions of the agents that have an observation.
 
-        An action mask is taken from an observation that is a dictionary, or from the infos.
+        observations, infos: dictionaries by agent, as PettingZoo's reset and step return them. An agent's action mask
+        is the entry "action_mask" of its observation, if this is a dictionary, or else of its info.
         """
         actions = {{}}
         for name, seen in observations.items():
@@ -41,12 +42,16 @@ class Team:
 '''
 _README = """# Policies {title}
 
-Each agent's policy alone, as a function of what that agent sees{remembering}. Actions are the deterministic ones,
-those of `hamlet.load_policy(run).act(…)`; continuous ones lie within their bounds. Choices count as in
-the environment's spaces. How the run's observations are standardised, if they are, is part of each policy.
+This directory contains the policy of each agent as files that work without Hamlet. A policy is a function of the
+agent's observation{remembering}. It returns the deterministic action, the same action as
+`hamlet.load_policy(run).act(…)`. Continuous actions are within the bounds of the action space. Discrete actions have
+the numbers of the environment's action space. If the run normalises observations, each policy includes the
+normalisation.
 
-Source: run `{run}`, Hamlet {version}. `manifest.json` says the same for programs. Before they were handed over, the
-files were held against the policy on {checked_on} random observations; the largest difference was {difference}.
+Source: run `{run}`, Hamlet {version}. `manifest.json` contains the same information for programs.
+
+Hamlet compared the files with the original policy on {checked_on} random observations. The largest difference was
+{difference}.
 
 ## Play
 
@@ -63,7 +68,7 @@ files were held against the policy on {checked_on} random observations; the larg
 _FORMATS = {
     "numpy": """### NumPy: `policies/AGENT.py` with `policies/AGENT.npz`
 
-Needs NumPy alone; nothing is unpickled. One agent's two files work anywhere by themselves.
+These files need only NumPy, and use no pickle. You can copy the two files of an agent to any other directory.
 
 ```python
 from policies.{module} import Policy
@@ -73,25 +78,26 @@ policy.reset()  # at the start of every episode
 action = policy.act(observation{masked})
 ```
 
-`policy.distribution(observation)` gives every output by name. `compute`, at the end of the file, is the whole policy
-as a pure function.""",
+`policy.distribution(observation)` returns all outputs by name. The function `compute` at the end of the file is the
+complete policy as a pure function.""",
     "onnx": """### ONNX: `policies/AGENT.onnx`
 
-Opset 18. Every input and output has one more axis in front than the tables say, `batch`: any number of observations at
-once. Types are those of the tables: a mask is of booleans, `np.asarray(mask, bool)`. Inputs that may be left out have
-their defaults in the file, of which onnxruntime warns when it reads it.
+The models use opset 18. Every input and output has an additional first axis `batch`, which the tables below do not
+show: a model processes any number of observations at once. The types must be the types in the tables; convert a mask
+with `np.asarray(mask, bool)`. Optional inputs have default values in the file. onnxruntime prints a warning about them
+when it reads the file.
 
 ```python
 import onnxruntime
 
 session = onnxruntime.InferenceSession("policies/{module}.onnx")
-action, {rest} = session.run(None, {{{seen}{given}}})  # of one observation: action[0]
+action, {rest} = session.run(None, {{{seen}{given}}})  # the action for one observation is action[0]
 ```
 """,
     "stablehlo": """### StableHLO: `policies/AGENT.stablehlo`
 
-Written by `jax.export` for CPU, CUDA, ROCm and TPU; needs JAX. All inputs are given, in their order; the outputs come
-in theirs.
+These files need JAX, and run on CPU, CUDA, ROCm and TPU. `jax.export` has written them. Give all inputs in the order
+of the tables below. The outputs have the order of the tables.
 
 ```python
 import jax
@@ -101,39 +107,44 @@ with open("policies/{module}.stablehlo", "rb") as file:
 action, {rest} = policy.call({arguments})
 ```
 
-`policy.mlir_module()` is its text, `policy.mlir_module_serialized` its portable bytes for other compilers.""",
+`policy.mlir_module()` returns the program as text. `policy.mlir_module_serialized` contains its portable bytes for
+other compilers.""",
 }
-_UNKNOWN = """No program to play them is written, as this environment has no known home outside of Hamlet. Wherever you
-have it: at the start of an episode `team = policies.Team()` or `team.reset()`, and at every step
-`actions = team.act(observations)`, both by agent, with the observations laid out as below."""
+_UNKNOWN = """There is no program play.py, because Hamlet does not know how to make this environment without Hamlet. If
+you have the environment: call `team = policies.Team()` once, `team.reset()` at the start of every episode, and
+`actions = team.act(observations)` at every step. `observations` and `actions` are dictionaries by agent. The tables
+below describe the observations."""
 
 
 def team(modules: dict[str, str], title: str) -> str:
-    """The module of all policies.
+    """Return the source code of the module with all policies.
 
     Args:
-        modules: The name of every agent's module, by agent.
-        title: What they are, as a docstring may hold it.
+        modules: The name of each agent's module, by agent.
+        title: A description of the policies that is valid in a docstring.
     """
     lines = "".join(f"    {literal(name)}: {literal(module)},\n" for name, module in modules.items())
     return _TEAM.format(title=title, modules="{\n" + lines + "}")
 
 
 def text(document: dict[str, Any], title: str, play: str | None) -> str:
-    """The README.
+    """Return the text of the README.
 
     Args:
         document: The manifest.
-        title: What they are.
-        play: The program beside it that plays them, or None.
+        title: A description of the policies.
+        play: The text of the program play.py, or None.
     """
     agents = document["agents"]
     first = next(iter(agents.values()))
     kinds = first["files"]
     if play is not None:
-        played = f"`python play.py`, from this directory:\n\n```python\n{play}```"
+        played = (
+            "Run `python play.py` in this directory. The program plays one episode in the environment:\n\n"
+            f"```python\n{play}```"
+        )
     elif "numpy" not in kinds:
-        played = "A program that plays them is written where `numpy` is among the formats."
+        played = "To get a program that plays an episode, include the format `numpy` in the export."
     else:
         played = _UNKNOWN
     diffs = {kind: max(agent["largest_difference"].get(kind, -1.0) for agent in agents.values()) for kind in kinds}
@@ -148,7 +159,7 @@ def text(document: dict[str, Any], title: str, play: str | None) -> str:
     }
     return _README.format(
         title=title,
-        remembering=" and remembers" if any(len(_names(agent) & {"memory"}) for agent in agents.values()) else "",
+        remembering=" and of its memory" if any(len(_names(agent) & {"memory"}) for agent in agents.values()) else "",
         run=within_text(document["run"]),
         version=document["versions"]["hamlet"],
         checked_on=document["checked_on"],
@@ -171,5 +182,5 @@ def _agent(name: str, entry: dict[str, Any]) -> str:
             optional, says = ", optional" if port["optional"] else "", within_text(port["says"])
             rows.append(f"| {way[:-1]}{optional} | `{port['name']}` | {port['dtype']} | {shape} | {says} |")
     files = ", ".join(f"`{path}`" for path in entry["files"].values())
-    head = "| | name | type | shape | what it is |\n|---|---|---|---|---|\n"
-    return f"### `{within_text(name)}`\n\nIn {files}.\n\n{head}" + "\n".join(rows)
+    head = "| | name | type | shape | meaning |\n|---|---|---|---|---|\n"
+    return f"### `{within_text(name)}`\n\nFiles: {files}\n\n{head}" + "\n".join(rows)

@@ -1,4 +1,4 @@
-"""The policies of a run's agents, each as a graph and as a function."""
+"""The policies of a run's agents for export, each as a graph and as a function."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,14 +20,15 @@ from hamlet.roster import Roster
 
 @dataclass(frozen=True, eq=False)
 class Exported:
-    """One agent's policy.
+    """One agent's policy for export.
 
     Attributes:
-        agent: Whose it is.
-        outputs: What it gives.
-        actor: Its network.
-        decide: The agents' common function of network and inputs, compiled once for all of them.
-        traced: The same function, traced.
+        agent: The agent.
+        outputs: The outputs of the policy.
+        actor: The policy network.
+        decide: The function from the network and the inputs to the outputs. Agents with equal spaces share it, so that
+            it is compiled once.
+        traced: The trace of this function.
     """
 
     agent: ExportedAgent
@@ -37,16 +38,16 @@ class Exported:
     traced: Any
 
     def __call__(self, *inputs: Any) -> tuple[Any, ...]:
-        """The outputs in their order, from the inputs in theirs."""
+        """Return the outputs in their order, from the inputs in their order."""
         given = {port.name: value for port, value in zip(self.agent.inputs, inputs, strict=True)}
         answer = self.decide(self.actor, given)
         return tuple(answer[port.name] for port in self.outputs)
 
     def nodes(self) -> list[Node]:
-        """The outputs as nodes of a graph, the network's numbers its constants.
+        """Return the outputs as nodes of a graph that contains the network's weights as constants.
 
         Raises:
-            RequestError: If the network uses what has no translation.
+            RequestError: The network uses an operation that cannot be translated.
         """
         graph = Graph()
         ports = {port.name: graph.input(port.name, port.shape, port.dtype) for port in self.agent.inputs}
@@ -60,7 +61,7 @@ class Exported:
                 f"the network of {self.agent.name} uses {error}, which has no translation to NumPy and ONNX; "
                 "the nearest is --format stablehlo, which takes every network"
             ) from None
-        # A dictionary's entries are traced in the order of their names.
+        # JAX traces the entries of a dictionary in the order of their names.
         by_name = dict(zip(sorted(port.name for port in self.outputs), output_nodes, strict=True))
         return [by_name[port.name] for port in self.outputs]
 
@@ -68,13 +69,14 @@ class Exported:
 def policies(
     roster: Roster, actors: tuple[Any, ...], body: NetworkConfig, agents: Mapping[str, Outside]
 ) -> Iterator[Exported]:
-    """Every agent's own policy, in the order of the groups.
+    """Yield the policy of every agent, in the order of the groups.
 
     Args:
         roster: The agents.
-        actors: For every group, the stacked networks of its units.
-        body: What they are made of.
-        agents: Every agent's spaces as its environment has them, by name.
+        actors: For each group of agents, the stacked networks of its units. A unit is one set of policy parameters, of
+            one agent or of all agents that share it.
+        body: The configuration of the networks.
+        agents: The spaces of each agent in its environment, by name.
     """
     for number, group in enumerate(roster.groups):
         single = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), actors[number])
