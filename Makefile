@@ -16,7 +16,9 @@ INSTALLED := .venv/.installed
 EXTRAS := dev,mpe,mamujoco,pettingzoo,atari,plots,video,export,sweep,completion,docs
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow digests check format docs site pictures pin clean
+.PHONY: help install demo test test-slow digests check format docs site vendored pictures gallery tutorial pin clean
+
+export NO_MKDOCS_2_WARNING := 1
 
 help:
 	@sed -n 's/^# //p' Makefile | head -6
@@ -65,10 +67,30 @@ docs: $(INSTALLED)
 
 # Whatever the documentation links to must be there: a broken link fails.
 site: $(INSTALLED)
-	$(BIN)/mkdocs build --strict --quiet
+	$(BIN)/mkdocs build --strict
+
+# Files of npm packages that the site needs, so that a reader of the site needs no network (docs/assets/README.md).
+vendored:
+	rm -rf build/npm && mkdir -p build/npm
+	cd build/npm && npm pack --silent katex@0.19.1 iframe-worker@1.0.4
+	cd build/npm && for file in *.tgz; do tar xzf $$file --one-top-level; done
+	cp build/npm/katex-*/package/LICENSE build/npm/katex-*/package/dist/katex.min.js docs/assets/katex/
+	cp build/npm/katex-*/package/dist/fonts/*.woff2 docs/assets/katex/fonts/
+	sed -E 's/,url\([^)]*\.(woff|ttf)\) format\("(woff|truetype)"\)//g' build/npm/katex-*/package/dist/katex.min.css > docs/assets/katex/katex.min.css
+	cp build/npm/iframe-worker-*/package/LICENSE docs/assets/iframe-worker/
+	cp build/npm/iframe-worker-*/package/shim/index.js docs/assets/iframe-worker/shim.js
 
 pictures: $(INSTALLED)
 	$(BIN)/python docs/pictures.py
+
+# Train a team in each environment of the gallery and record it; an hour. Then the outputs of the tutorial; five minutes.
+gallery: $(INSTALLED)
+	$(BIN)/python docs/gallery.py
+
+tutorial: $(INSTALLED)
+	rm -rf build/tutorial && mkdir -p build/tutorial && cp docs/tutorial.ipynb build/tutorial/
+	cd build/tutorial && $(CURDIR)/$(BIN)/jupyter execute --inplace tutorial.ipynb
+	cp build/tutorial/tutorial.ipynb docs/tutorial.ipynb
 
 # The newest versions that pyproject.toml allows, as a fresh environment gets them; commit what `make test` then accepts.
 pin:

@@ -1,4 +1,4 @@
-"""Write the pages that are made from docstrings, tests and records: ``make docs``. A test holds them to the code."""
+"""Write the pages that are generated from docstrings, tests and records: ``make docs``. A test compares them."""
 
 import inspect
 import json
@@ -26,6 +26,9 @@ from hamlet.reports.pictures import decomposition
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import formulas
+import gallery
+import results
 import status
 
 PARTS = ("drift", "neighbourhood", "scheme", "surrogate", "sampling", "advantage", "mixer", "critic", "actor", "body")
@@ -33,30 +36,30 @@ PAGES = Path(__file__).parent / "algorithms"
 RECORDS = Path(__file__).parents[1] / "benchmarks" / "records"
 NOTE = "<!-- Written by `make docs` from src/hamlet/algorithms; do not edit. -->\n"
 SCHEMES = {
-    Sequential: "one after another, random order",
-    Simultaneous: "all at once",
-    MetaGame: "all at once, in answer to the meta-game's equilibrium",
-    MetaStep: "all at once, to the meta-game's equilibrium",
+    Sequential: "sequential, random order",
+    Simultaneous: "simultaneous",
+    MetaGame: "simultaneous, response to the equilibrium of the meta-game",
+    MetaStep: "simultaneous, to the equilibrium of the meta-game",
 }
-# What a mixer sees beside the agents' values.
+# The team's value, by the mixer's inputs besides the agents' values.
 MIXED = {
-    IndependentMixer: "nothing is mixed",
-    Sum: "nothing: values are added",
-    Monotonic: "the state",
-    Qtran: "the state, features and actions",
-    Duplex: "the state and actions",
-    Determinantal: "vectors of choices",
+    IndependentMixer: "decentralised: own observation, no mixer",
+    Sum: "centralised: sum of the agents' values",
+    Monotonic: "centralised: mixer of the agents' values and the state",
+    Qtran: "centralised: mixer of the agents' values, the state, features and actions",
+    Duplex: "centralised: mixer of the agents' values, the state and actions",
+    Determinantal: "centralised: mixer of the agents' values and vectors of actions",
 }
 
 
 def factories():
-    """Hamlet's own algorithms, not those of other packages that are installed here."""
+    """Return Hamlet's own algorithms by name, without the algorithms of other installed packages."""
     return {n: f for n, f in hamlet.algorithms.ALGORITHMS.items() if f.__module__.startswith("hamlet.algorithms.")}
 
 
 def table(folder=""):
-    """The algorithms side by side; links go to pages in ``folder``."""
-    head = "| algorithm | drift 𝔇 | neighbourhood 𝒰 | scheme | learns from | critic sees | trained on |"
+    """Return a table of all algorithms; its links lead to pages in ``folder``."""
+    head = "| algorithm | drift 𝔇 | neighbourhood 𝒰 | updates | data | critic | reward |"
     rows = [head, "|---" * 7 + "|"]
     for name, factory in factories().items():
         made = factory()
@@ -65,38 +68,38 @@ def table(folder=""):
             _drift(made),
             _neighbourhood(made),
             _scheme(made),
-            "fresh rollouts" if isinstance(made.sampling, OnPolicy) else "a replay buffer",
+            "on-policy" if isinstance(made.sampling, OnPolicy) else "off-policy",
             _seen(made),
-            "the sum of rewards" if made.critic.credits == "team" else "each agent's own reward",
+            "team sum" if made.critic.credits == "team" else "each agent's own",
         )
         rows.append("| " + " | ".join(cells) + " |")
     return "\n".join(rows) + "\n"
 
 
 def _suited(made):
-    """The option under which an algorithm that acts by choices alone can act in spread."""
+    """Return the option that lets an algorithm with discrete actions only act in spread."""
     return " --env.no-continuous" if made.actions == ("Discrete",) else ""
 
 
 def _scheme(made):
     if isinstance(made, Decomposition):
-        return "all at once, one loss"
+        return "simultaneous, one loss"
     scheme = made.scheme
     if isinstance(scheme, MetaGame) and isinstance(scheme.solver, Forced):
-        return "all at once, in answer to everyone's prediction"
+        return "simultaneous, response to the predicted policies of all agents"
     return SCHEMES[type(scheme)]
 
 
 def _drift(made):
     if not isinstance(made, Haml):
-        return "none: no mirror step"
+        return "none: value-based"
     parts = made.drift.parts if isinstance(made.drift, SumDrift) else (made.drift,)
     return " + ".join(f"`{type(part).__name__}`" for part in parts)
 
 
 def _neighbourhood(made):
     if not isinstance(made, Haml):
-        return "none: values, RMSprop or Adam" if isinstance(made, Decomposition) else "none: values, Adam"
+        return "none: RMSprop or Adam" if isinstance(made, Decomposition) else "none: Adam"
     ball = isinstance(made.neighbourhood, KlBall)
     return f"`{type(made.neighbourhood).__name__}`: " + (
         "natural gradient, line search" if ball else {"adam": "Adam", "rmsprop": "RMSprop"}[made.neighbourhood.rule]
@@ -105,17 +108,19 @@ def _neighbourhood(made):
 
 def _seen(made):
     if isinstance(made, Decomposition):
-        return MIXED.get(type(made.mixer), f"`{type(made.mixer).__name__}`")
+        return MIXED.get(type(made.mixer), f"centralised: `{type(made.mixer).__name__}`")
     critic = made.critic
     if isinstance(critic, CounterfactualValue):
-        return "state, observation, the others' actions; one value a choice"
+        return "centralised: state, own observation, actions of the other agents; one value per own action"
+    if isinstance(critic, JointActionValue):
+        return "centralised: state; one value per joint action"
     if not isinstance(critic, StateValue):
-        return "the state; one value a joint action" if isinstance(critic, JointActionValue) else "state and actions"
-    return "the state" if critic.sees == "state" else "its agent's observation"
+        return "centralised: state and actions"
+    return "centralised: state" if critic.sees == "state" else "decentralised: own observation"
 
 
 def page(name, factory):
-    """One algorithm: what its module says, its declaration, its hyperparameters."""
+    """Return the page of one algorithm: its module's docstring, declaration, hyperparameters, support and records."""
     title, _, text = inspect.cleandoc(inspect.getmodule(factory).__doc__).partition("\n")
     made, texts = factory(), descriptions(factory)
     rows = [
@@ -127,14 +132,15 @@ def page(name, factory):
             NOTE,
             f"# {title.rstrip('.')}\n",
             f"    hamlet train {name} mpe/simple_spread{_suited(made)}\n",
-            text.strip() + "\n",
+            formulas.drawn(text.strip()) + "\n",
             "## The declaration\n",
-            "| part | by default |",
+            "| part | default |",
             "|---|---|",
             *(f"| {part} | `{getattr(made, part)!r}` |" for part in PARTS if hasattr(made, part)),
             "\n## Hyperparameters\n",
-            f"`hamlet.algorithms.{name}(*, …)`; on the command line `--` and the name, with dashes.",
-            "Where the paper has values for an environment, `hamlet train` takes those: `hamlet list presets`.\n",
+            f"In Python they are keywords of `hamlet.algorithms.{name}(*, …)`. On the command line, write `--` and the",
+            "name, with dashes instead of underscores. If the environment has a preset, `hamlet train` uses its values",
+            "(`hamlet list presets`).\n",
             "| name | default | meaning |",
             "|---|---|---|",
             *rows,
@@ -148,7 +154,7 @@ def page(name, factory):
 
 
 def records(name):
-    """What was measured of an algorithm: the records that begin with its name, as their files have it."""
+    """Return the section on the measurements of an algorithm: the records with a title that starts with its name."""
     rows = []
     for path in sorted(RECORDS.glob("*.json")):
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -157,9 +163,12 @@ def records(name):
             continue
         rows.append(f"| {_plain(says)} | {_measured(found['result'])} | {link} |")
     if not rows:
-        return ["\n## What was measured\n", "Nothing is recorded of it yet: [results](../results.md) has others."]
-    table = ["| what | measured | record |", "|---|---|---|", *rows]
-    why = "How it was measured, and what the returns are of: [results](../results.md), [speed](../speed.md)."
+        return [
+            "\n## What was measured\n",
+            "This algorithm has no record yet. See [results](../results.md) for records of other algorithms.",
+        ]
+    table = ["| what | result | record |", "|---|---|---|", *rows]
+    why = "[Results](../results.md) and [speed](../speed.md) explain how returns and speeds were measured."
     return ["\n## What was measured\n", *table, "", why]
 
 
@@ -168,7 +177,7 @@ def _plain(says):
 
 
 def _measured(result):
-    """The numbers of a record in a few words."""
+    """Return the main numbers of a record as text."""
     if isinstance(result, list) and "mean" in result[0]:
         means = [f"{one['mean']:.1f} ± {one['standard_error']:.1f}".replace("-", "−") for one in result]
         return "mean return " + ", ".join(means)
@@ -184,20 +193,40 @@ def _measured(result):
     if isinstance(result, dict) and {"stages", "random"} <= result.keys():
         ends = result["stages"][0]["policy"], result["stages"][-1]["policy"], result["random"]
         first, last, random = (" and ".join(f"{told['wins']:.0%}" for told in end.values()) for end in ends)
-        return f"games won by {' and '.join(result['random'])}: {first} at first, {last} at last; {random} at random"
+        players = " and ".join(result["random"])
+        return f"games won by {players}: first policy {first}; last policy {last}; random play {random}"
     if isinstance(result, dict) and "env_steps_per_second" in result:
         return f"{result['env_steps_per_second']:,.0f} env steps/s"
     return "see the record"
 
 
 def pages():
-    """Every page by its path."""
+    """Return the text of every generated page, by its path."""
     others = ", ".join(f"`{name}`" for name, factory in factories().items() if not isinstance(factory(), Haml))
-    text = f"All but {others} are one template with different parts: [theory](../theory.md)."
-    index = f"{NOTE}\n# Algorithms\n\n{table()}\n{text}\n"
+    index = "\n".join(
+        [
+            NOTE,
+            "# Algorithms\n",
+            "This table compares all algorithms. Each name links to a page with the algorithm's equations,",
+            "hyperparameters, supported action spaces and measurements.\n",
+            table(),
+            "The columns have the following meaning:\n",
+            "* **drift 𝔇**: the penalty for a change of the policy ([theory](../theory.md)).",
+            "* **neighbourhood 𝒰**: the set of allowed new policies, and the optimiser.",
+            "* **updates**: whether the agents are updated sequentially or simultaneously.",
+            "* **data**: on-policy (new rollouts) or off-policy (a replay buffer).",
+            "* **critic**: centralised (with information about all agents) or decentralised, and its inputs.",
+            "* **reward**: whether agents maximise the team sum or each agent's own reward.\n",
+            "Most algorithms are one template with different parts: [theory](../theory.md). These algorithms have",
+            f"their own templates: {others}.\n",
+        ]
+    )
     side = {PAGES.parent / "status.md": status.page(factories())}
     solved = PAGES.parent / "value-decomposition.md"
     record = json.loads((RECORDS / "value-decomposition.json").read_text(encoding="utf-8"))
+    reached = PAGES.parent / "results.md"
+    side |= {reached: results.written(reached.read_text(encoding="utf-8"))}
+    side |= {PAGES.parent / "gallery.md": gallery.page()}
     side |= {solved: decomposition.written(solved.read_text(encoding="utf-8"), record)}
     return side | {PAGES / "README.md": index} | {PAGES / f"{n}.md": page(n, f) for n, f in factories().items()}
 

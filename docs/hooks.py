@@ -1,27 +1,60 @@
-"""What mkdocs does not do by itself: pages that lie outside of docs/, and links to them.
+"""Add to mkdocs: pages that are outside of docs/, links to them, the notebook, and the formulas of docstrings.
 
 Documents link to each other as files of the repository, so that a code host shows them as they are. On the site README,
-CONTRIBUTING and CHANGELOG are pages; any other file that a page links to, such as a source or a record, becomes a page
-that shows it, and a folder one that lists what is in it.
+CONTRIBUTING and CHANGELOG are pages. Every other file that a page links to, such as a source or a record, becomes a
+page that shows the file; a folder becomes a page that lists its files.
 """
 
+import json
 import posixpath
 import re
+import sys
 from pathlib import Path
 
+from markdown.extensions import Extension
+from markdown.preprocessors import Preprocessor
 from mkdocs.structure.files import File
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import formulas
 
 ROOT = Path(__file__).parents[1]
 PAGES = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
 LINK = re.compile(r"(\]\()(?![a-z]+:|#|/)([^)\s#]+)(#[^)\s]*)?(?=\))")
 LANGUAGES = {".py": "python", ".json": "json", ".toml": "toml", ".sh": "sh"}
-_origin: dict[str, str] = {}  # where in the repository a page of the site comes from, where that is not docs/
+_origin: dict[str, str] = {}  # the repository's path of each page of the site that is not in docs/
+
+
+class Docstrings(Extension):
+    """Reads the text of docstrings: indented Unicode formulas are drawn, and examples are code."""
+
+    def extendMarkdown(self, md):
+        """Runs before fenced blocks are read."""
+        md.preprocessors.register(_Docstrings(md), "hamlet-docstrings", 1000)
+
+
+class _Docstrings(Preprocessor):
+    def run(self, lines):
+        text = re.sub(r"^(>>> .*(?:\n(?!\n|```).+)*)", r"```pycon\n\1\n```", "\n".join(lines), flags=re.MULTILINE)
+        return formulas.drawn(text).split("\n")
+
+
+def on_config(config):
+    """Every page, and every docstring of the API reference, is read as docstrings are written."""
+    config.markdown_extensions.append(Docstrings())
+    return config
 
 
 def on_files(files, config):
-    """Add the pages that docs/ has not."""
+    """Add the pages that are not in docs/, and a page for each notebook."""
     _origin.clear()
-    sought = [posixpath.join("docs", file.src_uri) for file in files.documentation_pages()] + list(PAGES)
+    for path in sorted((ROOT / "docs").glob("*.ipynb")):
+        uri = f"{path.stem}.md"
+        _origin[uri] = f"docs/{path.name}"
+        files.append(File.generated(config, uri, content=_content(_origin[uri])))
+    names = [file.src_uri for file in files.documentation_pages()]
+    sought = [_origin.get(name, posixpath.join("docs", name)) for name in names] + list(PAGES)
     while sought:
         name = sought.pop()
         if not name.startswith("docs/"):
@@ -39,6 +72,8 @@ def on_files(files, config):
 def on_page_markdown(markdown, page, config, files):
     """Links to files of the repository become links to their pages."""
     here = page.file.src_uri
+    if here.startswith("source/"):
+        page.meta["search"] = {"exclude": True}  # a search finds pages, not the sources that they link to
     name = _origin.get(here, posixpath.join("docs", here))
 
     def rewritten(found):
@@ -61,7 +96,7 @@ def _target(name, link):
 def _place(name):
     """Where on the site a file of the repository is."""
     if name.startswith("docs/"):
-        return name.removeprefix("docs/")
+        return re.sub(r"\.ipynb$", ".md", name.removeprefix("docs/"))
     return PAGES.get(name) or (f"source/{name}/index.md" if (ROOT / name).is_dir() else f"source/{name}.md")
 
 
@@ -74,4 +109,24 @@ def _content(name):
         inside = [file.name for file in sorted(path.iterdir()) if file.is_file() and file.suffix in LANGUAGES]
         return f"# {name}\n\n" + "\n".join(f"* [{one}]({posixpath.basename(name)}/{one})" for one in inside) + "\n"
     text = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        return notebook(json.loads(text))
     return f"# {name}\n\n~~~~{LANGUAGES.get(path.suffix, 'text')}\n{text}\n~~~~\n"
+
+
+def notebook(cells):
+    """A notebook as Markdown: its text, its code, and what the code printed or drew."""
+    parts = []
+    for cell in cells["cells"]:
+        source = "".join(cell["source"])
+        parts.append(source if cell["cell_type"] == "markdown" else f"```python\n{source}\n```")
+        for output in cell.get("outputs", ()):
+            data = output.get("data", {})
+            if "image/png" in data:
+                parts.append(f"![output](data:image/png;base64,{data['image/png'].replace(chr(10), '')})")
+            elif "text/html" in data and "<img" in "".join(data["text/html"]):
+                parts.append("".join(data["text/html"]))
+            else:
+                printed = "".join(output.get("text") or data.get("text/plain") or ())
+                parts.append(f"```text\n{printed.rstrip()}\n```")
+    return "\n\n".join(parts) + "\n"

@@ -1,4 +1,4 @@
-"""What 95 % intervals are worth with few runs: the table of docs/results-how.md, written into it.
+"""Measure how reliable 95 % intervals are with few runs, and write the table into docs/results-how.md.
 
 python docs/intervals.py
 """
@@ -15,7 +15,7 @@ PAIRS, DRAWS = 1_000, 300
 
 
 def row(tasks: int, runs: int) -> str:
-    """Shares of pairs of equal algorithms with skewed scores."""
+    """Return one row: shares of 1,000 pairs of equal algorithms whose scores are exponentially distributed."""
     random = np.random.default_rng([tasks, runs])
     truth = float(iqm(random.exponential(size=(1_000_000, 1))))
     covered = apart = differ = 0
@@ -35,8 +35,8 @@ def row(tasks: int, runs: int) -> str:
 
 if __name__ == "__main__":
     head = [
-        "| tasks | runs | the interval has the truth | those of two equal algorithms lie apart "
-        "| that of their difference leaves out 0 |",
+        "| tasks | runs | the interval contains the true value | the intervals of two equal algorithms are disjoint "
+        "| the interval of their difference excludes 0 |",
         "|---|---|---|---|---|",
     ]
     table = [row(tasks, runs) for tasks in (1, 3, 10) for runs in (2, 3, 4, 5, 10)]

@@ -1,12 +1,13 @@
 """Draw the pictures of the docs: ``make pictures``.
 
-Those of docs/theory.md are computed here, by the library; the curves beside the reference's are read from their record.
+The pictures of docs/theory.md are computed here, by the library. Learning curves are read from their records.
 """
 
 import json
 from pathlib import Path
 
 import numpy as np
+from scipy import stats
 
 import hamlet
 from hamlet.envs.matrix import named_games
@@ -20,6 +21,7 @@ from hamlet.tabular import MarkovGame, evaluate
 from hamlet.tabular.certificate import best_value, certify
 
 PICTURES = Path(__file__).parent / "pictures"
+RECORDS = Path(__file__).parents[1] / "benchmarks" / "records"
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
 STEPS = (0.5, 1.0, 2.5)
 
@@ -95,28 +97,83 @@ def pennies():
     dynamics.draw("matching-pennies", np.array(game), walks, PICTURES / "pennies.png")
 
 
-def beside_reference():
-    """HAPPO on discrete spread: the reference's seeds beside ours, where there is a record of them."""
-    path = PICTURES.parents[1] / "benchmarks" / "records" / "learning-spread-discrete-beside-reference.json"
-    if not path.exists():
+def record(name):
+    """A record of benchmarks/records, or None where it is missing."""
+    path = RECORDS / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def band(axes, label, colour, steps, returns):
+    """The mean over seeds and its 95 % interval (Student's t) by environment steps; ``returns`` is [seeds, points]."""
+    mean, seeds = returns.mean(0), len(returns)
+    half = stats.t.ppf(0.975, seeds - 1) * returns.std(0, ddof=1) / np.sqrt(seeds)
+    axes.plot(steps / 1e6, mean, color=colour, linewidth=1.8, label=label)
+    axes.fill_between(steps / 1e6, mean - half, mean + half, color=colour, alpha=0.18, linewidth=0)
+
+
+def finished(axes, title=None):
+    """Axes of a learning curve."""
+    axes.set_xlabel("million environment steps")
+    if title:
+        axes.set_title(title, loc="left", fontsize=11)
+    axes.grid(color="#dddddd", linewidth=0.8)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def curves_spread():
+    """HAPPO, HATRPO and MAPPO on continuous spread: the evaluations of five seeds."""
+    found = record("curves-spread")
+    if found is None:
         return
-    record = json.loads(path.read_text(encoding="utf-8"))
+    figure = blank_figure(6.4, 4.2)
+    axes = figure.subplots()
+    for (name, runs), colour in zip(found["result"]["curves"].items(), (BLUE, ORANGE, GREEN), strict=False):
+        returns = np.array([run["returns"] for run in runs])
+        band(axes, name.upper(), colour, np.array(runs[0]["steps"]), returns)
+    finished(axes)
+    axes.set_ylabel("mean return of the team")
+    axes.legend(frameon=False, loc="lower right")
+    figure.savefig(PICTURES / "curves-spread.png", facecolor="white")
+
+
+def curves_general_sum():
+    """MATRL beside independent learners on two grid games and Hopper: the training returns of three seeds."""
+    tasks = {"checkers": "grid/checkers", "switch-4": "grid/switch, four agents", "hopper-3x1": "Hopper-3x1"}
+    figure = blank_figure(12.0, 4.0)
+    for axes, (task, title) in zip(figure.subplots(1, 3), tasks.items(), strict=True):
+        for name, label, colour in (("matrl", "MATRL", BLUE), ("il", "IL", ORANGE), ("il_pp", "IL-PP", GREEN)):
+            runs = record(f"learning-{task}-{name}")["result"]["runs"]
+            times = 3 if task == "hopper-3x1" else 1  # every agent receives the whole reward there
+            returns = np.array([[point["return"] / times for point in run["curve"]] for run in runs])
+            band(axes, label, colour, np.array([point["step"] for point in runs[0]["curve"]]), returns)
+        finished(axes, title)
+    figure.axes[0].set_ylabel("return of training episodes")
+    figure.axes[0].legend(frameon=False, loc="lower right")
+    figure.savefig(PICTURES / "curves-general-sum.png", facecolor="white")
+
+
+def beside_reference():
+    """HAPPO on discrete spread: the reference code's seeds beside Hamlet's."""
+    found = record("learning-spread-discrete-beside-reference")
+    if found is None:
+        return
     figure = blank_figure(8.0, 4.4)
     axes = figure.subplots()
-    for name, label, colour in (("reference", "the reference", ORANGE), ("ours", "Hamlet", BLUE)):
-        for number, run in enumerate(record["result"][name]):
+    for name, label, colour in (("reference", "reference code", ORANGE), ("ours", "Hamlet", BLUE)):
+        for number, run in enumerate(found["result"][name]):
             steps = np.array(run["steps"]) / 1e6
             axes.plot(steps, run["returns"], color=colour, linewidth=1.5, label=None if number else label)
-    axes.set(xlabel="million environment steps", ylabel="return of the team, mean of 20 episodes")
-    axes.grid(color="#dddddd", linewidth=0.8)
+    finished(axes)
+    axes.set_ylabel("mean return of the team, 20 episodes")
     axes.legend(frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(PICTURES / "beside-reference.png", facecolor="white")
 
 
 def main():
     """Draw all."""
     PICTURES.mkdir(exist_ok=True)
+    curves_spread()
+    curves_general_sum()
     beside_reference()
     paths()
     sharing()

@@ -1,4 +1,4 @@
-"""What works with what: docs/status.md, made from what tests are given to run and from what the code refuses."""
+"""Write docs/status.md, which algorithm supports what, from the lists of the tests and from what the code refuses."""
 
 import re
 import sys
@@ -16,31 +16,31 @@ import combinations  # noqa: E402  (tests/combinations.py: the lists that parame
 
 YES, SLOW, NO, UNTRIED = "●", "○", "–", "?"
 KINDS = ("Discrete", "MultiDiscrete", "Box")
-# A game whose agents act in one kind of space, to ask the code whether it takes it.
+# For each kind of action space, a game with this kind, to check whether the code accepts it.
 ASKED = {"Discrete": "spread", "MultiDiscrete": "levers", "Box": "continuous_spread"}
-FURTHER = ("masks, deaths", "shared parameters", "host = compiled", "killed and resumed", "learns", "exported")
+FURTHER = ("masks, inactive agents", "shared parameters", "host = compiled", "killed and resumed", "learns", "exported")
 NOTE = "<!-- Written by `make docs` from tests/combinations.py; do not edit. -->\n"
 LEGEND = (
-    f"{YES} run by the tests of every change, {SLOW} by `make test-slow`, {NO} refused by the code,\n"
-    f"{UNTRIED} taken by the code and run by no test."
+    f"{YES}: tested with every change. {SLOW}: tested by `make test-slow`. {NO}: refused by the code.\n"
+    f"{UNTRIED}: accepted by the code, but not tested."
 )
 
 
 def tested(marks):
-    """The mark of some tests, each of which is left to `make test-slow` or not."""
+    """Return the mark for some tests; each entry is whether only `make test-slow` runs the test."""
     marks = list(marks)
     return UNTRIED if not marks else SLOW if all(marks) else YES
 
 
 @cache
 def _played(name):
-    """The games that tests give to an algorithm, and whether that is left to `make test-slow`."""
+    """Return the games that the tests run an algorithm on, and whether only `make test-slow` runs them."""
     return [(game, slow) for played, game, slow in combinations.played() if played == name]
 
 
 @cache
 def refusal(name, kind, memory):
-    """What the code says to an algorithm that is to act in a kind of space, or to remember; "" where it takes it."""
+    """Return the error for an algorithm with a kind of action space, or with memory; "" if it is supported."""
     try:
         check(hamlet.algorithms.make(name), combinations.GAMES[ASKED[kind]].env, steps=1)
         hamlet.algorithms.make(name, **({"rnn_size": 8} if memory else {}))
@@ -50,7 +50,7 @@ def refusal(name, kind, memory):
 
 
 def cell(name, kind, memory, unlike):
-    """A mark, and the reason where it is refused."""
+    """Return a mark, and the reason if the combination is refused."""
     if reason := refusal(name, kind, memory):
         return NO, reason
     games = combinations.GAMES
@@ -63,7 +63,7 @@ def cell(name, kind, memory, unlike):
 
 
 def further(name):
-    """The marks of what else is asked of an algorithm."""
+    """Return the marks of the further properties of an algorithm."""
     pairs = _played(name)
     actor = type(hamlet.algorithms.make(name).actor).__name__
     marks = (
@@ -78,30 +78,32 @@ def further(name):
 
 
 def row(cells):
-    """A row of a table."""
+    """Return a row of a table."""
     return "| " + " | ".join(cells) + " |"
 
 
 def section(name):
-    """What one algorithm runs on, for its page."""
-    lines = [row(["agents", *KINDS]), "|---|" + ":-:|" * len(KINDS)]
+    """Return the section about supported spaces on the page of one algorithm."""
+    lines = [row(["agents with", *KINDS]), "|---|" + ":-:|" * len(KINDS)]
     reasons = []
     for unlike in (False, True):
         for memory in (False, True):
             marks = [cell(name, kind, memory, unlike) for kind in KINDS]
-            label = ("of unlike spaces" if unlike else "alike") + (", with memory" if memory else "")
+            label = ("different spaces" if unlike else "equal spaces") + (", recurrent" if memory else "")
             lines.append(row([label, *(mark for mark, _ in marks)]))
             reasons += [reason for _, reason in marks if reason]
     lines += ["", row(FURTHER), "|" + ":-:|" * len(FURTHER), row(further(name)), "", LEGEND]
     told = "; ".join(dict.fromkeys(reasons))
-    lines += ["", f"Refused: {told}.", ""] if told else [""]
-    return "\n".join([*lines, "All algorithms side by side: [what works with what](../status.md)."])
+    lines += ["", f"Reasons for refusals: {told}.", ""] if told else [""]
+    return "\n".join(
+        [*lines, "[What works with what](../status.md) has this table for all algorithms, and explains the columns."]
+    )
 
 
 def _page(names):
     reasons, tables = [], []
     for unlike in (False, True):
-        heads = [f"{kind}{extra}" for kind in KINDS for extra in ("", ", memory")]
+        heads = [f"{kind}{extra}" for kind in KINDS for extra in ("", ", recurrent")]
         lines = [row(["algorithm", *heads]), "|---|" + ":-:|" * len(heads)]
         for name in names:
             cells = []
@@ -122,42 +124,50 @@ def _page(names):
 TEXT = """{note}
 # What works with what
 
-Made from the lists that parametrise the tests, so that nothing is claimed which no test runs.
+With this page you can check whether an algorithm supports your action spaces, recurrent networks and heterogeneous
+agents. The tables are generated from the lists that parametrise the tests, so every ● and ○ has a test.
 
 {legend}
 
-## Agents alike
+The columns are the kinds of action space (Gymnasium's `Discrete`, `MultiDiscrete` and `Box`). "Recurrent" means that
+the networks have memory (`--rnn-size`). The numbers refer to the reasons below.
 
-A combination is trained for some iterations: everything stays finite, the same seed gives the same bits, a restored
-checkpoint goes on to the same bits, nothing is compiled twice ([the test](../tests/contract/test_every_algorithm.py)).
+## Agents with equal spaces
+
+[The test](../tests/contract/test_every_algorithm.py) trains a combination for some iterations. It checks that all
+numbers stay finite, that the same seed gives bitwise identical results, that a run from a restored checkpoint continues
+bitwise identically, and that nothing is compiled twice.
 
 {alike}
 
-## Agents of unlike spaces
+## Heterogeneous agents
+
+These agents have different observation or action spaces.
 
 {unlike}
 
-Refused, before anything is begun, with these words:
+The code refuses these combinations before a run starts, for these reasons:
 
 {told}
 
-## Besides
+## Further properties
 
 {rest}
 
-* **Masks, deaths**: a game with choices that are not available, agents that die, and both kinds of ends, by the same
-  test.
-* **Shared parameters**: `sharing="group"`, by the same test.
-* **Host = compiled**: a game without chance is played the same, step for step, through Python objects, compiled and by
-  halves of the copies. happo (and in `make test-slow` hatd3, mappo and qmix) also learns the same from it.
-* **Killed and resumed**: killed at any moment, twice in the tests of every change and twenty times in `make test-slow`,
-  a run ends in the bits of one that never was.
-* **Learns**: small games with a known optimum, and no control does ([learning](learning.md)).
-* **Exported**: its kind of policy acts as the original in NumPy and ONNX, with unlike observations and actions;
-  `make test-slow` has every format with every observation, action and body.
+* **Masks, inactive agents**: the same test with a game that has unavailable actions, agents that terminate before the
+  end of the episode, and both terminated and truncated episodes.
+* **Shared parameters**: the same test with `sharing="group"`.
+* **Host = compiled**: a deterministic game gives the same steps as Python objects, as a compiled environment, and when
+  the halves of the copies are stepped in turn. For happo (and in `make test-slow` for hatd3, mappo and qmix), learning
+  from these steps also gives the same result.
+* **Killed and resumed**: a run is killed at arbitrary moments, twice in the tests of every change and twenty times in
+  `make test-slow`. Its results are bitwise identical to the results of a run that was never killed.
+* **Learns**: the algorithm learns small games with a known optimum, and no control does ([learning](learning.md)).
+* **Exported**: an exported policy of this kind acts like the original in NumPy and ONNX, with heterogeneous
+  observations and actions. `make test-slow` tests every format with every observation, action and network body.
 """
 
 
 def page(names):
-    """The page docs/status.md for some algorithms."""
+    """Return the text of docs/status.md for some algorithms."""
     return _page(list(names))

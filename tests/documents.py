@@ -1,12 +1,13 @@
 """Documents as tests see them: their blocks of code, run as they stand with training cut short.
 
 As a program, ``python tests/documents.py DOCUMENT…``, it runs the documents' blocks one after another in one process,
-as a reader would who has gone through all of them: Python blocks, and the ``hamlet`` lines of those that say ``sh`` in
-the documents of ``WALKED`` and ``EARLIER``. A block that begins with ``# NAME.py`` becomes that file in the working
-directory.
+as a reader would who has gone through all of them: Python blocks, the cells of the notebook, and the ``hamlet`` lines
+of those that say ``sh`` in the documents of ``WALKED`` and ``EARLIER``. A block that begins with ``# NAME.py`` becomes
+that file in the working directory.
 """
 
 import gc
+import json
 import re
 import shlex
 import sys
@@ -19,6 +20,7 @@ from hamlet import cli
 ROOT = Path(__file__).parents[1]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 WALKED = ("docs/quickstart.md",)
+NOTEBOOK = "docs/tutorial.ipynb"
 # Whose commands run as well: those from before.
 EARLIER = ("docs/migration.md",)
 # What makes a command short, and which words are replaced for it.
@@ -32,6 +34,15 @@ def blocks(name, language):
 
 
 FEW = {"num_envs": 2, "rollout_length": 25, "hidden": (8,), "evaluate_episodes": 1}
+
+
+def parts(name):
+    """The language and the code of each block of a document, and of each cell of a notebook, in the order of reading."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    if not name.endswith(".ipynb"):
+        return FENCE.findall(text)
+    cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
+    return [("python", re.sub(r"^%%writefile ", "# ", "".join(cell["source"]))) for cell in cells]
 
 
 def shrunk(algorithm):
@@ -69,7 +80,7 @@ def make_short():
 def run_document(name):
     """Its blocks in the order in which they stand; what one defines the next ones know."""
     names = {}
-    for language, code in FENCE.findall((ROOT / name).read_text(encoding="utf-8")):
+    for language, code in parts(name):
         if language == "sh" and name in WALKED + EARLIER:
             for line in code.splitlines():
                 words = shlex.split(line, comments=True)[1:]

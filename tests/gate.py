@@ -255,7 +255,9 @@ NASH = {
     ),
 }
 # Measured for the page alone: what the settings of the other games give.
-MISSED = {"game/product_discrete, as the others": Known(make("game/product_discrete"), frozenset({100.0}))}
+MISSED = {
+    "game/product_discrete, settings of the other games": Known(make("game/product_discrete"), frozenset({100.0}))
+}
 
 
 @dataclass(frozen=True)
@@ -335,47 +337,65 @@ def limits_table(rows):
 def shared_table(rows):
     lines = [[f"{n}", name, *(f"{value:.4f}" for value in values), f"{2 / 2**n:.4f}"] for name, n, values in rows]
     rates = [f"learning rate {rate}" for rate in SHARED_RATES]
-    return markdown(["n", "algorithm", *rates, "2/2ⁿ"], lines)
+    return markdown(["n", "algorithm", *rates, "$2 / 2^n$"], lines)
 
 
-PAGE = """# What is learnt in small games
+PAGE = """# What the algorithms learn in small games
 
 <!-- Written by `python tests/gate.py`; do not edit. The tests in tests/learning hold what it says. -->
 
+This page shows what the on-policy algorithms learn in games with known solutions. Use it to check whether an algorithm
+learns at all, and what limits it has.
+
 ## The gate
 
-Mean returns of sampled actions, over {seeds}.
-An algorithm passes where it exceeds the threshold and nothing else does: uniform actions, its first policy, the same
-run with no policy ever taken (learning rate 0), with the agents' order that of the roster, with M = 1. The controls are
-the same compiled program with a switch turned.
+The numbers are mean returns of sampled actions, over {seeds}.
+An algorithm passes if its trained return exceeds the threshold and the return of every control stays below it. The
+controls are
 
-*Crossing* is the common-reward game 0 1 / 2 −2. From uniform policies and in steps that go nearly to the best response,
-whoever moves first prefers 0 and whoever comes second answers with 1. So the first agent first earns 1, the second
-first 2, and both at once go round between 0 and −2. A random order earns more than a fixed one only because about half
-of its runs begin with the better agent: that is about this game, not about orders. Algorithms whose agents move at once
-have no order and no M (—), and learn it in small steps. In *match bits* (`tests/games.py`) two unlike agents must each
-look before they answer; there steps are small, order and M make no difference, and are not asked (—). COMA acts by
-choices alone, and plays *crossing*.
+* *random*: uniform actions;
+* *untrained*: the first policy of the run;
+* *learning rate 0*: the same run, but no new policy is ever accepted;
+* *order ignored*: the agents are updated in the order of their list, not in a random order;
+* *M dropped*: $M = 1$. $M$ is the product of the probability ratios of the agents that were updated earlier.
+
+All controls use the same compiled program with one switch changed.
+
+*Crossing* is a common-reward game with payoffs 0 1 / 2 −2. The first policies are uniform, and steps go nearly to the
+best response. The agent that is updated first prefers action 0, and the agent that is updated second answers with
+action 1. So if the first agent starts, the team earns 1; if the second agent starts, it earns 2. With simultaneous
+updates the return cycles between 0 and −2. A random order earns more than a fixed order only because about half of its
+runs start with the better agent. This is a property of the game, not of random orders. Algorithms with simultaneous
+updates have no order and no $M$ (—); they learn the game with small steps.
+
+In *match bits* (`tests/games.py`), two heterogeneous agents must each use their observation before they answer. There,
+steps are small, and neither the order nor $M$ makes a difference, so these controls are not run (—). COMA supports only
+discrete actions, so it plays *crossing* only.
 
 {gate}
 ## Limits
 
-The greedy joint policy after {iterations} rollouts of 512 one-step episodes, networks of 16, seeds 0 to 9; counted are
-pure Nash equilibria (`hamlet.envs.matrix.payoff_games.equilibria`) and the team's returns. `game/product` begins at
-the means (1, −1) with larger steps, and an equilibrium there is one to 0.1 % of 100. An equilibrium need not be the
-optimum: climbing ends mostly at 0 where 8 was possible. `game/product_discrete` has an entropy bonus of 0.2 rather than
-0.01 and half the learning rate of the others (0.02): with theirs, in the last rows, the algorithms without clip or ball
-become sure of 9 before they know 10. HATRPO has neither setting.
+The table shows the greedy joint policy after {iterations} rollouts of 512 one-step episodes, with networks of 16 units,
+for seeds 0 to 9. It counts the seeds that end in a pure Nash equilibrium
+(`hamlet.envs.matrix.payoff_games.equilibria`), and lists the team's returns. An equilibrium need not be the optimum:
+most seeds of climbing end at 0 although 8 is possible.
+
+* `game/product` starts at the means (1, −1) and uses larger steps. A joint action counts as an equilibrium within 0.1 %
+  of 100.
+* `game/product_discrete` uses an entropy bonus of 0.2 instead of 0.01, and half the learning rate of the other games
+  (0.02). The last rows use the settings of the other games. With these settings, the algorithms without a clip or a
+  trust region become deterministic at 9 before they find that 10 is better. HATRPO has neither setting.
 
 {limits}
 ## Shared parameters
 
-In example 2 a policy that all agents share cannot earn more than 2/2ⁿ (arXiv:2304.09870, appendix A). With
-`sharing="group"`, mean returns of sampled actions over 10 seeds of {samples} episodes:
+In example 2, a policy that all agents share cannot earn more than $2 / 2^n$ with $n$ agents (arXiv:2304.09870, appendix
+A). The table shows mean returns of sampled actions with `sharing="group"`, over 10 seeds of {samples} episodes:
 
 {shared}
-In the larger steps, which HATRPO has not, HAA2C and MAA2C, without clip or ball, leave θ = ½, and then rarely see a
-reward.
+HAA2C and MAA2C have neither a clip nor a trust region. With the larger learning rate, their policy leaves the
+optimum $\\theta = 1/2$ ($\\theta$: the probability of action 1), and then they rarely receive a reward. HATRPO has no
+learning rate.
 """
 
 

@@ -82,18 +82,17 @@ def test_the_blocks_of_every_page_run_one_after_another(run, tmp_path):
     pytest.importorskip("onnxruntime")
     pages = [name for name in DOCUMENTS if blocks(name, "python") and name not in documents.WALKED]
     assert len(pages) >= 8
-    run(ROOT / "tests/documents.py", *documents.WALKED, *pages)
+    run(ROOT / "tests/documents.py", *documents.WALKED, *pages, documents.NOTEBOOK)
     assert json.loads((tmp_path / "runs/b/config.json").read_text())["algorithm"]["drift"]["epsilon"] == 0.1
-    drift = json.loads((tmp_path / "runs/chi-square/config.json").read_text())["algorithm"]["drift"]
-    assert drift == {"import": "chi_square:ChiSquareDrift", "weight": 2.0}
+    drift = json.loads((tmp_path / "runs/total-variation/config.json").read_text())["algorithm"]["drift"]
+    assert drift == {"import": "total_variation:TotalVariationDrift", "weight": 4.0}
     # Found again by another process, in another directory: the run is this user's own.
-    said = run("-P", "-m", "hamlet.cli", "evaluate", tmp_path / "runs/chi-square", "--episodes", 2)
+    said = run("-P", "-m", "hamlet.cli", "evaluate", tmp_path / "runs/total-variation", "--episodes", 2)
     assert "mean team return" in said
     runs = {
         "a",
         "more",
         "b",
-        "chi-square",
         "total-variation",
         "matching",
         "happo-kl",
@@ -107,6 +106,10 @@ def test_the_blocks_of_every_page_run_one_after_another(run, tmp_path):
         "counters",
         "python",
         "stopped",
+        "tutorial-happo",
+        "tutorial-happo-seeds",
+        "tutorial-mappo-seeds",
+        "tutorial-larger",
     }
     assert {path.name for path in (tmp_path / "runs").iterdir()} == runs
     assert json.loads((tmp_path / "runs/a/config.json").read_text())["steps"] == 80

@@ -18,7 +18,7 @@ def site(tmp_path_factory):
     """The built site, as `make site` builds it."""
     pytest.importorskip("mkdocs")
     out = tmp_path_factory.mktemp("site")
-    words = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(out)]
+    words = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(out)]
     said = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
     assert said.returncode == 0, said.stderr
     return out

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hamlet import presets
-from hamlet.bench.learning import discount, general_sum, mpe, optimum, pong
+from hamlet.bench.learning import curves, discount, general_sum, mpe, optimum, pong
 from hamlet.bench.speed import (
     crowds,
     environments,
@@ -263,6 +263,18 @@ RECORDS: dict[str, Record] = {
         "what no policy can exceed on speaker-listener, in the episodes in which trained ones are judged",
         1.0,
         lambda work: optimum.measure(),
+    ),
+    "curves-spread": Record(
+        "learning curves of HAPPO, HATRPO and MAPPO on continuous spread, tuned/mpe, five seeds of 1 M steps",
+        20.0,
+        lambda work: curves.measure(
+            "mpe/simple_spread",
+            ("happo", "hatrpo", "mappo"),
+            preset="tuned/mpe",
+            steps=1_000_000,
+            seeds=range(5),
+            directory=work,
+        ),
     ),
     "learning-spread-discount": Record(
         "HAPPO on discrete spread by discount: six seeds, 0.5 M steps", 5.0, lambda work: discount.measure()
