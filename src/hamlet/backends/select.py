@@ -9,5 +9,5 @@ from hamlet.rollouts.seats import Seating
 
 def backend_of(env: AnyEnvironment, seating: Seating | None = None) -> Backend:
     """Return the environment's backend; with ``seating``, other teams act in some of the seats."""
-    # Look at the class: hasattr on an instance computes properties, and some start the environment to do so.
+    # Look at the class: on an instance, hasattr computes properties, and some properties start the environment.
     return HostBackend(env, seating) if hasattr(type(env), "open") else JaxBackend(env, seating)  # type: ignore[arg-type]
