@@ -37,7 +37,7 @@ FEW = {"num_envs": 2, "rollout_length": 25, "hidden": (8,), "evaluate_episodes":
 
 
 def parts(name):
-    """The language and the code of each block of a document, and of each cell of a notebook, in the order of reading."""
+    """The language and the code of each block of a document, or of each cell of a notebook, in order."""
     text = (ROOT / name).read_text(encoding="utf-8")
     if not name.endswith(".ipynb"):
         return FENCE.findall(text)

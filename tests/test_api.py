@@ -144,8 +144,8 @@ def test_a_run_ends_with_the_first_evaluation_that_reaches_the_return(evaluated,
 @pytest.mark.parametrize(
     ("given", "line"),
     [
-        (5, "5 is no environment: give a name"),
-        (int, "is a class|cannot be|makes no|no environment"),
+        (5, "5 is not an environment: give a name"),
+        (int, "is a class|cannot be|makes no|not an environment"),
         ("mpe/simple_spraed", "no environment 'mpe/simple_spraed'; the nearest is 'mpe/simple_spread'"),
     ],
 )
@@ -165,7 +165,7 @@ def test_instances_of_pettingzoo_and_gymnasium_are_answered_with_what_to_give():
 
     with pytest.raises(hamlet.RequestError, match=r"is one PettingZoo environment.*give the function that makes it"):
         hamlet.train("happo", Parallel(), steps=8)
-    with pytest.raises(hamlet.RequestError, match="is a Gymnasium environment, with one agent"):
+    with pytest.raises(hamlet.RequestError, match="is a Gymnasium environment, which has one agent"):
         hamlet.train("happo", Single(), steps=8)
 
 

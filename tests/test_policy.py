@@ -186,14 +186,18 @@ def test_masks_come_from_observations_from_infos_or_by_hand_which_goes_first_and
 
 WRONG = [
     ({"nobody": 0}, None, "nobody"),
-    ({"start": np.zeros(4)}, None, r"the observation of agent 'start' has shape \(4,\), and its space \(3,\)"),
+    (
+        {"start": np.zeros(4)},
+        None,
+        r"the observation of agent 'start' has shape \(4,\), but its space has shape \(3,\)",
+    ),
     ({"parts": {"depth": np.zeros((6, 5, 1))}}, None, "the observation of agent 'parts' has no entry 'state'"),
     ({"masked": {"observation": 0}}, None, "the observation of agent 'masked' has no key 'action_mask'"),
-    ({"masked": 9}, None, "the observation of agent 'masked' is 9, which is none of the choices of its space"),
+    ({"masked": 9}, None, "the observation of agent 'masked' is 9, which is not one of the values of its space"),
     (
         {"start": np.zeros(3)},
         {"start": [1, 1]},
-        "the action_mask of agent 'start' has 2 entries, and its",
+        "the action_mask of agent 'start' has 2 entries, but the agent has",
     ),
 ]
 

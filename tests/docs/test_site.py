@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+import browser
 from documents import ROOT
 
 # What a browser would fetch of its own accord when it opens a page.
@@ -31,6 +32,47 @@ def test_every_page_is_on_the_site_and_none_asks_the_network_for_anything(site):
     assert "source/src/hamlet/algorithms/happo.py.html" in names  # what pages link to outside of docs/
     for page in [*pages, *site.rglob("*.css")]:
         assert not FETCHED.search(page.read_text(encoding="utf-8")), page
+
+
+@pytest.fixture(scope="module")
+def page(site):
+    """A browser that opens the site from files, as a reader without a network does."""
+    if browser.PROGRAM is None:
+        pytest.skip("there is no Chromium")
+    with browser.page() as page:
+        yield page
+        assert page.complaints == []
+
+
+@pytest.mark.parametrize("name", ["theory", "algorithms/happo", "api/parts"])
+def test_formulas_are_drawn(site, page, name):
+    page.open((site / f"{name}.html").as_uri())
+    page.until("document.querySelectorAll('.katex').length > 2")
+    assert page.run("document.querySelectorAll('.katex-error').length") == 0
+    left = "[...document.querySelectorAll('.arithmatex')].filter(x => !x.querySelector('.katex')).length"
+    assert page.run(left) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "title"),
+    [("video", "Gallery"), ("self-play", "Glossary"), ("vectorised", "Glossary"), ("trust region", "HATRPO")],
+)
+def test_the_search_finds_what_a_reader_looks_for(site, page, words, title):
+    page.open((site / "quickstart.html").as_uri())
+    page.run("document.querySelector('[data-md-component=search-query]').focus()")
+    type_in = "const q = document.activeElement; q.value = WORDS; q.dispatchEvent(new Event('input', {bubbles: true}))"
+    page.run(f"(() => {{ {type_in.replace('WORDS', repr(words))}; q.dispatchEvent(new KeyboardEvent('keyup')) }})()")
+    titles = "[...document.querySelectorAll('.md-search-result__item h1')].map(x => x.textContent).join('|')"
+    page.until(f"({titles}).includes({title!r})")
+
+
+@pytest.mark.parametrize("name", ["index", "results", "theory", "algorithms/happo", "algorithms/index", "api/training"])
+def test_a_page_is_no_wider_than_a_phone(site, page, name):
+    page.open((site / f"{name}.html").as_uri(), width=390, height=800, phone=True)
+    wide = "[...document.querySelectorAll('article *')].filter(x => x.getBoundingClientRect().right > innerWidth + 1)"
+    assert page.run("document.documentElement.scrollWidth <= innerWidth"), page.run(
+        f"{wide}[0]?.outerHTML.slice(0, 200)"
+    )
 
 
 def test_a_link_that_leads_nowhere_fails_the_build(tmp_path):

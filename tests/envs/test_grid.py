@@ -247,12 +247,12 @@ def test_a_step_is_compiled_once_and_an_ended_copy_begins_anew(name):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("grid/checkers", {"pay": 0.0}, "pay must be a number above 0, not 0.0; the paper's is 5"),
-        ("grid/checkers", {"pay": float("inf")}, "pay must be a number above 0, not inf; the paper's is 5"),
-        ("grid/checkers", {"max_steps": 0}, "max_steps must be at least 1, not 0"),
-        ("grid/switch", {"agents": 1}, "agents must be 2 to 4, not 1; the nearest is 2"),
-        ("grid/switch", {"agents": 5}, "agents must be 2 to 4, not 5; the nearest is 4"),
-        ("grid/switch", {"max_steps": 0}, "max_steps must be at least 1, not 0"),
+        ("grid/checkers", {"pay": 0.0}, "pay must be a finite number above 0, got 0.0; the paper has 5"),
+        ("grid/checkers", {"pay": float("inf")}, "pay must be a finite number above 0, got inf; the paper has 5"),
+        ("grid/checkers", {"max_steps": 0}, "max_steps must be at least 1, got 0"),
+        ("grid/switch", {"agents": 1}, "agents must be 2 to 4, got 1; the nearest is 2"),
+        ("grid/switch", {"agents": 5}, "agents must be 2 to 4, got 5; the nearest is 4"),
+        ("grid/switch", {"max_steps": 0}, "max_steps must be at least 1, got 0"),
     ],
 )
 def test_a_value_out_of_range_is_refused_in_one_line(name, options, message):

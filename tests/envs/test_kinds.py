@@ -60,7 +60,7 @@ def test_choices_begin_where_the_space_begins_and_keep_their_places():
     kind = kind_of(ACTIONS[3], "")
     assert action(kind, np.array([0, 1, 2, 0], np.int32)).tolist() == [[1, 1], [2, 7]]
     assert observed(kind, "a", np.array([[1, 1], [2, 7]])).tolist() == [0, 1, 2, 0]
-    with pytest.raises(Broken, match=r"agent 'a' is 8, which is none of the choices of its space"):
+    with pytest.raises(Broken, match=r"agent 'a' is 8, which is not one of the values of its space"):
         observed(kind_of(gym.Discrete(3, start=5), ""), "a", 8)
 
 
@@ -90,7 +90,9 @@ def test_parts_stand_side_by_side_with_choices_one_hot_and_an_entry_is_named_as_
     assert [entry(kind, (k,)) for k in (1, 4, 9)] == ["['a']", "['b'][0]", "['b'][1][1, 0]"]
     with pytest.raises(Broken, match="the observation of agent 'a' has no entry 'b', which its space has"):
         observed(kind, "a", {"a": 3})
-    with pytest.raises(Broken, match=r"agent 'a', its part 'b', its part 1, has shape \(3,\), and its space \(2, 2\)"):
+    with pytest.raises(
+        Broken, match=r"agent 'a', its part 'b', its part 1, has shape \(3,\), but its space has shape \(2, 2\)"
+    ):
         observed(kind, "a", {"a": 3, "b": (np.zeros(2, int), np.zeros(3))})
 
 
@@ -132,7 +134,7 @@ def test_a_picture_with_its_channels_first_is_turned_and_not_only_relabelled():
 
 
 REFUSED = [
-    (gym.Box(-1, 1, (0,), np.float32), "which has no entries; give it at least one number"),
+    (gym.Box(-1, 1, (0,), np.float32), "which has no entries; give it at least one entry"),
     (gym.Dict({}), "has no entries"),
     (gym.Text(4), "use Box, Discrete"),
     (gym.Sequence(gym.Discrete(2)), "use Box, Discrete"),
@@ -275,20 +277,24 @@ def test_a_breach_of_the_interface_is_named_with_what_to_give_instead():
         def reset(self, seed=None, options=None): ...
         def step(self, action): ...
 
-    assert "a tuple of 4: say apart who terminated and who was truncated" in breach(Four())
-    assert "but a dict: return observations, {agent: {} for agent in self.agents}" in breach(WithoutInfos())
+    assert "a tuple of 4: return terminations and truncations separately" in breach(Four())
+    assert "but it returns a dict: write return observations, {agent: {} for agent in self.agents}" in breach(
+        WithoutInfos()
+    )
     assert "reset() takes no seed: write reset(self, seed=None, options=None)" in breach(WithoutSeed())
-    assert "agent 0 is named by a int; use strings" in breach(Numbered())
-    assert "agent 'b' is there, and has no observation: a game of turns is given as an AECEnv" in breach(Turns())
-    assert "agent 'b' was terminated or truncated, and is still in agents: take it out" in breach(Staying())
-    assert "give it as a ParallelEnv of one agent" in breach(Alone())
+    assert "the name of agent 0 is a int; use strings" in breach(Numbered())
+    assert "agent 'b' is in agents but has no observation: give a turn-based game as an AECEnv" in breach(Turns())
+    assert "agent 'b' was terminated or truncated but is still in agents: remove it" in breach(Staying())
+    assert "make it a ParallelEnv with one agent" in breach(Alone())
 
 
 def test_what_cannot_be_acted_in_is_refused_with_the_agent_and_what_can():
     mixed = gym.Dict({"move": gym.Discrete(2), "turn": gym.Box(-1, 1, (1,))})
     assert "the action space of agent 'a' is Dict" in breach(Game(acts=mixed))
-    assert "use MultiDiscrete for several choices, or a Box for several numbers" in breach(Game(acts=mixed))
-    assert "is a Box of int64; use MultiDiscrete" in breach(Game(acts=gym.Box(0, 3, (1,), np.int64)))
+    assert "use MultiDiscrete for several discrete actions or a Box for several numbers" in breach(Game(acts=mixed))
+    assert "is a Box of int64, which is not a float type; use MultiDiscrete" in breach(
+        Game(acts=gym.Box(0, 3, (1,), np.int64))
+    )
     assert "use Discrete, MultiDiscrete, MultiBinary or Box" in breach(Game(acts=gym.Text(3)))
 
 
@@ -325,8 +331,8 @@ def test_finite_numbers_without_bounds_are_limited_and_told_once_by_agent_and_en
     np.testing.assert_array_equal(seat.view.state[0], observation.ravel())
     assert len(seat.notes) == 2
     assert next(iter(seat.notes)) == (
-        "the observation['near'][1, 0] of agent 'b' goes beyond ±1e+15, and has no bounds: there it is taken as "
-        "±1e+15; scale it in the environment"
+        "the observation['near'][1, 0] of agent 'b' exceeds ±1e+15, and its space has no bounds: Hamlet uses "
+        "±1e+15 instead; scale it in the environment"
     )
     for bad in (np.nan, np.inf):
         seat.rows["fresh/observation/0"][0, 4] = bad
@@ -340,7 +346,7 @@ def test_a_state_has_no_bounds_and_is_limited_too():
     seat.player.begin(0)
     assert seat.fault("fresh") is None
     np.testing.assert_array_equal(seat.view.state, np.float32([[1.0, -1e15]]))
-    assert "state()[1] goes beyond ±1e+15" in next(iter(seat.notes))
+    assert "state()[1] exceeds ±1e+15" in next(iter(seat.notes))
     seat.rows["fresh/state"][0] = np.nan
     assert "state()[0] is nan" in seat.fault("fresh")[1]
 
@@ -350,7 +356,7 @@ def test_a_mask_without_a_choice_is_told_with_what_to_do_while_an_agent_waits():
     empty = {"observation": np.zeros(3, np.float32), "action_mask": np.zeros(2, np.int8)}
     seat = Seat(Game(seen=spaces, values=lambda game, agent: empty))
     seat.player.begin(0)
-    assert "agent 'a' leaves no choice: allow one while it waits, or take it out of agents" in seat.fault("fresh")[1]
+    assert "agent 'a' allows no action: allow one while the agent waits, or remove the agent" in seat.fault("fresh")[1]
 
 
 def test_a_mask_may_stand_beside_several_parts():
@@ -372,4 +378,4 @@ def test_bounds_of_every_entry_follow_a_picture_that_is_turned():
     seat.player.begin(0)
     assert space.shape == (9, 8, 3) and space.contains(seat.rows["fresh/observation/0"][0])
     (line,) = [line for line in seat.declared.remarks if "channels first" in line]
-    assert "the observation of a … b, 3 x 9 x 8, is read with its channels first, 9 x 8 pixels of 3" in line
+    assert "the observation of a … b, 3 x 9 x 8, is interpreted as channels first: 9 x 8 pixels, 3 channels" in line

@@ -288,7 +288,7 @@ def test_a_simulation_that_mujoco_sets_back_has_failed_and_begins_its_next_episo
     copies.send(drawn(env, random, 2))
     assert copies.receive().outcome.failed is None
     (line,) = copies.failures()
-    assert line.startswith(f"mamujoco/HalfCheetah-2x3, copy 1, episode 0 (seed {seed_of(0, 1, 0)}), step 2: MuJoCo")
+    assert line.startswith(f"mamujoco/HalfCheetah-2x3, copy 1, episode 0 (seed {seed_of(0, 1, 0)}), step 2: the simul")
     assert copies.failures() == ()
 
 
@@ -342,12 +342,16 @@ def test_agents_of_equal_widths_form_a_group():
     ("name", "options", "message"),
     [
         ("mamujoco/Ant-3x3", {}, "no environment 'mamujoco/Ant-3x3'; the nearest is 'mamujoco/Ant-"),
-        ("mamujoco/ManySegmentAnt-2", {}, "ManySegmentAnt is divided as NxM, N agents of M segments each, not '2'"),
-        ("mamujoco/ManySegmentSwimmer-1x1", {}, "has a single segment: it needs two or more, as 2x1"),
+        (
+            "mamujoco/ManySegmentAnt-2",
+            {},
+            "ManySegmentAnt needs a partition NxM, N agents with M segments each, got '2'",
+        ),
+        ("mamujoco/ManySegmentSwimmer-1x1", {}, "has one segment, but needs at least two, as in 2x1"),
         ("mamujoco/ManySegmentSnake-1x1", {}, "no environment 'mamujoco/ManySegmentSnake-1x1'"),
-        ("mamujoco/Ant-4x2", {"obsk": -1}, "obsk must be at least 0, not -1"),
-        ("mamujoco/Ant-4x2", {"threads": -1}, "threads must be at least 0, not -1"),
-        ("mamujoco/Ant-4x2", {"max_steps": 0}, "max_steps must be at least 1, not 0"),
+        ("mamujoco/Ant-4x2", {"obsk": -1}, "obsk must be at least 0, got -1"),
+        ("mamujoco/Ant-4x2", {"threads": -1}, "threads must be at least 0, got -1"),
+        ("mamujoco/Ant-4x2", {"max_steps": 0}, "max_steps must be at least 1, got 0"),
         ("mamujoco/Ant-4x2", {"healthy_z_range": (0.2, float("nan"))}, "healthy_z_range must be a number"),
         ("mamujoco/HalfCheetah-2x3", {"healthy_reward": 1.0}, "HalfCheetah-2x3 has no option 'healthy_reward'"),
     ],
@@ -372,11 +376,11 @@ def test_nothing_of_mujoco_is_imported_for_a_name():
 def test_a_task_is_written_into_a_configuration_and_read_back():
     env = make("mamujoco/Hopper-3x1", healthy_reward=2.0, threads=2)
     assert configuration.decode(configuration.encode(env)) == env and hash(env) == hash(env)
-    with pytest.raises(RequestError, match="Hopper takes the rules Hopper, not Runner"):
+    with pytest.raises(RequestError, match="rules of Hopper must be a Hopper, got Runner"):
         mamujoco.MultiAgentMujoco("Hopper", "3x1", Runner())
 
 
 def test_every_agent_of_an_unread_observation_is_refused():
     data = original("HalfCheetah", "2x3", 1).single_agent_env.unwrapped.data
-    with pytest.raises(RequestError, match="observes what Hamlet cannot read"):
+    with pytest.raises(RequestError, match="builds observations in a way that Hamlet does not know"):
         layout._traced(lambda fake: np.sin(fake.qpos), data)

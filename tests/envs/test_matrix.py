@@ -185,19 +185,19 @@ def test_the_page_of_environments_says_what_the_enumeration_finds():
 
 
 FILES = [
-    ("game.txt", "x", "from a .json or .npy file, not from game.txt"),
+    ("game.txt", "x", "must be in a .json or .npy file, got game.txt"),
     ("gone.json", None, "gone.json cannot be read: No such file"),
-    ("game.json", "{", "game.json holds no table of payoffs: Expecting property name"),
-    ("game.json", "[[1, 2], [3]]", "its rows have unequal lengths"),
+    ("game.json", "{", "game.json contains no payoff table: Expecting property name"),
+    ("game.json", "[[1, 2], [3]]", "its rows have different lengths"),
     ("game.json", '[["a", "b"], ["c", "d"]]', "write nested lists of numbers"),
     ("game.json", '{"payoffs": [1]}', "write nested lists of numbers"),
     ("game.json", "[[true, false], [true, true]]", "write nested lists of numbers"),
     ("game.json", "[[1, NaN], [2, 3]]", "payoffs must be finite"),
-    ("game.json", "3", "game.json holds a single number"),
-    ("game.json", "[]", "there are no payoffs in a table of shape"),
-    ("game.npy", b"not an array", "game.npy holds no table of payoffs"),
-    ("game.npy", np.zeros((400, 400)), "a table of 320,000 payoffs is too large"),
-    ("game.npy", np.array([{}]), "game.npy holds no table of payoffs"),
+    ("game.json", "3", "game.json contains a single number"),
+    ("game.json", "[]", "a payoff table of shape 0 has no entries"),
+    ("game.npy", b"not an array", "game.npy contains no payoff table"),
+    ("game.npy", np.zeros((400, 400)), "can have at most 100,000 entries, got 320,000"),
+    ("game.npy", np.array([{}]), "game.npy contains no payoff table"),
 ]
 
 
@@ -228,14 +228,14 @@ def test_a_file_has_one_array_for_each_agent_or_one_for_the_team(tmp_path):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("matrix/climbing", {"rounds": 0}, "rounds must be at least 1, not 0"),
-        ("matrix/example_2", {"agents": 3}, "agents must be even and at least 2, not 3; the nearest is 4"),
-        ("matrix/example_2", {"agents": 0}, "agents must be even and at least 2, not 0; the nearest is 2"),
-        ("matrix/penalty", {"k": float("inf")}, "payoffs must be finite, and one is not"),
-        ("game/product", {"bound": 0.0}, "bound must be a number above 0, not 0.0"),
-        ("game/product_discrete", {"bound": 0}, "bound must be at least 1, not 0"),
-        ("game/two_state", {"horizon": 0}, "horizon must be at least 1, not 0"),
-        ("game/two_state", {"reward": float("nan")}, "reward must be finite, not nan"),
+        ("matrix/climbing", {"rounds": 0}, "rounds must be at least 1, got 0"),
+        ("matrix/example_2", {"agents": 3}, "agents must be even and at least 2, got 3; the nearest is 4"),
+        ("matrix/example_2", {"agents": 0}, "agents must be even and at least 2, got 0; the nearest is 2"),
+        ("matrix/penalty", {"k": float("inf")}, "payoffs must be finite, but at least one is NaN or infinite"),
+        ("game/product", {"bound": 0.0}, "bound must be a finite number above 0, got 0.0"),
+        ("game/product_discrete", {"bound": 0}, "bound must be at least 1, got 0"),
+        ("game/two_state", {"horizon": 0}, "horizon must be at least 1, got 0"),
+        ("game/two_state", {"reward": float("nan")}, "reward must be finite, got nan"),
     ],
 )
 def test_a_value_out_of_range_is_refused_in_one_line(name, options, message):

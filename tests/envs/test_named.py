@@ -76,11 +76,13 @@ def test_what_a_factory_makes_says_where_it_is_played():
     """A worker looks first; an environment of Hamlet's own is then made here."""
     assert factories._environment("worlds:Corridor", {"length": 3}) == worlds.Corridor(3)
     assert type(factories._environment("doubles:Walk", {"agents": 3})) is PettingZoo
-    with pytest.raises(RequestError, match="no PettingZoo environment, and no groups, so it is none of Hamlet"):
+    with pytest.raises(
+        RequestError, match="not a PettingZoo environment, and no groups, so it does not have Hamlet's interface"
+    ):
         factories._environment("doubles:Quiet", {})
     with pytest.raises(RequestError, match=r"--env\.state is of PettingZoo environments, and worlds:Corridor"):
         factories._environment("worlds:Corridor", {"length": 3, "state": "own"})
-    with pytest.raises(RequestError, match="trained on as it is and not by from_pettingzoo"):
+    with pytest.raises(RequestError, match="train on it directly, without from_pettingzoo"):
         _ = from_pettingzoo("worlds:Corridor", length=3).groups
 
 

@@ -101,7 +101,7 @@ def test_a_copy_that_raises_begins_its_next_episode_and_no_other_does(opened):
     assert copies.snapshot()["episode"].tolist() == [0, 1, 0]
     (line,) = copies.failures()
     assert line.startswith(f"copy 1 at step 3 of episode 0 (seed {seed}): raised ValueError: the floor gave way [")
-    assert re.search(r"\[doubles\.py:\d+ in step\]; it begins its next episode$", line)
+    assert re.search(r"\[doubles\.py:\d+ in step\]; this copy starts its next episode$", line)
     assert copies.failures() == ()
     fresh = doubles.Faulty().reset(seed=seed_of(0, 1, 1))[0]
     assert (failed.view.observation[0][1] == np.stack(list(fresh.values()))).all()
@@ -143,7 +143,7 @@ def test_a_worker_that_hangs_is_ended_and_the_line_says_where_it_hung(opened, fa
     assert failed.outcome.truncated.all() and (failed.outcome.reward == 0).all()
     (line,) = copies.failures()
     assert f"copy 1 at step 2 of episode 0 (seed {seed_of(0, 1, 0)}): its process gave no answer for 0.5 s" in line
-    assert re.search(r"\[doubles\.py:\d+ in step\]; copies 0 to 2 begin their next episodes$", line)
+    assert re.search(r"\[doubles\.py:\d+ in step\]; copies 0 to 2 start their next episodes$", line)
     assert gone([pid]) and copies.snapshot()["episode"].tolist() == [1, 1, 1]
     assert (play(copies, 1)[0].view.observation[0][:, :, 1] == 1).all()
 
@@ -157,7 +157,7 @@ def test_a_worker_that_dies_is_replaced_and_only_its_copies_begin_anew(opened):
     assert (failed.arrival.observation[0][:2] == last.view.observation[0][:2]).all()
     assert after.view.observation[0][:, 0, 1].tolist() == [1, 1, 5]
     (line,) = copies.failures()
-    assert "its process was ended by SIGKILL; copies 0 to 1 begin" in line
+    assert "its process was ended by SIGKILL; copies 0 to 1 start" in line
 
 
 def test_an_environment_that_ends_its_own_process_is_named(opened):
@@ -173,7 +173,7 @@ def test_an_environment_that_ends_its_own_process_is_named(opened):
 def test_what_fails_again_and_again_without_a_step_stops(opened, fault):
     copies = opened(faulty(fault, at=1), count=1)
     with pytest.raises(
-        RunError, match="failed 5 times in a row without a step, the last time so: copy 0 at step 1 of episode 4"
+        RunError, match="failed 5 times in a row without completing a step; last failure: copy 0 at step 1 of episode 4"
     ):
         play(copies, 9, (WALK[0][:1],))
 
@@ -188,13 +188,13 @@ BROKEN = [
     ("nan", r"the observation\[2\] of agent 'walker_1' is nan"),
     ("overflow", r"the observation\[1\] of agent 'walker_1' is inf"),
     ("reward", "the reward of agent 'walker_1' is nan"),
-    ("no reward", "agent 'walker_1' acted, and has no reward"),
-    ("no observation", "agent 'walker_1' is there, and has no observation"),
-    ("shape", r"the observation of agent 'walker_1' has shape \(4,\), and its space \(3,\)"),
-    ("joins", "agent 'stranger' is in agents, not in possible_agents"),
+    ("no reward", "agent 'walker_1' acted but has no reward"),
+    ("no observation", "agent 'walker_1' is in agents but has no observation"),
+    ("shape", r"the observation of agent 'walker_1' has shape \(4,\), but its space has shape \(3,\)"),
+    ("joins", "agent 'stranger' is in agents but not in possible_agents"),
     ("no last", "agent 'walker_1' is truncated without a last observation"),
-    ("four", "step\\(\\) does not give five dictionaries"),
-    ("mask", "agent 'walker_0' has an action_mask in its infos, which it had not after the first reset"),
+    ("four", "step\\(\\) must return five dictionaries"),
+    ("mask", "agent 'walker_0' has an action_mask in its infos, but had none after the first reset"),
 ]
 
 
@@ -212,11 +212,15 @@ def test_a_wrong_shape_after_a_reset_and_a_state_that_changes_are_named(opened):
     with pytest.raises(RunError, match=r"copy 0 at the reset of episode 0 .*'walker_0' has shape \(3, 1\)"):
         opened(env)
     floats = from_pettingzoo(doubles.Faulty, fault="floats", processes=1)
-    with pytest.raises(RunError, match="the observation of agent 'walker_0' has type float32, and its space uint8"):
+    with pytest.raises(
+        RunError, match="the observation of agent 'walker_0' has type float32, but its space has type uint8"
+    ):
         opened(floats)
     copies = opened(faulty("state", at=2, state="own"))
     assert copies.begin(np.zeros(3, int)).state.shape == (3, 4)
-    with pytest.raises(RunError, match=r"state\(\) has shape \(7,\), and had \(4,\) before; state=\"observations\""):
+    with pytest.raises(
+        RunError, match=r"state\(\) has shape \(7,\), but had \(4,\) at the first reset; state=\"observations\""
+    ):
         play(copies, 2)
 
 
@@ -326,7 +330,7 @@ def test_an_end_that_agents_alone_says_ends_the_episode_and_is_told_once(opened)
         [True] * 2,
     ] * 2
     (note,) = copies.notes()
-    assert "is said by agents alone" in note and copies.notes() == () and copies.failures() == ()
+    assert "is reported only by agents" in note and copies.notes() == () and copies.failures() == ()
 
 
 def test_a_simulator_that_a_process_holds_once_has_as_many_processes_as_copies_in_evaluations_too(opened):
@@ -336,6 +340,8 @@ def test_a_simulator_that_a_process_holds_once_has_as_many_processes_as_copies_i
     copies = env.open(0, range(5))
     assert len(pids(copies)) == 5
     copies.close()
-    with pytest.raises(RequestError, match=r"made as copy 1, beside others in one process: raised OSError: .*") as said:
+    with pytest.raises(
+        RequestError, match=r"made as copy 1, together with other copies in one process: raised OSError: .*"
+    ) as said:
         replace(env, processes=1).open(0, range(2))
-    assert "give --env.processes equal to --num-envs" in str(said.value)
+    assert "set --env.processes equal to --num-envs" in str(said.value)

@@ -122,11 +122,11 @@ def test_pettingzoos_own_test_passes():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"size": 7}, "size must be 8 to 160, not 7"),
-        ({"skip": 0}, "skip must be at least 1, not 0"),
-        ({"stack": 0}, "stack must be at least 1, not 0"),
-        ({"noops": -1}, "noops must not be negative: -1"),
-        ({"max_steps": 0}, "max_steps must be at least 1, not 0"),
+        ({"size": 7}, "size must be 8 to 160, got 7"),
+        ({"skip": 0}, "skip must be at least 1, got 0"),
+        ({"stack": 0}, "stack must be at least 1, got 0"),
+        ({"noops": -1}, "noops must be at least 0, got -1"),
+        ({"max_steps": 0}, "max_steps must be at least 1, got 0"),
     ],
 )
 def test_a_value_out_of_range_is_refused_in_one_line(monkeypatch, options, said):

@@ -49,13 +49,13 @@ def test_an_unknown_option_is_refused_with_the_nearest():
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("mpe/simple_spread", {"agents": 0}, "agents must be at least 1, not 0"),
-        ("mpe/simple_spread", {"local_ratio": 1.5}, "local_ratio must be between 0 and 1, not 1.5"),
-        ("mpe/simple_spread", {"local_ratio": float("nan")}, "local_ratio must be between 0 and 1, not nan"),
-        ("mpe/simple_spread", {"max_steps": 0}, "max_steps must be at least 1, not 0"),
-        ("mpe/simple_reference", {"local_ratio": -0.1}, "local_ratio must be between 0 and 1, not -0.1"),
-        ("mpe/simple_reference", {"max_steps": -1}, "max_steps must be at least 1, not -1"),
-        ("mpe/simple_speaker_listener", {"max_steps": 0}, "max_steps must be at least 1, not 0"),
+        ("mpe/simple_spread", {"agents": 0}, "agents must be at least 1, got 0"),
+        ("mpe/simple_spread", {"local_ratio": 1.5}, "local_ratio must be in [0, 1], got 1.5"),
+        ("mpe/simple_spread", {"local_ratio": float("nan")}, "local_ratio must be in [0, 1], got nan"),
+        ("mpe/simple_spread", {"max_steps": 0}, "max_steps must be at least 1, got 0"),
+        ("mpe/simple_reference", {"local_ratio": -0.1}, "local_ratio must be in [0, 1], got -0.1"),
+        ("mpe/simple_reference", {"max_steps": -1}, "max_steps must be at least 1, got -1"),
+        ("mpe/simple_speaker_listener", {"max_steps": 0}, "max_steps must be at least 1, got 0"),
     ],
 )
 def test_a_value_out_of_range_is_refused_in_one_line(name, options, message):

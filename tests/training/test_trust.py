@@ -538,7 +538,7 @@ def test_a_module_in_the_place_of_an_installed_one_is_said(tmp_path, monkeypatch
         (home / "twofold.py").write_text("")
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
     monkeypatch.chdir(tmp_path / "here")
-    with pytest.warns(UserWarning, match="twofold is taken from the working directory, not from"):
+    with pytest.warns(UserWarning, match="Hamlet imports the module twofold from the working directory, not from"):
         user_modules.called("twofold:make")
     assert user_modules.load("twofold:make").__file__ == str(tmp_path / "here" / "twofold.py")
     sys.modules.pop("twofold")

@@ -106,7 +106,7 @@ def test_what_writes_a_video_is_asked_for_before_anything_is_played(monkeypatch,
     files.check(tmp_path / "a.gif")
     with pytest.raises(RequestError, match=r"an MP4 needs av, which is not installed: run pip .*, or write a \.gif"):
         files.check(tmp_path / "a.mp4")
-    with pytest.raises(RequestError, match="is a directory: name a file"):
+    with pytest.raises(RequestError, match="is a directory: give a file"):
         (tmp_path / "b.gif").mkdir()
         files.check(tmp_path / "b.gif")
 
@@ -148,7 +148,7 @@ def test_what_render_gives_is_a_picture_or_refused():
 
 
 def test_an_environment_that_is_neither_drawn_nor_rendered_is_refused():
-    with pytest.raises(RequestError, match="OnHost does not say how it is drawn; give it a scene method, or a camera"):
+    with pytest.raises(RequestError, match="OnHost cannot be drawn; give it a scene method or a camera"):
         view_of(OnHost(envs.make("matrix/penalty")), 100)
 
 
@@ -174,7 +174,9 @@ def test_a_body_is_rendered_in_its_agents_colours_or_drawn_where_that_cannot_be(
     finally:
         view.close()
     monkeypatch.setattr(camera, "_ways", lambda: ("disable",))
-    assert re.match(r"MuJoCo cannot render on this machine \(disable: .*drawn from its scenes$", view_of(env, 9).remark)
+    assert re.match(
+        r"MuJoCo cannot render on this machine \(disable: .*drawings of its scenes instead$", view_of(env, 9).remark
+    )
 
 
 @pytest.mark.slow

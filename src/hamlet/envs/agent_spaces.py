@@ -1,4 +1,4 @@
-"""Agents' spaces as their environment has them: by these a trained policy takes observations and gives actions."""
+"""The agents' spaces in the environment's own form, in which a trained policy takes observations and gives actions."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,7 +14,7 @@ from hamlet.spaces import Box, Composite, Discrete, MultiDiscrete, Space
 
 
 def outside(env: AnyEnvironment) -> Mapping[str, Agent]:
-    """Every agent by its name, as the environment has it."""
+    """Return every agent by its name, with its spaces in the environment's own form."""
     if isinstance(env, PettingZoo):
         return {agent.name: agent for agent in env.agents}
     if hasattr(env, "reset"):
@@ -24,16 +24,16 @@ def outside(env: AnyEnvironment) -> Mapping[str, Agent]:
 
 
 def joins_observations(env: AnyEnvironment) -> bool:
-    """Whether the state that a critic sees is the observations of all agents joined."""
+    """Return whether the critic's state is the joined observations of all agents."""
     return isinstance(env, PettingZoo) and env.joins_observations
 
 
 def of_groups(groups: Sequence[Group], types: Sequence[str] | None = None) -> Mapping[str, Agent]:
-    """Every agent of some groups by its name, where the environment has the spaces that networks take.
+    """Return every agent of these groups by its name, for an environment whose spaces networks use unchanged.
 
     Args:
         groups: The agents.
-        types: For every group, the type in which its agents are shown pictures; None for float32.
+        types: For every group, the type of its agents' picture observations; None for float32.
     """
     agents = {}
     for group, shown in zip(groups, types or ["float32"] * len(groups), strict=True):

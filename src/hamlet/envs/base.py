@@ -1,7 +1,8 @@
-"""The contract of an environment written in JAX.
+"""The interface of an environment written in JAX.
 
-An environment is a frozen dataclass of Python numbers (hashable, so that it can be a static argument) with two
-pure functions of one copy; `hamlet.envs.copies` runs many copies and resets those that ended.
+An environment is a frozen dataclass of Python numbers. It is hashable, so JAX can treat it as a static argument. It has
+two pure functions, `reset` and `step`, which each work on a single environment copy. `hamlet.envs.copies` runs many
+copies in parallel and resets the copies whose episode ended.
 """
 
 from collections.abc import Mapping
@@ -27,12 +28,15 @@ __all__ = [
     "declared_returns",
 ]
 
-# Under which names environments keep the steps of their longest episode.
+# The attribute or option names under which environments store the number of steps of their longest episode.
 HORIZONS = ("horizon", "max_steps", "rounds", "max_cycles", "max_episode_steps", "episode_limit")
 
 
 def declared_horizon(declared: Any) -> int | None:
-    """Steps of the longest episode, where an environment, or the options that it was made with, say so.
+    """Return the number of steps of the longest episode; None if it is not declared.
+
+    Args:
+        declared: An environment, or the mapping of options that it was made with.
 
     >>> declared_horizon({"max_cycles": 25}), declared_horizon({"n_agents": 3})
     (25, None)
@@ -44,14 +48,14 @@ def declared_horizon(declared: Any) -> int | None:
 
 @dataclass(frozen=True)
 class KnownReturns:
-    """What is known of the team's return of an episode, the sum over agents, in the mean over episodes.
+    """What an environment knows about its team return: the sum over agents and steps, averaged over episodes.
 
-    An environment that knows it has it as an attribute or a property ``known_returns``. Reports then normalise by it,
-    and say how far runs are from the optimum.
+    An environment that knows these numbers has them as an attribute or property ``known_returns``. Reports then
+    normalise returns by them and state how far a run is from the optimum.
 
     Attributes:
-        optimum: What no joint policy exceeds.
-        random: What uniformly random actions earn; None where that is not known exactly.
+        optimum: The upper bound: no joint policy has a larger mean return.
+        random: The mean return of uniformly random actions; None if it is not known exactly.
     """
 
     optimum: float
@@ -59,7 +63,7 @@ class KnownReturns:
 
 
 def declared_returns(env: Any) -> KnownReturns | None:
-    """What an environment knows of its returns; None where it knows nothing.
+    """Return the known returns of an environment; None if it declares none.
 
     >>> declared_returns(object()) is None
     True
@@ -69,13 +73,18 @@ def declared_returns(env: Any) -> KnownReturns | None:
 
 
 class View(eqx.Module):
-    """What is seen of one copy at one time, or of several: then with a leading axis. Agents stand in the groups' order.
+    """The observations of all agents at one time, with the state and the masks.
+
+    A view is of one environment copy, or of E copies; then every array has a leading axis E. Agents are in the order of
+    the groups. N is the number of agents in a group, n the number of all agents, A the number of discrete actions, and
+    S the size of the state.
 
     Attributes:
         observation: For every group, the observations ``[N, …]`` of its agents.
-        state: What a centralised critic sees, ``[S]``, or an image.
-        available: For every group, which discrete choices are allowed, ``[N, A]``; None where all are, always.
-        alive: Which agents act from here, ``[n]``; None where all do, always.
+        state: The state that a centralised critic receives: ``[S]``, or an image.
+        available: For every group, the action mask ``[N, A]``: True for available discrete actions. None if all actions
+            are always available.
+        alive: The mask of active agents, ``[n]``: True for agents that act next. None if all agents are always active.
     """
 
     observation: tuple[Any, ...]
@@ -85,18 +94,20 @@ class View(eqx.Module):
 
 
 class Outcome(eqx.Module):
-    """What one step brought, in one copy or in several.
+    """The result of one step, in one environment copy or in E copies (then with a leading axis E).
 
     Attributes:
-        reward: Each agent's own reward, ``[n]``, in the environment's own unit.
-        terminated: The episode ended for good: nothing follows, and nothing is bootstrapped.
-        truncated: The episode was cut by a limit of time: learners bootstrap from the final view.
-        cut: Agents that were truncated while others play on, ``[n]``: their own value bootstraps from the final view.
-            An agent that is no longer alive and was not cut has terminated. None where no agent is ever cut alone.
-        failed: The episode was cut short because the environment failed; it is marked as truncated, and is no result.
-            None where nothing failed.
-        streams: What the step pays beside the reward, by the names of the streams that the environment declares
-            (`hamlet.streams.Stream`): each agent's own ``[n]``, or the team's ``[1]``.
+        reward: The reward of each agent, ``[n]``, in the unit of the environment.
+        terminated: True if the episode terminated. Learners do not bootstrap.
+        truncated: True if the episode was truncated (cut off by a time limit). Learners bootstrap from the final
+            observation.
+        cut: The agents that were truncated while other agents continue, ``[n]``. Their own value bootstraps from their
+            final observation. An agent that becomes inactive without this flag has terminated. None if agents are never
+            truncated individually.
+        failed: True if the episode ended because the environment failed. The step is also marked as truncated, and
+            the episode does not count as a result. None if no copy failed.
+        streams: Further payments of the step besides the reward, by the name of the declared stream
+            (`hamlet.streams.Stream`): ``[n]`` with one number for each agent, or ``[1]`` for the team.
     """
 
     reward: Float[Any, "*E n"]
@@ -108,42 +119,46 @@ class Outcome(eqx.Module):
 
 
 class AnyDeclaration(Protocol):
-    """What every environment declares, wherever it is played."""
+    """The declarations that every environment has, with every environment backend."""
 
     @property
     def groups(self) -> tuple[Group, ...]:
-        """The agents, in groups of equal spaces."""
+        """The agents, in groups of agents with equal observation and action spaces."""
         ...
 
     @property
     def state_shape(self) -> tuple[int, ...]:
-        """Shape of the critic's state: ``(S,)``, or that of an image."""
+        """The shape of the state that the critic receives: ``(S,)``, or the shape of an image."""
         ...
 
 
 class Environment(Protocol):
-    """A game of one copy. Every leaf of a state is strongly typed: a weakly typed one makes a step compile twice.
+    """An environment in JAX; its functions work on one environment copy.
 
-    One that pays more than the reward has the declarations of it as ``streams`` (`hamlet.streams.declared_streams`).
+    Every leaf of a state must have a strong type. With a weakly typed leaf, JAX compiles the step twice.
+
+    An environment that pays more than the reward declares these payments as ``streams``
+    (`hamlet.streams.declared_streams`).
     """
 
     @property
     def groups(self) -> tuple[Group, ...]:
-        """The agents, in groups of equal spaces."""
+        """The agents, in groups of agents with equal observation and action spaces."""
         ...
 
     @property
     def state_shape(self) -> tuple[int, ...]:
-        """Shape of the critic's state: ``(S,)``, or that of an image."""
+        """The shape of the state that the critic receives: ``(S,)``, or the shape of an image."""
         ...
 
     def reset(self, key: Key) -> tuple[Any, View]:
-        """A fresh episode: the environment's own state, and what is seen of it."""
+        """Start an episode; return the environment's state and the first view."""
         ...
 
     def step(self, key: Key, state: Any, actions: tuple[Array, ...]) -> tuple[Any, View, Outcome]:
-        """One step. ``actions`` holds for every group the actions ``[N, …]`` of its agents.
+        """Take one step; return the next state, its view and the outcome.
 
-        The view is that of the state arrived at, also when the episode ends there: it is the final view.
+        ``actions`` holds for every group the actions ``[N, …]`` of its agents. The view always shows the state that the
+        step reached. If the episode ends in this step, it holds the final observations.
         """
         ...

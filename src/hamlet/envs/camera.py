@@ -1,7 +1,7 @@
-"""How an environment renders itself, for videos and reports: pictures of its moments, made by its own code.
+"""The rendering of an environment by its own code, as pictures for videos and reports.
 
-An environment that can be rendered has one method more than its contract asks for, ``camera`` (`Rendered`). Where it
-also says by shapes how it is drawn (`hamlet.envs.scene`), reports draw these.
+An environment that can be rendered has a method ``camera`` in addition to its interface (`Rendered`). If it also has
+drawings made of shapes (`hamlet.envs.scene`), reports show these drawings.
 """
 
 from typing import Any, NamedTuple, Protocol
@@ -12,11 +12,11 @@ from hamlet.envs.host import AnyEnvironment
 
 
 class Picture(NamedTuple):
-    """A moment as it is rendered.
+    """A rendered state.
 
     Attributes:
         pixels: Red, green and blue from 0 to 255, ``[H, W, 3]``, uint8.
-        seconds: For which it is shown.
+        seconds: How many seconds the picture is shown.
     """
 
     pixels: np.ndarray
@@ -24,11 +24,11 @@ class Picture(NamedTuple):
 
 
 class Camera(Protocol):
-    """What renders the moments of an environment."""
+    """A renderer of an environment's states."""
 
     @property
     def env(self) -> AnyEnvironment:
-        """What is to be played: the same environment, whose states this camera can render."""
+        """The environment to run: an equal environment whose states this camera can render."""
         ...
 
     @property
@@ -37,15 +37,15 @@ class Camera(Protocol):
         ...
 
     def picture(self, state: Any) -> Picture:
-        """The moment at a state: the environment's own, of one copy; of a host environment a snapshot of one copy.
+        """Render a state: the environment's own state of one copy; for a host environment, a snapshot of one copy.
 
         Raises:
-            RunError: It cannot be rendered.
+            RunError: The state cannot be rendered.
         """
         ...
 
     def close(self) -> None:
-        """End what was opened; may be called twice."""
+        """Close everything that was opened; can be called twice."""
         ...
 
 
@@ -53,9 +53,9 @@ class Rendered(Protocol):
     """An environment that can be rendered."""
 
     def camera(self) -> Camera:
-        """What renders it.
+        """Return a camera for this environment.
 
         Raises:
-            RequestError: It cannot be rendered on this machine, or as it was declared; the line says why.
+            RequestError: This machine or this declaration does not allow rendering; the message says why.
         """
         ...

@@ -1,10 +1,15 @@
-"""An environment's spaces as plain values, and their elements as the arrays that networks take, and back.
+"""An environment's spaces as plain values, and the conversion of their elements to and from the arrays of networks.
 
-Whatever an observation or an action goes through between an environment and a network happens here, in `inner` and
-`outer`: choices that do not begin at 0, arrays of choices, layouts of pictures, dictionaries and tuples, bounds, types.
+`inner` converts observations, `outer` converts actions. All conversions between environment and network happen there:
+
+* discrete values that do not start at 0, and arrays of discrete values;
+* the channel layout of pictures;
+* dictionaries and tuples;
+* bounds and number types.
+
 Training, `hamlet.load_policy` and every exported file call these two functions.
 
-Workers import this file: it needs the standard library and numpy alone.
+Workers import this file, so it uses only the standard library and numpy.
 """
 
 import math
@@ -16,33 +21,33 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-# How arrays that may be pictures are read.
+# How arrays that may be pictures are interpreted.
 Pictures: TypeAlias = Literal["auto", "channels_last", "channels_first", "none"]
-# From which side on an array is a picture rather than a small grid, whose channels may outnumber its cells.
+# The smallest side of a picture. A smaller array is a small grid, which may have more channels than cells on a side.
 _SIDE = 8
 _KINDS = "Box, Discrete, MultiDiscrete, MultiBinary, or a Dict or Tuple of those"
 
 
 class Broken(Exception):
-    """An environment that does not keep its word; the line names agent and key."""
+    """An environment that violates its interface; the message names the agent and the key."""
 
 
 @dataclass(frozen=True)
 class SpaceKind:
-    """A space.
+    """A space as plain values.
 
     Attributes:
-        name: Box, Discrete or MultiDiscrete; Dict where several stand beside each other, by name or by number.
-        shape: Of one element, as the environment has it.
-        dtype: Of one element; of choices int32, as they are kept.
-        sizes: How many choices each component has; empty for a Box.
-        low: A Box's lower bound: one number, or one for each entry.
-        high: The upper one.
-        start: The least choice of each component; empty where all are 0.
-        given: The type of an array of choices as the environment takes it; empty for int64.
-        layout: How an array is read: as it stands (empty), with "channels_first", as a "grey" picture without a
-            channel's axis, or "flat", as numbers.
-        parts: What stands beside each other, by key.
+        name: Box, Discrete or MultiDiscrete; Dict for a dictionary or tuple of spaces.
+        shape: The shape of one element, in the environment's form.
+        dtype: The type of one element; int32 for discrete values, the type in which Hamlet stores them.
+        sizes: The number of discrete values of each component; empty for a Box.
+        low: The lower bound of a Box: one number, or one number for each entry.
+        high: The upper bound of a Box: one number, or one number for each entry.
+        start: The smallest discrete value of each component; empty if all are 0.
+        given: The type of discrete arrays that the environment expects; empty for int64.
+        layout: How an array is interpreted: unchanged (empty), with "channels_first", as a "grey" picture without a
+            channel axis, or "flat", as a row of numbers.
+        parts: The spaces in a Dict, by key.
     """
 
     name: str
@@ -57,20 +62,20 @@ class SpaceKind:
     parts: tuple[tuple[str | int, "SpaceKind"], ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse what is no type of numbers."""
+        """Refuse a type that is not numeric."""
         for dtype in filter(None, (self.dtype, self.given)):
             if np.dtype(dtype).kind not in "biuf":
-                raise ValueError(f"{dtype} is no type of numbers")
+                raise ValueError(f"the type of a space must be numeric, got {dtype}")
 
     @classmethod
     def of(cls, plain: tuple[Any, ...]) -> "SpaceKind":
-        """The inverse of `dataclasses.astuple`."""
+        """Build a space from a tuple; the inverse of `dataclasses.astuple`."""
         *rest, parts = plain
         return cls(*rest, parts=tuple((key, cls.of(part)) for key, part in parts))
 
     @cached_property
     def inner_shape(self) -> tuple[int, ...]:
-        """The shape in which networks take one element."""
+        """The shape of one element in the form that networks use."""
         if self.name == "Dict":
             return (sum(part.width for _, part in self.parts),)
         if self.name != "Box":
@@ -87,19 +92,19 @@ class SpaceKind:
 
     @property
     def inner_dtype(self) -> str:
-        """The type in which an element is kept: choices int32, bytes as bytes, all else float32."""
+        """The type in which Hamlet stores an element: int32 for discrete values, uint8 for bytes, else float32."""
         if self.name in ("Box", "Dict"):
             return "uint8" if self.dtype == "uint8" else "float32"
         return "int32"
 
     @property
     def width(self) -> int:
-        """How many numbers an element is beside others: its entries, and choices one-hot."""
+        """How many numbers an element adds to a joined row: all its entries, with discrete values as one-hot."""
         return sum(self.sizes) if self.sizes else math.prod(self.inner_shape)
 
     @cached_property
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """A Box's bounds as float32, rounded inwards: what lies within them lies in the space, whatever its type."""
+        """The bounds of a Box as float32, rounded inwards: a value within them is in the space, for every type."""
         low, high = (
             np.broadcast_to(np.reshape(bound, self.shape if isinstance(bound, tuple) else ()), self.shape)
             for bound in (self.low, self.high)
@@ -111,44 +116,44 @@ class SpaceKind:
 
     @property
     def is_picture(self) -> bool:
-        """Whether networks take it as rows × columns × channels."""
+        """Whether networks take an element as rows × columns × channels."""
         return self.name == "Box" and len(self.inner_shape) == 3
 
     def leaves(self, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], "SpaceKind"]]:
-        """Every space without parts, and by which keys it is reached."""
+        """Yield every space without parts, with the keys that lead to it."""
         if self.name != "Dict":
             yield path, self
         for key, part in self.parts:
             yield from part.leaves((*path, key))
 
     def read(self, pictures: Pictures) -> "SpaceKind":
-        """The same space with its arrays read as asked for."""
+        """Return this space with its arrays interpreted as requested."""
         if self.name == "Dict":
             return replace(self, parts=tuple((key, part.read(pictures)) for key, part in self.parts))
         return replace(self, layout=_layout(self, pictures)[0]) if self.name == "Box" else self
 
     def doubts(self, pictures: Pictures) -> Iterator[tuple[tuple[str | int, ...], str]]:
-        """What the reading of an array rests on where it could be read otherwise, by its path."""
+        """Yield, for every array with an ambiguous layout, its path and a line on how Hamlet interprets it."""
         for path, leaf in self.leaves():
             if leaf.name == "Box" and (doubt := _layout(leaf, pictures)[1]):
                 yield path, doubt
 
 
 def kind_of(space: Any, what: str, known: str = _KINDS) -> SpaceKind:
-    """A Gymnasium space as plain values.
+    """Convert a Gymnasium space into plain values.
 
     Args:
         space: The space.
-        what: What it is the space of, for messages.
-        known: Which kinds may be used, for messages.
+        what: What the space belongs to, for messages.
+        known: The supported kinds of spaces, for messages.
 
     Raises:
-        Broken: It is of a kind that has none, or has nothing in it.
+        Broken: The space is not supported, or it is empty.
     """
     match type(space).__name__:
         case "Box" if np.dtype(space.dtype).kind in "biuf":
             if 0 in space.shape:
-                raise Broken(f"{what} is {spoken(space)}, which has no entries; give it at least one number")
+                raise Broken(f"{what} is {spoken(space)}, which has no entries; give it at least one entry")
             return SpaceKind("Box", tuple(space.shape), str(space.dtype), (), _bound(space.low), _bound(space.high))
         case "Discrete":
             start = int(getattr(space, "start", 0))
@@ -166,22 +171,22 @@ def kind_of(space: Any, what: str, known: str = _KINDS) -> SpaceKind:
             spaces = space.spaces
             items = list(spaces.items() if isinstance(spaces, Mapping) else enumerate(spaces))
             if any(not isinstance(key, str | int) for key, _ in items):
-                raise Broken(f"{what} is {spoken(space)}; name its entries by strings")
+                raise Broken(f"{what} is {spoken(space)}, which has keys that are not strings; use strings as keys")
             if not items:
-                raise Broken(f"{what} is {spoken(space)}, which has no entries; give it at least one number")
+                raise Broken(f"{what} is {spoken(space)}, which has no entries; give it at least one entry")
             parts = tuple((key, kind_of(part, f"{what.removesuffix(',')}, its part {key!r},")) for key, part in items)
             return SpaceKind("Dict", (), "float32", parts=parts)
         case _:
-            raise Broken(f"{what} is {spoken(space)}; use {known}")
+            raise Broken(f"{what} is {spoken(space)}, which Hamlet does not support; use {known}")
 
 
 def inner(kind: SpaceKind, value: Any, xp: ModuleType = np) -> Any:
-    """An element of an observation space as networks take it; axes before its own stay.
+    """Convert an element of an observation space into the form that networks use; leading batch axes are kept.
 
     Args:
         kind: The space.
-        value: The element: an array, or of several spaces a dictionary or a tuple of arrays.
-        xp: The module whose arrays they are: numpy, or jax.numpy.
+        value: The element: an array; for a Dict, a dictionary or tuple of arrays.
+        xp: The array module: numpy, or jax.numpy.
     """
     if kind.name == "Dict":
         return xp.concatenate([_row(part, inner(part, value[key], xp), xp) for key, part in kind.parts], axis=-1)
@@ -199,9 +204,9 @@ def inner(kind: SpaceKind, value: Any, xp: ModuleType = np) -> Any:
 
 
 def outer(kind: SpaceKind, row: Any, xp: ModuleType = np) -> Any:
-    """An action as the environment's space has it, from what a policy gave; axes before its own stay.
+    """Convert an action of a policy into the environment's form; leading batch axes are kept.
 
-    Choices are counted from the space's start; numbers are clipped to its bounds, in float32.
+    Discrete actions are counted from the start of the space. Numbers are clipped to the bounds, in float32.
     """
     lead = row.shape[: row.ndim - len(kind.inner_shape)]
     if kind.name == "Box":
@@ -211,7 +216,7 @@ def outer(kind: SpaceKind, row: Any, xp: ModuleType = np) -> Any:
 
 
 def action(kind: SpaceKind, row: Any) -> Any:
-    """`outer` in the type that the environment takes: of one choice an int, else an array."""
+    """Apply `outer` and return the type that the environment expects: an int for one discrete action, else an array."""
     value = outer(kind, row)
     if kind.name == "Discrete":
         return int(value) if value.ndim == 0 else value.astype(np.int64)
@@ -219,19 +224,25 @@ def action(kind: SpaceKind, row: Any) -> Any:
 
 
 def observed(kind: SpaceKind, name: str, value: Any, lead: int = 0) -> np.ndarray:
-    """What an agent sees as networks take it, from what its environment gives; after ``lead`` axes of a batch.
+    """Convert an agent's observation from its environment into the form that networks use.
+
+    Args:
+        kind: The observation space.
+        name: The agent.
+        value: The observation, with ``lead`` leading batch axes.
+        lead: The number of batch axes.
 
     Raises:
-        Broken: It is no element of its space.
+        Broken: The observation is not in its space.
     """
     return np.asarray(inner(kind, _checked(kind, f"the observation of agent {name!r}", value, lead)), kind.inner_dtype)
 
 
 def masked(kind: SpaceKind, name: str, value: Any) -> tuple[Any, Any]:
-    """An observation, and the mask that stands beside it in a dictionary; None where none does.
+    """Return an observation, and the action mask from its dictionary; None if it comes with no mask.
 
     Raises:
-        Broken: There is a dictionary without an observation or a mask.
+        Broken: The dictionary has no observation or no mask.
     """
     if not isinstance(value, Mapping):
         return value, None
@@ -240,27 +251,30 @@ def masked(kind: SpaceKind, name: str, value: Any) -> tuple[Any, Any]:
     try:
         return value["observation"], value["action_mask"]
     except KeyError as error:
-        raise Broken(f"the observation of agent {name!r} has no key {error}") from None
+        raise Broken(
+            f"the observation of agent {name!r} has no key {error}; it needs 'observation' and 'action_mask'"
+        ) from None
 
 
 def mask_row(kind: SpaceKind, name: str, mask: Any, lead: int = 0) -> np.ndarray:
-    """A mask as one row of booleans, after ``lead`` axes of a batch; of several choices, joined.
+    """Convert an action mask into one row of booleans, after ``lead`` batch axes; several masks are joined.
 
     Raises:
-        Broken: It has not one entry for each choice.
+        Broken: The mask does not have one entry for each discrete action.
     """
     parts = mask if isinstance(mask, tuple | list) and np.ndim(mask[0]) > lead else [mask]
     arrays = [np.asarray(part) for part in parts]
     row = np.concatenate([part.reshape(*part.shape[:lead], -1) for part in arrays], axis=-1)
     if row.shape[lead:] != (sum(kind.sizes),):
         raise Broken(
-            f"the action_mask of agent {name!r} has {row.size} entries, and its actions {sum(kind.sizes)} choices"
+            f"the action_mask of agent {name!r} has {row.size} entries, but the agent has {sum(kind.sizes)} actions;"
+            " give one entry for each action"
         )
     return row.astype(bool)
 
 
 def entry(kind: SpaceKind, place: tuple[int, ...]) -> str:
-    """Where a number stands in what the environment gives, from its place in what networks take: ``[3]``.
+    """Return the index of a number in the environment's observation, from its index in the network's input: ``[3]``.
 
     >>> entry(SpaceKind("Box", (3, 8, 8), "float32", layout="channels_first"), (1, 2, 0))
     '[0, 1, 2]'
@@ -281,7 +295,7 @@ def entry(kind: SpaceKind, place: tuple[int, ...]) -> str:
 
 
 def _row(kind: SpaceKind, value: Any, xp: ModuleType) -> Any:
-    """What stands beside others: choices one-hot, all else flat, float32."""
+    """Convert a part of a Dict into float32 numbers for one row: one-hot for discrete values, else flattened."""
     if kind.name == "Discrete":
         return _one_hot(value, kind.sizes[0], xp)
     if kind.name == "MultiDiscrete":
@@ -295,10 +309,10 @@ def _one_hot(value: Any, count: int, xp: ModuleType) -> Any:
 
 
 def _checked(kind: SpaceKind, what: str, value: Any, lead: int) -> Any:
-    """The arrays of an element.
+    """Return the arrays of an element.
 
     Raises:
-        Broken: It is no element of the space.
+        Broken: The element is not in its space.
     """
     if kind.name == "Dict":
         arrays = {}
@@ -306,38 +320,38 @@ def _checked(kind: SpaceKind, what: str, value: Any, lead: int) -> Any:
             try:
                 entry = value[key]
             except (KeyError, IndexError, TypeError):
-                raise Broken(f"{what} has no entry {key!r}, which its space has") from None
+                raise Broken(f"{what} has no entry {key!r}, which its space has; add it") from None
             arrays[key] = _checked(part, f"{what.removesuffix(',')}, its part {key!r},", entry, lead)
         return arrays
     array = _array(kind, what, value, lead)
     if kind.name != "Box":
         counted = array.astype(np.int64) - np.reshape(kind.start, kind.shape) if kind.start else array
         if array.dtype.kind == "f" or (counted < 0).any() or (counted >= np.reshape(kind.sizes, kind.shape)).any():
-            raise Broken(f"{what} is {value}, which is none of the choices of its space")
+            raise Broken(f"{what} is {value}, which is not one of the values of its space")
         return array.astype(np.int32)
     return array
 
 
 def _array(kind: SpaceKind, what: str, value: Any, lead: int) -> np.ndarray:
-    """An array of numbers of the space's shape, and of bytes where the space has bytes."""
+    """Return an array of numbers with the shape of the space; bytes if the space has bytes."""
     try:
         array = np.asarray(value)
     except ValueError:
-        raise Broken(f"{what} is no array but a {type(value).__name__}") from None
+        raise Broken(f"{what} is a {type(value).__name__}, which does not convert to an array; give an array") from None
     if array.shape[lead:] != kind.shape or array.ndim != lead + len(kind.shape):
-        raise Broken(f"{what} has shape {array.shape}, and its space {kind.shape}")
+        raise Broken(f"{what} has shape {array.shape}, but its space has shape {kind.shape}")
     if array.dtype.kind not in "biuf":
-        raise Broken(f"{what} has type {array.dtype}, which is no number")
+        raise Broken(f"{what} has type {array.dtype}, which is not numeric; give numbers")
     if kind.name == "Box" and kind.dtype == "uint8" and array.dtype not in (np.uint8, np.bool_):
         if array.dtype.kind == "f":
-            raise Broken(f"{what} has type {array.dtype}, and its space uint8")
+            raise Broken(f"{what} has type {array.dtype}, but its space has type uint8")
         if array.size and not 0 <= array.min() <= array.max() < 256:
-            raise Broken(f"{what} has entries beyond 0 … 255, and its space is uint8")
+            raise Broken(f"{what} has entries outside 0 … 255, but its space has type uint8")
     return array
 
 
 def _layout(kind: SpaceKind, pictures: Pictures) -> tuple[str, str]:
-    """How a Box is read, and on what that rests where another would be possible."""
+    """Return the layout of a Box, and a line on this choice if the shape allows another one."""
     shape = " x ".join(map(str, kind.shape))
     if pictures == "none":
         return ("flat" if len(kind.shape) == 3 else ""), ""
@@ -347,20 +361,20 @@ def _layout(kind: SpaceKind, pictures: Pictures) -> tuple[str, str]:
         first, second, third = kind.shape
         channels = _channels(kind.shape)
         if channels == "first":
-            reading = f"{shape}, is read with its channels first, {second} x {third} pixels of {first}"
-            return "channels_first", f"{reading}; pictures='channels_last' reads it otherwise"
-        reading = f"{shape}, is read with its channels last, {first} x {second} pixels of {third}"
-        return "", "" if channels == "last" else f"{reading}; pictures='channels_first' reads it otherwise"
+            reading = f"{shape}, is interpreted as channels first: {second} x {third} pixels, {first} channels"
+            return "channels_first", f"{reading}; pictures='channels_last' changes this"
+        reading = f"{shape}, is interpreted as channels last: {first} x {second} pixels, {third} channels"
+        return "", "" if channels == "last" else f"{reading}; pictures='channels_first' changes this"
     if pictures != "auto" or kind.dtype != "uint8" or _extent(kind) < 16:
         return "", ""
     if len(kind.shape) == 2 and min(kind.shape) >= _SIDE:
-        return "grey", f"{shape} bytes, is read as a grey picture; pictures='none' reads it as a row of numbers"
-    reading = f"{shape} bytes, is read as numbers of up to {_extent(kind):g}, not as a picture"
+        return "grey", f"{shape} bytes, is interpreted as a grey picture; pictures='none' makes it a row of numbers"
+    reading = f"{shape} bytes, is interpreted as numbers of up to {_extent(kind):g}, not as a picture"
     return "", f"{reading}; --normalise-observations standardises them"
 
 
 def _channels(shape: tuple[int, ...]) -> str:
-    """Where the channels of a picture stand, first or last; nothing where its shape does not tell.
+    """Return the position of a picture's channels, "first" or "last"; empty if its shape does not determine it.
 
     >>> [_channels(s) for s in ((84, 84, 3), (3, 48, 64), (12, 10, 10), (7, 7, 20), (5, 5, 5), (5, 4, 2))]
     ['last', 'first', 'first', 'last', '', '']
@@ -385,6 +399,6 @@ def _bound(values: Any) -> float | tuple[float, ...]:
 
 
 def spoken(space: Any) -> str:
-    """A Gymnasium space in one short line."""
+    """Return a Gymnasium space as one short line."""
     text = " ".join(str(space).split())
     return text if len(text) < 100 else f"{text[:100]}…"

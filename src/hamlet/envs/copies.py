@@ -1,7 +1,8 @@
-"""Many copies of one environment, stepped together; a copy that ended starts anew.
+"""Parallel copies of one environment in JAX, stepped together; a copy whose episode ended starts the next episode.
 
-A reset is computed only in steps at which some copy ended (the peers compute one in every step and select), and
-the final view before it is handed out, so that a truncated step can bootstrap from it.
+Hamlet computes a reset only in steps in which some copy's episode ended. (Comparable libraries compute a reset in every
+step and select.) `step` also returns the final observation from before the reset, so learners can bootstrap from it
+after a truncation.
 """
 
 from typing import Any
@@ -17,22 +18,22 @@ from hamlet.types import Key
 
 
 class Copies(eqx.Module):
-    """States and views of E copies, stacked along the first axis."""
+    """States and views of E environment copies, stacked along the first axis."""
 
     state: Any
     view: View
 
 
 def reset(env: Environment, key: Key, count: int) -> Copies:
-    """``count`` copies at the start of an episode each."""
+    """Start an episode in each of ``count`` environment copies."""
     return Copies(*jax.vmap(env.reset)(jax.random.split(key, count)))
 
 
 def step(env: Environment, key: Key, copies: Copies, actions: tuple[Array, ...]) -> tuple[Copies, View, Outcome]:
-    """One step of every copy.
+    """Take one step in every environment copy.
 
     Returns:
-        The copies with those that ended started anew, the view arrived at before that, and the outcome.
+        The copies, with a new episode in each copy whose episode ended; the view from before that reset; the outcome.
 
     Raises:
         RequestError: A step does not pay the streams that its environment declares.
@@ -45,7 +46,7 @@ def step(env: Environment, key: Key, copies: Copies, actions: tuple[Array, ...])
     after = Copies(state, final)
 
     def renew(after: Copies) -> Copies:
-        # Split again here: most steps need no second key, and few environments draw in a step.
+        # This splits the key again: most steps need no second key, and few environments sample in a step.
         fresh = reset(env, jax.random.split(key)[1], count)
         return jax.tree.map(lambda new, old: jnp.where(_over(ended, new), new, old), fresh, after)
 

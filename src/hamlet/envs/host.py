@@ -1,8 +1,9 @@
-"""The contract of environments that are Python objects: they live outside of compiled code, in processes or threads.
+"""The interface of host environments: Python objects that run outside compiled code, in processes or threads.
 
-A host environment is declared as a frozen dataclass of Python values, so that it goes into a run's configuration. It is
-opened for some copies at a time; a loop that opens two halves can act for one while the other steps. What a copy plays
-depends on the run's seed, the copy's number and the number of the episode alone, never on how copies are spread.
+A host environment is declared as a frozen dataclass of Python values, so a run's configuration can contain it. `open`
+starts some of its environment copies. A training loop can open two halves of the copies: it computes actions for one
+half while the other half steps. An episode depends only on the run's seed, the copy's number and the episode's number.
+It does not depend on how the copies are distributed over processes.
 """
 
 from collections.abc import Mapping
@@ -15,21 +16,21 @@ from hamlet.roster import Group
 
 __all__ = ["AnyEnvironment", "HostCopies", "HostEnvironment", "Snapshot", "Step", "measures"]
 
-# What a checkpoint keeps of some copies: arrays of fixed shapes whose first axis is the copies. There is always
-# "episode", int32 [E], the number of the episode under way.
+# The state of some environment copies in a checkpoint: arrays of fixed shapes whose first axis is the copies. It always
+# contains "episode", int32 [E]: the number of the current episode of each copy.
 Snapshot = Mapping[str, np.ndarray]
 
 
 class Step(NamedTuple):
-    """What one step of E copies brought; numpy arrays with a leading axis E.
+    """The result of one step of E environment copies; numpy arrays with a leading axis E.
 
     Attributes:
-        arrival: The view arrived at. It is the final one where the episode ended, and holds the last observation of an
-            agent that left in this step.
-        outcome: Rewards, what else is paid, and ends.
-        view: What is seen next: that of a new episode where one ended, else the arrival.
-        measures: What the environment itself measures, ``[E, M]``: as last given in the episode that the step was of;
-            NaN where it was not given in it. None where nothing is measured (`measures`).
+        arrival: The view of the state that the step reached. If the episode ended, it holds the final observations. For
+            an agent that became inactive in this step, it holds that agent's last observation.
+        outcome: Rewards, streams, terminations and truncations.
+        view: The view for the next action: the first view of a new episode if the episode ended, else ``arrival``.
+        measures: The environment's own measures, ``[E, M]``: the last values given in the episode of this step; NaN if
+            the episode gave none. None if the environment declares no measures (see `measures`).
     """
 
     arrival: View
@@ -39,104 +40,107 @@ class Step(NamedTuple):
 
 
 class HostCopies(Protocol):
-    """Some copies of an environment, stepped together. Arrays that it hands out are the caller's to keep."""
+    """Some environment copies that step together. The caller owns the arrays that the methods return."""
 
     def begin(self, episode: np.ndarray) -> View:
-        """Begin, in every copy, the episode of the number given, ``[E]``; later ones are counted on from it."""
+        """Start in every copy the episode with the given number, ``[E]``; later episodes continue this count."""
         ...
 
     def send(self, actions: tuple[np.ndarray, ...]) -> None:
-        """Let every copy step: for every group the actions ``[E, N, …]``. A copy that ends begins its next episode.
+        """Start a step in every copy. A copy whose episode ends starts its next episode.
 
-        Actions are handed over as the policy gave them; the copies clip a Box's to its bounds and ignore those of the
-        absent.
+        Args:
+            actions: For every group the actions ``[E, N, …]``, as the policy gave them. The copies clip Box actions to
+                the bounds of the space and ignore the actions of inactive agents.
         """
         ...
 
     def receive(self) -> Step:
-        """Wait for that step.
+        """Wait for the step and return its result.
 
         Raises:
-            RunError: A copy raised, died, hung, or gave what cannot be trained on; the line names it.
+            RunError: A copy raised an error, crashed, did not answer in time, or gave data that training cannot use.
+                The message names the copy.
         """
         ...
 
     def leave(self, copies: np.ndarray) -> View:
-        """Leave the episodes under way in some copies, ``[E]``, and begin their next ones; the view of all copies.
+        """Abandon the current episode in some copies, ``[E]``, and start their next episode; return all copies' view.
 
-        A copy that fails at this begins the episode after that. An episode that is not to be left, and fails all the
-        same, is told by its number in the snapshot.
+        A copy that fails while it starts an episode starts the episode after it. A copy that is not selected can also
+        fail; the episode number in the snapshot then shows that its episode changed.
         """
         ...
 
     def snapshot(self) -> Snapshot:
-        """Where every copy stands."""
+        """Return the state of every copy."""
         ...
 
     def restore(self, snapshot: Snapshot) -> View:
-        """Stand where a snapshot was taken. Only for an environment that is `restorable`."""
+        """Restore the state of every copy from a snapshot. Only for an environment that is `restorable`."""
         ...
 
     def failures(self) -> tuple[str, ...]:
-        """Lines about copies that failed and were begun anew since the last call."""
+        """Return one line for each copy that failed and was restarted since the last call."""
         ...
 
     def notes(self) -> tuple[str, ...]:
-        """Lines about what was understood although it was not said as the interface has it, each once."""
+        """Return notes on data that deviated from the interface but could be interpreted, each note once."""
         ...
 
     def close(self) -> None:
-        """End every process and thread, and free all shared memory; may be called twice, and while copies step."""
+        """Stop every process and thread and free all shared memory; can be called twice, or during a step."""
         ...
 
 
 class HostEnvironment(Protocol):
-    """An environment of Python objects, as it is declared.
+    """The declaration of an environment of Python objects.
 
-    One that pays more than the reward has the declarations of it as ``streams`` (`hamlet.streams.declared_streams`).
+    An environment that pays more than the reward declares these payments as ``streams``
+    (`hamlet.streams.declared_streams`).
     """
 
     @property
     def groups(self) -> tuple[Group, ...]:
-        """The agents, in groups of equal spaces."""
+        """The agents, in groups of agents with equal observation and action spaces."""
         ...
 
     @property
     def state_shape(self) -> tuple[int, ...]:
-        """Shape of the critic's state: ``(S,)``, or that of an image."""
+        """The shape of the state that the critic receives: ``(S,)``, or the shape of an image."""
         ...
 
     @property
     def restorable(self) -> bool:
-        """Whether a snapshot brings back an episode under way; else a resumed run begins new episodes, and says so."""
+        """Whether a snapshot can restore a current episode. If not, a resumed run starts new episodes and says so."""
         ...
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """Lines that a run prints before it begins, as: where the critic's state comes from."""
+        """Lines that a run prints before it starts, for example where the critic's state comes from."""
         ...
 
     def blank(self, count: int) -> Snapshot:
-        """A snapshot of ``count`` copies with zeros in it: its names, shapes and types."""
+        """Return a snapshot of ``count`` copies filled with zeros, which shows its names, shapes and types."""
         ...
 
     def open(self, seed: int, numbers: range) -> HostCopies:
-        """The copies of these numbers, ready to begin.
+        """Open the environment copies with these numbers, ready for `HostCopies.begin`.
 
         Raises:
-            RequestError: The environment cannot be made, or is not one that can be trained on.
+            RequestError: The environment cannot be made, or training does not support it.
         """
         ...
 
 
 def measures(env: AnyDeclaration) -> tuple[str, ...]:
-    """The names of what an environment itself measures, such as success, in the order of `Step.measures`.
+    """Return the names of an environment's own measures, such as success, in the order of `Step.measures`.
 
-    An environment that measures something declares them as ``measures``. A measure is the last number that was given
-    in an episode, and an episode may give none; a stream is paid in every step, and reported as its sum.
+    An environment with measures declares their names as ``measures``. A measure is the last number that the environment
+    gave in an episode; an episode may give none. In contrast, a stream is paid in every step and reported as its sum.
     """
     return getattr(env, "measures", ())
 
 
-# What can be trained on.
+# All environments that Hamlet can train on.
 AnyEnvironment: TypeAlias = Environment | HostEnvironment

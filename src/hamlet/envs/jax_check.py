@@ -1,6 +1,6 @@
-"""A look at an environment in JAX before any training: the first thing wrong with it, or what is good to know.
+"""Check an environment in JAX before any training, and report the first problem or useful facts.
 
-Some episodes of random play that masks allow, of one copy, compiled as training compiles it.
+The check plays some episodes in one environment copy with random available actions, compiled as in training.
 """
 
 from collections.abc import Iterator
@@ -17,22 +17,22 @@ from hamlet.envs.base import Environment, Outcome, View
 from hamlet.roster import Group
 from hamlet.spaces import Box, Composite, Discrete, MultiDiscrete
 
-# What still counts as within the bounds of a Box, in units of its width.
+# The tolerance for the bounds of a Box, in units of its width.
 _SLACK = 1e-5
 _SPACES = (Box, Composite, Discrete, MultiDiscrete)
 
 
 class UnfitEnvironment(AssertionError):
-    """The first thing wrong with an environment, in one line."""
+    """The first problem of an environment, in one line."""
 
 
 @dataclass(frozen=True)
 class EnvironmentFindings:
-    """What a sound environment was found to be.
+    """The facts that a check found about a correct environment.
 
     Attributes:
-        lengths: Steps of every episode that was played.
-        notes: What is not wrong, and good to know.
+        lengths: The number of steps of every episode.
+        notes: Useful facts that are not errors.
     """
 
     lengths: tuple[int, ...]
@@ -42,19 +42,19 @@ class EnvironmentFindings:
 def check_environment(
     env: Environment, *, episodes: int = 3, max_episode_steps: int = 1000, seed: int = 0
 ) -> EnvironmentFindings:
-    """Check that an environment in JAX keeps its contract (`hamlet.envs.base.Environment`).
+    """Check that an environment in JAX follows its interface (`hamlet.envs.base.Environment`).
 
     Args:
         env: The environment.
-        episodes: How many are played.
-        max_episode_steps: Steps after which an episode is left.
-        seed: From which they are drawn.
+        episodes: The number of episodes.
+        max_episode_steps: The number of steps after which an episode is stopped.
+        seed: The random seed of the episodes and actions.
 
     Returns:
-        The lengths of the episodes, and what is good to know.
+        The lengths of the episodes, and notes with useful facts.
 
     Raises:
-        UnfitEnvironment: Names the first thing wrong: where, what of it, and what it should be.
+        UnfitEnvironment: The first problem: where it occurs, what is wrong, and what is expected.
 
     >>> import hamlet
     >>> check_environment(hamlet.envs.make("matrix/climbing"), episodes=1).lengths
@@ -67,7 +67,8 @@ def check_environment(
     reset, step = jax.jit(env.reset), jax.jit(env.step)
     outline = jax.eval_shape(env.reset, key)
     _require(
-        _equal(env.reset(key), env.reset(key)), "reset gives another episode for the same key: it is no pure function"
+        _equal(env.reset(key), env.reset(key)),
+        "reset gives another episode for the same key; it must be a pure function of the key",
     )
     lengths, notes, ended = [], [], 0
     for episode in range(episodes):
@@ -89,10 +90,11 @@ def check_environment(
         lengths.append(count)
     if not ended:
         notes.append(
-            f"no episode ended within {max_episode_steps:,} steps: a run then has no returns, and evaluations are cut"
+            f"no episode ended within {max_episode_steps:,} steps: a run would have no returns, and would truncate"
+            " evaluations"
         )
     if all(_equal(reset(jax.random.fold_in(key, n)), reset(key)) for n in range(5)):
-        notes.append("every episode begins alike, whatever the key")
+        notes.append("every episode starts in the same state, for every key")
     return EnvironmentFindings(tuple(lengths), tuple(notes))
 
 
@@ -101,33 +103,42 @@ def _check_declaration(env: Any) -> None:
         hash(env)
     except TypeError as error:
         raise UnfitEnvironment(
-            f"{type(env).__name__} cannot be hashed ({error}): make it a frozen dataclass of numbers, words and tuples"
+            f"{type(env).__name__} cannot be hashed ({error}): make it a frozen dataclass of numbers, strings, tuples"
         ) from None
     groups = getattr(env, "groups", ())
-    _require(len(groups) > 0, "groups is empty: it names the agents, in groups of equal spaces")
+    _require(len(groups) > 0, "groups is empty: list the agents in it, in groups of agents with equal spaces")
     names = [name for group in groups for name in group.names]
-    _require(len(set(names)) == len(names) > 0, f"agents have the same name, or none: {', '.join(map(str, names))}")
+    _require(
+        len(set(names)) == len(names) > 0,
+        f"every agent needs its own name; the names are {', '.join(map(str, names)) or 'missing'}",
+    )
     for group in groups:
         for what, space in (("observation", group.observation), ("action", group.action)):
             _require(
-                isinstance(space, _SPACES), f"the {what} space of {group.names[0]} is {space!r}, no hamlet.spaces space"
+                isinstance(space, _SPACES),
+                f"the {what} space of {group.names[0]} is {space!r}: use a space of hamlet.spaces",
             )
     shape = env.state_shape
-    _require(isinstance(shape, tuple) and len(shape) > 0, f"state_shape is {shape!r}, not a tuple such as (4,)")
+    _require(isinstance(shape, tuple) and len(shape) > 0, f"state_shape must be a tuple such as (4,), got {shape!r}")
 
 
 def _check_begin(env: Environment, begun: Any) -> None:
-    _require(isinstance(begun, tuple) and len(begun) == 2, "reset gives a pair: a state, and the view of it")
+    _require(isinstance(begun, tuple) and len(begun) == 2, "reset must return a pair: a state and its view")
     state, view = begun
-    _require(isinstance(view, View), f"reset gives a {type(view).__name__} for the view, not a hamlet.envs.base.View")
+    _require(isinstance(view, View), f"reset must return a hamlet.envs.base.View, got a {type(view).__name__}")
     _check_leaves(state, "the state of reset")
     _check_view(env, view, "reset")
 
 
 def _check_step(env: Environment, outline: Any, stepped: Any) -> None:
-    _require(isinstance(stepped, tuple) and len(stepped) == 3, "step gives three: a state, its view, and the outcome")
+    _require(
+        isinstance(stepped, tuple) and len(stepped) == 3,
+        "step must return three values: a state, its view and the outcome",
+    )
     state, view, outcome = stepped
-    _require(isinstance(outcome, Outcome), f"step gives a {type(outcome).__name__} for the outcome, not an Outcome")
+    _require(
+        isinstance(outcome, Outcome), f"step must return a hamlet.envs.base.Outcome, got a {type(outcome).__name__}"
+    )
     _check_leaves(state, "the state of step")
     _check_view(env, view, "step")
     for what, begun, after in (("state", outline[0], state), ("view", outline[1], view)):
@@ -135,16 +146,22 @@ def _check_step(env: Environment, outline: Any, stepped: Any) -> None:
             same = before.shape == now.shape and before.dtype == now.dtype
             _require(
                 same,
-                f"{path} is {before.dtype}{list(before.shape)} from reset and {now.dtype}{list(now.shape)} from step",
+                f"{path} is {before.dtype}{list(before.shape)} from reset but {now.dtype}{list(now.shape)} from step; "
+                "both must have the same type and shape",
             )
     agents = sum(len(group.names) for group in env.groups)
     _check_leaves(outcome, "the outcome")
     reward = outcome.reward
     floating = reward.shape == (agents,) and jnp.issubdtype(reward.dtype, jnp.floating)
-    _require(floating, f"reward is {reward.dtype}{list(reward.shape)}, not float32[{agents}]: one for each agent")
+    _require(
+        floating,
+        f"reward must be float32[{agents}], one number for each agent, got {reward.dtype}{list(reward.shape)}",
+    )
     for name in ("terminated", "truncated"):
         flag = getattr(outcome, name)
-        _require(flag.shape == () and flag.dtype == bool, f"{name} is {flag.dtype}{list(flag.shape)}, not one bool")
+        _require(
+            flag.shape == () and flag.dtype == bool, f"{name} must be one bool, got {flag.dtype}{list(flag.shape)}"
+        )
 
 
 def _check_view(env: Environment, view: View, where: str) -> None:
@@ -153,40 +170,49 @@ def _check_view(env: Environment, view: View, where: str) -> None:
     for name, parts in (("observation", view.observation), ("available", view.available)):
         tuple_of_groups = isinstance(parts, tuple) and len(parts) == count
         _require(
-            tuple_of_groups, f"{name} of {where} is a tuple of an entry for each of {count} groups, not {_brief(parts)}"
+            tuple_of_groups,
+            f"{name} of {where} must be a tuple with one entry for each of the {count} groups, got {_brief(parts)}",
         )
     for group, observation, available in zip(env.groups, view.observation, view.available, strict=True):
         shape = (len(group.names), *group.observation.shape)
         what = f"the observation of {group.names[0]} in {where}"
-        _require(observation.shape == shape, f"{what} is {list(observation.shape)}, not {list(shape)}: agents first")
+        _require(
+            observation.shape == shape,
+            f"{what} must have shape {list(shape)} (the first axis is the agents), got {list(observation.shape)}",
+        )
         choices = isinstance(group.observation, Discrete | MultiDiscrete)
         whole = jnp.issubdtype(observation.dtype, jnp.integer)
-        _require(not choices or whole, f"{what} is {observation.dtype}, and choices are whole numbers")
+        _require(
+            not choices or whole, f"{what} must have an integer type as its space is discrete, got {observation.dtype}"
+        )
         if available is not None:
             mask = (len(group.names), group.action.width)
             fits = available.shape == mask and available.dtype == bool
             _require(
-                fits, f"available of {group.names[0]} is {available.dtype}{list(available.shape)}, not bool{list(mask)}"
+                fits,
+                f"available of {group.names[0]} must be bool{list(mask)}, got {available.dtype}{list(available.shape)}",
             )
     _require(
-        view.state.shape == env.state_shape, f"the state seen is {view.state.shape}, not state_shape {env.state_shape}"
+        view.state.shape == env.state_shape,
+        f"the state in {where} must have state_shape {env.state_shape}, got {view.state.shape}",
     )
     if view.alive is not None:
         agents = sum(len(group.names) for group in env.groups)
         fits = view.alive.shape == (agents,) and view.alive.dtype == bool
-        _require(fits, f"alive is {view.alive.dtype}{list(view.alive.shape)}, not bool[{agents}]")
+        _require(fits, f"alive must be bool[{agents}], got {view.alive.dtype}{list(view.alive.shape)}")
 
 
 def _check_leaves(tree: Any, where: str) -> None:
-    """Arrays of strong types only: a Python number, or a weak type, makes a step compile twice."""
+    """Require arrays with strong types: with a Python number or a weak type, JAX compiles a step twice."""
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
         name = f"{where}{jax.tree_util.keystr(path)}"
         _require(
             isinstance(leaf, jax.Array),
-            f"{name} is a Python {type(leaf).__name__}, not an array: write jnp.int32(0), jnp.zeros(())",
+            f"{name} must be an array, got a Python {type(leaf).__name__}: write jnp.int32(0) or jnp.zeros(())",
         )
         _require(
-            not leaf.weak_type, f"{name} has a weak type, which compiles twice: give its dtype, as in jnp.float32(1.0)"
+            not leaf.weak_type,
+            f"{name} has a weak type, so JAX would compile the step twice: give its dtype, as in jnp.float32(1.0)",
         )
 
 
@@ -208,29 +234,34 @@ def _check_values(env: Environment, view: View, outcome: Outcome | None, where: 
             if not present:
                 continue
             _check_observation(group, seen, f"the observation of {name} in {where}")
-            _require(mask is None or bool(mask.any()), f"{name} has no action in {where}: one of its mask must be True")
-    _require(bool(np.isfinite(np.asarray(view.state, np.float64)).all()), f"the state seen in {where} is not finite")
+            _require(mask is None or bool(mask.any()), f"{name} has no available action in {where}: allow at least one")
+    _require(
+        bool(np.isfinite(np.asarray(view.state, np.float64)).all()),
+        f"the state in {where} contains NaN or infinite numbers",
+    )
     if outcome is not None:
         reward = np.asarray(outcome.reward)
-        _require(bool(np.isfinite(reward).all()), f"the reward in {where} is not finite: {reward.tolist()}")
+        _require(bool(np.isfinite(reward).all()), f"the reward in {where} must be finite, got {reward.tolist()}")
 
 
 def _check_observation(group: Group, seen: np.ndarray, where: str) -> None:
     match group.observation:
         case Box() as space:
-            _require(bool(np.isfinite(seen.astype(np.float64)).all()), f"{where} is not finite")
+            _require(bool(np.isfinite(seen.astype(np.float64)).all()), f"{where} contains NaN or infinite numbers")
             low, high = (np.asarray(bound, np.float64).reshape(seen.shape) for bound in space.bounds)
             room = _SLACK * np.where(np.isfinite(high - low), high - low, 1.0)
             inside = (seen >= low - room) & (seen <= high + room)
-            _require(bool(inside.all()), f"{where} has {seen[~inside][:1]}, out of the bounds of its Box")
+            _require(
+                bool(inside.all()), f"{where} contains {seen[~inside][:1]}, which is outside the bounds of its Box"
+            )
         case Discrete(n):
-            _require(bool(0 <= seen < n), f"{where} is {seen}, not one of 0 … {n - 1}")
+            _require(bool(0 <= seen < n), f"{where} must be one of 0 … {n - 1}, got {seen}")
         case _:
             pass
 
 
 def _random_actions(env: Environment, view: View, key: jax.Array) -> tuple[Any, ...]:
-    """Actions of every group, drawn evenly from what is available."""
+    """Sample the actions of every group uniformly from the available actions."""
     actions = []
     for number, (group, available) in enumerate(zip(env.groups, view.available, strict=True)):
         drawn = noise(group.action, jax.random.fold_in(key, number), 1, len(group.names))
@@ -242,7 +273,7 @@ def _random_actions(env: Environment, view: View, key: jax.Array) -> tuple[Any, 
 def _pairs(before: Any, after: Any, what: str) -> Iterator[tuple[str, Any, Any]]:
     first, second = (jax.tree_util.tree_leaves_with_path(tree) for tree in (before, after))
     same = [path for path, _ in first] == [path for path, _ in second]
-    _require(same, f"the {what} of step has other leaves than that of reset")
+    _require(same, f"the {what} of step must have the same leaves as the {what} of reset")
     for (path, one), (_, other) in zip(first, second, strict=True):
         yield f"{what}{jax.tree_util.keystr(path)}", one, other
 
@@ -260,7 +291,7 @@ def _equal(one: Any, other: Any) -> bool:
 
 
 def _numbers(leaf: Any) -> np.ndarray:
-    """A leaf as numbers, keys too; what is no number is 0, as none equals another."""
+    """Return a leaf as numbers, also if it is a random key; NaN becomes 0, because NaN is not equal to itself."""
     array = np.asarray(jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf)
     return np.nan_to_num(array) if np.issubdtype(array.dtype, np.floating) else array
 

@@ -1,4 +1,4 @@
-"""The observations of all agents as one: what a critic sees where an environment has no state of its own."""
+"""The joined observations of all agents: the critic's state if an environment has no own state."""
 
 from collections.abc import Sequence
 
@@ -11,10 +11,11 @@ _UNBOUNDED = float("inf")
 
 
 def joined_space(groups: Sequence[Group]) -> Box | Composite:
-    """What one copy's joined observations are.
+    """Return the space of the joined observations of one environment copy.
 
-    Rows of numbers make one row. Pictures of equal sizes are laid upon each other, channel by channel. Pictures of
-    unlike sizes, or pictures beside numbers, stand beside each other.
+    * Only numbers: the rows are joined into one row.
+    * Only pictures of equal sizes: the pictures are stacked along the channels.
+    * Pictures of different sizes, or pictures and numbers: they become the parts of one composite space.
     """
     spaces = [group.observation for group in groups for _ in group.names]
     if not any(pictures(space) for space in spaces):
@@ -26,9 +27,10 @@ def joined_space(groups: Sequence[Group]) -> Box | Composite:
 
 
 def joined(groups: Sequence[Group], observation: Sequence[np.ndarray]) -> np.ndarray:
-    """Every group's ``[E, N, …]`` as one array ``[E, S]``, or ``[E, H, W, C]`` of pictures of equal sizes.
+    """Join the observations of all groups, ``[E, N, …]`` each, into one array.
 
-    Agents come in the order of the groups. Choices become one-hot. uint8 stays where all of it is.
+    The result is ``[E, S]``, or ``[E, H, W, C]`` for pictures of equal sizes. Agents are in the order of the groups.
+    Discrete observations become one-hot. The result is uint8 if all observations are uint8.
     """
     copies = observation[0].shape[0]
     if pictures(joined_space(groups)) and len(joined_space(groups).shape) == 3:

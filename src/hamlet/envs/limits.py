@@ -1,6 +1,7 @@
-"""Numbers whose squares leave float32: what networks are shown of them where a space has no bounds.
+"""Limits for very large observations: in spaces without bounds, networks receive at most ±10¹⁵.
 
-Training, `hamlet.load_policy` and every exported file show them alike: `limited`.
+The square of a larger number can overflow float32. Training, `hamlet.load_policy` and every exported file use the same
+function: `limited`.
 """
 
 from collections.abc import Sequence
@@ -12,26 +13,26 @@ import numpy as np
 
 from hamlet.envs.conversion import SpaceKind, entry
 
-# The largest number that is trained on.
+# The largest absolute value that networks receive.
 LARGEST = 1e15
-# How many lines tell of numbers that were limited.
+# The largest number of notes about limited numbers.
 _LINES = 8
 
 
 @cache
 def unbounded(kind: SpaceKind) -> bool:
-    """Whether a space, or a part of it, has room for numbers beyond ±10¹⁵."""
+    """Return whether a space, or a part of it, allows numbers beyond ±10¹⁵."""
     boxes = [leaf for _, leaf in kind.leaves() if leaf.name == "Box"]
     return not all(np.min(box.low) >= -LARGEST and np.max(box.high) <= LARGEST for box in boxes)
 
 
 def limited(kind: SpaceKind, row: Any, xp: ModuleType = np) -> Any:
-    """What networks are shown of a space without bounds: numbers beyond ±10¹⁵ as ±10¹⁵, all others as they are.
+    """Return the observation as networks receive it: in a space without bounds, clipped to ±10¹⁵.
 
     Args:
         kind: The space.
-        row: One of its elements, or a batch of them, as `hamlet.envs.conversion.inner` gives it.
-        xp: The module whose arrays they are: numpy, or jax.numpy.
+        row: One element of the space, or a batch of elements, as returned by `hamlet.envs.conversion.inner`.
+        xp: The array module: numpy, or jax.numpy.
     """
     return xp.clip(row, -LARGEST, LARGEST) if unbounded(kind) else row
 
@@ -39,13 +40,13 @@ def limited(kind: SpaceKind, row: Any, xp: ModuleType = np) -> Any:
 def limit_observations(
     seen: np.ndarray, names: Sequence[str], kinds: Sequence[SpaceKind], notes: dict[str, None]
 ) -> None:
-    """Limit the finite numbers of a group's observations ``[E, N, …]`` in their place, and say whose they are.
+    """Clip the finite numbers of a group's observations ``[E, N, …]`` in place, and note which agents they belong to.
 
     Args:
         seen: The observations.
         names: The agents.
-        kinds: Their spaces; only what has no bounds is limited.
-        notes: Takes a line for each agent and entry, once.
+        kinds: Their spaces; only observations in spaces without bounds are clipped.
+        notes: Receives one line for each agent and entry, once.
     """
     free = np.reshape([unbounded(kind) for kind in kinds], (1, -1, *(1,) * (seen.ndim - 2)))
     over = np.isfinite(seen) & (np.abs(seen) > LARGEST) & free
@@ -55,7 +56,7 @@ def limit_observations(
 
 
 def limit_state(state: np.ndarray, kind: SpaceKind, notes: dict[str, None]) -> None:
-    """Limit the finite numbers of what ``state()`` gave, ``[E, …]``, in their place, and say which they are."""
+    """Clip the finite numbers returned by ``state()``, ``[E, …]``, in place, and note which entries they are."""
     over = np.isfinite(state) & (np.abs(state) > LARGEST)
     for index in np.unique(np.argwhere(over)[:, 1:], axis=0)[:_LINES].tolist():
         _note(notes, f"state(){entry(kind, tuple(index))}")
@@ -63,7 +64,7 @@ def limit_state(state: np.ndarray, kind: SpaceKind, notes: dict[str, None]) -> N
 
 
 def _note(notes: dict[str, None], what: str) -> None:
-    """Say of what numbers were limited; of the first few."""
+    """Add a note that a number was limited, up to the largest number of notes."""
     if len(notes) < _LINES:
-        explanation = f"goes beyond ±{LARGEST:.0e}, and has no bounds: there it is taken as ±{LARGEST:.0e}"
+        explanation = f"exceeds ±{LARGEST:.0e}, and its space has no bounds: Hamlet uses ±{LARGEST:.0e} instead"
         notes[f"{what} {explanation}; scale it in the environment"] = None

@@ -1,12 +1,13 @@
-"""Environments of others, by name: a factory, its options and an adapter, asked for when they are first needed.
+"""Third-party environments that are declared by name: a factory, its options and an adapter.
 
-A declaration names a function of a module, ``package.module:function``. Nothing is imported or started until someone
-asks what the environment is, as by its `groups`; what is found then is kept in this process for all equal declarations
-(`discovered`). An **adapter** says how to find that out:
+A declaration names a function of a module, ``package.module:function``. Hamlet imports and starts nothing until the
+first property of the environment is read, such as `groups`. The result is then stored in this process for all equal
+declarations (`discovered`). An **adapter** determines how Hamlet finds out what the factory makes:
 
-* `Named`, of environments in JAX: the factory is called in this process, and the adapter makes an
-  `hamlet.envs.base.Environment` of what it gives, whatever interface that has.
-* `hamlet.envs.pettingzoo.environment.PettingZoo`, of Python objects: a worker process makes one copy and describes it.
+* `Named` is for environments in JAX. The factory is called in this process. The adapter converts its product, which may
+  have any interface, into an `hamlet.envs.base.Environment`.
+* `hamlet.envs.pettingzoo.environment.PettingZoo` is for Python objects. A worker process makes one environment copy and
+  describes it.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,35 +29,35 @@ __all__ = ["Adapter", "Ask", "FoundOut", "Named", "Options", "build", "discovere
 
 Options: TypeAlias = tuple[tuple[str, Any], ...]
 Answer = TypeVar("Answer", covariant=True)
-# What was discovered, by who asked, the factory, its options, and the directory of its module.
+# The stored answers. A key has the `Ask`, the factory, its options, and the directory of its module.
 _FOUND: dict[tuple[Any, ...], Any] = {}
 
 
 class Ask(Protocol[Answer]):
-    """How one finds out what a factory makes. Hashable: equal ones find the same."""
+    """A way to find out what a factory makes. It is hashable; equal instances give equal answers."""
 
     def __call__(self, factory: str, options: Options) -> Answer:
-        """What it is.
+        """Return the answer for a factory and its options.
 
         Raises:
-            RequestError: It cannot be made, or is not supported.
+            RequestError: The environment cannot be made, or is not supported.
         """
         ...
 
 
 class Adapter(Protocol):
-    """How an environment in JAX of another interface becomes one of Hamlet's: a frozen dataclass."""
+    """A frozen dataclass that converts an environment in JAX with another interface into Hamlet's interface."""
 
     def __call__(self, product: Any) -> Environment:
-        """The environment, of what a factory made."""
+        """Return the environment for the product of a factory."""
         ...
 
 
 def discovered(ask: Ask[Answer], factory: str, options: Options) -> Answer:
-    """What a factory makes with these options: asked once in a process, and kept.
+    """Return what a factory makes with these options. Hamlet finds this out once in a process and stores it.
 
     Raises:
-        RequestError: As `Ask` has it; then it is asked again the next time.
+        RequestError: The `Ask` failed. The next call then tries again.
     """
     home = user_modules.known().get(user_modules.top(factory))
     key = (ask, factory, options, home)
@@ -66,21 +67,21 @@ def discovered(ask: Ask[Answer], factory: str, options: Options) -> Answer:
 
 
 class FoundOut:
-    """The default of a dataclass's field that is found out when it is first read, unless it is given.
+    """The default of a dataclass field that is computed when it is first read, unless the user gives a value.
 
     Args:
-        find: Finds it, of the instance.
+        find: Computes the value from the instance.
     """
 
     def __init__(self, find: Callable[[Any], Any]) -> None:
         self._find = find
 
     def __set_name__(self, owner: type, name: str) -> None:
-        """Where the value is kept."""
+        """Set the name of the attribute that stores the value."""
         self._place = f"_{name}"
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        """The value; of the class itself, this."""
+        """Return the value; if the field is read from the class, return this descriptor."""
         if instance is None:
             return self
         values = vars(instance)
@@ -89,31 +90,31 @@ class FoundOut:
         return values[self._place]
 
     def __set__(self, instance: Any, value: Any) -> None:
-        """The value that is given; this itself, the default, stands for none."""
+        """Store a value that is given. The descriptor itself, the default, means that no value is given."""
         if value is not self:
             vars(instance)[self._place] = value
 
     @staticmethod
     def known(instance: Any, name: str) -> bool:
-        """Whether an instance was given the field of a name, or was asked for it."""
+        """Return whether the field of an instance was given or already computed."""
         return f"_{name}" in vars(instance)
 
 
 class _Own:
-    """How a configuration writes the factory of a `Named`: as code of the user's own, whatever it is."""
+    """How a configuration stores the factory of a `Named`: always as user code, which needs trust."""
 
     @staticmethod
     def name(place: str, fields: Mapping[str, Any]) -> None:
-        """None stands for it."""
+        """Return None: no public name stands for the factory."""
 
     @staticmethod
     def place(name: str, fields: Mapping[str, Any]) -> None:
-        """None is known by another name."""
+        """Return None: a public name stands for no such factory."""
 
 
 @dataclass(frozen=True)
 class _InThisProcess:
-    """Calls a factory here, and hands what it makes to an adapter."""
+    """Calls a factory in this process and gives its product to an adapter."""
 
     adapter: Adapter
 
@@ -123,14 +124,14 @@ class _InThisProcess:
 
 @dataclass(frozen=True)
 class Named:
-    """An environment in JAX of another interface, as `from_factory` declares it.
+    """An environment in JAX with another interface, as `from_factory` declares it.
 
-    What else the adapter's environment declares, as ``horizon`` or ``known_returns``, is this one's too.
+    All further attributes are read from the adapter's environment, for example ``horizon`` or ``known_returns``.
 
     Attributes:
-        factory: What makes it, ``package.module:function``.
-        adapter: What makes an environment of Hamlet's of that.
-        options: Keyword arguments for the factory, as pairs.
+        factory: The function that makes the environment, ``package.module:function``.
+        adapter: Converts the factory's product into an environment with Hamlet's interface.
+        options: Keyword arguments for the factory, as pairs of name and value.
     """
 
     factory: str = field(metadata={CODE: _Own})
@@ -139,48 +140,48 @@ class Named:
 
     @property
     def environment(self) -> Environment:
-        """What the adapter made.
+        """The environment that the adapter made.
 
         Raises:
-            RequestError: The factory is not there, or refuses its options.
+            RequestError: The factory does not exist, or it refuses its options.
         """
         return discovered(_InThisProcess(self.adapter), self.factory, self.options)
 
     @property
     def groups(self) -> tuple[Group, ...]:
-        """The agents, in groups of equal spaces."""
+        """The agents, in groups of agents with equal observation and action spaces."""
         return self.environment.groups
 
     @property
     def state_shape(self) -> tuple[int, ...]:
-        """Shape of the critic's state."""
+        """The shape of the state that the critic receives."""
         return self.environment.state_shape
 
     def reset(self, key: Key) -> tuple[Any, View]:
-        """A fresh episode."""
+        """Start an episode."""
         return self.environment.reset(key)
 
     def step(self, key: Key, state: Any, actions: tuple[Array, ...]) -> tuple[Any, View, Outcome]:
-        """One step."""
+        """Take one step."""
         return self.environment.step(key, state, actions)
 
     def __getattr__(self, name: str) -> Any:
-        """What else the environment declares."""
+        """Return any other attribute of the environment."""
         if name.startswith("_"):
             raise AttributeError(name)
         return getattr(self.environment, name)
 
 
 def from_factory(factory: Callable[..., Any] | str, adapter: Adapter, /, **options: Any) -> Named:
-    """An environment in JAX of another interface, to train on; nothing is made of it yet.
+    """Declare an environment in JAX with another interface. The environment is made when it is first used.
 
     Args:
         factory: A function of a module, or its place ``"package.module:function"``.
-        adapter: Makes an environment of Hamlet's of what the factory makes.
+        adapter: Converts the factory's product into an environment with Hamlet's interface.
         options: Keyword arguments for the factory.
 
     Raises:
-        RequestError: The factory cannot be named, or an option cannot be kept by a run.
+        RequestError: The factory has no name by which another process can import it, or a run cannot store an option.
     """
     place = place_of(factory)
     user_modules.called(place)
@@ -188,10 +189,10 @@ def from_factory(factory: Callable[..., Any] | str, adapter: Adapter, /, **optio
 
 
 def build(factory: str, options: Options) -> Any:
-    """What a factory makes, called in this process.
+    """Call a factory in this process and return its product.
 
     Raises:
-        RequestError: It is not there, or refuses its options.
+        RequestError: The factory does not exist, or it refuses its options.
     """
     try:
         user_modules.append(factory)

@@ -1,8 +1,8 @@
-"""Environments by name.
+"""The environments that have a name, and `make`.
 
-Others register theirs through the entry-point group ``hamlet.envs``: the entry's name is the environment's, its value a
-callable that takes the options by keyword and gives an `hamlet.envs.base.Environment` or an
-`hamlet.envs.host.HostEnvironment`.
+Other packages register environments through the entry-point group ``hamlet.envs``. The name of the entry is the name of
+the environment. Its value is a callable that takes the options as keywords and returns an
+`hamlet.envs.base.Environment` or an `hamlet.envs.host.HostEnvironment`.
 """
 
 import inspect
@@ -49,10 +49,10 @@ ENVIRONMENTS |= {name: mamujoco.task(name) for name in mamujoco.NAMES}
 
 
 def make(name: str, **options: Any) -> Any:
-    """The environment of a name, with its options.
+    """Make the environment with this name and these options.
 
     Raises:
-        RequestError: If no environment has the name, it has no such option, or it refuses an option's value.
+        RequestError: No environment has this name, it does not have this option, or it refuses an option's value.
 
     >>> make("mpe/simple_spread", agents=2)
     SimpleSpread(agents=2, continuous=True, local_ratio=0.5, max_steps=25)
@@ -79,4 +79,4 @@ def _refuse_unknown_options(name: str, factory: Callable[..., Any], options: dic
         return
     for option in options.keys() - parameters.keys():
         near = suggestion(option, parameters)
-        raise RequestError(f"{name} has no option {option!r}{near} (of {', '.join(parameters)})")
+        raise RequestError(f"{name} has no option {option!r}{near}; its options are: {', '.join(parameters)}")

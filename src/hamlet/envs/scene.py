@@ -1,7 +1,7 @@
-"""How a game is drawn, for reports: each moment as a few simple shapes, which a page puts on its canvas.
+"""Drawings of a game for reports: each time step is a few simple shapes, which a page draws on its canvas.
 
-An environment that can be shown in motion has one method more than its contract asks for, ``scene`` (`Drawn`). Its
-shapes are the same ones, in the same order, at every moment of an episode; what moves or changes are their fields.
+An environment that can be animated has a method ``scene`` in addition to its interface (`Drawn`). All scenes of an
+episode have the same shapes in the same order; only the fields of the shapes change.
 """
 
 import itertools
@@ -11,15 +11,15 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-# An agent's number in the order of its names, of which the page makes a colour, or "ink", "faint" or "ground".
+# An agent's number in the order of the agents' names, which the page maps to a colour; or "ink", "faint" or "ground".
 Colour: TypeAlias = int | str
-# The colours of agents, in the order of their names; of more agents, from the start again. Those of the report's page.
+# The colours of agents, in the order of their names, repeated if there are more agents. The report's page has the same.
 AGENT_COLOURS = ("#0069b4", "#c8500a", "#00805c", "#a8467f", "#8a6a00", "#2b8fc9", "#5b5f66", "#6a3fb5")
 
 
 @dataclass(frozen=True)
 class Circle:
-    """A disc, or with ``hollow`` a ring, and text above it."""
+    """A disc, or with ``hollow`` a ring, with text above it."""
 
     x: float
     y: float
@@ -31,7 +31,7 @@ class Circle:
 
 @dataclass(frozen=True)
 class Segment:
-    """A line of a width, with round ends."""
+    """A line with a width and round ends."""
 
     x: float
     y: float
@@ -43,7 +43,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Cell:
-    """A square of side one around a point with text in it; a marked one is framed."""
+    """A square with side one around a point, with text in it; a marked cell has a frame."""
 
     x: float
     y: float
@@ -66,14 +66,14 @@ Shape: TypeAlias = Circle | Segment | Cell | Label
 
 @dataclass(frozen=True)
 class Scene:
-    """One moment.
+    """The drawing of one time step.
 
     Attributes:
-        shapes: The later ones over the earlier.
-        view: Left, bottom, right and top of what is to be seen, in the game's own units.
-        seconds: For which it is shown.
-        centre: Where along x the view stands that follows a body over the ground; None for one that stands still.
-        caption: A few words on this moment.
+        shapes: The shapes; later shapes are drawn over earlier ones.
+        view: Left, bottom, right and top of the visible area, in the game's units.
+        seconds: How many seconds it is shown.
+        centre: The position along x of a view that follows a body over the ground; None for a fixed view.
+        caption: A few words about this time step.
     """
 
     shapes: tuple[Shape, ...]
@@ -84,35 +84,36 @@ class Scene:
 
 
 class Drawn(Protocol):
-    """An environment that can be shown."""
+    """An environment that can be drawn."""
 
     def scene(self, state: Any, actions: tuple[np.ndarray, ...] | None) -> Scene:
-        """The moment at a state.
+        """Draw a state.
 
         Args:
-            state: The environment's own, of one copy, as numpy arrays; of a host environment a snapshot of one copy.
-            actions: For every group the actions ``[N, …]`` that led there; None at the start.
+            state: The environment's own state of one copy, as numpy arrays; for a host environment, a snapshot of one
+                copy.
+            actions: For every group, the actions ``[N, …]`` that led to this state; None at the start.
         """
         ...
 
 
 def disc(place: Any, radius: float, colour: Colour, text: str = "", *, hollow: bool = False) -> Circle:
-    """A circle around a point, ``[2]``."""
+    """Return a circle around a point, ``[2]``."""
     return Circle(float(place[0]), float(place[1]), radius, colour, text, hollow)
 
 
 def line(here: Any, there: Any, width: float, colour: Colour) -> Segment:
-    """A segment from a point to another, both ``[2]``."""
+    """Return a segment between two points, ``[2]`` each."""
     return Segment(float(here[0]), float(here[1]), float(there[0]), float(there[1]), width, colour)
 
 
 def payoff_table(payoffs: np.ndarray, chosen: Sequence[int] | None, *, caption: str) -> Scene:
-    """A table of two agents' joint actions, the rows the first's, with the chosen one marked; of more, their choices.
+    """Draw the payoff table of two agents with the chosen joint action marked; for more agents, draw `choices`.
 
     Args:
-        payoffs: ``[n, A₁, …, A_n]``.
-        chosen: Every agent's choice.
-        caption: What is said of it.
+        payoffs: ``[n, A₁, …, A_n]``, with n agents and Aᵢ actions of agent i.
+        chosen: Every agent's action.
+        caption: The caption of the scene.
     """
     counts = payoffs.shape[1:]
     if len(counts) != 2 or max(counts) > _WIDEST:
@@ -128,12 +129,12 @@ def payoff_table(payoffs: np.ndarray, chosen: Sequence[int] | None, *, caption: 
     return Scene(tuple(shapes), (-1.3, 0.4 - rows, columns - 0.2, 1.2), 1.2, caption=caption)
 
 
-# Cells of a table beside one another that can still be read.
+# The largest number of cells of a row that can still be read.
 _WIDEST = 9
 
 
 def choices(counts: Sequence[int], chosen: Sequence[int] | None, *, caption: str) -> Scene:
-    """A row of choices for each agent, what it chose marked; of very many choices those around it alone."""
+    """Draw each agent's discrete actions in a row, with the chosen one marked; long rows show only a part."""
     shapes: list[Shape] = []
     for agent, count in enumerate(counts):
         agent_choice = None if chosen is None else chosen[agent]
@@ -146,7 +147,7 @@ def choices(counts: Sequence[int], chosen: Sequence[int] | None, *, caption: str
 
 
 def whole_view(scenes: Sequence[Scene]) -> tuple[float, float, float, float]:
-    """The view of an episode: that of its first moment, wider where shapes leave it, up to twice its size."""
+    """Return the visible area of an episode: the first view, extended to contain all shapes, up to twice its size."""
     left, bottom, right, top = scenes[0].view
     points = [(shape.x, shape.y, getattr(shape, "radius", 0.0)) for scene in scenes for shape in scene.shapes]
     across, along, radius = (np.array(column, float) for column in zip(*points, strict=True))
@@ -160,7 +161,7 @@ def whole_view(scenes: Sequence[Scene]) -> tuple[float, float, float, float]:
 
 
 def choices_line(values: Iterable[tuple[str, Any]]) -> str:
-    """Names with their values, in words.
+    """Return names with their actions as text.
 
     >>> choices_line([("agent_0", 2), ("agent_1", 0)])
     'agent_0 plays 2, agent_1 plays 0'
@@ -169,6 +170,6 @@ def choices_line(values: Iterable[tuple[str, Any]]) -> str:
 
 
 def _payoff(payoffs: np.ndarray, common: bool) -> str:
-    """The team's sum where all have the same share, else each one's own."""
+    """Return the team's sum if all agents have the same share, else each agent's payoff."""
     words = f"{payoffs.sum():g}" if common else ", ".join(f"{payoff:g}" for payoff in payoffs)
     return words.replace("-", "−")

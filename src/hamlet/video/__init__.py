@@ -1,1 +1,1 @@
-"""Episodes of a run as a GIF or an MP4: played, drawn or rendered, written."""
+"""Episodes of a run as a GIF or an MP4: play, draw or render, write."""

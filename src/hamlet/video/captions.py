@@ -1,4 +1,4 @@
-"""What is written around a picture: what is shown, and beneath it the step, the return, and who has which colour."""
+"""The texts around a picture: the title, and below the picture the step, the return, and the colours of the agents."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -8,22 +8,22 @@ import numpy as np
 from hamlet.video.drawing import CARD, HAIR, INK, SOFT, font, hue, imaging, is_plain, spelled
 from hamlet.video.moments import Moment
 
-# In pixels, where a picture has its usual width: margins, lines, the height of letters, the room for a number of steps.
+# In pixels at the usual picture width: the width, margin, line height, letter height and the space for the step number.
 _USUAL, _MARGIN, _LINE, _SIZE, _STEPS = 480, 12, 22, 13, 84
-# What is written needs room beside narrow pictures too.
+# The smallest width of a frame: texts need space with narrow pictures too.
 _NARROWEST = 400
-# From which share of the largest return on the sum of all is taken as zero.
+# A sum of returns counts as zero if it is at most this fraction of the largest return.
 _NOTHING = 1e-6
 
 
 class Captions(NamedTuple):
-    """What the frames of a video have in common.
+    """The texts that all frames of a video share.
 
     Attributes:
-        title: What is shown.
-        names: Every agent, in the order of returns.
+        title: The title of the video.
+        names: Every agent, in the order of the returns.
         key: The agents that have colours, with their numbers in the order of their names.
-        words: Whether moments have words of their own.
+        words: Whether moments have their own captions.
     """
 
     title: str
@@ -33,14 +33,14 @@ class Captions(NamedTuple):
 
 
 def framed(picture: Any, captions: Captions, moment: Moment, words: str, episode: str) -> Any:
-    """A picture with what is written around it, as an image of even width and height, which MP4 asks for.
+    """Return a picture with texts around it, as an image with even width and height, which MP4 requires.
 
     Args:
-        picture: An image of Pillow.
-        captions: What all frames have in common.
-        moment: Which is shown.
-        words: Of the moment's own.
-        episode: Which episode it is; empty where there is one alone.
+        picture: A Pillow image.
+        captions: The texts that all frames share.
+        moment: The moment that is shown.
+        words: The moment's own caption.
+        episode: Which episode it is; empty if there is only one.
     """
     width = max(picture.width, _NARROWEST)
     scale = width / _USUAL
@@ -65,7 +65,7 @@ def framed(picture: Any, captions: Captions, moment: Moment, words: str, episode
 
 
 class _Text:
-    """Writes on an image, in a size that goes with its width."""
+    """Writes text on an image; the font size scales with the image width."""
 
     def __init__(self, image: Any, scale: float) -> None:
         self.pen = imaging("ImageDraw").Draw(image)
@@ -74,7 +74,7 @@ class _Text:
         self._gap = _MARGIN * scale
 
     def write(self, x: float, y: float, text: str, colour: str, right: float | None = None) -> None:
-        """Text from a place on, cut where it would go beyond another."""
+        """Write text from a position, shortened if it would overlap another text."""
         room, text = (self._right if right is None else right) - x, spelled(text)
         if self._long(text) > room:
             while text and self._long(text + "…") > room:
@@ -83,7 +83,7 @@ class _Text:
         self.pen.text((x, y), text, fill=colour, font=self._font(text))
 
     def write_right(self, y: float, text: str) -> float:
-        """Text that ends at the right; where it begins, a gap before it."""
+        """Write text that ends at the right margin; return the position before it, minus a gap."""
         x = self._right - self._long(text)
         self.pen.text((x, y), text, fill=SOFT, font=self._font(text))
         return x - self._gap
@@ -95,7 +95,7 @@ class _Text:
         return self._font(text).getlength(text)
 
     def write_key(self, y: float, key: Sequence[tuple[str, int]]) -> None:
-        """Names beside dots of their colours, as many as have room."""
+        """Write names with dots in their colours, as many as fit."""
         x, size = self._gap, self._size * 0.75
         for number, (name, colour) in enumerate(key):
             others = f"and {len(key) - number} more"
@@ -110,7 +110,7 @@ class _Text:
 
 
 def returned(names: Sequence[str], returns: np.ndarray) -> str:
-    """The team's return, or where it is zero because one wins what others lose, each agent's.
+    """Return the team's return as text; if it is zero because agents gain what others lose, each agent's return.
 
     >>> returned(("a", "b"), np.array([1.0, 2.5])), returned(("a", "b"), np.array([-1.0, 1.0]))
     ('team return 3.50', 'return a −1.00, b 1.00')
@@ -121,7 +121,7 @@ def returned(names: Sequence[str], returns: np.ndarray) -> str:
 
 
 def is_zero_sum(returns: np.ndarray) -> bool:
-    """Whether the agents' returns ``[n]`` sum to zero, though not all are zero."""
+    """Return whether the agents' returns ``[n]`` sum to zero, although some are not zero."""
     largest = float(np.abs(returns).max())
     return largest > 0.0 and abs(float(returns.sum())) <= _NOTHING * largest
 

@@ -1,4 +1,4 @@
-"""A scene drawn with Pillow, as the report's page draws it: shapes in the colours of agents, edges smooth."""
+"""Draw scenes with Pillow as the report's page draws them: shapes in the agents' colours, with smooth edges."""
 
 import contextlib
 import math
@@ -12,26 +12,26 @@ from hamlet.extras import bring
 
 CARD, INK, SOFT, HAIR = "#ffffff", "#1b1f23", "#57606a", "#e1e3e0"
 _WORDS = {"ink": INK, "soft": SOFT, "ground": SOFT, "faint": HAIR, "card": CARD}
-# Fonts of systems that have more signs than Pillow's own, which has little more than ASCII.
+# System fonts with more characters than Pillow's own font, which has little more than ASCII.
 _WIDER = ("DejaVuSans.ttf", "Arial Unicode.ttf", "Arial.ttf", "LiberationSans-Regular.ttf")
-# Pictures are drawn so many times as large, and made smaller.
+# Pictures are drawn larger by this factor, and then reduced.
 _FINER = 3
-# An episode's picture is at most so much higher than wide.
+# The largest ratio of a picture's height to its width.
 _HIGHEST = 1.02
 
 
 def imaging(module: str = "Image") -> Any:
-    """A module of Pillow.
+    """Import a module of Pillow.
 
     Raises:
-        RequestError: Pillow is absent; says what installs it.
+        RequestError: Pillow is not installed; the message says how to install it.
     """
     return bring(f"PIL.{module}", "pictures of an episode")
 
 
 @lru_cache(maxsize=64)
 def font(size: float, plain: bool = True) -> Any:
-    """Pillow's own font, or for signs that it has not (``plain`` is False) one of the system, where there is one."""
+    """Return Pillow's own font; for characters outside it (``plain`` is False), a system font if there is one."""
     fonts = imaging("ImageFont")
     for name in () if plain else _WIDER:
         with contextlib.suppress(OSError):
@@ -40,7 +40,7 @@ def font(size: float, plain: bool = True) -> Any:
 
 
 def spelled(text: str) -> str:
-    """Text in signs that Pillow's own font has, as far as it can be.
+    """Return text in characters of Pillow's own font, as far as possible.
 
     >>> spelled("−3")
     '-3'
@@ -49,29 +49,29 @@ def spelled(text: str) -> str:
 
 
 def is_plain(text: str) -> bool:
-    """Whether Pillow's own font has all signs of a text."""
+    """Return whether Pillow's own font has all characters of a text."""
     return text.translate({ord(sign): None for sign in "…·"}).isascii()
 
 
 def hue(colour: Colour) -> str:
-    """The colour of an agent by its number, or one by its name."""
+    """Return the colour of an agent's number, or the colour with a name."""
     if isinstance(colour, str):
         return _WORDS.get(colour, SOFT)
     return AGENT_COLOURS[colour % len(AGENT_COLOURS)]
 
 
 def size_of(view: tuple[float, float, float, float], width: int) -> tuple[int, int]:
-    """Width and height in pixels of a picture of a view: left, bottom, right and top."""
+    """Return the width and height in pixels of a picture that shows a view: left, bottom, right and top."""
     left, bottom, right, top = view
     return width, round(min(width * _HIGHEST, width * (top - bottom) / (right - left)))
 
 
 def draw(scene: Scene, view: tuple[float, float, float, float], size: tuple[int, int]) -> Any:
-    """A moment as an image of Pillow.
+    """Draw a scene as a Pillow image.
 
     Args:
-        scene: The moment.
-        view: Left, bottom, right and top of what is seen.
+        scene: The scene.
+        view: Left, bottom, right and top of the visible area.
         size: Width and height of the image in pixels.
     """
     left, _, right, _ = view
@@ -86,7 +86,7 @@ def draw(scene: Scene, view: tuple[float, float, float, float], size: tuple[int,
 
 
 def between(before: Scene, after: Scene, part: float) -> Scene:
-    """The moment a part of the way from one to another, numbers in the middle, words and colours as before.
+    """Interpolate between two scenes: numbers are interpolated, texts and colours come from the first scene.
 
     >>> a, b = (Scene((Circle(x, 0.0, 1.0, text="a"),), (0, 0, 1, 1)) for x in (0.0, 2.0))
     >>> between(a, b, 0.25).shapes[0].x
@@ -135,7 +135,7 @@ class _Pen:
         self.draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
 
     def ground(self, left: float, right: float) -> None:
-        """The line on which a body runs, with a mark at every metre."""
+        """Draw the line on which a body runs, with a mark at every metre."""
         for mark in range(math.ceil(left), math.floor(right) + 1):
             x, y = self.at(mark, 0.0)
             self.draw.line((x, y, x, y + 7 * _FINER), fill=HAIR, width=_FINER)

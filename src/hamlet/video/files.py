@@ -1,4 +1,4 @@
-"""Images written as a video, one after another: a GIF by Pillow, an MP4 by PyAV."""
+"""Write a sequence of images as a video: a GIF with Pillow, an MP4 with PyAV."""
 
 import difflib
 import os
@@ -14,20 +14,20 @@ from hamlet.extras import bring
 from hamlet.files.atomic_write import one_line
 from hamlet.video.drawing import imaging
 
-# Of GIF, in which a frame is shown for a whole number of hundredths of a second, at least two.
+# A GIF shows a frame for a whole number of hundredths of a second, at least two.
 _HUNDREDTHS, _SHORTEST = 100, 2
 
 
 def write(path: Path, images: Iterator[Any], rate: float) -> None:
-    """Write a video, wholly or not at all.
+    """Write a complete video, or no file if an error occurs.
 
     Args:
-        path: Of one of the kinds that `check` lets pass.
-        images: Of Pillow, all of one size, at least one.
-        rate: Frames a second.
+        path: A file that `check` accepts.
+        images: Pillow images, all of the same size, at least one.
+        rate: The number of frames per second.
 
     Raises:
-        RunError: It cannot be written.
+        RunError: The file cannot be written.
     """
     aside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix.lower()}")
     try:
@@ -41,17 +41,17 @@ def write(path: Path, images: Iterator[Any], rate: float) -> None:
 
 
 def check(path: Path) -> None:
-    """Refuse a file that would not be written.
+    """Refuse a file that cannot be written.
 
     Raises:
-        RequestError: It has another ending, it is a directory, or what writes it is not installed.
+        RequestError: It has another suffix, it is a directory, or the package that writes it is not installed.
     """
     suffix = path.suffix.lower()
     if suffix not in _WRITERS:
         near = difflib.get_close_matches(suffix, _WRITERS, n=1)
         advice = f"; the nearest is {path.with_suffix(near[0])}" if near else ""
-        raise RequestError(f"a video is a .gif, or for long episodes an .mp4, not {path.name}{advice}")
-    require(not path.is_dir(), f"{path} is a directory: name a file, as in {path / 'episode.gif'}")
+        raise RequestError(f"a video must be a .gif, or for long episodes an .mp4, got {path.name}{advice}")
+    require(not path.is_dir(), f"{path} is a directory: give a file, as in {path / 'episode.gif'}")
     imaging()
     if suffix == ".mp4":
         bring("av", "an MP4", "write a .gif")
@@ -67,7 +67,7 @@ def _mp4(path: Path, images: Iterator[Any], rate: float) -> None:
     av = bring("av", "an MP4")
     with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
         stream = container.add_stream("h264", rate=Fraction(rate).limit_denominator(1000))
-        stream.pix_fmt = "yuv420p"  # which every player takes
+        stream.pix_fmt = "yuv420p"  # the format that every player supports
         stream.options = {"crf": "20"}
         for number, image in enumerate(images):
             if number == 0:

@@ -1,4 +1,4 @@
-"""The moments of an episode as a video shows them: numbered, with what was earned so far, at a visible pace."""
+"""The moments of an episode for a video: their numbers, the returns so far, and a visible speed."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -8,18 +8,18 @@ import numpy as np
 
 from hamlet.rollouts.record_episode import Frame
 
-# Frames a second that a video has at least where its moments are slower, and at most as a rule.
+# The minimum number of frames per second of a video with slow moments, and usually the maximum.
 _LEAST, _MOST = 20, 32
 
 
 class Moment(NamedTuple):
-    """A moment of an episode.
+    """A moment of an episode: the state after a step, or the first state.
 
     Attributes:
-        step: How many steps led there.
-        state: The environment's own, or a snapshot; the last one known, at the end of an episode that does not show it.
-        actions: For every group the actions ``[N, …]``; None at the start.
-        returns: What each agent has earned until then, ``[n]``.
+        step: How many steps led to it.
+        state: The environment's state, or a snapshot; the last known one if there is no final one.
+        actions: For every group, the actions ``[N, …]`` of the last step; None at the start.
+        returns: The return of each agent until this moment, ``[n]``.
     """
 
     step: int
@@ -29,12 +29,12 @@ class Moment(NamedTuple):
 
 
 class Pace(NamedTuple):
-    """How moments become frames.
+    """The conversion of moments into frames.
 
     Attributes:
-        stride: Every so-manieth moment is shown, and the last one.
-        repeat: In so many frames each.
-        rate: Frames a second.
+        stride: Only every ``stride``-th moment is shown, and the last one.
+        repeat: The number of frames of each shown moment.
+        rate: The number of frames per second.
     """
 
     stride: int
@@ -43,7 +43,7 @@ class Pace(NamedTuple):
 
     @classmethod
     def of(cls, seconds: float) -> "Pace":
-        """The pace of moments that each take so many seconds: an episode lasts as long as in its own time.
+        """Return the pace for moments of this many seconds each: the video has the environment's own speed.
 
         >>> Pace.of(0.15), Pace.of(0.008)
         (Pace(stride=1, repeat=3, rate=20.0), Pace(stride=4, repeat=1, rate=31.25))
@@ -54,7 +54,7 @@ class Pace(NamedTuple):
 
 
 def moments(frames: Iterable[Frame]) -> Iterator[Moment]:
-    """Every moment of an episode."""
+    """Yield every moment of an episode."""
     state, total = None, np.zeros(1)
     for step, frame in enumerate(frames):
         state = state if frame.state is None else frame.state
@@ -63,7 +63,7 @@ def moments(frames: Iterable[Frame]) -> Iterator[Moment]:
 
 
 def strided(items: Iterable[Moment], stride: int) -> Iterator[Moment]:
-    """Every ``stride``-th moment, and the last one."""
+    """Yield every ``stride``-th moment, and the last one."""
     last = None
     for item in items:
         if item.step % stride == 0:

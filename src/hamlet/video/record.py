@@ -1,4 +1,4 @@
-"""Episodes of a run's policy as a video."""
+"""Record episodes of a run's policy as a video."""
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
@@ -25,9 +25,9 @@ from hamlet.video.views import Viewpoint, view_of
 
 __all__ = ["Recording", "record", "record_run", "write_episodes"]
 
-# Of pictures, by the ending of the file: a GIF holds every pixel of every frame.
+# The width of pictures in pixels, by the file's suffix. A GIF stores every pixel of every frame, so it is smaller.
 _WIDTHS = {".gif": 480, ".mp4": 640}
-# Seconds for which the end of an episode is shown.
+# The seconds for which the last frame of an episode is shown.
 _REST = 1.0
 
 
@@ -37,10 +37,10 @@ class Recording:
 
     Attributes:
         path: The file.
-        steps: Of every episode.
-        agents: In the order of returns.
-        agent_returns: What each agent earned in every episode, ``[episodes, n]``.
-        remark: What is shown otherwise than it could be, in a line; empty where nothing is to be said.
+        steps: The number of steps of every episode.
+        agents: The agents, in the order of the returns.
+        agent_returns: The return of each agent in every episode, ``[episodes, n]``.
+        remark: A line on why the environment is not shown by its own rendering; empty if there is nothing to report.
     """
 
     path: Path
@@ -55,7 +55,7 @@ class Recording:
         return self.agent_returns.sum(-1)
 
     def summary(self) -> str:
-        """One line."""
+        """Return one line with the file, and the steps and returns of every episode."""
         episodes = [
             f"{steps:,} steps, {returned(self.agents, returns)}"
             for steps, returns in zip(self.steps, self.agent_returns, strict=True)
@@ -76,27 +76,29 @@ def record(
     trust: bool = False,
     max_episode_steps: int | None = None,
 ) -> Recording:
-    """Play whole episodes with a run's newest good checkpoint, or with its best policy, and write them as a video.
+    """Play whole episodes with a run's newest valid checkpoint, or with its best policy, and write them as a video.
 
-    An environment is shown as it renders itself (PettingZoo, MuJoCo), or as its scenes are drawn; beneath it stand
-    the step and the return so far. Its own time is kept: an episode lasts as long as the environment says.
+    The video shows the environment's own rendering (PettingZoo, MuJoCo), or drawings of its scenes. Below the picture,
+    it shows the step and the return so far. The video has the speed of the environment: an episode lasts as long as the
+    environment declares.
 
     Args:
         run: A run, its directory, or ``RUN/best`` for its best policy.
-        file: What to write, of the ending ``.gif`` or ``.mp4``; one that is there is replaced.
-        episodes: How many, one after another; at least 1.
-        seed: From which they are drawn.
-        deterministic: The likeliest actions rather than samples.
-        best: The best of the policies that were evaluated while it trained.
-        at_random: Agents that act at random instead.
-        trust: Whether code of its own that the run names may be run, though this user did not begin it here.
-        max_episode_steps: Steps after which an episode is cut; None for as many as in evaluations of the run.
+        file: The file to write, with suffix ``.gif`` or ``.mp4``; an existing file is replaced.
+        episodes: The number of episodes, shown sequentially; at least 1.
+        seed: The random seed of the episodes.
+        deterministic: Whether to take the most probable actions instead of sampled actions.
+        best: Whether to use the best of the policies that were evaluated during training.
+        at_random: Agents that take random actions instead.
+        trust: Whether to run the user code that the run names, although this user did not start the run here.
+        max_episode_steps: The number of steps after which an episode is truncated; None for the limit of the run's
+            evaluations.
 
     Raises:
-        RequestError: If there is no run, it is not trusted, it has no best policy and that is asked for, there is no
-            such agent, the file has another ending, Pillow or (for an MP4) PyAV is not installed, or the environment
-            cannot be shown.
-        RunError: If it has no good checkpoint, the environment fails, or the file cannot be written.
+        RequestError: There is no run, or it is not trusted; the best policy is requested and there is none; there is no
+            such agent; the file has another suffix; Pillow or (for an MP4) PyAV is not installed; or the environment
+            can be neither rendered nor drawn.
+        RunError: The run has no valid checkpoint, the environment fails, or the file cannot be written.
     """
     named = named_run(run, best=best, trust=trust)
     return record_run(
@@ -123,14 +125,16 @@ def record_run(
     max_episode_steps: int | None = None,
     environment: AnyEnvironment | None = None,
 ) -> Recording:
-    """As `record`, also in another ``environment`` than the run's, where episodes take as many steps as that one's may.
+    """Record a video as `record` does, also in another ``environment`` than the run's.
+
+    In another environment, episodes have at most that environment's number of steps.
 
     Raises:
-        RequestError: As `record`, or the policies cannot act in the environment.
-        RunError: As `record`.
+        RequestError: As in `record`, or the policies cannot act in the environment.
+        RunError: As in `record`.
     """
     path = Path(file)
-    require(episodes >= 1, f"--video-episodes must be at least 1, not {episodes}")
+    require(episodes >= 1, f"--video-episodes must be at least 1, got {episodes}")
     check_seed(seed)
     check_horizon(max_episode_steps)
     files.check(path)
@@ -161,7 +165,7 @@ def record_run(
 def write_episodes(
     path: Path, view: Viewpoint, play: Callable[[int], Iterator[Moment]], count: int, title: str, names: Sequence[str]
 ) -> list[Moment]:
-    """Write some episodes; the last moment of each."""
+    """Write some episodes; return the last moment of each."""
     opening = play(0)
     first = next(opening)
     pace = view.pace(first)

@@ -1,4 +1,4 @@
-"""How an environment is shown in a video: as it renders itself, or drawn from the shapes of its scenes."""
+"""The two ways to show an environment in a video: its own rendering, or drawings of its scenes."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -17,9 +17,9 @@ class Shot(NamedTuple):
     """A frame of a video.
 
     Attributes:
-        moment: Which is shown.
-        picture: An image of Pillow.
-        words: Of the moment's own.
+        moment: The moment that is shown.
+        picture: A Pillow image.
+        words: The moment's own caption.
     """
 
     moment: Moment
@@ -28,45 +28,45 @@ class Shot(NamedTuple):
 
 
 class Viewpoint(Protocol):
-    """How an environment is shown."""
+    """A way to show an environment."""
 
     @property
     def env(self) -> AnyEnvironment:
-        """What is to be played."""
+        """The environment to run."""
         ...
 
     @property
     def remark(self) -> str:
-        """Why it is not shown otherwise, in a line; empty where nothing is to be said."""
+        """A line on why the environment's own rendering is not shown; empty if there is nothing to report."""
         ...
 
     def pace(self, moment: Moment) -> Pace:
-        """The pace of a video, by its first moment."""
+        """Return the pace of a video, from its first moment."""
         ...
 
     def key(self, moment: Moment, names: Sequence[str]) -> Key:
-        """Of some agents those that have colours, by a moment, with their numbers."""
+        """Return the agents that have colours in this moment, with their numbers."""
         ...
 
     def words(self, moment: Moment) -> str:
-        """What a moment says of itself."""
+        """Return the caption of a moment."""
         ...
 
     def shots(self, moments: Iterable[Moment], pace: Pace) -> Iterator[Shot]:
-        """The frames of an episode."""
+        """Yield the frames of an episode."""
         ...
 
     def close(self) -> None:
-        """End what was opened."""
+        """Close everything that was opened."""
         ...
 
 
 class RenderedView:
-    """An environment as it renders itself.
+    """Shows an environment by its own rendering.
 
     Args:
-        camera: Its own.
-        width: To which pictures are brought, as near as they can be; in pixels.
+        camera: The environment's camera.
+        width: The target width of pictures, in pixels; the actual width is as close as possible.
     """
 
     remark = ""
@@ -77,19 +77,19 @@ class RenderedView:
         self.env = camera.env
 
     def pace(self, moment: Moment) -> Pace:
-        """As fast as the environment says."""
+        """Return the pace that the environment declares."""
         return Pace.of(self._camera.picture(moment.state).seconds)
 
     def key(self, moment: Moment, names: Sequence[str]) -> Key:
-        """All agents, where the camera shows them in their colours."""
+        """Return all agents if the camera shows them in their colours, else none."""
         return tuple((name, number) for number, name in enumerate(names)) if self._camera.coloured else ()
 
     def words(self, moment: Moment) -> str:
-        """None: what is to be said, it renders."""
+        """Return no caption: the rendering shows everything."""
         return ""
 
     def shots(self, moments: Iterable[Moment], pace: Pace) -> Iterator[Shot]:
-        """Each picture in as many frames as it takes."""
+        """Yield each picture in as many frames as the pace requires."""
         for moment in strided(moments, pace.stride):
             image = scaled(self._camera.picture(moment.state), self._width)
             self._size = self._size or image.size
@@ -97,17 +97,17 @@ class RenderedView:
             yield from (shot,) * pace.repeat
 
     def close(self) -> None:
-        """End the camera."""
+        """Close the camera."""
         self._camera.close()
 
 
 class DrawnView:
-    """An environment as its scenes are drawn, which move smoothly from one moment to the next.
+    """Shows an environment by drawings of its scenes, with smooth motion between the moments.
 
     Args:
         env: The environment.
-        width: Of pictures, in pixels.
-        remark: Why it does not render itself.
+        width: The width of pictures, in pixels.
+        remark: Why the environment's own rendering is not shown.
     """
 
     def __init__(self, env: Any, width: int, remark: str = "") -> None:
@@ -116,20 +116,20 @@ class DrawnView:
         self._scene: Callable[..., Scene] = env.scene
 
     def pace(self, moment: Moment) -> Pace:
-        """As fast as the scene says."""
+        """Return the pace that the scene declares."""
         return Pace.of(self._of(moment).seconds)
 
     def key(self, moment: Moment, names: Sequence[str]) -> Key:
-        """Those whose colours the scene has."""
+        """Return the agents whose colours are in the scene."""
         colours = {getattr(shape, "colour", None) for shape in self._of(moment).shapes}
         return tuple((name, number) for number, name in enumerate(names) if number in colours)
 
     def words(self, moment: Moment) -> str:
-        """The scene's caption."""
+        """Return the scene's caption."""
         return self._of(moment).caption
 
     def shots(self, moments: Iterable[Moment], pace: Pace) -> Iterator[Shot]:
-        """All of an episode is known before the first is drawn: nothing shall leave the view."""
+        """Yield the frames; first collect the whole episode, so that the visible area contains all shapes."""
         shown = list(strided(moments, pace.stride))
         scenes = [self._of(moment) for moment in shown]
         view = scenes[0].view if scenes[0].centre is not None else whole_view(scenes)
@@ -139,17 +139,17 @@ class DrawnView:
                 yield Shot(moment, draw(between(here, there, part / pace.repeat), view, self._size), here.caption)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing was opened."""
 
     def _of(self, moment: Moment) -> Scene:
         return self._scene(moment.state, moment.actions)
 
 
 def view_of(env: AnyEnvironment, width: int) -> Viewpoint:
-    """How an environment is shown: as it renders itself, else by its scenes.
+    """Return the way to show an environment: its own rendering, else drawings of its scenes.
 
     Raises:
-        RequestError: By neither.
+        RequestError: The environment can be neither rendered nor drawn.
     """
     drawn = hasattr(env, "scene")
     if drawn and not hasattr(env, "camera"):
@@ -159,23 +159,23 @@ def view_of(env: AnyEnvironment, width: int) -> Viewpoint:
     except RequestError as error:
         if not drawn:
             raise
-        return DrawnView(env, width, f"{error}; what is shown is drawn from its scenes")
+        return DrawnView(env, width, f"{error}; the video shows drawings of its scenes instead")
 
 
 def camera_of(env: AnyEnvironment) -> Camera:
-    """What renders an environment.
+    """Return the camera of an environment.
 
     Raises:
-        RequestError: Nothing does, or not on this machine.
+        RequestError: It has no camera, or it cannot be rendered on this machine.
     """
     camera: Callable[[], Camera] | None = getattr(env, "camera", None)
     if camera is None:
-        raise RequestError(f"{type(env).__name__} does not say how it is drawn; give it a scene method, or a camera")
+        raise RequestError(f"{type(env).__name__} cannot be drawn; give it a scene method or a camera method")
     return camera()
 
 
 def scaled(picture: Picture, width: int) -> Any:
-    """A picture as an image of about a width: the pixels of a small one become squares, a large one is averaged."""
+    """Return a picture as an image of about this width; small ones are enlarged pixel by pixel, large ones averaged."""
     pillow = imaging()
     image = pillow.fromarray(picture.pixels)
     longest = max(image.size)

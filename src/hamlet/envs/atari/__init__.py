@@ -1,1 +1,1 @@
-"""Games of the Atari 2600 for two players."""
+"""Atari 2600 games for two players."""

@@ -1,4 +1,4 @@
-"""Games of the Atari 2600 for two players, by name."""
+"""Atari 2600 games for two players, by name."""
 
 from hamlet import extras
 from hamlet.envs.atari import pong as game
@@ -15,26 +15,26 @@ def pong(
     max_steps: int = 5_000,
     processes: int | None = None,
 ) -> PettingZoo:
-    """Pong against each other, from pixels.
+    """Pong for two learning players, from pixels.
 
     Args:
-        size: Height and width of a screen as agents see it; 42 costs less than 84 to learn from.
-        skip: Frames from one action to the next.
-        stack: How many screens are seen at once.
-        noops: An episode begins with so many idle frames at most, drawn anew for each.
-        max_steps: Steps of an episode; at least 1.
-        processes: Worker processes of all copies; None for one a core. It changes no result.
+        size: The height and width of a screen in an observation; learning from 42 is cheaper than from 84.
+        skip: The number of frames from one action to the next.
+        stack: The number of screens in an observation.
+        noops: The largest number of idle frames at the start of an episode; the number is sampled for each episode.
+        max_steps: The number of steps of an episode; at least 1.
+        processes: The number of worker processes for all copies; None for one per core. It does not change results.
 
     Raises:
-        RequestError: The extra is not installed, or a value is out of range.
+        RequestError: The optional packages are not installed, or a value is out of range.
     """
-    for package in game.PACKAGES:  # not imported here: workers do that
+    for package in game.PACKAGES:  # not imported here: the workers import them
         require(extras.installed(package), extras.absent(package, "atari/pong", extra="atari"))
-    require(8 <= size <= min(game.SCREEN), f"size must be 8 to {min(game.SCREEN)}, not {size}")
-    require(skip >= 1, f"skip must be at least 1, not {skip}")
-    require(stack >= 1, f"stack must be at least 1, not {stack}")
-    require(noops >= 0, f"noops must not be negative: {noops}")
-    require(max_steps >= 1, f"max_steps must be at least 1, not {max_steps}")
+    require(8 <= size <= min(game.SCREEN), f"size must be 8 to {min(game.SCREEN)}, got {size}")
+    require(skip >= 1, f"skip must be at least 1, got {skip}")
+    require(stack >= 1, f"stack must be at least 1, got {stack}")
+    require(noops >= 0, f"noops must be at least 0, got {noops}")
+    require(max_steps >= 1, f"max_steps must be at least 1, got {max_steps}")
     return from_pettingzoo(
         "hamlet.envs.atari.pong:parallel_env",
         processes=processes,

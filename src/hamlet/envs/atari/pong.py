@@ -1,16 +1,23 @@
-"""Two-player Pong: PettingZoo's ``pong_v3`` with the ROM that ale-py ships, seen and stepped as papers have it.
+"""Two-player Pong: PettingZoo's ``pong_v3`` with the ROM of ale-py, with the preprocessing of the papers.
 
-An agent acts every fourth frame (``skip``) and is paid what those frames bring: 1 for a point, −1 for the other's. It
-sees the last four of the screens at which it acted (``stack``), each grey, the brighter of the last two frames pixel by
-pixel (the console draws some things in every second frame only), and resized by the mean over areas to 84 × 84
-(``size``). One channel more says which seat it has: 0 all over for the first player, 255 for the second, so that one
-network could serve both. The state is the screens alone.
+An agent acts every fourth frame (``skip``). Its reward is the sum over these frames: 1 for its own point, −1 for a
+point of the other player.
 
-An episode begins with up to ``noops`` idle frames, which is all its chance, terminates when a player has 21 points, and
-is truncated after ``max_steps`` (random play takes about 1,500). Who does not serve in time loses a point that nobody
-gets: rewards do not always sum to zero, and such points do not end the game.
+An observation has the last four screens at which the agent acted (``stack``):
 
-Workers import this file: it needs the standard library and numpy, and the extra only when a game is made.
+* A screen is the pixel-wise maximum of the last two frames, because the console draws some objects only in every second
+  frame.
+* It is grey, and resized to 84 × 84 (``size``) by averaging over areas.
+* One more channel shows the player: all 0 for the first player, all 255 for the second. One network can thus play both.
+
+The state has only the screens.
+
+An episode starts with up to ``noops`` idle frames; this number is its only randomness. It terminates when a player has
+21 points, and is truncated after ``max_steps`` (random play takes about 1,500). A player who does not serve in time
+loses a point that the other player does not get. Rewards therefore do not always sum to zero, and such points do not
+end the game.
+
+Workers import this file, so it uses the standard library and numpy; the optional packages are imported with a game.
 
 References: Mnih et al., 2015, Nature 518 (preprocessing); Terry and Black, 2020, arXiv:2009.09341 (the games).
 """
@@ -23,7 +30,7 @@ import numpy as np
 
 PACKAGES = ("pettingzoo", "multi_agent_ale_py", "ale_py", "pygame")
 SCREEN = (210, 160)
-# Of the console, a second.
+# The console's frames per second.
 _FRAMES = 60
 
 
@@ -31,12 +38,12 @@ class Pong:
     """One game, with PettingZoo's parallel interface.
 
     Args:
-        game: PettingZoo's own, in grey.
-        skip: Frames from one action to the next.
-        stack: Screens that are seen at once.
-        size: Their side.
-        noops: Idle frames at the beginning, at most.
-        max_steps: Steps of an episode.
+        game: PettingZoo's own game, in grey.
+        skip: The number of frames from one action to the next.
+        stack: The number of screens in an observation.
+        size: The height and width of a screen.
+        noops: The largest number of idle frames at the start.
+        max_steps: The number of steps of an episode.
     """
 
     render_mode = "rgb_array"
@@ -62,19 +69,19 @@ class Pong:
 
     @property
     def unwrapped(self) -> Any:
-        """PettingZoo's own."""
+        """PettingZoo's own game."""
         return self._game
 
     def observation_space(self, agent: str) -> Any:
-        """Of bytes."""
+        """Return the space of observations, in bytes."""
         return self._seen
 
     def action_space(self, agent: str) -> Any:
-        """Idle, fire, right, left, and both of these with fire."""
+        """Return the space of actions: idle, fire, right, left, and fire with right or left."""
         return self._game.action_space(agent)
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[dict[str, Any], Any]:
-        """A new game, after idle frames whose number is drawn from the seed."""
+        """Start a new game, after a number of idle frames that is sampled with the seed."""
         observations, infos = self._game.reset(seed=seed)
         idle = dict.fromkeys(self.possible_agents, 0)
         for _ in range(np.random.default_rng(seed).integers(self._noops + 1)):
@@ -84,7 +91,7 @@ class Pong:
         return self._shown(), infos
 
     def step(self, actions: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
-        """The same actions for some frames, fewer where the game ends."""
+        """Repeat the actions for some frames, or fewer if the game ends."""
         rewards = dict.fromkeys(self.agents, 0.0)
         before: Any = None
         frame: Any = None
@@ -112,15 +119,15 @@ class Pong:
         return answer
 
     def state(self) -> np.ndarray:
-        """What both see."""
+        """Return the screens, which are the same for both players."""
         return self._screens.copy()
 
     def render(self) -> Any:
-        """The screen in colours."""
+        """Return the screen in colour."""
         return self._game.ale.getScreenRGB()
 
     def close(self) -> None:
-        """End the game."""
+        """Close the game."""
         self._game.close()
 
     def _resized(self, frame: np.ndarray) -> np.ndarray:
@@ -136,7 +143,7 @@ class Pong:
 
 
 def areas(pixels: int, size: int) -> np.ndarray:
-    """The matrix ``[size, pixels]`` that takes means over equal stretches of a row of pixels, parts of pixels included.
+    """Return the matrix ``[size, pixels]`` that averages a row of pixels over equal intervals, with pixel fractions.
 
     >>> areas(3, 2).round(2)
     array([[0.67, 0.33, 0.  ],
@@ -150,11 +157,11 @@ def areas(pixels: int, size: int) -> np.ndarray:
 
 
 def parallel_env(*, skip: int = 4, stack: int = 4, size: int = 84, noops: int = 30, max_steps: int = 5_000) -> Pong:
-    """One game of two players. For the arguments see `Pong`."""
+    """Make one game of two players. For the arguments see `Pong`."""
     import ale_py
-    from pettingzoo.atari.pong import pong  # which is pong_v3, whose own name warns of its age
+    from pettingzoo.atari.pong import pong  # this is pong_v3; its import under that name warns that it is old
 
-    # PettingZoo looks for roms/pong.bin there: nothing is downloaded. Its converters from agent by agent to parallel,
-    # around what was parallel, take longer than the console: they are left out.
+    # PettingZoo looks for roms/pong.bin in this directory; nothing is downloaded. PettingZoo converts its parallel game
+    # to an AECEnv and back. These converters take longer than the console, so Hamlet uses the unwrapped game.
     game = pong.parallel_env(obs_type="grayscale_image", auto_rom_install_path=os.path.dirname(ale_py.__file__))
     return Pong(game.unwrapped, skip=skip, stack=stack, size=size, noops=noops, max_steps=max_steps)

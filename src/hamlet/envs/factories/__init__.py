@@ -1,1 +1,1 @@
-"""Functions that make environments: which may be called, with which options, and where they are found."""
+"""Functions that make environments: which are allowed, which options they take, and where they are found."""

@@ -1,8 +1,8 @@
-"""The PettingZoo factories that a file may name without being trusted.
+"""The PettingZoo factories that a file may name without the user's trust.
 
-Hamlet's own, by their public names, and those of PettingZoo's and mpe2's environments, which do nothing but make one.
-Every other factory is code of the user's own: calling it because a file says so would run whatever the file's author
-wants (``subprocess:check_output`` is a function of a module like any other).
+These are Hamlet's own factories, under their public names, and the factories of PettingZoo's and mpe2's environments,
+which only make an environment. Every other factory is the user's own code. If Hamlet called it because a file says so,
+it would run any code that the file's author chose (``subprocess:check_output`` is also a function of a module).
 """
 
 import re
@@ -10,27 +10,27 @@ from collections.abc import Mapping
 from typing import Any
 
 CODE = "code"
-"""Where a field of a dataclass that names a function says, in its metadata, which need no trust."""
+"""The metadata key of a dataclass field that names a function; its value says which functions need no trust."""
 
 FACTORIES = {"atari/pong": "hamlet.envs.atari.pong:parallel_env"}
-# Modules of one environment each, and the names under which PettingZoo has its makers.
+# Modules with one environment each, and the names of their factories in PettingZoo.
 _PACKAGES = r"(mpe2|pettingzoo\.(atari|butterfly|classic|mpe|sisl))"
 _FACTORY = re.compile(_PACKAGES + r"\.[a-z0-9_]+_v[0-9]+:(parallel_env|env|raw_env)")
-# No path, and nothing that is read as one.
+# A string that is not a path and cannot be read as one.
 _WORD = re.compile(r"[A-Za-z0-9_-]{0,40}")
 _PATHS = re.compile(r"path|dir|file|rom|url", re.IGNORECASE)
 
 
 class Factories:
-    """How a configuration writes the factory of a `hamlet.envs.pettingzoo.environment.PettingZoo`."""
+    """How a configuration stores the factory of a `hamlet.envs.pettingzoo.environment.PettingZoo`."""
 
     @staticmethod
     def name(place: str, fields: Mapping[str, Any]) -> str | None:
-        """What stands for a factory in a file; None where calling it needs trust.
+        """Return the name of a factory in a file; None if calling the factory needs trust.
 
         Args:
             place: ``package.module:function``.
-            fields: Those of the environment, of which the options count.
+            fields: The fields of the environment; only its options are used.
         """
         names = {place: name for name, place in FACTORIES.items()}
         if place not in names and not _FACTORY.fullmatch(place):
@@ -39,13 +39,13 @@ class Factories:
 
     @classmethod
     def place(cls, name: str, fields: Mapping[str, Any]) -> str | None:
-        """The factory that a file names; None where there is none of that name that needs no trust."""
+        """Return the factory that a file names; None if no factory without need of trust has this name."""
         place = FACTORIES.get(name, name)
         return place if cls.name(place, fields) == name else None
 
 
 def _plain(options: Any) -> bool:
-    """Whether options are pairs of a name and a number, a switch or a word, of which none names a file."""
+    """Return whether options are pairs of a name and a number, boolean, None or string, none of which names a file."""
     return isinstance(options, tuple | list) and all(
         isinstance(pair, tuple | list)
         and len(pair) == 2

@@ -1,7 +1,7 @@
-"""What a factory can be told by keyword, found out by a worker, as values that need none of the factory's own modules.
+"""The keywords of a factory. A worker reads them and sends them as values that need none of the factory's modules.
 
-To import an environment's module where one trains could change what is trained: it may set up JAX, or start threads.
-Workers import this file: it needs the standard library alone.
+Importing an environment's module in the training process could change the training: the module may set up JAX, or start
+threads. Workers import this file, so it uses only the standard library.
 """
 
 import inspect
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 _MISSING = inspect.Parameter.empty
-# Where types and defaults that can be written as words come from.
+# The modules of types and defaults that can be received without an import of the factory's own modules.
 _PLAIN = {
     "builtins",
     "typing",
@@ -30,11 +30,11 @@ class Keyword(NamedTuple):
     """A keyword of a factory.
 
     Attributes:
-        name: As the factory has it.
+        name: The keyword's name.
         required: Whether the factory has no default for it.
-        annotation: Its type; `inspect.Parameter.empty` where the factory says none.
-        default: None where there is none.
-        readable: Whether type and default are plain; else they are left out.
+        annotation: Its type; `inspect.Parameter.empty` if the factory has no annotation.
+        default: Its default; None if there is none.
+        readable: Whether type and default are plain. If not, both are left out.
     """
 
     name: str
@@ -45,13 +45,14 @@ class Keyword(NamedTuple):
 
 
 class Keywords(NamedTuple):
-    """What a factory can be told.
+    """The keywords that a factory takes.
 
     Attributes:
-        known: The keywords that it names.
-        free: Whether it takes any other.
-        handed_on: Whether it names none itself: those are of the ``raw_env`` beside it, as PettingZoo's own have it.
-        text: Its docstring.
+        known: The keywords in the factory's signature.
+        free: Whether the factory accepts any other keyword.
+        handed_on: Whether the factory names no keyword itself. ``known`` then lists the keywords of the ``raw_env`` in
+            the same module, as with PettingZoo's own environments.
+        text: The factory's docstring.
     """
 
     known: tuple[Keyword, ...]
@@ -61,7 +62,7 @@ class Keywords(NamedTuple):
 
 
 def ask(module: str, make: Callable[..., Any]) -> tuple[Any, ...]:
-    """What a module's factory can be told, as plain values for `told`; types and defaults are pickled one by one."""
+    """Return the keywords of a module's factory as plain values for `keywords_of`; each type is pickled alone."""
     parameters = _parameters(make)
     free = any(param.kind is param.VAR_KEYWORD for param in parameters)
     raw: Any = getattr(sys.modules[module], "raw_env", None)
@@ -75,16 +76,16 @@ def ask(module: str, make: Callable[..., Any]) -> tuple[Any, ...]:
 
 
 def keywords_of(answer: tuple[Any, ...]) -> Keywords:
-    """The inverse of `ask`."""
+    """Convert the answer of `ask`; its inverse."""
     known, free, handed_on, text = answer
     return Keywords(tuple(_received(*keyword) for keyword in known), free, handed_on, text)
 
 
 def _parameters(make: Callable[..., Any]) -> list[inspect.Parameter]:
-    for evaluate in (True, False):  # a type may be named that is imported for type checkers alone
+    for evaluate in (True, False):  # an annotation may name a type that only type checkers import
         try:
             return list(inspect.signature(make, eval_str=evaluate).parameters.values())
-        except Exception:  # a third party's annotations may do anything; some callables tell nothing
+        except Exception:  # third-party annotations may raise anything; some callables have no signature
             continue
     return [inspect.Parameter("keywords", inspect.Parameter.VAR_KEYWORD)]
 
@@ -111,7 +112,7 @@ def _received(name: str, required: bool, kept: bytes | None) -> Keyword:
 
 
 class _Plain(pickle.Unpickler):
-    """Refuses what would import a module of the factory's."""
+    """Refuses a pickle that would import one of the factory's modules."""
 
     def find_class(self, module: str, name: str) -> Any:
         if module not in _PLAIN and (module, name) != ("inspect", "_empty"):

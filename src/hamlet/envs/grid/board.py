@@ -1,9 +1,9 @@
-"""What the games on a grid share: five moves of one cell, made by one agent after another.
+"""Shared rules of the grid games: five moves of at most one cell; the agents move sequentially.
 
-A move out of the grid, into a wall or onto an agent is none. Agents move in the order of their numbers, so that one may
-enter the cell that another has just left.
+A move out of the grid, into a wall or onto an agent has no effect. The agents move in the order of their numbers, so an
+agent can enter a cell that another agent left in the same step.
 
-Reference: Koul, 2019, ma-gym (github.com/koulanurag/ma-gym), whose numbers of the moves these are.
+Reference: Koul, 2019, ma-gym (github.com/koulanurag/ma-gym); the moves have the same numbers as there.
 """
 
 from typing import TypeAlias
@@ -15,44 +15,44 @@ from jaxtyping import Array, Bool, Int
 from hamlet.envs.scene import Cell, Circle
 
 MOVES = ("down", "left", "up", "right", "stay")
-# Of what is drawn.
+# The radius of an agent in a drawing.
 _RADIUS = 0.32
 
-# A row and a column.
+# The row and the column of a cell.
 Place: TypeAlias = Int[Array, " 2"]
 
 
 def beside(place: Place, move: Int[Array, ""]) -> Place:
-    """The cell that a move leads to, be it on the grid or not."""
+    """Return the cell that a move leads to; it may be outside the grid."""
     down = (move == 0).astype(jnp.int32) - (move == 2).astype(jnp.int32)
     right = (move == 3).astype(jnp.int32) - (move == 1).astype(jnp.int32)
     return place + jnp.stack((down, right))
 
 
 def free(place: Place, others: Int[Array, "N 2"], shape: tuple[int, int]) -> Bool[Array, ""]:
-    """Whether a cell is on the grid, and none of some agents on it."""
+    """Return whether a cell is on the grid and holds none of the other agents."""
     inside = (place >= 0).all() & (place < jnp.asarray(shape)).all()
     return inside & ~(others == place[None]).all(-1).any()
 
 
 def cell(row: int, column: int, text: str = "", marked: bool = False) -> Cell:
-    """A cell as it is drawn, the first row on top."""
+    """Return the drawing of a cell; the first row is at the top."""
     return Cell(column, -row, text, marked)
 
 
 def discs(position: np.ndarray) -> list[Circle]:
-    """The agents, at ``[N, 2]``, as they are drawn."""
+    """Return the drawing of the agents at positions ``[N, 2]``."""
     return [Circle(float(column), -float(row), _RADIUS, agent) for agent, (row, column) in enumerate(position)]
 
 
 def room(shape: tuple[int, int]) -> tuple[float, float, float, float]:
-    """The view of a whole grid."""
+    """Return the visible area for a whole grid."""
     rows, columns = shape
     return (-0.7, 0.3 - rows, columns - 0.3, 0.7)
 
 
 def spoken(time: int, actions: tuple[np.ndarray, ...] | None) -> str:
-    """A step, and what each agent did in it.
+    """Return a caption with the step and each agent's move.
 
     >>> spoken(3, (np.array([1, 4]),))
     'step 3: agent_0 left, agent_1 stay'

@@ -1,4 +1,4 @@
-"""Multi-agent MuJoCo, as the maintainers of gymnasium-robotics define it, many copies at a time."""
+"""Multi-agent MuJoCo as gymnasium-robotics defines it, with many environment copies at a time."""
 
 from hamlet.envs.mamujoco.environment import MultiAgentMujoco, task
 from hamlet.envs.mamujoco.scenarios import NAMES

@@ -1,4 +1,4 @@
-"""MuJoCo's own pictures of a body, each agent's limbs in its colour: where the machine has EGL or OSMesa."""
+"""MuJoCo's own pictures of a body, with each agent's limbs in its colour; needs EGL or OSMesa on the machine."""
 
 import json
 import os
@@ -27,18 +27,18 @@ __all__ = ["MujocoCamera"]
 
 mujoco: Any = _mujoco
 _HEIGHT, _WIDTH = 360, 480
-# Of bodies that no agent moves.
+# The colour of body parts that no agent moves.
 _GREY = (0.35, 0.37, 0.4, 1.0)
-# Seconds in which a process has to show that it can render, and to render a moment.
+# The seconds in which a process must show that it can render.
 _PATIENCE = 60.0
 
 
 class MujocoCamera:
-    """`hamlet.envs.camera.Camera` of a body, in a process of its own.
+    """A `hamlet.envs.camera.Camera` for a MuJoCo body, in a separate process.
 
     Args:
-        env: What is played.
-        layout: Of its simulation.
+        env: The environment.
+        layout: The layout of its simulation.
 
     Raises:
         RequestError: MuJoCo cannot render on this machine.
@@ -52,10 +52,10 @@ class MujocoCamera:
         self._process = _started(_job(layout))
 
     def picture(self, state: Snapshot) -> Picture:
-        """The body in a snapshot.
+        """Render the body in a snapshot.
 
         Raises:
-            RunError: The process that renders has ended.
+            RunError: The rendering process has ended.
         """
         process = self._process
         assert process.stdin is not None and process.stdout is not None
@@ -66,11 +66,11 @@ class MujocoCamera:
         except BrokenPipeError:
             pixels = b""
         if len(pixels) < _HEIGHT * _WIDTH * 3:
-            raise RunError(f"MuJoCo's process that renders ended with status {process.wait()}")
+            raise RunError(f"MuJoCo's rendering process ended with status {process.wait()}, so there is no picture")
         return Picture(np.frombuffer(pixels, np.uint8).reshape(_HEIGHT, _WIDTH, 3), self._seconds)
 
     def close(self) -> None:
-        """End the process."""
+        """Kill the rendering process."""
         _end(self._process)
 
 
@@ -89,7 +89,7 @@ def _job(layout: Layout) -> Job:
 
 
 def _rgba(colour: str) -> tuple[float, ...]:
-    """Of ``#rrggbb``, between 0 and 1; opaque.
+    """Return ``#rrggbb`` as numbers between 0 and 1, with full opacity.
 
     >>> _rgba("#ff0080")[:2]
     (1.0, 0.0)
@@ -98,7 +98,7 @@ def _rgba(colour: str) -> tuple[float, ...]:
 
 
 def _started(job: Job) -> subprocess.Popen[bytes]:
-    """A process that can render, by the first way that works."""
+    """Start a process that can render, with the first method that works."""
     reasons = []
     for way in _ways():
         process = subprocess.Popen(
@@ -114,13 +114,13 @@ def _started(job: Job) -> subprocess.Popen[bytes]:
         _end(process)
         reasons.append(f"{way or 'a window'}: {reason}")
     raise RequestError(
-        f"MuJoCo cannot render on this machine ({'; '.join(reasons)}): install EGL or OSMesa, as by apt install "
-        "libegl1 libgl1-mesa-dri, or libosmesa6"
+        f"MuJoCo cannot render on this machine ({'; '.join(reasons)}): install EGL or OSMesa, for example with "
+        "apt install libegl1 libgl1-mesa-dri, or libosmesa6"
     )
 
 
 def _ways() -> Sequence[str]:
-    """By what it may draw: what was asked for, or without a screen, or the system's own."""
+    """Return the drawing methods to try: the configured one, or methods without a screen, or the system's own."""
     asked = os.environ.get("MUJOCO_GL")
     if asked:
         return (asked,)
@@ -128,7 +128,7 @@ def _ways() -> Sequence[str]:
 
 
 def _refusal(process: subprocess.Popen[bytes], job: Job) -> str | None:
-    """Why a process cannot do a job; None where it can."""
+    """Return why a process cannot do a job; None if it can."""
     assert process.stdin is not None and process.stdout is not None
     try:
         pickle.dump(tuple(job), process.stdin)
@@ -136,7 +136,7 @@ def _refusal(process: subprocess.Popen[bytes], job: Job) -> str | None:
     except BrokenPipeError:
         return f"its process ended with status {process.wait()}"
     if not select.select([process.stdout], [], [], _PATIENCE)[0]:
-        return f"no picture within {_PATIENCE:g} s"
+        return f"it gave no picture within {_PATIENCE:g} s"
     line = process.stdout.readline()
     if not line:
         return f"its process ended with status {process.wait()}"
@@ -151,5 +151,5 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         if stream is not None:
             try:
                 stream.close()
-            except BrokenPipeError:  # what was not yet written is wanted by nobody
+            except BrokenPipeError:  # unwritten data is not needed any more
                 continue

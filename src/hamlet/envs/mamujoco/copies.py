@@ -1,4 +1,4 @@
-"""Copies of a task stepped together: resets, rewards, observations, ends."""
+"""Copies of a task that step together: resets, rewards, observations, terminations and truncations."""
 
 from typing import Protocol
 
@@ -19,36 +19,36 @@ __all__ = ["MujocoCopies"]
 
 
 class TaskDeclaration(Protocol):
-    """What copies ask of the declaration of their task (`hamlet.envs.mamujoco.environment.MultiAgentMujoco`)."""
+    """The parts of a task's declaration that copies use (`hamlet.envs.mamujoco.environment.MultiAgentMujoco`)."""
 
     @property
     def name(self) -> str:
-        """As `hamlet.envs.make` takes it."""
+        """The name for `hamlet.envs.make`."""
         ...
 
     @property
     def scenario(self) -> str:
-        """Which body."""
+        """The name of the body."""
         ...
 
     @property
     def rules(self) -> Rules:
-        """What a step earns, and who has fallen."""
+        """The rules of rewards and termination."""
         ...
 
     @property
     def max_steps(self) -> int:
-        """After which an episode is truncated."""
+        """The number of steps after which an episode is truncated."""
         ...
 
     @property
     def workers(self) -> int:
-        """How many threads step the copies."""
+        """The number of threads that step the copies."""
         ...
 
 
 class MujocoCopies:
-    """Copies of one task, as `hamlet.envs.host.HostCopies` has them."""
+    """Copies of one task: a `hamlet.envs.host.HostCopies`."""
 
     def __init__(self, task: TaskDeclaration, layout: Layout, seed: int, numbers: range):
         self._task, self._layout, self._seed, self._numbers = task, layout, seed, numbers
@@ -66,24 +66,24 @@ class MujocoCopies:
         self._weight = weight / layout.model.body_mass.sum()
 
     def begin(self, episode: Int[np.ndarray, " E"]) -> View:
-        """Begin, in every copy, the episode of the number given."""
+        """Start in every copy the episode with the given number."""
         self._episode[:] = episode
         self._reset(np.arange(len(self._numbers)))
         self._shown = self._view(self._physics.rows)
         return self._shown
 
     def send(self, actions: tuple[np.ndarray, ...]) -> None:
-        """Let every copy step; actions are clipped to their bounds."""
+        """Start a step in every copy; actions are clipped to their bounds."""
         for given, actuator in zip(actions, self._layout.actuator, strict=True):
             self._actions[:, actuator] = np.asarray(given).clip(self._low, self._high)
         self._time = self._physics.times.copy()
         self._physics.start(self._actions)
 
     def receive(self) -> Step:
-        """Wait for that step.
+        """Wait for the step and return its result.
 
         Raises:
-            RunError: The simulation or an action is no longer a number; the line names copy, seed, step.
+            RunError: The simulation or an action contains NaN or infinity; the message names copy, seed and step.
         """
         self._physics.wait()
         self._step += 1
@@ -100,7 +100,7 @@ class MujocoCopies:
         agents = sum(len(names) for names in self._layout.names)
         reward = np.repeat(verdict.reward.astype(np.float32)[:, None], agents, axis=1)
         arrival = view = self._view(rows)
-        if len(failed):  # the step is cut, as if a limit of time had come before it
+        if len(failed):  # this step counts as truncated, as if a time limit had ended the episode before it
             assert self._shown is not None, "begin comes before the first step"
             arrival = _replaced(arrival, failed, jax.tree.map(lambda array: array[failed], self._shown))
             reward[failed], terminated[failed], truncated[failed] = 0.0, False, True
@@ -112,19 +112,19 @@ class MujocoCopies:
         return Step(arrival, Outcome(reward, terminated, truncated, failed=flags), view)
 
     def leave(self, copies: Bool[np.ndarray, " E"]) -> View:
-        """Leave the episodes under way in some copies, and begin their next ones."""
-        assert self._shown is not None, "begin comes before an episode is left"
+        """Abandon the current episode in some copies, and start their next episode."""
+        assert self._shown is not None, "begin comes before leave"
         self._shown = self._next(np.flatnonzero(copies), self._shown)
         return self._shown
 
     def _next(self, copies: Int[np.ndarray, " K"], view: View) -> View:
-        """Begin the next episode in some copies; the view of all, with theirs as it is now."""
+        """Start the next episode in some copies; return all copies' view, with the new views of these copies."""
         self._episode[copies] += 1
         self._reset(copies)
         return _replaced(view, copies, self._view(self._physics.rows[copies]))
 
     def snapshot(self) -> Snapshot:
-        """Where every copy stands: what is seen and measured there belongs to it, as it lags behind the positions."""
+        """Return the state of every copy; it includes the quantities read, which lag behind the positions."""
         return {
             "episode": self._episode.copy(),
             "step": self._step.copy(),
@@ -133,7 +133,7 @@ class MujocoCopies:
         }
 
     def restore(self, snapshot: Snapshot) -> View:
-        """Stand where a snapshot was taken."""
+        """Restore the state of every copy from a snapshot."""
         self._episode[:] = snapshot["episode"]
         self._step[:] = snapshot["step"]
         self._physics.set_state(snapshot["physics"], snapshot["row"])
@@ -142,20 +142,20 @@ class MujocoCopies:
         return self._shown
 
     def failures(self) -> tuple[str, ...]:
-        """Lines about simulations that MuJoCo set back since the last call."""
+        """Return one line for each simulation that MuJoCo reset since the last call."""
         lines, self._lines = tuple(self._lines), []
         return lines
 
     def notes(self) -> tuple[str, ...]:
-        """None."""
+        """Return no notes."""
         return ()
 
     def close(self) -> None:
-        """End the threads."""
+        """Stop the threads."""
         self._physics.close()
 
     def _reset(self, copies: Int[np.ndarray, " K"]) -> None:
-        """First positions and velocities, drawn as Gymnasium draws them from the same seed."""
+        """Sample first positions and velocities, as Gymnasium samples them from the same seed."""
         model, scale = self._layout.model, self._task.rules.reset_noise_scale
         for copy in copies.tolist():
             seed = seed_of(self._seed, self._numbers[copy], int(self._episode[copy]))
@@ -170,7 +170,7 @@ class MujocoCopies:
         self._place[copies] = self._measured(self._physics.rows[copies])
 
     def _measured(self, rows: Float[np.ndarray, "E Q"]) -> Float[np.ndarray, " E"]:
-        """Where along x the scenario has each copy; m."""
+        """Return the position along x by which the scenario measures progress, for each copy; m."""
         slices = self._layout.slices
         match self._scenario.place:
             case "slide":
@@ -190,7 +190,7 @@ class MujocoCopies:
         for values, name in ((self._actions, self._action_name), (rows, self._quantity_name)):
             if not np.isfinite(values).all():
                 copy, column = (int(where) for where in np.argwhere(~np.isfinite(values))[0])
-                raise RunError(f"{self._named(copy)}: {name(column)} is {values[copy, column]}")
+                raise RunError(f"{self._named(copy)}: {name(column)} is {values[copy, column]}, not a finite number")
 
     def _action_name(self, column: int) -> str:
         layout = self._layout
@@ -205,13 +205,13 @@ class MujocoCopies:
         return f"{name}[{column - self._layout.slices[name].start}] of the simulation"
 
     def _set_back(self) -> Int[np.ndarray, " K"]:
-        """Copies that failed: MuJoCo sets a simulation that became unstable back to its first pose, and its clock."""
+        """Return the copies that failed: MuJoCo reset an unstable simulation to its first pose, and its clock."""
         least_elapsed = self._layout.model.opt.timestep * (self._layout.frame_skip - 0.5)
         copies = np.flatnonzero(self._physics.times - self._time < least_elapsed)
         for copy in copies.tolist():
             self._lines.append(
-                f"{self._named(copy)}: MuJoCo found the simulation unstable and set it back to its first pose; "
-                "it begins its next episode"
+                f"{self._named(copy)}: the simulation became unstable and MuJoCo reset it to its first pose; this copy "
+                "starts its next episode"
             )
         return copies
 
@@ -222,7 +222,7 @@ class MujocoCopies:
 
 
 def _replaced(view: View, ended: Int[np.ndarray, " K"], fresh: View) -> View:
-    """The view with some copies' part in place of theirs."""
+    """Return the view with the data of some copies replaced."""
     observation = tuple(array.copy() for array in view.observation)
     for array, new in zip(observation, fresh.observation, strict=True):
         array[ended] = new

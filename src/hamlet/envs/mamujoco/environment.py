@@ -1,4 +1,4 @@
-"""The declaration of a task, and tasks by name."""
+"""The declaration of a multi-agent MuJoCo task, and the tasks by name."""
 
 import dataclasses
 import inspect
@@ -28,12 +28,12 @@ class MultiAgentMujoco:
     """A body whose joints are moved by several agents.
 
     Attributes:
-        scenario: Which body: a key of `SCENARIOS`.
-        partition: How its joints are dealt out.
-        rules: What is earned, and when an episode terminates.
-        obsk: To how many joints' distance an agent sees positions; at least 0.
-        max_steps: After which an episode is truncated; at least 1.
-        threads: That step the copies; 0 for as many as there are cores. Results do not depend on it.
+        scenario: The body: a key of `SCENARIOS`.
+        partition: How its joints are divided among agents.
+        rules: The rules of rewards and termination.
+        obsk: Up to how many joints away an agent observes positions; at least 0.
+        max_steps: The number of steps after which an episode is truncated; at least 1.
+        threads: The number of threads that step the copies; 0 for one per core. Results do not depend on it.
     """
 
     scenario: str
@@ -45,29 +45,29 @@ class MultiAgentMujoco:
 
     def __post_init__(self):
         refuse_unless_known(self.scenario, self.partition)
-        require(self.obsk >= 0, f"obsk must be at least 0, not {self.obsk}")
-        require(self.max_steps >= 1, f"max_steps must be at least 1, not {self.max_steps}")
-        require(self.threads >= 0, f"threads must be at least 0, not {self.threads}")
+        require(self.obsk >= 0, f"obsk must be at least 0, got {self.obsk}")
+        require(self.max_steps >= 1, f"max_steps must be at least 1, got {self.max_steps}")
+        require(self.threads >= 0, f"threads must be at least 0, got {self.threads}")
         kind = type(SCENARIOS[self.scenario].rules)
-        require(isinstance(self.rules, kind), f"{self.scenario} takes the rules {kind.__name__}, not {self.rules}")
+        require(isinstance(self.rules, kind), f"rules of {self.scenario} must be a {kind.__name__}, got {self.rules}")
         for field in dataclasses.fields(self.rules):
             value = getattr(self.rules, field.name)
             numbers = value if isinstance(value, tuple) else (value,)
-            require(not any(math.isnan(number) for number in numbers), f"{field.name} must be a number, not {value}")
+            require(not any(math.isnan(number) for number in numbers), f"{field.name} must be a number, got {value}")
 
     @property
     def name(self) -> str:
-        """As `hamlet.envs.make` takes it."""
+        """The name for `hamlet.envs.make`."""
         return f"mamujoco/{self.scenario}-{self.partition}"
 
     @property
     def workers(self) -> int:
-        """How many threads step the copies: as many as asked for, or as there are cores for this process."""
+        """The number of threads that step the copies: the configured number, or one per core of this process."""
         return self.threads or machine.cores()
 
     @property
     def groups(self) -> tuple[Group, ...]:
-        """Agents that see equally many numbers and move equally many joints."""
+        """The agents, in groups of agents with observations of equal size and equally many joints."""
         layout = self._layout()
         return tuple(
             Group(
@@ -80,25 +80,25 @@ class MultiAgentMujoco:
 
     @property
     def state_shape(self) -> tuple[int, ...]:
-        """Width of what Gymnasium's single agent would see."""
+        """The size of the observation of Gymnasium's single agent."""
         return (len(self._layout().state),)
 
     @property
     def restorable(self) -> bool:
-        """An episode under way goes on where it was, bit for bit."""
+        """Always True: a restored episode continues with bitwise identical results."""
         return True
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """Where the critic's state comes from, and what a return is."""
+        """Notes on where the critic's state comes from, and how large a return is."""
         agents = sum(len(group.names) for group in self.groups)
         return (
-            f"the critic sees the environment's own state(), {self.state_shape[0]} numbers",
-            f"every agent gets the whole reward: a team's return is {agents} times that of the papers",
+            f"the critic receives the environment's own state(), {self.state_shape[0]} numbers",
+            f"every agent gets the whole reward: the team's return is {agents} times the return in the papers",
         )
 
     def blank(self, count: int) -> Snapshot:
-        """A snapshot of ``count`` copies with zeros in it."""
+        """Return a snapshot of ``count`` copies filled with zeros."""
         layout = self._layout()
         from hamlet.envs.mamujoco.physics import state_size
 
@@ -110,38 +110,38 @@ class MultiAgentMujoco:
         }
 
     def open(self, seed: int, numbers: range) -> HostCopies:
-        """The copies of these numbers, ready to begin."""
+        """Open the environment copies with these numbers, ready to start."""
         layout = self._layout()
         from hamlet.envs.mamujoco.copies import MujocoCopies
 
         return MujocoCopies(self, layout, seed, numbers)
 
     def scene(self, state: Snapshot, actions: tuple[np.ndarray, ...] | None) -> Scene:
-        """The body as it stands, every agent's limbs in its own colour."""
+        """Draw the body, with every agent's limbs in its own colour."""
         del actions
         from hamlet.envs.mamujoco.figure import figure
 
         return figure(self._layout(), state["physics"][0])
 
     def camera(self) -> Camera:
-        """MuJoCo's own pictures of the body.
+        """Return a camera for MuJoCo's own pictures of the body.
 
         Raises:
-            RequestError: It cannot render on this machine.
+            RequestError: MuJoCo cannot render on this machine.
         """
         from hamlet.envs.mamujoco.camera import MujocoCamera
 
         return MujocoCamera(self, self._layout())
 
     def _layout(self) -> "Layout":
-        # MuJoCo is an extra, and slow to import: only for a task that is used.
+        # MuJoCo is an optional package and slow to import, so it is imported only when a task is used.
         from hamlet.envs.mamujoco.layout import layout_of
 
         return layout_of(self.scenario, self.partition, self.obsk)
 
 
 class Task:
-    """The factory of a task: its options are those of the rules, with the scenario's defaults, and the task's own."""
+    """The factory of a task: its options are the options of the rules, with the body's defaults, and the task's own."""
 
     def __init__(self, scenario: str, partition: str):
         refuse_unless_known(scenario, partition)
@@ -151,7 +151,7 @@ class Task:
         shared = [field for field in dataclasses.fields(MultiAgentMujoco) if field.name in _SHARED]
         options = [(field, field.default) for field in shared] + options
         kind = inspect.Parameter.KEYWORD_ONLY
-        # As `inspect.signature` and the command line read them.
+        # In the form that `inspect.signature` and the command line read.
         self.__signature__ = inspect.Signature(
             [inspect.Parameter(field.name, kind, default=default, annotation=field.type) for field, default in options]
         )
@@ -161,7 +161,7 @@ class Task:
         self.__doc__ = "\n".join([f"{SCENARIOS[scenario].says} ({partition}).", "", "Args:", *lines])
 
     def __call__(self, **options: Any) -> MultiAgentMujoco:
-        """The task with these options."""
+        """Make the task with these options."""
         shared = {name: options.pop(name) for name in _SHARED if name in options}
         rules = dataclasses.replace(SCENARIOS[self._scenario].rules, **options)
         return MultiAgentMujoco(self._scenario, self._partition, rules, **shared)
@@ -171,10 +171,10 @@ _SHARED = ("obsk", "max_steps", "threads")
 
 
 def task(name: str) -> Task:
-    """The factory of a task by its whole name.
+    """Return the factory of a task by its whole name.
 
     Raises:
-        RequestError: If there is none, with the nearest.
+        RequestError: There is no such task; the message names the nearest task.
 
     >>> task("mamujoco/HalfCheetah-2x3")(ctrl_cost_weight=0.2).rules
     Runner(forward_reward_weight=1.0, ctrl_cost_weight=0.2, reset_noise_scale=0.1)
@@ -186,7 +186,7 @@ def task(name: str) -> Task:
 
 
 def _documented(kind: type) -> dict[str, str]:
-    """What the Attributes of a class's docstring say, by name."""
+    """Return the descriptions in the Attributes of a class's docstring, by name."""
     lines = inspect.cleandoc(kind.__doc__ or "").splitlines()
     entries = [line.strip().partition(": ") for line in lines if line.startswith("    ")]
     return {name: text for name, colon, text in entries if colon}

@@ -1,7 +1,7 @@
-"""A body of MuJoCo as a figure of thick lines, from where its parts are: no window and no graphics card are needed.
+"""Drawings of a MuJoCo body as thick lines, from the positions of its parts; needs no window and no graphics card.
 
-Bodies on the ground are seen from the side, what is further away drawn a little higher; those that swim from above.
-The view follows the torso. Limbs have the colour of the agent that moves the joint they hang on, others are ink.
+Bodies on the ground are shown from the side, with farther parts drawn slightly higher; swimmers are shown from above.
+The view follows the torso. A limb has the colour of the agent that moves its joint; all other limbs are ink.
 """
 
 from functools import lru_cache
@@ -17,9 +17,9 @@ from hamlet.envs.scene import Circle, Scene, Segment, Shape
 
 __all__ = ["colours_of", "figure", "size_of"]
 
-# Its functions are compiled, and declared to no type checker.
+# MuJoCo's functions are compiled and have no type declarations.
 mujoco: Any = _mujoco
-# Of what is further away, how much higher it is drawn.
+# How much higher a part is drawn for each unit of distance.
 _DEPTH = 0.26
 _ROOM = 1.5
 _LONG = (int(mujoco.mjtGeom.mjGEOM_CAPSULE), int(mujoco.mjtGeom.mjGEOM_CYLINDER))
@@ -27,7 +27,7 @@ _LONG = (int(mujoco.mjtGeom.mjGEOM_CAPSULE), int(mujoco.mjtGeom.mjGEOM_CYLINDER)
 
 @lru_cache(maxsize=4)
 def _prepared(layout: Layout) -> tuple[Any, list[int], list[int | str], tuple[float, float, float, float]]:
-    """What draws a task: data to set, the parts, their colours, and the view."""
+    """Return what the drawing of a task needs: simulation data, the parts, their colours, and the visible area."""
     model = layout.model
     data = mujoco.MjData(model)
     mujoco.mj_kinematics(model, data)
@@ -40,7 +40,7 @@ def _prepared(layout: Layout) -> tuple[Any, list[int], list[int | str], tuple[fl
 
 
 def size_of(layout: Layout) -> float:
-    """How far a body reaches from its torso, as it stands at first; m."""
+    """Return how far a body reaches from its torso in its first pose; m."""
     data = mujoco.MjData(layout.model)
     mujoco.mj_kinematics(layout.model, data)
     return _reach(layout, data)
@@ -53,7 +53,7 @@ def _reach(layout: Layout, data: Any) -> float:
 
 
 def figure(layout: Layout, state: Float[np.ndarray, " S"]) -> Scene:
-    """The body in a state of the simulation."""
+    """Draw the body in a state of the simulation."""
     data, parts, colours, view = _prepared(layout)
     model = layout.model
     mujoco.mj_setState(model, data, np.ascontiguousarray(state, np.float64), STATE)
@@ -77,7 +77,7 @@ def _shape(layout: Layout, data: Any, part: int, torso: np.ndarray, colour: int 
 
 
 def _seen(layout: Layout, place: np.ndarray, torso: np.ndarray) -> tuple[float, float]:
-    """Where a point of space is seen, from the torso's place along x."""
+    """Return where a point in space is drawn, relative to the torso's position along x."""
     x, y, z = place - np.array([torso[0], torso[1], 0.0])
     if not _gravity(layout):
         return float(x), float(y)
@@ -85,12 +85,12 @@ def _seen(layout: Layout, place: np.ndarray, torso: np.ndarray) -> tuple[float, 
 
 
 def _gravity(layout: Layout) -> bool:
-    """Whether the body stands on the ground: one that swims lies in a fluid, and its ground is no part of it."""
+    """Return whether the body stands on the ground; swimmers are in a fluid, and their ground is not drawn."""
     return float(layout.model.opt.viscosity) == 0.0
 
 
 def colours_of(layout: Layout) -> list[int | str]:
-    """For every body the agent, by its number, that moves the nearest joint towards the torso; ink where none does."""
+    """Return, for every body, the number of the agent that moves its nearest joint towards the torso; else "ink"."""
     model = layout.model
     mover: dict[int, int] = {}
     names = [name for group in layout.names for name in group]

@@ -1,9 +1,9 @@
-"""What every agent sees of the simulation, as arrays of indices, found out from gymnasium-robotics itself.
+"""The layout of every agent's observation in the simulation, as arrays of indices, found from gymnasium-robotics.
 
-An observation there is put together joint by joint, in Python, from quantities of the simulation, some of them clipped.
-As each number in it is one quantity, clipped or not, three questions to the original tell which, and between which
-bounds: what it makes of quantities that are all different, all huge, and all huge and negative. Random quantities then
-show that nothing else happens to them.
+gymnasium-robotics builds an observation joint by joint, in Python, from quantities of the simulation; it clips some of
+them. Each number of the observation is one quantity, clipped or unclipped. Hamlet therefore finds the quantities and
+their bounds with three calls of the original code: with quantities that are all different, with huge ones, and with
+huge negative ones. A fourth call with random quantities confirms that the original does nothing else with them.
 """
 
 import contextlib
@@ -25,8 +25,8 @@ from hamlet.extras import bring, install_line
 
 __all__ = ["QUANTITIES", "Layout", "layout_of", "original"]
 
-# What can be read of a simulation, flat: positions, velocities, the torso's place, the bodies' places, inertias and
-# velocities, forces of the actuators, external forces on the bodies.
+# The quantities of a simulation that can be read, flattened: positions, velocities, the torso's position, the bodies'
+# positions, inertias and velocities, forces of the actuators, external forces on the bodies.
 QUANTITIES: Mapping[str, Callable[[Any], np.ndarray]] = {
     "qpos": lambda data: data.qpos,
     "qvel": lambda data: data.qvel,
@@ -40,27 +40,27 @@ QUANTITIES: Mapping[str, Callable[[Any], np.ndarray]] = {
 _SEEN = ("qpos", "qvel", "cinert", "cvel", "qfrc_actuator", "cfrc_ext")
 _PLACES = {"slide": "qpos", "torso": "torso", "mass": "xipos"}
 _HUGE = 1e9
-# What is imported of gymnasium-robotics.
+# The imported modules of gymnasium-robotics.
 _MODULES = ("many_segment_ant", "many_segment_swimmer", "mujoco_multi", "obsk")
 
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """A task's simulation, and where in its quantities everything stands.
+    """A task's simulation, and the index of every value in its quantities.
 
     Attributes:
-        model: MuJoCo's, with all that is constant.
-        frame_skip: Steps of the simulation in one of the environment.
-        quantities: Which are read after a step, in the order in which they stand in a row.
-        slices: Where each of them stands.
-        column: The columns of a row that anyone sees, ``[F]``.
-        low: The bounds to which each is clipped, ``[F]``.
-        high: Likewise.
-        observation: For every group, where among those an agent's observation stands, ``[N, O]``.
-        state: Likewise the critic's state, ``[S]``.
-        actuator: For every group, which actuators an agent's action moves, ``[N, D]``.
-        names: For every group, its agents' names.
-        bounds: Of every action.
+        model: The MuJoCo model, with everything that is constant.
+        frame_skip: The number of simulation steps in one environment step.
+        quantities: The names of the quantities that are read after a step, in their order in a row.
+        slices: The columns of each quantity in a row.
+        column: The columns of a row that an observation or the state uses, ``[F]``.
+        low: The lower bound to which each of these columns is clipped, ``[F]``.
+        high: The upper bound to which each of these columns is clipped, ``[F]``.
+        observation: For every group, the indices of its agents' observations among these columns, ``[N, O]``.
+        state: The indices of the critic's state among these columns, ``[S]``.
+        actuator: For every group, the actuators that an agent's action moves, ``[N, D]``.
+        names: For every group, the names of its agents.
+        bounds: The bounds of every action.
     """
 
     model: Any
@@ -78,16 +78,16 @@ class Layout:
 
     @property
     def width(self) -> int:
-        """How many numbers are read of a simulation."""
+        """The number of values in a row: everything that is read of a simulation."""
         return max(part.stop for part in self.slices.values())
 
 
 @lru_cache(maxsize=16)
 def layout_of(scenario: str, partition: str, obsk: int) -> Layout:
-    """The layout of a task.
+    """Return the layout of a task.
 
     Raises:
-        RequestError: gymnasium-robotics is not installed, or observes otherwise than by selection.
+        RequestError: gymnasium-robotics is not installed, or its observations are not a selection of quantities.
     """
     source = original(scenario, partition, obsk)
     data = source.single_agent_env.unwrapped.data
@@ -118,22 +118,22 @@ def layout_of(scenario: str, partition: str, obsk: int) -> Layout:
 
 
 def original(scenario: str, partition: str, obsk: int, **options: Any) -> Any:
-    """The environment of gymnasium-robotics that defines a task.
+    """Return the environment of gymnasium-robotics that defines a task.
 
     Args:
         scenario: One of `SCENARIOS`.
-        partition: How its joints are dealt out.
-        obsk: To how many joints' distance an agent sees.
-        options: For Gymnasium's environment.
+        partition: How the joints are divided among agents.
+        obsk: Up to how many joints away an agent observes.
+        options: Options for Gymnasium's environment.
 
     Raises:
-        RequestError: If gymnasium-robotics is not installed.
+        RequestError: gymnasium-robotics is not installed.
     """
     package = _package(scenario, partition)
     with _silence(package.mujoco):
         if SCENARIOS[scenario].segments:
             agents, segments = (int(number) for number in partition.split("x"))
-            # The package writes the model among its own files, where processes overwrite one another's.
+            # The package would write the model into its own directory, where processes overwrite each other's files.
             with tempfile.TemporaryDirectory() as folder:
                 path = str(Path(folder) / "segments.xml")
                 package.generate[scenario](n_segs=agents * segments, asset_path=path)
@@ -150,7 +150,7 @@ def original(scenario: str, partition: str, obsk: int, **options: Any) -> Any:
 
 
 def _package(scenario: str, partition: str) -> Any:
-    """What is needed of gymnasium-robotics and MuJoCo, imported without the notice about hands that comes with it."""
+    """Import the needed parts of gymnasium-robotics and MuJoCo, without the package's notice about hands."""
     task, package = f"mamujoco/{scenario}-{partition}", "gymnasium_robotics.envs.multiagent_mujoco"
     with contextlib.redirect_stderr(io.StringIO()):
         import gymnasium
@@ -171,7 +171,7 @@ def _package(scenario: str, partition: str) -> Any:
 
 @contextlib.contextmanager
 def _silence(mujoco: Any) -> Iterator[None]:
-    """Without MuJoCo's warning about an old word in Gymnasium's files, and without the log file that it would write."""
+    """Suppress MuJoCo's warning about an old keyword in Gymnasium's files, and the log file with it."""
     handler = mujoco.get_mju_user_warning()
     mujoco.set_mju_user_warning(lambda text: None)
     try:
@@ -181,14 +181,14 @@ def _silence(mujoco: Any) -> Iterator[None]:
 
 
 def _also(scenario: str) -> tuple[str, ...]:
-    """What the rules read beside positions and velocities."""
+    """Return the quantities that the rules need, which are read in addition to the observed ones."""
     forces = ("cfrc_ext",) if hasattr(SCENARIOS[scenario].rules, "contact_cost_weight") else ()
     forces = ("cfrc_ext",) if hasattr(SCENARIOS[scenario].rules, "impact_cost_weight") else forces
     return ("qpos", "qvel", _PLACES[SCENARIOS[scenario].place], *forces)
 
 
 def _seen(source: Any, agent: int | None, fake: Any) -> np.ndarray:
-    """What an agent observes of these quantities, or without an agent the state."""
+    """Return an agent's observation of these quantities; without an agent, the state."""
     body = source.single_agent_env.unwrapped
     true, body.data = body.data, fake
     try:
@@ -198,13 +198,13 @@ def _seen(source: Any, agent: int | None, fake: Any) -> np.ndarray:
 
 
 def _traced(observe: Callable[[Any], np.ndarray], data: Any) -> Float[np.ndarray, "O 3"]:
-    """For every number of an observation: which quantity of `_SEEN` it is, and its bounds.
+    """Return, for every number of an observation, which quantity of `_SEEN` it is, and its bounds.
 
     Raises:
-        RequestError: If it is not one.
+        RequestError: A number is not one of the quantities.
     """
     size = sum(QUANTITIES[name](data).size for name in _SEEN)
-    # All below one and exact in binary, so that no clipping touches them.
+    # All values are below one and exact in binary, so no clipping changes them.
     grain = 2.0 ** -(size.bit_length() + 1)
     column = np.asarray(observe(_fake(data, grain * np.arange(1, size + 1)))) / grain - 1
     low, high = (np.asarray(observe(_fake(data, np.full(size, value)))) for value in (-_HUGE, _HUGE))
@@ -215,14 +215,14 @@ def _traced(observe: Callable[[Any], np.ndarray], data: Any) -> Float[np.ndarray
         np.clip(values[column.astype(int)], low, high), np.asarray(observe(_fake(data, values)))
     ):
         raise RequestError(
-            "this version of gymnasium-robotics observes what Hamlet cannot read: "
-            f"{install_line('mamujoco', 'gymnasium-robotics')} brings one that it can"
+            "this version of gymnasium-robotics builds observations in a way that Hamlet does not know; for a version "
+            f"that it knows: {install_line('mamujoco', 'gymnasium-robotics')}"
         )
     return np.stack([column, low, high], axis=-1)
 
 
 def _fake(data: Any, values: np.ndarray) -> Any:
-    """What looks like a simulation's data, with these numbers for `_SEEN`."""
+    """Return a substitute for a simulation's data, with these numbers for `_SEEN`."""
     fields, start = {}, 0
     for name in _SEEN:
         shape = getattr(data, name).shape
@@ -234,7 +234,7 @@ def _fake(data: Any, values: np.ndarray) -> Any:
 def _row(
     data: Any, column: np.ndarray, also: Sequence[str]
 ) -> tuple[tuple[str, ...], dict[str, slice], Int[np.ndarray, " F"]]:
-    """Which quantities make a row, where each stands, and the columns among `_SEEN` as columns of the row."""
+    """Return the quantities of a row, their columns, and for each column of `_SEEN` its column of the row."""
     starts, start = {}, 0
     for name in _SEEN:
         starts[name] = (start, start + QUANTITIES[name](data).size)

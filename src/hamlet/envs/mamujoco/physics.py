@@ -1,7 +1,7 @@
-"""Many simulations of one model, stepped by threads: MuJoCo lets go of Python's lock while it steps.
+"""Many simulations of one model, stepped by threads: MuJoCo releases Python's global lock while it steps.
 
-Every copy has its own data of MuJoCo's; the model is shared and never written. Threads take copies one by one from
-where the last was taken, so that none waits for another's slow copy, and which thread steps a copy changes nothing.
+Every copy has its own MuJoCo data; the model is shared and never written. Each thread takes the next free copy, so no
+thread waits for a slow copy of another thread. Results do not depend on which thread steps a copy.
 """
 
 from collections.abc import Iterator
@@ -16,14 +16,14 @@ from hamlet.envs.mamujoco.layout import QUANTITIES, Layout
 
 __all__ = ["STATE", "Physics", "state_size"]
 
-# Its functions are compiled, and declared to no type checker.
+# MuJoCo's functions are compiled and have no type declarations.
 mujoco: Any = _mujoco
-# All that the next step depends on, the solver's first guess included.
+# Everything that the next step depends on, including the solver's first guess.
 STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 
 
 def state_size(layout: Layout) -> int:
-    """How many numbers the state of one copy has."""
+    """Return how many numbers the state of one copy has."""
     return mujoco.mj_stateSize(layout.model, STATE)
 
 
@@ -31,8 +31,9 @@ class Physics:
     """The simulations of E copies.
 
     Attributes:
-        rows: What was read of each after its last step, in the layout's order, ``[E, Q]``; overwritten by the next.
-        times: The seconds simulated since each began, ``[E]``.
+        rows: The quantities read after each copy's last step, in the order of the layout, ``[E, Q]``; the next step
+            overwrites them.
+        times: The seconds simulated since each episode started, ``[E]``.
     """
 
     def __init__(self, layout: Layout, count: int, threads: int):
@@ -42,7 +43,7 @@ class Physics:
         self.rows: Float[np.ndarray, "E Q"] = np.zeros((count, layout.width))
         self.times: Float[np.ndarray, " E"] = np.zeros(count)
         self._controls: Float[np.ndarray, "E D"] = np.zeros((count, layout.model.nu))
-        # MuJoCo computes forces on bodies only where they are asked for.
+        # MuJoCo computes forces on bodies only on request.
         self._forces = "cfrc_ext" in layout.quantities
         self._pairs = [
             [(self.rows[copy, layout.slices[name]], QUANTITIES[name](data)) for name in layout.quantities]
@@ -56,13 +57,13 @@ class Physics:
         self._steps: list[Future[None]] = []
 
     def start(self, controls: Float[np.ndarray, "E D"]) -> None:
-        """Let every copy take a step of the environment, with these controls."""
+        """Start an environment step in every copy, with these controls."""
         self._controls[:] = controls
         copies = iter(range(len(self._data)))
         self._steps = [self._pool.submit(self._work, copies) for _ in range(self._threads)]
 
     def wait(self) -> None:
-        """Until all have."""
+        """Wait until all copies have stepped."""
         steps, self._steps = self._steps, []
         for step in steps:
             step.result()
@@ -80,7 +81,7 @@ class Physics:
             times[copy] = data.time
 
     def reset(self, copy: int, position: Float[np.ndarray, " P"], velocity: Float[np.ndarray, " V"]) -> None:
-        """Begin anew from these positions and velocities."""
+        """Reset a copy to these positions and velocities."""
         data = self._data[copy]
         mujoco.mj_resetData(self._model, data)
         data.qpos[:] = position
@@ -91,14 +92,14 @@ class Physics:
         self.times[copy] = data.time
 
     def state(self) -> Float[np.ndarray, "E S"]:
-        """All that every copy's next step depends on."""
+        """Return everything that the next step of every copy depends on."""
         states = np.zeros((len(self._data), state_size(self._layout)))
         for state, data in zip(states, self._data, strict=True):
             mujoco.mj_getState(self._model, data, state, STATE)
         return states
 
     def set_state(self, states: Float[np.ndarray, "E S"], rows: Float[np.ndarray, "E Q"]) -> None:
-        """Stand where the states were taken, with what was read there."""
+        """Restore the states of all copies, with the quantities that were read there."""
         for copy, data in enumerate(self._data):
             mujoco.mj_resetData(self._model, data)
             mujoco.mj_setState(self._model, data, np.ascontiguousarray(states[copy], np.float64), STATE)
@@ -106,5 +107,5 @@ class Physics:
         self.rows[:] = rows
 
     def close(self) -> None:
-        """End the threads, once the step under way is done."""
+        """Stop the threads after the current step."""
         self._pool.shutdown(wait=True, cancel_futures=True)

@@ -1,7 +1,7 @@
-"""A process that renders a body: MuJoCo reads once, when it is imported, by what it draws (``MUJOCO_GL``).
+"""A process that renders a MuJoCo body. MuJoCo reads the drawing method (``MUJOCO_GL``) only once, at its import.
 
-In a process of its own that can be chosen after MuJoCo was imported, and tried; and a driver that fails ends nothing
-else. It is run as a file, and imports nothing of the library.
+In a separate process, Hamlet can choose the method after MuJoCo was imported, and try several methods. A driver that
+crashes ends only this process. The file is run as a script and imports nothing of Hamlet.
 """
 
 import json
@@ -12,23 +12,23 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-# How much of a body's size the camera stands away, and from where it looks, in degrees; from above at what swims.
+# The camera's distance in units of the body's size, and its angles in degrees; _ABOVE is the elevation for swimmers.
 _AWAY, _AZIMUTH, _ELEVATION, _ABOVE = 2.6, 90.0, -18.0, -89.0
-# Checked floors and skies are made paler, so that the body stands out: how much of them is left, and of white is added.
+# Textures of floor and sky are made paler, so that the body stands out: the factor, and the added white.
 _LEFT, _WHITE = 0.3, 165.0
 
 
 class Job(NamedTuple):
-    """What is rendered.
+    """What the process renders.
 
     Attributes:
-        model: MuJoCo's, as the bytes of an MJB file.
-        state: Which parts of the simulation a state holds: a sum of `mujoco.mjtState`.
+        model: The MuJoCo model, as the bytes of an MJB file.
+        state: Which parts of the simulation a state contains: a sum of `mujoco.mjtState`.
         numbers: How many numbers a state has.
-        colours: By part of a body, ``[K, 5]``: the number of the geometry, then red, green, blue and opacity.
-        size: Of the body, in its own unit; m.
-        height: Of a picture, in pixels.
-        width: Likewise.
+        colours: The colours of body parts, ``[K, 5]``: the number of the geometry, then red, green, blue and opacity.
+        size: The size of the body; m.
+        height: The height of a picture, in pixels.
+        width: The width of a picture, in pixels.
     """
 
     model: bytes
@@ -41,9 +41,9 @@ class Job(NamedTuple):
 
 
 def main() -> None:
-    """Read a job, say in a line of JSON whether it can be done, and answer every state with the bytes of a picture."""
+    """Read a job, report in a line of JSON whether it is possible, and answer every state with a picture's bytes."""
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(2, 1)  # what a driver prints must not mix with pictures
+    os.dup2(2, 1)  # output of a driver must not mix with pictures
     job = Job(*pickle.load(sys.stdin.buffer))
     try:
         render = _renderer(job)
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def _renderer(job: Job) -> Any:
-    """What makes the picture of a state."""
+    """Return a function that renders a state."""
     import mujoco as compiled
 
     mujoco: Any = compiled

@@ -1,10 +1,12 @@
-"""What a step earns, and who has fallen: the rules of Gymnasium's v5 environments, for a batch of copies.
+"""Rewards and falls: the rules of Gymnasium's v5 environments, for a batch of environment copies.
 
-    rₜ = w (xₜ₊₁ − xₜ)/Δ + h·[healthy] − c Σ a² − k Σ f²,
+    rₜ = w (xₜ₊₁ − xₜ)/Δ + h·[healthy] − c Σ a² − k Σ f².
 
-x the place that is measured, a the action, f the external forces on the bodies; every agent gets the same. Each class
-holds the options that a user may change, under the names and with the defaults that Gymnasium gives them, and its
-method ``judge`` gives the rewards and who is healthy.
+rₜ is the reward; every agent gets the same. x is the position that measures progress, Δ the time of a step, a the
+action and f the external forces on the bodies. w, h, c and k are options.
+
+Each class has the options that a user can change, with Gymnasium's names and defaults. Its method ``judge`` computes
+the rewards and which copies are healthy (have not fallen).
 """
 
 import math
@@ -19,13 +21,13 @@ __all__ = ["Ant", "Hopper", "Humanoid", "HumanoidStandup", "Moved", "Rules", "Ru
 
 
 class Moved(NamedTuple):
-    """What a step of E copies brought; float64.
+    """The quantities of a step of E copies; float64.
 
     Attributes:
-        velocity: Of the place that is measured, along x, ``[E]``; m/s.
+        velocity: The velocity of the measured position along x, ``[E]``; m/s.
         action: The controls of all actuators, ``[E, D]``.
-        quantities: By the names of `hamlet.envs.mamujoco.layout.QUANTITIES`, what was read after the step, ``[E, …]``.
-        timestep: Of the simulation, not of the environment; s.
+        quantities: The quantities read after the step, ``[E, …]``, by their names in `hamlet.envs.mamujoco.layout`.
+        timestep: The time step of the simulation, not of the environment; s.
     """
 
     velocity: Float[np.ndarray, " E"]
@@ -35,7 +37,7 @@ class Moved(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """The reward of each copy, and whether its episode goes on."""
+    """The reward of each copy, and whether its episode continues."""
 
     reward: Float[np.ndarray, " E"]
     healthy: Bool[np.ndarray, " E"]
@@ -43,12 +45,12 @@ class Verdict(NamedTuple):
 
 @dataclass(frozen=True)
 class Runner:
-    """HalfCheetah and swimmers: forward, at little cost; an episode never terminates.
+    """HalfCheetah and swimmers: move forward with small controls; an episode never terminates.
 
     Attributes:
-        forward_reward_weight: w, of the speed; per m/s.
-        ctrl_cost_weight: c, of the squared actions.
-        reset_noise_scale: How far first positions and velocities stray.
+        forward_reward_weight: w, the weight of the forward speed; per m/s.
+        ctrl_cost_weight: c, the weight of the squared actions.
+        reset_noise_scale: The scale of the noise in first positions and velocities.
     """
 
     forward_reward_weight: float = 1.0
@@ -56,24 +58,24 @@ class Runner:
     reset_noise_scale: float = 0.1
 
     def judge(self, moved: Moved) -> Verdict:
-        """Rewards, and everyone healthy."""
+        """Compute the rewards; every copy is healthy."""
         reward = self.forward_reward_weight * moved.velocity - _control(self.ctrl_cost_weight, moved.action)
         return Verdict(reward, np.ones(len(reward), bool))
 
 
 @dataclass(frozen=True)
 class Hopper:
-    """Forward without falling.
+    """Hopper: move forward without falling.
 
     Attributes:
-        forward_reward_weight: w, of the speed; per m/s.
-        ctrl_cost_weight: c, of the squared actions.
-        healthy_reward: h, for a step without a fall.
-        terminate_when_unhealthy: Whether a fall ends the episode.
-        healthy_state_range: Between which every velocity, and every position but the first two, must lie.
-        healthy_z_range: Between which the torso's height must lie; m.
-        healthy_angle_range: Between which the torso's angle must lie; rad.
-        reset_noise_scale: How far first positions and velocities stray.
+        forward_reward_weight: w, the weight of the forward speed; per m/s.
+        ctrl_cost_weight: c, the weight of the squared actions.
+        healthy_reward: h, the reward for a step without a fall.
+        terminate_when_unhealthy: Whether a fall terminates the episode.
+        healthy_state_range: The healthy range of every velocity, and of every position except the first two.
+        healthy_z_range: The healthy range of the torso's height; m.
+        healthy_angle_range: The healthy range of the torso's angle; rad.
+        reset_noise_scale: The scale of the noise in first positions and velocities.
     """
 
     forward_reward_weight: float = 1.0
@@ -86,7 +88,7 @@ class Hopper:
     reset_noise_scale: float = 5e-3
 
     def judge(self, moved: Moved) -> Verdict:
-        """Rewards, and who stands."""
+        """Compute the rewards, and which copies are healthy."""
         position = moved.quantities["qpos"]
         healthy = _within(position[:, 1], self.healthy_z_range) & _within(position[:, 2], self.healthy_angle_range)
         for values in (position[:, 2:], moved.quantities["qvel"]):
@@ -96,16 +98,16 @@ class Hopper:
 
 @dataclass(frozen=True)
 class Walker2d:
-    """Forward without falling, on two legs.
+    """Walker2d: move forward without falling, on two legs.
 
     Attributes:
-        forward_reward_weight: w, of the speed; per m/s.
-        ctrl_cost_weight: c, of the squared actions.
-        healthy_reward: h, for a step without a fall.
-        terminate_when_unhealthy: Whether a fall ends the episode.
-        healthy_z_range: Between which the torso's height must lie; m.
-        healthy_angle_range: Between which the torso's angle must lie; rad.
-        reset_noise_scale: How far first positions and velocities stray.
+        forward_reward_weight: w, the weight of the forward speed; per m/s.
+        ctrl_cost_weight: c, the weight of the squared actions.
+        healthy_reward: h, the reward for a step without a fall.
+        terminate_when_unhealthy: Whether a fall terminates the episode.
+        healthy_z_range: The healthy range of the torso's height; m.
+        healthy_angle_range: The healthy range of the torso's angle; rad.
+        reset_noise_scale: The scale of the noise in first positions and velocities.
     """
 
     forward_reward_weight: float = 1.0
@@ -117,7 +119,7 @@ class Walker2d:
     reset_noise_scale: float = 5e-3
 
     def judge(self, moved: Moved) -> Verdict:
-        """Rewards, and who stands."""
+        """Compute the rewards, and which copies are healthy."""
         position = moved.quantities["qpos"]
         healthy = _within(position[:, 1], self.healthy_z_range) & _within(position[:, 2], self.healthy_angle_range)
         return _upright(self, moved, healthy)
@@ -125,16 +127,16 @@ class Walker2d:
 
 @dataclass(frozen=True)
 class Ant:
-    """Forward without falling, and without bumping.
+    """Ant: move forward without falling, and with small contact forces.
 
     Attributes:
-        forward_reward_weight: w, of the speed; per m/s of the torso.
-        ctrl_cost_weight: c, of the squared actions.
-        contact_cost_weight: k, of the squared forces on the bodies, clipped to ±1.
-        healthy_reward: h, for a step without a fall.
-        terminate_when_unhealthy: Whether a fall ends the episode.
-        healthy_z_range: Between which the torso's height must lie, both included; m.
-        reset_noise_scale: How far first positions and velocities stray.
+        forward_reward_weight: w, the weight of the torso's forward speed; per m/s.
+        ctrl_cost_weight: c, the weight of the squared actions.
+        contact_cost_weight: k, the weight of the squared forces on the bodies, which are clipped to ±1.
+        healthy_reward: h, the reward for a step without a fall.
+        terminate_when_unhealthy: Whether a fall terminates the episode.
+        healthy_z_range: The healthy range of the torso's height, including both ends; m.
+        reset_noise_scale: The scale of the noise in first positions and velocities.
     """
 
     forward_reward_weight: float = 1.0
@@ -146,7 +148,7 @@ class Ant:
     reset_noise_scale: float = 0.1
 
     def judge(self, moved: Moved) -> Verdict:
-        """Rewards, and whose torso is neither down nor up in the air."""
+        """Compute the rewards, and which copies are healthy: the torso is neither too low nor too high."""
         height = moved.quantities["qpos"][:, 2]
         healthy = (self.healthy_z_range[0] <= height) & (height <= self.healthy_z_range[1])
         force = np.clip(moved.quantities["cfrc_ext"], -1.0, 1.0)
@@ -155,17 +157,17 @@ class Ant:
 
 @dataclass(frozen=True)
 class Humanoid:
-    """Forward without falling, on two legs and in three dimensions.
+    """Humanoid: move forward without falling, on two legs and in three dimensions.
 
     Attributes:
-        forward_reward_weight: w, of the speed; per m/s of the centre of mass.
-        ctrl_cost_weight: c, of the squared actions.
-        contact_cost_weight: k, of the squared forces on the bodies.
-        contact_cost_range: To which the cost of contacts is clipped.
-        healthy_reward: h, for a step without a fall.
-        terminate_when_unhealthy: Whether a fall ends the episode.
-        healthy_z_range: Between which the torso's height must lie; m.
-        reset_noise_scale: How far first positions and velocities stray.
+        forward_reward_weight: w, the weight of the centre of mass's forward speed; per m/s.
+        ctrl_cost_weight: c, the weight of the squared actions.
+        contact_cost_weight: k, the weight of the squared forces on the bodies.
+        contact_cost_range: The range to which the cost of contacts is clipped.
+        healthy_reward: h, the reward for a step without a fall.
+        terminate_when_unhealthy: Whether a fall terminates the episode.
+        healthy_z_range: The healthy range of the torso's height; m.
+        reset_noise_scale: The scale of the noise in first positions and velocities.
     """
 
     forward_reward_weight: float = 1.25
@@ -178,7 +180,7 @@ class Humanoid:
     reset_noise_scale: float = 1e-2
 
     def judge(self, moved: Moved) -> Verdict:
-        """Rewards, and who stands."""
+        """Compute the rewards, and which copies are healthy."""
         healthy = _within(moved.quantities["qpos"][:, 2], self.healthy_z_range)
         cost = self.contact_cost_weight * np.square(moved.quantities["cfrc_ext"]).sum(1)
         return _upright(self, moved, healthy, np.clip(cost, *self.contact_cost_range))
@@ -186,13 +188,15 @@ class Humanoid:
 
 @dataclass(frozen=True)
 class HumanoidStandup:
-    """Up from the ground: rₜ = z/δ − c Σ a² − k Σ f² + 1, z the torso's height; an episode never terminates.
+    """Get up from the ground: rₜ = z/δ − c Σ a² − k Σ f² + 1; an episode never terminates.
+
+    rₜ is the reward, z the torso's height, δ the simulation's time step, a the action and f the forces on the bodies.
 
     Attributes:
-        ctrl_cost_weight: c, of the squared actions.
-        impact_cost_weight: k, of the squared forces on the bodies.
-        impact_cost_range: To which the cost of impacts is clipped.
-        reset_noise_scale: How far first positions and velocities stray.
+        ctrl_cost_weight: c, the weight of the squared actions.
+        impact_cost_weight: k, the weight of the squared forces on the bodies.
+        impact_cost_range: The range to which the cost of impacts is clipped.
+        reset_noise_scale: The scale of the noise in first positions and velocities.
     """
 
     ctrl_cost_weight: float = 0.1
@@ -201,7 +205,7 @@ class HumanoidStandup:
     reset_noise_scale: float = 1e-2
 
     def judge(self, moved: Moved) -> Verdict:
-        """Rewards, and everyone healthy."""
+        """Compute the rewards; every copy is healthy."""
         impact = self.impact_cost_weight * np.square(moved.quantities["cfrc_ext"]).sum(1)
         impact = np.clip(impact, *self.impact_cost_range)
         up = moved.quantities["qpos"][:, 2] / moved.timestep

@@ -1,4 +1,4 @@
-"""The bodies of multi-agent MuJoCo, and how their joints are dealt out to agents."""
+"""The bodies of multi-agent MuJoCo, and how their joints are divided among agents."""
 
 import re
 from collections.abc import Mapping
@@ -18,17 +18,17 @@ _HUMANOID = (
 
 @dataclass(frozen=True)
 class Scenario:
-    """A body.
+    """A body and its tasks.
 
     Attributes:
-        gymnasium: The environment of Gymnasium that defines it.
-        rules: With its own defaults.
-        says: One line about it.
-        place: What moves forward: the first slide, the torso, or the centre of mass.
-        noise: How first velocities are drawn.
-        given: The partitions that gymnasium-robotics has.
-        joints: The others, as the papers deal them out: joints of an agent apart by spaces, agents by commas.
-        segments: Whether it has as many segments as the partition says, N agents × M segments each.
+        gymnasium: The Gymnasium environment that defines the body.
+        rules: The rules of rewards and termination, with the defaults of this body.
+        says: A description in one line.
+        place: Whose position measures progress: the first slide joint, the torso, or the centre of mass.
+        noise: The distribution from which initial velocities are sampled.
+        given: The partitions that gymnasium-robotics defines.
+        joints: The other partitions, as in the papers: spaces separate an agent's joints, commas separate agents.
+        segments: Whether the partition also sets the number of segments: N agents × M segments each.
     """
 
     gymnasium: str
@@ -105,7 +105,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     ),
 }
 
-# Every task that has a name of its own; of those of many segments, one of each kind.
+# Every named task; of the bodies with many segments, one task of each kind.
 NAMES: tuple[str, ...] = tuple(
     f"mamujoco/{name}-{partition}"
     for name, scenario in SCENARIOS.items()
@@ -114,21 +114,21 @@ NAMES: tuple[str, ...] = tuple(
 
 
 def partition_of(scenario: str, partition: str) -> tuple[tuple[str, ...], ...] | None:
-    """The labels of every agent's joints; None where gymnasium-robotics has the partition itself."""
+    """Return the labels of every agent's joints; None if gymnasium-robotics defines the partition itself."""
     text = (SCENARIOS[scenario].joints or {}).get(partition)
     return None if text is None else tuple(tuple(agent.split()) for agent in text.split(","))
 
 
 def refuse_unless_known(scenario: str, partition: str) -> None:
-    """Refuse what is no task.
+    """Refuse a body or partition that is not a task.
 
     Raises:
-        RequestError: With the nearest that is one.
+        RequestError: It is not a task; the message names the nearest task.
     """
     if scenario in SCENARIOS and SCENARIOS[scenario].segments:
         if not (sizes := re.fullmatch(r"([1-9][0-9]*)x([1-9][0-9]*)", partition)):
-            raise RequestError(f"{scenario} is divided as NxM, N agents of M segments each, not {partition!r}")
+            raise RequestError(f"{scenario} needs a partition NxM, N agents with M segments each, got {partition!r}")
         if int(sizes[1]) * int(sizes[2]) < 2:
-            raise RequestError(f"{scenario}-{partition} has a single segment: it needs two or more, as 2x1")
+            raise RequestError(f"{scenario}-{partition} has one segment, but needs at least two, as in 2x1")
     elif f"mamujoco/{scenario}-{partition}" not in NAMES:
         raise unknown("environment", f"mamujoco/{scenario}-{partition}", NAMES)

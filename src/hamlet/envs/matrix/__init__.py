@@ -1,1 +1,1 @@
-"""Games given by payoffs or by a rule, in JAX."""
+"""Games that are given by payoffs or by a rule, in JAX."""

@@ -1,10 +1,15 @@
-"""Games given by tables of payoffs, played for one round or several.
+"""Games that are given by payoff tables, played for one or several rounds.
 
-    rᵢ = uᵢ(a₁, …, a_n),      u the payoffs, ``[n, A₁, …, A_n]``.
+    rᵢ = uᵢ(a₁, …, a_n).
 
-Where the reward is common, each agent's share is u/n, so that the sum over agents, which cooperative algorithms train
-on and which is printed as the return, is the payoff of the table. Agents always see the same two numbers, (1, 0): two,
-because a network that normalises its input would see nothing of one. The last round terminates the episode.
+rᵢ is agent i's reward, aᵢ its action, n the number of agents, and u the payoffs, ``[n, A₁, …, A_n]``, with Aᵢ the
+number of actions of agent i.
+
+With a common reward, each agent's share is u/n. The sum over agents is then the payoff of the table. Cooperative
+algorithms train on this sum, and Hamlet reports it as the return.
+
+Agents always observe the same two numbers, (1, 0). There are two because a network that normalises its input would lose
+the information of a single number. The last round terminates the episode.
 """
 
 import itertools
@@ -25,32 +30,32 @@ from hamlet.errors import RequestError, require
 from hamlet.spaces import Box, Discrete, Space
 from hamlet.types import Key
 
-# Entries of a table at most: it is kept, number by number, in a run's config.json.
+# The largest number of entries of a table: a run stores every entry in its config.json.
 LARGEST = 100_000
 SIGHT = (1.0, 0.0)
-"""What every agent, and the critic, sees in every round."""
+"""The observation of every agent, and the critic's state, in every round."""
 
 
 class RoundState(eqx.Module):
-    """Rounds played so far."""
+    """The number of rounds played so far."""
 
     time: Int[Array, ""]
 
 
 def group(names: tuple[str, ...], action: Space) -> Group:
-    """Agents who see nothing that changes."""
+    """Return a group of agents with a constant observation."""
     return Group(names, Box(0.0, 1.0, (len(SIGHT),)), action)
 
 
 def begin(groups: tuple[Group, ...]) -> tuple[RoundState, View]:
-    """Before the first round."""
+    """Return the state and view before the first round."""
     return RoundState(jnp.int32(0)), _view(groups)
 
 
 def after(
     groups: tuple[Group, ...], state: RoundState, reward: Float[Array, " n"], rounds: int
 ) -> tuple[RoundState, View, Outcome]:
-    """A round later; the last one terminates."""
+    """Return state, view and outcome after a round; the last round terminates the episode."""
     state = RoundState(state.time + 1)
     return state, _view(groups), Outcome(reward, state.time >= rounds, jnp.zeros((), bool))
 
@@ -63,23 +68,23 @@ def _view(groups: tuple[Group, ...]) -> View:
 
 @dataclass(frozen=True)
 class Matrix:
-    """A game given by a table of payoffs.
+    """A game that is given by a payoff table.
 
     Attributes:
-        payoffs: ``[n, A₁, …, A_n]`` as nested tuples: each agent's payoff for every joint action. See `tabulate`.
-        rounds: Rounds of an episode; at least 1.
+        payoffs: Each agent's payoff for every joint action: ``[n, A₁, …, A_n]`` as nested tuples (see `tabulate`).
+        rounds: The number of rounds of an episode; at least 1.
     """
 
     payoffs: tuple[Any, ...]
     rounds: int = 1
 
     def __post_init__(self):
-        require(self.rounds >= 1, f"rounds must be at least 1, not {self.rounds}")
+        require(self.rounds >= 1, f"rounds must be at least 1, got {self.rounds}")
         require(np.ndim(self.payoffs) == len(self.payoffs) + 1, _misshapen(np.shape(self.payoffs)))
 
     @property
     def groups(self) -> tuple[Group, ...]:
-        """Agents of equally many actions, in the order in which the first of them comes."""
+        """Groups of agents with the same number of actions, in the order of their first agents."""
         return tuple(
             group(tuple(f"agent_{i}" for i in agents), Discrete(count))
             for count, agents in itertools.groupby(self._order, lambda i: self._counts[i])
@@ -87,28 +92,28 @@ class Matrix:
 
     @property
     def state_shape(self) -> tuple[int, ...]:
-        """Of the constant that is seen."""
+        """The size of the constant state."""
         return (len(SIGHT),)
 
     @property
     def known_returns(self) -> KnownReturns | None:
-        """Those of the table."""
+        """The best and the random return of the payoff table."""
         return table_returns(self.payoffs, self.rounds)
 
     @property
     def constant_sum(self) -> bool:
-        """Whether the payoffs of all agents sum to the same for every joint action, although an agent's own vary."""
+        """Whether every joint action has the same sum of payoffs, although the payoffs of single agents vary."""
         table = np.asarray(self.payoffs)
         rounding = 1e-9 * np.abs(table).max(initial=1.0)
         return bool(np.ptp(table.sum(0)) <= rounding < np.ptp(table, axis=tuple(range(1, table.ndim))).max())
 
     def reset(self, key: Key) -> tuple[RoundState, View]:
-        """The same for every key."""
+        """Start an episode; the start is the same for every key."""
         del key
         return begin(self.groups)
 
     def step(self, key: Key, state: RoundState, actions: tuple[Array, ...]) -> tuple[RoundState, View, Outcome]:
-        """One round."""
+        """Play one round."""
         del key
         chosen = jnp.concatenate(actions)
         joint_action = tuple(chosen[self._order.index(agent)] for agent in range(len(self._order)))
@@ -116,7 +121,7 @@ class Matrix:
         return after(self.groups, state, payoff[jnp.asarray(self._order)], self.rounds)
 
     def scene(self, state: RoundState, actions: tuple[np.ndarray, ...] | None) -> Scene:
-        """The payoffs, those of the joint action marked."""
+        """Draw the payoffs, with the chosen joint action marked."""
         del state
         table = np.asarray(self.payoffs)
         chosen, words = _played(self._order, actions)
@@ -128,12 +133,12 @@ class Matrix:
 
     @cached_property
     def _order(self) -> tuple[int, ...]:
-        """The agents, group by group."""
+        """The agents in the order of the groups."""
         return tuple(sorted(range(len(self._counts)), key=lambda i: self._counts.index(self._counts[i])))
 
 
 def _played(order: tuple[int, ...], actions: tuple[np.ndarray, ...] | None) -> tuple[list[int] | None, str]:
-    """Every agent's choice in the order of the agents, and in words."""
+    """Return every agent's action, in the order of the agents, as numbers and as text."""
     if actions is None:
         return None, ""
     chosen = np.concatenate(actions)
@@ -142,24 +147,24 @@ def _played(order: tuple[int, ...], actions: tuple[np.ndarray, ...] | None) -> t
 
 
 def tabulate(payoffs: Any) -> tuple[Any, ...]:
-    """An array of payoffs ``[n, A₁, …, A_n]`` as the nested tuples of a `Matrix`.
+    """Convert an array of payoffs ``[n, A₁, …, A_n]`` into the nested tuples of a `Matrix`.
 
     Raises:
-        RequestError: If it has another shape, or too many entries, or one that is not finite.
+        RequestError: The array has another shape, too many entries, or an entry that is not finite.
 
     >>> tabulate([[[1, 2], [3, 4]], [[0, 0], [0, 0]]])
     (((1.0, 2.0), (3.0, 4.0)), ((0.0, 0.0), (0.0, 0.0)))
     """
     table = np.asarray(payoffs, np.float64)
     require(table.ndim == table.shape[0] + 1 if table.ndim else False, _misshapen(table.shape))
-    require(table.size > 0, f"there are no payoffs in a table of shape {_spoken(table.shape)}")
-    require(table.size <= LARGEST, f"a table of {table.size:,} payoffs is too large: at most {LARGEST:,} are taken")
-    require(bool(np.isfinite(table).all()), "payoffs must be finite, and one is not")
+    require(table.size > 0, f"a payoff table of shape {_spoken(table.shape)} has no entries; give at least one")
+    require(table.size <= LARGEST, f"a payoff table can have at most {LARGEST:,} entries, got {table.size:,}")
+    require(bool(np.isfinite(table).all()), "payoffs must be finite, but at least one is NaN or infinite")
     return _nested(table.tolist())
 
 
 def common_reward(payoff: Any) -> tuple[Any, ...]:
-    """A team's payoff ``[A₁, …, A_n]`` as a `Matrix` takes it: each of n agents gets an equal share.
+    """Convert a team's payoff ``[A₁, …, A_n]`` into the form of a `Matrix`: each of n agents gets an equal share.
 
     >>> common_reward([[8, 0], [0, 2]])
     (((4.0, 0.0), (0.0, 1.0)), ((4.0, 0.0), (0.0, 1.0)))
@@ -170,13 +175,15 @@ def common_reward(payoff: Any) -> tuple[Any, ...]:
 
 
 def table_returns(payoffs: Any, rounds: int) -> KnownReturns | None:
-    """The best return and that of random play: rounds · max over a of Σᵢ uᵢ(a), and the mean over a in its place.
+    """Return the best mean return and the mean return of random play.
 
-    None where the sum is the same for every joint action, as in a zero-sum game: then no play is better than another.
+    The best return is rounds · maxₐ Σᵢ uᵢ(a), with a the joint action and uᵢ agent i's payoff. Random play has the mean
+    over a instead of the maximum. None if all joint actions have the same sum, as in a zero-sum game: then all play has
+    the same team return.
 
     Args:
         payoffs: ``[n, A₁, …, A_n]``.
-        rounds: Rounds of an episode.
+        rounds: The number of rounds of an episode.
 
     >>> table_returns(common_reward([[8, 0], [0, 2]]), 2)
     KnownReturns(optimum=16.0, random=5.0)
@@ -188,12 +195,14 @@ def table_returns(payoffs: Any, rounds: int) -> KnownReturns | None:
 
 
 def equilibria(payoffs: Any) -> list[tuple[int, ...]]:
-    """The pure Nash equilibria: joint actions from which no agent gains by a change of its own action alone.
+    """Return the pure Nash equilibria: no agent gains by changing only its own action.
 
         a with uᵢ(a) ≥ uᵢ(b, a₋ᵢ) for every agent i and action b; found by enumeration.
 
+    a is a joint action, a₋ᵢ the actions of all agents except i, and uᵢ the payoff of agent i.
+
     Args:
-        payoffs: ``[n, A₁, …, A_n]``, each agent's payoff for every joint action.
+        payoffs: Each agent's payoff for every joint action, ``[n, A₁, …, A_n]``.
 
     >>> equilibria(common_reward([[8, -12, -12], [-12, 0, 0], [-12, 0, 0]]))
     [(0, 0), (1, 1), (1, 2), (2, 1), (2, 2)]
@@ -207,19 +216,20 @@ def equilibria(payoffs: Any) -> list[tuple[int, ...]]:
 
 
 def file(path: Path, *, common: bool = False, rounds: int = 1) -> Matrix:
-    """Any game, by a table of payoffs in a file.
+    """Any game, from a payoff table in a file.
 
     Args:
-        path: A .json or .npy file with one array for each agent, or a single one for the team.
-        common: Whether it is the team's, where its shape allows both: three agents of two actions, or two of two.
-        rounds: Rounds of an episode.
+        path: A .json or .npy file with one array for each agent, or one array for the team.
+        common: Whether the table is the team's. Needed if the shape allows both: 2 × 2 × 2 is a table of a team of
+            three agents, or a table for each of two agents.
+        rounds: The number of rounds of an episode.
 
     Raises:
-        RequestError: If the file cannot be read, or holds no table of payoffs.
+        RequestError: The file cannot be read, or it contains no payoff table.
     """
     table = _read(Path(path))
     if common or not (table.ndim and table.ndim == table.shape[0] + 1):
-        require(table.ndim >= 1, f"{path} holds a single number, no table of payoffs")
+        require(table.ndim >= 1, f"{path} contains a single number; write a payoff table into it")
         return _of(path, np.broadcast_to(table / table.ndim, (table.ndim, *table.shape)), rounds)
     return _of(path, table, rounds)
 
@@ -233,23 +243,23 @@ def _of(path: Path, table: np.ndarray, rounds: int) -> Matrix:
 
 
 def _read(path: Path) -> np.ndarray:
-    require(path.suffix in (".json", ".npy"), f"payoffs are read from a .json or .npy file, not from {path}")
+    require(path.suffix in (".json", ".npy"), f"payoffs must be in a .json or .npy file, got {path}")
     try:
         table: Any = np.load(path) if path.suffix == ".npy" else np.asarray(json.loads(path.read_text("utf-8")))
     except OSError as error:
         raise RequestError(f"{path} cannot be read: {error.strerror or error}".splitlines()[0]) from None
     except (ValueError, EOFError, RecursionError) as error:
-        reason = "its rows have unequal lengths" if "inhomogeneous" in str(error) else str(error).splitlines()[0]
-        raise RequestError(f"{path} holds no table of payoffs: {reason}") from None
+        reason = "its rows have different lengths" if "inhomogeneous" in str(error) else str(error).splitlines()[0]
+        raise RequestError(f"{path} contains no payoff table: {reason}") from None
     if not isinstance(table, np.ndarray) or table.dtype.kind not in "iuf":
-        raise RequestError(f"{path} holds no table of payoffs: write nested lists of numbers, or an array of them")
+        raise RequestError(f"{path} contains no payoff table: write nested lists of numbers, or an array of numbers")
     return table
 
 
 def _misshapen(shape: tuple[int, ...]) -> str:
     return (
-        f"payoffs of n agents have n + 1 axes, the first of them n long, as 2 × 3 × 3 for two of three actions; "
-        f"not {_spoken(shape)}"
+        f"payoffs of n agents must have n + 1 axes, and the first axis must have length n, for example 2 × 3 × 3 for "
+        f"two agents with three actions each; got {_spoken(shape)}"
     )
 
 

@@ -1,1 +1,1 @@
-"""The multi-agent particle environments, in JAX."""
+"""The multi-agent particle environments (MPE), in JAX."""

@@ -1,12 +1,15 @@
-"""Simple reference: each of two agents knows which of three landmarks the other must reach, and tells it.
+"""Simple reference: each of two agents knows which of three landmarks the other agent must reach, and tells it.
 
-    dᵢ = |x₁₋ᵢ − y(goalᵢ)|,      rᵢ = − (1 − ρ) (d₀ + d₁) / 2 − ρ dᵢ,      ρ the local ratio.
+    dᵢ = |x₁₋ᵢ − y(goalᵢ)|,      rᵢ = − (1 − ρ) (d₀ + d₁) / 2 − ρ dᵢ.
 
-An observation holds the agent's velocity, the landmarks as seen from it, the colour of the other's goal, and the ten
-words that the other spoke in this step: 21 numbers. A discrete action is move + 5 · word. The episode is truncated
-after ``max_steps`` and never terminates.
+rᵢ is agent i's reward, xᵢ its position, goalᵢ the landmark to which it must guide the other agent, y the landmarks'
+positions, and ρ the local ratio.
 
-Reference: Lowe et al., 2017, arXiv:1706.02275; as ``simple_reference_v3`` of mpe2 1.1.1.
+An observation has 21 numbers: the agent's velocity, the landmarks relative to the agent, the colour of the other
+agent's goal, and the ten words that the other agent spoke in this step. A discrete action is move + 5 · word. The
+episode is truncated after ``max_steps`` and never terminates.
+
+Reference: Lowe et al., 2017, arXiv:1706.02275; equal to ``simple_reference_v3`` of mpe2 1.1.1.
 """
 
 from dataclasses import dataclass
@@ -28,7 +31,7 @@ WIDTH = 2 + 2 * LANDMARKS + 3 + WORDS
 
 
 class ReferenceState(eqx.Module):
-    """Where everything is, the landmark to which each agent must lead the other, and the steps so far."""
+    """The positions, the landmark to which each agent must guide the other agent, and the steps so far."""
 
     position: Float[Array, "2 2"]
     velocity: Float[Array, "2 2"]
@@ -39,12 +42,12 @@ class ReferenceState(eqx.Module):
 
 @dataclass(frozen=True)
 class SimpleReference:
-    """The task of leading each other.
+    """Two agents guide each other to landmarks with words.
 
     Attributes:
-        continuous: Whether an action is fifteen strengths in [0, 1] rather than one of fifty choices.
-        local_ratio: The weight in [0, 1] of the other's own distance against the mean of both.
-        max_steps: Steps of an episode; at least 1.
+        continuous: Whether an action is fifteen strengths in [0, 1] instead of one of fifty discrete actions.
+        local_ratio: The weight in [0, 1] of the other agent's distance, against the mean distance of both agents.
+        max_steps: The number of steps of an episode; at least 1.
     """
 
     continuous: bool = True
@@ -52,25 +55,23 @@ class SimpleReference:
     max_steps: int = 25
 
     def __post_init__(self):
-        particles.refuse_unless(
-            0 <= self.local_ratio <= 1, f"local_ratio must be between 0 and 1, not {self.local_ratio}"
-        )
-        particles.refuse_unless(self.max_steps >= 1, f"max_steps must be at least 1, not {self.max_steps}")
+        particles.refuse_unless(0 <= self.local_ratio <= 1, f"local_ratio must be in [0, 1], got {self.local_ratio}")
+        particles.refuse_unless(self.max_steps >= 1, f"max_steps must be at least 1, got {self.max_steps}")
 
     @property
     def groups(self) -> tuple[Group, ...]:
-        """One group of the two agents."""
+        """One group with both agents."""
         action = particles.actions(particles.MOVES, WORDS, self.continuous)
         return (Group(("agent_0", "agent_1"), particles.unbounded(WIDTH), action),)
 
     @property
     def state_shape(self) -> tuple[int, ...]:
-        """Width of both observations side by side."""
+        """The width of both observations, joined."""
         return (AGENTS * WIDTH,)
 
     def reset(self, key: Key) -> tuple[ReferenceState, View]:
-        """Agents at rest and landmarks, uniformly in the square [−1, 1]², and goals, uniformly."""
-        # One draw for all: at small sizes a call of the generator costs more than its numbers.
+        """Place agents (at rest) and landmarks uniformly in the square [−1, 1]²; sample the goals uniformly."""
+        # One call samples everything: at small sizes a call of the generator costs more than its numbers.
         unit = jax.random.uniform(key, (AGENTS + LANDMARKS + 1, 2))
         place = 2 * unit[:-1] - 1
         goal = jnp.minimum((unit[-1] * LANDMARKS).astype(jnp.int32), LANDMARKS - 1)
@@ -79,7 +80,7 @@ class SimpleReference:
         return state, _view(state, jnp.zeros((AGENTS, WORDS), jnp.float32))
 
     def step(self, key: Key, state: ReferenceState, actions: tuple[Array, ...]) -> tuple[ReferenceState, View, Outcome]:
-        """One step of 0.1 seconds."""
+        """Take one step of 0.1 seconds."""
         del key
         if self.continuous:
             force = particles.pushed(actions[0][:, : particles.MOVES])
@@ -93,13 +94,13 @@ class SimpleReference:
         return state, _view(state, words), outcome
 
     def scene(self, state: ReferenceState, actions: tuple[np.ndarray, ...] | None) -> Scene:
-        """Landmarks as rings, agents as discs with the word that they say, and a line to where each must go."""
+        """Draw landmarks as rings, agents as discs with the word that they say, and a line to each agent's goal."""
         words = ["", ""] if actions is None else [self._word(action) for action in actions[0]]
         agents = [
             disc(place, 0.08, number, text)
             for number, (place, text) in enumerate(zip(state.position, words, strict=True))
         ]
-        # Whom each must lead is the other.
+        # Each agent's goal is known to the other agent, so the order is reversed.
         wanted = state.landmark[state.goal[::-1]]
         ways = [
             line(here, there, 0.012, number)

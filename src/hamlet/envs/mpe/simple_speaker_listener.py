@@ -1,12 +1,14 @@
-"""Simple speaker and listener: one who knows the goal and cannot move, one who moves and cannot speak.
+"""Simple speaker and listener: one agent knows the goal and cannot move; the other agent moves and cannot speak.
 
-    r = − |x − y(goal)|²      for both,      x the listener, y the three landmarks.
+    r = − |x − y(goal)|²      for both agents.
 
-The speaker sees the colour of the goal (3 numbers) and says three words; the listener sees its velocity, the landmarks
-from where it stands, and the words spoken in this step (11 numbers), and moves. The episode is truncated after
-``max_steps`` and never terminates.
+r is the reward, x the position of the listener, and y the positions of the three landmarks.
 
-Reference: Lowe et al., 2017, arXiv:1706.02275; as ``simple_speaker_listener_v4`` of mpe2 1.1.1.
+The speaker observes the colour of the goal (3 numbers) and says one of three words. The listener observes its velocity,
+the landmarks relative to itself, and the words spoken in this step (11 numbers), and moves. The episode is truncated
+after ``max_steps`` and never terminates.
+
+Reference: Lowe et al., 2017, arXiv:1706.02275; equal to ``simple_speaker_listener_v4`` of mpe2 1.1.1.
 """
 
 from dataclasses import dataclass
@@ -24,13 +26,13 @@ from hamlet.types import Key
 
 LANDMARKS, WORDS = 3, 3
 SEEN = 2 + 2 * LANDMARKS + WORDS
-# What no policy exceeds in episodes of so many steps, in the mean over first states, with continuous actions and with
-# discrete ones: a listener that knows its goal from the start earns it. `hamlet.bench.learning.optimum` derives it.
+# Upper bounds of the mean return over first states, for episodes of ``_STEPS`` steps, with continuous and with discrete
+# actions. A listener that knows its goal from the start reaches them. `hamlet.bench.learning.optimum` derives them.
 _STEPS, _BOUND = 25, {True: -11.44, False: -14.57}
 
 
 class SpeakerListenerState(eqx.Module):
-    """Where the listener and the landmarks are, the landmark to reach, and the steps so far."""
+    """The positions of the listener and the landmarks, the landmark to reach, and the steps so far."""
 
     position: Float[Array, "1 2"]
     velocity: Float[Array, "1 2"]
@@ -41,39 +43,39 @@ class SpeakerListenerState(eqx.Module):
 
 @dataclass(frozen=True)
 class SimpleSpeakerListener:
-    """The task of telling another where to go.
+    """A speaker tells a listener which landmark it must reach.
 
     Attributes:
-        continuous: Whether actions are strengths in [0, 1], three words and five moves, rather than one of each.
-        max_steps: Steps of an episode; at least 1.
+        continuous: Whether actions are strengths in [0, 1], for three words or five moves, instead of one of them.
+        max_steps: The number of steps of an episode; at least 1.
     """
 
     continuous: bool = True
     max_steps: int = 25
 
     def __post_init__(self):
-        particles.refuse_unless(self.max_steps >= 1, f"max_steps must be at least 1, not {self.max_steps}")
+        particles.refuse_unless(self.max_steps >= 1, f"max_steps must be at least 1, got {self.max_steps}")
 
     @property
     def groups(self) -> tuple[Group, ...]:
-        """The speaker, and the listener."""
+        """The speaker and the listener, in one group each."""
         speaker = Group(("speaker_0",), particles.unbounded(3), particles.actions(0, WORDS, self.continuous))
         moves = particles.actions(particles.MOVES, 0, self.continuous)
         return speaker, Group(("listener_0",), particles.unbounded(SEEN), moves)
 
     @property
     def state_shape(self) -> tuple[int, ...]:
-        """Width of both observations side by side."""
+        """The width of both observations, joined."""
         return (3 + SEEN,)
 
     @property
     def known_returns(self) -> KnownReturns | None:
-        """The bound for episodes of 25 steps; None for others."""
+        """The upper bound for episodes of 25 steps; None for other lengths."""
         return KnownReturns(_BOUND[self.continuous]) if self.max_steps == _STEPS else None
 
     def reset(self, key: Key) -> tuple[SpeakerListenerState, View]:
-        """The listener at rest and landmarks, uniformly in the square [−1, 1]², and the goal, uniformly."""
-        # One draw for all: at small sizes a call of the generator costs more than its numbers.
+        """Place listener (at rest) and landmarks uniformly in the square [−1, 1]²; sample the goal uniformly."""
+        # One call samples everything: at small sizes a call of the generator costs more than its numbers.
         unit = jax.random.uniform(key, (1 + LANDMARKS + 1, 2))
         place = 2 * unit[:-1] - 1
         goal = jnp.minimum((unit[-1, 0] * LANDMARKS).astype(jnp.int32), LANDMARKS - 1)
@@ -83,7 +85,7 @@ class SimpleSpeakerListener:
     def step(
         self, key: Key, state: SpeakerListenerState, actions: tuple[Array, ...]
     ) -> tuple[SpeakerListenerState, View, Outcome]:
-        """One step of 0.1 seconds."""
+        """Take one step of 0.1 seconds."""
         del key
         spoken, move = actions
         if self.continuous:
@@ -96,7 +98,7 @@ class SimpleSpeakerListener:
         return state, _view(state, words), outcome
 
     def scene(self, state: SpeakerListenerState, actions: tuple[np.ndarray, ...] | None) -> Scene:
-        """Landmarks as rings, the listener with a line to its goal, and the speaker in a corner with its word."""
+        """Draw landmarks as rings, the listener with a line to its goal, and the speaker in a corner with its word."""
         if actions is None:
             return _scene(state, "")
         word = actions[0][0] if self.continuous else np.arange(WORDS) == actions[0][0]

@@ -1,1 +1,1 @@
-"""Environments of PettingZoo, in worker processes."""
+"""PettingZoo environments, which run in worker processes."""

@@ -1,4 +1,4 @@
-"""What copies have written into a block, as a view; and whether it can be trained on."""
+"""Read the data that environment copies wrote into a block as a view, and check that training can use it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -15,13 +15,13 @@ from hamlet.roster import Group
 
 
 class Lookout:
-    """What copies write into a block: at every call, all of it as arrays of their own.
+    """Reads the views that environment copies wrote into a block; every call returns new arrays.
 
     Args:
         groups: The agents.
-        plan: What the block holds.
-        arrays: Those of the block.
-        time: Whether it is what a step arrived at, or a new episode's first view.
+        plan: The layout of the block.
+        arrays: The arrays of the block.
+        time: Which view to read: "arrival", which a step reached, or "fresh", the first view of a new episode.
     """
 
     def __init__(
@@ -41,11 +41,11 @@ class Lookout:
             *(m for m in masks if m is not None),
             arrays[f"{time}/alive"],
         ]
-        # To make a module by its constructor costs more than to copy what goes into it.
+        # Building a module by its constructor costs more than copying its arrays.
         self._form = jax.tree.structure(View(observations, observations[0], masks, arrays[f"{time}/alive"]))
 
     def __call__(self) -> View:
-        """The views of all copies."""
+        """Return the views of all copies."""
         leaves = [array.copy() for array in self._arrays]
         if self._joins:
             count = len(self._groups)
@@ -54,14 +54,14 @@ class Lookout:
 
 
 def copied(view: View) -> View:
-    """A view in arrays of its own."""
+    """Return a copy of a view with its own arrays."""
     available = tuple(None if mask is None else mask.copy() for mask in view.available)
     alive = None if view.alive is None else view.alive.copy()
     return View(tuple(obs.copy() for obs in view.observation), view.state.copy(), available, alive)
 
 
 def copy_row(source: View, into: View, row: int) -> None:
-    """Put what is seen of one copy into another view."""
+    """Copy the view of one environment copy into another view."""
     for before, after in zip(_leaves(source), _leaves(into), strict=True):
         after[row] = before[row]
 
@@ -73,19 +73,22 @@ def _leaves(view: View) -> list[np.ndarray]:
 def fault(
     groups: Sequence[Group], plan: BlockLayout, view: View, reward: np.ndarray | None, notes: dict[str, None]
 ) -> tuple[int, str] | None:
-    """The first copy with a number that cannot be trained on or a mask without a choice; None where all is well.
+    """Find the first environment copy with a number that training cannot use, or with an empty action mask.
 
-    Such numbers are not finite, or beyond ±10¹⁵. The text names the agent and the entry. A finite number of a space
-    without bounds is no fault: in the view it becomes ±10¹⁵, as `hamlet.envs.limits.limited` has it.
+    Such a number is not finite, or beyond ±10¹⁵. The text names the agent and the entry. In a space without bounds, a
+    finite number beyond ±10¹⁵ is not an error: the view then holds ±10¹⁵ (`hamlet.envs.limits.limited`).
 
-    All copies are looked at together: in each by itself this would cost more than some environments do.
+    The function checks all copies at once: checking each copy alone would cost more than some environments' steps.
 
     Args:
         groups: The agents.
-        plan: What the copies exchange.
-        view: What is seen, in arrays of its own.
-        reward: Every agent's reward, ``[E, N]``; None where there is none.
-        notes: Takes a line, once, for the agent and the entry of a number that was limited.
+        plan: The layout of the data that the copies exchange.
+        view: The view, with its own arrays.
+        reward: Every agent's reward, ``[E, N]``; None if there is none.
+        notes: Receives one line, once, for the agent and the entry of a number that was limited.
+
+    Returns:
+        The row of the copy and a text; None if all data can be used.
     """
     if reward is not None and _beyond(reward):
         row, k = _where(reward)
@@ -94,7 +97,7 @@ def fault(
         obs, mask = view.observation[g], view.available[g]
         if obs.dtype.kind == "f" and _beyond(obs):
             limit_observations(obs, group.names, plan.groups[g].seen, notes)
-            if plan.state is None:  # the observations, joined
+            if plan.state is None:  # then the state is the joined observations
                 np.clip(view.state, -LARGEST, LARGEST, out=view.state)
         if obs.dtype.kind == "f" and _beyond(obs):
             row, slot, *index = _where(obs)
@@ -105,8 +108,8 @@ def fault(
             if not has_choice.all():
                 row, slot = np.argwhere(~has_choice)[0].tolist()
                 return row, (
-                    f"the action_mask of agent {group.names[slot]!r} leaves no choice: allow one while it waits, or "
-                    "take it out of agents while it is away"
+                    f"the action_mask of agent {group.names[slot]!r} allows no action: allow one while the agent "
+                    "waits, or remove the agent from agents while it is not in the episode"
                 )
     state = view.state
     if plan.state is not None and state.dtype.kind == "f" and _beyond(state):
@@ -118,7 +121,7 @@ def fault(
 
 
 def _beyond(array: np.ndarray) -> bool:
-    """Whether some number is not finite, or too large."""
+    """Return whether a number is not finite, or too large."""
     return bool(array.size) and not -LARGEST <= array.min() <= array.max() <= LARGEST
 
 
@@ -127,4 +130,8 @@ def _where(array: np.ndarray) -> list[int]:
 
 
 def _told(number: np.float32) -> str:
-    return f"{number}, beyond ±{LARGEST:.0e}: scale it in the environment" if np.isfinite(number) else f"{number}"
+    return (
+        f"{number}, beyond ±{LARGEST:.0e}: scale it in the environment"
+        if np.isfinite(number)
+        else f"{number}, not finite"
+    )

@@ -1,7 +1,7 @@
-"""A look at a PettingZoo environment before any training: the first thing wrong with it, or what it is.
+"""Check a PettingZoo environment before any training, and report the first problem or its properties.
 
-Some episodes of random play, in this process, where a debugger reaches the environment. Two copies play the first one
-side by side with the same seed and actions, and must agree.
+The check plays some episodes with random actions in this process, where a debugger can inspect the environment. In the
+first episode, two environment copies receive the same seed and the same actions. Their results must be equal.
 """
 
 import contextlib
@@ -24,19 +24,19 @@ from hamlet.spaces import Box, MultiDiscrete
 
 
 class Unfit(Exception):
-    """The first thing wrong with an environment."""
+    """The first problem of an environment."""
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What a sound environment was found to be.
+    """The facts that a check found about a correct environment.
 
     Attributes:
-        environment: As it would be trained on.
-        lengths: Steps of every episode that was played.
-        unfinished: How many of them were left before their end.
-        speed: Steps a second of one copy.
-        notes: What is not wrong, and good to know.
+        environment: The environment as training would use it.
+        lengths: The number of steps of every episode.
+        unfinished: The number of episodes that were stopped before they ended.
+        speed: Steps per second of one environment copy.
+        notes: Useful facts that are not errors.
     """
 
     environment: PettingZoo
@@ -49,14 +49,14 @@ class Findings:
 def examine(
     factory: Callable[..., Any] | str, options: Mapping[str, Any], *, episodes: int, max_episode_steps: int, seed: int
 ) -> Findings:
-    """Play some episodes, none longer than ``max_episode_steps``.
+    """Play some episodes, each with at most ``max_episode_steps`` steps.
 
     Raises:
-        Unfit: Something is wrong; the line names the agent, what it concerns and when.
-        RequestError: The environment cannot be made, or has spaces that are not supported.
+        Unfit: The environment has a problem; the message names the agent, the value and the step.
+        RequestError: The environment cannot be made, or it has spaces that are not supported.
     """
     environment = from_pettingzoo(factory, **options)
-    assert environment.description  # asked of a worker before anything is imported here
+    assert environment.description  # a worker describes the environment before this process imports its modules
     user_modules.append(environment.factory)
     make = find(environment.factory)
     seats, alone = _seats(environment, lambda: WatchedCopies(parallel(make(**options))))
@@ -70,10 +70,10 @@ def examine(
 
 
 def _seats(environment: PettingZoo, make: "Callable[[], WatchedCopies]") -> "tuple[list[_Seat], str]":
-    """Two copies, or the one that a process can hold, and why there is no other.
+    """Make two environment copies; if a process can hold only one copy, return it and a note with the reason.
 
     Raises:
-        Unfit: Not even one can be made.
+        Unfit: The first copy cannot be made.
     """
     seats: list[_Seat] = []
     for _ in range(2):
@@ -82,10 +82,10 @@ def _seats(environment: PettingZoo, make: "Callable[[], WatchedCopies]") -> "tup
         except Exception as error:
             message = f"{type(error).__name__}: {' '.join(str(error).split())}"
             if not seats:
-                raise Unfit(f"at the beginning the environment raises {message}") from error
+                raise Unfit(f"the environment cannot be made: it raises {message}") from error
             return seats, (
-                f"a process can hold one copy alone, as the second raises {message}: give --env.processes equal to "
-                "--num-envs; whether two copies with one seed agree was not looked at"
+                f"a process can hold only one copy, because making a second copy raises {message}: set --env.processes "
+                "equal to --num-envs; this check could not compare two copies with the same seed"
             )
         seats.append(_Seat(environment, env))
     return seats, ""
@@ -102,7 +102,7 @@ def _play(environment: PettingZoo, seats: "list[_Seat]", episodes: int, longest:
             seat.begin(seed_of(seed, 0, episode))
         if episode == 0:
             start = {name: array.copy() for name, array in first.rows.items() if name.startswith("fresh")}
-        first.compare(both[-1].rows, "two copies that are reset with the same seed differ")
+        first.compare(both[-1].rows, "two copies that were reset with the same seed differ")
         moment, ended, steps = "fresh", False, 0
         while not ended and steps < longest:
             actions = first.choose(moment, rng)
@@ -113,7 +113,7 @@ def _play(environment: PettingZoo, seats: "list[_Seat]", episodes: int, longest:
         lengths.append(steps)
         unfinished += not ended
     first.begin(seed_of(seed, 0, 0))
-    first.compare(start, "reset with the seed of an earlier episode, it does not begin as that one did")
+    first.compare(start, "a reset with the seed of an earlier episode starts differently from that episode")
     return Findings(
         environment,
         tuple(lengths),
@@ -124,7 +124,7 @@ def _play(environment: PettingZoo, seats: "list[_Seat]", episodes: int, longest:
 
 
 class WatchedCopies:
-    """An environment whose dictionaries are looked at more closely than training does."""
+    """An environment wrapper that checks the returned dictionaries more closely than training does."""
 
     def __init__(self, env: Any) -> None:
         self._env = env
@@ -132,11 +132,11 @@ class WatchedCopies:
         self._gone: set[str] = set()
 
     def __getattr__(self, name: str) -> Any:
-        """Whatever is not looked at."""
+        """Return an attribute that is not checked."""
         return getattr(self._env, name)
 
     def reset(self, seed: int) -> Any:
-        """Reset it."""
+        """Reset the environment and check what it returns."""
         answer = self._env.reset(seed=seed)
         self._gone = set()
         if isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[0], dict):
@@ -146,7 +146,7 @@ class WatchedCopies:
         return answer
 
     def step(self, actions: dict[str, Any]) -> Any:
-        """Step it."""
+        """Step the environment and check what it returns."""
         answer = self._env.step(actions)
         if not (isinstance(answer, tuple) and len(answer) == 5):
             return answer
@@ -154,7 +154,7 @@ class WatchedCopies:
         for flags, name in ((terminations, "terminated"), (truncations, "truncated")):
             for agent, flag in flags.items():
                 if not isinstance(flag, bool | np.bool_):
-                    raise Broken(f"whether agent {agent!r} is {name} is {flag!r}, neither True nor False")
+                    raise Broken(f"the {name} flag of agent {agent!r} must be True or False, got {flag!r}")
         self._gone = {agent for agent in actions if terminations.get(agent) or truncations.get(agent)}
         self._check_agents()
         self._check_observations({agent: obs for agent, obs in observations.items() if agent in actions})
@@ -163,10 +163,12 @@ class WatchedCopies:
     def _check_agents(self) -> None:
         agents = list(self._env.agents)
         if len(set(agents)) < len(agents):
-            raise Broken(f"agents has one of its names twice: {agents}")
+            raise Broken(f"agents contains a name twice: {agents}; list each agent once")
         for agent in agents:
             if agent in self._gone:
-                raise Broken(f"agent {agent!r} was terminated or truncated, and is still in agents")
+                raise Broken(
+                    f"agent {agent!r} was terminated or truncated but is still in agents; remove it from agents"
+                )
 
     def _check_spaces(self) -> None:
         for agent in self._env.possible_agents:
@@ -174,8 +176,8 @@ class WatchedCopies:
                 ask = getattr(self._env, kind)
                 if ask(agent) is not ask(agent):
                     if ask(agent) != ask(agent):
-                        raise Broken(f"{kind}({agent!r}) is another one at every call")
-                    self.notes.append(f"{kind}() makes a new space at every call; PettingZoo wants the same object")
+                        raise Broken(f"{kind}({agent!r}) returns a different space at every call; it must not change")
+                    self.notes.append(f"{kind}() makes a new space at every call; PettingZoo expects the same object")
 
     def _check_observations(self, observations: Mapping[str, Any]) -> None:
         for agent, obs in observations.items():
@@ -186,20 +188,21 @@ class WatchedCopies:
                 continue
             if obs.dtype != space.dtype:
                 self.notes.append(
-                    f"the observation of agent {agent!r} has type {obs.dtype}, and its space {space.dtype}: it is cast"
+                    f"the observation of agent {agent!r} has type {obs.dtype}, but its space has type {space.dtype}: "
+                    "Hamlet converts it"
                 )
             outside = (obs < space.low) | (obs > space.high)
             if outside.any():
                 index = np.argwhere(outside)[0].tolist()
                 place = tuple(index)
                 self.notes.append(
-                    f"the observation{index} of agent {agent!r} lies outside its space, "
-                    f"{space.low[place]:g} … {space.high[place]:g}, as at {obs[place]:g}: it is trained on as it is"
+                    f"the observation{index} of agent {agent!r} is {obs[place]:g}, outside its space, "
+                    f"{space.low[place]:g} … {space.high[place]:g}: training uses it unchanged"
                 )
 
 
 class _Seat:
-    """One copy in this process, and the seconds that its steps took."""
+    """One environment copy in this process, and the seconds that its steps took."""
 
     def __init__(self, environment: PettingZoo, env: WatchedCopies) -> None:
         self.env = env
@@ -212,7 +215,7 @@ class _Seat:
         self._arrays = shared_block.attach(memory, wanted)
         os.close(memory)
         self.rows = {name: array[0, ...] for name, array in self._arrays.items()}
-        with self._told("at the beginning"):
+        with self._told("at the start"):
             self._player = EnvDriver(env, self._plan, self.rows, self.notes)
 
     def begin(self, seed: int) -> None:
@@ -232,13 +235,13 @@ class _Seat:
         return ended
 
     def choose(self, time: str, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Random actions that the masks allow."""
+        """Sample random available actions."""
         masks = tuple(self._arrays.get(f"{time}/available/{g}") for g in range(len(self._groups)))
         actions = choices(self._environment, masks, rng, 1)
         return {f"action/{g}": action[0] for g, action in enumerate(actions)}
 
     def compare(self, others: Mapping[str, np.ndarray], said: str) -> None:
-        """See that another copy, or another time, brought the same."""
+        """Check that another copy, or an earlier episode, gave the same data."""
         for name, other in others.items():
             row = self.rows[name]
             if not np.array_equal(row, other):
@@ -263,13 +266,16 @@ class _Seat:
         except Broken as error:
             raise Unfit(f"{when}: {error}") from None
         except Exception as error:
-            raise Unfit(f"{when} the environment raises {type(error).__name__}: {error}") from error
+            raise Unfit(f"{when}, the environment raises {type(error).__name__}: {error}") from error
 
 
 def choices(
     environment: HostEnvironment, available: Sequence[np.ndarray | None], rng: np.random.Generator, copies: int
 ) -> tuple[np.ndarray, ...]:
-    """Random actions of every group that the masks allow, ``[E, N, …]``: choices uniformly, numbers within bounds."""
+    """Sample random available actions of every group, ``[E, N, …]``.
+
+    Discrete actions are sampled from the available ones. Box actions are sampled uniformly within their bounds.
+    """
     actions = []
     for group, mask in zip(environment.groups, available, strict=True):
         action, shape = group.action, (copies, len(group.names))

@@ -1,4 +1,4 @@
-"""Copies of a PettingZoo environment, spread over worker processes that write whole batches into shared memory."""
+"""Copies of a PettingZoo environment, distributed over worker processes that write whole batches into shared memory."""
 
 import contextlib
 import os
@@ -24,28 +24,28 @@ from hamlet.envs.pettingzoo.worker import PATIENCE, Incident, Setup
 from hamlet.errors import RequestError, RunError
 from hamlet.roster import Group
 
-# The least time that a worker has to make its environments, in seconds.
+# The minimum time that a worker has to make its environments, in seconds.
 _START = 60.0
-# An episode's step at which a copy stood when it failed in between episodes.
+# The step count of a copy that failed at a reset, between two episodes.
 _RESET = 0
-# By which an outcome is made of its arrays faster than by its constructor.
+# The tree structure of an outcome: building an outcome from its arrays this way is faster than its constructor.
 _OUTCOME = jax.tree.structure(
     Outcome(np.zeros((1, 1), np.float32), np.zeros(1, bool), np.zeros(1, bool), np.zeros((1, 1), bool))
 )
 
 
 class CopiesSetup(NamedTuple):
-    """What is played, and how.
+    """Which environment the copies run, and how.
 
     Attributes:
         factory: ``package.module:function``.
-        options: Keyword arguments for it.
-        description: What the environment was when it was declared.
-        groups: Its agents.
-        plan: What the copies exchange.
-        processes: How many workers.
-        timeout: Seconds after which a worker that has not answered is given up.
-        restart: Whether a copy that fails begins its next episode; else the failure ends the run.
+        options: Keyword arguments for the factory.
+        description: The environment's description at the time when it was declared.
+        groups: The agents.
+        plan: The layout of the data that the copies exchange.
+        processes: The number of worker processes.
+        timeout: Seconds after which a worker that has not answered counts as lost.
+        restart: Whether a copy that fails starts its next episode; if not, the failure ends the run.
         rendering: Whether copies are rendered.
     """
 
@@ -61,10 +61,10 @@ class CopiesSetup(NamedTuple):
 
 
 def probe(factory: str, options: tuple[tuple[str, object], ...], timeout: float) -> Description | None:
-    """What an environment is, found out by a worker that makes one copy; None of one that is Hamlet's own.
+    """Return an environment's description from a worker that makes one copy; None if it has Hamlet's interface.
 
     Raises:
-        RequestError: It cannot be made, or is not supported.
+        RequestError: The environment cannot be made, or it is not supported.
     """
     with _asked(factory, options) as process:
         answer = _made(process, factory, timeout)
@@ -72,10 +72,10 @@ def probe(factory: str, options: tuple[tuple[str, object], ...], timeout: float)
 
 
 def factory_keywords(factory: str, timeout: float) -> Keywords:
-    """What a factory can be told by keyword, found out by a worker that makes nothing.
+    """Return the keywords that a factory takes, from a worker that makes no environment.
 
     Raises:
-        RequestError: It is not there.
+        RequestError: The factory does not exist.
     """
     with _asked(factory, None) as process:
         return signature.keywords_of(_made(process, factory, timeout))
@@ -83,7 +83,7 @@ def factory_keywords(factory: str, timeout: float) -> Keywords:
 
 @contextlib.contextmanager
 def _asked(factory: str, options: tuple[tuple[str, object], ...] | None) -> Iterator[Process]:
-    """A worker without copies."""
+    """Start a worker without copies, and close it at the end."""
     memory = shared_block.allocate(1)
     process = Process(Setup(factory, options, 0, (0,), (0,), None, False), memory)
     try:
@@ -94,12 +94,12 @@ def _asked(factory: str, options: tuple[tuple[str, object], ...] | None) -> Iter
 
 
 def _described(process: Process, factory: str, timeout: float) -> Description:
-    """What it is, as a worker found it when it made its first copy."""
+    """Return the description that a worker sends after it made its first copy."""
     return Description.of(_made(process, factory, timeout))
 
 
 def _made(process: Process, factory: str, timeout: float, numbers: Sequence[int] = ()) -> Any:
-    """What a worker answers while it makes its environments."""
+    """Return a worker's answer while it makes its environments."""
     try:
         incident, answer = pickle.loads(process.answer(max(timeout, _START)))
     except Lost as lost:
@@ -112,20 +112,20 @@ def _made(process: Process, factory: str, timeout: float, numbers: Sequence[int]
 
 
 def _unusable(incident: Incident, numbers: Sequence[int]) -> str:
-    """What is wrong with the environment itself, or with one copy of several."""
+    """Return what is wrong with the environment itself, or with one copy of several."""
     if incident.row < 0:
         return f"used: {incident.text}"
     return (
-        f"made as copy {numbers[incident.row]}, beside others in one process: {incident.text}; where a process can "
-        "hold a single copy, give --env.processes equal to --num-envs"
+        f"made as copy {numbers[incident.row]}, together with other copies in one process: {incident.text}; if a "
+        "process can hold only one copy, set --env.processes equal to --num-envs"
     )
 
 
 class PettingZooCopies:
-    """Some copies, stepped together: `hamlet.envs.host.HostCopies`.
+    """Some environment copies that step together: a `hamlet.envs.host.HostCopies`.
 
     Attributes:
-        workers: The processes in which they live, in the order of the copies.
+        workers: The worker processes, in the order of the copies.
     """
 
     def __init__(self, terms: CopiesSetup, seed: int, numbers: range) -> None:
@@ -169,18 +169,18 @@ class PettingZooCopies:
         )
 
     def _admit(self, process: Process) -> None:
-        """Wait until a worker has made its copies, and see that they are what was declared."""
+        """Wait until a worker has made its copies, and check that they match the declaration."""
         terms, declared = self._terms, self._terms.description
         description = _described(process, terms.factory, terms.timeout)
         if (description.agents, description.turns) != (declared.agents, declared.turns):
             raise RequestError(
-                f"{terms.factory} has other agents or spaces than it had when it was declared: declare it anew"
+                f"the agents or spaces of {terms.factory} have changed since it was declared: declare it again"
             )
         _made(process, terms.factory, terms.timeout, self._numbers)
 
     def begin(self, episode: np.ndarray) -> View:
-        """Begin, in every copy, the episode of the number given."""
-        if self._pending:  # nobody wants that step any more
+        """Start in every copy the episode with the given number."""
+        if self._pending:  # the result of this step is no longer needed
             self._collect()
         self._arrays["episode"][:] = self._episode[:] = episode
         self._steps[:], self._failed[:] = _RESET, 0
@@ -193,7 +193,7 @@ class PettingZooCopies:
         return self._view
 
     def send(self, actions: tuple[np.ndarray, ...]) -> None:
-        """Let every copy step."""
+        """Start a step in every copy."""
         assert self._view is not None, "begin comes before the first step"
         for g, action in enumerate(actions):
             self._arrays[f"action/{g}"][...] = action
@@ -202,16 +202,16 @@ class PettingZooCopies:
             process.ask(worker.STEP)
 
     def receive(self) -> Step:
-        """Wait for that step.
+        """Wait for the step and return its result.
 
         Raises:
-            RunError: A copy cannot go on.
+            RunError: A copy failed and cannot continue.
         """
         assert self._pending and self._view is not None, "send comes before receive"
         failed, last = self._collect(), self._view
         arrival = self._arrival()
         outcome: Outcome = jax.tree.unflatten(_OUTCOME, [array.copy() for array in self._came])
-        for row in failed:  # the step is cut, as if a limit of time had come before it
+        for row in failed:  # this step counts as truncated, as if a time limit had ended the episode before it
             copy_row(last, arrival, row)
             outcome.reward[row] = 0.0
             outcome.terminated[row], outcome.truncated[row] = False, True
@@ -233,8 +233,8 @@ class PettingZooCopies:
         return Step(arrival, outcome, view, measures)
 
     def leave(self, copies: np.ndarray) -> View:
-        """Leave the episodes under way in some copies, and begin their next ones."""
-        assert self._view is not None and not self._pending, "a step is waited for before an episode is left"
+        """Abandon the current episode in some copies, and start their next episode."""
+        assert self._view is not None and not self._pending, "receive comes before leave"
         self._arrays["leave"][:] = copies
         self._steps[copies] = _RESET
         before = self._episode.copy()
@@ -256,43 +256,45 @@ class PettingZooCopies:
         return flags
 
     def snapshot(self) -> Snapshot:
-        """The number of every copy's episode."""
+        """Return the episode number of every copy."""
         return {"episode": self._episode.astype(np.int32)}
 
     def restore(self, snapshot: Snapshot) -> NoReturn:
-        """Refused: a PettingZoo environment cannot be put back into an old episode."""
-        raise RequestError("a PettingZoo environment cannot be put back into an old episode; begin the one after it")
+        """Refuse: the state of a PettingZoo environment cannot be restored."""
+        raise RequestError(
+            "the state of a PettingZoo environment cannot be restored within an episode; start the next episode instead"
+        )
 
     def failures(self) -> tuple[str, ...]:
-        """Lines about copies that failed and were begun anew since the last call."""
+        """Return one line for each copy that failed and was restarted since the last call."""
         lines, self._lines = tuple(self._lines), []
         return lines
 
     def notes(self) -> tuple[str, ...]:
-        """How an end was understood that was not said as PettingZoo has it."""
+        """Return the notes that were added since the last call."""
         new, self._told = tuple(self._notes)[self._told :], len(self._notes)
         return new
 
     def close(self) -> None:
-        """End every process, and free all shared memory."""
+        """Stop every process and free all shared memory."""
         if not self._closed:
             self._closed = True
             farewell(self.workers)
-            # The last that hold the block.
+            # These are the last references to the block.
             self._arrays, self._came = {}, []
             del self._arrival, self._fresh
             os.close(self._memory)
 
     @property
     def _pending(self) -> bool:
-        """Whether an answer is awaited; where a person interrupted the waiting, that of some workers alone."""
+        """Whether a worker still has to answer; after an interrupt, this may be true for only some workers."""
         return any(process.pending for process in self.workers)
 
     def _collect(self) -> list[int]:
-        """Wait for all workers; the rows of copies whose step failed.
+        """Wait for all workers; return the rows of copies whose step failed.
 
         Raises:
-            RunError: Something failed and is not to be begun anew, or cannot be.
+            RunError: A copy failed, and restarts are disabled or not possible.
         """
         answers: list[Lost | list[Incident]] = []
         for process in self.workers:
@@ -317,31 +319,33 @@ class PettingZooCopies:
         return failed if self._view is not None else []
 
     def _account(self, incidents: Iterable[Incident]) -> None:
-        """Count what failed, and stop where that is asked for or where it leads nowhere."""
+        """Count the failures, and stop the run if it should stop or if restarts do not help."""
         for incident in incidents:
             line = self._line(incident.row, incident.episode, incident.steps, incident.text)
             self._failed[incident.row] += 1
             self._stop_if_hopeless(incident.row, line, incident.trace, incident.broken or not self._terms.restart)
-            self._lines.append(f"{line}; it begins its next episode")
+            self._lines.append(f"{line}; this copy starts its next episode")
 
     def _stop_if_hopeless(self, row: int, line: str, trace: str, stop: bool) -> None:
         hopeless = self._failed[row] >= PATIENCE
         if hopeless or stop:
-            again = f"failed {PATIENCE} times in a row without a step, the last time so: " if hopeless else ""
+            again = f"failed {PATIENCE} times in a row without completing a step; last failure: " if hopeless else ""
             raise _noted(RunError(again + line), trace)
 
     def _replace(self, index: int, lost: Lost) -> None:
-        """Another worker in the place of one that gives no answer; its copies begin their next episodes."""
+        """Start another worker for one that gives no answer; its copies start their next episodes."""
         share = list(self._setups[index].share)
         first, last = self._numbers[share[0]], self._numbers[share[-1]]
         while True:
-            # Which copy it was at is found out first: a signal may free it from where it hangs.
+            # First find out which copy the worker was stepping: a signal may release it from the hanging call.
             line, (where, trace) = self._obituary(share), self.workers[index].last_words()
             line = line.format(f"its process {lost}{where}")
             self._failed[share] += 1
             self._stop_if_hopeless(share[0], line, trace, not self._terms.restart)
             begin = (
-                f"copies {first} to {last} begin their next episodes" if last > first else "it begins its next episode"
+                f"copies {first} to {last} start their next episodes"
+                if last > first
+                else "this copy starts its next episode"
             )
             self._lines.append(f"{line}; {begin}")
             self._arrays["episode"][share] = self._episode[share] = self._episode[share] + 1
@@ -352,7 +356,7 @@ class PettingZooCopies:
                 lost = another
 
     def _obituary(self, share: list[int]) -> str:
-        """A line on what a worker was doing, as far as its block tells, with room for what happened to it."""
+        """Return a line on what a worker was doing, as its block shows it, with {} for what happened to it."""
         row = next((row for row in share if self._arrays["busy"][row]), share[0])
         episode = int(self._arrays["episode"][row])
         return self._line(row, episode, int(self._steps[row]) if episode == self._episode[row] else _RESET, "{}")
@@ -367,7 +371,7 @@ class PettingZooCopies:
         self._account(self._heard(process))
 
     def _heard(self, process: Process) -> list[Incident]:
-        """What went wrong while a worker did what it was asked."""
+        """Wait for a worker's answer; return its failures."""
         message = process.answer(self._terms.timeout)
         if message == worker.DONE:
             return []
@@ -381,14 +385,14 @@ class PettingZooCopies:
         return f"copy {self._numbers[row]} {when} of episode {episode} (seed {seed}): {text}"
 
     def _check(self, view: View, reward: np.ndarray | None) -> None:
-        """Stop at what cannot be trained on."""
+        """Stop the run if the data contains values that training cannot use."""
         if problem := fault(self._terms.groups, self._terms.plan, view, reward, self._notes):
             row, text = problem
             raise RunError(self._line(row, int(self._episode[row]), int(self._steps[row]), text))
 
 
 def _noted(error: Exception, trace: str) -> Exception:
-    """The error, with the whole traceback below its line where it is shown as Python shows it."""
+    """Return the error with the whole traceback as a note, which Python shows below the error's line."""
     if trace:
         error.add_note(trace)
     return error

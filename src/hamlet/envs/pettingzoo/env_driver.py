@@ -1,6 +1,6 @@
-"""One copy of a PettingZoo environment: its dictionaries go into the arrays of a block, and actions out of them.
+"""The driver of one PettingZoo environment copy: it writes dictionaries into arrays, and reads actions from arrays.
 
-Workers import this file: it needs the standard library, numpy and what the environment itself has imported.
+Workers import this file, so it uses only the standard library, numpy and the environment's own imports.
 """
 
 from collections.abc import Mapping
@@ -11,17 +11,17 @@ import numpy as np
 from hamlet.envs.conversion import Broken, SpaceKind, action, inner, mask_row, masked, observed
 from hamlet.envs.pettingzoo.shared_block import BlockLayout, Seats
 
-# What a step arrives at, and a new episode's first view.
+# The view that a step reaches, and the first view of a new episode.
 _TIMES = ("arrival", "fresh")
 _NOTHING = np.zeros(0, bool)
-# How many names of what infos had are listed.
+# The largest number of names of infos that a message lists.
 _LISTED = 8
-# By which name some environments end the episode of all agents.
+# The key under which some environments end the episode of all agents.
 _ALL = "__all__"
 
 
 def seed_of(run: int, number: int, episode: int) -> int:
-    """The number that a copy's episode is reset with: of the run's seed, the copy's number and the episode's alone.
+    """Return the reset seed of an episode: a function of the run's seed, the copy's number and the episode's number.
 
     >>> seed_of(0, 3, 7) == seed_of(0, 3, 7) != seed_of(0, 7, 3)
     True
@@ -30,10 +30,10 @@ def seed_of(run: int, number: int, episode: int) -> int:
 
 
 def parallel(env: Any) -> Any:
-    """The environment with PettingZoo's parallel interface, by its own converters where it acts agent by agent.
+    """Return the environment with PettingZoo's parallel interface; PettingZoo's converters convert an AECEnv.
 
     Raises:
-        Broken: It is no PettingZoo environment.
+        Broken: It is not a PettingZoo environment.
     """
     if hasattr(env, "agent_iter") or hasattr(env, "last"):
         from pettingzoo.utils.conversions import aec_to_parallel, turn_based_aec_to_parallel
@@ -43,30 +43,31 @@ def parallel(env: Any) -> Any:
     place, needed = f"{kind.__module__}.{kind.__qualname__}", ("observation_space", "action_space", "reset", "step")
     if all(hasattr(env, name) for name in needed) and not hasattr(env, "possible_agents"):
         raise Broken(
-            f"{place} has one agent, as Gymnasium's environments have; give it as a ParallelEnv of one agent, "
-            "by the wrapper in docs/host-environments.md"
+            f"{place} has a single agent, like a Gymnasium environment; make it a ParallelEnv with one agent, with "
+            "the wrapper in docs/host-environments.md"
         )
     for name in ("possible_agents", *needed):
         if not hasattr(env, name):
-            no_hamlets = "" if hasattr(env, "possible_agents") else ", and no groups, so it is none of Hamlet's"
+            no_groups = ", and no groups, so it does not have Hamlet's interface"
+            no_hamlets = "" if hasattr(env, "possible_agents") else no_groups
             raise Broken(
-                f"{place} has no {name}, so it is no PettingZoo environment{no_hamlets}; "
-                "the factory gives a ParallelEnv, an AECEnv, or an environment of Hamlet's own"
+                f"{place} has no {name}, so it is not a PettingZoo environment{no_hamlets}; "
+                "the factory must return a ParallelEnv, an AECEnv, or an environment with Hamlet's interface"
             )
     return env
 
 
 def is_hamlets(product: Any) -> bool:
-    """Whether something is an environment of Hamlet's own interface, in JAX or of Python objects."""
+    """Return whether an object is an environment with Hamlet's interface, in JAX or of Python objects."""
     declares = all(hasattr(product, name) for name in ("groups", "state_shape"))
     return declares and not hasattr(product, "possible_agents")
 
 
 def opening(env: Any, seed: int) -> tuple[dict[Any, Any], dict[Any, Any]]:
-    """Reset an environment: its observations and infos.
+    """Reset an environment; return its observations and infos.
 
     Raises:
-        Broken: It has another interface than PettingZoo's of today.
+        Broken: Its interface is not the current PettingZoo interface.
     """
     try:
         answer = env.reset(seed=seed)
@@ -74,44 +75,44 @@ def opening(env: Any, seed: int) -> tuple[dict[Any, Any], dict[Any, Any]]:
         if "unexpected keyword argument 'seed'" not in str(error):
             raise
         raise Broken(
-            "reset() takes no seed: write reset(self, seed=None, options=None), and draw from the seed"
+            "reset() takes no seed: write reset(self, seed=None, options=None), and seed the random numbers with it"
         ) from None
     if isinstance(answer, tuple) and len(answer) == 2 and all(isinstance(part, dict) for part in answer):
         return answer
     raise Broken(
-        f"reset() does not give a tuple of two dictionaries, observations and infos, but {_outline(answer)}: "
-        "return observations, {agent: {} for agent in self.agents}"
+        f"reset() must return a tuple of two dictionaries, observations and infos, but it returns {_outline(answer)}: "
+        "write return observations, {agent: {} for agent in self.agents}"
     )
 
 
 def _outline(answer: Any) -> str:
-    """What something is, in a few words."""
+    """Return a short description of a value."""
     if isinstance(answer, tuple):
         return f"a tuple of {len(answer)}"
     return f"a {type(answer).__name__}"
 
 
 def takes_turns(env: Any) -> bool:
-    """Whether PettingZoo's converter let one agent act at a time."""
+    """Return whether PettingZoo's converter lets the agents act in turns."""
     return type(env).__name__ == "turn_based_aec_to_parallel_wrapper"
 
 
 def _number(name: str, agent: Any, value: Any) -> float:
-    """A measure as a number, of a truth value 0 or 1."""
+    """Return a measure as a number; a boolean becomes 0 or 1."""
     number = np.asarray(value)
     if number.shape or number.dtype.kind not in "biuf" or np.isinf(number):
-        raise Broken(f"the measure {name!r} of agent {agent!r} is no finite number but {value!r}"[:200])
+        raise Broken(f"the measure {name!r} of agent {agent!r} must be a finite number, got {value!r}"[:200])
     return float(number)
 
 
 class EnvDriver:
-    """One copy under way.
+    """The driver of one environment copy.
 
     Args:
-        env: With the parallel interface.
-        plan: What it exchanges.
+        env: The environment, with the parallel interface.
+        plan: The layout of the data that it exchanges.
         rows: This copy's rows of every array of the block.
-        notes: Takes lines about what was understood although it was not said as PettingZoo has it, each once.
+        notes: Receives notes on data that deviated from PettingZoo's interface but could be interpreted, each once.
     """
 
     def __init__(
@@ -127,7 +128,7 @@ class EnvDriver:
         self._seats: list[Seats] = [seats for _, _, seats in places]
         self._names = plan.names
         self._numbers = {name: k for k, name in enumerate(plan.names)}
-        # Every agent's own piece of the block, found once: a step of an environment may cost little more than this.
+        # The array pieces of every agent are looked up once: a step of an environment may cost little more than that.
         self._actions = [rows[f"action/{g}"][slot, ...] for g, slot, _ in places]
         self._seen = {time: [rows[f"{time}/observation/{g}"][slot, ...] for g, slot, _ in places] for time in _TIMES}
         self._masks = {
@@ -136,19 +137,19 @@ class EnvDriver:
         }
         self._kinds: list[SpaceKind] = [kind for seats in plan.groups for kind in seats.seen]
         self._acts: list[SpaceKind] = [kind for seats in plan.groups for kind in seats.done]
-        # What an observation usually is: one comparison of each stands for the whole examination.
+        # The shape and type of an agent's last checked observation: comparing them replaces the full check.
         self._usual: list[Any] = [None] * len(plan.names)
 
     def begin(self, seed: int) -> None:
-        """Begin an episode, and show its first view as the fresh one."""
+        """Start an episode, and write its first view into the "fresh" arrays."""
         self.steps = 0
         observations, infos = opening(self.env, seed)
         present = list(self.env.agents)
         for name in present:
             if name not in self._numbers:
-                raise Broken(f"agent {name!r} is in agents, not in possible_agents")
+                raise Broken(f"agent {name!r} is in agents but not in possible_agents; add it to possible_agents")
         if not present:
-            raise Broken("no agent is left right after reset()")
+            raise Broken("agents is empty right after reset(); at least one agent must be in it")
         self._live = sorted(self._numbers[name] for name in present)
         alive = self._rows["fresh/alive"]
         alive[:] = False
@@ -163,15 +164,15 @@ class EnvDriver:
             self._state("fresh")
 
     def step(self) -> bool:
-        """Let the agents that are there act, and show what they arrive at; whether the episode ended."""
+        """Let the active agents act, and write the view that they reach; return whether the episode ended."""
         rows = self._rows
         actions = {self._names[k]: action(self._acts[k], self._actions[k]) for k in self._live}
         self.steps += 1
         answer = self.env.step(actions)
         if not (isinstance(answer, tuple) and len(answer) == 5 and all(isinstance(part, dict) for part in answer)):
             raise Broken(
-                "step() does not give five dictionaries, observations, rewards, terminations, truncations and infos, "
-                f"but {_outline(answer)}: say apart who terminated and who was truncated"
+                "step() must return five dictionaries, observations, rewards, terminations, truncations and infos, but "
+                f"it returns {_outline(answer)}: return terminations and truncations separately"
             )
         observations, rewards, terminations, truncations, infos = answer
         reward, alive, cut = rows["reward"], rows["arrival/alive"], rows["cut"]
@@ -191,7 +192,10 @@ class EnvDriver:
             else:
                 alive[k] = True
             if is_cut and not ends and name not in observations:
-                raise Broken(f"agent {name!r} is truncated without a last observation, from which it would bootstrap")
+                raise Broken(
+                    f"agent {name!r} is truncated without a last observation, but its value bootstraps from it; return "
+                    "that observation"
+                )
             if name in observations or not ends:
                 self._show("arrival", k, observations, infos)
             if k in departed:
@@ -202,7 +206,7 @@ class EnvDriver:
             self._show("arrival", k, observations, infos)
         ended = len(departed) == len(self._live) and not joined
         if ended:
-            # Cut by a limit of time, they would act from here: learners bootstrap from what they see.
+            # Truncated agents would act next, so learners bootstrap from their final observations.
             alive[:] = cut
         elif self._plan.turns:
             self._give_turn("arrival")
@@ -219,9 +223,9 @@ class EnvDriver:
     def _ends(
         self, terminations: Mapping[str, Any], truncations: Mapping[str, Any]
     ) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-        """Who is terminated and who truncated, also where `agents` or ``__all__`` alone says that somebody is gone."""
+        """Return terminations and truncations; include agents whose end only `agents` or ``__all__`` shows."""
         for_all = [bool(flags.get(_ALL, False)) for flags in (terminations, truncations)]
-        if len(self.env.agents) >= len(self._live) and not any(for_all):  # as in nearly every step
+        if len(self.env.agents) >= len(self._live) and not any(for_all):  # the case in nearly every step
             return terminations, truncations
         present = set(self.env.agents)
 
@@ -233,33 +237,35 @@ class EnvDriver:
         if not gone:
             return terminations, truncations
         cut = for_all[1] and not for_all[0]
-        source = f"by {_ALL!r} alone" if any(for_all) else "by agents alone"
+        source = f"only by {_ALL!r}" if any(for_all) else "only by agents"
         self._notes[
-            f"the end of agent {gone[0]!r} is said {source}, neither terminated nor truncated by its own name: "
-            f"it is taken as {'truncated' if cut else 'terminated'}"
+            f"the end of agent {gone[0]!r} is reported {source}: it has no flag in terminations or truncations; "
+            f"Hamlet treats the agent as {'truncated' if cut else 'terminated'}"
         ] = None
         ends = dict.fromkeys(gone, True)
         return ({**terminations}, {**truncations, **ends}) if cut else ({**terminations, **ends}, {**truncations})
 
     def _show(self, time: str, k: int, observations: Mapping[str, Any], infos: Mapping[str, Any]) -> None:
-        """Put one agent's observation, and what it may choose, into its row."""
+        """Write one agent's observation and action mask into its row."""
         seats, name = self._seats[k], self._names[k]
         try:
             value = observations[name]
         except KeyError:
             raise Broken(
-                f"agent {name!r} is there, and has no observation: a game of turns is given as an AECEnv, or shows who "
-                "waits an observation, with a mask of one choice; who is away is not in agents"
+                f"agent {name!r} is in agents but has no observation: give a turn-based game as an AECEnv, or give a "
+                "waiting agent an observation and a mask with one action; remove agents not in the episode from agents"
             ) from None
         value, mask = masked(self._kinds[k], name, value)
         if seats.choices:
             if mask is None:
                 mask = (infos.get(name) or {}).get("action_mask")
             if mask is None and not self._plan.turns:
-                raise Broken(f"agent {name!r} has no action_mask, and had one after the first reset")
+                raise Broken(f"agent {name!r} has no action_mask, but had one after the first reset; always return it")
             self._masks[time][k][:] = True if mask is None else mask_row(self._acts[k], name, mask)
         elif (info := infos.get(name)) and "action_mask" in info:
-            raise Broken(f"agent {name!r} has an action_mask in its infos, which it had not after the first reset")
+            raise Broken(
+                f"agent {name!r} has an action_mask in its infos, but had none after the first reset; return one then"
+            )
         if type(value) is not np.ndarray or self._usual[k] != (value.shape, value.dtype):
             kind, given = self._kinds[k], value
             value = observed(kind, name, given)
@@ -268,19 +274,19 @@ class EnvDriver:
         self._seen[time][k][...] = value
 
     def _blank(self, time: str, absent: set[int]) -> None:
-        """Absent agents see zeros and might choose anything."""
+        """Write zeros as observations of inactive agents, and allow all their actions."""
         for k in absent:
             self._seen[time][k][...] = 0
             self._masks[time][k][:] = True
 
     def _free(self, k: int) -> None:
-        """Who leaves may have been left no choice; it chooses no more, so that any may stand there."""
+        """Allow all actions of an agent that just became inactive, if its mask is empty: it does not act again."""
         row = self._masks["arrival"][k]
         if not row.any():
             row[:] = True
 
     def _give_turn(self, time: str) -> None:
-        """Who waits for its turn has one choice, so that what it is said to do teaches it nothing."""
+        """Allow each waiting agent only one action, so that it learns nothing from an action without effect."""
         active = self.env.aec_env.agent_selection
         for k in self._live:
             seats = self._seats[k]
@@ -295,22 +301,22 @@ class EnvDriver:
         try:
             value = np.asarray(self.env.state())
             if wanted.inner_dtype == "uint8" and value.dtype != np.uint8:
-                raise Broken(f"state() has type {value.dtype}, and had uint8 before")
+                raise Broken(f"state() has type {value.dtype}, but had uint8 at the first reset; keep the type")
             if value.shape != wanted.shape:
                 raise Broken(
-                    f"state() has shape {value.shape}, and had {wanted.shape} before; "
-                    'state="observations" lets the critic see the joined observations instead'
+                    f"state() has shape {value.shape}, but had {wanted.shape} at the first reset; "
+                    'state="observations" gives the critic the joined observations instead'
                 )
         except Exception:
-            if final:  # nothing is bootstrapped from there, and some environments have no agents left to ask
+            if final:  # learners do not bootstrap from this state, and some environments then have no agents left
                 return
             raise
         self._rows[f"{time}/state"][...] = inner(wanted, value)
 
     def _measure(self, infos: Mapping[str, Any], *, ended: bool) -> None:
-        """Keep each measure as it was last given in the episode: of a step, the mean over the agents that give it."""
+        """Store the last value of each measure in the episode: the mean over the agents that give it in a step."""
         row = self._rows["measures"]
-        if self.steps == 1:  # not at the reset: until then the values of the episode before are read
+        if self.steps == 1:  # not at the reset: the values of the previous episode are read until then
             row[:] = np.nan
         for m, name in enumerate(self._plan.measures):
             given = [
@@ -318,35 +324,35 @@ class EnvDriver:
                 for agent, info in infos.items()
                 if isinstance(info, Mapping) and name in info
             ]
-            numbers = [number for number in given if number == number]  # NaN says that there is none
+            numbers = [number for number in given if number == number]  # NaN means that there is no value
             if numbers:
                 row[m] = sum(numbers) / len(numbers)
             elif ended and np.isnan(row[m]):
                 others = sorted({str(key) for info in infos.values() if isinstance(info, Mapping) for key in info})
                 self._notes[
-                    f"no agent's infos had the measure {name!r} in an episode, which has no part in its mean; at the "
-                    f"end they had {', '.join(map(repr, others[:_LISTED])) or 'nothing'}"
+                    f"no agent's infos had the measure {name!r} in an episode, so the mean omits this episode; in the "
+                    f"last step the infos had {', '.join(map(repr, others[:_LISTED])) or 'no entries'}"
                 ] = None
 
     def _reward(self, name: str, rewards: Mapping[str, Any]) -> float:
         try:
             return float(rewards[name])
         except KeyError:
-            raise Broken(f"agent {name!r} acted, and has no reward") from None
+            raise Broken(f"agent {name!r} acted but has no reward; return one for each agent that acted") from None
         except (TypeError, ValueError):
-            raise Broken(f"the reward of agent {name!r} is no number but {rewards[name]!r}"[:200]) from None
+            raise Broken(f"the reward of agent {name!r} must be a number, got {rewards[name]!r}"[:200]) from None
 
     def _joined(self, left: list[int]) -> list[int]:
-        """Agents that come with this step, or come back."""
+        """Return the agents that join or rejoin the episode in this step."""
         joined = []
         for name in self.env.agents:
             k = self._numbers.get(name)
             if k is None:
-                raise Broken(f"agent {name!r} is in agents, not in possible_agents")
+                raise Broken(f"agent {name!r} is in agents but not in possible_agents; add it to possible_agents")
             if k in left:
                 raise Broken(
-                    f"agent {name!r} was terminated or truncated, and is still in agents: take it out; it may come "
-                    "back in a later step"
+                    f"agent {name!r} was terminated or truncated but is still in agents: remove it; it may return in a "
+                    "later step"
                 )
             if k not in self._live:
                 joined.append(k)

@@ -1,7 +1,8 @@
-"""Any PettingZoo environment, parallel or agent by agent, as a `hamlet.envs.host.HostEnvironment`.
+"""Any PettingZoo environment, parallel or turn-based (AEC), as a `hamlet.envs.host.HostEnvironment`.
 
-It is named by a function of a module that makes one copy (`hamlet.envs.named`); every copy lives in a worker process.
-Agents of equal spaces form a group and nothing is padded; float64 becomes float32, and uint8 stays what it is.
+It is declared by a function of a module that makes one environment copy (`hamlet.envs.named`). Every copy runs in a
+worker process. Agents with equal observation and action spaces form a group, and nothing is padded. float64 becomes
+float32; uint8 does not change.
 """
 
 from collections.abc import Callable
@@ -32,13 +33,13 @@ from hamlet.spaces import Box, Composite, Discrete, MultiDiscrete, Space
 
 __all__ = ["PettingZoo", "from_pettingzoo"]
 
-# The largest byte.
+# The largest value of a byte.
 _BYTE = 255.0
 
 
 @dataclass(frozen=True)
 class _InWorker:
-    """Finds out what a factory makes by a worker that makes one copy."""
+    """Finds out what a factory makes, with a worker that makes one copy."""
 
     timeout: float = field(compare=False)
 
@@ -47,10 +48,10 @@ class _InWorker:
 
 
 def described(factory: str, options: Options, timeout: float) -> Description | None:
-    """What the PettingZoo environment is that a factory makes; None where it makes one of Hamlet's own.
+    """Return the description of the PettingZoo environment that a factory makes; None if it has Hamlet's interface.
 
     Raises:
-        RequestError: It cannot be made, or is no environment.
+        RequestError: The environment cannot be made, or the product is not an environment.
     """
     return discovered(_InWorker(timeout), factory, options)
 
@@ -60,16 +61,18 @@ class PettingZoo:
     """A PettingZoo environment, as `from_pettingzoo` declares it.
 
     Attributes:
-        factory: What makes one copy, ``package.module:function``.
-        options: Keyword arguments for it, as pairs.
-        copies: How many copies are trained on; None for as many as the algorithm says.
-        processes: Worker processes of all copies; others that are opened get as many for each. None for one a core.
-        timeout: Seconds after which a worker that has not answered is taken to hang.
-        on_failure: Whether a copy that raises, hangs or dies begins its next episode, or stops the run.
-        state: What the critic sees: what ``state()`` gives, the observations joined, or by itself the first that works.
-        pictures: How arrays that may be pictures are read (`from_pettingzoo`).
-        measures: What is recorded of infos (`from_pettingzoo`).
-        description: What the environment was found to be; where it is not given, it is found out when first asked for.
+        factory: The function that makes one environment copy, ``package.module:function``.
+        options: Keyword arguments for the factory, as pairs of name and value.
+        copies: The number of environment copies for training; None for the algorithm's number.
+        processes: The number of worker processes for all training copies; None for one per core. If more copies are
+            opened, as in an evaluation, each process still gets at most the same number of copies.
+        timeout: Seconds after which a worker that has not answered counts as hanging.
+        on_failure: Whether a copy that raises an error, hangs or dies starts its next episode, or stops the run.
+        state: What the critic receives: the result of ``state()``, the joined observations, or ("auto") the first of
+            these that works.
+        pictures: How arrays that may be pictures are interpreted (see `from_pettingzoo`).
+        measures: The entries of infos that are recorded (see `from_pettingzoo`).
+        description: The environment's description; if it is not given, a worker finds it out when it is first needed.
     """
 
     factory: str = field(metadata={CODE: Factories})
@@ -84,55 +87,61 @@ class PettingZoo:
     description: Description = field(default=FoundOut(lambda env: env._found()), compare=False, repr=False)  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
-        """Refuse numbers that are none; and of what is described already, a critic that would not be joint."""
-        require(self.copies is None or self.copies >= 1, f"copies must be at least 1, not {self.copies}")
-        require(self.processes is None or self.processes >= 1, f"processes must be at least 1, not {self.processes}")
-        require(self.timeout > 0, f"timeout must be more than 0 seconds, not {self.timeout}")
-        require(self.on_failure in ("restart", "stop"), f"on_failure is 'restart' or 'stop', not {self.on_failure!r}")
+        """Refuse invalid values; if the description is known, also refuse a state that the critic cannot receive."""
+        require(self.copies is None or self.copies >= 1, f"copies must be at least 1, got {self.copies}")
+        require(self.processes is None or self.processes >= 1, f"processes must be at least 1, got {self.processes}")
+        require(self.timeout > 0, f"timeout must be more than 0 seconds, got {self.timeout}")
+        require(
+            self.on_failure in ("restart", "stop"), f"on_failure must be 'restart' or 'stop', got {self.on_failure!r}"
+        )
         require(
             self.state in ("auto", "own", "observations"),
-            f"state is 'auto', 'own' or 'observations', not {self.state!r}",
+            f"state must be 'auto', 'own' or 'observations', got {self.state!r}",
         )
-        require(self.pictures in get_args(Pictures), f"pictures is one of {get_args(Pictures)}, not {self.pictures!r}")
+        require(
+            self.pictures in get_args(Pictures), f"pictures must be one of {get_args(Pictures)}, got {self.pictures!r}"
+        )
         words = [isinstance(name, str) and name.strip() == name != "" and "," not in name for name in self.measures]
         require(
             all(words) and len(set(self.measures)) == len(words),
-            f"measures are different names of entries of infos, as in --env.measures success collisions, "
-            f"not {', '.join(map(repr, self.measures))}",
+            f"measures must be different names of entries of infos, as in --env.measures success collisions, "
+            f"got {', '.join(map(repr, self.measures))}",
         )
         if FoundOut.known(self, "description"):
             self._check_description()
 
     def _found(self) -> Description:
-        """The description, asked of a worker, and checked."""
+        """Get the description from a worker, and check it."""
         description = described(self.factory, self.options, self.timeout)
         require(
             description is not None,
-            f"{self.factory} makes an environment of Hamlet's own, which is trained on as it is and not by "
+            f"{self.factory} makes an environment with Hamlet's interface: train on it directly, without "
             "from_pettingzoo",
         )
         assert description is not None
-        replace(self, description=description)  # which refuses what cannot be trained on
+        replace(self, description=description)  # this checks it and refuses what training does not support
         return description
 
     def _check_description(self) -> None:
         if self.state == "own" and self.description.state is None:
-            why = self.description.complaint or "there is none"
-            raise RequestError(f"the critic cannot see state() of {self.factory}: {why}; use state='observations'")
+            why = self.description.complaint or "the environment has none"
+            raise RequestError(f"the critic cannot use state() of {self.factory}: {why}; use state='observations'")
         for name, array in shared_block.arrays(self.plan, 1).items():
             numbers = np.dtype(array.dtype).kind in "biuf" and min(array.shape) >= 0
-            require(numbers, f"{name} of {self.factory} is {array.dtype} of shape {array.shape}, no array of numbers")
+            require(
+                numbers, f"{name} of {self.factory} must be an array of numbers, not {array.dtype} of {array.shape}"
+            )
 
     @cached_property
     def agents(self) -> tuple[Agent, ...]:
-        """What every agent sees and does, in the environment's order, with its arrays read as asked for."""
+        """Every agent with its spaces, in the environment's order, with arrays interpreted as ``pictures`` says."""
         return tuple(
             replace(agent, observation=agent.observation.read(self.pictures)) for agent in self.description.agents
         )
 
     @property
     def groups(self) -> tuple[Group, ...]:
-        """The agents, in groups of equal spaces, in the environment's order."""
+        """The agents, in groups of agents with equal observation and action spaces, in the environment's order."""
         return self._groups
 
     @cached_property
@@ -144,7 +153,7 @@ class PettingZoo:
 
     @property
     def state_shape(self) -> tuple[int, ...]:
-        """Shape of the critic's state."""
+        """The shape of the state that the critic receives."""
         return self._state_shape
 
     @cached_property
@@ -154,39 +163,41 @@ class PettingZoo:
 
     @property
     def joins_observations(self) -> bool:
-        """Whether the critic's state is the observations of all agents joined."""
+        """Whether the critic's state is the joined observations of all agents."""
         return self._own_state is None
 
     @cached_property
     def state_space(self) -> Composite | None:
-        """What the critic's state is where it is a row with pictures in it; None where its shape says all."""
+        """The space of the critic's state if it is a row that contains pictures; None if its shape is sufficient."""
         space = None if self._own_state is not None else joined_space(self.groups)
         return space if isinstance(space, Composite) else None
 
     @property
     def restorable(self) -> bool:
-        """It is not: PettingZoo has no way to put an environment back into an old episode."""
+        """Always False: PettingZoo has no way to restore the state of an environment within an episode."""
         return False
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """Where the critic's state comes from, and whether agents act in turns."""
+        """Notes on where the critic's state comes from, and whether agents act in turns."""
         return self._remarks
 
     @cached_property
     def _remarks(self) -> tuple[str, ...]:
         shape = " x ".join(map(str, self.state_shape))
         if self._own_state is not None:
-            lines = [f"the critic sees the environment's own state(), {shape}"]
+            lines = [f"the critic receives the environment's own state(), {shape}"]
         else:
-            why = "as asked" if self.state == "observations" else self.description.complaint or "there is no state()"
-            lines = [f"the critic sees the observations of all agents joined, {shape}: {why}"]
+            why = (
+                "as configured" if self.state == "observations" else self.description.complaint or "there is no state()"
+            )
+            lines = [f"the critic receives the joined observations of all agents, {shape}: {why}"]
         if self.description.turns:
-            lines.append("agents act in turns: one that waits has a single choice, from which it learns nothing")
+            lines.append("agents act in turns: a waiting agent has only one action, from which it learns nothing")
         return (*lines, *self._readings())
 
     def _readings(self) -> list[str]:
-        """How arrays were read that may be pictures of another layout, or none; once for agents that see alike."""
+        """Return notes on arrays whose layout is ambiguous; one note for agents with equal observation spaces."""
         readers: dict[str, list[str]] = {}
         for agent in self.description.agents:
             for path, doubt in agent.observation.doubts(self.pictures):
@@ -201,14 +212,14 @@ class PettingZoo:
 
     @property
     def plan(self) -> BlockLayout:
-        """What copies exchange with the one who acts."""
+        """The layout of the data that copies exchange with the process that chooses the actions."""
         return BlockLayout(
             tuple(_seats(agents) for agents in self._grouped), self._own_state, self.description.turns, self.measures
         )
 
     @cached_property
     def horizon(self) -> int | None:
-        """Steps of the longest episode, where an option of a usual name says so, or the factory's default for it."""
+        """The number of steps of the longest episode, from an option with a usual name or the factory's default."""
         if asked := declared_horizon(dict(self.options)):
             return asked
         try:
@@ -219,31 +230,31 @@ class PettingZoo:
 
     @property
     def turns_in_a_round(self) -> int:
-        """How many steps an environment may count as one: where agents act in turns, one of each of them."""
+        """How many steps an environment may count as one: the number of agents if they act in turns, else 1."""
         return len(self.description.agents) if self.description.turns else 1
 
     def blank(self, count: int) -> Snapshot:
-        """A snapshot of ``count`` copies with zeros in it."""
+        """Return a snapshot of ``count`` copies filled with zeros."""
         return {"episode": np.zeros(count, np.int32)}
 
     def open(self, seed: int, numbers: range) -> PettingZooCopies:
-        """The copies of these numbers, ready to begin.
+        """Open the environment copies with these numbers, ready to start.
 
         Raises:
-            RequestError: The environment cannot be made, or is another by now.
+            RequestError: The environment cannot be made, or it has changed since it was declared.
         """
         return PettingZooCopies(self._setup(len(numbers)), seed, numbers)
 
     def camera(self) -> PettingZooCamera:
-        """What renders it: a copy made with ``render_mode="rgb_array"`` where the factory takes that.
+        """Return a camera: it renders a copy made with ``render_mode="rgb_array"`` if the factory takes that option.
 
         Raises:
-            RequestError: The factory cannot be asked.
+            RequestError: The factory's keywords cannot be read.
         """
         return PettingZooCamera(self._setup(1), self.state_shape)
 
     def _setup(self, count: int) -> CopiesSetup:
-        """How so many copies are made."""
+        """Return how ``count`` copies are made."""
         return CopiesSetup(
             self.factory,
             self.options,
@@ -256,11 +267,11 @@ class PettingZoo:
         )
 
     def _workers(self, count: int) -> int:
-        """In how many processes so many copies live."""
+        """Return the number of worker processes for ``count`` copies."""
         if self.processes is None:
-            # Halves that take turns are open at once: more workers than cores would keep each other from stepping.
+            # Two halves of the copies are open at once: more workers than cores would slow each other.
             return max(1, round(machine.cores() * min(1.0, count / (self.copies or count))))
-        # An evaluation may open more copies than are trained on: no process holds more of them than there.
+        # An evaluation may open more copies than training: each process then holds at most as many as in training.
         return -(-count // -(-(self.copies or count) // self.processes))
 
     @cached_property
@@ -294,33 +305,33 @@ def from_pettingzoo(
     measures: tuple[str, ...] = (),
     **options: Any,
 ) -> PettingZoo:
-    """A PettingZoo environment to train on.
+    """Declare a PettingZoo environment to train on.
 
-    Nothing is started yet. When it is first asked for its agents, as `hamlet.train` does before it begins, one copy is
-    made in a process of its own to find out what they are.
+    This starts no process yet. When the agents are first needed, for example at the start of `hamlet.train`, a separate
+    process makes one copy to find out its agents and spaces.
 
     Args:
         factory: A function of a module, or its place ``"package.module:function"``; it makes a ParallelEnv or AECEnv.
-        copies: How many copies are trained on; None for as many as the algorithm says.
-        processes: Worker processes of all copies together; None for one a core. It changes no result.
-        timeout: Seconds after which a worker that has not answered is taken to hang.
-        on_failure: ``"restart"``: a copy that raises, hangs or dies begins its next episode, and the run says so;
-            ``"stop"``: it stops the run.
-        state: What the critic sees: ``"own"``, what ``state()`` gives; ``"observations"``, those of all agents joined;
-            ``"auto"``, the first that works.
-        pictures: How arrays that may be pictures are read. ``"channels_last"``: those of three axes are pictures,
-            height × width × channels; ``"channels_first"``: channels × height × width; ``"none"``: all are numbers;
-            ``"auto"``: by their shape, and those of two axes of bytes as grey pictures. The run says how where it may
-            be doubted.
-        measures: Names of numbers or truth values in agents' infos, such as ``("success",)``, to be recorded: of an
-            episode as last given in it, the mean over the agents that give it at that step.
+        copies: The number of environment copies for training; None for the algorithm's number.
+        processes: The number of worker processes for all copies; None for one per core. It does not change results.
+        timeout: Seconds after which a worker that has not answered counts as hanging.
+        on_failure: ``"restart"``: a copy that raises an error, hangs or dies starts its next episode, and the run
+            reports it. ``"stop"``: such a failure stops the run.
+        state: What the critic receives. ``"own"``: the result of ``state()``. ``"observations"``: the joined
+            observations of all agents. ``"auto"``: the first of these that works.
+        pictures: How arrays that may be pictures are interpreted. ``"channels_last"``: arrays with three axes are
+            pictures, height × width × channels. ``"channels_first"``: they are pictures, channels × height × width.
+            ``"none"``: all arrays are numbers. ``"auto"``: by their shape; arrays of bytes with two axes are grey
+            pictures. The run prints the choice if the shape is ambiguous.
+        measures: Names of numbers or booleans in the agents' infos that are recorded, such as ``("success",)``. The
+            value of an episode is the last one given in it: the mean over the agents that give it at that step.
         options: Keyword arguments for the factory.
 
     Raises:
-        RequestError: The factory cannot be named to another process, or an option cannot be kept by a run. When the
-            environment is first asked for: there is no such factory, or what it makes is not supported.
+        RequestError: Another process cannot import the factory, or a run cannot store an option. When the environment
+            is first used: the factory does not exist, or Hamlet does not support what it makes.
     """
-    require(not isinstance(measures, str), f"measures is a tuple of names, as in measures=({measures!r},)")
+    require(not isinstance(measures, str), f"measures must be a tuple of names, as in measures=({measures!r},)")
     place = place_of(factory)
     user_modules.called(place)
     pairs = tuple((name, plain(name, value)) for name, value in options.items())
@@ -353,7 +364,7 @@ def _space(kind: SpaceKind) -> Space:
 
 
 def _laid(kind: SpaceKind, bound: tuple[float, ...]) -> tuple[float, ...]:
-    """A bound of every entry, in the order in which networks take the entries."""
+    """Return a bound of every entry, in the order in which networks receive the entries."""
     return tuple(inner(kind, np.reshape(bound, kind.shape)).ravel().tolist())
 
 

@@ -1,4 +1,4 @@
-"""Worker processes as seen from the one who has them step: started, asked, waited for, ended."""
+"""Worker processes as the parent process sees them: start, ask, wait, end."""
 
 import contextlib
 import json
@@ -16,37 +16,37 @@ from hamlet.envs.factories import user_modules
 from hamlet.envs.pettingzoo import shared_block, worker
 from hamlet.envs.pettingzoo.worker import Setup
 
-# Seconds that workers have to close their environments before they are killed.
+# The seconds that workers have to close their environments before they are killed.
 _FAREWELL = 2.0
-# Workers share the cores: one that computes with all of them slows the others down. And JAX, where an environment uses
-# it, must not take the accelerator from the learner.
+# Workers share the cores: a worker that used all cores would slow the other workers. If an environment uses JAX, JAX
+# must not take the accelerator from the learner.
 _ENVIRONMENT = {
     **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"),
     "JAX_PLATFORMS": "cpu",
     "PYGAME_HIDE_SUPPORT_PROMPT": "1",
 }
-# What renders into arrays shall open no window, nor ask for a screen where there is none.
+# Rendering into arrays must open no window, and must not need a screen.
 _OFF_SCREEN = {"SDL_VIDEODRIVER": "dummy", "SDL_AUDIODRIVER": "dummy"}
 
 
 class Lost(Exception):
-    """A worker gives no answer; the line says why."""
+    """A worker gives no answer; the message says why."""
 
 
 class Process:
-    """One worker.
+    """One worker process.
 
     Attributes:
-        pending: Whether it was asked something that it has not answered.
+        pending: Whether the worker still has to answer a message.
     """
 
     def __init__(self, setup: Setup, memory: int) -> None:
         self._memory = memory
         self._connection, worker_end = Pipe()
-        self._heard = select.poll()  # made once: a connection's own poll makes another at every call
+        self._heard = select.poll()  # made once: a connection's own poll creates a new object at every call
         self._heard.register(self._connection.fileno(), select.POLLIN)
-        # It watches the one end, and is ended by the kernel when the other is closed by whatever end of this process.
-        # Each has its own: the kernel tells one process, or group of them, for every pipe.
+        # The worker watches one end of this pipe. However this process ends, its end closes, and the kernel then ends
+        # the worker. Every worker has its own pipe: for each pipe, the kernel signals one process or process group.
         watched, self._life = os.pipe()
         self._dump = shared_block.allocate(0)
         self._asked, self.pending = time.monotonic(), True
@@ -54,13 +54,13 @@ class Process:
         descriptors = (worker_end.fileno(), watched, self._dump, memory)
         places = json.dumps([user_modules.search_path(setup.factory), user_modules.known()])
         self._process = subprocess.Popen(
-            # -P: without it the working directory would come first, even for what is imported here.
+            # -P: without it the working directory would come first, also for the modules imported here.
             [sys.executable, "-P", "-c", worker.BOOT, places, package, *map(str, descriptors)],
             stdin=subprocess.DEVNULL,
-            stdout=2,  # what an environment prints must not mix with what a command prints as JSON
+            stdout=2,  # output of an environment must not mix with a command's JSON output
             env={**os.environ, **_ENVIRONMENT, **(_OFF_SCREEN if setup.rendering else {})},
             pass_fds=descriptors,
-            process_group=0,  # with what an environment starts, and out of reach of Ctrl-C
+            process_group=0,  # groups the worker with processes that the environment starts; Ctrl-C does not reach it
         )
         worker_end.close()
         os.close(watched)
@@ -68,24 +68,24 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """Its number."""
+        """The process number."""
         return self._process.pid
 
     def _tell(self, setup: Setup) -> None:
-        with contextlib.suppress(BrokenPipeError):  # it died at once: the next answer says so
+        with contextlib.suppress(BrokenPipeError):  # the worker has already died: the next answer reports it
             self._connection.send(setup)
 
     def ask(self, message: bytes) -> None:
-        """Send one of the worker's messages."""
+        """Send a message to the worker."""
         self._asked, self.pending = time.monotonic(), True
         with contextlib.suppress(BrokenPipeError):
             self._connection.send_bytes(message)
 
     def answer(self, timeout: float) -> bytes:
-        """The answer to what was asked last, at most so many seconds after that.
+        """Return the answer to the last message; wait until ``timeout`` seconds after that message.
 
         Raises:
-            Lost: There is none.
+            Lost: There is no answer.
         """
         remaining_seconds = max(0.0, self._asked + timeout - time.monotonic())
         if not self._heard.poll(1000 * remaining_seconds):
@@ -99,7 +99,7 @@ class Process:
             raise Lost(f"was ended by {_signal(-code)}" if code < 0 else f"ended with status {code}") from None
 
     def last_words(self) -> tuple[str, str]:
-        """End it; where it was, in short for a line and in full, as far as it can tell within a moment."""
+        """Kill the worker; return where it was, as a short text and as a full trace, if it reports this in time."""
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._process.pid, signal.SIGUSR1)
@@ -112,7 +112,7 @@ class Process:
         return _innermost(trace), trace
 
     def close(self, deadline: float) -> None:
-        """Wait for its end until then, and enforce it."""
+        """Wait for the worker to end until the deadline, then kill it."""
         with contextlib.suppress(EOFError, OSError):
             while self._connection.poll(max(0.0, deadline - time.monotonic())):
                 self._connection.recv_bytes()
@@ -122,13 +122,13 @@ class Process:
         os.close(self._life)
 
     def succeeded(self, setup: Setup) -> "Process":
-        """Another process in the place of this one, which is ended."""
+        """End this worker and start another one in its place."""
         self.close(time.monotonic())
         return Process(setup, self._memory)
 
     def kill(self) -> None:
-        """End it, and what its environments have started."""
-        # Before it is waited for: afterwards its number may be another's. A process that ended keeps its own status.
+        """Kill the worker and the processes that its environments started."""
+        # Kill before waiting: afterwards the number may belong to another process. An ended process keeps its status.
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -139,7 +139,7 @@ class Process:
 
 
 def farewell(processes: Sequence[Process]) -> None:
-    """End all of them: those that are well by themselves, within seconds."""
+    """Close all workers: ask each to end by itself, and kill it after a few seconds."""
     for process in processes:
         process.ask(worker.CLOSE)
     deadline = time.monotonic() + _FAREWELL
@@ -154,7 +154,7 @@ def _signal(number: int) -> str:
 
 
 def _innermost(trace: str) -> str:
-    """The frames of a dump by faulthandler, the innermost last, as those of an exception are told."""
+    """Return the frames of a faulthandler dump in the form used for exceptions, with the innermost frame last."""
     frames = []
     for line in trace.splitlines():
         if line.strip().startswith('File "'):

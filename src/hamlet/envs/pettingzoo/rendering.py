@@ -1,7 +1,7 @@
-"""A PettingZoo environment as it renders itself: one copy of its own for it, which nothing is trained on.
+"""The rendering of a PettingZoo environment by its own code, in a separate copy that is not used for training.
 
-The copy is made with ``render_mode="rgb_array"`` where the factory takes that option; of the environment's declaration,
-and so of ``config.json``, it is no part.
+This copy is made with ``render_mode="rgb_array"`` if the factory takes that option. The option does not become part of
+the environment's declaration, so ``config.json`` does not contain it.
 """
 
 import pickle
@@ -24,16 +24,16 @@ _MODE = "render_mode"
 
 
 class RenderingCopies(PettingZooCopies):
-    """Copies of which the first one is rendered: its picture is part of a snapshot.
+    """Copies of which the first one is rendered: a snapshot contains its picture.
 
-    A copy stays where its episode ends.
+    A copy whose episode ends stays in its last state.
     """
 
     def snapshot(self) -> Snapshot:
-        """The number of every copy's episode, and the picture of the first.
+        """Return the episode number of every copy, and the picture of the first copy.
 
         Raises:
-            RunError: The environment renders nothing.
+            RunError: The environment renders no picture.
         """
         pixels, seconds = self._picture()
         return {**super().snapshot(), "pixels": pixels[None], "seconds": np.array([seconds])}
@@ -52,11 +52,11 @@ class RenderingCopies(PettingZooCopies):
 
 @dataclass(frozen=True)
 class RenderingEnvironment:
-    """A PettingZoo environment as it is played while it is rendered: `hamlet.envs.host.HostEnvironment`.
+    """A PettingZoo environment that is rendered while it runs: a `hamlet.envs.host.HostEnvironment`.
 
     Attributes:
         groups: The agents.
-        state_shape: Shape of the critic's state.
+        state_shape: The shape of the state that the critic receives.
         setup: How copies are made.
     """
 
@@ -67,27 +67,27 @@ class RenderingEnvironment:
     remarks: tuple[str, ...] = ()
 
     def blank(self, count: int) -> Snapshot:
-        """A snapshot of ``count`` copies with zeros in it, without a picture, whose size is not known."""
+        """Return a snapshot of ``count`` copies filled with zeros; without a picture, because its size is unknown."""
         return {"episode": np.zeros(count, np.int32)}
 
     def open(self, seed: int, numbers: range) -> RenderingCopies:
-        """The copies of these numbers, ready to begin.
+        """Open the environment copies with these numbers, ready to start.
 
         Raises:
-            RequestError: The environment cannot be made, or is another by now.
+            RequestError: The environment cannot be made, or it has changed since it was declared.
         """
         return RenderingCopies(self.setup, seed, numbers)
 
 
 class PettingZooCamera:
-    """`hamlet.envs.camera.Camera` of a PettingZoo environment.
+    """A `hamlet.envs.camera.Camera` for a PettingZoo environment.
 
     Args:
-        setup: How copies are made that are not rendered.
-        state_shape: Shape of the critic's state.
+        setup: How copies are made without rendering.
+        state_shape: The shape of the state that the critic receives.
 
     Raises:
-        RequestError: The factory is not there.
+        RequestError: The factory does not exist.
     """
 
     coloured = False
@@ -100,8 +100,8 @@ class PettingZooCamera:
         self.env = RenderingEnvironment(setup.groups, state_shape, setup)
 
     def picture(self, state: Snapshot) -> Picture:
-        """The picture in a snapshot."""
+        """Return the picture in a snapshot."""
         return Picture(state["pixels"][0], float(state["seconds"][0]))
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: this camera opens nothing."""

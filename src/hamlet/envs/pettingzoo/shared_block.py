@@ -1,7 +1,7 @@
-"""The memory that some copies and their workers share: every array by name, for all copies at once.
+"""The memory that environment copies and their workers share: arrays with names, each for all copies.
 
-It has no name in the file system, so nothing is left of it however the processes end. Workers import this file, which
-therefore needs the standard library and numpy alone.
+The memory has no name in the file system, so nothing remains of it, however the processes end. Workers import this
+file, so it uses only the standard library and numpy.
 """
 
 import mmap
@@ -14,27 +14,27 @@ import numpy as np
 
 from hamlet.envs.conversion import SpaceKind
 
-# Arrays begin at multiples of a cache line.
+# Arrays start at multiples of a cache line (in bytes).
 _LINE = 64
 
 
 class Array(NamedTuple):
-    """The shape and the type of one agent's, or one copy's, array."""
+    """The shape and type of an array of one agent or one copy."""
 
     shape: tuple[int, ...]
     dtype: str
 
 
 class Seats(NamedTuple):
-    """The agents of a group, and what they exchange.
+    """The agents of a group, and the arrays that they exchange.
 
     Attributes:
         names: The agents.
-        observation: One agent's observation.
-        action: One agent's action.
-        choices: Of each component of the action, how many there are, where some may be unavailable; else empty.
-        seen: Every agent's observation space, as the environment has it.
-        done: Every agent's action space.
+        observation: The array of one agent's observation.
+        action: The array of one agent's action.
+        choices: The number of discrete actions of each action component; empty if the agents have no action mask.
+        seen: The observation space of every agent, in the environment's form.
+        done: The action space of every agent, in the environment's form.
     """
 
     names: tuple[str, ...]
@@ -46,13 +46,13 @@ class Seats(NamedTuple):
 
 
 class BlockLayout(NamedTuple):
-    """What the copies of an environment exchange with the one who acts.
+    """The layout of the data that environment copies exchange with the process that chooses the actions.
 
     Attributes:
         groups: The agents, in groups.
-        state: What ``state()`` gives; None where the observations are joined instead.
-        turns: Whether one agent acts at a time.
-        measures: The environment's own measures that are kept, by their names in infos.
+        state: The space of ``state()``; None if the joined observations are the state.
+        turns: Whether the agents act in turns, one at a time.
+        measures: The environment's measures that are recorded, by their names in infos.
     """
 
     groups: tuple[Seats, ...]
@@ -67,18 +67,18 @@ class BlockLayout(NamedTuple):
 
 
 def arrays(plan: BlockLayout, copies: int) -> dict[str, Array]:
-    """Every array of the block: its name, its shape with the copies first, its type."""
+    """Return every array of the block: its name, its shape with the copies as first axis, and its type."""
     agents = len(plan.names)
     array_specs = {
         "episode": Array((), "int64"),
-        "leave": Array((), "bool"),  # whether the copy is to leave its episode for the next one
-        "busy": Array((), "bool"),  # whether the copy is being stepped, for the report of a worker that died
+        "leave": Array((), "bool"),  # whether the copy should abandon its episode and start the next one
+        "busy": Array((), "bool"),  # whether the copy is being stepped, for the report if a worker dies
         "reward": Array((agents,), "float32"),
         "cut": Array((agents,), "bool"),
         "terminated": Array((), "bool"),
         "truncated": Array((), "bool"),
     }
-    for time in ("arrival", "fresh"):  # what a step arrives at, and a new episode's first view
+    for time in ("arrival", "fresh"):  # the view that a step reaches, and the first view of a new episode
         array_specs[f"{time}/alive"] = Array((agents,), "bool")
         if plan.state is not None:
             array_specs[f"{time}/state"] = Array(plan.state.inner_shape, plan.state.inner_dtype)
@@ -88,7 +88,7 @@ def arrays(plan: BlockLayout, copies: int) -> dict[str, Array]:
                 array_specs[f"{time}/available/{g}"] = _each(seats, Array((sum(seats.choices),), "bool"))
     for g, seats in enumerate(plan.groups):
         array_specs[f"action/{g}"] = _each(seats, seats.action)
-    if plan.measures:  # of the episode until this step; NaN where they were not given
+    if plan.measures:  # the last values in the episode up to this step; NaN if none were given
         array_specs["measures"] = Array((len(plan.measures),), "float64")
     return {name: Array((copies, *array.shape), array.dtype) for name, array in array_specs.items()}
 
@@ -98,7 +98,7 @@ def _each(seats: Seats, array: Array) -> Array:
 
 
 def _places(wanted: dict[str, Array]) -> Iterator[tuple[str, Array, int, int]]:
-    """Every array with where it begins and where it ends."""
+    """Yield every array with its start and its end in bytes."""
     start = 0
     for name, array in wanted.items():
         end = start + int(np.prod(array.shape, dtype=np.int64)) * np.dtype(array.dtype).itemsize
@@ -107,13 +107,13 @@ def _places(wanted: dict[str, Array]) -> Iterator[tuple[str, Array, int, int]]:
 
 
 def size(wanted: dict[str, Array]) -> int:
-    """Bytes of the block."""
+    """Return the number of bytes of the block."""
     return max(1, *(end for _, _, _, end in _places(wanted)))
 
 
 def allocate(count: int) -> int:
-    """A file descriptor of that many bytes of memory without a name, zeros at first."""
-    # Not in /dev/shm where it can be helped, which containers keep small.
+    """Return a file descriptor of ``count`` bytes of zeroed memory without a name in the file system."""
+    # Avoid /dev/shm if possible, because containers keep it small.
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("hamlet", os.MFD_CLOEXEC)
     else:
@@ -124,7 +124,7 @@ def allocate(count: int) -> int:
 
 
 def attach(descriptor: int, wanted: dict[str, Array]) -> dict[str, np.ndarray]:
-    """The arrays in a block; they keep it until the last of them is gone, also when the descriptor is closed."""
+    """Return the arrays in a block; the block exists until the last array is gone, also with a closed descriptor."""
     buffer = mmap.mmap(descriptor, size(wanted))
     return {
         name: np.frombuffer(buffer, array.dtype, int(np.prod(array.shape, dtype=np.int64)), start).reshape(array.shape)

@@ -1,7 +1,8 @@
-"""A worker: a process of its own in which some copies of a PettingZoo environment are stepped.
+"""A worker: a separate process that steps some copies of a PettingZoo environment.
 
-It imports neither JAX nor the rest of the library, unless the environment does: it is begun by `BOOT`, which finds this
-file and those it needs without running the packages around them. So it starts in the time that the environment takes.
+It imports neither JAX nor the other parts of Hamlet, unless the environment does. `BOOT` starts it: this code finds
+this file and the files it needs without running the ``__init__`` files of their packages. The start-up time is
+therefore the time that the environment itself needs.
 """
 
 import contextlib
@@ -24,7 +25,7 @@ from hamlet.envs.pettingzoo.env_driver import Broken, EnvDriver, is_hamlets, par
 from hamlet.envs.pettingzoo.picture import rendered
 from hamlet.envs.pettingzoo.shared_block import BlockLayout
 
-# Run by `python -P -c` with where to import from, the package's directory, and file descriptors.
+# Run by `python -P -c` with the search path, the directory of the hamlet package, and file descriptors as arguments.
 BOOT = """
 import json, sys, types
 sys.path[:], directories = json.loads(sys.argv[1])
@@ -36,27 +37,27 @@ from hamlet.envs.pettingzoo.worker import main
 user_modules.remember(directories)
 main(*map(int, sys.argv[3:]))
 """
-# Messages of one byte: let every copy step; begin the episodes named in the block; begin the next ones of the copies
-# that the block names; render the first copy; end.
+# Messages of one byte: step every copy; start the episodes with the numbers in the block; start the next episode of the
+# copies that the block selects; render the first copy; close; and the answer "done".
 STEP, BEGIN, LEAVE, PICTURE, CLOSE, DONE = b"s", b"b", b"l", b"p", b"c", b"."
-# How often in a row a copy may fail before it has made a step.
+# How often in a row a copy may fail before it completes a step.
 PATIENCE = 5
-# Whether SIGIO ends a process that does nothing about it: so on Linux, and not on macOS and the BSDs.
+# Whether an unhandled SIGIO ends a process: true on Linux, false on macOS and the BSDs.
 _SIGIO_ENDS = sys.platform == "linux"
 
 
 class Setup(NamedTuple):
-    """What a worker is told first.
+    """The first message to a worker.
 
     Attributes:
         factory: ``package.module:function``.
-        options: Keyword arguments for it; None to be told which it takes.
-        seed: The run's.
-        numbers: Those of all copies in the block.
-        share: The rows of the block that are this worker's.
-        plan: What the copies exchange; None to be told what the environment is.
-        restart: Whether a copy that raises begins anew.
-        rendering: Whether copies are rendered: then one that ends its episode stays there, to be seen.
+        options: Keyword arguments for the factory; None to ask which keywords it takes.
+        seed: The seed of the run.
+        numbers: The numbers of all copies in the block.
+        share: The rows of the block that belong to this worker.
+        plan: The layout of the data that the copies exchange; None to ask for the environment's description.
+        restart: Whether a copy that raises an error is restarted.
+        rendering: Whether copies are rendered. A copy whose episode ends then stays in its last state.
     """
 
     factory: str
@@ -70,15 +71,15 @@ class Setup(NamedTuple):
 
 
 class Incident(NamedTuple):
-    """A copy that failed.
+    """A failure of an environment copy.
 
     Attributes:
-        row: Its row in the block; −1 where it concerns no copy more than others.
+        row: The row of the copy in the block; −1 if the failure does not concern a particular copy.
         episode: The number of the episode.
-        steps: The step of the episode at which it failed; 0 for its reset.
+        steps: The step of the episode at which the copy failed; 0 for the reset.
         text: What happened, in one line.
-        trace: The whole traceback, if any.
-        broken: Whether the environment gave what it must not, so that another try is no use.
+        trace: The whole traceback, if there is one.
+        broken: Whether the environment violated its interface, so that a restart cannot help.
     """
 
     row: int
@@ -90,11 +91,11 @@ class Incident(NamedTuple):
 
 
 def main(connection: int, life: int, dump: int, memory: int) -> None:
-    """Serve until told to end, or until the one who asked is gone."""
+    """Serve requests until the parent process asks to close, or has ended."""
     _end_with_parent(life, (connection, dump, memory))
     for descriptor in (connection, life, dump, memory):
         os.set_inheritable(descriptor, False)
-    for number in (signal.SIGINT, signal.SIGTERM):  # the parent decides when its workers end
+    for number in (signal.SIGINT, signal.SIGTERM):  # the parent decides when its workers stop
         signal.signal(number, signal.SIG_IGN)
     faulthandler.enable(file=dump, all_threads=False)
     faulthandler.register(signal.SIGUSR1, file=dump, all_threads=False)
@@ -103,15 +104,16 @@ def main(connection: int, life: int, dump: int, memory: int) -> None:
 
 
 def _forget_packages() -> None:
-    """An environment that imports the library shall find the whole of it."""
+    """Remove the placeholder packages, so that an environment that imports Hamlet finds all of it."""
     for name in ("hamlet", "hamlet.envs"):
         del sys.modules[name]
 
 
 def _end_with_parent(life: int, others: Sequence[int]) -> None:
-    """End this process and all that it starts once nobody holds the other end of a pipe.
+    """End this process and all processes that it starts when the other end of a pipe is closed.
 
-    The kernel does so, also while an environment hangs in compiled code; where its signal ends nobody, another process.
+    The kernel ends them, even while an environment hangs in compiled code. On systems where the kernel's signal ends no
+    process, a second process does it.
     """
     (_have_kernel_end_group if _SIGIO_ENDS else _watch_from_beside)(life, others)
     poll = select.poll()
@@ -121,31 +123,31 @@ def _end_with_parent(life: int, others: Sequence[int]) -> None:
 
 
 def _have_kernel_end_group(life: int, others: Sequence[int]) -> None:
-    """Linux: SIGIO tells the group of the pipe's end. PR_SET_PDEATHSIG would watch a thread, not its process."""
+    """On Linux, SIGIO ends the group when the pipe closes. PR_SET_PDEATHSIG would watch the parent's thread instead."""
     signal.signal(signal.SIGIO, signal.SIG_DFL)
     fcntl.fcntl(life, fcntl.F_SETOWN, -os.getpgrp())
     fcntl.fcntl(life, fcntl.F_SETFL, fcntl.fcntl(life, fcntl.F_GETFL) | os.O_ASYNC | os.O_NONBLOCK)
 
 
 def _watch_from_beside(life: int, others: Sequence[int]) -> None:
-    """Elsewhere, where SIGIO is ignored unless somebody listens: a process of the same group waits and ends it."""
+    """Other systems ignore an unhandled SIGIO: a process of the same group waits for the pipe and ends the group."""
     if os.fork():
         return
-    for descriptor in others:  # or nobody would see that this process has ended
+    for descriptor in others:  # otherwise the parent would not notice that this process has ended
         os.close(descriptor)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    os.read(life, 1)  # nobody writes: it returns when the other end is closed
+    os.read(life, 1)  # nothing is ever written: it returns when the other end is closed
     os.killpg(0, signal.SIGKILL)
 
 
 class Worker:
-    """Some copies, and the connection to the one who has them stepped."""
+    """Some environment copies, and the connection to the process that steps them."""
 
     def __init__(self, connection: Connection, memory: int) -> None:
         self._connection = connection
         self._setup: Setup = connection.recv()
-        if not self._setup.factory.startswith("hamlet.envs."):  # whose own games need no more than the worker does
+        if not self._setup.factory.startswith("hamlet.envs."):  # Hamlet's own games need only the worker's modules
             _forget_packages()
         self._memory = memory
         self._players: list[EnvDriver] = []
@@ -215,18 +217,18 @@ class Worker:
             _close(player.env)
 
     def _reply(self, incident: Incident | None, answer: Any = None) -> None:
-        """As plain tuples: to pickle an object of the library would import the whole of it."""
+        """Send plain tuples: pickling an object of Hamlet would import all of Hamlet."""
         self._connection.send((incident and tuple(incident), answer))
 
     def _render(self) -> None:
-        """Answer with the pixels of the first copy, and the seconds for which they are shown."""
+        """Answer with the pixels of the first copy, and how many seconds they are shown."""
         try:
             self._reply(None, rendered(self._players[0].env))
         except Exception as error:
             self._reply(_incident(-1, 0, 0, error))
 
     def _leave(self, index: int) -> bool:
-        """Begin the next episode of a copy that is to leave its own; whether all can go on."""
+        """Start the next episode of a copy if the block selects it; return whether all copies can continue."""
         row = self._setup.share[index]
         if not self._arrays["leave"][row]:
             return True
@@ -234,7 +236,7 @@ class Worker:
         return self._begin(index)
 
     def _step(self, index: int) -> bool:
-        """Let one copy step, and begin its next episode where this one ended; whether all can go on."""
+        """Step one copy, and start its next episode if this one ended; return whether all copies can continue."""
         row, player = self._setup.share[index], self._players[index]
         try:
             if not player.step() or self._setup.rendering:
@@ -253,7 +255,7 @@ class Worker:
         return True
 
     def _renew(self, index: int, error: Exception) -> bool:
-        """Make a copy anew and begin its next episode, unless that is not wanted or no use."""
+        """Recreate a failed copy and start its next episode, unless restarts are disabled or cannot help."""
         row, player = self._setup.share[index], self._players[index]
         incident = _incident(row, self._episode(row), player.steps, error)
         self._incidents.append(incident)
@@ -280,7 +282,7 @@ def _close(env: Any) -> None:
 def _incident(row: int, episode: int, steps: int, error: BaseException) -> Incident:
     broken = isinstance(error, Broken)
     frames = traceback.extract_tb(error.__traceback__)
-    # Those of Hamlet's environments say nothing to the one whose environment it is.
+    # Frames of Hamlet's own environment modules do not help the environment's author.
     hamlets = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")
     places = [
         f"{os.path.basename(f.filename)}:{f.lineno} in {f.name}" for f in frames if not f.filename.startswith(hamlets)
