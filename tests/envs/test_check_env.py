@@ -103,7 +103,7 @@ def test_episodes_that_do_not_end_are_counted_and_where_an_evaluation_cuts_them_
     said = capsys.readouterr().out
     assert "episodes of 5 steps, 2 of them left before their end (--max-episode-steps)" in said
     assert "an evaluation cuts episodes at 10,000 steps, as it does not say how long its episodes are" in said
-    with pytest.raises(RequestError, match="--max-episode-steps must be at least 1, not 0"):
+    with pytest.raises(RequestError, match="--max-episode-steps must be at least 1, got 0"):
         command.read(["doubles:Walk", "--max-episode-steps", "0"])
 
 

@@ -112,7 +112,7 @@ def test_what_is_finished_is_never_trained_or_judged_again(whole, monkeypatch):
 def test_a_run_of_other_settings_is_not_taken_for_the_one_that_is_asked_for(whole):
     other = dataclasses.replace(tiny.GRID.cells[0], changes=tiny.GRID.cells[0].changes | {"clip": 0.1})
     algorithm, env = other.declare()
-    with pytest.raises(RequestError, match="holds a run with another algorithm or other settings of it"):
+    with pytest.raises(RequestError, match="contains a run with another algorithm, or other settings of it"):
         complete(algorithm, env, seeds={0: other.run(whole, 0)}, steps=120, labels={})
 
 
@@ -190,7 +190,7 @@ WRONG = [
     (["tiny/produc"], "nearest is 'tiny/product'"),
     (["harl/table1"], "need the game StarCraft II"),
     (["--seeds", "2"], "NAME is missing: one of harl/fig5"),
-    (["tiny/product", "--seeds", "0"], "--seeds must be at least 1, not 0"),
+    (["tiny/product", "--seeds", "0"], "--seeds must be at least 1, got 0"),
     (["tiny/product", "--workers", "0"], "--workers must be at least 1"),
     (["tiny/product", "--worker", "2"], "nearest is --workers"),
     (["tiny/product", "--out", "full"], "full is not empty and holds no grid"),

@@ -105,7 +105,7 @@ def test_a_part_of_hamlet_is_written_by_its_name_and_read_without_trust():
 def test_nothing_of_ones_own_is_imported_for_what_is_not_trusted():
     data = encode((1, Algorithm(neighbourhood=Ball(radius=0.5))))
     assert foreign(data) == (f"{__name__}:Algorithm", f"{__name__}:Ball")
-    with pytest.raises(RequestError, match="Algorithm' is code of its own, in a configuration that is not trusted"):
+    with pytest.raises(RequestError, match="Algorithm' is user code, in a configuration that is not trusted"):
         decode(data)
 
 
@@ -139,7 +139,7 @@ def test_a_class_that_another_process_cannot_find_is_to_be_put_in_a_module(monke
     class Local:
         number: int = 1
 
-    with pytest.raises(RequestError, match="put the class in a module"):
+    with pytest.raises(RequestError, match="define the class at the top level of a module"):
         encode(Algorithm(neighbourhood=Local()))
     monkeypatch.setattr(Ball, "__module__", "__main__")
     with pytest.raises(RequestError, match=r"Algorithm.neighbourhood is a Ball, defined in __main__.*put the"):
@@ -149,7 +149,7 @@ def test_a_class_that_another_process_cannot_find_is_to_be_put_in_a_module(monke
 def test_a_class_that_was_replaced_since_is_refused(monkeypatch):
     value = Ball(radius=0.01)
     monkeypatch.setattr(sys.modules[__name__], "Ball", Positive)
-    with pytest.raises(RequestError, match="another class by now"):
+    with pytest.raises(RequestError, match="is now another class"):
         encode(value)
 
 

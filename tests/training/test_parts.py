@@ -102,7 +102,7 @@ def test_version_0_of_hamlets_own_places_is_a_table_and_what_it_lacks_is_importe
         "weight": 2.0,
     }
     for place in ("hamlet.cli:main", "hamlet.haml.drift:Nothing", "hamlet.envs.registry:make"):
-        with pytest.raises(RequestError, match="which is not installed or declares no"):
+        with pytest.raises(RequestError, match="which is not installed or does not declare"):
             configuration.decode(version_0.upgraded({"type": place}))
 
 
@@ -125,7 +125,7 @@ def test_a_part_that_a_package_declares_is_named_by_package_and_part(monkeypatch
     declare(monkeypatch)
     assert configuration.encode(Declared(2.0)) == {"type": "chi-square:drift", "weight": 2.0}
     assert configuration.decode({"type": "chi-square:drift", "weight": 2.0}) == Declared(2.0)
-    with pytest.raises(RequestError, match="the package 'chi', which is not installed or declares no 'drift'"):
+    with pytest.raises(RequestError, match="the package 'chi', which is not installed or does not declare 'drift'"):
         configuration.decode({"type": "chi:drift"})
 
 

@@ -150,8 +150,11 @@ def test_a_sum_over_episodes_that_is_no_number_is_not_passed_over():
 def test_a_run_says_what_its_environment_pays():
     lines = []
     announce.describe(small(), Toll(), jax.devices()[:1], lines.append)
-    assert "every step also pays toll, to each agent, in choices: second choices" in lines
-    assert "every step also pays lesson, to each agent; agents learn from it in place of the reward" in lines
+    assert "every step also returns the stream toll, to each agent, in choices: second choices" in lines
+    assert (
+        "every step also returns the stream lesson, to each agent; agents are trained on it instead of the reward"
+        in lines
+    )
 
 
 @pytest.mark.slow
