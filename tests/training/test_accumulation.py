@@ -128,7 +128,7 @@ def test_too_few_parts_are_refused_with_a_number_that_fits_as_is_a_resume(tmp_pa
     monkeypatch.setattr(budget, "present", lambda used: 1000)
     with pytest.raises(
         hamlet.RequestError,
-        match="; a resumed run cannot change its number .*: resume it on a machine with more memory",
+        match=r"; a resumed run cannot change its number .*: resume it on a machine with more memory",
     ):
         hamlet.resume(tmp_path / "b", steps=3 * BATCH, quiet=True)
 

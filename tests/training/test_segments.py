@@ -104,7 +104,7 @@ def test_every_damage_is_seen_and_named(tmp_path):
             == f"the file {path.name} of its replay buffer was changed after it was written"
         )
     path.unlink()
-    assert replay_files.damage(tmp_path, found) == f"{path.name} of its replay buffer cannot be read"
+    assert replay_files.damage(tmp_path, found) == f"the file {path.name} of its replay buffer cannot be read"
     with pytest.raises(RunError, match="cannot be read: No such file"):
         back(tmp_path, 20, found)
     path.write_bytes(good)

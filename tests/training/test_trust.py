@@ -129,7 +129,7 @@ def hostile(marker):
             config(environment=factory({"import": "payload:make"})),
             "payload:make",
         ),
-        "a factory that is not marked as one's own": (config(environment=factory("payload:make")), "is not known"),
+        "a factory that is not marked as one's own": (config(environment=factory("payload:make")), "is unknown"),
         "a shell command as a factory": (
             config(environment=factory({"import": "subprocess:check_output"}, [("args", touch), ("shell", True)])),
             "subprocess:check_output",
@@ -140,15 +140,15 @@ def hostile(marker):
         ),
         "a shell command as a known factory": (
             config(environment=factory("subprocess:check_output", [("args", touch), ("shell", True)])),
-            "is not known",
+            "is unknown",
         ),
         "a function of a known package that is none of its environments": (
             config(environment=factory("pettingzoo.utils.conversions:parallel_wrapper_fn")),
-            "is not known",
+            "is unknown",
         ),
         "a part by Hamlet's own module": (
             config(algorithm=happo(drift={"type": "hamlet.haml.drift:ClipDrift", "epsilon": 0.2})),
-            "not installed or declares no",
+            "not installed or does not declare",
         ),
         "a class of Hamlet that is no part": (
             config(algorithm=happo(drift={"import": "hamlet.cli:COMMANDS"})),
@@ -158,7 +158,7 @@ def hostile(marker):
         "both kinds of names": (config(algorithm=happo(drift={"type": "clip_drift"} | DRIFT)), "payload:Drift"),
         "a name with quotes": (
             config(algorithm=happo(drift={"import": f"payload:Drift'); __import__('os').system('{touch}') #"})),
-            "code that is not Hamlet's",
+            "code that is not part of Hamlet",
         ),
         "a name that colours the terminal": (
             config(algorithm=happo(drift={"import": "payload\x1b]0;owned\x07:Drift"})),
@@ -170,7 +170,7 @@ def hostile(marker):
         ),
         "a known factory told to open a file": (
             config(environment=factory("pettingzoo.atari.pong_v3:parallel_env", [("auto_rom_install_path", "x")])),
-            "is not known",
+            "is unknown",
         ),
         "objects in shared memory": (
             config(environment=json.loads(json.dumps(factory(SPREAD_3)).replace('"float32"', '"object"'))),
@@ -187,14 +187,23 @@ def hostile(marker):
             ),
             "nests more than",
         ),
-        "NaN": (json.dumps(config(steps=float("nan"))), "holds NaN"),
-        "infinity": (json.dumps(config(seed=float("inf"))), "holds Infinity"),
+        "NaN": (json.dumps(config(steps=float("nan"))), "contains NaN"),
+        "infinity": (json.dumps(config(seed=float("inf"))), "contains Infinity"),
         "a huge whole number": (config(steps=10**400), "more than 64 bits"),
-        "steps that are a word": (config(steps="10"), "steps in config.json is a whole number, at least 1, not '10'"),
-        "a seed that is a list": (config(seed=[0]), "seed in config.json is a whole number, not [0]"),
-        "an evaluation that is a word": (config(evaluation="x"), "evaluation in config.json is an object, not 'x'"),
-        "an evaluation without its entries": (config(evaluation={"every": 1}), "the evaluation of config.json lacks"),
-        "an algorithm that is a number": (config(algorithm=3), "the algorithm of config.json is a int"),
+        "steps that are a word": (
+            config(steps="10"),
+            "steps in config.json must be a whole number, at least 1, got '10'",
+        ),
+        "a seed that is a list": (config(seed=[0]), "seed in config.json must be a whole number, got [0]"),
+        "an evaluation that is a word": (
+            config(evaluation="x"),
+            "evaluation in config.json must be an object, got 'x'",
+        ),
+        "an evaluation without its entries": (
+            config(evaluation={"every": 1}),
+            "'evaluation' in config.json lacks the entry",
+        ),
+        "an algorithm that is a number": (config(algorithm=3), "the algorithm in config.json is a int"),
         "an algorithm that is a drift": (
             config(algorithm={"type": "zero_drift"}),
             "is a ZeroDrift, which is not an algorithm",
@@ -273,7 +282,7 @@ def test_a_pipe_in_the_place_of_a_file_is_refused_before_anything_waits_for_it(n
     run = stranger(tmp_path / "run", config(), marker)
     os.mkfifo(run / name)
     assert main(["resume", str(run)]) == 2
-    assert f"{name} is neither a file nor a directory" in capsys.readouterr().err
+    assert f"{name}: it is neither a file nor a directory" in capsys.readouterr().err
 
 
 def spoken(words, run, out):

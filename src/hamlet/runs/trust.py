@@ -85,7 +85,8 @@ def permit(config: bytes, names: Sequence[str], what: str, *, trusted: bool) -> 
     else:
         listed = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if names[_NAMED:] else "")
         raise RequestError(
-            f"{what} would execute code that is not part of Hamlet ({listed}), and you did not start this run{doubt}: {ADVICE}"
+            f"{what} would execute code that is not part of Hamlet ({listed}), "
+            f"and you did not start this run{doubt}: {ADVICE}"
         )
 
 
