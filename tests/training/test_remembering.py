@@ -173,7 +173,9 @@ def test_a_ring_that_fits_with_nothing_beside_it_is_refused_too(monkeypatch):
     monkeypatch.setattr(budget, "present", lambda used: 4_000_000)
     said = []
     budget.describe(SimpleNamespace(bytes_needed=4_000_000, **made), jax.devices()[:1], said.append)
-    with pytest.raises(hamlet.RequestError, match=r"^training needs 0\.0 GB and .*; try --buffer-size 23000$"):
+    with pytest.raises(
+        hamlet.RequestError, match=r"^training needs 0\.0 GB of memory, but .*; try --buffer-size 23000$"
+    ):
         budget.describe(SimpleNamespace(bytes_needed=4_000_001, **made), jax.devices()[:1], said.append)
     # Where it is not the ring that takes the memory, a smaller one would not help: here it is the rollout.
     parted = replace(made["algorithm"], accumulation=made["algorithm"].sampling.samples)

@@ -136,7 +136,7 @@ def test_an_episode_that_was_paid_no_number_failed(played):
             return after, view, replace(outcome, streams=outcome.streams | {"steps": broken})
 
     play = partial(evaluate, Broken(), roster_of(played.algorithm, Broken()), played.actors, played.algorithm.body)
-    with pytest.warns(UserWarning, match="first: the steps of the team in episode [0-9]+ is nan"):
+    with pytest.warns(UserWarning, match="first failure: the steps of the team in episode [0-9]+ is nan"):
         found = play(episodes=40, seed=2, mode="random")
     assert found.failed and (found.streams["steps"] == 4).all()
 

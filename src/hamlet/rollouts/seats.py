@@ -49,7 +49,8 @@ class SeatTable(eqx.Module):
 
     An agent in a seat that is not used for training is still in the episode: it acts, other agents observe it, and
     critics that receive the state or the actions receive its part too. Only that agent's policy, and the critic of
-    that agent's reward, are not trained on its steps. An inactive agent (`View.alive` is False) is not in the episode at all.
+    that agent's reward, are not trained on its steps. An inactive agent (`View.alive` is False) is not in the episode
+    at all.
 
     Attributes:
         player: The number of the player in each seat, ``[E, n]`` or ``[1, n]``.

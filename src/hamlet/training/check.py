@@ -38,7 +38,7 @@ def check(algorithm: Algorithm, env: AnyEnvironment, *, steps: int) -> None:
     require(
         steps <= most,
         f"--steps {steps} needs more than {_MOST_ITERATIONS:,} rollouts of {sampling.batch:,} steps, which is the "
-        f"largest number that Hamlet counts; the nearest valid value is {most}",
+        f"largest number that Hamlet counts; the nearest is {most}",
     )
     _parts(algorithm, roster)
     learners.check(algorithm, roster, env.state_shape)

@@ -83,7 +83,7 @@ def places(out: str | Path | None, name: str, seed: int, seeds: int | Sequence[i
         check_seed(seed, seeds)
         seeds = range(seed, seed + seeds)
     numbers = [check_seed(seed)] if seeds is None else [check_seed(number) for number in seeds]
-    require(len(numbers) > 0, "the list of seeds is empty; the nearest valid value is seeds=1")
+    require(len(numbers) > 0, "the list of seeds is empty; the nearest is seeds=1")
     require(len(set(numbers)) == len(numbers), f"a seed occurs twice in the list: {', '.join(map(str, numbers))}")
     label = re.sub("[/:]", "-", name)
     if out is None:
