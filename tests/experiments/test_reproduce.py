@@ -190,7 +190,7 @@ WRONG = [
     (["tiny/produc"], "nearest is 'tiny/product'"),
     (["harl/table1"], "need the game StarCraft II"),
     (["--seeds", "2"], "NAME is missing: one of harl/fig5"),
-    (["tiny/product", "--seeds", "0"], "--seeds must be at least 1, got 0"),
+    (["tiny/product", "--seeds", "0"], "--seeds must be at least 1, not 0"),
     (["tiny/product", "--workers", "0"], "--workers must be at least 1"),
     (["tiny/product", "--worker", "2"], "nearest is --workers"),
     (["tiny/product", "--out", "full"], "full is not empty and holds no grid"),
