@@ -16,8 +16,8 @@ INTRODUCTION = """# Gallery: environments in motion
 
 See what agents do in Hamlet's environments, and copy the command that trained them. Each animation is one episode of
 the run's best policy with deterministic actions; the caption in the picture holds the step and the return.
-[Environments](environments.md) explains the rules and options. `make gallery` trains all runs again and records these
-pictures ([record](RECORD)).
+The animations of bodies show the first 80 steps. [Environments](environments.md) explains the rules and options.
+`make gallery` trains all runs again and records these pictures ([record](RECORD)).
 """
 # Picture, what is seen, algorithm, environment, environment steps, further options, and options of the environment.
 ENTRIES = (
@@ -88,6 +88,10 @@ def train(name, algorithm, environment, steps, options, environment_options):
     return hamlet.train(algorithm, env, steps=steps, seed=0, out=path, **options)
 
 
+# Steps of an episode that are shown, at most: of the bodies, whose episodes have a thousand.
+LONGEST = 80
+
+
 def main():
     """Train, record, and write the record."""
     import hamlet
@@ -97,7 +101,7 @@ def main():
     rows = []
     for name, shown, *entry in ENTRIES:
         run = train(name, *entry)
-        recording = run.record(PICTURES / f"{name}.gif", best=True, seed=3)
+        recording = run.record(PICTURES / f"{name}.gif", best=True, seed=3, max_episode_steps=LONGEST)
         final = json.loads((RUNS / name / "evaluation.json").read_text(encoding="utf-8"))[0]
         row = {key: final[key] for key in ("mean", "standard_error", "episodes", "mode")}
         rows.append(
