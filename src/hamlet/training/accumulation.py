@@ -42,7 +42,7 @@ def fitted(
         check_memory: Receives the shapes of the replay buffer, and may refuse it.
 
     Raises:
-        TooLarge: If the program fits with no number of parts. The error names a request that fits.
+        TooLarge: If the program does not fit with any number of parts. The error names a request that fits.
     """
     there, parts = budget.present(used), algorithm.accumulation or 1
     program = make(replace(algorithm, accumulation=parts), check_memory=check_memory)

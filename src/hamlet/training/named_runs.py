@@ -43,7 +43,7 @@ def named_runs(name: Any, *, best: bool = False, trust: bool = False) -> list[Na
 
 
 def named_run(name: Any, *, best: bool = False, trust: bool = False) -> NamedRun:
-    """Return the single run that a name refers to; the names are those of `named_runs`.
+    """Return the single run that a name refers to; see `named_runs` for the possible names.
 
     Raises:
         RequestError: There is no run, or the name is a directory of several seeds.
