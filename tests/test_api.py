@@ -81,7 +81,7 @@ def test_the_metrics_of_a_run_are_a_table_by_steps(trained, monkeypatch):
             {"algorithm": "mpe/simple_spread", "environment": "happo"},
             r"comes before the environment: write train\('happo', 'mpe",
         ),
-        ({"algorithm": "qmix"}, r"Discrete only: give it choices by --env.no-continuous \(continuous=False\), or use"),
+        ({"algorithm": "qmix"}, r"choose discrete actions with --env.no-continuous \(continuous=False\), or use"),
         ({"preset": "paper"}, r"no preset 'paper'; the nearest is 'paper/mpe'"),
         ({"steps": 2.5}, "steps must be a whole number, got 2.5"),
     ],

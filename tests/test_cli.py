@@ -122,7 +122,7 @@ WRONG = [
     (train("--hidden", "64", "0"), "--hidden takes widths of at least 1"),
     (train("--order", "randm"), "nearest is random"),
     (train("--device", "cup"), "nearest is cpu"),
-    (train("--device", "tpu"), "nearest is --device cpu"),
+    (train("--device", "tpu"), "JAX finds no tpu on this machine; use --device cpu"),
     (train("--steps", "10X"), "such as 10M"),
     (train("--steps", "0"), "--steps must be at least 1"),
     (train("--steps", "-5"), "--steps must be at least 1"),

@@ -57,7 +57,7 @@ def test_streams_that_do_not_go_together_are_refused(streams, line):
 def test_a_stream_and_a_measure_of_one_name_are_refused():
     env = OnHost(Toll())
     object.__setattr__(env, "measures", ("toll",))
-    with pytest.raises(hamlet.RequestError, match="toll is a stream and a measure of the environment"):
+    with pytest.raises(hamlet.RequestError, match="toll names both a stream and a measure of the environment"):
         check(hamlet.algorithms.happo(num_envs=1), env, steps=1)
 
 

@@ -103,7 +103,7 @@ def test_episodes_that_do_not_end_are_counted_and_where_an_evaluation_cuts_them_
     said = capsys.readouterr().out
     assert "episodes of 5 steps (2 of them stopped early by --max-episode-steps)" in said
     assert "evaluations truncate episodes after 10,000 steps (the environment declares no other limit)" in said
-    with pytest.raises(RequestError, match="--max-episode-steps must be at least 1, not 0"):
+    with pytest.raises(RequestError, match="--max-episode-steps must be at least 1, got 0"):
         command.read(["doubles:Walk", "--max-episode-steps", "0"])
 
 

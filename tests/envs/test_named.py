@@ -52,7 +52,7 @@ def test_an_environment_in_jax_of_another_interface_is_made_when_it_is_needed_an
         "options": [["limit", 3]],
     }
     assert configuration.decode(kept, trusted=True) == env
-    with pytest.raises(RequestError, match="code of its own, in a configuration that is not trusted"):
+    with pytest.raises(RequestError, match="is user code, in a configuration that is not trusted"):
         configuration.decode(kept)
     assert variation.varied(env, {"limit": 5}) == replace(env, options=(("limit", 5),))
 
@@ -100,7 +100,7 @@ def test_a_factory_is_trained_by_its_place_and_its_run_is_read_by_whoever_trusts
     config.write_text(config.read_text().replace('"seed": 0', '"seed": 1'))
     capsys.readouterr()
     assert main(["evaluate", str(tmp_path / "run"), "--episodes", "2"]) == 2
-    assert "would run code that is not Hamlet's" in capsys.readouterr().err
+    assert "would execute code that is not part of Hamlet" in capsys.readouterr().err
     assert main(["evaluate", str(tmp_path / "run"), "--episodes", "2", "--trust"]) == 0
 
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("programs_once")
 
 SMALL = ["--hidden", "8", "--num-envs", "16", "--rollout-length", "4", "--epochs", "1", "--critic-epochs", "1"]
 SMALL += ["--evaluate-episodes", "0"]
-TEAM = "every agent is trained on the team's reward: the sum over agents"
+TEAM = "every agent is trained on the team's reward, which is the sum of all agents' rewards"
 
 
 @pytest.fixture(autouse=True)
@@ -69,9 +69,7 @@ def test_a_constant_sum_is_refused_by_an_algorithm_for_teams_and_taken_by_one_th
     argv = ["matrix/matching_pennies", "--steps", "128", *SMALL, "--out"]
     assert main(["train", "happo", *argv, "a"]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
-    assert (
-        error == ("hamlet: the agents' rewards sum to a constant: there is no team to train; use matrl or ippo")
-        and not Path("a").exists()
-    )
+    reason = "the agents' rewards sum to a constant, so the team as a whole has nothing to learn"
+    assert error == f"hamlet: {reason}; use matrl or ippo" and not Path("a").exists()
     assert main(["train", "ippo", *argv, "b"]) == 0
     assert TEAM not in capsys.readouterr().err

@@ -112,7 +112,7 @@ def test_what_is_finished_is_never_trained_or_judged_again(whole, monkeypatch):
 def test_a_run_of_other_settings_is_not_taken_for_the_one_that_is_asked_for(whole):
     other = dataclasses.replace(tiny.GRID.cells[0], changes=tiny.GRID.cells[0].changes | {"clip": 0.1})
     algorithm, env = other.declare()
-    with pytest.raises(RequestError, match="holds a run with another algorithm or other settings of it"):
+    with pytest.raises(RequestError, match="contains a run with another algorithm, or other settings of it"):
         complete(algorithm, env, seeds={0: other.run(whole, 0)}, steps=120, labels={})
 
 

@@ -309,7 +309,11 @@ def test_a_policy_through_tanh_is_refused_where_an_action_has_no_bounds():
 
 def test_an_algorithm_that_cannot_act_by_choices_is_refused_with_those_that_can():
     spread = envs.make("mpe/simple_spread", continuous=False)
-    with pytest.raises(RequestError, match=r"Discrete space, and the algorithm in Box only: use happo.*hasac, had3qn"):
+    with pytest.raises(
+        RequestError, match=r"Discrete space, but the algorithm supports Box only: use happo.*hasac, had3qn"
+    ):
         check(algorithms.make("hatd3"), spread, steps=1000)
-    with pytest.raises(RequestError, match=r"Box space, and the algorithm in Discrete only: give it.*use happo.*hatd3"):
+    with pytest.raises(
+        RequestError, match=r"Box space, but the algorithm supports Discrete only: choose.*use happo.*hatd3"
+    ):
         check(algorithms.make("had3qn"), ALONE, steps=1000)

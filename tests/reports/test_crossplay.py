@@ -135,8 +135,8 @@ def test_of_three_agents_the_row_has_the_first_seat_and_the_column_the_others(mo
     assert opened == [9] and len(closed) == 1 and failed.tolist() == cut.tolist() == [[1, 1], [1, 1]]
     assert remarks[3:6] == [
         "x against y: a copy fell",
-        "x against y: failed 1 of 3 episodes, and others were played in their place; first: it fell",
-        "x against y: cut 1 of 2 episodes at 9 steps; --max-episode-steps sets that",
+        "x against y: 1 of 3 episodes failed and were replaced by others; first failure: it fell",
+        "x against y: 1 of 2 episodes were truncated after 9 steps; --max-episode-steps sets this limit",
     ]
 
 
@@ -220,7 +220,7 @@ def test_the_command_prints_keeps_and_draws(found, tmp_path, capsys, monkeypatch
         (["rock", "fresh/best"], "no best policy: nothing was evaluated"),
         (["rock", "paper", "--episodes", "0"], "--episodes must be at least 1, not 0"),
         (["rock", "paper", "--episode", "5"], "--episodes"),
-        (["rock", "paper", "--seed", "-1"], "--seed must lie between"),
+        (["rock", "paper", "--seed", "-1"], "--seed must be from 0"),
     ],
 )
 def test_a_wrong_request_is_one_line_before_any_game(names, said, runs, monkeypatch, capsys):

@@ -69,7 +69,7 @@ def test_any_value_in_a_configuration_costs_that_value_alone(tmp_path, field):
         read = run_data.read(path)
         wrong = read.config.get(field, "left out") == "left out"
         # A number that JSON does not have, or of more than 64 bits, costs the file.
-        starts = (f"config.json: {field} is no ", "config.json cannot be read: it holds ")
+        starts = (f"config.json: {field} is no ", "config.json cannot be read: it contains ")
         assert wrong == any(line.startswith(starts) for line in read.remarks)
         if CONFIG[field] is not None and type(value) is type(CONFIG[field]) and value != 10**30:
             assert not wrong
@@ -91,7 +91,7 @@ def test_any_value_in_an_evaluation_costs_that_point_alone(tmp_path, field):
     reported(*paths)
     for path in paths:
         read = run_data.read(path)
-        if any(line.startswith("evaluation.json cannot be read: it holds ") for line in read.remarks):
+        if any(line.startswith("evaluation.json cannot be read: it contains ") for line in read.remarks):
             assert not read.points  # such a number costs the file
             continue
         left_out = any(line.startswith("evaluation.json: 1 of 2 points") for line in read.remarks)

@@ -172,11 +172,14 @@ def units(leaves):
 
 def test_what_a_table_cannot_mean_is_refused_in_one_line():
     for make, said in [
-        (lambda: SeatTable.create([0, -1, 0]), "numbered 0, 1, …, not -1"),
-        (lambda: SeatTable.create([0, 1, 0], [True, True, False]), "learns where it acts itself"),
-        (lambda: Seating((player(1),), SeatTable.create([0, 2, 1])), "player 2's, and there are players 0 to 1"),
-        (lambda: seated((player(0),), SeatTable.create([0, 0])), "a column for each of the 3 agents, not 2"),
-        (lambda: begun("hasac", SeatTable.create([0] * 2)), "replays steps; the nearest is happo"),
+        (lambda: SeatTable.create([0, -1, 0]), "must be 0, 1, …, got -1"),
+        (lambda: SeatTable.create([0, 1, 0], [True, True, False]), "learns may be True only in seats of player 0"),
+        (
+            lambda: Seating((player(1),), SeatTable.create([0, 2, 1])),
+            "contains player 2, but there are only players 0 to 1",
+        ),
+        (lambda: seated((player(0),), SeatTable.create([0, 0])), "one column per agent: 3 columns, got 2"),
+        (lambda: begun("hasac", SeatTable.create([0] * 2)), "uses a replay buffer; the nearest is happo"),
         (lambda: begun("ippo", SeatTable.create(np.zeros((3, 2)))), "3 rows for 4 copies"),
     ]:
         with pytest.raises(RequestError, match=said):

@@ -68,7 +68,9 @@ def test_a_batch_that_memory_does_not_hold_is_accumulated_in_parts_to_the_same_n
     said = capsys.readouterr().err
     assert parts > 1 and BATCH % parts == 0
     assert re.search(
-        rf"^the batch is accumulated in {parts} parts: training needs \d+ MB instead of \d+ MB$", said, re.M
+        rf"^the batch is split into {parts} parts whose gradients are summed: training needs \d+ MB instead of \d+ MB$",
+        said,
+        re.M,
     )
     networks = [(one.training().learner.team.actors, one.training().learner.critic.networks) for one in (run, whole)]
     for ours, theirs in zip(*map(jax.tree.leaves, networks), strict=True):
@@ -90,21 +92,23 @@ def test_a_resumed_run_has_as_many_parts_wherever_it_goes_on(tmp_path, tight, mo
 def test_parts_asked_for_are_taken_and_said(tmp_path, capsys):
     run = train(tmp_path / "a", gradient_accumulation=5, quiet=False)
     assert declared(run)["accumulation"] == 5
-    assert re.search(r"the batch is accumulated in 5 parts: training needs \d+ MB\n", capsys.readouterr().err)
+    assert re.search(
+        r"the batch is split into 5 parts whose gradients are summed: training needs \d+ MB\n", capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(
     ("parts", "line"),
     [
-        (0, "--gradient-accumulation must be at least 1, not 0; leave it out for as few as fit"),
-        (97, "--gradient-accumulation 97 is more than the 96 sequences of a batch: the most is 96"),
+        (0, "--gradient-accumulation must be at least 1, got 0; without it, Hamlet uses the fewest parts that fit"),
+        (97, "--gradient-accumulation 97 is more than the 96 sequences of a batch: use at most 96"),
     ],
 )
 def test_parts_that_are_none_are_refused(tmp_path, parts, line):
     with pytest.raises(hamlet.RequestError) as refused:
         train(tmp_path / "a", gradient_accumulation=parts)
     assert str(refused.value) == line and not (tmp_path / "a").exists()
-    with pytest.raises(hamlet.RequestError, match=r"more than the 20 samples of a batch: the most is 20$"):
+    with pytest.raises(hamlet.RequestError, match=r"more than the 20 samples of a batch: use at most 20$"):
         remembering = had3qn(hidden=(8,), batch_size=20, buffer_size=80)
         train(tmp_path / "a", algorithm=remembering, gradient_accumulation=21)
 
@@ -122,7 +126,10 @@ def test_too_few_parts_are_refused_with_a_number_that_fits_as_is_a_resume(tmp_pa
     resumed = hamlet.resume(tmp_path / "b", steps=2 * BATCH, quiet=True, gradient_accumulation=parts)
     assert declared(resumed)["accumulation"] == parts and int(resumed.training().iteration) == 2
     monkeypatch.setattr(budget, "present", lambda used: 1000)
-    with pytest.raises(hamlet.RequestError, match="; the run keeps its copies and steps: resume it where more fits"):
+    with pytest.raises(
+        hamlet.RequestError,
+        match=r"; a resumed run cannot change its number .*: resume it on a machine with more memory",
+    ):
         hamlet.resume(tmp_path / "b", steps=3 * BATCH, quiet=True)
 
 
@@ -137,19 +144,24 @@ def test_a_rollout_that_does_not_fit_is_refused_with_the_most_copies_that_do():
         program = SimpleNamespace(bytes_needed=rollout + rest, rollout_bytes=rollout, **made)
         return str(budget.refusal(program, jax.devices()[:1], 60 * GB))
 
-    assert refusal(80 * GB, 2 * GB) == "training needs 82.0 GB and the machine has 60.0; try --num-envs 11"
+    assert (
+        refusal(80 * GB, 2 * GB)
+        == "training needs 82.0 GB of memory, but the machine has only 60.0 GB; try --num-envs 11"
+    )
     # The advice is itself valid: 2,200 sequences cannot be cut into 16 minibatches, and 2,000 can.
     assert refusal(80 * GB, 2 * GB, minibatches=16).endswith("; try --num-envs 10")
     # A part takes 30 GB more than is left beside 45.
     assert refusal(80 * GB, 30 * GB).endswith("; try --num-envs 6")
     assert refusal(4000 * GB, 2 * GB).endswith("; try --num-envs 1 --rollout-length 45")
-    assert "make what agents see smaller" in refusal(80 * GB, 60 * GB)
+    assert "use smaller observations" in refusal(80 * GB, 60 * GB)
 
 
 @pytest.mark.slow
 def test_nothing_is_left_of_what_fits_in_no_number_of_parts(tmp_path, monkeypatch):
     monkeypatch.setattr(budget, "present", lambda used: 1000)
-    with pytest.raises(hamlet.RequestError, match="; make what agents see smaller: not one step of one copy fits"):
+    with pytest.raises(
+        hamlet.RequestError, match="; use smaller observations: not even one step of one environment copy fits"
+    ):
         train(tmp_path / "a")
     assert not (tmp_path / "a").exists()
 

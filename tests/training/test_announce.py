@@ -40,11 +40,11 @@ def test_many_groups_are_told_with_the_time_that_they_take(count, said, monkeypa
     monkeypatch.setattr(announce, "backend_of", lambda env: place)
     algorithm = presets.find("paper/mpe", "happo")()
     announce.describe(algorithm, Unlike(count), devices.select(None), lines.append)
-    told = [line for line in lines if "groups of agents with unlike spaces" in line]
+    told = [line for line in lines if "groups of agents with different observation or action spaces" in line]
     assert bool(told) == said
     if said:
         about = announce._spoken(announce.preparation(count))
-        assert told[0].startswith(f"{count} groups") and f"takes about {about} of a core" in told[0]
+        assert told[0].startswith(f"{count} groups") and f"takes about {about} on one core" in told[0]
 
 
 def test_a_crowd_has_as_many_agents_and_unlike_spaces_as_asked_for():

@@ -37,7 +37,7 @@ def test_where_networks_allow_it_they_act_and_else_the_agents_that_differ_are_na
     algorithm = hamlet.algorithms.mappo(hidden=(8,), sharing="none")
     require_fit(algorithm, three, three)
     told = "agents 3 (observation 3, action Discrete 3), here 5 (observation 3, action Discrete 3)"
-    with pytest.raises(RequestError, match=re.escape(told) + r".* to itself allow no other number"):
+    with pytest.raises(RequestError, match=re.escape(told) + r".* the number of agents must stay the same"):
         require_fit(algorithm, three, five)
 
 

@@ -78,4 +78,6 @@ def test_the_games_lie_on_both_devices_and_the_networks_on_each(report):
 
 
 def test_copies_that_devices_do_not_divide_are_refused_with_the_nearest(report):
-    assert report["refusal"] == "--num-envs 5 is not divided by 2 devices; the nearest is --num-envs 4"
+    assert (
+        report["refusal"] == "--num-envs 5 is not a multiple of the number of devices, 2; the nearest is --num-envs 4"
+    )

@@ -25,7 +25,7 @@ def test_a_run_begun_can_be_opened_and_gives_its_configuration_back(tmp_path):
 
 def test_a_directory_that_holds_a_run_is_refused_with_the_next_free_name(tmp_path):
     RunDirectory.create(tmp_path / "a", {"seed": 0})
-    with pytest.raises(RequestError, match=r"already holds a run: .*hamlet resume .*/a`.* --out .*/a-2$"):
+    with pytest.raises(RequestError, match=r"already contains a run: .*hamlet resume .*/a`.* --out .*/a-2$"):
         RunDirectory.create(tmp_path / "a", {"seed": 1})
     assert RunDirectory.open(tmp_path / "a").config() == {"version": 1, "seed": 0}
     (tmp_path / "a-2").mkdir()
@@ -43,7 +43,7 @@ def test_a_file_and_another_directory_are_refused_and_left_alone(tmp_path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(RequestError, match=r"file is a file, .*--out .*/file-2"):
         RunDirectory.create(tmp_path / "file", {})
-    with pytest.raises(RequestError, match=r"is not empty and holds no run: choose --out .*-2$"):
+    with pytest.raises(RequestError, match=r"contains files, but not a run: use --out .*-2$"):
         RunDirectory.create(tmp_path, {})
     assert os.listdir(tmp_path) == ["file"]
 
@@ -51,7 +51,7 @@ def test_a_file_and_another_directory_are_refused_and_left_alone(tmp_path):
 def test_the_current_directory_can_be_refused_too(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("mine")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(RequestError, match=r"\. is not empty.* --out runs/run-2$"):
+    with pytest.raises(RequestError, match=r"\. contains files.* --out runs/run-2$"):
         RunDirectory.create(".", {})
 
 
@@ -64,7 +64,7 @@ def test_an_empty_directory_and_what_a_kill_left_of_a_beginning_are_taken(tmp_pa
 
 def test_a_directory_below_a_file_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match="cannot be made: Not a directory"):
+    with pytest.raises(RunError, match="cannot be created: Not a directory"):
         RunDirectory.create(tmp_path / "file" / "a", {})
 
 
@@ -72,9 +72,9 @@ def test_a_directory_below_a_file_cannot_be_made(tmp_path):
     ("asked", "message"),
     [
         ("runs/happo-spraed", r"does not exist; the nearest run is .*runs/happo-spread$"),
-        ("runs/many", r"is no run; there is one inside: .*runs/many/seed-0 \(and 1 more\)$"),
-        ("runs/happo-spread/checkpoints", r"is no run; it is a part of the run .*runs/happo-spread$"),
-        ("runs", r"runs is no run; there is one inside: .*runs/happo-spread"),
+        ("runs/many", r"is not a run; it contains the run .*runs/many/seed-0 \(and 1 more\)$"),
+        ("runs/happo-spread/checkpoints", r"is not a run; it is inside the run .*runs/happo-spread$"),
+        ("runs", r"runs is not a run; it contains the run .*runs/happo-spread"),
         ("elsewhere/a", r"elsewhere/a does not exist$"),
     ],
 )

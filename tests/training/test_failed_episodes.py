@@ -147,7 +147,7 @@ def test_a_failed_episode_is_no_result_and_its_copy_plays_another_in_its_place()
     assert set(played.lengths[2:4]) == {6} and set(np.delete(played.lengths, [2, 3])) == {3}
     assert played.failed == 3 and not played.cut.any()
     assert played.remarks() == [
-        "failed 3 of 43 episodes, and others were played in their place; first: copy 0 fell in episode 0"
+        "3 of 43 episodes failed and were replaced by others; first failure: copy 0 fell in episode 0"
     ]
     assert len(remarks) == 3
 
@@ -171,27 +171,27 @@ def test_more_than_a_tenth_that_fail_end_the_evaluation():
     assert play(Scripted(failing=four), 40)[0].failed == 4
     with pytest.raises(EpisodesFailed) as ended:
         play(Scripted(failing=(*four, (9, 1, 2))), 40)
-    assert str(ended.value).startswith("failed 5 of 24 episodes, and of the 40 asked for at most 4 are replaced")
+    assert str(ended.value).startswith("5 of 24 episodes failed; of 40 requested episodes, at most 4 may fail")
     assert (ended.value.failed, ended.value.asked) == (5, 40) and isinstance(ended.value, RunError)
-    with pytest.raises(EpisodesFailed, match=r"failed 1 of 1 episodes, .* at most 0 are replaced"):
+    with pytest.raises(EpisodesFailed, match=r"1 of 1 episodes failed; .* at most 0 may fail"):
         play(Scripted(failing=((0, 0, 1),)), 4)
 
 
 def test_every_episode_failing_ends_the_evaluation_too():
     always = tuple((copy, number, 2) for copy in range(20) for number in range(50))
-    with pytest.raises(EpisodesFailed, match="failed 20 of 20 episodes"):
+    with pytest.raises(EpisodesFailed, match="20 of 20 episodes failed"):
         play(Scripted(failing=always), 100)
 
 
 def test_what_fails_for_good_says_how_many_episodes_failed():
-    with pytest.raises(RunError, match=r"^copy 0 is gone; failed 2 of 21 episodes$"):
+    with pytest.raises(RunError, match=r"^copy 0 is gone; 2 of 21 episodes failed$"):
         play(Scripted(failing=((3, 0, 1),), dies=(0, 1, 2)), 40)
 
 
 def test_episodes_that_never_end_are_cut_and_are_those_of_an_environment_that_cuts_them_itself():
     endless, _ = play(Scripted(length=NEVER), 40, horizon=7)
     assert (endless.lengths == 7).all() and endless.cut.all() and (endless.returns[:, 0] == 7).all()
-    assert endless.remarks() == ["cut 40 of 40 episodes at 7 steps; --max-episode-steps sets that"]
+    assert endless.remarks() == ["40 of 40 episodes were truncated after 7 steps; --max-episode-steps sets this limit"]
     long, _ = play(Scripted(length=4), 40, horizon=7)  # only copy 1 takes more than 7
     assert long.cut.tolist() == [copy == 1 for copy in range(20) for _ in range(2)]
     assert [number for _, number in numbered(long)][0:2] == [0, 1] and set(long.lengths) == {4, 7}
@@ -231,7 +231,7 @@ def test_compiled_episodes_whose_returns_are_no_numbers_are_replaced_and_counted
     played = compiled._gathered(part, ("left", "right"), 20, 1000, 9)
     assert played.failed == 2 and played.returns[:, 0].tolist() == [0.0] * 18 + [1.0] * 2
     assert played.failure == "the return of agent 'right' in episode 0 is nan"
-    with pytest.raises(EpisodesFailed, match="failed 2 of 19 episodes"):
+    with pytest.raises(EpisodesFailed, match="2 of 19 episodes failed"):
         compiled._gathered(part, ("left", "right"), 19, 1000, 9)
 
 
@@ -248,8 +248,8 @@ def test_an_evaluation_holds_how_many_failed_and_were_cut_and_warns_of_both():
         )
     assert (found.failed, found.cut, found.max_episode_steps) == (1, 1, 7)
     assert [str(one.message).removeprefix("evaluation of the deterministic policy: ") for one in said] == [
-        "failed 1 of 21 episodes, and others were played in their place; first: copy 0 fell in episode 0",
-        "cut 1 of 20 episodes at 7 steps; --max-episode-steps sets that",
+        "1 of 21 episodes failed and were replaced by others; first failure: copy 0 fell in episode 0",
+        "1 of 20 episodes were truncated after 7 steps; --max-episode-steps sets this limit",
     ]
     assert Evaluation.of(np.zeros((2, 1)), np.ones(2, int), "random", 0).remarks == []
 

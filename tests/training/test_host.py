@@ -151,10 +151,10 @@ def test_a_run_that_goes_on_ends_in_the_bits_of_one_that_never_stopped(tmp_path,
 @pytest.mark.slow
 def test_games_that_cannot_be_put_back_begin_their_next_episodes_and_the_run_says_so(tmp_path, capsys):
     run = train(OnHost(MaskedRecurrent(), restorable=False), tmp_path / "a", algorithm=recurrent(), iterations=2)
-    assert "cannot be put back" not in capsys.readouterr().err
+    assert "cannot be restored" not in capsys.readouterr().err
     left = run.training()
     hamlet.resume(run.path, steps=3 * BATCH, quiet=True)
-    said = [line for line in capsys.readouterr().err.splitlines() if "cannot be put back" in line]
+    said = [line for line in capsys.readouterr().err.splitlines() if "cannot be restored" in line]
     assert said == [
         "the environment cannot be put back into an episode: "
         "every copy begins its next one, drawn from the run's seed 0"
@@ -185,7 +185,7 @@ def test_several_seeds_through_one_program_are_what_each_is_alone(tmp_path):
 @pytest.mark.slow
 def test_copies_that_contradict_are_refused_and_a_name_takes_those_of_the_environment(tmp_path):
     three = OnHost(Slide(), copies=3)
-    with pytest.raises(hamlet.RequestError, match=r"declared with copies=4 and the environment with copies=3"):
+    with pytest.raises(hamlet.RequestError, match=r"configured with copies=4 and the environment with copies=3"):
         train(three, tmp_path / "a")
     assert not (tmp_path / "a").exists()
     run = hamlet.train("maa2c", three, steps=1, out=tmp_path / "b", quiet=True, evaluate_episodes=0)
@@ -197,7 +197,7 @@ def test_an_environment_that_fails_stops_the_run_with_nothing_lost(tmp_path):
         train(OnHost(Slide(), fails_at=5), tmp_path / "a", checkpoint_every=100 * BATCH)
     said = re.fullmatch(
         r"copy 1 \(seed 0\) raised ValueError: as asked, in iteration 3; "
-        r"the last good checkpoint is that of step (\d+) in .*",
+        r"the last good checkpoint is of step (\d+) in .*",
         str(stopped.value),
     )
     assert said and int(said[1]) == 2 * BATCH
@@ -247,7 +247,7 @@ def test_a_run_that_is_asked_to_stop_within_a_rollout_throws_the_rollout_away(tm
 
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
-    with pytest.raises(Interrupted, match=r"stopped as asked at \d+ steps; the last good checkpoint"):
+    with pytest.raises(Interrupted, match=r"stopped as requested at \d+ steps; the last good checkpoint"):
         train(OnHost(Slide()), tmp_path / "a", iterations=10_000, checkpoint_every=BATCH)
     ended = time.monotonic()
     thread.join()

@@ -105,7 +105,7 @@ def test_a_run_that_is_ended_from_outside_leaves_no_process_and_goes_on_from_its
     said = process.communicate(timeout=10)[1]
     assert gone(workers)
     saved = checkpoint.steps(path / "checkpoints")[-1]
-    assert number == signal.SIGKILL or f"stopped as asked at {saved} steps" in said
+    assert number == signal.SIGKILL or f"stopped as requested at {saved} steps" in said
     run = SavedRun(path)
     done = int(run.training().iteration)
     assert done * BATCH == saved

@@ -7,16 +7,16 @@ from hamlet.files import json_file
 REFUSED = {
     "a deep nest": (b"[" * 5000 + b"]" * 5000, "nests more than 64"),
     "a nest that the parser takes": (b"[" * 65 + b"]" * 65, "nests more than 64"),
-    "NaN": (b'{"steps": NaN}', "holds NaN, which is no number of JSON"),
-    "minus infinity": (b'{"steps": -Infinity}', "holds -Infinity"),
+    "NaN": (b'{"steps": NaN}', "contains NaN, which is not a number in JSON"),
+    "minus infinity": (b'{"steps": -Infinity}', "contains -Infinity"),
     "a number beyond floats": (b'{"steps": 1e999}', "a number that is too large: 1e999"),
     "a number beyond 64 bits": (b'{"steps": 9223372036854775808}', "more than 64 bits"),
     "a number of many digits": (b'{"steps": 1' + b"0" * 6000 + b"}", "more than 64 bits"),
     "a key twice": (b'{"steps": 1, "steps": 2}', "has the key 'steps' twice"),
     "a truncated file": (b'{"steps": 1', "Expecting"),
     "an empty file": (b"", "Expecting value"),
-    "bytes that are no text": (b'{"steps": "\xff"}', "is no UTF-8"),
-    "text of two bytes a letter": ('{"steps": 1}'.encode("utf-16"), "is no UTF-8"),
+    "bytes that are no text": (b'{"steps": "\xff"}', "is not UTF-8"),
+    "text of two bytes a letter": ('{"steps": 1}'.encode("utf-16"), "is not UTF-8"),
 }
 
 
@@ -44,9 +44,9 @@ def test_nothing_but_a_regular_file_is_opened(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "directory").mkdir()
     for name in ("pipe", "directory"):
-        with pytest.raises((ValueError, OSError), match=r"no regular file|Is a directory"):
+        with pytest.raises((ValueError, OSError), match=r"not a regular file|Is a directory"):
             json_file.read(tmp_path / name)
-    with pytest.raises(ValueError, match="no regular file"):
+    with pytest.raises(ValueError, match="not a regular file"):
         json_file.contents(tmp_path / "../../../../../../../../../../dev/zero")
 
 

@@ -58,7 +58,7 @@ def test_rewards_that_are_no_number_stop_the_run_with_what_who_when_where_and_wh
     line = str(stopped.value)
     said = re.fullmatch(
         r"(\w+) of (left|right|team|the team) is not finite at iteration (\d+), first in tensor learner(\.\S+); "
-        r"the last good checkpoint is that of step (\d+) in (\S+)",
+        r"the last good checkpoint is of step (\d+) in (\S+)",
         line,
     )
     assert said, line
@@ -115,7 +115,7 @@ def test_a_full_disk_stops_a_run_with_where_it_stands_and_how_to_go_on(tmp_path,
     line, newest = str(stopped.value), checkpoint.steps(out / "checkpoints")[-1]
     assert "\n" not in line and newest == 3 * BATCH and str(newest) in line
     assert ("full" if what == "metrics" else "No space left on device") in line
-    assert line.endswith(f"; go on with: hamlet resume '{out}'")
+    assert line.endswith(f"; to continue: hamlet resume '{out}'")
     assert int(hamlet.resume(out, quiet=True).training().iteration) == 6
 
 
@@ -165,7 +165,7 @@ def test_a_run_begun_from_another_has_its_weights_and_nothing_else(tmp_path, mon
     assert counts and all((count == 5).all() for count in counts)  # the five epochs of its one iteration
     assert int(second.training().iteration) == 1
     assert second.directory.config()["init_from"] == str(tmp_path / "a")
-    with pytest.raises(hamlet.RequestError, match="have other shapes"):
+    with pytest.raises(hamlet.RequestError, match="do not have the shapes"):
         wide = hamlet.algorithms.mappo(hidden=(8,), num_envs=COPIES, rollout_length=STEPS)
         train(wide, Pot(), steps=BATCH, out=tmp_path / "c", init_from=tmp_path / "a")
 

@@ -86,7 +86,7 @@ def test_what_is_written_is_there_for_another_reader_at_once(metrics):
 
 def test_a_file_that_is_no_database_is_one_line(tmp_path):
     (tmp_path / "metrics.sqlite").write_text("not a database " * 100)
-    with pytest.raises(RunError, match=r"metrics\.sqlite: file is not a database"):
+    with pytest.raises(RunError, match=r"metrics\.sqlite cannot be read or written: file is not a database"):
         Metrics(tmp_path / "metrics.sqlite")
 
 

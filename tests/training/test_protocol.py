@@ -277,7 +277,7 @@ def test_a_stop_within_an_evaluation_throws_it_away_and_it_is_made_when_the_run_
 
     checkpoint.discard(copied.directory.checkpoints, [5 * BATCH])
     monkeypatch.setattr(evaluator.Evaluator, "_point", stopped)
-    with pytest.raises(Interrupted, match="stopped as asked at 160 steps"):
+    with pytest.raises(Interrupted, match="stopped as requested at 160 steps"):
         hamlet.resume(copied.path, quiet=True)
     assert points(copied).steps.tolist() == [2 * BATCH, 4 * BATCH]
     assert checkpoint.steps(copied.directory.checkpoints)[-1] == 5 * BATCH
@@ -311,8 +311,8 @@ def test_a_point_at_which_too_many_episodes_fail_is_recorded_without_a_return_an
     [point] = evaluation_log.failed_points(run.directory)
     assert (point["metric"], point["mean"], point["failed"], point["episodes"]) == ("absolute", None, 5, 60)
     said = capsys.readouterr().err.splitlines()
-    assert f"evaluation at {4 * BATCH:,} steps: failed 5 of 11 episodes" in said[0]
-    assert said[1].startswith("there is no absolute metric: failed 5 of 11 episodes")
+    assert f"evaluation at {4 * BATCH:,} steps: 5 of 11 episodes failed" in said[0]
+    assert said[1].startswith("there is no absolute metric: 5 of 11 episodes failed")
     with pytest.raises(hamlet.RequestError, match="already has 160 steps"):
         hamlet.resume(run.path, quiet=True)
     assert any("has no result: 5 episodes failed" in line for line in run_data.read(run.path).remarks)
@@ -327,10 +327,11 @@ def test_an_evaluation_of_which_too_many_episodes_fail_ends_with_status_1_and_is
     monkeypatch.setattr(final_evaluation, "play", failing)
     assert main(["evaluate", str(copied.path), "--episodes", "20"]) == 1
     [line] = capsys.readouterr().err.splitlines()
-    assert "failed 3 of 9 episodes, and of the 20 asked for at most 2 are replaced; the first: copy 3 fell" in line
+    assert "3 of 9 episodes failed; of 20 requested episodes, at most 2 may fail and be replaced" in line
+    assert "first failure: copy 3 fell" in line
     [point] = evaluation_log.failed_points(copied.directory)
     assert (point["mode"], point["step"], point["failed"]) == ("random", 0, 3)
-    with pytest.raises(hamlet.RunError, match="is trained, and could not be evaluated: failed 3 of 9 episodes"):
+    with pytest.raises(hamlet.RunError, match="is trained, and could not be evaluated: 3 of 9 episodes failed"):
         finish([copied], quiet=True)
 
 
@@ -339,12 +340,12 @@ def test_the_horizon_of_a_run_is_that_which_was_asked_for_and_holds_for_later_ev
     run = train(tmp_path / "a", iterations=1, max_episode_steps=3)
     assert run.directory.config()["evaluation"]["max_episode_steps"] == 3
     assert (points(run).lengths == 3).all()
-    with pytest.warns(UserWarning, match="cut 2 of 2 episodes at 3 steps"):
+    with pytest.warns(UserWarning, match="2 of 2 episodes were truncated after 3 steps"):
         assert run.evaluate(2).cut == 2
-    with pytest.warns(UserWarning, match="cut 2 of 2 episodes at 2 steps"):
+    with pytest.warns(UserWarning, match="2 of 2 episodes were truncated after 2 steps"):
         assert hamlet.evaluate(run.path, episodes=2, max_episode_steps=2).lengths.tolist() == [2, 2]
     assert run.evaluate(2, max_episode_steps=9).cut == 0
-    with pytest.raises(hamlet.RequestError, match="--max-episode-steps must be at least 1, not 0"):
+    with pytest.raises(hamlet.RequestError, match="--max-episode-steps must be at least 1, got 0"):
         train(tmp_path / "b", max_episode_steps=0)
 
 

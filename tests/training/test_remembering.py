@@ -65,9 +65,7 @@ def test_a_run_on_the_host_goes_on_with_what_it_remembers(tmp_path):
 
 @pytest.mark.slow
 def test_an_environment_that_fails_within_a_rollout_costs_nothing_that_was_remembered(tmp_path):
-    with pytest.raises(
-        hamlet.RunError, match=r"as asked, in iteration 3; the last good checkpoint is that of step 96 "
-    ):
+    with pytest.raises(hamlet.RunError, match=r"as asked, in iteration 3; the last good checkpoint is of step 96 "):
         train(tmp_path / "a", env=OnHost(Ride(), fails_at=5), checkpoint_every=100 * BATCH)
     failed, good = SavedRun(tmp_path / "a"), train(tmp_path / "b", env=OnHost(Ride()), iterations=2)
     assert same(failed.training(), good.training()) and same(remembered(failed), remembered(good))
@@ -86,8 +84,8 @@ def test_a_full_disk_ends_a_run_with_the_checkpoint_before_intact(tmp_path, monk
     with pytest.raises(hamlet.RunError) as said:
         train(tmp_path / "a", checkpoint_every=BATCH)
     assert re.fullmatch(
-        r"the replay buffer could not be written: No space left on device; the last good one is \S+000192; "
-        r"go on with: hamlet resume \S+",
+        r"the replay buffer could not be written: No space left on device; the last good checkpoint is \S+000192; "
+        r"to continue: hamlet resume \S+",
         str(said.value),
     )
     monkeypatch.undo()
@@ -109,7 +107,7 @@ def test_only_segments_that_a_standing_checkpoint_needs_are_kept(whole):
 def test_a_checkpoint_whose_segment_is_damaged_is_passed_over_and_the_run_ends_as_it_would_have(copied, whole, harm):
     newest = max(copied.directory.replay.iterdir())
     newest.write_bytes(newest.read_bytes()[:-1]) if harm == "changed" else newest.unlink()
-    with pytest.warns(UserWarning, match=rf"288 is damaged and passed over: {newest.name} of its replay buffer"):
+    with pytest.warns(UserWarning, match=rf"288 is damaged and skipped: the file {newest.name} of its replay buffer"):
         again = hamlet.resume(copied.path, quiet=True)
     assert same(again.training(), whole.training()) and same(remembered(again), remembered(whole))
 
@@ -162,7 +160,7 @@ def test_a_ring_beyond_the_memory_is_refused_before_anything_is_made_with_one_th
     with pytest.raises(hamlet.RequestError) as refused:
         train(tmp_path / "a", env=env, algorithm=remembering(buffer_size=48_000), quiet=False)
     assert str(refused.value) == (
-        "a replay buffer of 48,000 steps takes 0.0 GB and the machine has 0.0; try --buffer-size 5800"
+        "a replay buffer of 48,000 steps takes 0.0 GB, but the machine has only 0.0 GB; try --buffer-size 5800"
     )
     assert "replay buffer of 48,000 steps takes 4 MB" in capsys.readouterr().err
     assert not (tmp_path / "a").exists()
@@ -175,15 +173,17 @@ def test_a_ring_that_fits_with_nothing_beside_it_is_refused_too(monkeypatch):
     monkeypatch.setattr(budget, "present", lambda used: 4_000_000)
     said = []
     budget.describe(SimpleNamespace(bytes_needed=4_000_000, **made), jax.devices()[:1], said.append)
-    with pytest.raises(hamlet.RequestError, match=r"^training needs 0\.0 GB and .*; try --buffer-size 23000$"):
+    with pytest.raises(
+        hamlet.RequestError, match=r"^training needs 0\.0 GB of memory, but .*; try --buffer-size 23000$"
+    ):
         budget.describe(SimpleNamespace(bytes_needed=4_000_001, **made), jax.devices()[:1], said.append)
     # Where it is not the ring that takes the memory, a smaller one would not help: here it is the rollout.
     parted = replace(made["algorithm"], accumulation=made["algorithm"].sampling.samples)
     made |= {"env": Ride(), "algorithm": parted, "rollout_bytes": 8_000_000}
     with pytest.raises(hamlet.RequestError, match=r"; try --num-envs 1$"):
         budget.describe(SimpleNamespace(bytes_needed=9_000_000, **made), jax.devices()[:1], said.append)
-    assert said == ["compiled in 1.0 s; needs 4 MB, of which a rollout takes 0 MB"] * 2 + [
-        "compiled in 1.0 s; needs 9 MB, of which a rollout takes 8 MB"
+    assert said == ["compiled in 1.0 s; training needs 4 MB, of which a rollout takes 0 MB"] * 2 + [
+        "compiled in 1.0 s; training needs 9 MB, of which a rollout takes 8 MB"
     ]
 
 

@@ -99,15 +99,18 @@ def test_every_damage_is_seen_and_named(tmp_path):
     good = path.read_bytes()
     for bad in (good[:-1], good[:50] + bytes([good[50] ^ 1]) + good[51:], b""):
         path.write_bytes(bad)
-        assert replay_files.damage(tmp_path, found) == f"{path.name} of its replay buffer is not as it was written"
+        assert (
+            replay_files.damage(tmp_path, found)
+            == f"the file {path.name} of its replay buffer was changed after it was written"
+        )
     path.unlink()
-    assert replay_files.damage(tmp_path, found) == f"{path.name} of its replay buffer cannot be read"
+    assert replay_files.damage(tmp_path, found) == f"the file {path.name} of its replay buffer cannot be read"
     with pytest.raises(RunError, match="cannot be read: No such file"):
         back(tmp_path, 20, found)
     path.write_bytes(good)
     assert replay_files.damage(tmp_path, found) is None
     for some in (found[1:], found[:-1], [*found[:1], *found[2:]]):
-        with pytest.raises(RunError, match="does not hold the rows 0 to 19 of the run"):
+        with pytest.raises(RunError, match="does not contain the rows 0 to 19 of the run"):
             back(tmp_path, 20, some)
 
 
@@ -117,7 +120,7 @@ def test_segments_of_another_ring_are_refused(tmp_path):
     steps, paid = other.steps, jax.tree.leaves(other.steps)[7:10]
     wide = Steps(steps.view, steps.action[:1], *paid, steps.arrival, steps.streams)
     assert len(jax.tree.leaves(wide)) == len(jax.tree.leaves(other.steps)) - 1
-    with pytest.raises(RunError, match="holds no rows of this run"):
+    with pytest.raises(RunError, match="does not contain rows of this run"):
         replay_files.read(tmp_path, Replay(wide, other.head, other.filled), 4, found)
 
 

@@ -136,7 +136,7 @@ def test_an_episode_that_was_paid_no_number_failed(played):
             return after, view, replace(outcome, streams=outcome.streams | {"steps": broken})
 
     play = partial(evaluate, Broken(), roster_of(played.algorithm, Broken()), played.actors, played.algorithm.body)
-    with pytest.warns(UserWarning, match="first: the steps of the team in episode [0-9]+ is nan"):
+    with pytest.warns(UserWarning, match="first failure: the steps of the team in episode [0-9]+ is nan"):
         found = play(episodes=40, seed=2, mode="random")
     assert found.failed and (found.streams["steps"] == 4).all()
 
@@ -150,8 +150,11 @@ def test_a_sum_over_episodes_that_is_no_number_is_not_passed_over():
 def test_a_run_says_what_its_environment_pays():
     lines = []
     announce.describe(small(), Toll(), jax.devices()[:1], lines.append)
-    assert "every step also pays toll, to each agent, in choices: second choices" in lines
-    assert "every step also pays lesson, to each agent; agents learn from it in place of the reward" in lines
+    assert "every step also returns the stream toll, to each agent, in choices: second choices" in lines
+    assert (
+        "every step also returns the stream lesson, to each agent; agents are trained on it instead of the reward"
+        in lines
+    )
 
 
 @pytest.mark.slow

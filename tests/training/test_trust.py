@@ -129,7 +129,7 @@ def hostile(marker):
             config(environment=factory({"import": "payload:make"})),
             "payload:make",
         ),
-        "a factory that is not marked as one's own": (config(environment=factory("payload:make")), "is not known"),
+        "a factory that is not marked as one's own": (config(environment=factory("payload:make")), "is unknown"),
         "a shell command as a factory": (
             config(environment=factory({"import": "subprocess:check_output"}, [("args", touch), ("shell", True)])),
             "subprocess:check_output",
@@ -140,15 +140,15 @@ def hostile(marker):
         ),
         "a shell command as a known factory": (
             config(environment=factory("subprocess:check_output", [("args", touch), ("shell", True)])),
-            "is not known",
+            "is unknown",
         ),
         "a function of a known package that is none of its environments": (
             config(environment=factory("pettingzoo.utils.conversions:parallel_wrapper_fn")),
-            "is not known",
+            "is unknown",
         ),
         "a part by Hamlet's own module": (
             config(algorithm=happo(drift={"type": "hamlet.haml.drift:ClipDrift", "epsilon": 0.2})),
-            "not installed or declares no",
+            "not installed or does not declare",
         ),
         "a class of Hamlet that is no part": (
             config(algorithm=happo(drift={"import": "hamlet.cli:COMMANDS"})),
@@ -158,7 +158,7 @@ def hostile(marker):
         "both kinds of names": (config(algorithm=happo(drift={"type": "clip_drift"} | DRIFT)), "payload:Drift"),
         "a name with quotes": (
             config(algorithm=happo(drift={"import": f"payload:Drift'); __import__('os').system('{touch}') #"})),
-            "code that is not Hamlet's",
+            "code that is not part of Hamlet",
         ),
         "a name that colours the terminal": (
             config(algorithm=happo(drift={"import": "payload\x1b]0;owned\x07:Drift"})),
@@ -170,7 +170,7 @@ def hostile(marker):
         ),
         "a known factory told to open a file": (
             config(environment=factory("pettingzoo.atari.pong_v3:parallel_env", [("auto_rom_install_path", "x")])),
-            "is not known",
+            "is unknown",
         ),
         "objects in shared memory": (
             config(environment=json.loads(json.dumps(factory(SPREAD_3)).replace('"float32"', '"object"'))),
@@ -187,25 +187,34 @@ def hostile(marker):
             ),
             "nests more than",
         ),
-        "NaN": (json.dumps(config(steps=float("nan"))), "holds NaN"),
-        "infinity": (json.dumps(config(seed=float("inf"))), "holds Infinity"),
+        "NaN": (json.dumps(config(steps=float("nan"))), "contains NaN"),
+        "infinity": (json.dumps(config(seed=float("inf"))), "contains Infinity"),
         "a huge whole number": (config(steps=10**400), "more than 64 bits"),
-        "steps that are a word": (config(steps="10"), "steps in config.json is a whole number, at least 1, not '10'"),
-        "a seed that is a list": (config(seed=[0]), "seed in config.json is a whole number, not [0]"),
-        "an evaluation that is a word": (config(evaluation="x"), "evaluation in config.json is an object, not 'x'"),
-        "an evaluation without its entries": (config(evaluation={"every": 1}), "the evaluation of config.json lacks"),
-        "an algorithm that is a number": (config(algorithm=3), "the algorithm of config.json is a int"),
+        "steps that are a word": (
+            config(steps="10"),
+            "steps in config.json must be a whole number, at least 1, got '10'",
+        ),
+        "a seed that is a list": (config(seed=[0]), "seed in config.json must be a whole number, got [0]"),
+        "an evaluation that is a word": (
+            config(evaluation="x"),
+            "evaluation in config.json must be an object, got 'x'",
+        ),
+        "an evaluation without its entries": (
+            config(evaluation={"every": 1}),
+            "'evaluation' in config.json lacks the entry",
+        ),
+        "an algorithm that is a number": (config(algorithm=3), "the algorithm in config.json is a int"),
         "an algorithm that is a drift": (
             config(algorithm={"type": "zero_drift"}),
-            "is a ZeroDrift, which is no algorithm",
+            "is a ZeroDrift, which is not an algorithm",
         ),
-        "an environment that is an algorithm": (config(environment=happo()), "is a Haml, which is no environment"),
+        "an environment that is an algorithm": (config(environment=happo()), "is a Haml, which is not an environment"),
         "hidden units that are words": (
             config(algorithm=happo(body={"type": "network", "hidden": ["8"]})),
-            "network.hidden is a list",
+            "network.hidden must be a list",
         ),
-        "no configuration": ("[1, 2]", "it holds no configuration"),
-        "another version": (config(version=2), "it has version 2, and this Hamlet reads versions 0 to 1"),
+        "no configuration": ("[1, 2]", "it does not contain a configuration"),
+        "another version": (config(version=2), "it has version 2, but this Hamlet reads versions 0 to 1"),
         "a version that is none": (config(version=True), "it has version True"),
         "a truncated file": (json.dumps(config())[:-40], "cannot be read"),
         "an empty file": ("", "cannot be read"),
@@ -260,7 +269,7 @@ def test_a_link_of_a_run_leads_nobody_to_files_outside_of_it(name, tmp_path, cap
     (tmp_path / "precious").write_text("mine")
     (run / name).symlink_to(tmp_path / "precious")
     assert main(["resume", str(run)]) == 2
-    assert f"{name} is not used: it is a link that leads out" in capsys.readouterr().err
+    assert f"{name}: it is a link that leads out" in capsys.readouterr().err
     if name == "lock":
         with pytest.raises(RunError, match="lock cannot be opened"), declaration.RunDirectory(run).lock():
             pass
@@ -273,7 +282,7 @@ def test_a_pipe_in_the_place_of_a_file_is_refused_before_anything_waits_for_it(n
     run = stranger(tmp_path / "run", config(), marker)
     os.mkfifo(run / name)
     assert main(["resume", str(run)]) == 2
-    assert f"{name} is neither a file nor a directory" in capsys.readouterr().err
+    assert f"{name}: it is neither a file nor a directory" in capsys.readouterr().err
 
 
 def spoken(words, run, out):
@@ -298,7 +307,7 @@ def test_every_command_asks_for_trust_and_changes_nothing_without_it(words, tmp_
     before = sorted(tmp_path.rglob("*"))
     assert main(spoken(words, run, tmp_path / "out")) == 2
     err = capsys.readouterr().err
-    assert "would run code that is not Hamlet's, payload:Drift, and is no run of yours: look at" in err
+    assert "would execute code that is not part of Hamlet (payload:Drift), and you did not start this run: check" in err
     assert "--trust (in Python trust=True)" in err and err.count("\n") == 1
     assert sorted(tmp_path.rglob("*")) == before and not marker.exists()
 
@@ -325,7 +334,7 @@ def test_every_command_that_takes_runs_has_the_option(capsys):
 )
 def test_every_use_from_python_asks_for_trust(use, tmp_path, marker):
     run = stranger(tmp_path / "run", config(environment=factory({"import": "payload:make"})), marker)
-    with pytest.raises(RequestError, match="payload:make, and is no run of yours"):
+    with pytest.raises(RequestError, match="payload:make\\), and you did not start this run"):
         use(run)
     assert not marker.exists()
 
@@ -333,7 +342,7 @@ def test_every_use_from_python_asks_for_trust(use, tmp_path, marker):
 def test_a_report_goes_on_without_the_agents_of_a_run_that_is_not_trusted(tmp_path, marker):
     run = stranger(tmp_path / "run", config(algorithm=happo(drift=DRIFT)), marker)
     shown = record_frames.record(run_data.read(run))
-    assert shown["step"] == 0 and "would run code that is not Hamlet's, payload:Drift" in shown["note"]
+    assert shown["step"] == 0 and "would execute code that is not part of Hamlet (payload:Drift)" in shown["note"]
     for damaged in ("x", [1], {"mode": ["stochastic"]}):
         (run / "config.json").write_text(json.dumps(config(evaluation=damaged)))
         assert "the agents cannot be shown" in record_frames.record(run_data.read(run))["note"]
@@ -347,7 +356,7 @@ def test_trust_runs_the_code_with_modules_found_where_one_stands(tmp_path, monke
     monkeypatch.chdir(run)
     assert SavedRun(run, trust=True).algorithm.drift(3.0, None, None, None) == 4.0
     assert marker.exists()
-    with pytest.raises(RequestError, match="is no run of yours"):  # in each call anew
+    with pytest.raises(RequestError, match="you did not start this run"):  # in each call anew
         _ = SavedRun(run).algorithm
 
 
@@ -395,7 +404,7 @@ def test_a_run_of_ones_own_is_read_in_another_process_and_directory_though_it_wa
     (edited / "config.json").write_text((moved / "config.json").read_text().replace("2.0", "3.0"))
     read, refused = elsewhere(moved, edited, cwd=moved)
     assert read == "Drift(weight=2.0)"
-    assert refused.startswith("refused: ") and "is no run of yours" in refused
+    assert refused.startswith("refused: ") and "you did not start this run" in refused
 
 
 def test_what_is_kept_is_one_small_private_file_for_each_config(tmp_path, monkeypatch, marker, state):
@@ -417,7 +426,9 @@ def test_what_others_could_have_written_is_not_relied_on(tmp_path, monkeypatch, 
     home = state / "hamlet"
     changed = {"runs": home / "runs", ".": home, "file": next((home / "runs").iterdir())}[place]
     changed.chmod(0o777)
-    with pytest.raises(RequestError, match=r"no run of yours as far as can be known \(.* can be written by others"):
+    with pytest.raises(
+        RequestError, match=r"you did not start this run as far as Hamlet can know \(other users can write "
+    ):
         _ = SavedRun(run).algorithm
     changed.chmod(0o700)
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
@@ -429,10 +440,10 @@ def test_where_nothing_can_be_kept_runs_are_begun_all_the_same_and_it_is_said(tm
     state.parent.mkdir(exist_ok=True)
     state.write_text("a file in the way")
     run, _, said = begun(tmp_path, monkeypatch, marker)
-    assert len(said) == 1 and "needs --trust in later commands" in said[0] and "\n" not in said[0]
+    assert len(said) == 1 and "later commands need --trust" in said[0] and "\n" not in said[0]
     assert SavedRun(run).algorithm.drift.weight == 2.0  # within the process
     monkeypatch.setattr(trust, "_BEGUN", {})
-    with pytest.raises(RequestError, match="is no run of yours"):
+    with pytest.raises(RequestError, match="you did not start this run"):
         _ = SavedRun(run).algorithm
     assert SavedRun(run, trust=True).algorithm.drift.weight == 2.0
 
@@ -457,7 +468,7 @@ def test_a_digest_kept_by_hand_opens_nothing_but_the_file_of_that_digest(tmp_pat
     for damage in ("", "[]", '{"modules": 3}', '{"modules": null}', "{"):
         file.write_text(damage)
         monkeypatch.setattr(trust, "_BEGUN", {})
-        with pytest.raises(RequestError, match="is no run of yours"):
+        with pytest.raises(RequestError, match="you did not start this run"):
             _ = SavedRun(run).algorithm
 
 

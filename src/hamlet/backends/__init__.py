@@ -1,1 +1,1 @@
-"""Where training runs: environments in compiled code or on the host, and on which devices."""
+"""Environment backends: run environments in compiled code or on the host, and choose the devices."""

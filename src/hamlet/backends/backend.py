@@ -1,4 +1,4 @@
-"""Where games are played: what the two kinds of environments have in common for a run."""
+"""The interface of environment backends: runs and evaluations use both kinds of environments through it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
@@ -13,141 +13,151 @@ from hamlet.rollouts.played import PlayedEpisodes
 from hamlet.roster import Roster
 from hamlet.types import Device
 
-# Hears the shapes of a ring before it is compiled for; may refuse it.
+# Receives the shapes of the replay buffer before compilation, and may refuse them.
 CheckMemory = Callable[[Replay | None], None]
 
 
 def ignore(ring: Replay | None) -> None:
-    """Any ring is welcome."""
+    """Accept every replay buffer."""
 
 
 class Program(Protocol):
-    """The iterations of one algorithm on one environment, compiled, and what they need."""
+    """The compiled iterations of one algorithm on one environment, and the memory that they need."""
 
     @property
     def algorithm(self) -> Algorithm:
-        """What it trains with."""
+        """The algorithm that the program trains."""
         ...
 
     @property
     def env(self) -> AnyEnvironment:
-        """What it trains on."""
+        """The environment on which the program trains."""
         ...
 
     @property
     def bytes_needed(self) -> int:
-        """Memory of the compiled part, its arguments included."""
+        """Memory in bytes of the compiled part, arguments included."""
         ...
 
     @property
     def ring(self) -> Replay | None:
-        """The shapes of what is remembered of play; None where nothing is."""
+        """The shapes of the replay buffer; None for an algorithm without one."""
         ...
 
     @property
     def rollout_bytes(self) -> int:
-        """What a rollout's observations and states take: before every step, and arrived at."""
+        """Memory in bytes of a rollout's observations and states, before and after every step."""
         ...
 
     @property
     def compile_seconds(self) -> float:
-        """What compilation took."""
+        """Seconds that compilation took."""
         ...
 
     def place(self, training: Training) -> Training:
-        """The state where iterations want it, its games set up; with an empty ring where it has none and needs one."""
+        """Return the state on its devices, with its environment copies set up.
+
+        If the algorithm needs a replay buffer and the state has none, an empty one is created.
+        """
         ...
 
     def call(
         self, training: Training, count: Any, total: Any, stop: Callable[[], bool] = ...
     ) -> tuple[Training, dict[str, Any]]:
-        """``count`` of a run's ``total`` iterations, or fewer where ``stop`` says so.
+        """Run ``count`` of a run's ``total`` iterations, or fewer if ``stop`` returns True.
 
-        What they measured has a leading axis of iterations.
+        Returns:
+            The new state, and the measurements with a leading axis of iterations.
 
         Raises:
-            RunError: The games cannot go on. Of a state that is not consumed by the call, nothing is lost.
+            RunError: The environment failed. A state that the call did not consume stays valid.
         """
         ...
 
     def remarks(self) -> Sequence[str]:
-        """Lines that came up since the last call."""
+        """Return the lines to print that arose since the last call."""
         ...
 
     def close(self) -> None:
-        """End what was opened; may be called twice."""
+        """Close all resources; may be called twice."""
         ...
 
 
 class EvaluationRollouts(Protocol):
-    """Whole episodes, ready to be played by one policy after another: each meets the same first states."""
+    """Whole episodes for the evaluation of several policies; every policy starts from the same initial states."""
 
     @property
     def compile_seconds(self) -> float:
-        """What compilation took."""
+        """Seconds that compilation took."""
         ...
 
     def play(
         self, actors: tuple[Any, ...], seed: int, count: int, stop: Callable[[], bool] = ...
     ) -> PlayedEpisodes | None:
-        """``count`` episodes drawn from a seed, none of which failed, each cut at the horizon.
+        """Play ``count`` episodes from a seed and return them; each is truncated at the horizon, and none failed.
 
-        None where ``stop`` said so meanwhile. The actors are not consumed.
+        Returns None if ``stop`` returned True meanwhile. The actors are not consumed.
 
         Raises:
             EpisodesFailed: More episodes failed than may be replaced.
-            RunError: The environment failed for good.
+            RunError: The environment failed and cannot continue.
         """
         ...
 
     def remarks(self) -> Sequence[str]:
-        """Lines that came up since the last call."""
+        """Return the lines to print that arose since the last call."""
         ...
 
     def close(self) -> None:
-        """End what was opened; may be called twice."""
+        """Close all resources; may be called twice."""
         ...
 
 
 class Backend(Protocol):
-    """An environment as runs and evaluations use it, whatever its kind."""
+    """An environment of either kind, as runs and evaluations use it."""
 
     @property
     def horizon(self) -> int | None:
-        """Steps of the longest episode, where the environment declares it."""
+        """Steps of the longest episode, if the environment declares them; None otherwise."""
         ...
 
     @property
     def episode_steps(self) -> int | None:
-        """Steps that no episode exceeds, by the environment's declaration: of rounds, if it counts those, all turns."""
+        """Upper bound on the steps of an episode, from the environment's declaration.
+
+        If the environment counts rounds, the bound counts the turns of all agents. None if it is not declared.
+        """
         ...
 
     @property
     def copies(self) -> int | None:
-        """How many copies the environment itself was declared for; None where it does not say."""
+        """Number of copies that the environment itself declares; None if it declares none."""
         ...
 
     @property
     def remarks(self) -> Sequence[str]:
-        """Lines for a person, before work begins."""
+        """Lines to print before a run starts."""
         ...
 
     def sized(self, copies: int) -> AnyEnvironment:
-        """The environment declared for as many copies."""
+        """Return the environment, declared for this number of copies."""
         ...
 
     def outline(self, algorithm: Algorithm) -> Training:
-        """The shapes and types of a run's state, without what it remembers of play."""
+        """Return the shapes and types of a run's state, without the replay buffer."""
         ...
 
     def begin(self, algorithm: Algorithm) -> Callable[[int], Training]:
-        """The state before the first iteration, by seed, its ring not made: one compiled program for all seeds."""
+        """Return a function from a seed to the initial state, without replay buffer; one program serves all seeds."""
         ...
 
     def compile(
         self, algorithm: Algorithm, devices: Sequence[Device], seed: int, check_memory: CheckMemory = ...
     ) -> Program:
-        """The program of a run of this seed; it serves others too. ``check_memory`` is called before it is compiled."""
+        """Return the program for a run with this seed; it also works for other seeds.
+
+        ``check_memory`` is called before compilation.
+        """
         ...
 
     def trials(
@@ -162,9 +172,10 @@ class Backend(Protocol):
         *,
         horizon: int,
     ) -> EvaluationRollouts:
-        """Compiled and opened for policies of the shapes of ``like``, as a rule for so many episodes of this seed.
+        """Compile and open evaluations for policies with the shapes of ``like``.
 
-        An episode is cut after ``horizon`` steps.
+        ``episodes`` and ``seed`` are the usual number of episodes and the usual seed. An episode is truncated after
+        ``horizon`` steps.
         """
         ...
 
@@ -180,7 +191,10 @@ class Backend(Protocol):
         *,
         horizon: int,
     ) -> PlayedEpisodes:
-        """Whole episodes, in which some act uniformly; each is cut after ``horizon`` steps."""
+        """Play ``count`` whole episodes; each is truncated after ``horizon`` steps.
+
+        The agents named in ``at_random`` act uniformly at random.
+        """
         ...
 
     def moments(
@@ -194,5 +208,5 @@ class Backend(Protocol):
         *,
         horizon: int,
     ) -> Iterator[record_episode.Frame]:
-        """One episode of at most ``horizon`` steps, moment by moment, in which some act uniformly."""
+        """Yield the frames of one episode of at most ``horizon`` steps; agents in ``at_random`` act uniformly."""
         ...

@@ -1,6 +1,6 @@
-"""What a run remembers of play, on its devices: made there, and read and written some rows at a time.
+"""The replay buffer on a run's devices: it is created there, and read and written in blocks of rows.
 
-It is the larger part of a run by far, so that nothing here ever holds it twice.
+The replay buffer is by far the largest part of a run's state, so this module never holds it twice in memory.
 """
 
 from functools import lru_cache
@@ -13,17 +13,17 @@ import numpy as np
 
 from hamlet.buffers.replay import Replay, Steps
 
-# A block that is read or written at once takes about so many bytes.
+# Approximate size in bytes of a block that is read or written at once.
 _BLOCK = 8_000_000
 
 
 def placed(ring: Replay | None, like: Replay | None, where: Any) -> Replay | None:
-    """A ring on its devices: an empty one made there where none is given, else a copy.
+    """Return a copy of the replay buffer on its devices; if none is given, create an empty one there.
 
     Args:
-        ring: What is remembered, or None for nothing.
-        like: Its shapes, or None of an algorithm that remembers nothing.
-        where: For every leaf its sharding.
+        ring: The replay buffer, or None for an empty one.
+        like: The shapes of the replay buffer, or None for an algorithm without one.
+        where: The sharding of every leaf.
     """
     if like is None:
         return None
@@ -33,23 +33,23 @@ def placed(ring: Replay | None, like: Replay | None, where: Any) -> Replay | Non
 
 
 def block(ring: Replay) -> int:
-    """How many rows are read or written at once."""
+    """Return the number of rows that are read or written at once."""
     rows = ring.steps.episode.shape[0]
     row = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(ring.steps)) // rows
     return max(1, min(rows, _BLOCK // max(row, 1)))
 
 
 def read(ring: Replay, first: int, count: int) -> Steps:
-    """Rows from ``first`` on, at most a `block` and none beyond the last, as numpy arrays."""
+    """Return ``count`` rows from row ``first`` as NumPy arrays: at most a `block`, and not beyond the last row."""
     size = block(ring)
     start = min(first, ring.steps.episode.shape[0] - size)
     block_rows = _read(size)(ring.steps, np.int32(start))
-    # The start is an argument and the size is not: every block of a run is read by one compiled program.
+    # The start is an argument and the size is a constant, so one compiled program reads all blocks of a run.
     return jax.tree.map(lambda leaf: np.asarray(leaf)[first - start : first - start + count], block_rows)
 
 
 def write(ring: Replay, first: int, rows: Steps) -> Replay:
-    """The ring with ``rows`` from ``first`` on, at most a `block`; the ring given is consumed."""
+    """Return the replay buffer with ``rows`` written from row ``first``: at most a `block`. The input is consumed."""
     size, count = block(ring), rows.episode.shape[0]
     start = min(first, ring.steps.episode.shape[0] - size)
     block_rows = jax.tree.map(np.array, _read(size)(ring.steps, np.int32(start)))
@@ -61,7 +61,7 @@ def write(ring: Replay, first: int, rows: Steps) -> Replay:
 
 
 def counted(ring: Replay, played: int) -> Replay:
-    """The ring where it stands after so many rows since the run began."""
+    """Return the replay buffer with its position and fill level set for ``played`` rows since the start of the run."""
     rows = ring.steps.episode.shape[0]
     values = (np.int32(played % rows), np.int32(min(played, rows)))
     marks = [jax.device_put(new, old.sharding) for new, old in zip(values, (ring.head, ring.filled), strict=True)]

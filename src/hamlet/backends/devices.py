@@ -1,4 +1,7 @@
-"""Which devices a run uses, and how its state lies on them: copies of the environment shared out, the rest repeated."""
+"""The devices of a run, and the layout of its state on them.
+
+The environment copies are split over the devices; all other parts of the state are replicated.
+"""
 
 import shutil
 from typing import Any, NamedTuple
@@ -15,24 +18,24 @@ from hamlet.types import Device
 
 
 def select(platform: str | None) -> list[Device]:
-    """The devices of a platform ("cpu", "gpu", "tpu"), or those JAX prefers.
+    """Return the devices of a platform ("cpu", "gpu", "tpu"), or JAX's default devices for None.
 
     Raises:
-        RequestError: If JAX has none.
+        RequestError: JAX has no device of this platform.
     """
     try:
         return jax.devices(platform) if platform else jax.devices()
     except RuntimeError:
         present = jax.devices()[0].platform
-        extra = f"; for NVIDIA cards: {_install_cuda()}" if platform in ("gpu", "cuda") else ""
-        raise RequestError(f"JAX has no {platform} here; the nearest is --device {present}{extra}") from None
+        extra = f"; for NVIDIA GPUs: {_install_cuda()}" if platform in ("gpu", "cuda") else ""
+        raise RequestError(f"JAX finds no {platform} on this machine; use --device {present}{extra}") from None
 
 
 def overlooked_gpu() -> str | None:
-    """A line to print where JAX sits on the CPU though the machine has an NVIDIA card, else None."""
+    """Return a line to print if JAX runs on the CPU although the machine has an NVIDIA GPU; None otherwise."""
     if jax.default_backend() != "cpu" or shutil.which("nvidia-smi") is None:
         return None
-    return f"JAX runs on the CPU although this machine has a GPU; JAX for it comes with: {_install_cuda()}"
+    return f"JAX runs on the CPU although this machine has a GPU; to install JAX with GPU support: {_install_cuda()}"
 
 
 def _install_cuda() -> str:
@@ -40,43 +43,45 @@ def _install_cuda() -> str:
 
 
 class DeviceLayout(NamedTuple):
-    """How arrays lie on some devices."""
+    """The layout of arrays on a set of devices."""
 
     mesh: Mesh
 
     @property
     def repeated(self) -> NamedSharding:
-        """Whole, on each."""
+        """The sharding of an array that every device stores completely (replicated)."""
         return NamedSharding(self.mesh, PartitionSpec())
 
     def shared(self, axis: int) -> NamedSharding:
-        """Shared out along an axis, that of the copies."""
+        """Return the sharding of an array that is split along ``axis``, the axis of the environment copies."""
         return NamedSharding(self.mesh, PartitionSpec(*[None] * axis, "copies"))
 
     def learner(self, learner: Any) -> Any:
-        """For every leaf of a learner: repeated, but for the critic's memory of the copies."""
+        """Return the sharding of every leaf of a learner: replicated, except the critic's memory, split by copies."""
         placed = jax.tree.map(lambda _: self.repeated, learner)
         return eqx.tree_at(lambda tree: tree.memory, placed, jax.tree.map(lambda _: self.shared(1), learner.memory))
 
 
 def layout(devices: list[Device], copies: int) -> DeviceLayout:
-    """How a run's arrays lie on its devices.
+    """Return the layout of a run's arrays on its devices.
 
     Raises:
-        RequestError: If the devices do not divide the copies.
+        RequestError: The number of copies is not a multiple of the number of devices.
     """
     count = len(devices)
     if copies % count:
         near = max(count, round(copies / count) * count)
-        raise RequestError(f"--num-envs {copies} is not divided by {count} devices; the nearest is --num-envs {near}")
+        raise RequestError(
+            f"--num-envs {copies} is not a multiple of the number of devices, {count}; the nearest is --num-envs {near}"
+        )
     return DeviceLayout(Mesh(np.asarray(devices), ("copies",)))
 
 
 def shardings(training: Any, devices: list[Device], copies: int) -> Any:
-    """For every leaf of the training state of compiled games, where its parts lie.
+    """Return the sharding of every leaf of the training state, for an environment written in JAX.
 
     Raises:
-        RequestError: If the devices do not divide the copies.
+        RequestError: The number of copies is not a multiple of the number of devices.
     """
     lay = layout(devices, copies)
     assert isinstance(training, Training)

@@ -1,4 +1,4 @@
-"""Training on host environments: games outside of compiled code, and an update that is the same compiled one."""
+"""Training on host environments: they step outside of compiled code; the update is the same compiled update."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -35,7 +35,10 @@ from hamlet.types import Device
 
 @dataclass
 class HostProgram:
-    """Rollouts in Python and compiled updates (`hamlet.backends.backend.Program`), with the games of one seed open."""
+    """Rollouts in Python and compiled updates (`hamlet.backends.backend.Program`).
+
+    The environment copies of one seed are open.
+    """
 
     algorithm: Algorithm
     env: HostEnvironment
@@ -53,12 +56,15 @@ class HostProgram:
 
     @property
     def rollout_bytes(self) -> int:
-        """What a rollout's observations and states take."""
+        """Memory in bytes of a rollout's observations and states."""
         views = jax.tree.leaves((self.storage.view, self.storage.arrival))
         return sum(leaf.nbytes for leaf in views)
 
     def place(self, training: Training) -> Training:
-        """The learner on its devices, and the games as they were left, or as near to it as can be."""
+        """Return the state with the learner on its devices and the environment copies restored.
+
+        If the environment cannot be restored to the middle of an episode, each copy starts its next episode.
+        """
         play, copies = training.play, self.algorithm.sampling.copies
         if self.games.seed != int(play.seed):
             self.games.close()
@@ -73,8 +79,8 @@ class HostProgram:
             play = HostPlay(play.seed, self.games.snapshot(), fresh.start, fresh.memory, fresh.total, fresh.paid)
         if begun and not self.env.restorable:
             self._remarks.append(
-                "the environment cannot be put back into an episode: "
-                f"every copy begins its next one, drawn from the run's seed {self.games.seed}"
+                "the environment cannot be restored to the middle of an episode: "
+                f"each copy starts its next episode, sampled with the run's seed {self.games.seed}"
             )
         learner = jax.device_put(training.learner, self.lay.learner(training.learner))
         replay = device_replay.placed(training.replay, self.ring, jax.tree.map(lambda _: self.lay.repeated, self.ring))
@@ -83,10 +89,11 @@ class HostProgram:
     def call(
         self, training: Training, count: Any, total: Any, stop: Callable[[], bool] = bool
     ) -> tuple[Training, dict[str, Any]]:
-        """``count`` iterations, or fewer where ``stop`` says so; what was begun then is thrown away.
+        """Run ``count`` iterations, or fewer if ``stop`` returns True; an unfinished iteration is discarded.
 
         Raises:
-            RunError: The environment failed. Iterations before that are handed out first: then the next call raises.
+            RunError: The environment failed. If iterations were finished before, this call returns them, and the next
+                call raises the error.
         """
         infos: list[dict[str, Any]] = []
         while len(infos) < count and self._failed is None:
@@ -125,11 +132,11 @@ class HostProgram:
         play, episodes = play_and_episodes
         remaining = left(training.iteration, jnp.int32(total))
         trajectory = learnt(self.seating, self.storage.trajectory(), self.algorithm.body)
-        # Only here is anything of the state consumed: the ring, in whose place the new one is made.
+        # This call consumes the replay buffer and writes the new one into its memory; nothing else is consumed.
         learner, replay, info = self.update(
             training.learner, training.replay, trajectory, episodes, update_key, remaining
         )
-        # Until it is done, the storage is in use.
+        # The update reads the storage, so wait until it is done.
         learner, replay, info = jax.block_until_ready((learner, replay, info))
         watch.lap("learn")
         info |= {f"time/{name}": seconds for name, seconds in watch.seconds.items()}
@@ -138,12 +145,12 @@ class HostProgram:
         return Training(learner, play, training.iteration + 1, training.key, replay), info
 
     def remarks(self) -> list[str]:
-        """Copies that failed, and games that could not be put back."""
+        """Return lines about copies that failed or could not be restored, since the last call."""
         remarks, self._remarks = self._remarks, []
         return remarks
 
     def close(self) -> None:
-        """End all games."""
+        """Close all environment copies."""
         self.games.close()
 
 
@@ -155,7 +162,7 @@ def compile_program(
     check_memory: CheckMemory = ignore,
     seating: Seating | None = None,
 ) -> HostProgram:
-    """Open the games of a seed, and compile for what they show and for ``seating``."""
+    """Open the environment copies of a seed, and compile for their observations and for ``seating``."""
     sampling, roster = algorithm.sampling, roster_of(algorithm, env)
     lay = layout(list(devices), sampling.copies)
     games = Games(env, seed, sampling.copies)
@@ -199,7 +206,7 @@ def _compile_update(
     lay: DeviceLayout,
     seating: Seating | None,
 ) -> Any:
-    """The update, its trajectory shared out along the copies."""
+    """Compile the update; its trajectory is split over the devices along the axis of copies."""
     trajectory = learnt(seating, storage.trajectory(), algorithm.body)
     placed = jax.tree.map(lambda _: lay.shared(2), trajectory)
     held = jax.tree.map(lambda _: lay.shared(1), trajectory.memory)
@@ -211,7 +218,7 @@ def _compile_update(
         partial(learn, algorithm, env),
         in_shardings=(learner, ring, placed, None, None, None),
         out_shardings=(learner, ring, None),
-        # The ring alone: it is large, and rows are put into it where it lies.
+        # Donate only the replay buffer: it is large, and rows are written in place.
         donate_argnums=1,
     )
     number = jax.ShapeDtypeStruct((), jnp.float32)
@@ -227,45 +234,45 @@ class HostBackend:
 
     @property
     def copies(self) -> int | None:
-        """What the declaration says, if it does."""
+        """The number of copies in the environment's declaration; None if it has none."""
         return getattr(self.env, "copies", None)
 
     @property
     def horizon(self) -> int | None:
-        """What the declaration says, if it does."""
+        """The steps of the longest episode in the environment's declaration; None if it has none."""
         return declared_horizon(self.env)
 
     @property
     def episode_steps(self) -> int | None:
-        """What the declaration says, for each agent of those that act in turns."""
+        """The declared horizon; if agents act in turns, times the number of turns in a round."""
         known = self.horizon
         return known and known * getattr(self.env, "turns_in_a_round", 1)
 
     @property
     def remarks(self) -> Sequence[str]:
-        """The environment's own."""
+        """The environment's own remarks."""
         return self.env.remarks
 
     def sized(self, copies: int) -> HostEnvironment:
-        """The environment declared for as many copies."""
+        """Return the environment, declared for this number of copies."""
         declared = getattr(self.env, "copies", copies)
         return self.env if declared == copies else replace(self.env, copies=copies)  # type: ignore[type-var]
 
     def outline(self, algorithm: Algorithm) -> Training:
-        """The shapes and types of a run's state; its games are numpy arrays."""
+        """Return the shapes and types of a run's state; the environment copies' part consists of NumPy arrays."""
         compiled = jax.eval_shape(lambda: self._start(algorithm, 0))
         play = blank(self.env, remembering(self.seating, algorithm.body), algorithm.sampling.copies, 0)
         return eqx.tree_at(lambda t: t.play, compiled, play, is_leaf=lambda x: x is None)
 
     def _start(self, algorithm: Algorithm, seed: Any) -> Training:
-        """All but the games; from the same keys as a compiled run's."""
+        """Return the state without the environment copies, from the same keys as a run on a compiled environment."""
         check_seating(self.seating, algorithm)
         learner_key, _, key = jax.random.split(jax.random.key(seed), 3)
         learner = learners.init(algorithm, roster_of(algorithm, self.env), self.env.state_shape, learner_key)
         return Training(learner, None, jnp.zeros((), jnp.int32), key)
 
     def begin(self, algorithm: Algorithm) -> Callable[[int], Training]:
-        """The state before the first iteration, by seed."""
+        """Return a function from a seed to the state before the first iteration."""
         initial_state = jax.jit(lambda seed: self._start(algorithm, seed))
 
         def at(seed: int) -> Training:
@@ -277,7 +284,7 @@ class HostBackend:
     def compile(
         self, algorithm: Algorithm, devices: Sequence[Device], seed: int, check_memory: CheckMemory = ignore
     ) -> HostProgram:
-        """The program of a run of this seed, its games open."""
+        """Return the program for a run with this seed, with open environment copies."""
         return compile_program(algorithm, self.env, devices, seed, check_memory, self.seating)
 
     def trials(
@@ -292,7 +299,7 @@ class HostBackend:
         *,
         horizon: int,
     ) -> host_episodes.HostEvaluationRollouts:
-        """Games of their own, open: those of a run are not disturbed."""
+        """Open separate environment copies for evaluation, so that the run's copies are not changed."""
         return host_episodes.HostEvaluationRollouts(
             self.env, roster, like, body, episodes, seed, mode, device, horizon=horizon
         )
@@ -309,7 +316,7 @@ class HostBackend:
         *,
         horizon: int,
     ) -> PlayedEpisodes:
-        """Whole episodes, about twenty copies at a time."""
+        """Play whole episodes, in about twenty parallel copies."""
         return host_episodes.episodes(self.env, roster, actors, body, count, seed, mode, at_random, horizon=horizon)
 
     def moments(
@@ -323,5 +330,5 @@ class HostBackend:
         *,
         horizon: int,
     ) -> Iterator[record_episode.Frame]:
-        """One episode, moment by moment."""
+        """Yield the frames of one episode."""
         return record_episode.hosted(self.env, roster, actors, body, seed, mode, at_random, horizon=horizon)

@@ -1,4 +1,4 @@
-"""The whole state of a run, and what an iteration learns from a rollout, wherever that was played."""
+"""The whole state of a run, and the update of an iteration, for every environment backend."""
 
 from typing import Any
 
@@ -21,14 +21,14 @@ from hamlet.types import Info, Key, Scalar
 
 
 class Training(eqx.Module):
-    """The whole state of a run: what a checkpoint holds.
+    """The whole state of a run, as a checkpoint stores it.
 
     Attributes:
-        learner: What is learnt.
-        play: The games under way: a `rollout.Play`, or a `host_rollout.HostPlay`.
-        iteration: How many updates were made.
-        key: Never used up: every iteration takes its own from it by number.
-        replay: What is remembered of play, or None. It is kept beside a checkpoint, not in it (`training/memory`).
+        learner: Networks, optimisers and all other learned quantities.
+        play: The state of the environment copies: a `rollout.Play`, or a `host_rollout.HostPlay`.
+        iteration: Number of completed iterations.
+        key: The run's random key. It never changes: each iteration derives its own key from it and its number.
+        replay: The replay buffer, or None. It is stored beside a checkpoint, not in it (`checkpoints.replay_files`).
     """
 
     learner: Any
@@ -39,40 +39,44 @@ class Training(eqx.Module):
 
 
 def with_replay(training: Any, replay: Any) -> Any:
-    """The state with another ring, or with None for none."""
-    # Not dataclasses.replace: what stands for a state may hold shapes, or places, where a state has arrays.
+    """Return the state with another replay buffer; None removes it."""
+    # Not dataclasses.replace: the tree may contain shapes or shardings where a state has arrays.
     return eqx.tree_at(lambda tree: tree.replay, training, replay, is_leaf=lambda leaf: leaf is None)
 
 
 def roster_of(algorithm: Algorithm, env: AnyDeclaration) -> Roster:
-    """The environment's agents under the algorithm's sharing, and what they are paid beside the reward."""
+    """Return the environment's agents with the algorithm's parameter sharing, and the streams beside the reward."""
     return Roster(env.groups, algorithm.sharing, getattr(env, "state_space", None), declared_streams(env))
 
 
 def check_seating(seating: Seating | None, algorithm: Algorithm) -> None:
-    """Refuse seats that an algorithm cannot learn in.
+    """Check that an algorithm can train with a seat table.
 
     Raises:
-        RequestError: It replays steps, which are kept without their seats; or the table is of another number of copies.
+        RequestError: The algorithm uses a replay buffer, which does not store seats; or the table is for another number
+            of copies.
     """
     if seating is None:
         return
     require(
         not algorithm.sampling.replays,
-        "seats are learnt in from fresh rollouts alone, and this algorithm replays steps; the nearest is happo",
+        "seats need an on-policy algorithm, and this algorithm uses a replay buffer; the nearest is happo",
     )
     rows, copies = seating.table.player.shape[0], algorithm.sampling.copies
-    require(rows in (1, copies), f"the seat table has {rows} rows for {copies} copies: give one each, or one for all")
+    require(
+        rows in (1, copies),
+        f"the seat table has {rows} rows for {copies} copies: give one row for each copy, or one row for all copies",
+    )
 
 
 def keys(training: Training) -> tuple[Key, Key]:
-    """Those of an iteration's rollout and of its update."""
+    """Return the random keys of an iteration's rollout and of its update."""
     rollout_key, update_key = jax.random.split(jax.random.fold_in(training.key, training.iteration))
     return rollout_key, update_key
 
 
 def left(done: Int[Array, ""], total: Int[Array, ""]) -> Scalar:
-    """The share of a run that is left after so many iterations: 1 for the first, 1/total for the last."""
+    """Return the share of a run that is left after ``done`` iterations: 1 for the first, 1/total for the last."""
     return 1.0 - done.astype(jnp.float32) / total.astype(jnp.float32)
 
 
@@ -86,7 +90,7 @@ def learn(
     key: Key,
     remaining: Scalar | float = 1.0,
 ) -> tuple[Any, Replay | None, Info]:
-    """One update, and what an iteration measures; ``remaining`` is the share of the run that is left."""
+    """Make one update, and return the metrics of the iteration; ``remaining`` is the share of the run that is left."""
     roster, before = roster_of(algorithm, env), learner
     learner, replay, actor_info, critic_info = learners.step(
         algorithm, roster, env.state_shape, learner, replay, trajectory, key, remaining
@@ -97,7 +101,7 @@ def learn(
     info |= {f"measure/{name}": total / episodes.count for name, total in episodes.paid.items()}
     sampling: Any = algorithm.sampling
     if sampling.replays:
-        # How many updates of the critic and of the actors stand behind what was measured: none while warming up.
+        # Number of critic and actor updates in this iteration, from which its metrics come; 0 during warm-up.
         updates, delay = (before.updates, learner.updates), sampling.delay
         info |= {"updates": updates[1] - updates[0], "moves": updates[1] // delay - updates[0] // delay}
     info["constant_sum"] = _constant_sum(algorithm, trajectory.reward)
@@ -105,7 +109,7 @@ def learn(
 
 
 def _constant_sum(algorithm: Algorithm, reward: Float[Array, "C L E n"]) -> Bool[Array, ""]:
-    """Whether a team is to be trained on rewards that only change hands."""
+    """Whether a team with more than one agent is trained on rewards that sum to a constant."""
     if algorithm.critic.credits != "team" or reward.shape[-1] == 1:
         return jnp.zeros((), bool)
     total = reward.sum(-1)

@@ -1,4 +1,4 @@
-"""Training on environments written in JAX: rollout, estimation and update in one compiled call, many at a time."""
+"""Training on environments written in JAX: one compiled call runs many iterations (rollout, estimation, update)."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -28,14 +28,14 @@ from hamlet.rollouts.seats import Seating, acting, learnt, remembering
 from hamlet.roster import Roster
 from hamlet.types import Device, Info, Key, Scalar
 
-# Iterations in one compiled call at most; their metrics wait on the device until it ends.
+# The most iterations in one compiled call. Their metrics stay on the device until the call ends.
 CAPACITY = 64
 
 
 def begin_training(
     algorithm: Algorithm, env: Environment, seed: int | UInt[Array, ""], seating: Seating | None = None
 ) -> Training:
-    """The state before the first iteration; with ``seating`` other teams act in some of the seats."""
+    """Return the state before the first iteration; with ``seating``, other teams act in some of the seats."""
     training = _begin(algorithm, env, seed, seating)
 
     def played():
@@ -47,7 +47,7 @@ def begin_training(
 def _begin(
     algorithm: Algorithm, env: Environment, seed: int | UInt[Array, ""], seating: Seating | None = None
 ) -> Training:
-    """All but the ring, which is made where it is to lie."""
+    """Return the state without the replay buffer, which is created directly on its devices."""
     check_seating(seating, algorithm)
     learner_key, play_key, key = jax.random.split(jax.random.key(seed), 3)
     return Training(
@@ -82,14 +82,14 @@ def iterate(
     remaining: Scalar | float = 1.0,
     seating: Seating | None = None,
 ) -> tuple[Training, Info]:
-    """One rollout and one update.
+    """Run one rollout and one update.
 
     Args:
-        algorithm: What is learnt by.
-        env: What is played.
-        training: The state before, which began with like seats.
-        remaining: The share of the run that is left, by which learning rates fall.
-        seating: Where other teams act; None for nowhere.
+        algorithm: The algorithm.
+        env: The environment.
+        training: The state before the iteration; it must have been created with the same seats.
+        remaining: The share of the run that is left; learning rates may decay with it.
+        seating: The seats in which other teams act; None for no other teams.
     """
     rollout_key, update_key = keys(training)
     play, trajectory, episodes = _played(algorithm, env, training, rollout_key, seating)
@@ -109,11 +109,12 @@ def iterate_many(
     *,
     capacity: int,
 ) -> tuple[Training, Info]:
-    """``count`` iterations, at most ``capacity``; how many are run in one call never changes what they compute.
+    """Run ``count`` iterations, at most ``capacity``.
 
-    ``total`` is how many the whole run has: an argument of the program, so that a run can be lengthened.
+    The number of iterations in one call does not change the results (they are bitwise identical). ``total`` is the
+    number of iterations of the whole run. It is an argument of the program, so that a run can be lengthened.
     """
-    # A function of its own, so that it is traced once for both of its uses here.
+    # A separate jitted function, so that JAX traces it once for both uses below.
     step = jax.jit(partial(iterate, algorithm, env))
     shapes = jax.eval_shape(step, training, left(training.iteration, total), seating)[1]
     infos = jax.tree.map(lambda s: jnp.zeros((capacity, *s.shape), s.dtype), shapes)
@@ -127,7 +128,7 @@ def iterate_many(
 
 @dataclass(frozen=True)
 class JaxProgram:
-    """Whole iterations in one compiled call (`hamlet.backends.backend.Program`)."""
+    """Compiled iterations, several per call (`hamlet.backends.backend.Program`)."""
 
     algorithm: Algorithm
     env: Environment
@@ -140,27 +141,27 @@ class JaxProgram:
     seating: Seating | None = None
 
     def place(self, training: Training) -> Training:
-        """The state on its devices, in buffers of its own: a call consumes them."""
+        """Return a copy of the state on its devices; it is a copy because a call consumes its arguments."""
         bare, where = (with_replay(tree, None) for tree in (training, self.placement))
         placed = jax.tree.map(lambda leaf, sharding: jax.device_put(leaf.copy(), sharding), bare, where)
         return with_replay(placed, device_replay.placed(training.replay, self.ring, self.placement.replay))
 
     def call(self, training: Training, count: Any, total: Any, stop: Any = None) -> tuple[Training, Info]:
-        """``count`` iterations of ``total``, at most `CAPACITY`; the call is too short to be stopped."""
+        """Run ``count`` of ``total`` iterations, at most `CAPACITY`; ``stop`` is ignored, because the call is short."""
         return jax.block_until_ready(self.compiled(training, jnp.int32(count), jnp.int32(total), self.seating))
 
     def remarks(self) -> tuple[str, ...]:
-        """None."""
+        """Return no lines: a compiled program has no remarks."""
         return ()
 
     def close(self) -> None:
-        """Nothing was opened."""
+        """Do nothing: no resource is open."""
 
 
 def compile_program(
     algorithm: Algorithm, env: Environment, like: Training, devices: Sequence[Device], seating: Seating | None = None
 ) -> JaxProgram:
-    """Compile for the shapes of ``like`` and of ``seating``, shared over the devices."""
+    """Compile for the shapes of ``like`` and ``seating``, with the copies split over the devices."""
     placement = shardings(like, list(devices), algorithm.sampling.copies)
     start, number = time.perf_counter(), jax.ShapeDtypeStruct((), jnp.int32)
     program = jax.jit(
@@ -191,31 +192,31 @@ class JaxBackend:
 
     @property
     def horizon(self) -> int | None:
-        """What the declaration says, if it does."""
+        """The steps of the longest episode in the environment's declaration; None if it has none."""
         return declared_horizon(self.env)
 
     @property
     def episode_steps(self) -> int | None:
-        """The same."""
+        """The declared horizon; None if there is none."""
         return self.horizon
 
     def sized(self, copies: int) -> Environment:
-        """Itself: any number of copies is made of it."""
+        """Return the environment itself: it works with every number of copies."""
         return self.env
 
     def outline(self, algorithm: Algorithm) -> Training:
-        """The shapes and types of a run's state."""
+        """Return the shapes and types of a run's state, without the replay buffer."""
         return jax.eval_shape(lambda: _begin(algorithm, self.env, 0, self.seating))
 
     def begin(self, algorithm: Algorithm) -> Callable[[int], Training]:
-        """The state before the first iteration, by seed."""
+        """Return a function from a seed to the state before the first iteration."""
         initial_state = jax.jit(lambda seed: _begin(algorithm, self.env, seed, self.seating))
         return lambda seed: initial_state(jnp.uint32(seed))
 
     def compile(
         self, algorithm: Algorithm, devices: Sequence[Device], seed: int, check_memory: CheckMemory = ignore
     ) -> JaxProgram:
-        """The program of every seed."""
+        """Return the program; it is the same for every seed."""
         like = jax.eval_shape(lambda: begin_training(algorithm, self.env, 0, self.seating))
         check_memory(like.replay)
         return compile_program(algorithm, self.env, like, devices, self.seating)
@@ -232,7 +233,7 @@ class JaxBackend:
         *,
         horizon: int,
     ) -> whole.CompiledTrials:
-        """One program, for every seed."""
+        """Compile evaluations; the program is the same for every seed."""
         return whole.compile_trials(self.env, roster, like, body, episodes, mode, device, horizon=horizon)
 
     def episodes(
@@ -247,7 +248,7 @@ class JaxBackend:
         *,
         horizon: int,
     ) -> PlayedEpisodes:
-        """Whole episodes, a thousand at a time."""
+        """Play whole episodes, at most a thousand in parallel."""
         return whole.episodes(self.env, roster, actors, body, count, seed, mode, at_random, horizon=horizon)
 
     def moments(
@@ -261,5 +262,5 @@ class JaxBackend:
         *,
         horizon: int,
     ) -> Iterator[record_episode.Frame]:
-        """One episode, moment by moment."""
+        """Yield the frames of one episode."""
         return record_episode.compiled(self.env, roster, actors, body, seed, mode, at_random, horizon=horizon)

@@ -1,4 +1,4 @@
-"""The one place that knows the kinds of environments apart."""
+"""Selects the environment backend of an environment."""
 
 from hamlet.backends.backend import Backend
 from hamlet.backends.host_backend import HostBackend
@@ -8,6 +8,6 @@ from hamlet.rollouts.seats import Seating
 
 
 def backend_of(env: AnyEnvironment, seating: Seating | None = None) -> Backend:
-    """Where the games of an environment are played; with ``seating`` other teams act in some of their seats."""
-    # By the class: an instance would be asked for properties, for which some must begin to play.
+    """Return the environment's backend; with ``seating``, other teams act in some of the seats."""
+    # Look at the class: on an instance, hasattr computes properties, and some properties start the environment.
     return HostBackend(env, seating) if hasattr(type(env), "open") else JaxBackend(env, seating)  # type: ignore[arg-type]

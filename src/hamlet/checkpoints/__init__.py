@@ -1,1 +1,1 @@
-"""Checkpoints: parameters, optimisers, games under way and the replay buffer, saved and restored."""
+"""Save and restore checkpoints: parameters, optimisers, the state of the environment copies and the replay buffer."""

@@ -1,17 +1,18 @@
-"""Checkpoints that are whole or not there, and matched by name.
+"""Checkpoints that are written atomically, and whose arrays are matched by name.
 
     checkpoints/000000020000/manifest.json    format, step, extra, the leaves, the SHA-256 of every file
     checkpoints/000000020000/arrays/          the arrays, written by orbax
 
-A checkpoint is written aside under a name that begins with a dot, forced to the disk, and renamed. What a killed
-process leaves aside is removed by the next save. The manifest carries a digest of itself, so that a changed byte is
-never taken for another format. Leaves are matched by their path in the tree: a reordered field keeps its array,
-and a renamed one is an error (`eqx.tree_serialise_leaves` matches by order, and swaps two fields of equal shape).
+A checkpoint is first written under a temporary name that starts with a dot. It is then forced to the disk and renamed.
+So a checkpoint is complete or absent. The next save removes the temporary files of a killed process. The manifest
+contains a digest of itself, so that a changed byte is not mistaken for another format. Leaves are matched by their path
+in the tree: a reordered field keeps its array, and a renamed field is an error. (`eqx.tree_serialise_leaves` matches by
+order, and swaps two fields of equal shape.)
 
-A checkpoint may be a stranger's: only plain files of its own directory are read, of sizes that its leaves explain, and
-nothing is unpickled.
+A checkpoint may come from another person. So only plain files in its own directory are read, their sizes must fit the
+sizes of the leaves, and nothing is unpickled.
 
-This is the only module that uses orbax, and it imports it when first used (0.2 to 0.4 s).
+Only this module uses orbax. It imports orbax at the first use, which takes 0.2 to 0.4 s.
 """
 
 import contextlib
@@ -40,7 +41,7 @@ ARRAYS = "arrays"
 
 
 class Restored(NamedTuple):
-    """What a checkpoint held; ``path`` is the directory it was read from."""
+    """The content of a checkpoint; ``path`` is the directory from which it was read."""
 
     state: Any
     step: int
@@ -49,37 +50,38 @@ class Restored(NamedTuple):
 
 
 class NotSaved(RunError):
-    """A checkpoint could not be written; the line says which is the last good one."""
+    """A checkpoint could not be written; the error names the last good checkpoint."""
 
 
 class _Damaged(Exception):
-    """A checkpoint is not what was written; the text says what is wrong with it."""
+    """A checkpoint differs from what was written; the text gives the difference."""
 
 
 def save(directory: Path, state: Any, *, step: int, extra: Mapping[str, Any] | None = None, keep: int = 2) -> Path:
-    """Writes a training state as the newest checkpoint of ``directory``.
+    """Write a training state as the newest checkpoint of ``directory``.
 
-    Checkpoints of later steps are removed: they belong to a line that was abandoned by resuming from an earlier one.
+    Checkpoints of later steps are removed: they became obsolete when the run was resumed from an earlier checkpoint.
 
     Args:
-        directory: Where checkpoints stand; made if absent.
-        state: Any pytree whose leaves are arrays, typed PRNG keys included.
-        step: Environment steps done, not negative; names the checkpoint.
-        extra: What else is needed to go on, as JSON.
-        keep: Checkpoints to keep, this one included, at least 1.
+        directory: The directory of the checkpoints; created if it does not exist.
+        state: A pytree whose leaves are arrays; typed PRNG keys are allowed.
+        step: Environment steps done, at least 0; the checkpoint is named after it.
+        extra: Further data that is needed to resume, as JSON.
+        keep: Number of checkpoints to keep, this one included; at least 1.
 
     Returns:
         The directory of the checkpoint.
 
     Raises:
-        RequestError: A leaf is no array.
-        RunError: It could not be written, as on a full disk. Earlier checkpoints are intact and nothing is left aside.
+        RequestError: A leaf is not an array.
+        RunError: The checkpoint could not be written, for example on a full disk. Earlier checkpoints are intact, and
+            no temporary files are left.
     """
     if step < 0 or keep < 1:
-        raise RequestError(f"a checkpoint needs step >= 0 and keep >= 1, not step={step} and keep={keep}")
+        raise RequestError(f"a checkpoint needs step >= 0 and keep >= 1, got step={step} and keep={keep}")
     document = {"format": FORMAT, "hamlet": hamlet.__version__, "step": step}
     document["leaves"] = {name: leaf.record for name, leaf in pytree_io.outline(state).items()}
-    document["extra"] = json.loads(json.dumps(dict(extra or {})))  # as it will be read: keys are strings
+    document["extra"] = json.loads(json.dumps(dict(extra or {})))  # the form in which it will be read: keys are strings
     aside = directory / f".{_name(step)}.{os.getpid()}"
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -97,17 +99,19 @@ def save(directory: Path, state: Any, *, step: int, extra: Mapping[str, Any] | N
 
 
 def restore(directory: Path, like: Any, *, damage: Callable[[dict[str, Any]], str | None] | None = None) -> Restored:
-    """Reads the newest good checkpoint; one that is damaged is passed over with a warning.
+    """Read the newest good checkpoint; a damaged checkpoint is skipped with a warning.
 
     Args:
-        directory: Where checkpoints stand.
-        like: A state of the structure sought, of arrays or of `jax.ShapeDtypeStruct`. A leaf comes back of the kind
-            (numpy or jax) and on the devices of its counterpart, with the bits that were saved.
-        damage: What is wrong with whatever else a checkpoint of this extra needs; None where nothing is.
+        directory: The directory of the checkpoints.
+        like: A state with the expected structure, of arrays or of `jax.ShapeDtypeStruct`. Each restored leaf has the
+            type (NumPy or JAX) and the devices of the leaf in ``like``; its values are bitwise identical to the saved
+            values.
+        damage: Receives a checkpoint's extra and checks further files that the checkpoint needs. Returns a text about
+            the damage, or None.
 
     Raises:
         RequestError: A newer Hamlet wrote the checkpoint.
-        RunError: A leaf is missing, left over, or of another shape or dtype; or no checkpoint is good.
+        RunError: A leaf is missing, unexpected, or has another shape or dtype; or there is no good checkpoint.
     """
     sought = pytree_io.outline(like)
     tried: set[int] = set()
@@ -130,17 +134,17 @@ def restore(directory: Path, like: Any, *, damage: Callable[[dict[str, Any]], st
             patience -= 1
             if patience > 0:
                 continue
-            wrong = _Damaged("it changes whenever it is read")
+            wrong = _Damaged("another process changes it every time Hamlet reads it")
         if wrong is None:
             return Restored(state, document["step"], document["extra"], path)
         tried.add(step)
-        warnings.warn(f"the checkpoint {path} is damaged and passed over: {wrong}", stacklevel=2)
-    explanation = f"all of {', '.join(_name(step) for step in sorted(tried))} are damaged" if tried else "it holds none"
+        warnings.warn(f"the checkpoint {path} is damaged and skipped: {wrong}", stacklevel=2)
+    explanation = f"all are damaged ({', '.join(_name(step) for step in sorted(tried))})" if tried else "there is none"
     raise RunError(f"no good checkpoint in {directory}: {explanation}")
 
 
 def steps(directory: Path) -> list[int]:
-    """The steps at which a checkpoint stands in ``directory``, ascending; not verified."""
+    """Return the steps of all checkpoints in ``directory``, ascending; the checkpoints are not verified."""
     if not directory.is_dir():
         return []
     matches = [_STANDING.fullmatch(path.name) for path in directory.iterdir() if path.is_dir()]
@@ -148,7 +152,7 @@ def steps(directory: Path) -> list[int]:
 
 
 def extras(directory: Path) -> list[dict[str, Any]]:
-    """What else the checkpoints that stand need, as far as their manifests are whole."""
+    """Return the extra data of all checkpoints whose manifests are intact."""
     manifest_extras = []
     for step in steps(directory):
         with contextlib.suppress(_Damaged):
@@ -156,7 +160,7 @@ def extras(directory: Path) -> list[dict[str, Any]]:
     return manifest_extras
 
 
-# Bytes of a manifest at most, and what a checkpoint may take beside the bytes of its leaves: for each, and in all.
+# The largest manifest in bytes; and the bytes that a checkpoint may take beyond its leaves: per leaf, and in total.
 _LARGEST_MANIFEST = 64 * 2**20
 _BESIDE_LEAF, _BESIDE = 2**16, 2**20
 _REPLACED = ".replaced"
@@ -169,7 +173,7 @@ def _name(step: int) -> str:
 
 
 def _path(directory: Path, step: int) -> Path:
-    """The checkpoint of a step, also where a process was killed while it put another in its place."""
+    """Return the checkpoint of a step, even if a process was killed while it replaced the checkpoint."""
     path = directory / _name(step)
     replaced = directory / f".{path.name}{_REPLACED}"
     return replaced if replaced.exists() and not path.exists() else path
@@ -184,7 +188,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _write(aside: Path, arrays: Mapping[str, np.ndarray], document: dict[str, Any]) -> None:
-    solid = {name: array for name, array in arrays.items() if array.size}  # tensorstore holds no empty array
+    solid = {name: array for name, array in arrays.items() if array.size}  # tensorstore cannot store empty arrays
     if solid:
         with _quiet():
             import orbax.checkpoint as orbax
@@ -217,11 +221,11 @@ def _prune(directory: Path, newest: int, keep: int) -> None:
 
 
 def discard(directory: Path, unwanted: Iterable[int]) -> None:
-    """Removes the checkpoints of some steps; a reader, or a kill at any moment, finds each whole or not there."""
+    """Remove the checkpoints of some steps atomically: each is complete or absent, even after a kill."""
     if unwanted := set(unwanted):
         _clear(directory)
     for step in unwanted:
-        # Renamed first: a process killed while it removes must not leave half a checkpoint under a good name.
+        # Rename first: a process that is killed here must not leave half a checkpoint under a valid name.
         removed = directory / f".{_name(step)}.removed"
         shutil.rmtree(removed, ignore_errors=True)
         (directory / _name(step)).rename(removed)
@@ -229,7 +233,7 @@ def discard(directory: Path, unwanted: Iterable[int]) -> None:
 
 
 def _clear(directory: Path) -> None:
-    """Puts back what a killed process had moved away and not yet replaced, and removes its left-overs."""
+    """Restore checkpoints that a killed process had renamed but not yet replaced, and remove its temporary files."""
     for path in directory.glob(f".*{_REPLACED}"):
         target = directory / path.name.removeprefix(".").removesuffix(_REPLACED)
         if not target.exists():
@@ -240,23 +244,23 @@ def _clear(directory: Path) -> None:
 
 
 def _cause(error: Exception) -> str:
-    """What the system said, which tensorstore puts at the end of a long line of paths."""
+    """Return the operating system's error text; tensorstore gives its code at the end of a long line of paths."""
     code = re.search(r"os_error_code='?(\d+)", str(error))
     return os.strerror(int(code[1])) if code else atomic_write.one_line(error)
 
 
 def intact(directory: Path) -> str:
-    """Which checkpoint is left, in words: the newest of which every file is as it was written."""
+    """Return a text that names the newest undamaged checkpoint."""
     for step in reversed(steps(directory)):
         path = _path(directory, step)
         with contextlib.suppress(_Damaged, RequestError):
             _verified(path)
-            return f"the last good one is {path}"
-    return "there is no earlier one"
+            return f"the last good checkpoint is {path}"
+    return "there is no earlier checkpoint"
 
 
 def _manifest(path: Path) -> dict[str, Any]:
-    """The manifest of a checkpoint, as it was written."""
+    """Read the manifest of a checkpoint, and check that it is unchanged."""
     try:
         if path.is_symlink():
             raise ValueError("it is a link")
@@ -267,14 +271,14 @@ def _manifest(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, TypeError, LookupError, RecursionError) as error:
         raise _Damaged(f"{MANIFEST} cannot be read") from error
     if not intact:
-        raise _Damaged(f"{MANIFEST} is not as it was written")
+        raise _Damaged(f"{MANIFEST} was changed after it was written")
     if document.get("format") == FORMAT and not _is_whole(document, path):
-        raise _Damaged(f"{MANIFEST} does not say what a checkpoint holds")
+        raise _Damaged(f"{MANIFEST} is not the manifest of this checkpoint")
     return document
 
 
 def _is_whole(document: dict[str, Any], path: Path) -> bool:
-    """Whether a manifest says all that this format says, of the step that the directory is named by."""
+    """Whether a manifest has all entries of this format, for the step in the directory's name."""
     named = _STANDING.fullmatch(path.name)
     dictionaries = [document.get(key) for key in ("leaves", "extra", "files")]
     return (
@@ -286,9 +290,9 @@ def _is_whole(document: dict[str, Any], path: Path) -> bool:
 
 
 def _verified(path: Path, sought: Mapping[str, pytree_io.Leaf] | None = None) -> dict[str, Any]:
-    """The manifest of a checkpoint of which every file is as it was written.
+    """Check that no file of a checkpoint was changed, and return its manifest.
 
-    Where it is known what its leaves shall be, files are refused before they are read that are larger than those.
+    If the expected leaves are given, files that are larger than these leaves are refused before they are read.
     """
     document = _manifest(path)
     if document.get("format") != FORMAT:
@@ -302,27 +306,30 @@ def _verified(path: Path, sought: Mapping[str, pytree_io.Leaf] | None = None) ->
     except (OSError, ValueError) as error:
         raise _Damaged(f"its files cannot be read: {atomic_write.one_line(error)}") from error
     if sought is not None and sum(files.values()) > _most_bytes(sought):
-        raise _Damaged(f"its files are larger than its leaves, of {_most_bytes(sought):,} bytes at most")
+        raise _Damaged(f"its files are too large: its leaves need at most {_most_bytes(sought):,} bytes")
     for name, digest in document["files"].items():
         if name not in files:
-            raise _Damaged(f"{name!r} is not among its files")
+            raise _Damaged(f"its file {name!r} is missing")
         try:
             intact = plain_files.sha256(path / name) == digest
         except (OSError, ValueError) as error:
             raise _Damaged(f"{name} cannot be read") from error
         if not intact:
-            raise _Damaged(f"{name} is not as it was written")
+            raise _Damaged(f"{name} was changed after it was written")
     return document
 
 
 def _most_bytes(sought: Mapping[str, pytree_io.Leaf]) -> int:
-    """Of the files of a checkpoint with these leaves: no compression makes them twice as large."""
+    """Return an upper bound on the bytes of a checkpoint; each stored array takes at most twice its size."""
     sizes = (math.prod(leaf.stored_shape) * leaf.stored_dtype.itemsize for leaf in sought.values())
     return _LARGEST_MANIFEST + _BESIDE + sum(2 * size + _BESIDE_LEAF for size in sizes)
 
 
 def _sealed(document: dict[str, Any]) -> str:
-    """The text of a manifest. Every format keeps this form and this seal, so that a newer one is told from damage."""
+    """Return the text of a manifest with its digest.
+
+    All formats use this form and this digest, so that a newer format can be distinguished from a damaged file.
+    """
     seal = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
     return json.dumps({**document, "sha256": seal}, sort_keys=True, indent=1)
 
@@ -346,12 +353,12 @@ def _read(path: Path, sought: Mapping[str, pytree_io.Leaf]) -> dict[str, np.ndar
             raise _Damaged(f"orbax cannot read it: {atomic_write.one_line(error)}") from error
     for name, leaf in sought.items():
         if (arrays[name].shape, arrays[name].dtype) != (leaf.stored_shape, leaf.stored_dtype):
-            raise _Damaged(f"the array {name} is not of the shape that its manifest says")
+            raise _Damaged(f"the array {name} does not have the shape in its manifest")
     return arrays
 
 
 def _refuse_other_shapes(metadata: Any, sought: Mapping[str, pytree_io.Leaf]) -> None:
-    """Before arrays are allocated: each must be what the manifest says, and stored in parts no larger than itself."""
+    """Check arrays before allocation: each has the shape in the manifest, and its chunks are not larger than itself."""
     held = metadata.item_metadata.tree
     for name, leaf in sought.items():
         if name not in held:
@@ -359,12 +366,12 @@ def _refuse_other_shapes(metadata: Any, sought: Mapping[str, pytree_io.Leaf]) ->
         there = held[name]
         part = getattr(there.storage, "chunk_shape", None) or ()
         if tuple(there.shape) != leaf.stored_shape or math.prod(part) > math.prod(leaf.stored_shape):
-            raise _Damaged(f"the array {name} is not of the shape that its manifest says")
+            raise _Damaged(f"the array {name} does not have the shape in its manifest")
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Orbax reports every step it takes through absl's logger; what matters reaches us as an exception."""
+    """Silence absl's logger, to which orbax logs every step; errors are still raised as exceptions."""
     logger = logging.getLogger("absl")
     level = logger.level
     logger.setLevel(logging.CRITICAL)

@@ -1,7 +1,8 @@
-"""Leaves of checkpoints that an older Hamlet wrote, as they are named and kept now.
+"""Convert the leaves of checkpoints of an older Hamlet to the current names and quantities.
 
-A critic's running mean and deviation were m₁ = Σ w E[x], m₂ = Σ w E[x²] and W = Σ w; those of observations and rewards
-had other names. Both are `hamlet.networks.running.RunningMeanStd`.
+An older critic stored its running mean and standard deviation as m₁ = Σ w E[x], m₂ = Σ w E[x²] and W = Σ w. Here x is
+the normalised quantity, w the weight of a batch, and E the mean over the batch. The running mean and standard deviation
+of observations and rewards had other names. Both are now `hamlet.networks.running.RunningMeanStd`.
 """
 
 import math
@@ -12,12 +13,12 @@ import numpy as np
 
 from hamlet.checkpoints.pytree_io import Leaf
 
-# Entries of a running mean: beyond that a manifest does not tell the truth, and nothing is allocated for it.
+# The largest number of entries of a running mean. A manifest with more is wrong, and no memory is allocated for it.
 _LARGEST = 100_000_000
 
 
 def _from_sums(first: np.ndarray, second: np.ndarray, weight: np.ndarray) -> dict[str, np.ndarray]:
-    """Mean m₁/W and variance m₂/W − mean², as far as single precision kept them."""
+    """Return the mean m₁/W and the variance m₂/W − mean², within the single precision of the stored sums."""
     known = np.where(weight > 0, weight, 1.0).astype(np.float64)
     mean = first / known
     variance = np.where(weight > 0, np.maximum(second / known - mean**2, 0.0), 0.0)
@@ -30,7 +31,7 @@ def _from_counts(mean: np.ndarray, rest: np.ndarray, variance: np.ndarray, count
 
 
 def _entries(mean: np.ndarray, variance: np.ndarray) -> dict[str, np.ndarray]:
-    """Numbers of double precision as single ones and what rounding left of them."""
+    """Split numbers of double precision into single-precision numbers and the remainders of the rounding."""
     parts = {}
     for name, value in (("mean", mean), ("variance", variance)):
         parts[name] = value.astype(np.float32)
@@ -38,7 +39,7 @@ def _entries(mean: np.ndarray, variance: np.ndarray) -> dict[str, np.ndarray]:
     return parts
 
 
-# The names that a part had, and what makes the present ones of them.
+# The old leaf names of a part, and the function that converts its leaves.
 _FORMER: tuple[tuple[tuple[str, ...], Callable[..., dict[str, np.ndarray]]], ...] = (
     (("first", "second", "weight"), _from_sums),
     (("mean", "rest", "variance", "count"), _from_counts),
@@ -46,7 +47,7 @@ _FORMER: tuple[tuple[tuple[str, ...], Callable[..., dict[str, np.ndarray]]], ...
 
 
 def former(held: Mapping[str, Any]) -> dict[str, Leaf]:
-    """The leaves of a checkpoint that are kept otherwise now, from its manifest's records."""
+    """Return the leaves of a checkpoint that must be converted, from its manifest's records."""
     small = {name: record for name, record in held.items() if math.prod(record["shape"]) <= _LARGEST}
     names = [name for path, parts, _ in _parts(small) for name in (f"{path}.{part}" for part in parts)]
     shapes = {name: tuple(held[name]["shape"]) for name in names}
@@ -57,7 +58,7 @@ def former(held: Mapping[str, Any]) -> dict[str, Leaf]:
 
 
 def records(held: Mapping[str, Any]) -> dict[str, Any]:
-    """The manifest's records as they would be written now."""
+    """Return the manifest's records in the current form."""
     old = former(held)
     new_arrays = renewed({name: np.zeros(leaf.shape, np.float32) for name, leaf in old.items()})
     rest = {name: record for name, record in held.items() if name not in old}
@@ -65,7 +66,7 @@ def records(held: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def renewed(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The arrays as they would be stored now; all but former ones as they are."""
+    """Return the arrays in the current form; arrays that need no conversion are unchanged."""
     new_arrays = dict(arrays)
     for path, parts, convert in _parts(arrays):
         old = [new_arrays.pop(f"{path}.{part}") for part in parts]
@@ -74,7 +75,7 @@ def renewed(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _parts(names: Mapping[str, Any]) -> list[tuple[str, tuple[str, ...], Callable[..., dict[str, np.ndarray]]]]:
-    """Where former parts stand: the path of each, its leaves' names, and what converts them."""
+    """Return the parts to convert: for each its path, the names of its leaves, and the function that converts them."""
     return [
         (path, parts, convert)
         for parts, convert in _FORMER

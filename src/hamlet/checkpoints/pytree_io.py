@@ -1,7 +1,7 @@
-"""The leaves of a training state by name: what they are, how they are stored, how they come back.
+"""Store and restore the leaves of a training state by name.
 
-A name is the path of the leaf in the tree, as `jax.tree_util.keystr` writes it: ``.actors[0].torso.weight``.
-A typed PRNG key is stored as its words of uint32, and its implementation is a part of its dtype: ``key<fry>``.
+A leaf's name is its path in the tree, as `jax.tree_util.keystr` writes it: ``.actors[0].torso.weight``. A typed PRNG
+key is stored as its uint32 words, and its dtype names its implementation: ``key<fry>``.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,7 +19,7 @@ from hamlet.nearest import closest
 
 @dataclass(frozen=True, kw_only=True)
 class Leaf:
-    """A leaf as the program sees it, and as it is stored."""
+    """Shape and dtype of a leaf, in the program and in the file."""
 
     shape: tuple[int, ...]
     dtype: str
@@ -28,15 +28,15 @@ class Leaf:
 
     @property
     def record(self) -> dict[str, Any]:
-        """The leaf in a manifest."""
+        """The leaf's entry in a manifest."""
         return {"shape": list(self.shape), "dtype": self.dtype}
 
 
 def outline(tree: Any) -> dict[str, Leaf]:
-    """The leaves of a pytree by name.
+    """Return the leaves of a pytree by name.
 
     Raises:
-        RequestError: A leaf is no array of numbers or PRNG keys.
+        RequestError: A leaf is not an array of numbers or PRNG keys.
 
     >>> outline({"bias": np.zeros(3)})["['bias']"].record
     {'shape': [3], 'dtype': 'float64'}
@@ -49,19 +49,19 @@ def outline(tree: Any) -> dict[str, Leaf]:
 
 
 def store(tree: Any) -> dict[str, np.ndarray]:
-    """The arrays to be stored for a pytree, by name."""
+    """Return the arrays to store for a pytree, by name."""
     return {name: np.asarray(jax.random.key_data(value) if _is_key(value) else value) for name, value in _named(tree)}
 
 
 def compare(sought: Mapping[str, Leaf], held: Mapping[str, Any], path: Path) -> None:
-    """Raises a `RunError` that names the first leaf in which a checkpoint is not of the structure sought."""
+    """Raise a `RunError` that names the first leaf in which a checkpoint differs from the expected structure."""
     for name in sought:
         if name not in held:
             unused = [other for other in held if other not in sought]
             raise RunError(f"the checkpoint {path} has no leaf {name}{_nearest(name, unused)}")
     for name in held:
         if name not in sought:
-            raise RunError(f"the checkpoint {path} has a leaf {name} that the training state has not")
+            raise RunError(f"the checkpoint {path} has a leaf {name} that the training state does not have")
     for name, leaf in sought.items():
         if leaf.record != held[name]:
             there, here = (f"{record['dtype']}{record['shape']}" for record in (held[name], leaf.record))
@@ -69,7 +69,10 @@ def compare(sought: Mapping[str, Leaf], held: Mapping[str, Any], path: Path) -> 
 
 
 def rebuild(like: Any, arrays: Mapping[str, np.ndarray]) -> Any:
-    """A pytree of the structure of ``like`` with the arrays stored, each of the kind and where its counterpart is."""
+    """Return a pytree with the structure of ``like`` and the stored arrays.
+
+    Each array has the type (NumPy or JAX) and the devices of the leaf in ``like``.
+    """
 
     def place(path: tuple, value: Any) -> Any:
         array = arrays[jax.tree_util.keystr(path)]
@@ -77,11 +80,11 @@ def rebuild(like: Any, arrays: Mapping[str, np.ndarray]) -> Any:
             return array[()]
         if isinstance(value, np.ndarray):
             return array
-        # A copy: on a CPU jax may otherwise keep using memory that belongs to numpy.
+        # Copy the array: on a CPU, JAX may otherwise continue to use memory that belongs to NumPy.
         placed = jnp.array(array)
         if _is_key(value):
             placed = jax.random.wrap_key_data(placed, impl=_implementation(value))
-        # An array that was free to move stays so: a committed one would make a compiled step compile anew.
+        # An uncommitted array stays uncommitted: a committed array would cause another compilation.
         committed = value.committed if isinstance(value, jax.Array) else value.sharding is not None
         return jax.device_put(placed, value.sharding) if committed else placed
 
@@ -96,11 +99,11 @@ def _leaf(name: str, value: Any) -> Leaf:
     if not isinstance(value, jax.Array | np.ndarray | np.generic | jax.ShapeDtypeStruct):
         raise RequestError(
             f"the leaf {name} of the training state is a {type(value).__name__}, not an array: "
-            "make it one, or keep it out (equinox.partition)"
+            "make it an array, or remove it from the state (equinox.partition)"
         )
     stored = jax.eval_shape(jax.random.key_data, value) if _is_key(value) else value
     if not (jnp.issubdtype(stored.dtype, np.number) or jnp.issubdtype(stored.dtype, np.bool_)):
-        raise RequestError(f"the leaf {name} of the training state holds {stored.dtype}: only numbers are stored")
+        raise RequestError(f"the leaf {name} of the training state has dtype {stored.dtype}: only numbers are stored")
     return Leaf(
         shape=tuple(value.shape),
         dtype=str(value.dtype),
@@ -115,10 +118,10 @@ def _is_key(value: Any) -> bool:
 
 def _implementation(value: Any) -> Any:
     key_impls = []
-    jax.eval_shape(lambda key: key_impls.append(jax.random.key_impl(key)), value)  # traced, as it may be a mere shape
+    jax.eval_shape(lambda key: key_impls.append(jax.random.key_impl(key)), value)  # traced: value may be only a shape
     return key_impls[0]
 
 
 def _nearest(name: str, names: Iterable[str]) -> str:
     near = closest(name, names)
-    return f", which the training state has; the nearest left over is {near[0]}" if near else ""
+    return f", which the training state has; the nearest unused leaf is {near[0]}" if near else ""

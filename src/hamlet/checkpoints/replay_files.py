@@ -1,16 +1,20 @@
-"""What a run remembers of play, in files: written once, each some consecutive rows, and never changed.
+"""The replay buffer on the disk, in segment files: each file has consecutive rows, is written once and never changes.
 
-    replay/000000000000-000000000400-5f1d….rows    rows 0 to 399, counted from the run's first; and their digest
+    replay/000000000000-000000000400-5f1d….rows    rows 0 to 399, counted from the start of the run; and their digest
 
-A checkpoint lists the segments that its ring consists of. Only rows played since the checkpoint before are written,
-aside under a name that begins with a dot, forced to the disk and renamed, before the checkpoint that needs them; what
-no checkpoint needs any more is removed after the next one stands. Row n of a run is row n mod R of a ring of R, so that
-a ring comes back with every row where it was.
+A checkpoint lists the segments of its replay buffer (in the code: ring).
 
-A segment holds a line of JSON and, leaf by leaf, the bytes of every value's first byte, of its second, and so on, each
-of these planes deflated where that makes it smaller, as it does not with the last bits of most floats. What was arrived
-at is kept as its difference from what was seen in the row after, which is nothing but where an episode ended; a state
-that is all observations joined, as its difference from them.
+* A save writes only the rows played since the previous checkpoint. A segment is written under a temporary name that
+  starts with a dot, forced to the disk and renamed, before the checkpoint that needs it is written.
+* Segments that no checkpoint needs are removed after the new checkpoint is complete.
+* Row n of a run is row n mod R of a replay buffer with R rows. So every row of a restored buffer is at its old place.
+
+A segment contains a line of JSON, then the leaves. For each leaf, it stores the first bytes of all values, then the
+second bytes, and so on. Each of these byte planes is deflated if this makes it smaller; the low-order bytes of most
+floats cannot be compressed. Two kinds of leaves are stored as differences, which are mostly zero:
+
+* next observations as the difference from the following row's observations; it is zero except where an episode ended;
+* a state that is the concatenation of all observations, as the difference from them.
 """
 
 import hashlib
@@ -35,7 +39,7 @@ from hamlet.errors import RunError
 from hamlet.files import atomic_write, plain_files
 
 _LEVEL = 1
-# Whether a plane gets smaller is tried on so many of its bytes.
+# Number of bytes of a plane on which the compression is tried first.
 _TRIED = 1 << 16
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[0-9]{12}-[0-9]{12}-[0-9a-f]{16}\.rows")
@@ -50,20 +54,20 @@ class ReplaySegment(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Of the file: another content has another name."""
+        """The file's name; files with different contents have different names."""
         return f"{self.first:012d}-{self.last:012d}-{self.sha256[:16]}.rows"
 
 
 def listed(records: Any) -> list[ReplaySegment]:
-    """The segments that a checkpoint lists.
+    """Return the segments that a checkpoint lists.
 
     Raises:
-        ValueError: It lists none that this module writes.
+        ValueError: The list does not have the form that this module writes.
     """
     segments = []
     for record in records if isinstance(records, list) else [None]:
         if not (isinstance(record, list) and len(record) == 3 and _is_segment(*record)):
-            raise ValueError("its replay buffer is not listed as it is written")
+            raise ValueError("the list of its replay segments is invalid")
         segments.append(ReplaySegment(*record))
     return segments
 
@@ -74,22 +78,22 @@ def _is_segment(first: Any, last: Any, sha256: Any) -> bool:
 
 
 def write(directory: Path, ring: Replay, played: int, known: Sequence[ReplaySegment]) -> list[ReplaySegment]:
-    """Write the rows that no segment holds yet.
+    """Write the rows that are not in a segment yet.
 
     Args:
-        directory: Where segments stand; made if absent.
-        ring: After ``played`` rows.
-        played: Rows since the beginning of the run.
-        known: Segments written before, in order.
+        directory: The directory of the segments; created if it does not exist.
+        ring: The replay buffer after ``played`` rows.
+        played: Rows since the start of the run.
+        known: Segments that were written before, in order.
 
     Returns:
-        The segments of which the ring consists, in order.
+        The segments of the replay buffer, in order.
 
     Raises:
-        RunError: They cannot be written, as on a full disk; those written before are intact.
+        RunError: A segment cannot be written, for example on a full disk; earlier segments are intact.
     """
     rows = ring.steps.episode.shape[0]
-    assert (int(ring.head), int(ring.filled)) == (played % rows, min(played, rows)), "a ring of another run"
+    assert (int(ring.head), int(ring.filled)) == (played % rows, min(played, rows)), "the ring is of another run"
     oldest = max(0, played - rows)
     needed = [segment for segment in known if oldest < segment.last <= played]
     cuts = list(_cuts(needed[-1].last if needed else oldest, played, rows, device_replay.block(ring)))
@@ -110,16 +114,16 @@ def write(directory: Path, ring: Replay, played: int, known: Sequence[ReplaySegm
 
 
 def read(directory: Path, ring: Replay, played: int, segments: Sequence[ReplaySegment]) -> Replay:
-    """The ring after ``played`` rows; the one given is empty, and consumed.
+    """Return the replay buffer after ``played`` rows; ``ring`` is an empty replay buffer, which is consumed.
 
     Raises:
-        RunError: A segment cannot be read, or is not of such a ring.
+        RunError: A segment cannot be read, or does not fit the replay buffer.
     """
     rows = ring.steps.episode.shape[0]
     size, oldest, episode = device_replay.block(ring), max(0, played - rows), 0
     ends = [oldest, *(segment.last for segment in segments)]
     if any(s.first > end for s, end in zip(segments, ends, strict=False)) or ends[-1] != played:
-        raise RunError(f"{directory} does not hold the rows {oldest} to {played - 1} of the run")
+        raise RunError(f"{directory} does not contain the rows {oldest} to {played - 1} of the run")
 
     def get(segment: ReplaySegment) -> tuple[int, "Steps | _Former"]:
         try:
@@ -128,12 +132,12 @@ def read(directory: Path, ring: Replay, played: int, segments: Sequence[ReplaySe
         except OSError as error:
             raise RunError(f"{directory / segment.name} cannot be read: {atomic_write.one_line(error)}") from error
         except (ValueError, LookupError, TypeError, zlib.error, RecursionError) as error:
-            raise RunError(f"{directory / segment.name} holds no rows of this run: {error}") from error
+            raise RunError(f"{directory / segment.name} does not contain rows of this run: {error}") from error
         return segment.first, segment_steps
 
     with ThreadPoolExecutor(_threads()) as threads:
         for some in _some(segments, 2 * _threads()):
-            # In order: rows overwritten since are so here too.
+            # Write the segments in order, so that later rows overwrite earlier rows.
             for first, steps in threads.map(get, some):
                 if isinstance(steps, _Former):
                     steps, episode = steps.numbered(episode)
@@ -145,22 +149,22 @@ def read(directory: Path, ring: Replay, played: int, segments: Sequence[ReplaySe
 
 
 def damage(directory: Path, segments: Iterable[ReplaySegment]) -> str | None:
-    """What is wrong with the first segment that is not as it was written, or None."""
+    """Return a text about the first damaged segment, or None if all are intact."""
 
     def wrong(segment: ReplaySegment) -> str | None:
         path = directory / segment.name
         try:
             intact = plain_files.sha256(path) == segment.sha256
         except (OSError, ValueError):
-            return f"{path.name} of its replay buffer cannot be read"
-        return None if intact else f"{path.name} of its replay buffer is not as it was written"
+            return f"the file {path.name} of its replay buffer cannot be read"
+        return None if intact else f"the file {path.name} of its replay buffer was changed after it was written"
 
     with ThreadPoolExecutor(_threads()) as threads:
         return next((reason for reason in threads.map(wrong, segments) if reason), None)
 
 
 def prune(directory: Path, needed: Iterable[ReplaySegment]) -> None:
-    """Remove segments that are needed no more, and what a killed process left aside."""
+    """Remove segments that are not needed any more, and temporary files of a killed process."""
     names = {segment.name for segment in needed}
     for path in directory.glob("*.rows*") if directory.is_dir() else ():
         if _NAME.fullmatch(path.name) and path.name not in names:
@@ -170,7 +174,7 @@ def prune(directory: Path, needed: Iterable[ReplaySegment]) -> None:
 
 
 def encode(steps: Steps) -> bytes:
-    """Rows as bytes."""
+    """Return rows as bytes, in the format of a segment."""
     planes, records = [], []
     for name, leaf in _named(_against_observations(_against_next(steps))):
         lengths = []
@@ -183,12 +187,12 @@ def encode(steps: Steps) -> bytes:
 
 
 class _Former(NamedTuple):
-    """Rows that an older Hamlet wrote, which kept whether an episode ended in place of its number."""
+    """Rows that an older Hamlet wrote: they store whether an episode ended, instead of the episode's number."""
 
     steps: Steps
 
     def numbered(self, first: Any) -> tuple[Steps, np.ndarray]:
-        """The rows with episodes counted from ``first``, and the number of the row after the last."""
+        """Return the rows with episodes numbered from ``first``, and the episode number that the next row will have."""
         ended = self.steps.episode
         following = first + np.cumsum(ended, axis=0, dtype=np.int32)
         steps = eqx.tree_at(lambda tree: tree.episode, self.steps, (following - ended).astype(np.int32))
@@ -196,7 +200,16 @@ class _Former(NamedTuple):
 
 
 def decode(data: bytes, like: Steps, rows: int) -> Steps | _Former:
-    """The inverse, for so many rows of a ring of the leaves of ``like``; raises ValueError where they are others."""
+    """Return the rows from bytes, the inverse of `encode`.
+
+    Args:
+        data: The content of a segment.
+        like: Steps with the leaves of the replay buffer.
+        rows: Number of rows in the segment.
+
+    Raises:
+        ValueError: The segment has other leaves or another number of rows.
+    """
     head, _, rest = data.partition(b"\n")
     records, view = json.loads(head), memoryview(rest)
     sought = [(name, str(leaf.dtype), [rows, *leaf.shape[1:]]) for name, leaf in _named(like)]
@@ -205,7 +218,7 @@ def decode(data: bytes, like: Steps, rows: int) -> Steps | _Former:
         (".ended", "bool", shape) if name == ".episode" else (name, dtype, shape) for name, dtype, shape in sought
     ]
     if held not in (sought, former):
-        raise ValueError(f"its leaves are {held}, and not {sought}")
+        raise ValueError(f"its leaves are {held}, expected {sought}")
     leaves, offset = [], 0
     for record in records:
         planes = []
@@ -218,7 +231,7 @@ def decode(data: bytes, like: Steps, rows: int) -> Steps | _Former:
 
 
 def _against_next(steps: Steps) -> Steps:
-    """With what was arrived at as its difference from what was seen in the row after; its own inverse."""
+    """Replace next observations by their difference from the following row's observations; its own inverse."""
 
     def one(arrival: np.ndarray, seen: np.ndarray) -> np.ndarray:
         return np.concatenate([_difference(arrival[:-1], seen[1:]), arrival[-1:]])
@@ -227,7 +240,7 @@ def _against_next(steps: Steps) -> Steps:
 
 
 def _against_observations(steps: Steps) -> Steps:
-    """With states as their differences from all observations joined, where that is their form; its own inverse."""
+    """Replace states by their difference from the joined observations, if they have the same form; its own inverse."""
 
     def one(view: View) -> View:
         joined = np.concatenate([part.reshape(*part.shape[:2], -1) for part in view.observation], -1)
@@ -243,19 +256,19 @@ def _with(steps: Steps, view: View, arrival: View) -> Steps:
 
 
 def _difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Bit by bit: no float is rounded, and equal ones leave zeros."""
+    """Return the bitwise XOR of two arrays: it is exact for floats, and zero where the arrays are equal."""
     bits = [np.ascontiguousarray(array).reshape(-1).view(np.uint8) for array in (one, other)]
     return np.bitwise_xor(*bits).view(one.dtype).reshape(one.shape)
 
 
 def _planes(leaf: np.ndarray) -> list[bytes]:
-    """Every value's first byte, then every value's second, and so on."""
+    """Return the byte planes of an array: the first bytes of all values, then the second bytes, and so on."""
     value_bytes = np.ascontiguousarray(leaf).reshape(-1).view(np.uint8).reshape(-1, leaf.dtype.itemsize)
     return [value_bytes[:, k].tobytes() for k in range(leaf.dtype.itemsize)]
 
 
 def _deflated(plane: bytes) -> bytes:
-    """A plane deflated, or itself where that would not make it smaller by a tenth."""
+    """Return the deflated plane, or the plane itself if deflating saves less than a tenth."""
     middle = max(0, len(plane) // 2 - _TRIED // 2)
     sample = plane[middle : middle + _TRIED]
     if len(zlib.compress(sample, _LEVEL)) > 0.9 * len(sample):
@@ -264,16 +277,16 @@ def _deflated(plane: bytes) -> bytes:
 
 
 def _inflated(part: memoryview, length: int) -> bytes:
-    """A plane of so many bytes: a few bytes that stand for more fill no memory."""
+    """Inflate a plane of ``length`` bytes; stop after that, so that manipulated data cannot fill the memory."""
     inflater = zlib.decompressobj()
     plane = inflater.decompress(part, length + 1)
     if len(plane) != length:
-        raise ValueError(f"a plane has not the {length:,} bytes of its rows")
+        raise ValueError(f"a byte plane does not have the {length:,} bytes of its rows")
     return plane
 
 
 def _cuts(first: int, last: int, rows: int, most: int) -> Iterator[tuple[int, int]]:
-    """Rows ``first`` to ``last`` in parts of at most so many, none of which goes around the ring's end."""
+    """Split rows ``first`` to ``last`` into parts of at most ``most`` rows, and at the end of the replay buffer."""
     while first < last:
         end = min(last, first + most, (first // rows + 1) * rows)
         yield first, end
@@ -290,5 +303,5 @@ def _named(tree: Any) -> list[tuple[str, Any]]:
 
 
 def _threads() -> int:
-    """Deflating leaves Python to others."""
+    """Return the number of threads: zlib releases the Python interpreter lock, so threads run in parallel."""
     return max(1, min(8, machine.cores()))

@@ -1,4 +1,4 @@
-"""A run's state on the disk: a checkpoint, and beside it the segments of what it remembers of play."""
+"""A run's state on the disk: a checkpoint, and beside it the segments of the replay buffer."""
 
 from typing import Any, NamedTuple
 
@@ -8,12 +8,12 @@ from hamlet.checkpoints.replay_files import ReplaySegment
 from hamlet.errors import RunError
 from hamlet.runs.directory import RunDirectory
 
-# Of a checkpoint's extra.
+# The key of the segment list in a checkpoint's extra.
 _KEY = "replay"
 
 
 class Found(NamedTuple):
-    """A state without its ring, the environment steps done, and the segments of which the ring consists."""
+    """A state without its replay buffer, the environment steps done, and the segments of the replay buffer."""
 
     training: Training
     step: int
@@ -23,20 +23,21 @@ class Found(NamedTuple):
 def save(
     run: RunDirectory, training: Training, *, step: int, played: int, known: list[ReplaySegment]
 ) -> list[ReplaySegment]:
-    """Write a checkpoint, and before it the rows that no segment holds yet.
+    """Write the replay rows that are not in a segment yet, then the checkpoint.
 
     Args:
-        run: Where.
-        training: With its ring, if it has one.
+        run: The run directory.
+        training: The state, with its replay buffer if it has one.
         step: Environment steps done.
-        played: Rows since the run began: steps of each copy.
-        known: Segments that stand already.
+        played: Rows of the replay buffer since the start of the run: the steps of each environment copy.
+        known: Segments that exist already.
 
     Returns:
-        The segments of which the ring consists.
+        The segments of the replay buffer.
 
     Raises:
-        RunError: It could not be written, as on a full disk; the checkpoint before is intact, with its segments.
+        RunError: The state could not be written, for example on a full disk; the previous checkpoint and its segments
+            are intact.
     """
     extra: dict[str, Any] = {}
     if training.replay is not None:
@@ -47,17 +48,17 @@ def save(
         extra[_KEY] = [list(segment) for segment in known]
     checkpoint.save(run.checkpoints, with_replay(training, None), step=step, extra=extra)
     if training.replay is not None:
-        # Only now, as until then the checkpoint before was the newest.
+        # Remove old segments only now: before, the previous checkpoint was the newest one.
         standing = [segment for held in checkpoint.extras(run.checkpoints) for segment in _listed(held)]
         replay_files.prune(run.replay, [*known, *standing])
     return known
 
 
 def restore(run: RunDirectory, like: Training) -> Found:
-    """The newest checkpoint that is good with all of its segments; others are passed over with a warning.
+    """Read the newest checkpoint that is intact with all of its segments; damaged checkpoints cause a warning.
 
     Raises:
-        RunError: There is none.
+        RunError: There is no such checkpoint.
     """
 
     def damage(extra: dict[str, Any]) -> str | None:
@@ -71,10 +72,10 @@ def restore(run: RunDirectory, like: Training) -> Found:
 
 
 def recalled(run: RunDirectory, training: Training, played: int, known: list[ReplaySegment]) -> Training:
-    """The state, placed with an empty ring, with what it remembered after so many rows.
+    """Fill the empty replay buffer of a placed state from its segments, after ``played`` rows.
 
     Raises:
-        RunError: The segments are not those of such a ring.
+        RunError: The segments do not fit the replay buffer.
     """
     if training.replay is None or not played:
         return training

@@ -1,1 +1,1 @@
-"""Files that are written whole, and files that others may have written, read within bounds."""
+"""Write files atomically, and read files of other people safely, within limits of size and time."""

@@ -1,11 +1,11 @@
-"""Files that are either wholly there or not at all, whenever the process or the machine stops."""
+"""Write files atomically: a file is complete or absent, even if the process or the machine stops."""
 
 import os
 from pathlib import Path
 
 
 def sync(path: Path) -> None:
-    """Waits until the contents of a file, or the entries of a directory, are on the disk."""
+    """Wait until the content of a file, or the entries of a directory, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -14,7 +14,7 @@ def sync(path: Path) -> None:
 
 
 def named(path: Path) -> Path:
-    """The same place by a path that ends in a name, as ``.`` and ``..`` do not, so that another can be put beside it.
+    """Return a path that ends in a name, for paths such as ``.`` and ``..``; so a sibling path can be derived from it.
 
     >>> named(Path("runs/a")), named(Path(".")).name == Path.cwd().name
     (PosixPath('runs/a'), True)
@@ -23,15 +23,15 @@ def named(path: Path) -> Path:
 
 
 def write(path: Path, data: str | bytes, *, mode: int = 0o666) -> None:
-    """Puts ``data`` at ``path``: readers see the old file or the new one, never a part of either.
+    """Write ``data`` to ``path`` atomically: readers see the complete old file or the complete new file.
 
     Args:
-        path: Of the file.
-        data: All that it is to hold.
-        mode: Who may read and write it, less what the process's mask takes away.
+        path: The file.
+        data: The whole content of the file.
+        mode: Permission bits of the file; the process's umask is applied.
 
     Raises:
-        OSError: The disk is full, or the directory cannot be written; the old file is untouched.
+        OSError: The disk is full, or the directory cannot be written; the old file is unchanged.
     """
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -47,7 +47,7 @@ def write(path: Path, data: str | bytes, *, mode: int = 0o666) -> None:
 
 
 def one_line(error: BaseException, limit: int = 200) -> str:
-    r"""What an exception says, on one line of at most ``limit`` characters.
+    r"""Return an exception's message as one line of at most ``limit`` characters.
 
     >>> one_line(ValueError("no room:\n   disk is full"))
     'no room: disk is full'

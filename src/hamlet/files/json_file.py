@@ -1,8 +1,12 @@
-"""JSON from files that others may have written: every file is read, or refused in one line, within bounded time.
+"""Read JSON files that other people may have written: a file is read, or refused with one line, in bounded time.
 
-Only regular files of bounded size are read: no pipe, no device, and no link that leads out of its directory. A text is
-refused that is not UTF-8 or not JSON, that has a key twice, a number that JSON has not (NaN, Infinity), a whole number
-of more than 64 bits, or a nest of more than `DEEPEST` lists and objects.
+Only regular files of limited size are read: no pipes, no devices, and no links that lead out of their directory. A text
+is refused in these cases:
+
+* it is not UTF-8 or not JSON;
+* an object has a key twice;
+* it has a number that JSON does not have (NaN, Infinity), or a whole number of more than 64 bits;
+* it nests more than `DEEPEST` lists and objects.
 """
 
 import json
@@ -14,54 +18,54 @@ from typing import Any
 from hamlet.files import plain_files
 
 LARGEST = 64 * 2**20
-"""Bytes of a file at most."""
+"""The largest size of a file in bytes."""
 DEEPEST = 64
-"""Lists and objects within one another at most: Python's own recursion ends at a few hundred."""
-# Beyond lies what neither arrays nor counters can hold.
+"""The largest nesting depth of lists and objects; Python's own recursion limit is a few hundred."""
+# Whole numbers from here on do not fit into arrays and counters.
 _WHOLE = 2**63
 
 
 def read(path: Path, *, inside: Path | None = None, finite: bool = True) -> Any:
-    """What a file holds.
+    """Return the content of a JSON file.
 
     Args:
-        path: Of the file.
-        inside: The directory that a link at ``path`` must not lead out of; by default the file's own.
-        finite: Whether NaN and infinities, which Python writes though JSON has them not, are refused.
+        path: The file.
+        inside: A link at ``path`` must not lead out of this directory; by default the file's own directory.
+        finite: Whether to refuse NaN and infinities, which Python writes although JSON does not have them.
 
     Raises:
         OSError: The file cannot be opened.
-        ValueError: It is none that is read; the line says why.
+        ValueError: The file is refused; the message gives the reason.
     """
     return parse(contents(path, inside=inside), finite=finite)
 
 
 def contents(path: Path, *, inside: Path | None = None) -> bytes:
-    """The bytes of a regular file of at most `LARGEST` bytes.
+    """Return the bytes of a regular file of at most `LARGEST` bytes.
 
     Raises:
-        OSError: It cannot be opened.
-        ValueError: It is a pipe, a device or a directory, a link that leads out, or too large.
+        OSError: The file cannot be opened.
+        ValueError: It is a pipe, a device, a directory, a link that leads out of its directory, or too large.
     """
     return plain_files.contents(path, LARGEST, inside=inside or path.parent)
 
 
 def as_text(value: Any) -> str:
-    """A value as files hold it."""
+    """Return a value as the text of a JSON file."""
     return json.dumps(value, indent=2) + "\n"
 
 
 def parse(data: bytes, *, finite: bool = True) -> Any:
-    """What the bytes of a file say.
+    """Return the value in the bytes of a JSON file.
 
     Raises:
-        ValueError: They are no such JSON.
+        ValueError: The bytes are refused; the message gives the reason.
 
     >>> parse(b'{"steps": 10}')
     {'steps': 10}
     >>> parse(b'{"steps": NaN}')
     Traceback (most recent call last):
-    ValueError: it holds NaN, which is no number of JSON
+    ValueError: it contains NaN, which is not a number in JSON
     """
     try:
         value = json.loads(
@@ -72,7 +76,7 @@ def parse(data: bytes, *, finite: bool = True) -> Any:
             object_pairs_hook=_once,
         )
     except UnicodeDecodeError as error:
-        raise ValueError(f"it is no UTF-8: {error.reason} at byte {error.start}") from None
+        raise ValueError(f"it is not UTF-8: {error.reason} at byte {error.start}") from None
     except RecursionError:
         raise ValueError(_DEEP) from None
     if any(depth > DEEPEST for depth in _depths(value)):
@@ -95,19 +99,19 @@ def _depths(value: Any) -> Iterator[int]:
 
 
 def _refuse(name: str) -> Any:
-    raise ValueError(f"it holds {name}, which is no number of JSON")
+    raise ValueError(f"it contains {name}, which is not a number in JSON")
 
 
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"it holds a number that is too large: {text[:20]}")
+        raise ValueError(f"it contains a number that is too large: {text[:20]}")
     return number
 
 
 def _whole(text: str) -> int:
     if len(text) > 20 or abs(number := int(text)) >= _WHOLE:
-        raise ValueError(f"it holds a whole number of more than 64 bits: {text[:20]}…")
+        raise ValueError(f"it contains a whole number of more than 64 bits: {text[:20]}…")
     return number
 
 

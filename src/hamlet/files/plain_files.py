@@ -1,7 +1,7 @@
-"""Files that others may have written: read only if they are plain, lie where they should, and are of a size to expect.
+"""Read files that other people may have written: only plain files, in the expected place and of limited size.
 
-No link is followed unless that is asked for and it stays inside, no pipe or device is opened, nothing is read without a
-bound: a directory of any content is read, or refused, within bounded time and memory.
+A link is followed only if the caller allows it and it stays inside its directory. Pipes and devices are not opened. All
+reads have a size limit. So every directory is read or refused in bounded time and memory.
 """
 
 import hashlib
@@ -10,38 +10,38 @@ import os
 import stat
 from pathlib import Path
 
-# Of one directory: a checkpoint has a few for every leaf.
+# The most files in one directory: a checkpoint has a few files per leaf.
 MOST_FILES = 100_000
 
 
 def opened(path: Path, *, inside: Path | None = None) -> io.BufferedReader:
-    """A plain file, for reading.
+    """Open a plain file for reading.
 
     Args:
-        path: Of the file.
-        inside: The directory that a link at ``path`` must not lead out of; without it no link is followed.
+        path: The file.
+        inside: A link at ``path`` must not lead out of this directory; with None, links are not followed.
 
     Raises:
-        OSError: It cannot be opened, or is a link that is not followed.
-        ValueError: It is a pipe, a device or a directory, or a link that leads out.
+        OSError: The file cannot be opened, or is a link that is not followed.
+        ValueError: It is a pipe, a device or a directory, or a link that leads out of ``inside``.
     """
     if inside is not None:
         refuse_link(path, inside)
     follow = 0 if inside is not None else os.O_NOFOLLOW
-    # Opening a pipe would wait for its other end.
+    # O_NONBLOCK, because opening a pipe would wait for a writer.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | follow)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise ValueError(f"{path.name} is no regular file")
+        raise ValueError(f"{path.name} is not a regular file")
     return open(descriptor, "rb")
 
 
 def contents(path: Path, most: int, *, inside: Path | None = None) -> bytes:
-    """The bytes of a plain file.
+    """Return the bytes of a plain file.
 
     Raises:
-        OSError: It cannot be opened, or is a link that is not followed.
-        ValueError: It is no plain file, a link that leads out, or has more than ``most`` bytes.
+        OSError: The file cannot be opened, or is a link that is not followed.
+        ValueError: It is not a plain file, or a link that leads out of ``inside``, or has more than ``most`` bytes.
     """
     with opened(path, inside=inside) as file:
         size = os.fstat(file.fileno()).st_size
@@ -52,32 +52,32 @@ def contents(path: Path, most: int, *, inside: Path | None = None) -> bytes:
 
 
 def refuse_link(path: Path, inside: Path) -> None:
-    """Refuse a link that leads out of a directory.
+    """Check that a path is not a link that leads out of the directory ``inside``.
 
     Raises:
-        ValueError: It does.
+        ValueError: The path is such a link.
     """
     if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(inside)):
         raise ValueError("it is a link that leads out of its directory")
 
 
 def sha256(path: Path) -> str:
-    """The digest of a plain file, in hexadecimal; its size is the caller's to check.
+    """Return the SHA-256 digest of a plain file, in hexadecimal; the caller must check the size.
 
     Raises:
-        OSError: It cannot be read, or is a link.
-        ValueError: It is no plain file.
+        OSError: The file cannot be read, or is a link.
+        ValueError: It is not a plain file.
     """
     with opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def within(directory: Path) -> dict[str, int]:
-    """Every file below a directory, by its path from there, with its bytes.
+    """Return all files below a directory, by their relative path, with their sizes in bytes.
 
     Raises:
-        OSError: Something cannot be listed.
-        ValueError: Something is neither a plain file nor a directory, or there are more than `MOST_FILES`.
+        OSError: A directory cannot be listed.
+        ValueError: An entry is neither a plain file nor a directory, or there are more than `MOST_FILES` entries.
     """
     if directory.is_symlink():
         raise ValueError(f"{directory.name} is a link")
@@ -93,7 +93,7 @@ def within(directory: Path) -> dict[str, int]:
                 elif entry.is_file(follow_symlinks=False):
                     files[name] = entry.stat(follow_symlinks=False).st_size
                 else:
-                    raise ValueError(f"{name} is no regular file")
+                    raise ValueError(f"{name} is not a regular file")
                 if len(files) + folders > MOST_FILES:
                     raise ValueError(f"there are more than {MOST_FILES:,} files")
     return files

@@ -1,1 +1,1 @@
-"""Agents play: steps for training, and whole episodes, in compiled code or on the host."""
+"""Rollouts for training, and whole episodes for evaluation, in compiled code or on the host."""

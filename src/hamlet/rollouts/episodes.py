@@ -1,4 +1,4 @@
-"""Whole episodes on an environment written in JAX."""
+"""Whole episodes of an environment written in JAX."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -24,9 +24,9 @@ from hamlet.spaces import MultiDiscrete, Space
 from hamlet.streams import declared_streams, reported
 from hamlet.types import Device, Key
 
-# Episodes played together; more wait their turn, so that memory does not grow with them.
+# The most episodes played in parallel. Further episodes follow afterwards, so memory does not grow with their count.
 _AT_ONCE = 1000
-# Steps in one compiled call, which cannot be interrupted.
+# Steps in one compiled call. A compiled call cannot be interrupted.
 _STEPS = 100
 Mode: TypeAlias = Literal["deterministic", "stochastic", "random"]
 
@@ -43,10 +43,10 @@ def episodes(
     *,
     horizon: int = HORIZON,
 ) -> PlayedEpisodes:
-    """``count`` whole episodes, a thousand at a time.
+    """Play ``count`` whole episodes, at most a thousand in parallel.
 
     Raises:
-        EpisodesFailed: More of them than may be replaced gave returns that are no numbers.
+        EpisodesFailed: More episodes than may be replaced had a return that is not finite.
     """
 
     def part(number: int, size: int) -> EpisodesUnderWay | None:
@@ -59,16 +59,19 @@ def episodes(
 
 
 class EpisodesUnderWay(eqx.Module):
-    """Episodes that are played together, until each is over.
+    """Episodes that are played in parallel until each of them has ended.
+
+    E is the number of episodes, n the number of agents.
 
     Attributes:
-        play: Their copies.
-        over: Whose episode has ended, ``[E]``.
-        returns: Each agent's until then, ``[E, n]``.
-        lengths: Steps until then, ``[E]``.
-        count: Steps that were taken.
-        key: From which actions and games are drawn.
-        paid: What its owners were paid until then of every stream that is reported, by name, ``[E, n]`` or ``[E, 1]``.
+        play: The environment copies, one per episode.
+        over: True if the episode has ended, ``[E]``.
+        returns: Each agent's sum of rewards up to the end of the episode, ``[E, n]``.
+        lengths: Steps up to the end of the episode, ``[E]``.
+        count: Steps taken so far.
+        key: The random key from which actions and environment transitions are sampled.
+        paid: For every reported stream, by name: its sum up to the end of the episode, per agent ``[E, n]`` or for the
+            team ``[E, 1]``.
     """
 
     play: Play
@@ -82,7 +85,7 @@ class EpisodesUnderWay(eqx.Module):
 
 @dataclass(frozen=True)
 class CompiledTrials:
-    """Whole episodes by one compiled program (`hamlet.backends.backend.EvaluationRollouts`)."""
+    """Whole episodes, played by one compiled program (`hamlet.backends.backend.EvaluationRollouts`)."""
 
     begin: Callable[..., EpisodesUnderWay]
     advance: Callable[..., EpisodesUnderWay]
@@ -95,12 +98,12 @@ class CompiledTrials:
     def play(
         self, actors: tuple[Any, ...], seed: int, count: int, stop: Callable[[], bool] = bool
     ) -> PlayedEpisodes | None:
-        """``count`` episodes, as many at a time as it was compiled for.
+        """Play ``count`` episodes, with the compiled number of episodes in parallel.
 
         Raises:
-            EpisodesFailed: More of them than may be replaced gave returns that are no numbers.
+            EpisodesFailed: More episodes than may be replaced had a return that is not finite.
         """
-        # Copies of their own: a run's next call consumes the actors that it is given.
+        # The actors are copied, because the run's next training call consumes (donates) the original buffers.
         actor_copies = jax.device_put(jax.tree.map(np.array, actors), self.device)
 
         def part(number: int, _: int) -> EpisodesUnderWay | None:
@@ -110,11 +113,11 @@ class CompiledTrials:
         return _gathered(part, self.agents, count, self.episodes, self.horizon)
 
     def remarks(self) -> tuple[str, ...]:
-        """None."""
+        """Return no lines: a compiled program has no remarks."""
         return ()
 
     def close(self) -> None:
-        """Nothing was opened."""
+        """Do nothing: no resource is open."""
 
 
 def compile_trials(
@@ -128,7 +131,7 @@ def compile_trials(
     *,
     horizon: int = HORIZON,
 ) -> CompiledTrials:
-    """Compile for actors of the shapes of ``like``, of at most a thousand episodes at a time."""
+    """Compile evaluations for actors with the shapes of ``like``; at most a thousand episodes run in parallel."""
     at_once, began = min(episodes, _AT_ONCE), time.perf_counter()
     where = jax.sharding.SingleDeviceSharding(device)
     key = jax.eval_shape(lambda: jax.random.key(0))
@@ -141,7 +144,7 @@ def compile_trials(
 
 
 def _part(seed: int, number: int) -> Key:
-    """The key of the episodes that are played together as the first, second, … part."""
+    """Return the random key of the part with this number; a part is a set of episodes played in parallel."""
     return jax.random.fold_in(jax.random.key(seed), number)
 
 
@@ -151,7 +154,10 @@ def _to_the_end(
     horizon: int,
     stop: Callable[[], bool] = bool,
 ) -> EpisodesUnderWay | None:
-    """Until all are over, or the horizon; a hundred steps to a call, so that between them a person can interrupt."""
+    """Play until all episodes have ended or reached the horizon; return None if ``stop`` asked to stop.
+
+    A call takes at most a hundred steps, so that the user can interrupt between calls.
+    """
     for limit in range(_STEPS, horizon + _STEPS, _STEPS):
         if stop():
             return None
@@ -168,14 +174,16 @@ def _gathered(
     at_once: int,
     horizon: int,
 ) -> PlayedEpisodes | None:
-    """``count`` episodes from one part after another, without those whose sums are no numbers; None where stopped.
+    """Play parts until ``count`` episodes have finite returns and stream sums; return None if stopped.
+
+    Episodes with a sum that is not finite count as failed and are replaced.
 
     Args:
-        part: Plays the first, second, … part of so many episodes; it may play more.
+        part: Plays the part with a given number and at least the given count of episodes.
         agents: The agents' names.
-        count: How many episodes are asked for.
-        at_once: Of how many a part consists.
-        horizon: Steps after which they are cut.
+        count: Number of requested episodes.
+        at_once: Number of episodes in a part.
+        horizon: Steps after which an episode is truncated.
     """
     failures, columns, missing, number = FailureCount(count), [], count, 0
     while missing:
@@ -197,7 +205,7 @@ def _gathered(
 
 
 def _no_number(sums: Mapping[str, np.ndarray], agents: tuple[str, ...], first: int) -> str:
-    """A line on the first sum over an episode that is no number; ``first`` is the number of the first episode."""
+    """Return a line about the first sum that is not finite; ``first`` is the number of the first episode."""
     name, values = next((name, values) for name, values in sums.items() if not np.isfinite(values).all())
     row, owner = np.argwhere(~np.isfinite(values))[0].tolist()
     whose = f"agent {agents[owner]!r}" if values.shape[-1] == len(agents) else "the team"
@@ -223,7 +231,7 @@ def _advance(
     under_way: EpisodesUnderWay,
     limit: Int[Array, ""],
 ) -> EpisodesUnderWay:
-    """Play on until all are over, or ``limit`` steps were taken."""
+    """Play until all episodes have ended, or ``limit`` steps were taken."""
 
     def going(state: EpisodesUnderWay) -> Array:
         return ~state.over.all() & (state.count < limit)
@@ -258,9 +266,10 @@ def choose(
     mode: Mode,
     at_random: tuple[str, ...] = (),
 ) -> tuple[tuple[Array, ...], tuple[Any, ...]]:
-    """Every agent's action in one step: as `act` in the modes of a policy, else uniform over what is available.
+    """Choose every agent's action for one step, and return the actions and the policies' new memory.
 
-    Those named in ``at_random`` act uniformly in any mode.
+    In the modes "deterministic" and "stochastic" the policies act (see `act`). In the mode "random", actions are
+    sampled uniformly from the available actions. The agents named in ``at_random`` act uniformly in every mode.
     """
     if mode == "random":
         return _random(roster, available, start.shape[0], key), memory
@@ -273,7 +282,7 @@ def choose(
 
 
 def _replaced(names: tuple[str, ...], group: Group, actions: Array, others: Array) -> Array:
-    """The actions ``[E, N, …]`` of a group, with others in the place of those of some agents."""
+    """Return a group's actions ``[E, N, …]``, in which the named agents take their actions from ``others``."""
     is_replaced = np.array([name in names for name in group.names])
     return jnp.where(is_replaced.reshape(-1, *(1,) * (actions.ndim - 2)), others.astype(actions.dtype), actions)
 
@@ -291,7 +300,7 @@ def _random(roster: Roster, available: tuple[Any, ...], episodes: int, key: Key)
 
 
 def _even(space: Space, available: Array) -> Categorical | MultiCategorical:
-    """Uniform over what is available."""
+    """Return the uniform distribution over the available actions."""
     flat = jnp.zeros(available.shape)
     if isinstance(space, MultiDiscrete):
         return MultiCategorical.from_logits(flat, space.sizes, available)

@@ -1,4 +1,4 @@
-"""Whole episodes on a host environment, by games of their own."""
+"""Whole episodes of a host environment, played in environment copies that are separate from the training copies."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -20,27 +20,29 @@ from hamlet.roster import Roster
 from hamlet.streams import Stream, check_paid, declared_streams, reported
 from hamlet.types import Device
 
-# Copies that play together, unless there are fewer episodes; more where the environment is declared for more.
+# Environment copies that play in parallel. There are fewer for fewer episodes, and more if the environment sets more.
 _AT_ONCE = 20
 
 
 class HostEvaluationRollouts:
-    """Whole episodes on games that stay open between evaluations (`hamlet.backends.backend.EvaluationRollouts`).
+    """Whole episodes in environment copies that stay open between evaluations.
+
+    See `hamlet.backends.backend.EvaluationRollouts`.
 
     Args:
-        env: What is played.
+        env: The environment.
         roster: The agents.
-        like: Actors, or their shapes.
-        body: Of their networks.
-        episodes: How many are played as a rule; the copies share them evenly.
-        seed: From which they are drawn as a rule.
-        mode: How actions are chosen.
-        at_random: Agents that act uniformly in any mode.
-        device: Where they are computed; None for where JAX prefers.
-        horizon: Steps after which an episode is cut.
+        like: The actors, or their shapes.
+        body: The configuration of the actors' networks.
+        episodes: The usual number of episodes per evaluation; the copies share them evenly.
+        seed: The usual seed of the episodes.
+        mode: How actions are chosen: deterministic, stochastic or random.
+        at_random: Agents that act uniformly at random in every mode.
+        device: The device that computes actions; None for JAX's default device.
+        horizon: Steps after which an episode is truncated.
 
     Raises:
-        RequestError: The environment cannot be made.
+        RequestError: The environment cannot be created.
     """
 
     def __init__(
@@ -60,7 +62,7 @@ class HostEvaluationRollouts:
         self._horizon = horizon
         self._env, self._roster, self._body, self._device = env, roster, body, device
         together = min(episodes, max(_AT_ONCE, getattr(env, "copies", None) or 0))
-        # As many rounds as that takes, and no more copies than the rounds need: all of them play to the last.
+        # The fewest rounds that are possible, then the fewest copies for these rounds: all copies play until the end.
         self._copies = -(-episodes // -(-episodes // together))
         self._act = jax.jit(partial(_act, roster, jax.tree.structure(like), mode, at_random))
         self._seed, self._games = seed, self._opened(seed)
@@ -78,14 +80,14 @@ class HostEvaluationRollouts:
     def play(
         self, actors: tuple[Any, ...], seed: int, count: int, stop: Callable[[], bool] = bool
     ) -> PlayedEpisodes | None:
-        """``count`` episodes, copy by copy; None where ``stop`` said so.
+        """Play ``count`` episodes and return them ordered by copy; return None if ``stop`` asked to stop.
 
-        They are shared out among the copies beforehand, so that short ones do not count more. An episode that fails is
-        none of them: its copy plays another one.
+        Each copy has a fixed number of episodes, so that short episodes are not over-represented. A failed episode does
+        not count: its copy plays another episode.
 
         Raises:
-            EpisodesFailed: More of them failed than may be replaced.
-            RunError: The environment failed for good.
+            EpisodesFailed: More episodes failed than may be replaced.
+            RunError: The environment failed and cannot continue.
         """
         copies = self._copies
         if seed != self._seed:
@@ -98,7 +100,7 @@ class HostEvaluationRollouts:
         weights, key, memory = self._weights(jax.tree.leaves(actors)), self._key(seed), self._memory()
         start, step = np.ones(copies, bool), 0
         try:
-            self._games.failures()  # of the beginning before, which is made again
+            self._games.failures()  # discard the failures of the previous start: the copies start again here
             self._games.begin(np.zeros(copies, np.int32))
             (all_,) = self._games.halves
             record.begin(self._numbers(), self._failures())
@@ -126,29 +128,29 @@ class HostEvaluationRollouts:
         return record.played()
 
     def _numbers(self) -> np.ndarray:
-        """The number of every copy's episode."""
+        """Return the episode number of every copy."""
         return self._games.snapshot()["episode"]
 
     def _failures(self) -> list[str]:
-        """What failed since the last call; it is also remarked."""
+        """Return a line for each failure since the last call, and add the lines to the remarks."""
         lines = self._games.failures()
         self._remarks += lines
         return lines
 
     def remarks(self) -> list[str]:
-        """Copies that failed since the last call."""
+        """Return a line for each copy that failed since the last call."""
         remarks, self._remarks = self._remarks, []
         return [f"evaluation: {line}" for line in remarks]
 
     def close(self) -> None:
-        """End all games."""
+        """Close all environment copies."""
         self._games.close()
 
     def _opened(self, seed: int) -> Games:
         return Games(self._env, _apart(seed), self._copies, parts=1)
 
     def _weights(self, leaves: list[Any]) -> tuple[Array, ...]:
-        # Flat, as to flatten modules anew for every step would cost more than the networks.
+        # The weights are a flat tuple: flattening the modules in every step would take longer than the networks.
         return tuple(jax.device_put([np.array(leaf) for leaf in leaves], self._device))
 
     def _key(self, seed: int) -> Array:
@@ -163,7 +165,7 @@ class HostEvaluationRollouts:
 
 
 class _Episode(NamedTuple):
-    """What one episode gave."""
+    """The results of one episode."""
 
     returns: np.ndarray
     length: int
@@ -173,11 +175,11 @@ class _Episode(NamedTuple):
 
 
 class _Record:
-    """What the copies of an evaluation have played so far.
+    """The episodes that the copies of an evaluation have played so far.
 
     Attributes:
-        failures: Episodes that failed, of those that were wanted.
-        ended: Whose episode ended in this step, by itself or by being cut, ``[E]``.
+        failures: The count of failed episodes, in copies that still had episodes to play.
+        ended: True if the copy's episode terminated or was truncated in this step, ``[E]``.
     """
 
     def __init__(
@@ -200,24 +202,24 @@ class _Record:
 
     @property
     def wanting(self) -> np.ndarray:
-        """Which copies have episodes to play, ``[E]``."""
+        """True for copies that still have episodes to play, ``[E]``."""
         return self._count < self._quota
 
     @property
     def whole(self) -> int:
-        """How many episodes came to their end, or were cut."""
+        """Number of episodes that terminated or were truncated."""
         return int(self._count.sum())
 
     def begin(self, number: np.ndarray, lines: list[str]) -> None:
-        """The first episodes began: those of these numbers, as others failed before."""
+        """Record the start of the first episodes; a copy's episode number counts the starts that failed before."""
         self._number = number
         self.failures.add(int(number[self.wanting].sum()), self.whole, "".join(lines[:1]))
 
     def step(self, outcome: Outcome, measured: np.ndarray | None = None) -> np.ndarray:
-        """Add a step; which copies are to leave their episodes, ``[E]``.
+        """Add a step, and return which copies must leave their episode because of the horizon, ``[E]``.
 
         Raises:
-            RequestError: The step does not pay the streams that its environment declares.
+            RequestError: The step does not contain the streams that the environment declares.
         """
         check_paid(self._streams, outcome.reward, outcome.streams)
         self._paid = {name: before + outcome.streams[name] for name, before in self._paid.items()}
@@ -230,11 +232,12 @@ class _Record:
         return self._cut
 
     def end(self, number: np.ndarray, lines: list[str]) -> np.ndarray:
-        """Keep the episodes that ended, and count those that failed; where new ones began, ``[E]``.
+        """Store the ended episodes, count the failed ones, and return where a new episode started, ``[E]``.
 
         Args:
-            number: Of the episodes under way by now: where there are more than ended, others failed in between.
-            lines: What failed.
+            number: Numbers of the current episodes. A number that grew by more than the ended episode shows that
+                episodes failed in between.
+            lines: A line for each failure.
         """
         failed = self._failed & self.wanting
         for copy in np.flatnonzero(self.ended & ~self._failed & self.wanting):
@@ -251,7 +254,7 @@ class _Record:
         return began
 
     def played(self) -> PlayedEpisodes:
-        """The episodes, copy by copy."""
+        """Return the episodes, ordered by copy."""
         episodes = (episode for done in self._done for episode in done)
         returns, lengths, cut, measured, paid = zip(*episodes, strict=True)
         return PlayedEpisodes(
@@ -278,10 +281,10 @@ def episodes(
     *,
     horizon: int = HORIZON,
 ) -> PlayedEpisodes:
-    """``count`` whole episodes, copy by copy, by games that are opened for them.
+    """Open environment copies, play ``count`` whole episodes, and return them ordered by copy.
 
     Raises:
-        RunError: The environment failed, or more episodes than may be replaced did.
+        RunError: The environment failed, or more episodes failed than may be replaced.
     """
     trials = HostEvaluationRollouts(env, roster, actors, body, count, seed, mode, at_random=at_random, horizon=horizon)
     try:
@@ -312,5 +315,5 @@ def _act(
 
 
 def _apart(seed: int) -> int:
-    """A seed for judging, whose episodes are not those that a run of the same seed was trained on."""
+    """Return a seed for evaluation, whose episodes differ from the training episodes of a run with the same seed."""
     return int(np.random.SeedSequence((seed, 1)).generate_state(1)[0])

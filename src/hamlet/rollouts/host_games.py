@@ -1,4 +1,4 @@
-"""Copies of a host environment in two halves, so that one is acted for while the other steps."""
+"""Copies of a host environment in two halves: the policy computes actions for one half while the other half steps."""
 
 import itertools
 from collections.abc import Callable
@@ -16,15 +16,16 @@ from hamlet.streams import declared_streams, reported
 
 
 class HostPlay(eqx.Module):
-    """Games under way on the host, as a checkpoint holds them; all arrays are numpy's.
+    """The state of E environment copies on the host, as a checkpoint stores it; all arrays are NumPy arrays.
 
     Attributes:
-        seed: From which every episode is drawn, by the copy's number and its own.
-        snapshot: Where every copy stands; its "episode" is −1 before the first.
-        start: True where an episode begins now, ``[E]``.
-        memory: For every group the actors' memory, ``[E, N, H]``, or None.
-        total: The team's return of the episode so far, ``[E]``.
-        paid: Likewise what agents together were paid of every stream that is reported, by name, ``[E]``.
+        seed: The seed of all episodes; the seed of an episode follows from it, the copy's number and the episode's
+            number.
+        snapshot: The state of every copy; its entry "episode" is −1 before the first episode.
+        start: True where an episode starts now, ``[E]``.
+        memory: For every group of N agents the actors' memory of width H, ``[E, N, H]``, or None without memory.
+        total: The team's return in the current episode so far, ``[E]``.
+        paid: For every reported stream, by name: its sum over agents in the current episode so far, ``[E]``.
     """
 
     seed: Int64[np.ndarray, ""]
@@ -36,7 +37,7 @@ class HostPlay(eqx.Module):
 
 
 def blank(env: HostEnvironment, body: NetworkConfig, copies: int, seed: int) -> HostPlay:
-    """Before any episode."""
+    """Return the state before the first episode."""
     snapshot = {name: np.array(array) for name, array in env.blank(copies).items()}
     snapshot["episode"] = np.full(copies, -1, np.int32)
 
@@ -51,7 +52,7 @@ def blank(env: HostEnvironment, body: NetworkConfig, copies: int, seed: int) -> 
 
 @dataclass
 class Half:
-    """Some copies that step together, and what is seen of them."""
+    """Environment copies that step together (``rows`` are their numbers), and their current observations."""
 
     rows: slice
     copies: HostCopies
@@ -59,13 +60,13 @@ class Half:
 
 
 class Games:
-    """All copies of one run or evaluation, open.
+    """All open environment copies of one run or evaluation.
 
     Args:
-        env: What is played.
-        seed: From which every episode is drawn.
-        count: E.
-        parts: In how many parts they step; at most as many as there are copies.
+        env: The environment.
+        seed: The seed of all episodes.
+        count: Number of copies E.
+        parts: Number of parts that step independently; at most the number of copies.
     """
 
     def __init__(self, env: HostEnvironment, seed: int, count: int, *, parts: int = 2) -> None:
@@ -82,12 +83,12 @@ class Games:
             raise
 
     def begin(self, episode: np.ndarray) -> None:
-        """Begin in every copy the episode of the number given, ``[E]``."""
+        """Start in every copy the episode with the given number, ``[E]``."""
         episode = episode.astype(np.int32)
         self._stand(lambda rows, copies: copies.begin(episode[rows]))
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Stand where a snapshot was taken."""
+        """Restore all copies to the state of a snapshot."""
         self._stand(lambda rows, copies: copies.restore({name: array[rows] for name, array in snapshot.items()}))
 
     def _stand(self, how: Callable[[slice, HostCopies], View]) -> None:
@@ -96,25 +97,25 @@ class Games:
         ]
 
     def snapshot(self) -> dict[str, np.ndarray]:
-        """Where every copy stands."""
+        """Return the state of every copy."""
         parts = [copies.snapshot() for copies in self._open]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def failures(self) -> list[str]:
-        """Lines about copies that failed and were begun anew since the last call."""
+        """Return a line for each copy that failed and was restarted since the last call."""
         return [line for copies in self._open for line in copies.failures()]
 
     def notes(self) -> list[str]:
-        """Lines about what was understood although it was not said as the interface has it."""
+        """Return lines about deviations from the interface that Hamlet accepted."""
         return list(dict.fromkeys(line for copies in self._open for line in copies.notes()))
 
     def close(self) -> None:
-        """End all of them."""
+        """Close all copies."""
         opened, self._open, self.halves = self._open, [], []
         for copies in opened:
             copies.close()
 
 
 def whole_view(halves: list[Half]) -> View:
-    """What is seen of all copies."""
+    """Return the observations of all copies."""
     return jax.tree.map(lambda *parts: np.concatenate(parts), *[half.view for half in halves])

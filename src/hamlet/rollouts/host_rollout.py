@@ -1,7 +1,7 @@
-"""Rollouts on the host: while one half of the copies steps, the joint policy acts for the other.
+"""Rollouts on the host: while one half of the environment copies steps, the joint policy acts for the other half.
 
-Noise is drawn for the whole rollout beforehand, from the same keys as in a compiled one, so that neither halves nor
-processes change what is played.
+The noise of the whole rollout is sampled beforehand, from the same keys as in a compiled rollout. So the episodes
+depend neither on the division into halves nor on the number of processes.
 """
 
 import time
@@ -27,10 +27,12 @@ from hamlet.types import Device, Key
 
 
 class Stopwatch:
-    """Where the seconds go: each span between two calls belongs to what was named at its end.
+    """Measures where a run's time goes: the time since the last call of `lap` is added to the given name.
 
-    ``act`` is networks and noise; ``step`` hands actions over and keeps what came (in an environment that steps within
-    the call, its stepping too); ``wait`` waits for environments; ``learn`` is the update.
+    * ``act``: networks and noise;
+    * ``step``: sending actions and storing results; includes the environment's step if it runs within the call;
+    * ``wait``: waiting for environments;
+    * ``learn``: the update.
     """
 
     def __init__(self) -> None:
@@ -38,23 +40,23 @@ class Stopwatch:
         self._at = time.perf_counter()
 
     def lap(self, name: str) -> None:
-        """What was done since the last call was this."""
+        """Add the time since the last call to ``name``."""
         now = time.perf_counter()
         self.seconds[name] += now - self._at
         self._at = now
 
 
 class Acting:
-    """The joint policy for half of the copies at one step: one compiled call, and little before it.
+    """Computes the joint policy's actions in one step, for one half of the copies, with one compiled call.
 
     Args:
         roster: The agents.
-        like: Actors, or their shapes.
-        lead: C and L, a rollout's chunks and their length.
+        like: The actors, or their shapes.
+        lead: C and L: number of sequences in a rollout, and steps in a sequence.
         rows: The copies of each half.
-        device: Where it is computed.
-        seating: Where other teams act; None for nowhere.
-        body: Of the actors' networks.
+        device: The device that computes the actions.
+        seating: The seats in which other teams act; None for no other teams.
+        body: The configuration of the actors' networks.
     """
 
     def __init__(
@@ -73,22 +75,25 @@ class Acting:
         self._act = jax.jit(partial(_act, roster, self._form))
 
     def begin(self, actors: tuple[Any, ...], key: Key, warm: Any = None) -> None:
-        """Take a rollout's policies, and draw its chance; ``warm`` is whether it is played evenly, None for never."""
-        # Flat and on one device: to flatten modules anew for every step would cost more than the networks.
+        """Set a rollout's policies and sample its noise.
+
+        ``warm`` says whether actions are sampled uniformly, as in warm-up; None if the algorithm has no warm-up.
+        """
+        # The weights are flat and on one device: flattening modules in every step would take longer than the networks.
         teams = [self._players(actors, rows=rows) for rows in self._rows]
         self._weights = [tuple(jax.device_put(jax.tree.leaves(team), self._device)) for team in teams]
         self._chances = self._draw(jax.device_put(key, self._device))
         self._even = None if warm is None else jax.device_put(warm, self._device)
 
     def prepare(self, actors: tuple[Any, ...], games: Games, play: HostPlay, warm: Any = None) -> None:
-        """Compile, so that the first rollout need not."""
+        """Compile now, so that the first rollout does not have to."""
         self.begin(actors, jax.random.key(0), warm)
         for number, half in enumerate(games.halves):
             memory = tuple(None if m is None else m[half.rows] for m in play.memory)
             self(0, number, half.view, play.start[half.rows], memory)
 
     def __call__(self, step: int, half: int, view: View, start: np.ndarray, memory: Any) -> tuple[Any, Any]:
-        """Actions as numpy arrays, and the memory after them."""
+        """Return the actions as NumPy arrays, and the new memory."""
         actions, memory = self._act(
             self._weights[half],
             self._chances[half],
@@ -123,16 +128,18 @@ def _act(
 
 
 class Storage:
-    """A rollout's arrays, made once, of the types in which the environment hands them out (wide ones halved).
+    """The arrays of a rollout, allocated once.
+
+    They have the types that the environment returns; 64-bit types are stored in 32 bits.
 
     Args:
         roster: The agents.
-        view: What is seen of all copies at one time.
-        play: For the memory.
-        steps: T.
-        length: L.
-        measures: Names of what the environment itself measures.
-        streams: What it pays beside the reward.
+        view: The observations of all copies at one step.
+        play: The environment copies' state, which gives the shapes of the memory.
+        steps: Steps T of a rollout.
+        length: Steps L of a sequence.
+        measures: Names of the environment's own measures.
+        streams: The streams that the environment returns in addition to the reward.
     """
 
     def __init__(
@@ -165,14 +172,14 @@ class Storage:
         self.paid = {stream.name: room(stream.owners(agents), dtype=np.float32) for stream in streams}
         self.start, self.terminated, self.truncated, self._failed = (room(dtype=bool) for _ in range(4))
         self._measures, self._names = room(len(measures), dtype=np.float64), measures
-        # Agents can leave alone where they can be absent.
+        # If agents can be inactive, single agents can leave an episode before it ends.
         self.cut = None if view.alive is None else room(agents, dtype=bool)
         self.memory = tuple(
             None if m is None else np.zeros((steps // length, *m.shape), np.float32) for m in play.memory
         )
 
     def before(self, step: int, rows: slice, view: View, start: np.ndarray, actions: Any, memory: Any) -> None:
-        """Keep what was seen, and what was done."""
+        """Store the observations and the actions of a step."""
         for room, array in zip(self._seen, _arrays(view), strict=True):
             room[step, rows] = array
         for room, array in zip(self.actions, actions, strict=True):
@@ -184,10 +191,10 @@ class Storage:
                     room[step // self.length, rows] = array
 
     def after(self, step: int, rows: slice, came: Step) -> None:
-        """Keep what it led to.
+        """Store the results of a step: next observations, rewards, streams and ends of episodes.
 
         Raises:
-            RequestError: The step does not pay the streams that its environment declares.
+            RequestError: The step does not contain the streams that the environment declares.
         """
         for room, array in zip(self._reached, _arrays(came.arrival), strict=True):
             room[step, rows] = array
@@ -205,7 +212,7 @@ class Storage:
             self.cut[step, rows] = False if outcome.cut is None else outcome.cut
 
     def trajectory(self) -> Trajectory:
-        """All of it in chunks, as it is learnt from, without a copy: valid until the next rollout."""
+        """Return the rollout in sequences, for the update; its arrays are no copies: valid until the next rollout."""
 
         def cut(array):
             return array.reshape(-1, self.length, *array.shape[1:])
@@ -227,16 +234,16 @@ class Storage:
         )
 
     def tally(self, play: HostPlay) -> tuple[np.ndarray, dict[str, np.ndarray], Episodes]:
-        """Sums over episodes, in the environment's own units, whatever agents learn from.
+        """Return sums over episodes, in the environment's own units, even if agents are trained on another quantity.
 
-        One that ended because the environment failed counts as none.
+        An episode that ended because the environment failed does not count.
 
         Args:
-            play: The games before the rollout.
+            play: The state of the environment copies before the rollout.
 
         Returns:
-            The returns of the episodes under way after it, what was paid in them of the streams that are reported, and
-            the episodes that ended.
+            For the episodes that are not over after the rollout: their team returns, and the sums of the reported
+            streams. For the episodes that ended: their count and sums.
         """
         ended = np.logical_or(self.terminated, self.truncated)
         completed = np.logical_and(ended, np.logical_not(self._failed))
@@ -250,7 +257,7 @@ class Storage:
         )
 
     def measured(self) -> dict[str, float]:
-        """Each measure's mean over the episodes that ended in the rollout and gave it; NaN where none did."""
+        """Return each measure's mean over the episodes that ended in the rollout and have it; NaN if there are none."""
         completed = np.logical_and(np.logical_or(self.terminated, self.truncated), np.logical_not(self._failed))
         values = {name: self._measures[..., m][completed] for m, name in enumerate(self._names)}
         given = {name: value[~np.isnan(value)] for name, value in values.items()}
@@ -260,7 +267,7 @@ class Storage:
 def rollout(
     games: Games, acting: Acting, storage: Storage, play: HostPlay, watch: Stopwatch, stop: Callable[[], bool]
 ) -> tuple[HostPlay, Episodes] | None:
-    """Play until the storage is full; None where ``stop`` asked for an end before that.
+    """Play until the storage is full; return None if ``stop`` asked to stop before that.
 
     Raises:
         RunError: The environment failed.
@@ -282,7 +289,7 @@ def rollout(
                 watch.lap("act")
                 half.copies.send(actions)
                 storage.before(step, half.rows, view, start, actions, memory)
-            if came is not None:  # kept while they step
+            if came is not None:  # store the results while the environments step
                 storage.after(step - 1, half.rows, came)
             watch.lap("step")
         if stop():
@@ -298,16 +305,16 @@ def rollout(
 
 
 def _summed(paid: np.ndarray, total: np.ndarray, ended: np.ndarray, whole: np.ndarray) -> tuple[np.ndarray, np.float32]:
-    """What all agents together were paid.
+    """Return the sum of a reward or stream over agents, per unfinished episode and over all finished episodes.
 
     Args:
-        paid: In every step, ``[T, E, n]``.
-        total: Before, in the episodes under way, ``[E]``.
-        ended: Where an episode ended, ``[T, E]``.
-        whole: Where one ended that counts, ``[T, E]``.
+        paid: Reward or stream in every step, ``[T, E, n]``.
+        total: Sums in the current episodes before the rollout, ``[E]``.
+        ended: True where an episode ended, ``[T, E]``.
+        whole: True where an episode ended that counts, ``[T, E]``.
 
     Returns:
-        Afterwards, in the episodes under way; and in all those that ended and count.
+        The sums in the current episodes after the rollout, ``[E]``; and the sum over all episodes that ended and count.
     """
     gained = np.float32(0.0)
     for together, over, counts in zip(paid.sum(-1), ended, whole, strict=True):
@@ -318,11 +325,11 @@ def _summed(paid: np.ndarray, total: np.ndarray, ended: np.ndarray, whole: np.nd
 
 
 def action_type(space: Any) -> Any:
-    """In which type a policy gives a space's actions."""
+    """Return the type of the actions that a policy chooses in a space."""
     return np.float32 if hasattr(space, "low") else np.int32
 
 
 def _arrays(view: View) -> tuple[Any, ...]:
-    """The arrays of a view; by hand, as this is done many times a step."""
+    """Return the arrays of a view; without `jax.tree`, because this runs many times per step."""
     masks = [mask for mask in view.available if mask is not None]
     return (*view.observation, view.state, *masks, *(() if view.alive is None else (view.alive,)))

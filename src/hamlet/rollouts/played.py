@@ -1,4 +1,4 @@
-"""Whole episodes as an evaluation plays them: what they gave, how many failed, and how many were cut."""
+"""The whole episodes of an evaluation: their results, the failed episodes and the truncated episodes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,9 +7,9 @@ import numpy as np
 
 from hamlet.errors import RunError, require
 
-# Steps after which an evaluation cuts an episode, where neither the environment nor the request says.
+# Steps after which an evaluation truncates an episode, if neither the environment nor the request sets a limit.
 HORIZON = 10_000
-# Of the episodes that are asked for, the share that may fail and be replaced by others.
+# The share of the requested episodes that may fail and be replaced by other episodes.
 _REPLACED = 0.1
 
 
@@ -17,33 +17,32 @@ class EpisodesFailed(RunError):
     """More episodes failed than an evaluation replaces.
 
     Attributes:
-        failed: How many.
-        played: Of how many that were played until then.
-        asked: How many were asked for.
+        failed: Number of failed episodes.
+        played: Number of episodes played so far, failed episodes included.
+        asked: Number of requested episodes.
     """
 
     def __init__(self, failed: int, played: int, asked: int, first: str) -> None:
         super().__init__(
-            f"{failed_of(failed, played)}, and of the {asked} asked for at most {int(_REPLACED * asked)} are replaced; "
-            f"the first: {first}"
+            f"{failed_of(failed, played)}; of {asked} requested episodes, at most {int(_REPLACED * asked)} may fail "
+            f"and be replaced; first failure: {first}"
         )
         self.failed, self.played, self.asked = failed, played, asked
 
 
 @dataclass(frozen=True)
 class PlayedEpisodes:
-    """The episodes of one evaluation, none of which failed.
+    """The episodes of one evaluation that did not fail.
 
     Attributes:
-        returns: Each agent's, ``[episodes, n]``.
-        lengths: Steps, ``[episodes]``.
-        cut: Which were cut at the horizon, ``[episodes]``; their returns are those until there.
-        horizon: Steps after which an episode is cut.
-        failed: How many others failed, and were replaced.
-        failure: The first of them, in one line.
-        measures: What the environment itself measured, by name, ``[episodes]``; NaN of an episode that did not give it.
-        streams: What was paid of every stream that is reported, by name: each agent's sum, ``[episodes, n]``, or the
-            team's, ``[episodes, 1]``.
+        returns: Each agent's return, ``[episodes, n]``.
+        lengths: Number of steps, ``[episodes]``.
+        cut: True if the episode was truncated at the horizon, ``[episodes]``; its returns are the sums up to there.
+        horizon: Steps after which an episode is truncated.
+        failed: Number of further episodes that failed and were replaced.
+        failure: One line about the first failed episode.
+        measures: The environment's own measures, by name, ``[episodes]``; NaN for an episode without the measure.
+        streams: The reported streams, by name: each agent's sum, ``[episodes, n]``, or the team's, ``[episodes, 1]``.
     """
 
     returns: np.ndarray
@@ -56,46 +55,48 @@ class PlayedEpisodes:
     streams: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def remarks(self) -> list[str]:
-        """Lines on failed and on cut episodes."""
+        """Return lines about failed and truncated episodes."""
         return remarks(len(self.lengths), self.failed, self.failure, int(self.cut.sum()), self.horizon)
 
 
 def remarks(episodes: int, failed: int, failure: str, cut: int, horizon: int | None) -> list[str]:
-    """What a person should know of an evaluation; nothing where no episode failed and none was cut.
+    """Return lines about failed and truncated episodes; no lines if there are none.
 
     >>> remarks(100, 0, "", 3, 10_000)
-    ['cut 3 of 100 episodes at 10,000 steps; --max-episode-steps sets that']
+    ['3 of 100 episodes were truncated after 10,000 steps; --max-episode-steps sets this limit']
     """
     lines = []
     if failed:
-        lines.append(f"{failed_of(failed, episodes + failed)}, and others were played in their place; first: {failure}")
+        lines.append(f"{failed_of(failed, episodes + failed)} and were replaced by others; first failure: {failure}")
     if cut:
-        lines.append(f"cut {cut} of {episodes} episodes at {horizon:,} steps; --max-episode-steps sets that")
+        lines.append(
+            f"{cut} of {episodes} episodes were truncated after {horizon:,} steps; --max-episode-steps sets this limit"
+        )
     return lines
 
 
 def failed_of(failed: int, played: int) -> str:
-    """The words for so many failures."""
-    return f"failed {failed} of {played} episodes"
+    """Return a text with the number of failed episodes."""
+    return f"{failed} of {played} episodes failed"
 
 
 def check_horizon(steps: int | None) -> None:
-    """Refuse a horizon of no step.
+    """Check that a step limit is None or at least 1.
 
     Raises:
-        RequestError: With the nearest that has one.
+        RequestError: The limit is smaller than 1.
     """
-    require(steps is None or steps >= 1, f"--max-episode-steps must be at least 1, not {steps}")
+    require(steps is None or steps >= 1, f"--max-episode-steps must be at least 1, got {steps}")
 
 
 @dataclass
 class FailureCount:
-    """The failed episodes of an evaluation.
+    """Counts the failed episodes of an evaluation.
 
     Attributes:
-        asked: How many episodes were asked for.
-        count: How many failed until now.
-        first: The first failure, in one line.
+        asked: Number of requested episodes.
+        count: Number of failed episodes so far.
+        first: One line about the first failure.
     """
 
     asked: int
@@ -103,15 +104,15 @@ class FailureCount:
     first: str = field(default="")
 
     def add(self, count: int, whole: int, line: str) -> None:
-        """Count some more.
+        """Add failed episodes.
 
         Args:
-            count: How many.
-            whole: How many episodes came to their end until now.
-            line: What happened.
+            count: Number of further failures.
+            whole: Number of episodes that did not fail so far.
+            line: One line about the failure.
 
         Raises:
-            EpisodesFailed: They are more than may be replaced.
+            EpisodesFailed: More episodes failed than may be replaced.
         """
         if count:
             self.first = self.first or line

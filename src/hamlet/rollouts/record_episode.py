@@ -1,4 +1,4 @@
-"""One episode, moment by moment: what a picture of it is made from."""
+"""Record one episode step by step, for example to render a video of it."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -17,13 +17,13 @@ from hamlet.roster import Roster
 
 
 class Frame(NamedTuple):
-    """A state and what led there.
+    """An environment state, and the actions and rewards of the step that led to it.
 
     Attributes:
-        state: The environment's own, of one copy, as numpy arrays; of a host environment a snapshot of one copy. None
-            at the end of an episode of copies that are in their next one by then.
-        actions: For every group the actions ``[N, …]``; None at the start.
-        reward: Each agent's, ``[n]``.
+        state: The environment's state of one copy, as NumPy arrays; with a host environment, a snapshot of one copy.
+            None at the end of an episode if the copy is already in its next episode.
+        actions: For every group the actions ``[N, …]``; None at the start of the episode.
+        reward: Each agent's reward, ``[n]``.
     """
 
     state: Any
@@ -42,7 +42,10 @@ def compiled(
     *,
     horizon: int,
 ) -> Iterator[Frame]:
-    """An episode of an environment written in JAX, of at most ``horizon`` steps, in which some act uniformly."""
+    """Yield the frames of one episode of an environment written in JAX, with at most ``horizon`` steps.
+
+    The agents named in ``at_random`` act uniformly at random.
+    """
     begin_key, play_key = jax.random.split(jax.random.key(seed))
     state, view = _begin(env, begin_key)
     memory, start = tuple(blank(body, 1, len(group.names)) for group in roster.groups), np.ones(1, bool)
@@ -68,9 +71,10 @@ def hosted(
     *,
     horizon: int,
 ) -> Iterator[Frame]:
-    """An episode of an environment of Python objects, of at most ``horizon`` steps, in which some act uniformly.
+    """Yield the frames of one episode of an environment of Python objects, with at most ``horizon`` steps.
 
-    It is without the state in which it ends where its copy is then in the next episode.
+    The agents named in ``at_random`` act uniformly at random. The last frame has no state if the copy is already in its
+    next episode.
 
     Raises:
         RunError: The environment failed.

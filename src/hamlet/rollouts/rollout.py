@@ -1,4 +1,4 @@
-"""Rollouts: the joint policy plays E copies for T steps, compiled."""
+"""Compiled rollouts: the joint policy plays T steps in each of E environment copies."""
 
 from typing import Any
 
@@ -19,14 +19,14 @@ from hamlet.types import Key
 
 
 class Play(eqx.Module):
-    """A game under way in E copies.
+    """The state of E environment copies between two steps.
 
     Attributes:
-        copies: The environment's.
-        start: True where an episode begins now, ``[E]``.
-        memory: For every group the actors' memory, ``[E, N, H]``, or None.
-        total: The team's return of the episode so far, ``[E]``.
-        paid: Likewise what agents together were paid of every stream that is reported, by name, ``[E]``.
+        copies: The states and observations of the environment copies.
+        start: True where an episode starts now, ``[E]``.
+        memory: For every group of N agents the actors' memory of width H, ``[E, N, H]``, or None without memory.
+        total: The team's return in the current episode so far, ``[E]``.
+        paid: For every reported stream, by name: its sum over agents in the current episode so far, ``[E]``.
     """
 
     copies: Copies
@@ -37,12 +37,12 @@ class Play(eqx.Module):
 
 
 class Episodes(eqx.Module):
-    """Episodes that ended within a rollout, in the environment's own units, whatever agents learn from.
+    """The episodes that ended in a rollout, in the environment's own units, even if training uses another quantity.
 
     Attributes:
-        count: How many.
-        total: The sum of their team returns.
-        paid: What was paid in them of every stream that is reported, by name, to all agents together.
+        count: Number of episodes.
+        total: Sum of their team returns.
+        paid: For every reported stream, by name: its sum over agents and episodes.
     """
 
     count: Float[Any, ""]
@@ -51,7 +51,7 @@ class Episodes(eqx.Module):
 
 
 def begin(env: Environment, body: NetworkConfig, count: int, key: Key) -> Play:
-    """``count`` copies at the start of their first episodes."""
+    """Return ``count`` environment copies at the start of their first episodes."""
     memory = tuple(blank(body, count, len(group.names)) for group in env.groups)
     paid = {stream.name: jnp.zeros(count) for stream in reported(declared_streams(env))}
     return Play(vector.reset(env, key, count), jnp.ones(count, bool), memory, jnp.zeros(count), paid)
@@ -68,12 +68,13 @@ def rollout(
     key: Key,
     warm: Bool[Array, ""] | None = None,
 ) -> tuple[Play, Trajectory, Episodes]:
-    """``steps`` steps of every copy, in chunks of ``length``.
+    """Play ``steps`` steps in every copy, in sequences of ``length`` steps.
 
-    All random numbers of the policies are drawn beforehand: a generator within the loop costs more than the networks.
+    All random numbers of the policies are sampled beforehand: a generator in the loop takes longer than the networks.
 
     Returns:
-        The games after it; the steps as they are learnt from; and the episodes that ended, as they are reported.
+        The state of the copies after the rollout; the trajectory for the update; and the episodes that ended, for the
+        metrics.
     """
 
     def step(play: Play, chance: tuple[Chance, Key]) -> tuple[Play, tuple[Any, ...]]:

@@ -1,15 +1,16 @@
-"""Seats: which team acts for which agent in which copy, and from whose steps a learner learns.
+"""Seats: which team acts for which agent in which environment copy, and which steps are used for training.
 
-A *seat* is the place of one agent in one copy. Several teams (`Player`) can play one game: a `SeatTable` says of every
-seat which player acts there, and whether its steps are learnt from. Cross-play, fixed partners, self-play and leagues
-are such tables.
+A *seat* is the place of one agent in one environment copy. Several teams (`Player`) can play together. A `SeatTable`
+states for every seat which player acts there, and whether the seat's steps are used for training. Cross-play, fixed
+partners, self-play and leagues are seat tables.
 
-Every player chooses for its own seats together, by its own joint policy, as if all other agents were absent. A player
-with memory remembers what every agent sees, so that a table may change while episodes are under way; the memories of
-the players lie side by side, ``[E, N, H₀ + H₁ + …]``.
+Each player chooses the actions of all its seats with its own joint policy, as if all other agents were not in the
+episode. A player with memory updates its memory with the observations of all agents, so the table may change during an
+episode. The memories of the players are concatenated, ``[E, N, H₀ + H₁ + …]``: E copies, N agents of a group, and Hₖ
+the memory width of player k.
 
-Whoever plays a game takes *actors*, for every group one module: a team's own, or those of `seated`. So compiled
-rollouts, host rollouts and evaluations play with seats by the same calls.
+Rollouts and evaluations receive *actors*, one module per group: a single team's actors, or the result of `seated`. So
+compiled rollouts, host rollouts and evaluations use seats through the same calls.
 """
 
 import dataclasses
@@ -29,12 +30,13 @@ from hamlet.roster import Roster
 
 
 class Player(eqx.Module):
-    """A team that can take seats.
+    """A team that can act in seats.
 
     Attributes:
-        roster: Its agents, and how they share parameters.
-        actors: For every group the stacked actors of its units; they name the team's joint policy.
-        memory: Width H of its actors' memory; 0 for none.
+        roster: The team's agents, and how they share parameters.
+        actors: For every group the stacked actors of its units (a unit is one set of policy parameters). The actors
+            determine the team's joint policy.
+        memory: Width H of the actors' memory; 0 for actors without memory.
     """
 
     roster: Roster = eqx.field(static=True)
@@ -43,15 +45,16 @@ class Player(eqx.Module):
 
 
 class SeatTable(eqx.Module):
-    """Who acts in every seat, and which seats are learnt from. One row stands for all copies.
+    """The player of every seat, and which seats are used for training. A single row applies to all copies.
 
-    An agent in a seat that is not learnt from is there: it acts, others see it, and critics that look at the state or
-    at actions look at what it does. Only the policy and the critic of that agent's own reward learn nothing from its
-    steps. An *absent* agent (`View.alive`) has no part in the game at all.
+    An agent in a seat that is not used for training is still in the episode: it acts, other agents observe it, and
+    critics that receive the state or the actions receive its part too. Only that agent's policy, and the critic of
+    that agent's reward, are not trained on its steps. An inactive agent (`View.alive` is False) is not in the episode
+    at all.
 
     Attributes:
-        player: Numbers of players, ``[E, n]`` or ``[1, n]``.
-        learns: Whether the seat's steps are learnt from, of the same shape.
+        player: The number of the player in each seat, ``[E, n]`` or ``[1, n]``.
+        learns: True if the seat's steps are used for training; same shape.
     """
 
     player: Int[Any, "E n"]
@@ -59,23 +62,24 @@ class SeatTable(eqx.Module):
 
     @classmethod
     def create(cls, player: Any, learns: Any = None) -> "SeatTable":
-        """A table from numbers.
+        """Create a table from player numbers.
 
         Args:
-            player: Who acts, by agent ``[n]`` for all copies alike, or ``[E, n]``.
-            learns: Whether it is learnt from, likewise; None where player 0 acts, which is the team that learns.
+            player: The number of the player that acts: per agent ``[n]`` for all copies, or ``[E, n]``.
+            learns: Whether the seat's steps are used for training, in the same shape. None for True exactly where
+                player 0 acts: player 0 is the team that is trained.
 
         Raises:
-            RequestError: A number is negative, or a team would learn from what another one did.
+            RequestError: A number is negative, or a seat of another player than 0 is marked for training.
         """
         numbers = np.atleast_2d(np.asarray(player, np.int32))
         flags = numbers == 0 if learns is None else np.broadcast_to(np.asarray(learns, bool), numbers.shape)
-        require(bool((numbers >= 0).all()), f"players are numbered 0, 1, …, not {int(numbers.min())}")
-        require(not bool((flags & (numbers != 0)).any()), "a team learns where it acts itself: in seats of player 0")
+        require(bool((numbers >= 0).all()), f"player numbers must be 0, 1, …, got {int(numbers.min())}")
+        require(not bool((flags & (numbers != 0)).any()), "learns may be True only in seats of player 0")
         return cls(numbers, np.array(flags))
 
     def some(self, rows: slice) -> "SeatTable":
-        """The table of some copies."""
+        """Return the table of some copies."""
         if self.player.shape[0] == 1:
             return self
         return SeatTable(self.player[rows], self.learns[rows])
@@ -83,11 +87,11 @@ class SeatTable(eqx.Module):
 
 @dataclass(frozen=True)
 class SeatedPolicy:
-    """The joint policy of several players, each of whom chooses for its own seats (`networks.joint.JointPolicy`).
+    """The joint policy of several players; each player acts in its own seats (`networks.joint.JointPolicy`).
 
     Attributes:
-        rosters: The players' own.
-        memories: Widths of their memories.
+        rosters: The rosters of the players.
+        memories: The memory widths of the players.
     """
 
     rosters: tuple[Roster, ...]
@@ -101,7 +105,10 @@ class SeatedPolicy:
         chance: Chance | None,
         alive: Bool[Array, "E n"] | None,
     ) -> tuple[tuple[Array, ...], tuple[Any, ...]]:
-        """As `JointPolicy.act`: by player the joint action of those in its seats, and all memories side by side."""
+        """Return each seat's action, chosen by the seat's player, and the concatenated memories of all players.
+
+        See `JointPolicy.act` for the arguments.
+        """
         table = [group.player for group in actors]
         shape = (seen.start.shape[0], len(roster.names))
         there = jnp.ones(shape, bool) if alive is None else alive
@@ -117,18 +124,18 @@ class SeatedPolicy:
         return actions, tuple(_side_by_side(parts) for parts in zip(*memories, strict=True))
 
     def _part(self, number: int, memory: Any) -> Any:
-        """A player's own part of the memories that lie side by side; None without any."""
+        """Return one player's part of the concatenated memories; None for a player without memory."""
         first, width = sum(self.memories[:number]), self.memories[number]
         return memory[..., first : first + width] if width else None
 
 
 class SeatedActors(eqx.Module):
-    """The actors of one group, of all players, and who of them acts for each agent.
+    """The actors of all players for one group, and the player that acts for each agent.
 
     Attributes:
-        actors: Each player's.
-        player: Who acts, ``[E, N]`` or ``[1, N]``.
-        joint: How they choose.
+        actors: The actors of each player.
+        player: The number of the player that acts, ``[E, N]`` or ``[1, N]``.
+        joint: The joint policy of the players.
     """
 
     actors: tuple[Any, ...]
@@ -137,32 +144,35 @@ class SeatedActors(eqx.Module):
 
 
 class Seating(eqx.Module):
-    """Who sits where while a team learns. That team is player 0 of the table; the others stay as they are.
+    """The seats during training: player 0 of the table is trained, all other players keep their parameters.
 
     Attributes:
         others: Players 1, 2, …
-        table: Who acts where, and which seats are learnt from.
+        table: The player of every seat, and which seats are used for training.
     """
 
     others: tuple[Player, ...]
     table: SeatTable
 
     def __check_init__(self) -> None:
-        """Refuse a player that is not there."""
+        """Check that every player in the table exists."""
         last = int(np.max(self.table.player))
-        require(last <= len(self.others), f"a seat is player {last}'s, and there are players 0 to {len(self.others)}")
+        require(
+            last <= len(self.others),
+            f"the seat table contains player {last}, but there are only players 0 to {len(self.others)}",
+        )
 
 
 def seated(players: tuple[Player, ...], table: SeatTable) -> tuple[SeatedActors, ...]:
-    """The actors by which several players play one game, group by group: what rollouts and evaluations take.
+    """Return the actors with which several players play together, one per group, for rollouts and evaluations.
 
     Raises:
-        RequestError: The players have unlike agents, or the table has not one column for each agent.
+        RequestError: The players do not have the same agents, or the table does not have one column per agent.
     """
     roster = players[0].roster
-    require(all(player.roster.groups == roster.groups for player in players), "all players have the same agents")
+    require(all(player.roster.groups == roster.groups for player in players), "all players must have the same agents")
     agents, columns = len(roster.names), table.player.shape[1]
-    require(columns == agents, f"a seat table has a column for each of the {agents} agents, not {columns}")
+    require(columns == agents, f"a seat table must have one column per agent: {agents} columns, got {columns}")
     joint = SeatedPolicy(tuple(player.roster for player in players), tuple(player.memory for player in players))
     cuts = np.cumsum([len(group.names) for group in roster.groups])
     return tuple(
@@ -176,14 +186,14 @@ def seated(players: tuple[Player, ...], table: SeatTable) -> tuple[SeatedActors,
 def acting(
     seating: Seating | None, roster: Roster, actors: tuple[Any, ...], body: NetworkConfig, rows: slice = slice(None)
 ) -> tuple[Any, ...]:
-    """The actors by which a team that learns plays: its own, or with seats those of all players.
+    """Return the actors for a training rollout: the team's own actors, or with seats the actors of all players.
 
     Args:
-        seating: Who sits where; None where the team takes all seats.
+        seating: The seats; None if the team acts in all seats.
         roster: The agents.
-        actors: For every group the team's own.
-        body: Of its networks.
-        rows: The copies that are played.
+        actors: For every group the team's own actors.
+        body: The configuration of the team's networks.
+        rows: The environment copies of the rollout.
     """
     if seating is None:
         return actors
@@ -191,14 +201,14 @@ def acting(
 
 
 def remembering(seating: Seating | None, body: NetworkConfig) -> NetworkConfig:
-    """A body as wide in memory as all players together, by which games begin."""
+    """Return a network configuration with the memory width of all players together, to create the initial memory."""
     if seating is None:
         return body
     return NetworkConfig(memory=body.memory + sum(player.memory for player in seating.others))
 
 
 def learnt(seating: Seating | None, trajectory: Trajectory, body: NetworkConfig) -> Trajectory:
-    """What a team learns from of a rollout with seats: its own memory is left of it, and which steps count is added."""
+    """Return the training data of a rollout with seats: only the team's own memory, and a mask of the steps to use."""
     if seating is None:
         return trajectory
     memory = tuple(None if both is None or not body.memory else both[..., : body.memory] for both in trajectory.memory)
@@ -207,7 +217,7 @@ def learnt(seating: Seating | None, trajectory: Trajectory, body: NetworkConfig)
 
 
 def _chosen(in_seat: Array, chosen: Array, others: Array) -> Array:
-    """A group's actions ``[E, N, …]``, a player's in its own seats."""
+    """Return a group's actions ``[E, N, …]``: ``chosen`` in the player's own seats, ``others`` elsewhere."""
     return jnp.where(in_seat.reshape(*in_seat.shape, *(1,) * (chosen.ndim - 2)), chosen, others)
 
 

@@ -1,1 +1,1 @@
-"""What the directory of a run holds: its configuration, whose code it may run, its metrics."""
+"""The directory of a run: its configuration, the trust in user code that it names, and its metrics."""

@@ -1,12 +1,15 @@
-"""Configurations as JSON and back: the equal object, or a refusal that names what is wrong.
+"""Convert configurations to JSON and back. Reading gives an equal object, or an error that names the problem.
 
-A part is written by its name and its fields, ``{"type": "clip_drift", "epsilon": 0.2}``; the names are those of
-`hamlet.runs.parts`. A dataclass of the user's own is written by where it is imported from, ``{"import":
-"package.module:Class", …}``, and so is a function that a field names; reading imports nothing of the kind unless it is
-told that the file is trusted (`hamlet.runs.trust`). A tuple is a list, a number that JSON has not is ``{"float":
-"inf"}``. Numbers, strings, booleans and None are themselves. Nothing is unpickled.
+* A part of Hamlet is written as its name and its fields, ``{"type": "clip_drift", "epsilon": 0.2}``. The names are in
+  `hamlet.runs.parts`.
+* A user's dataclass is written with its import path, ``{"import": "package.module:Class", …}``, and so is a function
+  that a field names. Reading imports such code only if the caller states that the file is trusted
+  (`hamlet.runs.trust`).
+* A tuple is written as a list. A number that JSON does not have is written as ``{"float": "inf"}``.
+* Numbers, strings, booleans and None are written unchanged. Nothing is unpickled.
 
-A field that a file lacks has come since: it takes its default, which must be what was done before there was a choice.
+If a file lacks a field, the field was added after the file was written. It takes its default value. So the default of a
+new field must be the behaviour from before the field existed.
 """
 
 import dataclasses
@@ -34,31 +37,31 @@ _PLACE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
 def encode(value: Any) -> Json:
-    """A configuration as JSON.
+    """Return a configuration as JSON.
 
     Raises:
-        RequestError: Some part could not be read back: a function, an array, a list, or a dataclass of ``__main__``,
-            of a function's body, or whose constructor does not take its fields.
+        RequestError: A part could not be read back: a function, an array, a list, a dataclass that is defined in
+            ``__main__`` or in a function's body, or a dataclass whose constructor does not take its fields.
 
     >>> encode((1, 0.5, float("inf"), None))
     [1, 0.5, {'float': 'inf'}, None]
     """
     data = _encode(value, "the configuration")
     if _encode(decode(data, trusted=True), "the configuration") != data:
-        raise RequestError("the configuration reads back as another: a dataclass in it changes its own fields")
+        raise RequestError("the configuration changes when it is read back: a dataclass in it changes its own fields")
     return data
 
 
 def decode(data: Json, *, trusted: bool = False) -> Any:
-    """The configuration that `encode` wrote.
+    """Return the configuration that `encode` wrote.
 
     Args:
-        data: Of the present version.
-        trusted: Whether code of the user's own, or of whoever wrote the file, may be imported.
+        data: JSON of the current version.
+        trusted: Whether user code that the file names may be imported.
 
     Raises:
-        RequestError: A part is not known, or is code of the user's own in what is not trusted; a field is unknown,
-            missing or of another type; a constructor refuses its fields.
+        RequestError: A part is unknown, or it is user code and the file is not trusted; a field is unknown, missing or
+            has the wrong type; or a constructor refuses its fields.
 
     >>> decode([1, {"float": "-inf"}])
     (1, -inf)
@@ -73,13 +76,15 @@ def decode(data: Json, *, trusted: bool = False) -> Any:
         return _construct(parts.find(data["type"]), data, trusted)
     if isinstance(data, dict) and isinstance(data.get("import"), str) and "type" not in data:
         if not trusted:
-            raise RequestError(f"{shown(data['import'])} is code of its own, in a configuration that is not trusted")
+            raise RequestError(f"{shown(data['import'])} is user code, in a configuration that is not trusted")
         return _construct(_find(data["import"]), data, trusted)
-    raise RequestError(f'a configuration holds numbers, strings, lists and {{"type": "part", …}}, not {shown(data)}')
+    raise RequestError(
+        f'a configuration consists of numbers, strings, lists and {{"type": "part", …}}, got {shown(data)}'
+    )
 
 
 def foreign(data: Json) -> tuple[str, ...]:
-    """The places of the code of the user's own that a configuration names, each once.
+    """Return the import paths of the user code that a configuration names, each once.
 
     >>> foreign({"type": "haml", "drift": {"import": "chi_square:ChiSquareDrift", "weight": 2.0}})
     ('chi_square:ChiSquareDrift',)
@@ -88,16 +93,16 @@ def foreign(data: Json) -> tuple[str, ...]:
 
 
 def upgraded(config: dict[str, Json]) -> dict[str, Json]:
-    """What a config.json of any version holds, in the present one.
+    """Convert the content of a config.json of any version to the current version.
 
     Raises:
-        RequestError: It is of a version that is not known.
+        RequestError: The version is unknown.
     """
     version = config.get("version", 0)
     if type(version) is not int or not 0 <= version <= VERSION:
         raise RequestError(
-            f"it has version {shown(version)}, and this Hamlet reads versions 0 to {VERSION}: the nearest is a newer "
-            "Hamlet, or the one that wrote it"
+            f"it has version {shown(version)}, but this Hamlet reads versions 0 to {VERSION}: use a newer Hamlet, "
+            "or the Hamlet that wrote it"
         )
     if version == 0:
         config = config | {name: version_0.upgraded(config[name]) for name in DECLARED if name in config}
@@ -105,7 +110,9 @@ def upgraded(config: dict[str, Json]) -> dict[str, Json]:
 
 
 def completed(data: Json) -> Json:
-    """A configuration with the fields that have come since it was written, at their defaults; nothing is made of it.
+    """Add the fields that were introduced after a configuration was written, with their defaults; returns JSON.
+
+    No part is constructed.
 
     >>> completed({"type": "linear_schedule", "start": 1.0, "end": 0.1})
     {'type': 'linear_schedule', 'start': 1.0, 'end': 0.1, 'steps': 50000}
@@ -124,7 +131,7 @@ def completed(data: Json) -> Json:
 
 
 DECLARED = ("algorithm", "environment")
-"""What of a config.json is a configuration."""
+"""The entries of config.json that are configurations."""
 
 
 def _imports(data: Json) -> Iterator[str]:
@@ -151,7 +158,7 @@ def _encode(value: Any, where: str) -> Json:
     if callable(value):
         advice = "write a frozen dataclass with a __call__ method"
     kind = "a function" if inspect.isroutine(value) else f"a {type(value).__name__}"
-    raise RequestError(f"{where} is {kind}, which a configuration cannot hold{advice and ': '}{advice}")
+    raise RequestError(f"{where} is {kind}, which a configuration cannot contain{advice and ': '}{advice}")
 
 
 def _written(value: Any, where: str) -> dict[str, Json]:
@@ -165,24 +172,24 @@ def _written(value: Any, where: str) -> dict[str, Json]:
 
 
 def _place(kind: type, where: str) -> str:
-    """Where a class of the user's own can be imported from."""
+    """Return the import path of a user's class."""
     place = f"{kind.__module__}:{kind.__qualname__}"
     if kind.__module__ == "__main__" or "<locals>" in kind.__qualname__:
         body = "__main__" if kind.__module__ == "__main__" else "the body of a function"
         raise RequestError(
-            f"{where} is a {kind.__name__}, defined in {body}, where another process cannot find it: "
-            "put the class in a module, at its top level"
+            f"{where} is a {kind.__name__}, defined in {body}, from where another process cannot import it: "
+            "define the class at the top level of a module"
         )
     if _find(place) is not kind:
-        raise RequestError(f"{where} is a {kind.__name__}, but {place} is another class by now: import it anew")
+        raise RequestError(f"{where} is a {kind.__name__}, but {place} is now another class: import the class again")
     return place
 
 
 def _find(place: str) -> type:
-    """The dataclass at ``module:Class``, imported."""
+    """Import and return the dataclass at ``module:Class``."""
     module, _, name = place.partition(":")
     if not _PLACE.fullmatch(place):
-        raise RequestError(f"{shown(place)} names no class: write package.module:Class")
+        raise RequestError(f"{shown(place)} is not the import path of a class: write package.module:Class")
     try:
         target: Any = user_modules.load(place)
     except Exception as error:
@@ -195,23 +202,23 @@ def _find(place: str) -> type:
         if not isinstance(target, type):
             break
     if not (isinstance(target, type) and dataclasses.is_dataclass(target)):
-        raise RequestError(f"{place} is no dataclass: a configuration is made of dataclasses only")
+        raise RequestError(f"{place} is not a dataclass: a configuration may contain only dataclasses")
     return target
 
 
 def _fields(kind: type, where: str) -> list[str]:
-    """The fields that the constructor takes; the others it derives."""
+    """Return the fields that the constructor takes; the constructor computes all further fields."""
     names = [field.name for field in dataclasses.fields(kind) if field.init]
     subject = f"{where} is a {kind.__name__}"
     if "type" in names:
-        raise RequestError(f"{subject} with a field named 'type', which stands for its class: rename it")
+        raise RequestError(f"{subject} with a field named 'type', a name that stores the class: rename the field")
     if set(inspect.signature(kind).parameters) != set(names):
-        raise RequestError(f"{subject}, whose constructor does not take its fields, {', '.join(names)}")
+        raise RequestError(f"{subject}, whose constructor does not take exactly its fields: {', '.join(names)}")
     return names
 
 
 def _code(kind: type) -> list[tuple[str, Any]]:
-    """The fields that name functions, and how they are written."""
+    """Return the fields that name functions, each with the object that writes it."""
     return [(field.name, field.metadata[CODE]) for field in dataclasses.fields(kind) if CODE in field.metadata]
 
 
@@ -241,27 +248,31 @@ def _construct(kind: type, data: dict[str, Json], trusted: bool) -> Any:
 
 
 def _function(data: Json, code: Any, fields: dict[str, Any], where: str, trusted: bool) -> str:
-    """The place of a function that a field names: one that needs no trust, or one of the user's own."""
+    """Return the import path of a function that a field names: a known function, or the user's function if trusted."""
     if isinstance(data, str):
         place = code.place(data, fields)
         if place is None:
-            raise RequestError(f'{where} is {shown(data)}, which is not known; one of your own is {{"import": "…"}}')
+            raise RequestError(
+                f'{where} is {shown(data)}, which is unknown; write your own function as {{"import": "…"}}'
+            )
         return place
     if not (isinstance(data, dict) and set(data) == {"import"} and isinstance(data["import"], str)):
-        raise RequestError(f"{where} names no function: {shown(data)}")
+        raise RequestError(f"{where} must name a function, got {shown(data)}")
     if not trusted:
-        raise RequestError(f"{shown(data['import'])} is code of its own, in a configuration that is not trusted")
+        raise RequestError(f"{shown(data['import'])} is user code, in a configuration that is not trusted")
     if not _PLACE.fullmatch(data["import"]):
-        raise RequestError(f"{shown(data['import'])} names no function: write package.module:function")
+        raise RequestError(
+            f"{shown(data['import'])} is not the import path of a function: write package.module:function"
+        )
     return data["import"]
 
 
 def _refuse_other_types(kind: type, values: dict[str, Any], what: str) -> None:
-    """Refuse values that a field's type does not allow; classes of the user's own are not asked."""
+    """Refuse values that do not have the type of their field; this check is not made for user classes."""
     hints = _hints(kind)
     for name, value in values.items():
         if not field_types.fits(value, hints[name]):
-            raise RequestError(f"{what}.{name} is {field_types.spoken(hints[name])}, not {shown(value)}")
+            raise RequestError(f"{what}.{name} must be {field_types.spoken(hints[name])}, got {shown(value)}")
 
 
 @functools.cache

@@ -1,4 +1,7 @@
-"""What a run was asked to be, from its config.json: checked, and its parts made, those of the user's own if trusted."""
+"""A run's declaration: its algorithm and environment, read from config.json, checked and constructed.
+
+User code that config.json names is imported only if it is trusted.
+"""
 
 import contextlib
 import dataclasses
@@ -18,7 +21,8 @@ from hamlet.runs.directory import CONFIGURATION, Config, RunDirectory, versioned
 from hamlet.runs.evaluation_schedule import EvaluationSchedule
 from hamlet.runs.parts import shown
 
-# Of every config.json, beside the two configurations; others, such as versions and hardware, are never computed with.
+# Types of the entries of config.json, besides the two configurations. Further entries, such as versions and hardware,
+# are information only.
 _FIELDS: dict[str, Any] = {
     "steps": int,
     "seed": int,
@@ -29,30 +33,30 @@ _FIELDS: dict[str, Any] = {
     "preset": str | None,
     "evaluation": dict,
 }
-# Without which a run cannot be repeated or gone on with.
+# Entries without which a run cannot be repeated or resumed.
 _REPEATED = ("steps", "seed", "checkpoint_every", "init_from")
 _POSITIVE = ("steps", "checkpoint_every", "every", "interval", "max_episode_steps")
-# By which an algorithm and an environment are told from their parts.
+# Attributes that distinguish an algorithm and an environment from their parts.
 _OF_ALGORITHMS, _OF_ENVIRONMENTS = ("sampling", "critic", "body"), ("groups", "state_shape")
 
 
 class Declaration(NamedTuple):
-    """What a run trains with, and on."""
+    """A run's algorithm and environment."""
 
     algorithm: Algorithm
     environment: AnyEnvironment
 
 
 def read(config: Config, what: str, *, trusted: bool) -> Declaration:
-    """The declaration of a run.
+    """Read the declaration of a run.
 
     Args:
-        config: Its config.json.
-        what: The run or the file, for refusals.
-        trusted: Whether the user says in this call that code of its own may be run.
+        config: The run's config.json.
+        what: Name of the run or the file, for error messages.
+        trusted: Whether the user allows in this call that user code is executed.
 
     Raises:
-        RequestError: Something in it is missing or wrong, or is code of its own and not trusted.
+        RequestError: An entry is missing or wrong, or names user code that is not trusted.
     """
     values = config.values
     try:
@@ -69,21 +73,21 @@ def read(config: Config, what: str, *, trusted: bool) -> Declaration:
 
 
 def begin(path: Path, config: dict[str, Any], say: Callable[[str], None]) -> RunDirectory:
-    """Begin a run, and keep that it is this user's own before anything stands there.
+    """Create a run's directory; first record that this user wrote its config.json.
 
     Raises:
-        RequestError: There is a run already, or something else.
-        RunError: It cannot be written.
+        RequestError: The directory already contains a run or other files.
+        RunError: The directory cannot be written.
     """
     _record(json_file.as_text(versioned(config)).encode(), config, say)
     return RunDirectory.create(path, config)
 
 
 def rewrite(run: RunDirectory, config: dict[str, Any], say: Callable[[str], None]) -> None:
-    """Replace the config.json of a run that this user goes on with.
+    """Replace the config.json of a run that this user continues.
 
     Raises:
-        RunError: It cannot be written.
+        RunError: The file cannot be written.
     """
     _record(json_file.as_text(config).encode(), config, say)
     run.write_json(CONFIGURATION, config)
@@ -91,10 +95,10 @@ def rewrite(run: RunDirectory, config: dict[str, Any], say: Callable[[str], None
 
 @contextlib.contextmanager
 def of_steps(run: RunDirectory, steps: int, say: Callable[[str], None]) -> Iterator[None]:
-    """A run that this user goes on with is one of so many steps from here on; not if what follows is refused.
+    """Set a run's number of steps in config.json; restore the old number if the block raises a `RequestError`.
 
     Raises:
-        RunError: Its config.json cannot be read or written.
+        RunError: The config.json cannot be read or written.
     """
     before = run.as_written()
     if before.values["steps"] == steps:
@@ -109,10 +113,10 @@ def of_steps(run: RunDirectory, steps: int, say: Callable[[str], None]) -> Itera
 
 
 def adopt(run: RunDirectory, say: Callable[[str], None]) -> None:
-    """Keep that a run which this user trusts and goes on with is his own from now on.
+    """Record a run that this user trusts and continues as the user's own run.
 
     Raises:
-        RunError: Its config.json cannot be read.
+        RunError: The config.json cannot be read.
     """
     config = run.as_written()
     _record(config.data, config.values, say)
@@ -128,10 +132,10 @@ def _foreign(config: dict[str, Any]) -> tuple[str, ...]:
 
 
 def check(values: dict[str, Any]) -> None:
-    """Refuse a config.json with which no run could go on.
+    """Check the entries of a config.json.
 
     Raises:
-        RequestError: It lacks something, or something is of another type.
+        RequestError: An entry is missing or has the wrong type.
     """
     _need(values, configuration.DECLARED)
     _check_fields(values, _FIELDS, "config.json")
@@ -141,16 +145,18 @@ def check(values: dict[str, Any]) -> None:
             field.name for field in dataclasses.fields(EvaluationSchedule) if field.default is dataclasses.MISSING
         }
         for name in sorted((needed - values["evaluation"].keys()) | (values["evaluation"].keys() - hints.keys())):
-            state = "lacks" if name in hints else "has an unknown entry"
-            raise RequestError(f"the evaluation of config.json {state} {shown(name)} (of {', '.join(hints)})")
-        _check_fields(values["evaluation"], hints, "the evaluation of config.json")
+            state = "lacks the entry" if name in hints else "has an unknown entry"
+            raise RequestError(
+                f"'evaluation' in config.json {state} {shown(name)} (its entries are {', '.join(hints)})"
+            )
+        _check_fields(values["evaluation"], hints, "'evaluation' of config.json")
 
 
 def check_repeatable(values: dict[str, Any], what: str) -> None:
-    """Refuse a config.json that lacks what a run is begun or gone on with.
+    """Check that a config.json has all entries that are needed to repeat or resume a run.
 
     Raises:
-        RequestError: It does.
+        RequestError: An entry is missing.
     """
     try:
         _need(values, _REPEATED)
@@ -175,11 +181,16 @@ def _check_fields(values: dict[str, Any], hints: dict[str, Any], what: str) -> N
             or (name == "episodes" and (value or 0) < 0)
         ):
             positive = ", at least 1" if name in _POSITIVE else ""
-            raise RequestError(f"{name} in {what} is {field_types.spoken(hints[name])}{positive}, not {shown(value)}")
+            raise RequestError(
+                f"{name} in {what} must be {field_types.spoken(hints[name])}{positive}, got {shown(value)}"
+            )
 
 
 def _refuse_other(thing: Any, attributes: tuple[str, ...], kind: str) -> None:
-    """By the class: an environment would be asked for what it is, for which some must begin to play."""
+    """Check that an object is an algorithm or an environment.
+
+    The check looks at the class, because some environments must start to compute an attribute of an instance.
+    """
     fields = {field.name for field in dataclasses.fields(thing)} if dataclasses.is_dataclass(thing) else set[str]()
     if not set(attributes) <= fields | set(dir(type(thing))):
-        raise RequestError(f"the {kind} of config.json is a {type(thing).__name__}, which is no {kind}")
+        raise RequestError(f"the {kind} in config.json is a {type(thing).__name__}, which is not an {kind}")

@@ -1,11 +1,11 @@
-"""The directory of a run: what stands where, who may write there.
+"""The directory of a run: its files, and the lock that allows one process to write them.
 
-    config.json   what was asked for, fully resolved       metrics.sqlite     what was measured while training
-    checkpoints/  training states                          evaluation.json    what the evaluations gave
-    replay/       what they remember of play               lock               held by the process that trains
-    best/         the policy that was evaluated best
+    config.json   the fully resolved configuration         metrics.sqlite     the metrics of the training
+    checkpoints/  training states                          evaluation.json    the results of the evaluations
+    replay/       the replay buffer of the checkpoints     lock               locked by the process that trains
+    best/         the policy with the best evaluation
 
-The lock belongs to the process (`flock`): it is gone when the process is, however it ended.
+The lock belongs to the process (`flock`). The system releases it when the process ends, even if it is killed.
 """
 
 import contextlib
@@ -26,15 +26,15 @@ from hamlet.runs import configuration
 
 CONFIGURATION = "config.json"
 LOCK = "lock"
-# What is read and written of a run: none may be a link that leads elsewhere.
+# The files and directories of a run. None of them may be a link that leads out of the run's directory.
 _DIRECTORIES = ("checkpoints", "best", "replay", "tensorboard", "wandb")
 _FILES = (CONFIGURATION, LOCK, "metrics.sqlite", "metrics.sqlite-journal", "evaluation.json", "wandb-id")
-# A lock that is only looked at is free a moment later.
+# Tries to take the lock, and seconds between them: `is_locked` of another process takes the lock for a short moment.
 _TRIES, _PAUSE = 5, 0.02
 
 
 class Config(NamedTuple):
-    """What a config.json holds, in the present version, and its bytes."""
+    """The content of a config.json, converted to the current version, and the bytes of the file."""
 
     values: dict[str, Any]
     data: bytes
@@ -42,39 +42,40 @@ class Config(NamedTuple):
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """A directory that holds a run; made by `create` or `open`."""
+    """A directory that contains a run; use `create` or `open` to get one."""
 
     path: Path
 
     @classmethod
     def create(cls, path: str | Path, config: dict[str, Any]) -> Self:
-        """Begins a run at ``path``, of which at most an empty directory may exist.
+        """Create a run at ``path``, which must not exist or must be an empty directory.
 
         Raises:
-            RequestError: There is a run already, or something else.
-            RunError: It cannot be written.
+            RequestError: ``path`` already contains a run or other files.
+            RunError: The directory cannot be written.
         """
         run = cls(Path(path))
         _refuse_taken(run.path)
         try:
             run.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise RunError(f"the directory {run.path} cannot be made: {atomic_write.one_line(error)}") from error
+            raise RunError(f"the directory {run.path} cannot be created: {atomic_write.one_line(error)}") from error
         with run.lock():
-            _refuse_taken(run.path)  # by a process that came between
+            _refuse_taken(run.path)  # again: another process may have created a run in the meantime
             run.write_json(CONFIGURATION, versioned(config))
         return run
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
-        """The run at ``path``.
+        """Return the run at ``path``.
 
         Raises:
-            RequestError: No run is there; names the nearest one. Or something of it is a link that leads elsewhere.
+            RequestError: There is no run at ``path``; the error names the nearest one. Or a file of the run is a link
+                that leads out of the directory.
         """
         path = Path(path)
         if not _holds_run(path):
-            problem = "is no run" if path.exists() else "does not exist"
+            problem = "is not a run" if path.exists() else "does not exist"
             raise RequestError(f"{path} {problem}{_nearest_run(path)}")
         for name in (*_FILES, *_DIRECTORIES):
             _refuse_strange(path / name)
@@ -87,12 +88,12 @@ class RunDirectory:
 
     @property
     def best(self) -> Path:
-        """The directory of the policy that was evaluated best."""
+        """The directory of the policy with the best evaluation."""
         return self.path / "best"
 
     @property
     def replay(self) -> Path:
-        """The directory of what the checkpoints remember of play."""
+        """The directory of the checkpoints' replay buffers."""
         return self.path / "replay"
 
     @property
@@ -106,7 +107,7 @@ class RunDirectory:
         return self.path / "evaluation.json"
 
     def config(self) -> dict[str, Any]:
-        """What `create` was given, in the present version.
+        """Return the content of config.json, converted to the current version.
 
         Raises:
             RunError: The file cannot be read.
@@ -114,7 +115,7 @@ class RunDirectory:
         return self.as_written().values
 
     def as_written(self) -> Config:
-        """The same with the bytes of the file.
+        """Return the content of config.json and the bytes of the file.
 
         Raises:
             RunError: The file cannot be read.
@@ -122,10 +123,10 @@ class RunDirectory:
         return read_config(self.path / CONFIGURATION)
 
     def write_json(self, name: str, data: Any) -> None:
-        """Replaces a file of the run: a reader, or a kill at any moment, finds the old one or the new one.
+        """Replace a file of the run atomically: readers find the old file or the new one, even after a kill.
 
         Raises:
-            RunError: It cannot be written, as on a full disk; the old file is intact.
+            RunError: The file cannot be written, for example on a full disk; the old file is intact.
         """
         try:
             atomic_write.write(self.path / name, json_file.as_text(data))
@@ -134,14 +135,15 @@ class RunDirectory:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Keeps every other process from writing this run.
+        """Lock the run, so that no other process writes it.
 
         Raises:
-            RequestError: Another holds it; names its process.
+            RequestError: Another process has the lock; the error names the process.
+            RunError: The lock file cannot be opened or locked.
         """
         path = self.path / LOCK
         try:
-            # Not inherited by what this process starts: a worker that outlives it must not keep the run locked.
+            # Child processes do not inherit the lock: a worker that outlives this process must not keep the run locked.
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
             descriptor = os.open(path, flags, 0o666)
         except OSError as error:
@@ -161,48 +163,51 @@ class RunDirectory:
             try:
                 yield
             finally:
-                # Closing alone is not enough: a child on its way to exec still has the descriptor for an instant.
+                # Closing is not enough: a child process still has the descriptor for a moment before it calls exec.
                 fcntl.flock(descriptor, fcntl.LOCK_UN)
         finally:
             os.close(descriptor)
 
 
 def _refuse_strange(path: Path) -> None:
-    """Refuse what a run's own process has not made: reading it could wait for ever, writing it change other files."""
+    """Refuse files that no Hamlet process creates, such as pipes and links out of the directory.
+
+    Reading such a file could block forever, and writing it could change files elsewhere.
+    """
     try:
         plain_files.refuse_link(path, path.parent)
     except ValueError as error:
-        raise RequestError(f"{path} is not used: {error}; put what it leads to in its place") from None
+        raise RequestError(f"Hamlet does not use {path}: {error}; replace the link by the file it leads to") from None
     if path.exists() and not (path.is_file() or path.is_dir()):
-        raise RequestError(f"{path} is neither a file nor a directory, and is not used: remove it")
+        raise RequestError(f"Hamlet does not use {path}: it is neither a file nor a directory; remove it")
 
 
 def versioned(config: dict[str, Any]) -> dict[str, Any]:
-    """What a config.json of the present version holds."""
+    """Return the content of a config.json of the current version."""
     return {"version": configuration.VERSION} | config
 
 
 def read_config(path: Path) -> Config:
-    """What a config.json of any version holds.
+    """Read a config.json of any version.
 
     Raises:
-        RunError: It cannot be read; the line says why.
+        RunError: The file cannot be read; the error gives the reason.
     """
     try:
         data = json_file.contents(path)
         values = json_file.parse(data)
         if not isinstance(values, dict):
-            raise ValueError("it holds no configuration, which is a JSON object")
+            raise ValueError("it does not contain a configuration, which is a JSON object")
         return Config(configuration.upgraded(values), data)
     except (OSError, ValueError) as error:
         raise RunError(f"{path} cannot be read: {atomic_write.one_line(error)}") from error
 
 
 def _hold(descriptor: int) -> None:
-    """Lock a file for this process alone; who only looks whether it is locked (`is_locked`) has it for an instant.
+    """Lock a file for this process; try several times, because `is_locked` in another process locks it for a moment.
 
     Raises:
-        BlockingIOError: Another process holds it.
+        BlockingIOError: Another process has the lock.
     """
     for _ in range(_TRIES - 1):
         with contextlib.suppress(BlockingIOError):
@@ -212,7 +217,7 @@ def _hold(descriptor: int) -> None:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a process holds a run's lock, on whatever file system it is and in whatever container the process."""
+    """Whether a process has a run's lock; works for every file system, and for processes in other containers."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
     except OSError:
@@ -230,7 +235,7 @@ def is_locked(path: Path) -> bool:
 
 
 def run_or_best(path: str | Path) -> tuple[Path, bool]:
-    """The directory of a run, and whether ``RUN/best``, its best policy, was meant."""
+    """Return the directory of a run, and whether the path was ``RUN/best``, its best policy."""
     path = Path(path)
     best = path.name == "best" and _holds_run(path.parent)
     return (path.parent if best else path), best
@@ -243,20 +248,20 @@ def _holds_run(path: Path) -> bool:
 def _refuse_taken(path: Path) -> None:
     free = _next_free(path)
     if _holds_run(path):
-        raise RequestError(f"{path} already holds a run: go on with `hamlet resume {path}`, or choose --out {free}")
+        raise RequestError(f"{path} already contains a run: continue with `hamlet resume {path}`, or use --out {free}")
     if path.exists() and not path.is_dir():
-        raise RequestError(f"{path} is a file, not a directory for a run: choose --out {free}")
+        raise RequestError(f"{path} is a file, not a directory for a run: use --out {free}")
     if path.is_dir() and any(not _own(entry.name) for entry in path.iterdir()):
-        raise RequestError(f"{path} is not empty and holds no run: choose --out {free}")
+        raise RequestError(f"{path} contains files, but not a run: use --out {free}")
 
 
 def _own(name: str) -> bool:
-    """Whether a file is what a process killed within `create` may leave."""
+    """Whether a process that was killed during `create` may have left a file of this name."""
     return name == LOCK or name.startswith(f".{CONFIGURATION}.")
 
 
 def _next_free(path: Path) -> Path:
-    """``runs/a`` gives ``runs/a-2``, and ``runs/a-2`` gives ``runs/a-3`` where there is a ``runs/a``."""
+    """Return an unused path: ``runs/a-2`` for ``runs/a``, or ``runs/a-3`` for ``runs/a-2`` if ``runs/a`` exists."""
     if path.name in ("", ".."):
         path = Path("runs/run")
     match = re.fullmatch(r"(.+)-[0-9]+", path.name)
@@ -266,7 +271,7 @@ def _next_free(path: Path) -> Path:
 
 
 def _nearest_run(path: Path) -> str:
-    """The run that was probably meant: one inside, one around, or one beside of a like name."""
+    """Return advice on the run that was probably meant: one inside the path, around it, or with a similar name."""
     try:
         inside = sorted(entry.parent for depth in ("*", "*/*") for entry in path.glob(f"{depth}/{CONFIGURATION}"))
         around = [parent for parent in path.parents if _holds_run(parent)]
@@ -274,8 +279,8 @@ def _nearest_run(path: Path) -> str:
     except OSError:
         return ""
     if inside:
-        return f"; there is one inside: {inside[0]}" + (f" (and {len(inside) - 1} more)" if inside[1:] else "")
+        return f"; it contains the run {inside[0]}" + (f" (and {len(inside) - 1} more)" if inside[1:] else "")
     if around:
-        return f"; it is a part of the run {around[0]}"
+        return f"; it is inside the run {around[0]}"
     near = closest(path.name, [run.name for run in beside])
     return f"; the nearest run is {path.with_name(near[0])}" if near else ""

@@ -1,7 +1,7 @@
-"""When and how a run is evaluated while it trains: what was asked for, and the schedule that its config.json holds.
+"""When and how a run is evaluated during training: the requested configuration, and the schedule in config.json.
 
-The field's protocol (Gorsane et al., 2022, arXiv:2209.10485): a fixed number of episodes at every point, drawn from a
-seed that training does not know, and at the end ten times as many episodes of the best policy.
+The protocol follows Gorsane et al. (2022, arXiv:2209.10485). Every evaluation plays a fixed number of episodes, with a
+seed that training does not use. At the end, the best policy plays ten times as many episodes.
 """
 
 from dataclasses import dataclass
@@ -14,22 +14,23 @@ from hamlet.rollouts.episodes import Mode
 from hamlet.rollouts.played import check_horizon
 
 EPISODES = 32
-"""At every point, as in the field's protocol."""
+"""Default number of episodes per evaluation, from the protocol."""
 SHARE = 0.05
-"""Of a run's environment steps: what evaluations may add where their interval is not asked for."""
-# Points of a run, where they are not asked for.
+"""Steps that evaluations may add, as a share of a run's environment steps, if no interval is configured."""
+# The largest and smallest number of evaluations of a run, if no interval is configured.
 _MOST, _FEWEST = 50, 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationConfig:
-    """What was asked for.
+    """The requested evaluations of a run.
 
     Attributes:
-        every: Environment steps between points; None for as many points as are cheap.
-        episodes: At every point; 0 for no evaluation.
-        mode: How actions are chosen.
-        max_episode_steps: After which an episode is cut; None for the environment's longest, or 10,000.
+        every: Environment steps between evaluations; None for an interval at which evaluations add about 5 % steps.
+        episodes: Episodes per evaluation; 0 for no evaluation.
+        mode: How actions are chosen: "deterministic" or "stochastic".
+        max_episode_steps: Steps after which an episode is truncated; None for the environment's longest episode, or
+            10,000 if the environment does not declare one.
     """
 
     every: int | None = None
@@ -38,32 +39,37 @@ class EvaluationConfig:
     max_episode_steps: int | None = None
 
     def check(self) -> None:
-        """Refuse what cannot be done.
+        """Check the values.
 
         Raises:
-            RequestError: With what, why, and the nearest that can.
+            RequestError: A value is not valid.
         """
-        require(self.every is None or self.every >= 1, f"--evaluate-every must be at least 1, not {self.every}")
-        require(self.episodes >= 0, f"--evaluate-episodes must be at least 0, not {self.episodes}; 0 evaluates nothing")
+        require(self.every is None or self.every >= 1, f"--evaluate-every must be at least 1, got {self.every}")
+        require(
+            self.episodes >= 0,
+            f"--evaluate-episodes must be at least 0, got {self.episodes}; 0 switches evaluations off",
+        )
         require(
             self.mode in ("deterministic", "stochastic"),
-            f"--evaluate-mode is deterministic or stochastic, not {self.mode!r}",
+            f"--evaluate-mode must be deterministic or stochastic, got {self.mode!r}",
         )
         check_horizon(self.max_episode_steps)
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationSchedule:
-    """When and how a run is evaluated, as its config.json holds it.
+    """When and how a run is evaluated, as stored in its config.json.
 
     Attributes:
-        every: What was asked for; None for as many points as are cheap.
-        interval: Environment steps between points; a run made longer keeps it. There is one at the end, too.
-        episodes: At every point; 0 for no evaluation.
-        mode: How actions are chosen.
-        seed: From which the episodes of every point are drawn.
-        absolute_seed: From which those of the absolute metric are.
-        max_episode_steps: After which an episode is cut; None for the environment's longest, or 10,000.
+        every: The requested interval in environment steps; None if none was requested.
+        interval: Environment steps between evaluations; it stays the same if the run is lengthened. There is also an
+            evaluation at the end.
+        episodes: Episodes per evaluation; 0 for no evaluation.
+        mode: How actions are chosen: "deterministic" or "stochastic".
+        seed: The seed of the episodes, the same for every evaluation.
+        absolute_seed: The seed of the final evaluation of the best policy (the "absolute metric" of Gorsane et al.).
+        max_episode_steps: Steps after which an episode is truncated; None for the environment's longest episode, or
+            10,000 if the environment does not declare one.
     """
 
     every: int | None
@@ -76,13 +82,13 @@ class EvaluationSchedule:
 
     @classmethod
     def of(cls, config: dict[str, Any]) -> "EvaluationSchedule":
-        """That of a run's config.json; a run from before there were plans is not evaluated."""
+        """Return the schedule in a run's config.json; a run from before there were schedules has no evaluations."""
         off = {"every": None, "interval": 1, "episodes": 0, "mode": "deterministic", "seed": 0, "absolute_seed": 0}
         return cls(**config.get("evaluation", off))
 
 
 def evaluation_seeds(seed: int) -> dict[str, int]:
-    """Those of a run's evaluations, from its own.
+    """Return the seeds of a run's evaluations, derived from the run's seed.
 
     >>> evaluation_seeds(0)
     {'seed': 3141116543, 'absolute_seed': 4003597245}
@@ -92,13 +98,15 @@ def evaluation_seeds(seed: int) -> dict[str, int]:
 
 
 def interval(asked: EvaluationConfig, total: int, batch: int, horizon: int) -> int:
-    """Iterations between points: as asked for, else such that they add 5 % to a run's steps, in 3 to 50 points.
+    """Return the iterations between evaluations.
+
+    Without a configured interval, there are 3 to 50 evaluations, which add about 5 % to a run's environment steps.
 
     Args:
-        asked: What was asked for.
+        asked: The requested evaluations.
         total: Iterations of the run.
-        batch: Environment steps of one.
-        horizon: Those of the longest episode.
+        batch: Environment steps of an iteration.
+        horizon: Steps of the longest episode.
 
     >>> usual = EvaluationConfig()
     >>> interval(usual, total=1000, batch=4000, horizon=25), interval(usual, total=250, batch=4000, horizon=1000)

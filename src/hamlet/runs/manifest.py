@@ -1,4 +1,4 @@
-"""What a run was made with: versions, source revision, hardware, in words, without a path or the name of a person."""
+"""The versions, source revision and hardware of a run, as text, without file paths and user names."""
 
 import importlib.metadata
 import platform
@@ -22,7 +22,7 @@ PACKAGES = {
 
 
 def describe() -> dict[str, Any]:
-    """Versions, revision and hardware of this process, as JSON.
+    """Return the versions, revision and hardware of this process, as JSON.
 
     >>> sorted(describe())
     ['hardware', 'platform', 'revision', 'versions']
@@ -37,10 +37,10 @@ def describe() -> dict[str, Any]:
 
 
 def revision(source: Path | None = None) -> str | None:
-    """The git commit of a file, by default of Hamlet itself, and ``+changes`` where files in its folder differ from it.
+    """Return the git commit of a file, by default of Hamlet; with ``+changes`` if files in its folder were changed.
 
-    What differs elsewhere, such as a benchmark's record just made, changes no result. None without git, and for an
-    installed package, whose files no repository tracks.
+    Changes outside the folder, such as a new benchmark record, do not affect results and are ignored. Returns None
+    without git, and for an installed package, whose files are not in a repository.
     """
     source = source or Path(hamlet.__file__)
     if _git(source, "ls-files", "--error-unmatch", source.name) is None:

@@ -1,8 +1,8 @@
-"""What a run measured: two tables in one file, and whoever else wants to hear it.
+"""The metrics of a run: two tables in one SQLite file, and further metrics sinks (TensorBoard, W&B).
 
-SQLite with a rollback journal, each write one transaction forced to the disk: a process killed at any moment leaves
-every write whole or not there. Not a write-ahead log, which does not work on network file systems and leaves a file
-that a reader without the right to write cannot open.
+The file uses a rollback journal. Each write is one transaction that is forced to the disk: if the process is killed,
+every write is complete or absent. A write-ahead log is not used, because it does not work on network file systems, and
+because it leaves a file that a reader without write permission cannot open.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ _SCHEMA = """
         PRIMARY KEY (name, step)
     ) WITHOUT ROWID
 """
-# Made with the first point, so that a run without any, as those from before there were points, is read as it is.
+# Created with the first evaluation, so that the file of a run without evaluations, such as an old run, stays unchanged.
 _POINTS = """
     CREATE TABLE IF NOT EXISTS evaluations (
         step INTEGER PRIMARY KEY,
@@ -48,15 +48,15 @@ _POINTS = """
 
 @dataclass(frozen=True)
 class Points:
-    """The evaluations of a run while it trained, by ascending step.
+    """The evaluations of a run during training, by ascending step.
 
     Attributes:
-        steps: Environment steps at which the policy was evaluated.
-        returns: Each agent's return of each episode; the team's is the sum over agents.
-        lengths: Steps of each episode.
+        steps: Environment steps at which the policy was evaluated, ``[P]``.
+        returns: Each agent's return in each episode, ``[P, episodes, n]``; the team's return is the sum over agents.
+        lengths: Steps of each episode, ``[P, episodes]``.
         agents: The agents' names, in the order of ``returns``.
-        mode: "deterministic" or "stochastic"; empty where there are no points.
-        seed: From which the episodes were drawn, the same at every point.
+        mode: "deterministic" or "stochastic"; empty if there are no evaluations.
+        seed: The seed of the episodes, the same for every evaluation.
     """
 
     steps: Int64[np.ndarray, " P"]
@@ -68,18 +68,18 @@ class Points:
 
     @property
     def team(self) -> Float64[np.ndarray, "P _episodes"]:
-        """The team's return of each episode: the sum over agents."""
+        """The team's return in each episode, the sum over agents, ``[P, episodes]``."""
         return self.returns.sum(-1)
 
 
 class Metrics:
-    """The metrics of a run: values by name and step, in environment steps.
+    """The metrics of a run: values by name and environment step.
 
-    Every method raises `RunError` where the file cannot be read or written.
+    Every method raises `RunError` if the file cannot be read or written.
 
     Args:
-        path: The file; it is made if it is to be written and is absent.
-        write: Whether it may be written.
+        path: The file. With ``write``, it is created if it does not exist.
+        write: Whether the file may be written.
 
     >>> metrics = Metrics(":memory:")
     >>> metrics.write([(10, {"return": 1.5}), (20, {"return": 2.5, "entropy": 0.7})])
@@ -100,14 +100,14 @@ class Metrics:
                 self._connection = self._opened.enter_context(metrics_file.readable(Path(path)))
 
     def write(self, rows: Iterable[tuple[int, Mapping[str, float]]]) -> None:
-        """Adds the values of one or more steps, all or none; a value at the same name and step is replaced."""
+        """Add the values of one or more steps in one transaction; a value with the same name and step is replaced."""
         now = time.time()
         flat = [(name, int(step), float(value), now) for step, values in rows for name, value in values.items()]
         with self._transaction() as connection:
             connection.executemany("INSERT OR REPLACE INTO metrics VALUES (?, ?, ?, ?)", flat)
 
     def truncate(self, after_step: int) -> None:
-        """Removes what was measured after a step: a run resumed from there will measure it again."""
+        """Remove all values after a step; a run that is resumed from this step measures them again."""
         with self._transaction() as connection:
             connection.execute("DELETE FROM metrics WHERE step > ?", (int(after_step),))
             if self._has_points():
@@ -124,7 +124,7 @@ class Metrics:
         mode: str,
         seed: int,
     ) -> None:
-        """Adds an evaluation, or replaces that of the step, with the values that go with it: both or none."""
+        """Add an evaluation and its metrics in one transaction; an evaluation of the same step is replaced."""
         now, rows = time.time(), ((name, int(step), float(value)) for name, value in values.items())
         point = [json.dumps(list(agents)), *(json.dumps(array.tolist()) for array in (returns, lengths))]
         with self._transaction() as connection:
@@ -134,7 +134,7 @@ class Metrics:
             connection.executemany("INSERT OR REPLACE INTO metrics VALUES (?, ?, ?, ?)", ((*r, now) for r in rows))
 
     def evaluations(self) -> Points:
-        """The evaluations by ascending step; of a run without any, no points."""
+        """Return the evaluations by ascending step; empty for a run without evaluations."""
         with self._reported():
             query = "SELECT step, mode, seed, agents, returns, lengths FROM evaluations ORDER BY step"
             rows = self._connection.execute(query).fetchall() if self._has_points() else []
@@ -158,7 +158,7 @@ class Metrics:
         return self._connection.execute(query).fetchone() is not None
 
     def read(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """The steps (int64, ascending) and values (float64) under a name; empty where nothing is."""
+        """Return the steps (int64, ascending) and values (float64) of a metric; empty if there are none."""
         with self._reported():
             rows = self._connection.execute(
                 "SELECT step, value FROM metrics WHERE name IN (?, ?) ORDER BY step", (name, formerly(name))
@@ -167,13 +167,13 @@ class Metrics:
         return steps, np.array([_number(value) for _, value in rows], dtype=np.float64)
 
     def names(self) -> list[str]:
-        """The names under which something was measured, sorted."""
+        """Return the names of all recorded metrics, sorted."""
         with self._reported():
             rows = self._connection.execute("SELECT DISTINCT name FROM metrics ORDER BY name")
             return sorted({_now(name) for (name,) in rows})
 
     def last(self, name: str) -> float | None:
-        """The value at the latest step under a name; None where nothing is."""
+        """Return the latest value of a metric; None if there is none."""
         with self._reported():
             row = self._connection.execute(
                 "SELECT value FROM metrics WHERE name IN (?, ?) ORDER BY step DESC LIMIT 1", (name, formerly(name))
@@ -207,10 +207,12 @@ class Metrics:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            raise RunError(f"the metrics in {self.path}: {atomic_write.one_line(error)}") from error
+            raise RunError(
+                f"the metrics in {self.path} cannot be read or written: {atomic_write.one_line(error)}"
+            ) from error
 
 
-# What metrics were called in runs from before, by their names of now.
+# Current names of metrics, with the names that they had in older runs.
 _FORMERLY = {
     "actor/surrogate": "actor/gain",
     "actor/approx_kl": "actor/divergence",
@@ -222,7 +224,7 @@ _NOW = {old: new for new, old in _FORMERLY.items()}
 
 
 def formerly(name: str) -> str:
-    """What a metric was called in runs from before; its own name where that is as it was.
+    """Return the name that a metric had in older runs; the same name if it did not change.
 
     >>> formerly("actor/approx_kl/agent_0"), formerly("return")
     ('actor/divergence/agent_0', 'return')
@@ -235,7 +237,7 @@ def _now(name: str) -> str:
 
 
 def _renamed(name: str, names: Mapping[str, str]) -> str:
-    """A name with its first two parts exchanged, where they have another name; what follows is an agent."""
+    """Return a metric's name with its first two parts renamed by ``names``; the third part is an agent."""
     first, slash, agent = name.partition("/")
     kind, after, agent = agent.partition("/")
     key = f"{first}{slash}{kind}"
@@ -243,14 +245,14 @@ def _renamed(name: str, names: Mapping[str, str]) -> str:
 
 
 class Sink(Protocol):
-    """Whoever else wants to hear what a run measures."""
+    """A metrics sink: it receives all metrics of a run, for example to send them to TensorBoard."""
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
-        """Takes the values of one step."""
+        """Receive the values of one step."""
         ...
 
     def close(self) -> None:
-        """Takes no more."""
+        """Finish: no further values follow."""
         ...
 
 
@@ -258,8 +260,8 @@ class TensorBoardSink:
     """Writes event files for TensorBoard into a directory.
 
     Args:
-        directory: Where the event files go.
-        resume_step: The step of the checkpoint a resumed run starts from; TensorBoard hides what came after it.
+        directory: The directory of the event files.
+        resume_step: The step of the checkpoint from which a run is resumed; TensorBoard hides older values after it.
     """
 
     def __init__(self, directory: str | Path, *, resume_step: int | None = None) -> None:
@@ -268,26 +270,26 @@ class TensorBoardSink:
         self._writer = package.SummaryWriter(str(directory), purge_step=purge_step)
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
-        """Takes the values of one step."""
+        """Write the values of one step."""
         for name, value in values.items():
             self._writer.add_scalar(name, float(value), step)
 
     def close(self) -> None:
-        """Writes out what waits and closes the files."""
+        """Write all buffered values and close the files."""
         self._writer.close()
 
 
 class WandbSink:
-    """Sends metrics to Weights & Biases; ``WANDB_MODE=offline`` is respected, as every setting of its environment.
+    """Sends metrics to Weights & Biases; all ``WANDB_…`` environment variables apply, such as ``WANDB_MODE=offline``.
 
     Args:
-        directory: Where wandb keeps its files.
-        project: The project, or None for the one of wandb's environment.
-        name: The run's name there.
-        config: What to show as its configuration.
-        identity: A fixed id, so that a resumed run goes on in the same place.
-        group: The runs that it stands among, as those of other seeds.
-        tags: Words to find it by.
+        directory: The directory for wandb's files.
+        project: The project, or None for the project in wandb's environment variables.
+        name: The run's name in wandb.
+        config: The configuration that wandb shows.
+        identity: A fixed id, so that a resumed run continues the same wandb run.
+        group: The group of runs to which this run belongs, for example the runs of all seeds.
+        tags: Tags of the run.
     """
 
     def __init__(
@@ -314,14 +316,14 @@ class WandbSink:
         )
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
-        """Takes the values of one step."""
+        """Send the values of one step."""
         self._run.log({name: float(value) for name, value in values.items()}, step=step)
 
     def close(self) -> None:
-        """Waits until everything is sent, or written where offline."""
+        """Wait until all values are sent, or written to the disk in offline mode."""
         self._run.finish()
 
 
 def _number(value: float | None) -> float:
-    """SQLite keeps NaN as NULL."""
+    """Return a stored value as a float: SQLite stores NaN as NULL."""
     return math.nan if value is None else value

@@ -1,8 +1,8 @@
-"""The SQLite file of a run's metrics, opened so that a stranger's file can do nothing but be read.
+"""Open the SQLite file of a run's metrics safely, even if the file comes from another person.
 
-A file of SQLite may hold views that compute for ever, triggers that act on writing, and columns that are computed; and
-a journal beside it may name another file, which undoing the journal removes. Hamlet writes none of them: only plain
-tables of numbers and texts are used, and a journal that names another file is not undone.
+An SQLite file may contain views that compute forever, triggers that act on writes, and computed columns. A journal
+beside the file may name another file, which SQLite removes when it rolls the journal back. Hamlet writes none of these.
+It accepts only plain tables of numbers and texts, and it does not roll back a journal that names another file.
 """
 
 import contextlib
@@ -17,15 +17,15 @@ _COLUMN = r"\w+ (TEXT|INTEGER|REAL)( NOT NULL)?( PRIMARY KEY)?( NOT NULL)?( DEFA
 _TABLE = re.compile(
     rf'CREATE TABLE "?\w+"? ?\( ?{_COLUMN}(, {_COLUMN})*(, PRIMARY KEY \(\w+(, \w+)*\))? ?\)( WITHOUT ROWID)?'
 )
-# At the end of a journal that names another file.
+# The last bytes of a journal that names another file.
 _NAMES_ANOTHER = bytes.fromhex("d9d505f920a163d7")
 
 
 def writable(path: str | Path) -> sqlite3.Connection:
-    """The file to be read and written; made if absent.
+    """Open the file for reading and writing; create it if it does not exist.
 
     Raises:
-        sqlite3.Error: It cannot be opened, or holds what Hamlet does not write.
+        sqlite3.Error: The file cannot be opened, or contains objects that Hamlet does not write.
     """
     if str(path) != ":memory:":
         _refuse_odd_files(Path(path))
@@ -34,15 +34,17 @@ def writable(path: str | Path) -> sqlite3.Connection:
 
 @contextlib.contextmanager
 def readable(path: Path, *, wait_seconds: float = 5.0) -> Iterator[sqlite3.Connection]:
-    """The file to be read alone; a copy where a journal must be undone first, which only a writer may.
+    """Open the file for reading only.
+
+    If a journal must be rolled back first, which needs write access, a temporary copy is opened instead.
 
     Args:
-        path: Of the file.
-        wait_seconds: For a process that is just writing.
+        path: The file.
+        wait_seconds: How long to wait for another process that is writing.
 
     Raises:
-        sqlite3.Error: It cannot be read, or holds what Hamlet does not write.
-        OSError: It cannot be copied.
+        sqlite3.Error: The file cannot be read, or contains objects that Hamlet does not write.
+        OSError: The file cannot be copied.
     """
     _refuse_odd_files(path)
     with contextlib.ExitStack() as stack:
@@ -66,22 +68,24 @@ def _journal(path: Path) -> Path:
 def _refuse_odd_files(path: Path) -> None:
     for file_path in (path, _journal(path), path.with_name(f"{path.name}-wal")):
         if file_path.exists() and not file_path.is_file():
-            raise sqlite3.DatabaseError(f"{file_path.name} is no file")
+            raise sqlite3.DatabaseError(f"{file_path.name} is not a file")
     with contextlib.suppress(FileNotFoundError), _journal(path).open("rb") as file:
         file.seek(0, 2)
         file.seek(max(0, file.tell() - len(_NAMES_ANOTHER)))
         if file.read() == _NAMES_ANOTHER:
-            raise sqlite3.DatabaseError(f"{_journal(path).name} names another file, which is not touched: remove it")
+            raise sqlite3.DatabaseError(
+                f"{_journal(path).name} names another file, which Hamlet does not change: remove the journal"
+            )
 
 
 def _checked(connection: sqlite3.Connection) -> sqlite3.Connection:
-    """A connection to a file of plain tables."""
+    """Return the connection if the file contains only plain tables; raise an error otherwise."""
     try:
         connection.execute("PRAGMA trusted_schema = OFF")
         for kind, name, text in connection.execute("SELECT type, name, sql FROM sqlite_master"):
             plain = text is None if kind == "index" else kind == "table" and _is_plain(str(text))
             if not plain:
-                raise sqlite3.DatabaseError(f"it holds the {kind} {name!r}, which Hamlet does not write")
+                raise sqlite3.DatabaseError(f"it contains the {kind} {name!r}, which Hamlet does not write")
     except BaseException:
         connection.close()
         raise

@@ -1,7 +1,8 @@
-"""The parts that a configuration may name: a fixed table, and what installed packages declare.
+"""The parts that a configuration may name: a fixed table of Hamlet's parts, and the parts of installed packages.
 
-A part is named by a word that stays, ``clip_drift``, not by where its class lives, so that a module may be moved.
-Packages declare parts of theirs in the entry-point group ``hamlet.parts``, each a dataclass; ``package:part`` names it.
+A part has a permanent name, such as ``clip_drift``, which does not depend on the module of its class. So a module can
+be moved. A package declares its own parts in the entry-point group ``hamlet.parts``. Each must be a dataclass, and a
+configuration names it ``package:part``.
 """
 
 import dataclasses
@@ -97,14 +98,14 @@ PARTS = {
     "described_agent": "hamlet.envs.pettingzoo.description:Agent",
     "described_space": "hamlet.envs.conversion:SpaceKind",
 }
-"""Where the class of each part lives today. A name stays for ever: files hold it."""
+"""The current import path of each part's class. A name never changes, because files contain it."""
 
 
 def find(name: str) -> type:
-    """The class of a part.
+    """Return the class of a part.
 
     Raises:
-        RequestError: There is none of that name, or its package is not installed or cannot be imported.
+        RequestError: There is no part of this name, or its package is not installed or cannot be imported.
     """
     if name in PARTS:
         module, _, path = PARTS[name].partition(":")
@@ -115,20 +116,20 @@ def find(name: str) -> type:
     declared = {_name(point): point for point in entry_points(group=ENTRY_POINTS)}
     if name not in declared:
         raise RequestError(
-            f"the part {shown(name)} comes with the package {shown(package)}, which is not installed or declares no "
-            f"{shown(part)} in {ENTRY_POINTS}"
+            f"the part {shown(name)} belongs to the package {shown(package)}, which is not installed or does not "
+            f"declare {shown(part)} in {ENTRY_POINTS}"
         )
     try:
         kind = declared[name].load()
     except Exception as error:
         raise RequestError(f"the part {shown(name)} cannot be imported: {type(error).__name__}: {error}") from error
     if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
-        raise RequestError(f"the part {shown(name)} is no dataclass: a configuration is made of dataclasses only")
+        raise RequestError(f"the part {shown(name)} is not a dataclass: a configuration may contain only dataclasses")
     return kind
 
 
 def name_of(kind: type) -> str | None:
-    """The name of a class's part; None where it is none."""
+    """Return the part name of a class; None if the class is not a part."""
     place = f"{kind.__module__}:{kind.__qualname__}"
     if place in _NAMES:
         return _NAMES[place]
@@ -138,7 +139,7 @@ def name_of(kind: type) -> str | None:
 
 
 def shown(text: Any, limit: int = 80) -> str:
-    r"""A text from a file as an error shows it: short, and without control characters.
+    r"""Return a text from a file in a form for error messages: short, and without control characters.
 
     >>> shown("chi\x1b[2J")
     "'chi\\x1b[2J'"
@@ -154,7 +155,7 @@ def _name(point: EntryPoint) -> str:
 def _loaded(point: EntryPoint) -> Any:
     try:
         return point.load()
-    except Exception:  # of another part of the same package
+    except Exception:  # the error belongs to another part of the same package
         return None
 
 

@@ -1,4 +1,4 @@
-"""What a person sees while a run trains: where it stands, how fast it goes, how long it will take."""
+"""The progress line of a run: steps done, latest returns, speed, and remaining time."""
 
 import sys
 import time
@@ -10,7 +10,7 @@ _PLAIN_EVERY = 10.0
 
 @dataclass
 class Progress:
-    """One line, rewritten in a terminal and repeated every ten seconds elsewhere; counted in environment steps.
+    """One line in environment steps; it is rewritten in a terminal, and printed every ten seconds to other outputs.
 
     ``evaluated`` is the mean return of the latest evaluation.
     """
@@ -25,10 +25,10 @@ class Progress:
     _shown: float = -1e9
 
     def update(self, done: int, score: float | None) -> None:
-        """Show that ``done`` steps are behind, and the latest mean return of finished episodes."""
+        """Show that ``done`` steps are done, and ``score``, the latest mean return of finished training episodes."""
         now = time.perf_counter()
         if self._first < 0:
-            # The first report only starts the clock: what came before it was compilation.
+            # The first report only starts the clock: the time before it was spent on compilation.
             self._first, self._began = done, now
         self.done = done
         terminal = self.stream.isatty()
@@ -41,7 +41,7 @@ class Progress:
         self.stream.flush()
 
     def line(self, now: float, score: float | None) -> str:
-        """The line itself."""
+        """Return the line."""
         rate = (self.done - self._first) / max(now - self._began, 1e-9)
         parts = [f"{_short(self.done)}/{_short(self.total)} steps"]
         parts += [] if score is None else [f"return {score:.2f}"]
@@ -52,13 +52,13 @@ class Progress:
         return " · ".join(parts)
 
     def note(self, line: str) -> None:
-        """Print a line of its own, also where quiet is asked for: it tells of something that went wrong."""
+        """Print a separate line, even with ``quiet``: such a line reports a problem."""
         start = "\r\x1b[K" if self.stream.isatty() and self._shown > 0 else ""
         self.stream.write(f"{start}{line}\n")
         self.stream.flush()
 
     def close(self) -> None:
-        """Leave the line standing."""
+        """End the line, so that later output starts on a new line."""
         if not self.quiet and self.stream.isatty() and self._shown > 0:
             self.stream.write("\n")
 

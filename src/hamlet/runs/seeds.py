@@ -1,4 +1,4 @@
-"""The seeds that there are."""
+"""The check of random seeds."""
 
 from typing import Any
 
@@ -6,32 +6,32 @@ import numpy as np
 
 from hamlet.errors import RequestError
 
-# Seeds beyond give the same keys as seeds within.
+# The number of different seeds: a larger seed gives the same random key as a smaller one.
 MOST = 2**32
 
 
 def check_seed(seed: Any, count: int = 1) -> int:
-    """Refuse what is no seed, or would give the numbers of another.
+    """Check that a seed is valid: a whole number that does not give the same random numbers as a smaller seed.
 
     Args:
-        seed: The first.
-        count: How many seeds follow one another.
+        seed: The seed, or the first of several consecutive seeds.
+        count: The number of consecutive seeds.
 
     Returns:
         The first seed.
 
     Raises:
-        RequestError: With the nearest that is one.
+        RequestError: A seed is not valid. The error names the nearest valid seed.
 
     >>> check_seed(2**32)
     Traceback (most recent call last):
-    hamlet.errors.RequestError: --seed must lie between 0 and 4294967295, not at 4294967296; the nearest is 4294967295
+    hamlet.errors.RequestError: --seed must be from 0 to 4294967295, got 4294967296; the nearest is 4294967295
     """
     if isinstance(seed, bool | np.bool_) or not isinstance(seed, int | np.integer):
-        raise RequestError(f"--seed is a whole number from 0 to {MOST - count}, not {seed!r}")
+        raise RequestError(f"--seed must be a whole number from 0 to {MOST - count}, got {seed!r}")
     if count > MOST:
-        raise RequestError(f"--seeds must be at most {MOST}, not {count}; the nearest is {MOST}")
+        raise RequestError(f"--seeds must be at most {MOST}, got {count}; the nearest is {MOST}")
     if not 0 <= seed <= MOST - count:
         near = min(max(int(seed), 0), MOST - count)
-        raise RequestError(f"--seed must lie between 0 and {MOST - count}, not at {seed}; the nearest is {near}")
+        raise RequestError(f"--seed must be from 0 to {MOST - count}, got {seed}; the nearest is {near}")
     return int(seed)

@@ -1,10 +1,13 @@
-"""Which runs may run code of their own: those that this user began on this machine, and those that the user trusts.
+"""Decides which runs may execute user code: runs that this user started on this machine, and runs the user trusts.
 
-A configuration may name code that is no part of Hamlet: a drift, an environment or a factory. Reading such a run
-imports that code. So for every run that names some, the digest of its config.json is kept when it is begun, outside of
-the run, in a directory of this user's own, with the directories in which the code was found. A config.json whose digest
-is known there was written by this user, wherever it lies now; one that was edited, or came from elsewhere, is refused
-until it is trusted explicitly. A run made of Hamlet's own parts needs none of this.
+A configuration may name code that is not part of Hamlet: a drift, an environment or a factory. Reading such a run
+imports that code. So when a run that names user code starts, Hamlet stores the digest of its config.json outside of the
+run, in a directory of this user, together with the directories in which the code was found.
+
+* A config.json with a stored digest was written by this user, even if the run was moved: its code may be executed.
+* A config.json that was edited, or that comes from another person or machine, is refused until the user trusts it
+  explicitly.
+* A run that consists of Hamlet's own parts needs no trust.
 """
 
 import hashlib
@@ -17,27 +20,27 @@ from hamlet.envs.factories import user_modules
 from hamlet.errors import RequestError
 from hamlet.files import atomic_write, json_file
 
-ADVICE = "look at its config.json and that code, then say --trust (in Python trust=True)"
-# Names of a refusal at most.
+ADVICE = "check its config.json and that code, then use --trust (in Python trust=True)"
+# The most names in an error message.
 _NAMED = 5
-# What this process has begun, as no file may be writable.
+# The runs that this process started; needed if no file can be written.
 _BEGUN: dict[str, dict[str, str]] = {}
 
 
 def digest(config: bytes) -> str:
-    """That of a config.json."""
+    """Return the SHA-256 digest of a config.json."""
     return hashlib.sha256(config).hexdigest()
 
 
 def record(config: bytes, names: Sequence[str]) -> str | None:
-    """Keep that this user has written a config.json, which names code of his own.
+    """Record that this user wrote a config.json that names user code.
 
     Args:
         config: The bytes of the file.
-        names: What it names, ``package.module:name`` each; where it names nothing, nothing is kept.
+        names: The user code that it names, each ``package.module:name``. If it is empty, nothing is recorded.
 
     Returns:
-        Why it could not be kept beyond this process, as a line; None where it could.
+        A line that says why the record is not stored beyond this process; None if it is stored.
     """
     if not names:
         return None
@@ -52,21 +55,24 @@ def record(config: bytes, names: Sequence[str]) -> str | None:
         text = json_file.as_text({"version": 1, "modules": directories})
         atomic_write.write(home / f"{known}.json", text, mode=0o600)
     except (OSError, RuntimeError, ValueError) as error:
-        return f"this run needs --trust in later commands, as it could not be kept that it is yours: {_line(error)}"
+        return (
+            "later commands need --trust for this run, because Hamlet could not record that you started it: "
+            f"{_line(error)}"
+        )
     return None
 
 
 def permit(config: bytes, names: Sequence[str], what: str, *, trusted: bool) -> None:
-    """Have the code that a config.json names found, if it may be run.
+    """Check that the user code that a config.json names may be executed, and make it importable.
 
     Args:
         config: The bytes of the file.
-        names: The code that it names.
-        what: Which file or run, for a refusal.
-        trusted: Whether the user says in this call that he trusts it.
+        names: The user code that it names.
+        what: Name of the file or run, for error messages.
+        trusted: Whether the user trusts the file in this call.
 
     Raises:
-        RequestError: It may not: this user did not begin the run, or the file is another by now, and it is not trusted.
+        RequestError: The file is not trusted, and this user did not start the run or the file was edited since.
     """
     if not names:
         return
@@ -79,12 +85,13 @@ def permit(config: bytes, names: Sequence[str], what: str, *, trusted: bool) -> 
     else:
         listed = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if names[_NAMED:] else "")
         raise RequestError(
-            f"{what} would run code that is not Hamlet's, {listed}, and is no run of yours{doubt}: {ADVICE}"
+            f"{what} would execute code that is not part of Hamlet ({listed}), "
+            f"and you did not start this run{doubt}: {ADVICE}"
         )
 
 
 def _known(known: str) -> tuple[dict[str, str] | None, str]:
-    """The directories kept for a digest, None where there are none; and why what is kept is not relied on."""
+    """Return the directories stored for a digest, or None; and a text that says why the record is not relied on."""
     if known in _BEGUN:
         return _BEGUN[known], ""
     try:
@@ -97,28 +104,28 @@ def _known(known: str) -> tuple[dict[str, str] | None, str]:
         directories = json_file.read(path)["modules"]
         return {str(name): str(directory) for name, directory in directories.items()}, ""
     except (OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
-        return None, f" as far as can be known ({_line(error)})"
+        return None, f" as far as Hamlet can know ({_line(error)})"
 
 
 def _home() -> Path:
-    """Where digests are kept: below $XDG_STATE_HOME, or ~/.local/state."""
+    """Return the directory of the digests: below $XDG_STATE_HOME, or ~/.local/state."""
     place = os.environ.get("XDG_STATE_HOME", "")
     state = Path(place) if os.path.isabs(place) else Path.home() / ".local" / "state"
     return state / "hamlet" / "runs"
 
 
 def _refuse_shared(path: Path) -> None:
-    """Refuse a file or directory that another user could have written.
+    """Check that only this user could have written a file or directory.
 
     Raises:
-        ValueError: He could have.
+        ValueError: Another user could have written it.
     """
     for place in (path, path.parent):
         status = place.lstat()
         if status.st_uid != os.geteuid():
             raise ValueError(f"{place} belongs to another user")
         if stat.S_IMODE(status.st_mode) & (stat.S_IWGRP | stat.S_IWOTH):
-            raise ValueError(f"{place} can be written by others: chmod go-w {place}")
+            raise ValueError(f"other users can write {place}: chmod go-w {place}")
         if stat.S_ISLNK(status.st_mode):
             raise ValueError(f"{place} is a link")
 

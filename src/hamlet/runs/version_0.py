@@ -1,8 +1,8 @@
-"""Configurations of version 0, which had no version, as such of version 1.
+"""Convert configurations of version 0 (files without a version entry) to version 1.
 
-They named every class by where it lived. Those places are a fixed table here: moving a class changes nothing in it.
-A place that the table lacks is code of the user's own; one within Hamlet stays as it is, and is refused as a part that
-is not there.
+Version 0 named every class by its import path at that time. This module has a fixed table of these paths; it does not
+change when a class is moved. A path that is not in the table is user code. A path inside Hamlet that is not in the
+table stays unchanged, and is later refused as an unknown part.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ from hamlet.runs import parts
 
 
 def upgraded(data: Any) -> Any:
-    """A value of a configuration of version 0 as version 1 has it."""
+    """Convert a value of a configuration of version 0 to version 1."""
     if isinstance(data, list):
         return [upgraded(item) for item in data]
     if not isinstance(data, dict):
@@ -34,7 +34,7 @@ def upgraded(data: Any) -> Any:
     return {"type": PLACES[data["type"]], **members}
 
 
-# Factories of Hamlet's own environments: where they lay then, and where they lie now.
+# Factories of Hamlet's own environments: the old import path, and the current one.
 _MOVED = {"hamlet.envs.pong:parallel_env": FACTORIES["atari/pong"]}
 PLACES = {
     "hamlet.haml.template:Haml": "haml",
@@ -107,4 +107,4 @@ PLACES = {
     "hamlet.envs.description:Agent": "described_agent",
     "hamlet.envs.description:Kind": "described_space",
 }
-"""Where the classes of version 0 lived, and the names of their parts. Nothing is ever added or changed."""
+"""The import paths of classes in version 0, and the names of their parts. This table never changes."""

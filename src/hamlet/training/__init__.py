@@ -1,1 +1,1 @@
-"""Training, evaluation and the record of a run."""
+"""Train a run, evaluate it, and record its results."""

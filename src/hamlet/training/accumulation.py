@@ -1,7 +1,9 @@
-"""In how many parts a batch is learnt from: one where that fits into memory, else as few as do, or what was asked for.
+"""Gradient accumulation: the number of parts into which a batch is split, so that training fits into memory.
 
-The number is found before anything is trained: the whole program is compiled, and where the compiler says that it needs
-more than there is, it is compiled anew in parts. It stands in the declaration, so that a resumed run has the same.
+The gradients of the parts are summed. The number of parts is the configured one, or else the smallest number that fits:
+1 if the whole batch fits. Hamlet finds the number before training starts. It compiles the whole program. If the
+compiler reports that the program needs more memory than the machine has, Hamlet compiles it again with more parts. The
+number is stored in the run's declaration, so a resumed run uses the same number.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +19,7 @@ from hamlet.types import Device
 
 
 def asked(algorithm: Algorithm, parts: int | None) -> Algorithm:
-    """The declaration in so many parts; None for what it says itself."""
+    """Return the algorithm with its batch split into ``parts``; None leaves the algorithm's own number of parts."""
     return algorithm if parts is None else replace(algorithm, accumulation=parts)
 
 
@@ -28,17 +30,19 @@ def fitted(
     used: Sequence[Device],
     check_memory: CheckMemory,
 ) -> tuple[Program, str | None]:
-    """The program in as few parts as fit into memory, and what to say of them.
+    """Compile the program with the fewest parts that fit into memory, and return it with a line to print about them.
+
+    The line is None if the batch is not split.
 
     Args:
-        make: Compiles a declaration.
-        algorithm: What is trained; where it says in how many parts, these are taken.
-        env: On what.
+        make: Compiles an algorithm into a program.
+        algorithm: The algorithm to train. If it sets a number of parts, that number is used.
+        env: The environment to train on.
         used: The devices.
-        check_memory: Gets the shapes of the replay buffer, and may refuse it.
+        check_memory: Receives the shapes of the replay buffer, and may refuse it.
 
     Raises:
-        TooLarge: If it does not fit in any number of parts; names a request that does.
+        TooLarge: If the program does not fit with any number of parts. The error names a request that fits.
     """
     there, parts = budget.present(used), algorithm.accumulation or 1
     program = make(replace(algorithm, accumulation=parts), check_memory=check_memory)
@@ -46,7 +50,7 @@ def fitted(
     if there is None or algorithm.accumulation is not None:
         return program, None if parts == 1 else _said(parts, undivided_bytes, None)
     while program.bytes_needed > there:
-        # Where the rollout alone is too large, what else is needed at the least decides what to advise.
+        # If the rollout alone is too large, the smallest possible memory of the update decides the advice.
         more = budget.more_parts(program, used, there)
         if more == parts:
             refusal = budget.refusal(program, used, there)
@@ -60,7 +64,9 @@ def fitted(
 
 def _said(parts: int, needed: int, whole: int | None) -> str:
     instead = "" if whole is None else f" instead of {_size(whole)}"
-    return f"the batch is accumulated in {parts:,} parts: training needs {_size(needed)}{instead}"
+    return (
+        f"the batch is split into {parts:,} parts whose gradients are summed: training needs {_size(needed)}{instead}"
+    )
 
 
 def _size(count: int) -> str:
@@ -68,7 +74,7 @@ def _size(count: int) -> str:
 
 
 def keep(directory: RunDirectory, program: Program, say: Callable[[str], None]) -> None:
-    """In how many parts a batch is learnt from, where that was decided now: a resumed run needs the same."""
+    """Write the number of parts into config.json, if it was decided now: a resumed run needs the same number."""
     config, algorithm = directory.config(), configuration.encode(program.algorithm)
     if config["algorithm"].get("accumulation") != program.algorithm.accumulation:
         declaration.rewrite(directory, config | {"algorithm": algorithm}, say)

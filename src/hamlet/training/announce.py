@@ -1,4 +1,4 @@
-"""What a person is told of a run before minutes are spent on it."""
+"""The lines that a run prints before it trains: device, network sizes, remarks on the environment, warnings."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,19 +12,19 @@ from hamlet.streams import declared_streams
 from hamlet.types import Device
 
 Say = Callable[[str], None]
-# Beyond which it is said that compiling takes its time: a program grows with its groups, not with its agents.
+# With more groups, a line warns that compilation is slow: a program grows with its groups, not with its agents.
 _MANY_GROUPS = 8
-# Seconds of a core before the first iteration: with one group, and for each further one (record `crowds`).
+# CPU seconds on one core before the first iteration: for one group, and for each further group (record `crowds`).
 _FIRST, _FURTHER = 18.0, 7.0
 
 
 def preparation(groups: int) -> float:
-    """Seconds of a core that are spent before the first iteration, about: as measured with HAPPO's defaults."""
+    """Return the approximate CPU seconds on one core before the first iteration, measured with HAPPO's defaults."""
     return _FIRST + _FURTHER * (groups - 1)
 
 
 def describe(algorithm: Algorithm, env: AnyEnvironment, used: Sequence[Device], say: Say) -> None:
-    """Where it computes, how large its networks are, what its environment says, and whether it leaves the theory."""
+    """Print the device, the network sizes, the environment's remarks, and why the theory does not cover the run."""
     outline = backend_of(env).outline(algorithm)
     actors, critics = (parameter_count(n) for n in (outline.learner.team.actors, outline.learner.critic.networks))
     kind = f"{len(used)} × {used[0].device_kind}" if len(used) > 1 else used[0].device_kind
@@ -36,20 +36,21 @@ def describe(algorithm: Algorithm, env: AnyEnvironment, used: Sequence[Device], 
         say(line)
     if len(env.groups) > _MANY_GROUPS:
         say(
-            f"{len(env.groups)} groups of agents with unlike spaces: the program has a part for each, and compiling it "
-            f"takes about {_spoken(preparation(len(env.groups)))} of a core; agents with equal spaces are one group"
+            f"{len(env.groups)} groups of agents with different observation or action spaces: each group is compiled "
+            f"separately, which takes about {_spoken(preparation(len(env.groups)))} on one core in total; agents with "
+            "equal spaces form one group"
         )
     for stream in declared_streams(env):
-        learnt = "; agents learn from it in place of the reward" if stream.critic == "reward" else ""
-        say(f"every step also pays {stream.describe()}{learnt}")
+        learnt = "; agents are trained on it instead of the reward" if stream.critic == "reward" else ""
+        say(f"every step also returns the stream {stream.describe()}{learnt}")
     if algorithm.critic.credits == "team":
-        say("every agent is trained on the team's reward: the sum over agents")
+        say("every agent is trained on the team's reward, which is the sum of all agents' rewards")
     if reason := algorithm.leaves_theory:
-        say(f"this leaves the theory: {reason}")
+        say(f"the theory does not cover this configuration: {reason}")
 
 
 def _spoken(seconds: float) -> str:
-    """About how long, in words.
+    """Return an approximate duration as text.
 
     >>> _spoken(95.0), _spoken(412.0)
     ('95 seconds', '7 minutes')

@@ -1,4 +1,4 @@
-"""What a run takes of memory: said before it is taken, and refused where there is not so much."""
+"""The memory that a run needs: printed before it is allocated; a run that does not fit is refused."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -19,21 +19,21 @@ from hamlet.training.check import check, most
 from hamlet.types import Device
 
 Say = Callable[[str], None]
-# The share of memory that a rollout may take where it is large.
+# The largest share of the memory that an advised rollout may take.
 _ROLLOUT = 0.75
-# By how much the rest of what is needed may be more than the compiler said of another request.
+# Safety factor: another request may need this many times the memory that the compiler reported for this one.
 _MARGIN = 1.1
-# From one try to the next, so many times the parts.
+# Each further try multiplies the number of parts by at least this factor.
 _STEP = 4
 
 
 class TooLarge(RequestError):
-    """A request needs more memory than there is.
+    """A request needs more memory than the machine has.
 
     Attributes:
-        reason: How much, and what there is.
-        advice: A request like it that fits.
-        parts: In how many parts its batch fits; None where these alone do not help.
+        reason: The memory that the request needs, and the memory that the machine has.
+        advice: A similar request that fits.
+        parts: The number of parts into which to split the batch so that it fits; None if splitting alone is not enough.
     """
 
     def __init__(self, reason: str, advice: str, parts: int | None = None) -> None:
@@ -42,7 +42,7 @@ class TooLarge(RequestError):
 
 
 def present(used: Sequence[Device]) -> int | None:
-    """Bytes of memory where the devices compute: the machine's, or the least of the cards'; None if nobody says."""
+    """Return the memory in bytes of the machine (CPU) or of the smallest device; None if a device reports none."""
     if used[0].platform == "cpu":
         return machine.memory()
     known = [(device.memory_stats() or {}).get("bytes_limit") for device in used]
@@ -50,7 +50,7 @@ def present(used: Sequence[Device]) -> int | None:
 
 
 def taken(tree: Any) -> int:
-    """Bytes of a tree of arrays, or of their shapes.
+    """Return the bytes of a pytree of arrays, or of array shapes.
 
     >>> taken({"reward": jax.ShapeDtypeStruct((10, 2), "float32")})
     80
@@ -59,40 +59,42 @@ def taken(tree: Any) -> int:
 
 
 def check_memory(algorithm: Algorithm, ring: Replay | None, used: Sequence[Device], say: Say) -> None:
-    """Before anything is compiled or allocated: the bytes of the replay buffer.
+    """Print the size of the replay buffer, and refuse one that is too large, before compilation and allocation.
 
     Raises:
-        RequestError: If it does not fit; names one that does.
+        RequestError: If the replay buffer does not fit. The error names one that does.
     """
     if ring is None:
         return
     there, size, steps = present(used), taken(ring), ring.steps.episode.size
-    say(f"replay buffer of {steps:,} steps takes {size / 1e6:,.0f} MB")
+    say(f"the replay buffer of {steps:,} steps takes {size / 1e6:,.0f} MB")
     size *= times(used)
     if there is not None and size > there:
         raise RequestError(
-            f"a replay buffer of {steps:,} steps takes {size / 1e9:,.1f} GB and the machine has "
-            f"{there / 1e9:,.1f}; {_smaller(algorithm, steps, size, there)}"
+            f"a replay buffer of {steps:,} steps takes {size / 1e9:,.1f} GB, but the machine has only "
+            f"{there / 1e9:,.1f} GB; {_smaller(algorithm, steps, size, there)}"
         )
 
 
 def describe(program: Program, used: Sequence[Device], say: Say) -> None:
-    """What the compiled iterations need, their replay buffer included, before it is allocated.
+    """Print the memory that the compiled iterations need, including the replay buffer, before it is allocated.
 
     Raises:
-        TooLarge: If it does not fit; names a request that does.
+        TooLarge: If the program does not fit. The error names a request that does.
     """
     needed, rollout = (f"{count / 1e6:,.0f} MB" for count in (program.bytes_needed, program.rollout_bytes))
-    say(f"compiled in {program.compile_seconds:.1f} s; needs {needed}, of which a rollout takes {rollout}")
+    say(f"compiled in {program.compile_seconds:.1f} s; training needs {needed}, of which a rollout takes {rollout}")
     there = present(used)
     if there is not None and program.bytes_needed > there:
         raise refusal(program, used, there)
 
 
 def refusal(program: Program, used: Sequence[Device], there: int) -> TooLarge:
-    """That a program does not fit, and the largest request like it that does."""
+    """Return the error for a program that does not fit; it names the largest similar request that fits."""
     algorithm, ring = program.algorithm, program.ring
-    reason = f"training needs {program.bytes_needed / 1e9:,.1f} GB and the machine has {there / 1e9:,.1f}"
+    reason = (
+        f"training needs {program.bytes_needed / 1e9:,.1f} GB of memory, but the machine has only {there / 1e9:,.1f} GB"
+    )
     if ring is not None and (size := taken(ring) * times(used)) > program.bytes_needed / 2:
         return TooLarge(reason, _smaller(algorithm, ring.steps.episode.size, size, there))
     if program.rollout_bytes < _ROLLOUT * there and not _as_parted(program):
@@ -102,12 +104,14 @@ def refusal(program: Program, used: Sequence[Device], there: int) -> TooLarge:
 
 
 def more_parts(program: Program, used: Sequence[Device], there: int) -> int:
-    """In how many parts a batch is next tried: so many as should take half of what the rollout leaves, or a few more.
+    """Return the number of parts to try next.
 
-    They are as equal as the batch allows, and no more than it has: these where the rollout leaves nothing.
+    The update should then need half of the memory that the rollout leaves free. The number divides the batch into equal
+    parts, so it may be a little larger. It is at most the largest number of parts that the batch allows; it equals
+    this largest number if the rollout leaves no memory free.
     """
     parts, largest = program.algorithm.accumulation or 1, _most(program)
-    # Parts lessen neither what a rollout is kept in nor what is remembered of play.
+    # More parts reduce neither the memory of a rollout nor the memory of the replay buffer.
     ring = 0 if program.ring is None else taken(program.ring) * times(used)
     fixed = program.rollout_bytes + ring
     if fixed >= there:
@@ -122,14 +126,15 @@ def _most(program: Program) -> int:
 
 
 def _as_parted(program: Program) -> bool:
-    """Whether a batch is in as many parts as it can be."""
+    """Whether the batch is already split into the largest possible number of parts."""
     return (program.algorithm.accumulation or 1) >= _most(program)
 
 
 def _shorter(program: Program, used: Sequence[Device], there: int) -> str:
-    """The advice: as many copies, else as many steps of one, as leave a quarter of the memory, or what a part needs.
+    """Return the advice for a smaller rollout: fewer environment copies, or else fewer steps of a single copy.
 
-    What a rollout is kept in grows with its steps, while the rest is divided by the parts of the batch.
+    The advised rollout leaves free a quarter of the memory, or the memory that one part of the batch needs if that is
+    more. The memory of a rollout grows with its steps; the memory of the update is divided by the number of parts.
     """
     sampling = program.algorithm.sampling
     part = program.bytes_needed - program.rollout_bytes if _as_parted(program) else 0
@@ -141,11 +146,11 @@ def _shorter(program: Program, used: Sequence[Device], there: int) -> str:
     for count in range(min(sampling.steps - 1, steps), 0, -1):
         if _is_valid(program, used, 1, count):
             return f"try --num-envs 1 --rollout-length {count}"
-    return "make what agents see smaller: not one step of one copy fits beside a part of the batch"
+    return "use smaller observations: not even one step of one environment copy fits beside a part of the batch"
 
 
 def _is_valid(program: Program, used: Sequence[Device], copies: int, steps: int) -> bool:
-    """Whether a request for so many copies and steps would be taken."""
+    """Whether Hamlet would accept a request with these numbers of environment copies and steps."""
     algorithm = program.algorithm
     sampling = replace(algorithm.sampling, copies=copies, steps=steps)
     asked = replace(algorithm, sampling=sampling, accumulation=None)
@@ -158,12 +163,16 @@ def _is_valid(program: Program, used: Sequence[Device], copies: int, steps: int)
 
 
 def times(used: Sequence[Device]) -> int:
-    """How often the ring is in one memory: devices of a CPU share theirs, and each has it whole."""
+    """Return how often the replay buffer is in one memory: CPU devices share one memory, and each stores the whole."""
     return len(used) if used[0].platform == "cpu" else 1
 
 
 def _smaller(algorithm: Algorithm, steps: int, size: int, there: int) -> str:
-    """The advice: so many steps, or episodes, as take half of the memory, to two digits, if that is a batch or more."""
+    """Return the advice for a smaller replay buffer, which takes half of the memory.
+
+    The size is counted in steps or episodes and rounded down to two digits. If it is smaller than a batch, the advice
+    is to use fewer environment copies.
+    """
     sampling: Any = algorithm.sampling
     fits = sampling.holding(steps) * there // size // 2
     digits = 10 ** max(0, len(str(fits)) - 2)

@@ -1,4 +1,4 @@
-"""What is refused before work begins: pairings of an algorithm, an environment and a budget that cannot be run."""
+"""Checks before training starts: can this algorithm train on this environment for this number of steps?"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,39 +13,39 @@ from hamlet.learners import Algorithm
 from hamlet.roster import Roster
 from hamlet.streams import declared_streams
 
-# Iterations are counted in 32 bits.
+# The iteration counter has 32 bits.
 _MOST_ITERATIONS = 2**31 - 1
 
 
 def check(algorithm: Algorithm, env: AnyEnvironment, *, steps: int) -> None:
-    """Refuse what cannot be run.
+    """Check that the algorithm can train on the environment for ``steps`` environment steps.
 
     Raises:
-        RequestError: With what, why, and the nearest that can.
+        RequestError: If it cannot. The error states the problem, the reason, and the nearest valid request.
     """
-    require(steps >= 1, f"--steps must be at least 1, not {steps}")
+    require(steps >= 1, f"--steps must be at least 1, got {steps}")
     roster, sampling = roster_of(algorithm, env), algorithm.sampling
     _acts(algorithm, roster, env)
     both = sorted({stream.name for stream in declared_streams(env)} & set(measures(env)))
-    require(not both, f"{', '.join(both)} is a stream and a measure of the environment: give one another name")
+    require(not both, f"{', '.join(both)} names both a stream and a measure of the environment: rename one of them")
     env_copies = backend_of(env).copies
     require(
         env_copies in (None, sampling.copies),
-        f"the algorithm is declared with copies={sampling.copies} and the environment with copies={env_copies}: "
-        "give both the same, or leave the environment's out",
+        f"the algorithm is configured with copies={sampling.copies} and the environment with copies={env_copies}: "
+        "give both the same number, or do not set the environment's",
     )
     most = _MOST_ITERATIONS * sampling.batch
     require(
         steps <= most,
-        f"--steps {steps} are more than {_MOST_ITERATIONS:,} rollouts of {sampling.batch:,} steps, which is as far as "
-        f"they are counted; the nearest is {most}",
+        f"--steps {steps} needs more than {_MOST_ITERATIONS:,} rollouts of {sampling.batch:,} steps, which is the "
+        f"largest number that Hamlet counts; the nearest is {most}",
     )
     _parts(algorithm, roster)
     learners.check(algorithm, roster, env.state_shape)
 
 
 def most(algorithm: Algorithm, roster: Roster) -> int:
-    """The most parts that a batch can be learnt from in: its sequences, replayed steps or episodes."""
+    """Return the largest number of parts of a batch: the number of its sequences, replayed steps or episodes."""
     agents = min(roster.agents_per_unit(group) for group in range(len(roster.groups)))
     return algorithm.sampling.most_parts(agents, memory=algorithm.body.memory)
 
@@ -54,16 +54,19 @@ def _parts(algorithm: Algorithm, roster: Roster) -> None:
     parts, largest = algorithm.accumulation, most(algorithm, roster)
     if parts is None:
         return
-    require(parts >= 1, f"--gradient-accumulation must be at least 1, not {parts}; leave it out for as few as fit")
+    require(
+        parts >= 1,
+        f"--gradient-accumulation must be at least 1, got {parts}; without it, Hamlet uses the fewest parts that fit",
+    )
     unit = algorithm.sampling.counted_in
     require(
         parts <= largest,
-        f"--gradient-accumulation {parts} is more than the {largest} {unit} of a batch: the most is {largest}",
+        f"--gradient-accumulation {parts} is more than the {largest} {unit} of a batch: use at most {largest}",
     )
 
 
 def _acts(algorithm: Algorithm, roster: Roster, env: Any) -> None:
-    """Refuse a team that acts in a space of which the algorithm knows nothing; advise those that take all of it."""
+    """Refuse a team with an action space that the algorithm does not support; name the algorithms that support it."""
     kinds: dict[str, str] = {}
     for group in roster.groups:
         kinds.setdefault(type(group.action).__name__, group.names[0])
@@ -72,10 +75,14 @@ def _acts(algorithm: Algorithm, roster: Roster, env: Any) -> None:
     able = [name for name, make in ALGORITHMS.usable().items() if set(kinds) <= set(make().actions)]
     (first, agent), *others = kinds.items()
     acts = " and ".join([f"{agent} acts in a {first} space", *(f"{name} in a {kind} space" for kind, name in others)])
-    advice = f"use {_one_of(able)}" if able else "none takes them in one team: give all agents one kind of actions"
+    advice = (
+        f"use {_one_of(able)}"
+        if able
+        else "no algorithm supports these spaces in one team: use one kind of action space for all agents"
+    )
     if getattr(env, "continuous", None) is True and "Discrete" in algorithm.actions:
-        advice = f"give it choices by --env.no-continuous (continuous=False), or {advice}"
-    raise RequestError(f"{acts}, and the algorithm in {_one_of(algorithm.actions)} only: {advice}")
+        advice = f"choose discrete actions with --env.no-continuous (continuous=False), or {advice}"
+    raise RequestError(f"{acts}, but the algorithm supports {_one_of(algorithm.actions)} only: {advice}")
 
 
 def _one_of(names: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Why the networks of two runs have unlike shapes, in words."""
+"""Explanations of why the networks of two runs have different shapes."""
 
 import dataclasses
 from typing import Any
@@ -12,11 +12,13 @@ from hamlet.learners import Algorithm
 
 
 def differences(theirs: tuple[Algorithm, AnyDeclaration], ours: tuple[Algorithm, AnyDeclaration]) -> str:
-    """What differs between an earlier run and this one of all that gives networks their shapes; the earlier one first.
+    """Return a line that lists all settings that determine network shapes and differ between two runs.
+
+    Each entry gives the earlier run's value first, then this run's.
 
     Args:
-        theirs: What the earlier run trains with, and on.
-        ours: What this run does.
+        theirs: The earlier run's algorithm and environment.
+        ours: This run's algorithm and environment.
     """
     (their_algorithm, their_env), (algorithm, env) = theirs, ours
     pairs = [
@@ -32,15 +34,16 @@ def differences(theirs: tuple[Algorithm, AnyDeclaration], ours: tuple[Algorithm,
 
 
 def require_fit(algorithm: Algorithm, env: AnyDeclaration, other: AnyDeclaration) -> None:
-    """Refuse an environment in which the policies trained in another cannot act.
+    """Check that policies trained on one environment can act in another one.
 
     Args:
-        algorithm: By which they were trained.
-        env: On which they were.
-        other: In which they are to act.
+        algorithm: The algorithm that trained the policies.
+        env: The environment on which they were trained.
+        other: The environment in which they shall act.
 
     Raises:
-        RequestError: It has agents, observations or actions for which their networks are not made; names them.
+        RequestError: The networks do not fit the other environment's agents, observations or actions. The error names
+            them.
     """
 
     def shapes(declared: Any) -> list[tuple[int, ...]]:
@@ -51,11 +54,13 @@ def require_fit(algorithm: Algorithm, env: AnyDeclaration, other: AnyDeclaration
 
     if kinds(env) != kinds(other) or shapes(env) != shapes(other):
         shared = (
-            "" if algorithm.sharing == "group" else "; policies that each agent has to itself allow no other number"
+            ""
+            if algorithm.sharing == "group"
+            else "; each agent has its own policy, so the number of agents must stay the same"
         )
         raise RequestError(
-            f"the policies cannot act in the environment with these options: agents {_team(env)}, "
-            f"here {_team(other)}{shared if len(_names(env)) != len(_names(other)) else ''}"
+            f"the policies cannot act in the environment with these options: they were trained with agents "
+            f"{_team(env)}, here {_team(other)}{shared if len(_names(env)) != len(_names(other)) else ''}"
         )
 
 
@@ -64,7 +69,7 @@ def _names(env: AnyDeclaration) -> list[str]:
 
 
 def _team(env: AnyDeclaration) -> str:
-    """Its groups by size, and what they see and do: ``3 (observation 18, action Discrete 5)``."""
+    """Return each group's size, observation shape and action space: ``3 (observation 18, action Discrete 5)``."""
     return " and ".join(
         f"{len(group.names)} (observation {_by(group.observation.shape)}, action {_action(group.action)})"
         for group in env.groups
@@ -81,6 +86,6 @@ def _by(shape: tuple[int, ...]) -> str:
 
 
 def _fields(before: Any, now: Any) -> list[tuple[str, Any, Any]]:
-    """The numbers of two declarations of networks, as options are called."""
+    """Return the values of two network configurations, named like the command-line options."""
     names = [field.name for field in dataclasses.fields(before)]
     return [(f"--{name.replace('_', '-')}", getattr(before, name), getattr(now, name, None)) for name in names]

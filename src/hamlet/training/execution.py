@@ -1,4 +1,4 @@
-"""One run carried out: its iterations and evaluations are compiled, and its loop is run."""
+"""Execute one run: compile its iterations and evaluations, and run the training loop."""
 
 import functools
 import math
@@ -29,7 +29,7 @@ Say = Callable[[str], None]
 
 
 class Ready(NamedTuple):
-    """What runs of one configuration are made with, and the seconds that it took to compile."""
+    """The compiled training program and evaluation of a configuration, and the compile time in seconds."""
 
     program: Program
     trials: EvaluationRollouts | None
@@ -40,7 +40,7 @@ class Ready(NamedTuple):
 def compiled(
     algorithm: Algorithm, env: AnyEnvironment, used: Sequence[Device], config: dict[str, Any], say: Say
 ) -> Iterator[Ready]:
-    """The compiled iterations and evaluations, unless they need more memory than there is."""
+    """Compile the iterations and the evaluations; raise `TooLarge` if they need more memory than the machine has."""
     seed, plan = config["seed"], EvaluationSchedule.of(config)
     with ExitStack() as opened:
         check_memory = functools.partial(budget.check_memory, algorithm, used=used, say=say)
@@ -66,7 +66,7 @@ def go(
     known: Sequence[ReplaySegment] = (),
     callback: Callback | None = None,
 ) -> None:
-    """Train one run to its end: record, evaluate, save."""
+    """Train one run to its last step: record metrics, evaluate, and save checkpoints."""
     program, config = ready.program, directory.config()
     batch, every = program.algorithm.sampling.batch, config["checkpoint_every"]
     done, total = int(training.iteration) * batch, math.ceil(config["steps"] / batch)

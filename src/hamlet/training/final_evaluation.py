@@ -1,4 +1,4 @@
-"""The judgement of a run: its newest checkpoint's returns, or its best policy's, beside a random policy's."""
+"""Evaluate a run: compare the returns of its newest checkpoint, or of its best policy, with a random policy's."""
 
 import contextlib
 from dataclasses import dataclass
@@ -23,15 +23,16 @@ __all__ = ["Judgement", "describe", "judge", "points", "record"]
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a checkpoint gave, and what random play gave from the same first states.
+    """The evaluation of a checkpoint, and the evaluation of random actions from the same initial states.
 
     Attributes:
-        step: Environment steps of the policy.
-        evaluation: Of its policy.
-        random: Of uniform actions.
+        step: Environment steps after which the policy was saved.
+        evaluation: The evaluation of the policy.
+        random: The evaluation of uniformly random actions.
         agents: The agents' names, in the order of ``agent_returns``.
-        opposed: The sides of the game, where one wins what the others lose.
-        against_random: For every side, what was played where it acts by the policy and all others at random.
+        opposed: The sides of a constant-sum game, in which one side wins what the other sides lose; None otherwise.
+        against_random: For every side, the evaluation in which this side uses the policy and all other agents act at
+            random.
     """
 
     step: int
@@ -53,18 +54,19 @@ def judge(
     max_episode_steps: int | None = None,
     environment: AnyEnvironment | None = None,
 ) -> Judgement:
-    """Play whole episodes with a run's newest good checkpoint, or its best policy, and as many at random.
+    """Play ``episodes`` whole episodes with a run's newest good checkpoint or best policy, and as many at random.
 
-    The agents named in ``at_random`` act uniformly in all of them. Where one side wins what the others lose, as many
-    are played for every side against others who act at random. Where too many episodes failed for a result, that is
-    recorded.
+    The agents named in ``at_random`` act uniformly at random in all episodes. In a constant-sum game, where one side
+    wins what the other sides lose, ``episodes`` more are played for every side: this side uses the policy, all other
+    agents act at random. If too many episodes fail, the failure is recorded.
 
-    In another ``environment`` than the run's, episodes take as many steps as that one's may, and nothing is recorded.
+    With another ``environment`` than the run's, an episode may take as many steps as that environment allows, and
+    nothing is recorded.
 
     Raises:
-        RequestError: If there are to be no episodes, there is no run, no best policy, or no such agent, or the policies
-            cannot act in the environment.
-        RunError: If it has no good checkpoint, or too many episodes failed.
+        RequestError: If ``episodes`` is not positive; if the run, its best policy or an agent does not exist; or if the
+            policies cannot act in the environment.
+        RunError: If the run has no good checkpoint, or too many episodes failed.
     """
     algorithm, env, cut = run.stage(environment, max_episode_steps)
     roster = roster_of(algorithm, env)
@@ -78,7 +80,7 @@ def judge(
             results.append(played(mode=policy, at_random=at_random))
         except EpisodesFailed as error:
             if not at_random and environment is None:
-                with contextlib.suppress(RunError):  # the first reason is the one to tell
+                with contextlib.suppress(RunError):  # report the first error, not a failure to record it
                     evaluation_log.record(run.directory, evaluation_log.describe_failed(error, trained, policy, seed))
             raise
     evaluation, random = results
@@ -92,7 +94,7 @@ def judge(
 
 
 def record(directory: RunDirectory, judgement: Judgement) -> None:
-    """Add both points of a judgement to ``evaluation.json``.
+    """Add the evaluation of the policy and of random actions to ``evaluation.json``.
 
     Raises:
         RunError: If the file cannot be read or written.

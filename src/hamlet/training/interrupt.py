@@ -1,4 +1,4 @@
-"""A request to stop that waits for a safe place."""
+"""Stop signals that wait until the training loop reaches a point where it can stop safely."""
 
 import signal
 import threading
@@ -7,9 +7,10 @@ from typing import Any, Self
 
 
 class Interrupt:
-    """Within it, SIGINT and SIGTERM only set a flag, which a loop polls; a further SIGINT stops at once.
+    """A context in which SIGINT and SIGTERM only set a flag, which a loop polls; a second SIGINT stops immediately.
 
-    Outside the main thread, where Python delivers no signals, it does nothing and ``requested`` stays False.
+    Python delivers signals in the main thread only. In other threads the context does nothing, and ``requested`` stays
+    False.
 
     >>> with Interrupt() as interrupt:
     ...     signal.raise_signal(signal.SIGTERM)
@@ -23,7 +24,7 @@ class Interrupt:
 
     @property
     def requested(self) -> bool:
-        """Whether the loop is to stop at its next safe place."""
+        """Whether a signal arrived, so that the loop shall stop at its next safe point."""
         return self.received is not None
 
     def __enter__(self) -> Self:
@@ -34,7 +35,7 @@ class Interrupt:
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._handlers.items():
-            # None stands for a handler that was not installed from Python, which cannot be put back.
+            # None means that the old handler was not installed from Python. Such a handler cannot be restored.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         self._handlers.clear()
 

@@ -1,4 +1,4 @@
-"""The loop around the iterations, wherever games are played: record, check, save, and stop when asked."""
+"""The training loop for every environment backend: record metrics, check values, save, and stop on request."""
 
 import contextlib
 import math
@@ -28,37 +28,38 @@ from hamlet.streams import declared_streams, reported
 from hamlet.training.ending import Ending
 from hamlet.training.interrupt import Interrupt
 
-# How long a call should take: short enough for Ctrl-C, long enough that Python's part does not count.
+# Target duration of a compiled call: short enough for Ctrl-C, long enough that the time in Python is negligible.
 _CALL_SECONDS = 1.0
-# A checkpoint at least this often, in seconds and as a share of the run.
+# The longest interval between checkpoints, in seconds and as a share of the run.
 _SAVE_SECONDS, _SAVE_SHARE = 120.0, 0.05
-# Under which name an iteration tells how many updates are behind its measurements; where it does not, there are some.
+# Names of the metrics that count an iteration's updates. An iteration without such a metric always makes updates.
 _BEHIND, _ALWAYS = {"actor": "moves", "critic": "updates"}, np.ones(CAPACITY, np.int32)
 
 
 class Interrupted(RunError):
-    """A run was asked to stop, and did, with a checkpoint."""
+    """A signal stopped the run; the run saved a checkpoint first."""
 
 
 class NotFinite(RunError):
-    """Something is not finite: to go on from the last good checkpoint would come to the same."""
+    """A metric or a tensor is not finite. Resuming from the last good checkpoint would lead to the same value."""
 
 
 @dataclass
 class Loop:
-    """One run's loop.
+    """The training loop of one run.
 
     Attributes:
-        program: What it calls.
-        directory: Where it records; locked by the caller.
-        total: Iterations of the whole run.
-        save_every: Iterations between checkpoints; None for the default of 5 % of the run or two minutes.
-        progress: What a person sees.
-        examiner: Who evaluates.
-        sinks: Who else hears the metrics.
-        segments: Those of what the state to begin with remembers of play.
-        compile_seconds: What compilation for this run took.
-        ending: Whether it is to end before that, and why.
+        program: The compiled iterations.
+        directory: The run directory; the caller holds its lock.
+        total: Number of iterations of the whole run.
+        save_every: Iterations between checkpoints; None for the default: 5 % of the run or two minutes, whichever is
+            shorter.
+        progress: The progress line in the terminal.
+        examiner: Runs the evaluations.
+        sinks: Further metrics sinks.
+        segments: The replay segments on the disk that belong to the initial state.
+        compile_seconds: Seconds that the compilation for this run took.
+        ending: Decides whether the run stops early, and stores the reason.
     """
 
     program: Program
@@ -75,12 +76,12 @@ class Loop:
     _saved_at: float = field(default_factory=time.monotonic)
 
     def run(self, training: Training) -> Training:
-        """Iterate to the end.
+        """Run all iterations that are left, and return the final state.
 
         Raises:
-            Interrupted: On SIGINT or SIGTERM, after a checkpoint.
-            RunError: Where something is not finite, cannot be written, or the games cannot go on; the line says which
-                checkpoint is the last good one and how to go on from it.
+            Interrupted: On SIGINT or SIGTERM, after a checkpoint was saved.
+            RunError: A value is not finite, a file cannot be written, or the environment failed. The error names the
+                last good checkpoint and the command that resumes from it.
         """
         self._saved = int(training.iteration)
         with Metrics(self.directory.metrics) as metrics, Interrupt() as interrupt:
@@ -108,16 +109,16 @@ class Loop:
             if interrupt.requested:
                 if done != self._saved or not checkpoint.steps(self.directory.checkpoints):
                     self.save(training, metrics)
-                raise Interrupted(f"stopped as asked at {self._steps(done)} steps{self._last_good()}")
+                raise Interrupted(f"stopped as requested at {self._steps(done)} steps{self._last_good()}")
             if self.ending.reason and done < self.total:
                 self._end_here(training, metrics)
-                continue  # to what is evaluated at the end
+                continue  # with the final evaluation
             if done >= self.total:
                 return training
             count = min(count, self._saved + self._every - done, self.examiner.next(done) - done)
             began = time.perf_counter()
             training, infos = self._call(training, count, interrupt)
-            iterations = int(training.iteration) - done  # fewer where it was to stop
+            iterations = int(training.iteration) - done  # fewer than count if a stop was requested
             seconds = (time.perf_counter() - began) / max(iterations, 1)
             if iterations:
                 self._record(training, infos, done, iterations, seconds, metrics)
@@ -126,16 +127,16 @@ class Loop:
             count = max(1, min(CAPACITY, 2 * count, int(_CALL_SECONDS / seconds)))
 
     def _evaluate(self, training: Training, metrics: Metrics, interrupt: Interrupt) -> None:
-        """What is due; where the games cannot be played, what was learnt is saved."""
+        """Run the evaluations that are due; if the environment fails in one, save the training state first."""
         try:
             self.examiner.visit(training, metrics, lambda: interrupt.requested)
         except RunError as error:
-            with contextlib.suppress(RunError):  # the first reason is the one to tell
+            with contextlib.suppress(RunError):  # report the first error only
                 self.save(training, metrics)
             raise extended(error, ", in the evaluation") from error
 
     def _end_here(self, training: Training, metrics: Metrics) -> None:
-        """Make the run one of the steps that it has done."""
+        """Stop early: set the run's number of steps to the steps that are done."""
         done = int(training.iteration)
         if done != self._saved:
             self.save(training, metrics)
@@ -143,14 +144,14 @@ class Loop:
         config = self.directory.config() | {"steps": self._steps(done)}
         declaration.rewrite(self.directory, config, self.progress.note)
         if not self.progress.quiet:
-            self.progress.note(f"ended at {self._steps(done):,} steps: {self.ending.reason}")
+            self.progress.note(f"stopped early at {self._steps(done):,} steps: {self.ending.reason}")
 
     def _call(self, training: Training, count: int, interrupt: Interrupt) -> tuple[Training, dict[str, Any]]:
-        """Some iterations; where the games cannot go on, what was learnt before is saved."""
+        """Run ``count`` iterations; if the environment fails, save the state from before the call."""
         try:
             return self.program.call(training, count, self.total, lambda: interrupt.requested)
         except RunError:
-            with contextlib.suppress(RunError):  # the first reason is the one to tell
+            with contextlib.suppress(RunError):  # report the first error only
                 self.save(training)
             raise
         finally:
@@ -161,10 +162,10 @@ class Loop:
             self.progress.note(line)
 
     def save(self, training: Training, metrics: Metrics | None = None) -> None:
-        """Write a checkpoint, of what is finite only, and how long that took.
+        """Write a checkpoint if all tensors are finite, and record how long the writing took.
 
         Raises:
-            RunError: If it cannot be written, or a tensor of the learner is not finite.
+            RunError: If the checkpoint cannot be written, or a tensor of the learner is not finite.
         """
         done, began = int(training.iteration), time.perf_counter()
         if broken := _broken(training):
@@ -195,15 +196,15 @@ class Loop:
         steps = checkpoint.steps(self.directory.checkpoints)
         if not steps:
             return "; there is no checkpoint yet"
-        return f"; the last good checkpoint is that of step {steps[-1]} in {self.directory.checkpoints}"
+        return f"; the last good checkpoint is of step {steps[-1]} in {self.directory.checkpoints}"
 
     def _advice(self) -> str:
-        return f"; go on with: {shlex.join(['hamlet', 'resume', str(self.directory.path)])}"
+        return f"; to continue: {shlex.join(['hamlet', 'resume', str(self.directory.path)])}"
 
     def _record(
         self, training: Training, infos: dict[str, Any], done: int, count: int, seconds: float, metrics: Metrics
     ) -> None:
-        """Metrics of ``count`` iterations after ``done``; stops the run where one is not finite."""
+        """Record the metrics of ``count`` iterations after iteration ``done``; stop the run if one is not finite."""
         host = {name: np.asarray(value)[:count] for name, value in infos.items()}
         algorithm, env = self.program.algorithm, self.program.env
         units = roster_of(algorithm, env)
@@ -212,7 +213,9 @@ class Loop:
             "critic": algorithm.critic.roster(units, env.state_shape).unit_names,
         }
         if done == 0 and host["constant_sum"][0]:
-            raise RequestError("the agents' rewards sum to a constant: there is no team to train; use matrl or ippo")
+            raise RequestError(
+                "the agents' rewards sum to a constant, so the team as a whole has nothing to learn; use matrl or ippo"
+            )
         rate, sums = algorithm.sampling.batch / seconds, _sums(env)
         rows = [
             (self._steps(done + k + 1), _named(host, owners, k, sums) | {"env_steps_per_second": rate})
@@ -241,32 +244,32 @@ class Loop:
 
 
 def _broken(training: Training) -> str | None:
-    """The first tensor of the learner that is not finite."""
+    """Return the name of the learner's first tensor that is not finite; None if all are finite."""
     leaves = jax.tree_util.tree_leaves_with_path(training.learner)
     names = (jax.tree_util.keystr(path) for path, leaf in leaves if not np.isfinite(np.asarray(leaf)).all())
     return next((f"tensor learner{name}" for name in names), None)
 
 
 def _sums(env: AnyEnvironment) -> tuple[str, ...]:
-    """The metrics that are sums over episodes: every episode has them, and a NaN of them stops the run."""
+    """Return the metrics that are sums over episodes: every episode has them, and a NaN in one stops the run."""
     return ("return", *(f"measure/{stream.name}" for stream in reported(declared_streams(env))))
 
 
 def _named(
     host: dict[str, np.ndarray], owners: dict[str, tuple[str, ...]], k: int, sums: tuple[str, ...] = ("return",)
 ) -> dict[str, float]:
-    """One iteration's metrics by name: ``actor/entropy/agent_0``, ``return``."""
+    """Return one iteration's metrics by name: ``actor/entropy/agent_0``, ``return``."""
     row: dict[str, float] = {}
     for name, values in host.items():
         owner = owners.get(name.split("/")[0])
         if owner is not None:
             if not host.get(_BEHIND[name.split("/")[0]], _ALWAYS)[k]:
-                continue  # nothing was measured: play to warm up
+                continue  # no update in this iteration, as during warm-up: nothing was measured
             row |= {f"{name}/{who}": float(value) for who, value in zip(owner, values[k], strict=True)}
         elif name in sums and not host["episodes"][k]:
             continue  # no episode ended in this rollout
         elif name.startswith("measure/") and name not in sums and np.isnan(values[k]):
-            continue  # or none that gave this
+            continue  # no episode that ended in this rollout has this measure
         elif name not in ("constant_sum", "moves"):
             row[name] = float(values[k])
     return row

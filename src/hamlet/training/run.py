@@ -1,4 +1,4 @@
-"""Runs: begin one, go on with one, judge one."""
+"""Runs: start a run, resume a run, evaluate a run."""
 
 import math
 import shutil
@@ -41,11 +41,12 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class SavedRun:
-    """A run that stands in a directory.
+    """A run that is stored in a directory.
 
     Attributes:
         path: The directory.
-        trust: Whether code of its own that its config.json names may be run, though this user did not begin it here.
+        trust: Whether user code that config.json names may be executed, even if this user did not start the run on this
+            machine.
     """
 
     path: Path
@@ -53,44 +54,45 @@ class SavedRun:
 
     @property
     def directory(self) -> RunDirectory:
-        """Its files."""
+        """The files of the run."""
         return RunDirectory.open(self.path)
 
     @property
     def algorithm(self) -> Algorithm:
-        """What it trains with."""
+        """The algorithm of the run."""
         return self.declaration.algorithm
 
     @property
     def environment(self) -> AnyEnvironment:
-        """What it trains on."""
+        """The environment of the run."""
         return self.declaration.environment
 
     @property
     def declaration(self) -> Declaration:
-        """Both.
+        """The algorithm and the environment, read from config.json.
 
         Raises:
-            RequestError: The config.json is wrong, or names code of its own and is not trusted.
-            RunError: It cannot be read.
+            RequestError: The config.json is invalid, or it names user code and is not trusted.
+            RunError: The config.json cannot be read.
         """
         return declaration.read(self.directory.as_written(), str(self.path), trusted=self.trust)
 
     def training(self) -> Training:
-        """The newest good checkpoint, without what it remembers of play.
+        """Return the training state of the newest good checkpoint, without the replay buffer.
 
         Raises:
-            RunError: If there is none.
+            RunError: If there is no good checkpoint.
         """
         algorithm, env = self.declaration
         return checkpoint.restore(self.directory.checkpoints, backend_of(env).outline(algorithm)).state
 
     def actors(self, *, best: bool = False) -> tuple[tuple[Any, ...], int]:
-        """The actors of the newest good checkpoint, or of the best policy, and the environment step of either.
+        """Return the actors of the newest good checkpoint, or of the best policy, and their environment step.
 
         Raises:
-            RequestError: If nothing was evaluated while the run trained, so that none is known to be best.
-            RunError: If there is none that is good.
+            RequestError: If ``best`` is True and the run was not evaluated during training, so that it has no best
+                policy.
+            RunError: If there is no good checkpoint.
         """
         algorithm, env = self.declaration
         if best:
@@ -103,12 +105,13 @@ class SavedRun:
     def stage(
         self, environment: AnyEnvironment | None = None, max_episode_steps: int | None = None
     ) -> tuple[Algorithm, AnyEnvironment, int | None]:
-        """What its policies act in: by which algorithm, in which environment, and after how many steps it is cut.
+        """Return the algorithm, the environment in which the policies act, and the step limit of an episode.
 
         Args:
-            environment: Another one than the run's; None for the run's.
-            max_episode_steps: As asked for; None for as many as the evaluations of the run's training took, or in
-                another environment for as many as that one's may take, which is None again.
+            environment: The environment in which the policies act; None for the run's environment.
+            max_episode_steps: The step limit after which an episode is truncated. None for the default: in the run's
+                environment, the limit of the evaluations during training; in another environment, the limit that this
+                environment sets itself, for which None is returned.
 
         Raises:
             RequestError: The policies cannot act in the environment.
@@ -131,10 +134,10 @@ class SavedRun:
         max_episode_steps: int | None = None,
         environment: AnyEnvironment | None = None,
     ) -> Evaluation:
-        """Play whole episodes with the newest checkpoint, or with the best policy; some agents act at random.
+        """Evaluate the newest checkpoint, or the best policy, on whole episodes; some agents may act at random.
 
-        An episode is cut after ``max_episode_steps``; None for as many as the evaluations of the run's training took,
-        or in another ``environment`` than the run's as many as that one's may take.
+        An episode is truncated after ``max_episode_steps`` steps. With None, the limit is the limit of the evaluations
+        during training. In another ``environment`` than the run's, it is then the limit that this environment sets.
         """
         algorithm, env, cut = self.stage(environment, max_episode_steps)
         actors, _ = self.actors(best=best)
@@ -159,10 +162,10 @@ def train_seeds(
     stop_at: float | None = None,
     callback: Callback | None = None,
 ) -> list[SavedRun]:
-    """One run for each seed, one after another through the same compiled program.
+    """Train one run per seed, sequentially, with the same compiled program.
 
-    Each is bit for bit the run that its seed gives alone. See `hamlet.train` for the arguments; ``asked`` is for
-    evaluations.
+    Each run is bitwise identical to a run that is trained alone with its seed. `hamlet.train` documents the arguments;
+    ``asked`` is the requested configuration of the evaluations.
     """
     say = _say(quiet)
     env = backend_of(env).sized(algorithm.sampling.copies) if backend_of(env).copies is None else env
@@ -178,7 +181,7 @@ def train_seeds(
         "environment": configuration.encode(env),
         "steps": steps,
         "checkpoint_every": checkpoint_every,
-        # Absolute: a run that is resumed before its first checkpoint, from wherever that is, reads it once more.
+        # The path is absolute: a run resumed before its first checkpoint, from any working directory, reads it again.
         "init_from": None if init_from is None else str(Path(init_from).absolute()),
         **({} if stop_at is None else {"stop_at": stop_at}),
         **labels,
@@ -202,9 +205,9 @@ def train_seeds(
                 with directory.lock():
                     accumulation.keep(directory, ready.program, say)
                     go(ready, directory, _with_weights(begin(seed), weights), sinks, quiet, callback=callback)
-                ready = ready._replace(seconds=0.0)  # which the first run has paid
+                ready = ready._replace(seconds=0.0)  # the compile time counts for the first run only
     except RequestError:
-        # What the first rollout showed to be the wrong request leaves nothing behind.
+        # If the first rollout shows that the request cannot be trained, its directories are removed.
         for directory in directories.values():
             if not checkpoint.steps(directory.checkpoints):
                 shutil.rmtree(directory.path, ignore_errors=True)
@@ -223,15 +226,15 @@ def resume(
     quiet: bool = False,
     callback: Callback | None = None,
 ) -> SavedRun:
-    """Go on with a run from its newest good checkpoint, to its own end or to ``steps``.
+    """Continue a run from its newest good checkpoint to its configured number of steps, or to ``steps``.
 
-    The final state is bit for bit that of a run which was never interrupted, unless ``gradient_accumulation`` says that
-    from here on a batch is learnt from in another number of parts, for a machine with less memory: to the same
-    gradients but for rounding. A run that was stopped before its first checkpoint begins anew.
+    The final state is bitwise identical to the state of a run that was never interrupted. ``gradient_accumulation``
+    changes the number of parts of a batch from here on, for a machine with less memory; the gradients are then equal up
+    to rounding. A run that was stopped before its first checkpoint starts again from step 0.
 
     Raises:
-        RequestError: If there is no run, it is in use, or it already has that many steps.
-        RunError: As for `hamlet.train`.
+        RequestError: If there is no run, another process uses it, or it already has that many steps.
+        RunError: See `hamlet.train`.
     """
     say, directory = _say(quiet), RunDirectory.open(path)
     run = SavedRun(directory.path, trust)
@@ -252,11 +255,11 @@ def resume(
             weights = None if source is None else _weights(source, algorithm, env, trust)
             training, done = _with_weights(backend_of(env).begin(algorithm)(config["seed"]), weights), 0
             known = []
-        # Stopped between its last step and its last evaluation, a run has only that to do.
+        # A run that was stopped after its last step and before its last evaluation still needs that evaluation.
         last = math.ceil(total / algorithm.sampling.batch) * algorithm.sampling.batch
         if done > last or (done == last and evaluator.finished(directory, EvaluationSchedule.of(config), done)):
-            raise RequestError(f"{path} already has {done} steps; ask for more with --steps {2 * done}")
-        say(f"resuming {path} at {done} of {total} steps")
+            raise RequestError(f"{path} already has {done} steps; to train longer, use for example --steps {2 * done}")
+        say(f"resuming {path} at step {done} of {total}")
         announce.describe(algorithm, env, used, say)
         try:
             with compiled(algorithm, env, used, config, say) as ready, declaration.of_steps(directory, total, say):
@@ -265,13 +268,19 @@ def resume(
         except TooLarge as error:
             if error.parts is not None:
                 raise
-            line = f"{error.reason}; the run keeps its copies and steps: resume it where more fits"
+            line = (
+                f"{error.reason}; a resumed run cannot change its number of environment copies or its rollout length: "
+                "resume it on a machine with more memory"
+            )
             raise RequestError(line) from None
     return run
 
 
 def _weights(path: str | Path, algorithm: Algorithm, env: AnyEnvironment, trusted: bool) -> Any:
-    """The networks of another run, which must have the same shapes; of ``RUN/best``, the actors of its best policy."""
+    """Return the actors and critics of another run; for ``RUN/best``, the actors of its best policy.
+
+    The networks must have the same shapes as this run's networks.
+    """
     place, best = run_or_best(path)
     run = SavedRun(RunDirectory.open(place).path, trusted)
     learner = run.training().learner
@@ -283,7 +292,7 @@ def _weights(path: str | Path, algorithm: Algorithm, env: AnyEnvironment, truste
 
     if shapes(weights) != shapes((ours.team.actors, ours.critic.networks)):
         why = differences(run.declaration, (algorithm, env))
-        raise RequestError(f"the networks of {path} have other shapes than this run's: {why}")
+        raise RequestError(f"the networks of {path} do not have the shapes of this run's networks: {why}")
     return weights
 
 
@@ -299,7 +308,7 @@ def _label(thing: Any) -> str:
 
 def _check_cadence(checkpoint_every: int | None) -> None:
     if checkpoint_every is not None and checkpoint_every < 1:
-        raise RequestError(f"--checkpoint-every must be at least 1, not {checkpoint_every}")
+        raise RequestError(f"--checkpoint-every must be at least 1, got {checkpoint_every}")
 
 
 def _say(quiet: bool) -> Say:

@@ -1,4 +1,4 @@
-"""Runs brought to their end, whatever already stands: begun, gone on with, or left alone."""
+"""Complete runs: start missing runs, resume unfinished runs, and leave finished runs unchanged."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -17,12 +17,12 @@ from hamlet.training.run import SavedRun, resume, train_seeds
 
 
 def steps_done(path: Path) -> int:
-    """Environment steps of the newest checkpoint at a place; 0 where there is none."""
+    """Return the environment steps of the newest checkpoint in a run's directory; 0 if there is none."""
     return (checkpoint.steps(path / "checkpoints") or [0])[-1]
 
 
 def whole(path: Path, steps: int) -> bool:
-    """Whether a run of at least so many environment steps stands at a place, evaluated to its end."""
+    """Whether a directory contains a run of at least ``steps`` environment steps with all its evaluations done."""
     done = steps_done(path)
     if not (path / CONFIGURATION).exists() or done < steps:
         return False
@@ -40,15 +40,14 @@ def complete(
     sinks: Sequence[Callable[[Path], Sink]] = (),
     quiet: bool = False,
 ) -> list[SavedRun]:
-    """Runs of at least ``steps`` environment steps at the given places, one for each seed.
+    """Complete one run of at least ``steps`` environment steps per seed, in the given directories.
 
-    What is there already is never trained again: a finished run is left as it is, an unfinished one goes on from its
-    checkpoint. The rest are begun, one after another through one compiled program. Interrupted anywhere and called
-    again, it ends in the same bits.
+    A finished run is left unchanged. An unfinished run continues from its newest checkpoint. Missing runs are trained
+    sequentially with one compiled program. If the call is interrupted and repeated, the results are bitwise identical.
 
     Raises:
-        RequestError: If the request cannot be run, or a place holds another run than the one that is asked for.
-        RunError: As for `hamlet.training.run.train`.
+        RequestError: If the request cannot be run, or a directory contains a run with other settings.
+        RunError: See `hamlet.training.run.train_seeds`.
     """
     standing = [path for path in seeds.values() if (path / CONFIGURATION).exists()]
     for path in standing:
@@ -63,10 +62,10 @@ def complete(
 
 
 def _refuse_other(path: Path, algorithm: Algorithm, env: AnyEnvironment) -> None:
-    """A run of other settings is not taken for this one."""
+    """Refuse a directory whose run has another algorithm, another environment or other settings."""
     held, held_env = SavedRun(RunDirectory.open(path).path).declaration
-    if algorithm.accumulation is None:  # then a run keeps the number that it found to fit
+    if algorithm.accumulation is None:  # the existing run stores the number of parts that fitted into memory
         held = replace(held, accumulation=None)
     for name, present, wanted in (("algorithm", held, algorithm), ("environment", held_env, env)):
         if present != wanted:
-            raise RequestError(f"{path} holds a run with another {name} or other settings of it: choose another --out")
+            raise RequestError(f"{path} contains a run with another {name}, or other settings of it: use another --out")
