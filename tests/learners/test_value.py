@@ -394,7 +394,7 @@ def test_other_actions_than_choices_are_refused_with_what_to_use():
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"exploration": 1.0}, "--exploration must lie in"),
+        ({"exploration": 1.0}, "--exploration must be in"),
         ({"duelling_hidden": 0}, "--duelling-hidden must be at least 1"),
         ({"buffer_size": 10}, "--buffer-size 10 is smaller than a batch of 1000"),
     ],
