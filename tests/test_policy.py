@@ -155,7 +155,9 @@ def test_a_batch_of_copies_is_acted_for_as_each_of_them_alone_and_each_may_begin
         wanted = [policy.act(one) for policy, one in zip(alone, seen, strict=True)]
         same(found, stacked(wanted))
         seen = [env.step({})[0] for env in envs]
-    with pytest.raises(hamlet.RequestError, match=r"there are 3 copies, and the episode began with 2; reset"):
+    with pytest.raises(
+        hamlet.RequestError, match=r"got 3 environment copies, but the episode started with 2; call reset"
+    ):
         batch.act(stacked([seen[0]] * 3))
     batch.reset()
     assert len(batch.act(stacked([seen[0]] * 3))["start"]) == 3

@@ -1,4 +1,7 @@
-"""What trained runs give: evaluations, policies, exports, reports and cross-play, of a run or of its directory."""
+"""Results of trained runs: evaluations, policies, exports, reports and cross-play.
+
+Every function takes a run or its directory.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,24 +34,26 @@ def evaluate(
     """Play whole episodes with a run's newest good checkpoint, or with its best policy.
 
     Args:
-        run: A run, its directory, ``RUN/best`` for its best policy, or a directory of several seeds: then with the
-            policy of each, and the evaluation has them apart as `Evaluation.by_run`.
-        episodes: How many, of each run.
-        seed: From which they are drawn.
-        deterministic: The likeliest actions rather than samples.
-        best: The best of the policies that were evaluated while it trained.
-        at_random: Agents that act at random instead; `Evaluation.wins` says how often each agent won.
-        trust: Whether code of its own that the run names may be run, though this user did not begin it here.
-        max_episode_steps: Steps after which an episode is cut; None for as many as in the evaluations of the run's
-            training: what the environment declares as its longest, or 10,000. `Evaluation.cut` says how many were.
-        environment: Another one than the run's, as `hamlet.train` takes it, in which its policies can act: such as
-            ``hamlet.envs.make("mpe/simple_spread", max_steps=50)``.
+        run: A run, its directory, ``RUN/best`` for its best policy, or a directory of several seeds. For several seeds,
+            each run's own policy is evaluated, and `Evaluation.by_run` has the separate results.
+        episodes: Number of episodes per run.
+        seed: Random seed of the episodes.
+        deterministic: Whether to use the most probable actions instead of samples.
+        best: Whether to use the policy with the best evaluation during training.
+        at_random: Agents that act uniformly at random instead; `Evaluation.wins` states how often each agent won.
+        trust: Whether to run the run's own code, even if this user did not start the run on this machine.
+        max_episode_steps: Steps after which an episode is cut off (truncated). None for the limit that the evaluations
+            during training used: the longest episode that the environment declares, or 10,000. `Evaluation.cut` states
+            how many episodes were truncated.
+        environment: Another environment, as `hamlet.train` accepts it, in which the run's policies can act: for example
+            ``hamlet.envs.make("mpe/simple_spread", max_steps=50)``. None for the run's environment.
 
     Raises:
-        RequestError: If there is no run, it is not trusted, it has no best policy and that is asked for, there is
-            no such agent, or the policies cannot act in the environment; what differs is named.
-        RunError: If it has no good checkpoint, or the environment failed in more than a tenth of the episodes;
-            `Evaluation.failed` says how many others failed, and were replaced.
+        RequestError: If there is no run, it is not trusted, it has no best policy but ``best`` is requested, an agent
+            of ``at_random`` does not exist, or the policies cannot act in the environment; the message names the
+            difference.
+        RunError: If the run has no good checkpoint, or the environment failed in more than a tenth of the episodes.
+            If fewer episodes failed, they were replaced, and `Evaluation.failed` states their number.
     """
     mode: Mode = "deterministic" if deterministic else "stochastic"
     env = None if environment is None else environment_of(environment)
@@ -62,17 +67,16 @@ def evaluate(
 
 @checked
 def load_policy(run: Any, *, best: bool = False, seed: int = 0, trust: bool = False) -> Policy:
-    """The joint policy of a run's newest good checkpoint, or the best of those that were evaluated while it trained.
+    """Load the joint policy of a run's newest good checkpoint, or its best policy by evaluations during training.
 
     Args:
         run: A run, its directory, or ``RUN/best`` for its best policy.
-        best: The policy whose mean return in the run's own evaluations is highest.
-        seed: From which stochastic actions are drawn.
-        trust: Whether code of its own that the run names may be run, though this user did not begin it here.
+        best: Whether to load the policy with the highest mean return in the run's own evaluations.
+        seed: Random seed of stochastic actions.
+        trust: Whether to run the run's own code, even if this user did not start the run on this machine.
 
     Raises:
-        RequestError: If there is no run, it is not trusted, or nothing was evaluated while it trained and ``best`` is
-            asked for.
+        RequestError: If there is no run, it is not trusted, or ``best`` is requested and the run had no evaluations.
         RunError: If it has no good checkpoint.
     """
     named = named_run(run, best=best, trust=trust)
@@ -88,21 +92,21 @@ def export(
     best: bool = False,
     trust: bool = False,
 ) -> Path:
-    """Write each agent's policy alone, as files that need no Hamlet.
+    """Write each agent's policy as separate files that can be used without Hamlet.
 
     Args:
-        run: A run, its directory, or ``RUN/best`` for its best policy; its newest good checkpoint is taken.
-        out: The directory to make, of which at most an empty one may exist; None for ``RUN/export``.
-        formats: Of "numpy", "onnx" and "stablehlo", those to write; None for those whose packages are installed.
-        best: The policy that was evaluated best while the run trained, not its newest.
-        trust: Whether code of its own that the run names may be run, though this user did not begin it here.
+        run: A run, its directory, or ``RUN/best`` for its best policy. Its newest good checkpoint is exported.
+        out: The directory to create. If it exists, it must be empty. None for ``RUN/export``.
+        formats: The formats to write, of "numpy", "onnx" and "stablehlo"; None for those whose packages are installed.
+        best: Whether to export the policy with the best evaluation during training, instead of the newest policy.
+        trust: Whether to run the run's own code, even if this user did not start the run on this machine.
 
     Returns:
-        The directory, with a README that says what every agent's policy takes and gives.
+        The directory. Its README describes the inputs and outputs of every agent's policy.
 
     Raises:
-        RequestError: If there is no run or no best policy, a format is unknown or asked for without its package, the
-            directory is taken, or a network uses what a format cannot say.
+        RequestError: If there is no run or no best policy, a format is unknown or its package is not installed, the
+            directory is not empty, or a network uses an operation that the format does not support.
         RunError: If the run has no good checkpoint, or the files cannot be written.
     """
     from hamlet.exporting import directory
@@ -119,21 +123,23 @@ def report(
     animation: bool = True,
     trust: bool = False,
 ) -> Path:
-    """A page about runs that works offline: curves with intervals over seeds, scores, the agents in motion.
+    """Write a web page about runs: learning curves with intervals over seeds, scores, and an animation of the agents.
+
+    The page works offline.
 
     Args:
-        runs: At least one: runs, their directories, or directories that hold several.
-        out: The directory to write to; `report.html`, and beside it its numbers.
-        steps: Every run as it was after so many environment steps; None for all that was measured.
-        animation: Whether to show the agents in motion.
-        trust: Whether code of their own that runs name may be run, though this user did not begin them here.
+        runs: At least one: runs, their directories, or directories that contain several runs.
+        out: The directory to write to. It will contain `report.html` and a file with the page's numbers.
+        steps: Use every run's results up to this number of environment steps; None for all results.
+        animation: Whether to show an animation of the agents.
+        trust: Whether to run the runs' own code, even if this user did not start the runs on this machine.
 
     Returns:
         The page.
 
     Raises:
         RequestError: If there is no run.
-        RunError: If something cannot be written.
+        RunError: If a file cannot be written.
     """
     from hamlet.commands.report import written
 
@@ -153,22 +159,23 @@ def crossplay(
     trust: bool = False,
     max_episode_steps: int | None = None,
 ) -> Any:
-    """Pit the policies of runs against one another, each with either in the first seat.
+    """Play the policies of several runs against each other; in each pair, both policies play in both seats.
 
     Args:
         runs: At least two: runs, their directories, ``RUN/best``, or directories of several seeds.
-        episodes: Whole games of each cell.
-        seed: From which they are drawn.
-        deterministic: The likeliest actions rather than samples.
-        best: The best policy of every run.
-        trust: Whether code of their own that runs name may be run, though this user did not begin them here.
-        max_episode_steps: Steps after which a game is cut; None for the environment's longest, or 10,000.
+        episodes: Whole games per cell of the cross-play table.
+        seed: Random seed of the games.
+        deterministic: Whether to use the most probable actions instead of samples.
+        best: Whether to use the best policy of every run.
+        trust: Whether to run the runs' own code, even if this user did not start the runs on this machine.
+        max_episode_steps: Steps after which a game is cut off (truncated); None for the environment's longest episode,
+            or 10,000.
 
     Returns:
-        A `hamlet.reports.crossplay.CrossPlay`: what every pair earned, its Nash average and α-rank.
+        A `hamlet.reports.crossplay.CrossPlay`: the returns of every pair, its Nash average and its α-rank.
 
     Raises:
-        RequestError: Unless there are two runs at least, each once, that play the same game of several agents.
+        RequestError: Unless there are at least two different runs that play the same game of several agents.
         RunError: If a run has no good checkpoint, or more than a tenth of the games of a cell fail.
     """
     from hamlet.reports import crossplay as games

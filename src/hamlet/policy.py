@@ -1,4 +1,4 @@
-"""A trained joint policy outside of training: numpy in, numpy out, agents by their PettingZoo names."""
+"""A trained joint policy for use outside of training: NumPy arrays in and out, agents by their PettingZoo names."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,19 +22,21 @@ from hamlet.training.run import SavedRun
 
 
 class Policy:
-    """Every agent's policy; the memory of an episode is kept inside, and `reset` begins the next.
+    """The policies of all agents, with the recurrent memory of the current episode; `reset` starts the next episode.
 
-    Observations are what the environment gives, and actions what its spaces want: an int for Discrete, counted from the
-    space's start; an array for the others, of the space's shape and type, a Box's within its bounds.
+    Observations are as the environment returns them, and actions are elements of its action spaces. A Discrete action
+    is an int, counted from the space's start. Any other action is an array of the space's shape and dtype; a Box action
+    is within the bounds.
 
     Args:
         roster: The agents.
-        actors: For every group, the stacked networks of its units.
-        body: Of their networks.
-        seed: From which stochastic actions are drawn.
-        agents: Their spaces as the environment has them, by name; None where it has those that networks take.
-        critic: What predicts returns from states; None where the run has none of the kind.
-        joins: Whether the critic's state is the observations of all agents joined.
+        actors: For every group of agents, the stacked networks of its units. (A unit is one set of policy parameters,
+            of one agent or of all agents that share it.)
+        body: The shape of their networks.
+        seed: Random seed of stochastic actions.
+        agents: The agents' spaces as the environment declares them, by name. None if the networks use the same spaces.
+        critic: The critic that predicts returns from states or observations; None if the run has none of this kind.
+        joins: Whether the critic's state is the concatenated observations of all agents.
     """
 
     def __init__(
@@ -57,14 +59,14 @@ class Policy:
         self.reset()
 
     def reset(self, ended: Any = None) -> None:
-        """Begin an episode: memory is cleared.
+        """Start an episode: clear the memory.
 
         Args:
-            ended: Of a batch of copies, those that begin an episode, ``[B]`` booleans; None for all, after which a
-                batch may have another size.
+            ended: For a batch of environment copies, which copies start an episode, ``[B]`` booleans. None for all
+                copies; the next batch may then have another size.
 
         Raises:
-            RequestError: If ``ended`` is not of the batch's size.
+            RequestError: If ``ended`` does not have the batch's size.
         """
         if ended is None:
             self._copies: int | None = None
@@ -72,7 +74,7 @@ class Policy:
             return
         flags = np.atleast_1d(np.asarray(ended, bool))
         if self._copies is not None and flags.shape != (self._copies,):
-            raise RequestError(f"ended has shape {flags.shape}, and the batch has {self._copies} copies")
+            raise RequestError(f"ended has shape {flags.shape}, but the batch has {self._copies} environment copies")
         self._start = self._start | flags
 
     def act(
@@ -83,25 +85,27 @@ class Policy:
         available: Mapping[str, Any] | None = None,
         deterministic: bool = True,
     ) -> dict[str, Any]:
-        """The actions of the agents that observe something, of one copy of the environment or of a batch of copies.
+        """Return the actions of all agents with an observation, for one environment copy or for a batch of copies.
 
-        A mask of actions is taken, in this order, from ``available``, from an observation that is a dictionary with an
-        ``action_mask``, and from the infos.
+        An action mask may be in three places. The first that exists is used: ``available``, an ``action_mask`` in an
+        observation that is a dictionary, an ``action_mask`` in the infos.
 
         Args:
-            observations: By agent, as the environment's reset and step give them, dictionaries with masks included; of
-                a batch, every array with a leading axis B. An absent agent is left out, and so it is of the answer.
-            infos: By agent, as they stand beside the observations; of them ``"action_mask"`` is used.
-            available: By agent, which discrete choices are allowed, ``[A]`` or ``[B, A]``, those of several components
-                joined; it goes before any other mask. An agent that it leaves out keeps the mask that it has.
-            deterministic: The likeliest action (of a continuous one the mean) rather than a sample.
+            observations: By agent, as the environment's reset and step return them, including dictionaries with masks.
+                In a batch, every array has a leading axis B. Leave out inactive agents; they get no action.
+            infos: By agent, as the environment returns them with the observations. Only ``"action_mask"`` is used.
+            available: By agent, which discrete actions are available, ``[A]`` or ``[B, A]``; masks of several
+                components are concatenated. It replaces all other masks. An agent that is not in ``available`` keeps
+                its other mask.
+            deterministic: Whether to return the most probable action (for a continuous action the mean) instead of a
+                sample.
 
         Returns:
-            By agent, one action, or of a batch an array of B.
+            By agent, one action, or an array of B actions for a batch.
 
         Raises:
-            RequestError: If an agent is unknown, an observation is no element of its space, a mask does not fit, or a
-                batch changes its size within an episode.
+            RequestError: If an agent is unknown, an observation is not an element of its space, a mask has the wrong
+                shape, or a batch changes its size within an episode.
         """
         obs, copies = self._seen(observations, infos, available)
         count = 1 if copies is None else copies
@@ -119,20 +123,21 @@ class Policy:
         *,
         available: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """What each agent's action is drawn from, as `act` would draw it now; the episode's memory stays where it is.
+        """Return the distribution that `act` would sample each agent's action from, without changing the memory.
 
         Args:
-            observations: As for `act`.
-            infos: As for `act`.
-            available: As for `act`.
+            observations: See `act`.
+            infos: See `act`.
+            available: See `act`.
 
         Returns:
-            By agent, a distribution of `hamlet.distributions` whose arrays are NumPy's: `Categorical.log_probs` ``[A]``
-            of choices, ``mean`` and ``log_scale`` ``[D]`` of a `DiagonalNormal`; of a batch with a leading axis. Where
-            agents choose together (Q-DPP), each agent's own, as if it chose alone.
+            By agent, a distribution of `hamlet.distributions` with NumPy arrays: `Categorical.log_probs` ``[A]`` for
+            discrete actions, ``mean`` and ``log_scale`` ``[D]`` of a `DiagonalNormal`. For a batch, with a leading
+            axis. If agents choose together (Q-DPP), each agent's distribution is the one it would use if it chose
+            alone.
 
         Raises:
-            RequestError: As for `act`.
+            RequestError: See `act`.
         """
         (observed, masks, start, memory), copies = self._seen(observations, infos, available)
         policies = _distributions(self.roster, self._actors, TeamInputs(observed, masks, start, memory))
@@ -145,21 +150,24 @@ class Policy:
         return {name: rows[name] for name in observations}
 
     def value(self, state: Any = None, observations: Mapping[str, Any] | None = None) -> Any:
-        """The return that the critic predicts from here, discounted, in units of reward.
+        """Return the discounted return that the critic predicts from this state on, in units of the reward.
 
         Args:
-            state: What the critic sees, ``[S]`` or an image, as the environment's ``state()`` gives it; of a batch with
-                a leading axis B. Without it, the observations of all agents joined, where the critic sees these.
-            observations: Of every agent, for a critic that sees them.
+            state: The critic's input, ``[S]`` or an image, as the environment's ``state()`` returns it; for a batch,
+                with a leading axis B. Without it, the concatenated observations of all agents are used, if the critic's
+                state consists of these.
+            observations: The observations of all agents, for a critic that uses them.
 
         Returns:
-            A number, or ``[B]``: of the team; or by agent, where each has a value of its own.
+            A number, or ``[B]`` for a batch, for the team. If each agent has its own value, a dictionary by agent.
 
         Raises:
-            RequestError: The critic predicts no values of states, remembers, or sees something else.
+            RequestError: The critic does not predict values of states, has memory, or needs another input.
         """
         if self._critic is None:
-            raise RequestError("this run's critic predicts no values of states; those of happo, mappo and ippo do")
+            raise RequestError(
+                "this run's critic does not predict values of states; the critics of happo, mappo and ippo do"
+            )
         if observations is None:
             return self._critic.value(state, None)
         (arrays, *_), copies = self._seen(observations, None, None)
@@ -173,10 +181,12 @@ class Policy:
     def _seen(
         self, observations: Mapping[str, Any], infos: Mapping[str, Any] | None, available: Mapping[str, Any] | None
     ) -> tuple[tuple[Any, ...], int | None]:
-        """What actors take: observations, masks, where episodes begin, and memory; and of how many copies."""
+        """Return the actors' inputs (observations, masks, episode starts, memory), and the number of copies."""
         if not isinstance(observations, Mapping):
             agents = ", ".join(self.agents[:3])
-            raise RequestError(f"observations are a dictionary by agent ({agents}), not {type(observations).__name__}")
+            raise RequestError(
+                f"observations must be a dictionary by agent ({agents}), got {type(observations).__name__}"
+            )
         for name in observations:
             if name not in self.agents:
                 raise unknown("agent", name, self.agents)
@@ -195,7 +205,7 @@ class Policy:
         return (arrays, masks, np.broadcast_to(self._start, (count,)), self._memory), copies
 
     def _by_agent(self, actions: tuple[Any, ...], *, batched: bool) -> dict[str, Any]:
-        """Every agent's action, of one copy or of a batch."""
+        """Return every agent's action, for one environment copy or for a batch."""
         rows: dict[str, Any] = {}
         for group, values in zip(self.roster.groups, actions, strict=True):
             each = np.moveaxis(np.asarray(values), 1, 0) if batched else np.asarray(values)[0]
@@ -203,20 +213,22 @@ class Policy:
         return rows
 
     def _batch(self, observations: Mapping[str, Any]) -> int | None:
-        """How many copies are seen; None where it is one, without an axis for them."""
+        """Return the number of environment copies in the observations; None for one copy without a batch axis."""
         sizes = {name: _copies(self._spaces[name].observation, obs) for name, obs in observations.items()}
         if len(set(sizes.values())) > 1:
             size_list = ", ".join(f"{name} {'one' if size is None else size}" for name, size in sizes.items())
-            raise RequestError(f"all agents observe as many copies, not unlike numbers of them: {size_list}")
+            raise RequestError(f"all agents must have the same number of environment copies, got {size_list}")
         size = next(iter(sizes.values()), None)
         count = 1 if size is None else size
         if self._copies not in (None, count) or self._start.shape not in ((1,), (count,)):
             before = self._copies or len(self._start)
-            raise RequestError(f"there are {count} copies, and the episode began with {before}; reset() begins another")
+            raise RequestError(
+                f"got {count} environment copies, but the episode started with {before}; call reset() to start another"
+            )
         return size
 
     def _gather(self, group: Group, parts: Mapping[str, tuple[Any, Any]], copies: int | None) -> np.ndarray:
-        """What a group's agents see, ``[B, N, …]``; of the absent, zeros."""
+        """Return the observations of a group's agents, ``[B, N, …]``; zeros for inactive agents."""
         rows = []
         for name in group.names:
             kind = self._spaces[name].observation
@@ -235,7 +247,7 @@ class Policy:
         available: Mapping[str, Any],
         copies: int | None,
     ) -> np.ndarray | None:
-        """Which choices a group's agents have, ``[B, N, A]``; None where nobody says."""
+        """Return the action masks of a group's agents, ``[B, N, A]``; None if no mask was given."""
         rows = [self._mask(name, parts, infos, available, copies is not None) for name in group.names]
         if all(row is None for row in rows) or not self._spaces[group.names[0]].action.sizes:
             return None
@@ -250,7 +262,7 @@ class Policy:
         available: Mapping[str, Any],
         batched: bool,
     ) -> np.ndarray | None:
-        """Which choices an agent has, by the first who says."""
+        """Return an agent's action mask from the first source that has one."""
         if name not in parts:
             return None
         mask = available.get(name)
@@ -262,14 +274,14 @@ class Policy:
 
 
 def _copies(kind: SpaceKind, seen: Any) -> int | None:
-    """How many copies an observation is of, by the axes before those of its space; None where there is no such axis."""
+    """Return the number of environment copies in an observation, from its leading axis; None if it has no such axis."""
     path, leaf = next(kind.leaves())
     try:
         for key in path:
             seen = seen[key]
         shape = np.shape(seen)
     except (KeyError, IndexError, TypeError, ValueError):
-        return None  # it is told with the agent, and what it lacks
+        return None  # a later check raises an error that names the agent and the missing part
     return shape[0] if len(shape) == len(leaf.shape) + 1 else None
 
 
@@ -278,7 +290,7 @@ _distributions = jax.jit(lambda roster, actors, seen: distributions(roster, acto
 
 
 def load_policy(run: SavedRun, *, best: bool = False, seed: int = 0) -> Policy:
-    """The joint policy of a run, as `hamlet.load_policy` gives it."""
+    """Return the joint policy of a run; see `hamlet.load_policy`."""
     algorithm, env = run.declaration
     roster, actors = roster_of(algorithm, env), run.actors(best=best)[0]
     critic = None
