@@ -161,7 +161,7 @@ def test_a_batch_of_copies_is_acted_for_as_each_of_them_alone_and_each_may_begin
         batch.act(stacked([seen[0]] * 3))
     batch.reset()
     assert len(batch.act(stacked([seen[0]] * 3))["start"]) == 3
-    with pytest.raises(hamlet.RequestError, match="as many copies"):
+    with pytest.raises(hamlet.RequestError, match="the same number of environment copies"):
         batch.act(stacked([seen[0]] * 3) | {"start": np.zeros((2, 3))})
 
 
