@@ -48,8 +48,8 @@ class Gae:
     """Generalised advantage estimation, value by value (`hamlet.estimation.returns.gae`).
 
     Attributes:
-        discount: γ in [0, 1].
-        lambda_: λ in [0, 1].
+        discount: γ in [0, 1], the discount.
+        lambda_: λ in [0, 1]; 0 is one-step temporal difference, 1 is Monte Carlo.
     """
 
     needs: ClassVar[type] = StateValue

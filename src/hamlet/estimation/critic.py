@@ -76,7 +76,14 @@ class CriticState(eqx.Module):
 
 
 class Estimate(eqx.Module):
-    """V values along a rollout; ``memory`` is per group, after every step."""
+    """V values along a rollout.
+
+    Attributes:
+        scaled: The networks' outputs, in units of the running standard deviation of returns if values are normalised.
+        value: The values before every step.
+        next_value: The values after every step.
+        memory: The networks' memory after every step, per group.
+    """
 
     scaled: Float[Array, "C L E V"]
     value: Float[Array, "C L E V"]
