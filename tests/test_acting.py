@@ -145,5 +145,5 @@ def test_without_chance_a_team_takes_the_mode_of_its_joint_policy_and_not_of_eac
 def test_groups_whose_actors_name_unlike_joint_policies_are_refused():
     groups = tuple(Group((name,), Box(-1.0, 1.0, (1,)), Discrete(CHOICES)) for name in BOTH)
     actors = (Counting(jnp.array([0]), jnp.ones(1)), Agreeing(jnp.array([0]), jnp.ones(1)))
-    with pytest.raises(RequestError, match="the actors of a team name one joint policy, not "):
+    with pytest.raises(RequestError, match="the actors of a team must name the same joint policy, got "):
         Policy(Roster(groups), actors, NetworkConfig(hidden=(), memory=1)).act(BOTH)

@@ -23,12 +23,12 @@ def declaring(*streams, **attributes):
 @pytest.mark.parametrize(
     ("declared", "line"),
     [
-        ({"name": "two words"}, "a stream's name is a word, as collisions, not 'two words'"),
-        ({"name": "cost", "owner": "all"}, "the owner of cost is agent or team, not 'all'"),
-        ({"name": "cost", "critic": "state"}, "the critic of cost is 'reward', 'own' or None, not 'state'"),
+        ({"name": "two words"}, "a stream's name must be an identifier, such as collisions, got 'two words'"),
+        ({"name": "cost", "owner": "all"}, "the owner of cost must be 'agent' or 'team', got 'all'"),
+        ({"name": "cost", "critic": "state"}, "the critic of cost must be 'reward', 'own' or None, got 'state'"),
         (
             {"name": "cost", "owner": "team", "critic": "reward"},
-            "cost in place of the reward, so that it is each agent's",
+            "cost instead of the reward, so each agent needs its own number",
         ),
     ],
 )
@@ -41,11 +41,11 @@ def test_a_stream_that_makes_no_sense_is_refused(declared, line):
 @pytest.mark.parametrize(
     ("streams", "line"),
     [
-        ((Stream("cost"), Stream("cost", owner="team")), "two streams of the name cost"),
-        ((Stream("reward"),), "two streams of the name reward"),
+        ((Stream("cost"), Stream("cost", owner="team")), "two streams named cost"),
+        ((Stream("reward"),), "two streams named reward"),
         (
             (Stream("a", critic="reward"), Stream("b", critic="reward")),
-            "one stream in place of the reward, not from a and b",
+            "one stream instead of the reward, not from a and b",
         ),
     ],
 )
@@ -69,7 +69,7 @@ def test_a_stream_and_a_measure_of_one_name_are_refused():
             {"cost": np.zeros((3, 2)), "fee": np.zeros((3, 2))},
             "a step pays fee, which its environment does not declare",
         ),
-        ({"cost": np.zeros((3, 1))}, r"a step pays cost of shape \(3, 1\), where its owner asks for \(3, 2\)"),
+        ({"cost": np.zeros((3, 1))}, r"a step pays cost with shape \(3, 1\); its declared owner requires \(3, 2\)"),
     ],
 )
 def test_a_step_that_does_not_pay_what_is_declared_is_refused(paid, line):

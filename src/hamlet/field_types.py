@@ -1,6 +1,7 @@
-"""Whether a value from a file is of the type that a dataclass's field declares.
+"""Check whether a value from a file has the type that a dataclass's field declares.
 
-The types that declarations use: numbers, switches, words, choices of words, tuples of them, and other dataclasses.
+Supported types are those of declarations: numbers, booleans, strings, string literals, tuples of these, and other
+dataclasses.
 """
 
 import dataclasses
@@ -10,10 +11,10 @@ from typing import Any, Literal, Union
 
 
 def fits(value: Any, hint: Any) -> bool:
-    """Whether a field may hold a value.
+    """Return whether a field may hold a value.
 
-    A whole number is a number too; a switch is none. Where an interface is asked for, any dataclass will do, and one of
-    the user's own in the place of any of Hamlet's.
+    An int also fits a float field; a bool fits neither an int nor a float field. If the field declares an interface (a
+    protocol), every dataclass fits. A user's own dataclass fits in place of any dataclass of Hamlet.
 
     >>> fits((64, 64), tuple[int, ...]), fits("64", int), fits(1, float), fits(True, int)
     (True, False, True, False)
@@ -42,7 +43,7 @@ def fits(value: Any, hint: Any) -> bool:
 
 
 def spoken(hint: Any) -> str:
-    """A type in words.
+    """Return a description of a type for messages.
 
     >>> spoken(int), spoken(Literal["random", "fixed"]), spoken(float | None)
     ('a whole number', "'random' or 'fixed'", 'a number or null')

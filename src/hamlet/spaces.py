@@ -1,8 +1,8 @@
 """Spaces of observations and actions: frozen, hashable descriptions of one agent's arrays.
 
-At the border with PettingZoo they are exchanged for Gymnasium's spaces by ``from_gymnasium`` and
-``to_gymnasium``; inside they hold Python numbers only, so that an environment can be a static argument of a
-compiled function.
+``from_gymnasium`` and ``to_gymnasium`` convert between these spaces and the Gymnasium spaces of PettingZoo
+environments. The spaces contain Python numbers only, so that an environment can be a static argument of a compiled
+function.
 """
 
 from dataclasses import dataclass
@@ -25,46 +25,46 @@ class Discrete:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of one element."""
+        """Return the shape of one element."""
         return ()
 
     @property
     def width(self) -> int:
-        """Number of choices."""
+        """Return the number of discrete actions or values, n."""
         return self.n
 
     def sample(self, key: Key) -> jax.Array:
-        """One element, uniformly; int32."""
+        """Sample one element uniformly; int32."""
         return jax.random.randint(key, (), 0, self.n)
 
     def contains(self, value: Any) -> bool:
-        """Whether a NumPy value is an element."""
+        """Return whether a NumPy value is an element."""
         value = np.asarray(value)
         return value.shape == () and np.issubdtype(value.dtype, np.integer) and 0 <= int(value) < self.n
 
 
 @dataclass(frozen=True)
 class MultiDiscrete:
-    """Several independent choices; component k is one of 0 … sizes[k] − 1."""
+    """Several independent discrete components; component k is one of 0 … sizes[k] − 1."""
 
     sizes: tuple[int, ...]
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of one element."""
+        """Return the shape of one element."""
         return (len(self.sizes),)
 
     @property
     def width(self) -> int:
-        """Number of choices of all components together."""
+        """Return the sum of the components' sizes."""
         return sum(self.sizes)
 
     def sample(self, key: Key) -> jax.Array:
-        """One element, uniformly; int32."""
+        """Sample one element uniformly; int32."""
         return jax.random.randint(key, self.shape, 0, jnp.asarray(self.sizes))
 
     def contains(self, value: Any) -> bool:
-        """Whether a NumPy value is an element."""
+        """Return whether a NumPy value is an element."""
         value = np.asarray(value)
         integers = value.shape == self.shape and np.issubdtype(value.dtype, np.integer)
         return bool(integers and (value >= 0).all() and (value < np.asarray(self.sizes)).all())
@@ -72,7 +72,10 @@ class MultiDiscrete:
 
 @dataclass(frozen=True)
 class Box:
-    """Real arrays between two bounds, which are one number for all entries or a flat tuple with one for each."""
+    """Real arrays between two bounds.
+
+    Each bound is one number for all entries, or a flat tuple with one number per entry.
+    """
 
     low: float | tuple[float, ...]
     high: float | tuple[float, ...]
@@ -80,12 +83,12 @@ class Box:
 
     @property
     def width(self) -> int:
-        """Number of entries."""
+        """Return the number of entries."""
         return int(np.prod(self.shape, dtype=int))
 
     @property
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """Lower and upper bound of every entry, float32."""
+        """Return the lower and upper bound of every entry, float32."""
         low, high = (
             np.broadcast_to(np.asarray(b, np.float32).reshape(self.shape if isinstance(b, tuple) else ()), self.shape)
             for b in (self.low, self.high)
@@ -94,12 +97,15 @@ class Box:
 
     @property
     def bounded(self) -> bool:
-        """Whether every entry has two bounds, and room between them."""
+        """Return whether every entry has two finite bounds with low < high."""
         low, high = self.bounds
         return bool(np.isfinite(low).all() and np.isfinite(high).all() and (low < high).all())
 
     def sample(self, key: Key) -> jax.Array:
-        """One element: uniform where bounded on both sides, standard normal elsewhere; float32."""
+        """Sample one element; float32.
+
+        Entries with two bounds are uniform. All other entries are standard normal, clipped to the bound that exists.
+        """
         low, high = self.bounds
         bounded = np.isfinite(low) & np.isfinite(high)
         uniform_key, normal_key = jax.random.split(key)
@@ -110,7 +116,7 @@ class Box:
         return jnp.where(bounded, start + unit * span, normal)
 
     def contains(self, value: Any) -> bool:
-        """Whether a NumPy value is an element."""
+        """Return whether a NumPy value is an element."""
         value = np.asarray(value)
         low, high = self.bounds
         return value.shape == self.shape and bool((value >= low).all() and (value <= high).all())
@@ -118,35 +124,35 @@ class Box:
 
 @dataclass(frozen=True)
 class Composite:
-    """Several spaces beside each other, as one row of numbers: choices one-hot, arrays flat, in the order of the parts.
+    """Several spaces as one row of numbers: discrete parts one-hot, arrays flat, in the order of the parts.
 
-    What is seen may be one; networks look at every picture in it by itself.
+    An observation space may be a composite; networks process every image in it separately.
     """
 
     parts: tuple[Discrete | MultiDiscrete | Box, ...]
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of one element."""
+        """Return the shape of one element."""
         return (self.width,)
 
     @property
     def width(self) -> int:
-        """Number of entries."""
+        """Return the number of entries."""
         return sum(part.width for part in self.parts)
 
     def cuts(self) -> tuple[tuple[int, int, Discrete | MultiDiscrete | Box], ...]:
-        """Every part, with where it begins in the row and where it ends."""
+        """Return every part with the indices in the row where it starts and where it stops (exclusive)."""
         ends = np.cumsum([part.width for part in self.parts]).tolist()
         return tuple(zip([0, *ends[:-1]], ends, self.parts, strict=True))
 
     def sample(self, key: Key) -> jax.Array:
-        """One element, every part's drawn by itself; float32."""
+        """Sample one element, every part independently; float32."""
         keys = jax.random.split(key, len(self.parts))
         return jnp.concatenate([flat(part, part.sample(k)) for part, k in zip(self.parts, keys, strict=True)], axis=-1)
 
     def contains(self, value: Any) -> bool:
-        """Whether a NumPy value is an element."""
+        """Return whether a NumPy value is an element."""
         value = np.asarray(value)
         return value.shape == self.shape and all(
             part.contains(value[low:high].reshape(part.shape))
@@ -160,7 +166,7 @@ Space: TypeAlias = Discrete | MultiDiscrete | Box | Composite
 
 
 def flat(space: Space, value: jax.Array) -> jax.Array:
-    """Elements ``[…, *shape]`` as rows of float32 ``[…, W]``: choices one-hot side by side, arrays flat."""
+    """Return elements ``[…, *shape]`` as rows of float32 ``[…, W]``: one-hot vectors concatenated, arrays flattened."""
     match space:
         case Discrete(n):
             return jax.nn.one_hot(value, n)
@@ -171,16 +177,16 @@ def flat(space: Space, value: jax.Array) -> jax.Array:
 
 
 def pictures(space: Space) -> tuple[Box, ...]:
-    """The pictures in a space: a Box of height × width × channels is one, and a composite may have some."""
+    """Return the images in a space: a Box of height × width × channels is one, and a composite may contain several."""
     parts = space.parts if isinstance(space, Composite) else (space,)
     return tuple(part for part in parts if isinstance(part, Box) and len(part.shape) == 3)
 
 
 def from_gymnasium(space: gymnasium.Space[Any]) -> Space:
-    """Our description of a Gymnasium space.
+    """Convert a Gymnasium space to Hamlet's description.
 
     Raises:
-        RequestError: If the space is of a kind without one.
+        RequestError: If Hamlet does not support this kind of space.
     """
     match space:
         case gymnasium.spaces.Discrete(start=0):
@@ -195,7 +201,7 @@ def from_gymnasium(space: gymnasium.Space[Any]) -> Space:
 
 
 def to_gymnasium(space: Space) -> gymnasium.Space[Any]:
-    """The Gymnasium space of the same elements."""
+    """Return the Gymnasium space with the same elements."""
     match space:
         case Discrete(n):
             return gymnasium.spaces.Discrete(n)

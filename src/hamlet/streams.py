@@ -1,4 +1,4 @@
-"""What the steps of an environment pay: the reward, and the streams that an environment declares beside it."""
+"""The reward of an environment's steps, and further quantities (streams) that an environment declares."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,17 +14,17 @@ PredictedBy: TypeAlias = Literal["reward", "own"]
 
 @dataclass(frozen=True)
 class Stream:
-    """A number that every step of an environment pays, to each agent or to the team, in the environment's own unit.
+    """A number that every step pays to each agent or to the team, in the environment's own unit.
 
     Attributes:
-        name: A word by which steps, metrics and algorithms name it.
-        owner: "agent": a step pays every agent its own, ``[n]``; "team": all agents together, ``[1]``.
-        critic: Which values are predicted of it. "reward": those of the algorithm's critic, so that agents learn from
-            this stream in place of the reward; "own": those of a critic for this stream alone, which an algorithm may
-            have, as for a cost with a limit; None: none.
+        name: An identifier; step results, metrics and algorithms use it.
+        owner: "agent": a step pays each agent its own number, ``[n]``; "team": one number for all agents, ``[1]``.
+        critic: Which critic predicts its values. "reward": the algorithm's critic, so that agents learn from this
+            stream instead of the reward. "own": a separate critic for this stream, if the algorithm has one, for
+            example for a cost with a limit. None: no critic.
         reported: Whether metrics and evaluations report its sum over an episode.
-        meaning: What it is, in a sentence.
-        unit: Of what a step pays.
+        meaning: A sentence that explains it.
+        unit: The unit of the number.
     """
 
     name: str
@@ -35,24 +35,28 @@ class Stream:
     unit: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse names that are no words, and a learning reward that is not each agent's."""
-        require(self.name.isidentifier(), f"a stream's name is a word, as collisions, not {self.name!r}")
-        require(self.owner in get_args(Owner), f"the owner of {self.name} is agent or team, not {self.owner!r}")
+        """Refuse names that are no identifiers, unknown owners and critics, and a team stream as the reward."""
+        require(
+            self.name.isidentifier(), f"a stream's name must be an identifier, such as collisions, got {self.name!r}"
+        )
+        require(
+            self.owner in get_args(Owner), f"the owner of {self.name} must be 'agent' or 'team', got {self.owner!r}"
+        )
         require(
             self.critic in (None, *get_args(PredictedBy)),
-            f"the critic of {self.name} is 'reward', 'own' or None, not {self.critic!r}",
+            f"the critic of {self.name} must be 'reward', 'own' or None, got {self.critic!r}",
         )
         require(
             self.critic != "reward" or self.owner == "agent",
-            f"agents learn from {self.name} in place of the reward, so that it is each agent's own: owner='agent'",
+            f"agents learn from {self.name} instead of the reward, so each agent needs its own number: owner='agent'",
         )
 
     def owners(self, agents: int) -> int:
-        """How many numbers a step pays: one for each of ``agents``, or one for the team."""
+        """Return how many numbers a step pays: one for each of ``agents``, or one for the team."""
         return agents if self.owner == "agent" else 1
 
     def describe(self) -> str:
-        """One line for a person.
+        """Return a description in one line.
 
         >>> Stream("collisions", critic="own", meaning="agents that it touches", unit="contacts").describe()
         'collisions, to each agent, in contacts: agents that it touches'
@@ -63,15 +67,16 @@ class Stream:
         return f"{self.name}, {whom}{unit}{meaning}"
 
 
-REWARD = Stream("reward", critic="reward", meaning="what agents are to earn")
-"""What every environment pays; its sum over an episode is the return."""
+REWARD = Stream("reward", critic="reward", meaning="the number that agents learn to increase")
+"""The stream that every environment pays; its sum over an episode is the return."""
 
 
 def declared_streams(env: Any) -> tuple[Stream, ...]:
-    """The streams that an environment pays beside the reward: those that it declares as ``streams``.
+    """Return the streams besides the reward that an environment declares in its attribute ``streams``.
 
     Raises:
-        RequestError: Two have one name, one is called as the reward, or two are to be learnt from.
+        RequestError: Two streams have the same name, a stream is called reward, or agents are to learn from two
+            streams.
 
     >>> declared_streams(object())
     ()
@@ -79,19 +84,19 @@ def declared_streams(env: Any) -> tuple[Stream, ...]:
     streams: tuple[Stream, ...] = tuple(getattr(env, "streams", ()))
     names = [stream.name for stream in (REWARD, *streams)]
     twice = sorted({name for name in names if names.count(name) > 1})
-    require(not twice, f"an environment pays two streams of the name {', '.join(twice)}: give each its own")
+    require(not twice, f"an environment pays two streams named {', '.join(twice)}: give each its own name")
     learnt = [stream.name for stream in streams if stream.critic == "reward"]
-    require(len(learnt) < 2, f"agents learn from one stream in place of the reward, not from {' and '.join(learnt)}")
+    require(len(learnt) < 2, f"agents can learn from one stream instead of the reward, not from {' and '.join(learnt)}")
     return streams
 
 
 def check_paid(streams: Sequence[Stream], reward: Any, paid: Mapping[str, Any]) -> None:
-    """Refuse a step that does not pay what its environment declares.
+    """Refuse a step that does not pay the declared streams.
 
     Args:
-        streams: Those declared.
+        streams: The declared streams.
         reward: ``[*E, n]``.
-        paid: By name, ``[*E, n]`` of each agent's own, ``[*E, 1]`` of the team's.
+        paid: By name, ``[*E, n]`` of agents' streams, ``[*E, 1]`` of team streams.
 
     Raises:
         RequestError: A stream is missing, is not declared, or has another shape.
@@ -105,14 +110,15 @@ def check_paid(streams: Sequence[Stream], reward: Any, paid: Mapping[str, Any]) 
     for name, shape in wanted.items():
         require(
             paid[name].shape == shape,
-            f"a step pays {name} of shape {paid[name].shape}, where its owner asks for {shape}",
+            f"a step pays {name} with shape {paid[name].shape}; its declared owner requires {shape}",
         )
 
 
 def learning_reward(streams: Sequence[Stream], reward: Any, paid: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """What agents learn from, and the streams beside it.
+    """Return the reward that agents learn from, and all other streams.
 
-    It is the reward, unless a stream stands in for it (``critic="reward"``). The reward is reported in either case.
+    It is the environment's reward, unless a stream replaces it (``critic="reward"``). Metrics report the environment's
+    reward in either case.
     """
     beside = dict(paid)
     for stream in streams:
@@ -122,5 +128,5 @@ def learning_reward(streams: Sequence[Stream], reward: Any, paid: Mapping[str, A
 
 
 def reported(streams: Sequence[Stream]) -> tuple[Stream, ...]:
-    """The streams whose sums over episodes are reported."""
+    """Return the streams whose sums over episodes are reported."""
     return tuple(stream for stream in streams if stream.reported)

@@ -15,6 +15,6 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 Key: TypeAlias = PRNGKeyArray
 Scalar: TypeAlias = Float[Array, ""]
-# `jax.Device` itself is a variable to a type checker.
+# A type checker treats `jax.Device` as a variable, not as a type.
 Device: TypeAlias = Any
 Info: TypeAlias = dict[str, jax.Array]

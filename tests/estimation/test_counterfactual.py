@@ -252,8 +252,8 @@ def test_a_declaration_says_what_it_is_credited_with_and_keeps_its_settings():
         (lambda: credited(ippo(), "optimal_baseline", 100), "sees its own agent alone: use .* mappo --advantage"),
         (lambda: mappo(advantage="counterfactual", baseline_samples=0), "--baseline-samples must be at least 1"),
         (lambda: coma(target_interval=0), "--target-interval must be at least 1"),
-        (lambda: coma(td_lambda=1.5), r"must lie in \[0, 1\]"),
-        (lambda: coma(exploration_start=2.0), "--exploration-start must lie in"),
+        (lambda: coma(td_lambda=1.5), r"must be in \[0, 1\]"),
+        (lambda: coma(exploration_start=2.0), "--exploration-start must be in"),
         (lambda: CounterfactualValue().roster(table()[0], (8, 8, 3)), "the state is an image .* use --advantage gae"),
     ],
 )

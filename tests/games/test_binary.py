@@ -147,9 +147,9 @@ def test_where_nothing_is_found_everybody_keeps_choice_0_and_the_regret_says_so(
 @pytest.mark.parametrize(
     ("payoffs", "said"),
     [
-        (np.zeros((2, 2, 3)), r"the shape \(2, 2, 2\), not \(2, 2, 3\)"),
-        (np.zeros((3, 2, 2)), r"the shape \(3, 2, 2, 2\), not \(3, 2, 2\)"),
-        (np.zeros((11, 2)), r"11 players .* 11 x 2\^11 = 22528 payoffs; at most 10"),
+        (np.zeros((2, 2, 3)), r"the shape \(2, 2, 2\), got \(2, 2, 3\)"),
+        (np.zeros((3, 2, 2)), r"the shape \(3, 2, 2, 2\), got \(3, 2, 2\)"),
+        (np.zeros((11, 2)), r"11 players .* 11 x 2\^11 = 22528 payoffs; use at most 10"),
         (np.array([[[0.0, 1.0], [0.0, 1.0]], [[0.0, np.nan], [0.0, 1.0]]]), "player 1"),
     ],
 )

@@ -232,8 +232,8 @@ def test_what_a_dead_agent_sees_and_is_said_to_do_changes_no_update(name):
         ({"td_lambda": 1.5}, r"--td-lambda must lie in \[0, 1\], not at 1.5"),
         ({"polyak": 0.0}, r"--polyak must lie in \(0, 1\], not at 0.0"),
         ({"target_interval": -1}, "--target-interval must not be negative: -1"),
-        ({"exploration_start": 1.5}, r"--exploration-start must lie in \[0, 1\], not at 1.5"),
-        ({"exploration_end": -0.1}, r"--exploration-end must lie in \[0, 1\], not at -0.1"),
+        ({"exploration_start": 1.5}, r"--exploration-start must be in \[0, 1\], got 1.5"),
+        ({"exploration_end": -0.1}, r"--exploration-end must be in \[0, 1\], got -0.1"),
         ({"exploration_steps": -1}, "--exploration-steps must not be negative: -1"),
     ],
 )
@@ -245,7 +245,7 @@ def test_settings_that_mean_nothing_are_refused(settings, said):
 def test_actions_that_are_no_choices_are_refused_with_what_takes_them():
     with pytest.raises(RequestError, match=r"acts in a Box space, .* in Discrete only: .*use happo, .*hatd3"):
         check(algorithms.make("qmix"), envs.make("mpe/simple_spread"), steps=1)
-    with pytest.raises(RequestError, match=r"need a Discrete space, and Box.* is another: use hatd3 for a Box"):
+    with pytest.raises(RequestError, match=r"need a Discrete space, got Box.*: use hatd3 for a Box"):
         Utilities().create(jax.random.key(0), SIGHT, SIGHT, NetworkConfig())
 
 

@@ -379,7 +379,8 @@ def test_nobody_is_greedy_for_what_is_not_available():
 
 def test_too_many_joint_actions_are_refused_with_their_number_and_what_to_use():
     env = envs.make("mpe/simple_spread", continuous=False, agents=8)
-    with pytest.raises(RequestError, match="the choices of 8 agents = 390,625, and takes 100,000 at most: use hasac"):
+    line = "the actions of 8 agents = 390,625, more than the limit of 100,000: use hasac"
+    with pytest.raises(RequestError, match=line):
         check(had3qn(), env, steps=1000)
     check(had3qn(), envs.make("mpe/simple_spread", continuous=False, agents=7), steps=1000)
 
@@ -394,7 +395,7 @@ def test_other_actions_than_choices_are_refused_with_what_to_use():
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"exploration": 1.0}, "--exploration must lie in"),
+        ({"exploration": 1.0}, "--exploration must be in"),
         ({"duelling_hidden": 0}, "--duelling-hidden must be at least 1"),
         ({"buffer_size": 10}, "--buffer-size 10 is smaller than a batch of 1000"),
     ],

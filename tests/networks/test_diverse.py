@@ -158,8 +158,8 @@ def test_vectors_shorter_than_the_team_are_refused_with_the_least_that_would_do(
     ("settings", "said"),
     [
         ({"temperature_end": 0.0}, "must be above 0"),
-        ({"exploration": 1.5}, r"--exploration must lie in \[0, 1\]"),
-        ({"jitter": 0.0}, "--jitter must lie in"),
+        ({"exploration": 1.5}, r"--exploration must be in \[0, 1\]"),
+        ({"jitter": 0.0}, "--jitter must be in"),
     ],
 )
 def test_what_cannot_be_sampled_by_is_refused(settings, said):

@@ -103,7 +103,7 @@ def test_the_mean_advantage_of_agents_under_their_own_policies_is_zero():
 def test_agents_named_twice_or_not_there_are_refused():
     game = random_game(0, states=2, actions=(2, 2))
     for first, then in [((0,), (0,)), ((2,), ()), ((-1,), (0,))]:
-        with pytest.raises(RequestError, match="name agents twice, or agents that are not among"):
+        with pytest.raises(RequestError, match="name agents twice, or agents outside 0"):
             multi_agent_advantage(game, game.uniform(), first, then)
 
 

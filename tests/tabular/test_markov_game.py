@@ -30,11 +30,11 @@ def spoiled(name, at, value):
         (spoiled("initial", slice(None), [2.0, -1.0, 0.0]), "the initial distribution is negative"),
         (spoiled("reward", (2, 1, 3), np.inf), r"the reward has a number that is not finite at \[2, 1, 3\]"),
         (spoiled("transition", (0, 0, 0, 0), np.nan), "the transition has a number that is not finite"),
-        (parts(discount=1.0), r"the discount lies in \[0, 1\), not at 1.0"),
-        (parts(discount=-0.1), r"the discount lies in \[0, 1\), not at -0.1"),
-        (parts(reward=np.zeros((3, 2, 3))), r"the reward is \[3, 2, 4\], or \[2, 3, 2, 4\]"),
-        (parts(transition=np.ones((3, 2, 4, 2)) / 2), r"a transition has the shape \[S, A1, …, An, S\]"),
-        (parts(initial=np.ones(2) / 2), r"the initial distribution of 3 states is \[3\], not \[2\]"),
+        (parts(discount=1.0), r"the discount must be in \[0, 1\), got 1.0"),
+        (parts(discount=-0.1), r"the discount must be in \[0, 1\), got -0.1"),
+        (parts(reward=np.zeros((3, 2, 3))), r"the reward must have the shape \[3, 2, 4\], or \[2, 3, 2, 4\]"),
+        (parts(transition=np.ones((3, 2, 4, 2)) / 2), r"the transition must have the shape \[S, A1, …, An, S\]"),
+        (parts(initial=np.ones(2) / 2), r"the initial distribution of 3 states must have the shape \[3\], got \[2\]"),
     ],
 )
 def test_what_is_no_game_is_refused_in_one_line_that_says_where(made, said):
@@ -44,19 +44,19 @@ def test_what_is_no_game_is_refused_in_one_line_that_says_where(made, said):
 
 
 def test_a_game_too_large_for_the_memory_is_refused_by_its_size_before_anything_is_allocated():
-    with pytest.raises(RequestError, match=r"of 10000 states and 10×10×10×10 joint actions would take 24.0 TB"):
+    with pytest.raises(RequestError, match=r"of 10000 states and 10×10×10×10 joint actions would need 24.0 TB"):
         random_game(0, states=10_000, actions=(10,) * 4)
     # An array that repeats one number in place of holding them all.
     vast = (10_000, 100, 100, 10_000)
-    with pytest.raises(RequestError, match=r"would take .*, and this machine has"):
+    with pytest.raises(RequestError, match=r"would need .*, but this machine has"):
         MarkovGame(np.broadcast_to(0.0, vast[:-1]), np.broadcast_to(1e-4, vast), np.full(10_000, 1e-4), 0.9)
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda p: (p[0],), "policies are a tuple of 2 arrays"),
-        (lambda p: (p[0], p[1][:, :3]), r"the policy of agent 1 has the shape \[3, 4\], not \[3, 3\]"),
+        (lambda p: (p[0],), "policies must be a tuple of 2 arrays"),
+        (lambda p: (p[0], p[1][:, :3]), r"the policy of agent 1 must have the shape \[3, 4\], got \[3, 3\]"),
         (lambda p: (2 * p[0], p[1]), r"the policy of agent 0 does not sum to one at \(state\) \[0\]"),
         (lambda p: (p[0], p[1] - 0.5), "the policy of agent 1 is negative"),
         (lambda p: (p[0], p[1] * np.nan), "the policy of agent 1 is negative, or not a number"),

@@ -314,19 +314,19 @@ def test_with_a_reward_for_each_agent_the_team_trains_on_the_sum():
 def test_what_cannot_be_solved_here_is_refused():
     game = random_game(2, 3, (2, 3), common=False)
     start = game.uniform()
-    with pytest.raises(RequestError, match=r"sharing='group' is not solved here; try sharing='none'"):
+    with pytest.raises(RequestError, match=r"sharing='group' cannot be solved; try sharing='none'"):
         haml(game, start, algorithms.happo(sharing="group"), 1, 0)
-    with pytest.raises(RequestError, match="each agent on its own reward is solved here on a common reward only"):
+    with pytest.raises(RequestError, match="each agent on its own reward can be solved with a common reward only"):
         haml(game, start, algorithms.ippo(), 1, 0)
-    with pytest.raises(RequestError, match="iterations is at least 1, not 0"):
+    with pytest.raises(RequestError, match="iterations must be at least 1, got 0"):
         haml(game, start, HAPPO, 0, 0)
-    with pytest.raises(RequestError, match=r"the first order names every agent once: \[0, 1\] in some order"):
+    with pytest.raises(RequestError, match=r"the first order must name every agent once, \[0, 1\] in some order"):
         hatrl(game, start, 1, 0, first_order=(1, 2))
-    with pytest.raises(RequestError, match="2 games need as many tuples of policies, not 1"):
+    with pytest.raises(RequestError, match="2 games need 2 tuples of policies, got 1"):
         haml_many([game, game], [start], HAPPO, 1, 0)
     with pytest.raises(RequestError, match="there is no game"):
         hatrl_many([], [], 1, 0)
-    with pytest.raises(RequestError, match=r"100000000 sweeps of 2 games would take .*take fewer sweeps or games"):
+    with pytest.raises(RequestError, match=r"100000000 sweeps of 2 games would need .*use fewer sweeps or games"):
         haml_many([game, game], [start, start], HAPPO, 100_000_000, 0)
 
 

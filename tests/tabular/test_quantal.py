@@ -156,5 +156,5 @@ def test_with_a_drift_the_promise_is_kept_too():
 
 def test_a_temperature_of_nothing_has_no_quantal_response():
     game = example_1()
-    with pytest.raises(RequestError, match="a temperature is above 0, not 0"):
+    with pytest.raises(RequestError, match="the temperature must be above 0, got 0"):
         quantal_gap(game, game.uniform(), 0.0)

@@ -133,7 +133,7 @@ def test_what_can_be_said_leaves_ties_open_and_independent_learners_look_at_thei
 
 def test_an_exact_joint_value_of_too_many_joint_actions_is_refused_with_the_other_kind():
     env = make("mpe/simple_spread", continuous=False, agents=8)
-    with pytest.raises(RequestError, match="390,625, and takes 100,000 at most: use --joint encoded"):
+    with pytest.raises(RequestError, match="390,625, more than the limit of 100,000: use --joint encoded"):
         jax.eval_shape(lambda: begin_training(declared("qtran", joint="exact"), env, 0))
 
 

@@ -1,1 +1,1 @@
-"""What is remembered of play."""
+"""Buffers of past environment steps."""

@@ -1,11 +1,12 @@
-"""Where the last episodes lie in a ring of steps, and uniform samples of whole ones; pure functions.
+"""An index of the last episodes in a ring of steps, and uniform samples of whole episodes; pure functions.
 
-The ring is that of `hamlet.buffers.replay`, copies playing on from episode to episode. Beside it stands a table of C
-entries, one for each episode that ended: the row in which it began, its copy and its length. An ended episode takes the
-place of the oldest entry; drawing one reads nothing but the table and its own steps, whatever the ring holds.
+The ring is `hamlet.buffers.replay.Replay`, in which every environment copy continues from episode to episode. The index
+is a table of C entries, one for each episode that ended: its first row, its environment copy and its length. A newly
+ended episode replaces the oldest entry. Sampling an episode reads only the table and the episode's own steps, so its
+cost does not depend on the size of the ring.
 
-An episode longer than L is entered in pieces of L steps as it goes. So every copy makes an entry at least every L rows,
-and a ring of L (⌈C/E⌉ + 1) rows always holds what the last C entries speak of.
+An episode longer than L steps is entered in pieces of L steps while it is played. Every environment copy therefore
+makes an entry at least every L rows. With E copies, a ring of L (⌈C/E⌉ + 1) rows always contains the last C entries.
 """
 
 from dataclasses import replace
@@ -24,15 +25,15 @@ from hamlet.types import Key
 
 
 class Index(eqx.Module):
-    """The table. Rows are counted from the run's first.
+    """The table of episodes. Rows are counted from the run's first row.
 
     Attributes:
-        first: The row in which an episode, or a piece of one, began, int32 ``[C]``.
-        copy: Which copy played it, int32 ``[C]``.
-        length: Its steps, from 1 to L, int32 ``[C]``.
-        count: Entries ever made, int32.
-        rows: Rows ever added, int32.
-        since: The row in which every copy's episode under way began, int32 ``[E]``.
+        first: The row in which an episode, or a piece of one, started, int32 ``[C]``.
+        copy: The environment copy that played it, int32 ``[C]``.
+        length: Its number of steps, from 1 to L, int32 ``[C]``.
+        count: Number of entries made so far, int32.
+        rows: Number of rows added so far, int32.
+        since: The row in which every copy's unfinished episode started, int32 ``[E]``.
     """
 
     first: Int[Array, " C"]
@@ -44,18 +45,18 @@ class Index(eqx.Module):
 
 
 class Windows(eqx.Module):
-    """B episodes, time first; beyond its end an episode is padded with whatever lies there.
+    """B episodes, time first. After its last step, an episode is padded with arbitrary steps of the ring.
 
     Attributes:
-        view: What was seen before every step, and arrived at after the last, leaves ``[L + 1, B, …]``.
+        view: The observations before every step, and the final observation after the last, leaves ``[L + 1, B, …]``.
         action: For every group ``[L, B, N, …]``.
-        reward: What each agent learns from, ``[L, B, n]``.
-        terminated: The episode ended for good at this step, ``[L, B]``.
-        present: The step is the episode's, and no padding, ``[L, B]``.
-        last: It is the last that is, ``[L, B]``.
-        at_once: How many episodes networks look at at once; 0 for all.
-        weight: What each step of a part counts in a mean over all, ``[L, B]``.
-        streams: What else was paid, by name, ``[L, B, n]`` or ``[L, B, 1]``.
+        reward: The reward that each agent learns from, ``[L, B, n]``.
+        terminated: True where the episode terminated at this step, ``[L, B]``.
+        present: True where the step belongs to the episode, False where it is padding, ``[L, B]``.
+        last: True at the episode's last step, ``[L, B]``.
+        at_once: How many episodes networks process at the same time; 0 for all.
+        weight: The weight of each step of a part in a mean over all steps, ``[L, B]``.
+        streams: All other streams, by name, ``[L, B, n]`` or ``[L, B, 1]``.
     """
 
     view: View
@@ -70,22 +71,22 @@ class Windows(eqx.Module):
 
     @property
     def size(self) -> int:
-        """B."""
+        """Return B."""
         return self.present.shape[1]
 
     def take(self, index: Int[Array, " P"]) -> "Windows":
-        """Some of the episodes."""
+        """Return the episodes with the given indices."""
         return jax.tree.map(lambda leaf: leaf[:, index], self)
 
     def weighed(self) -> "Windows":
-        """The same with each step's share of all."""
+        """Return the same episodes with each step's weight in a mean over all steps."""
         return replace(self, at_once=0, weight=shares(self.present.shape, self.present))
 
 
 def init(capacity: int, copies: int) -> Index:
-    """An empty table."""
+    """Return an empty table for ``capacity`` episodes."""
 
-    # Each an array of its own: a run's state is donated leaf by leaf.
+    # Separate arrays are necessary: a run's state is donated leaf by leaf, and no buffer may be donated twice.
     def zeros(*shape):
         return jnp.zeros(shape, jnp.int32)
 
@@ -93,7 +94,7 @@ def init(capacity: int, copies: int) -> Index:
 
 
 def add(index: Index, trajectory: Trajectory, longest: int) -> Index:
-    """The table with the episodes, and pieces of ``longest`` steps, that ended within a rollout."""
+    """Return the table with the episodes, and the pieces of ``longest`` steps, that ended within a rollout."""
     start, ended = (whole(flag)[0] for flag in (trajectory.start, trajectory.terminated | trajectory.truncated))
     steps, copies = start.shape
     row = index.rows + jnp.arange(steps, dtype=jnp.int32)[:, None]
@@ -102,7 +103,7 @@ def add(index: Index, trajectory: Trajectory, longest: int) -> Index:
     over = (ended | ((age + 1) % longest == 0)).reshape(-1)
     number = index.count + jnp.cumsum(over, dtype=jnp.int32) - 1
     count, capacity = index.count + over.sum(dtype=jnp.int32), index.first.shape[0]
-    # Of more entries than there is room for, the last: no place is written twice.
+    # If there are more new entries than places, only the last ones are written, so that no place is written twice.
     place = jnp.where(over & (number >= count - capacity), number % capacity, capacity)
     into = age % longest
     copy = jnp.broadcast_to(jnp.arange(copies, dtype=jnp.int32)[None], age.shape)
@@ -114,13 +115,13 @@ def add(index: Index, trajectory: Trajectory, longest: int) -> Index:
 
 
 def sample(index: Index, ring: Replay, samples: int, key: Key, *, longest: int) -> Windows:
-    """Episodes drawn evenly and with replacement from all that the table has; it must have some."""
+    """Sample episodes uniformly, with replacement, from all entries of the table, which must not be empty."""
     held = jnp.minimum(index.count, index.first.shape[0])
     return windows(index, ring, jax.random.randint(key, (samples,), 0, held), longest=longest)
 
 
 def windows(index: Index, ring: Replay, entry: Int[Array, " B"], *, longest: int) -> Windows:
-    """The episodes of some entries."""
+    """Return the episodes of the given entries."""
     first, copy, length = index.first[entry], index.copy[entry], index.length[entry]
     rows, time = ring.steps.episode.shape[0], jnp.arange(longest + 1, dtype=jnp.int32)[:, None]
     row = (first[None] + time) % rows
@@ -133,8 +134,8 @@ def windows(index: Index, ring: Replay, entry: Int[Array, " B"], *, longest: int
     def steps(leaf):
         return leaf[row[:-1], copy[None]]
 
-    # Where copies began another episode before theirs had ended, which is then not entered, entries are fewer, and the
-    # oldest may be gone from the ring.
+    # If a copy started another episode before the previous one had ended, the previous one has no entry. The table then
+    # has fewer entries, and its oldest entries may refer to rows that the ring has overwritten.
     standing = first >= index.rows - ring.filled
     return Windows(
         jax.tree.map(seen, ring.steps.view, ring.steps.arrival),

@@ -1,9 +1,9 @@
-"""A ring of what was played, and uniform samples of it with returns of n steps; pure functions.
+"""A ring buffer of environment steps, and uniform samples from it with n-step returns; pure functions.
 
-Every leaf of the ring is ``[R, E, …]``: R steps of E copies, allocated once, the oldest overwritten by the newest. What
-was arrived at is kept beside what was seen, so that the end of an episode needs no special case. Drawing a sample
-reads nothing but the steps drawn: its cost depends on their number alone, whatever the ring holds. (The reference code
-permutes all of its indices for every sample: 16 to 26 ms at a million steps.)
+Every leaf of the ring is ``[R, E, …]``: R steps of E environment copies. It is allocated once, and the newest steps
+overwrite the oldest. The next observation is stored with every step, so the end of an episode needs no special case.
+Sampling reads only the sampled steps: its cost depends on their number, not on the size of the ring. (The reference
+code permutes all of its indices for every sample: 16 to 26 ms at a million steps.)
 """
 
 from typing import Any
@@ -19,16 +19,16 @@ from hamlet.types import Key
 
 
 class Steps(eqx.Module):
-    """Some steps of all copies, leaves ``[R, E, …]``; or some steps drawn from them, ``[B, …]``.
+    """Consecutive steps of all environment copies, leaves ``[R, E, …]``; or steps sampled from them, ``[B, …]``.
 
     Attributes:
-        view: What was seen before.
+        view: The observations before the step.
         action: For every group ``[R, E, N, …]``.
-        reward: What each agent learns from, ``[R, E, n]``.
-        terminated: The episode ended for good.
-        episode: The number of the copy's episode, int32: a window goes on only while it stays the same.
-        arrival: What was arrived at, before any restart.
-        streams: What else was paid, by name, ``[R, E, n]`` or ``[R, E, 1]``.
+        reward: The reward that each agent learns from, ``[R, E, n]``.
+        terminated: True where the episode terminated at this step.
+        episode: The number of the copy's episode, int32. An n-step window ends where this number changes.
+        arrival: The next observations, before any reset.
+        streams: All other streams, by name, ``[R, E, n]`` or ``[R, E, 1]``.
     """
 
     view: View
@@ -41,12 +41,12 @@ class Steps(eqx.Module):
 
 
 class Replay(eqx.Module):
-    """The ring.
+    """The ring buffer.
 
     Attributes:
-        steps: What it holds.
+        steps: Its contents.
         head: The row that is written next, int32.
-        filled: How many rows hold something, int32.
+        filled: How many rows have been filled, int32.
     """
 
     steps: Steps
@@ -55,15 +55,15 @@ class Replay(eqx.Module):
 
 
 class Sample(eqx.Module):
-    """B windows of steps.
+    """B n-step windows, each of m ≤ n consecutive steps from a time t.
 
     Attributes:
-        view: Seen before the first step, leaves ``[B, …]``.
-        action: Of the first step, for every group ``[B, N, …]``.
-        reward: Σ_{k<m} γᵏ rₜ₊ₖ, each agent's own, ``[B, n]``.
-        discount: γᵐ, or 0 where the window ends in a terminated step, ``[B]``.
-        arrival: Arrived at after the last step, leaves ``[B, …]``.
-        streams: The same sum of what else was paid, by name, ``[B, n]`` or ``[B, 1]``.
+        view: The observations before the first step, leaves ``[B, …]``.
+        action: The actions of the first step, for every group ``[B, N, …]``.
+        reward: Σ_{k<m} γᵏ rₜ₊ₖ for each agent's own reward r and the discount γ, ``[B, n]``.
+        discount: γᵐ, or 0 if the window ends with a terminated step, ``[B]``.
+        arrival: The next observations after the last step, leaves ``[B, …]``.
+        streams: The same sum for all other streams, by name, ``[B, n]`` or ``[B, 1]``.
     """
 
     view: View
@@ -75,10 +75,10 @@ class Sample(eqx.Module):
 
 
 def steps_of(trajectory: Trajectory, before: Int[Array, " E"] | int = 0) -> Steps:
-    """A rollout as rows; ``before`` is the number of the episode that every copy was in.
+    """Return a rollout as rows; ``before`` is the number of the episode that every copy was in.
 
-    Episodes are counted where they begin, not where they end: where a run is resumed whose games cannot be put back,
-    copies begin new ones although those before never ended.
+    Episodes are counted at their starts, not at their ends. The reason: if a resumed run cannot restore its games, its
+    copies start new episodes although the previous ones never ended.
     """
 
     def rows(tree):
@@ -97,22 +97,22 @@ def steps_of(trajectory: Trajectory, before: Int[Array, " E"] | int = 0) -> Step
 
 
 def init(like: Any, rows: int) -> Replay:
-    """An empty ring of so many rows, for rollouts of the shapes of ``like``; its length must divide them."""
+    """Return an empty ring of ``rows`` rows for rollouts shaped like ``like``; their length must divide ``rows``."""
     shapes = jax.eval_shape(steps_of, like)
-    assert rows % shapes.episode.shape[0] == 0, "a ring holds whole rollouts"
+    assert rows % shapes.episode.shape[0] == 0, "the number of rows must be a multiple of a rollout's length"
     empty = jax.tree.map(lambda leaf: jnp.zeros((rows, *leaf.shape[1:]), leaf.dtype), shapes)
     return Replay(empty, jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32))
 
 
 def size_in_bytes(like: Any, rows: int) -> int:
-    """What a ring takes."""
+    """Return the memory that a ring needs, in bytes."""
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(jax.eval_shape(lambda: init(like, rows))))
 
 
 def add(replay: Replay, trajectory: Trajectory) -> Replay:
-    """The ring with a rollout over its oldest rows."""
+    """Return the ring with a rollout written over its oldest rows."""
     rows = replay.steps.episode.shape[0]
-    # Of an empty ring that is 0.
+    # In an empty ring this number is 0.
     new = steps_of(trajectory, replay.steps.episode[(replay.head - 1) % rows])
 
     def put(ring, rows):
@@ -127,14 +127,14 @@ def add(replay: Replay, trajectory: Trajectory) -> Replay:
 
 
 def ready(replay: Replay, samples: int) -> Bool[Array, ""]:
-    """Whether it holds as many steps as are to be drawn."""
+    """Return whether the ring contains at least ``samples`` steps."""
     return replay.filled * replay.steps.episode.shape[1] >= samples
 
 
 def sample(replay: Replay, samples: int, key: Key, *, discount: float, window: int) -> Sample:
-    """Windows of at most ``window`` steps, their first drawn evenly and with replacement from all that is held.
+    """Sample windows of at most ``window`` steps; their first steps are uniform, with replacement, over the whole ring.
 
-    A window ends early where its episode does, or where the copy began another, and at the newest step.
+    A window ends early at the end of its episode, where the copy started another episode, and at the newest step.
     """
     age_key, copy_key = jax.random.split(key)
     age = jax.random.randint(age_key, (samples,), 0, replay.filled)
@@ -143,7 +143,7 @@ def sample(replay: Replay, samples: int, key: Key, *, discount: float, window: i
 
 
 def windows(replay: Replay, age: Int[Array, " B"], copy: Int[Array, " B"], *, discount: float, window: int) -> Sample:
-    """The windows that begin at given steps: ``age`` counts rows from the oldest."""
+    """Return the windows that start at given steps; ``age`` counts rows from the oldest."""
     rows = replay.steps.episode.shape[0]
     first = replay.head - replay.filled + age
 

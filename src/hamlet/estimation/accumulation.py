@@ -1,13 +1,16 @@
-"""Batches too large for memory, learnt from in parts: the same means and gradients, from one part's activations.
+"""Gradient accumulation: train on batches that are too large for the device's memory, one part after another.
 
-    mean of f over the batch = Σ_parts Σ_{steps of the part} w f,    w = a step's share of the whole batch,
+    mean of f over the batch = Σ_parts Σ_{steps of the part} w f,    w = a step's weight, its share of the whole batch
 
-and likewise its gradient, summed in the precision of the parameters. The weights are those of the whole batch: nothing
-is a mean of means, however many steps of a part count. A batch says itself how many of its sequences are looked at at
-once (``at_once``; 0 for all, which computes what it would without any of this, to the bit).
+Gradients are summed in the same way, in the precision of the parameters. Memory holds the activations of one part only.
+The weights are relative to the whole batch, so means and gradients are the same for any number of parts, even if some
+parts contain fewer counted steps.
 
-What networks see is the larger part of a batch of pictures. In parts it is not laid out as sequences, which would be a
-copy of it, but fetched for each part from where the rollout has it (`Stored`).
+A batch states how many of its sequences are processed at the same time (``at_once``). 0 means all; the results are then
+bitwise identical to computing without accumulation.
+
+Images make up most of a batch's memory. With several parts, they are not rearranged into sequences, which would copy
+them. Each part's images are fetched from the rollout when the part is processed (`Stored`).
 """
 
 from collections.abc import Callable
@@ -28,34 +31,37 @@ Found = TypeVar("Found")
 
 
 class Batch(Protocol):
-    """What means are taken of: B sequences, or states, of which some can be taken."""
+    """A batch over which means are computed: B sequences, or B states. Parts can be taken from it."""
 
     @property
     def size(self) -> int:
-        """B."""
+        """Return B."""
         ...
 
     @property
     def at_once(self) -> int:
-        """How many of them networks look at at once; 0 for all."""
+        """Return how many sequences or states networks process at the same time; 0 for all."""
         ...
 
     def take(self, index: Int[Array, " P"]) -> Any:
-        """Some of them."""
+        """Return the entries with the given indices."""
         ...
 
     def weighed(self) -> Any:
-        """The same, each step with its share of the whole: means of some are then sums that add up to the whole's."""
+        """Return the same batch with each step's share of the whole as its weight.
+
+        Means over parts then become weighted sums that add up to the mean over the whole batch.
+        """
         ...
 
 
 class Stored(eqx.Module):
-    """What networks see of B sequences of L steps, left where the rollout has it until it is looked at.
+    """The network inputs of B sequences of L steps, which stay in the rollout's arrays until they are fetched.
 
     Attributes:
-        kept: Of every step, as the environment gave it, ``[R, …]``.
-        rows: Which of them, ``[*units, B, L]``.
-        space: What it is of.
+        kept: The inputs of every step, as the environment returned them, ``[R, …]``.
+        rows: The rows of ``kept`` that form the sequences, ``[*units, B, L]``.
+        space: The space of the inputs.
     """
 
     kept: Array
@@ -63,25 +69,26 @@ class Stored(eqx.Module):
     space: Space = eqx.field(static=True)
 
     def __getitem__(self, index: Any) -> "Stored":
-        """Those of some units, or of some sequences."""
+        """Return the inputs of some units, or of some sequences."""
         return Stored(self.kept, self.rows[index], self.space)
 
     def fetch(self) -> Array:
-        """``[*units, B, L, …]``, as networks take it."""
+        """Return the inputs ``[*units, B, L, …]``, encoded for networks."""
         return encode(self.kept[self.rows], self.space)
 
 
 def stored(
     roster: Roster, group: int, array: Array, space: Space, line: Callable[[Array], Array] | None = None
 ) -> Stored:
-    """A group's ``[C, L, E, N, …]``, or ``[C, L, E, …]`` that all of it see, for each unit's sequences.
+    """Return a group's inputs ``[C, L, E, N, …]``, or ``[C, L, E, …]`` shared by the group, as each unit's sequences.
 
     Args:
-        roster: Who the units are.
-        group: Which of them.
-        array: What is seen, as the environment gave it.
-        space: What it is of.
-        line: What is done to ``[C, L, E, N]`` before it is cut into sequences, as joining chunks; None for nothing.
+        roster: The agents and their units.
+        group: The index of the group.
+        array: The inputs, as the environment returned them.
+        space: Their space.
+        line: A function applied to ``[C, L, E, N]`` before it is split into sequences, such as joining sequences; None
+            for no function.
     """
     lead = array.shape[: array.ndim - len(space.shape)]
     rows, names = jnp.arange(prod(lead), dtype=jnp.int32).reshape(lead), len(roster.groups[group].names)
@@ -93,17 +100,17 @@ def stored(
 
 
 def fetched(seen: Any) -> Array:
-    """What networks take, whether it was laid out already or is stored."""
+    """Return network inputs, fetched first if they are `Stored`."""
     return seen.fetch() if isinstance(seen, Stored) else seen
 
 
 def pick(tree: Any, index: Any) -> Any:
-    """``leaf[index]`` of every leaf, and of what is stored as a whole."""
+    """Return ``leaf[index]`` for every leaf; a `Stored` counts as one leaf."""
     return jax.tree.map(lambda leaf: leaf[index], tree, is_leaf=_is_stored)
 
 
 def sequences_at_once(size: int, parts: int) -> int:
-    """How many of ``size`` sequences are looked at at once in so many parts; 0 for all.
+    """Return how many of ``size`` sequences are processed at the same time if there are ``parts`` parts; 0 for all.
 
     >>> sequences_at_once(10, 3), sequences_at_once(10, 1)
     (4, 0)
@@ -112,28 +119,28 @@ def sequences_at_once(size: int, parts: int) -> int:
 
 
 def shares(shape: tuple[int, ...], counted: Bool[Array, "*B"] | None) -> Float[Array, "*B"]:
-    """What each entry counts in a mean over those that count: all alike, and together 1."""
+    """Return the weight of each entry in a mean over the counted entries: equal weights with the sum 1."""
     if counted is None:
         return jnp.full(shape, 1.0 / prod(shape), jnp.float32)
     return counted / jnp.maximum(counted.sum(), 1)
 
 
 def summed(function: Callable[[Any], Found], batch: Any) -> Found:
-    """A function of a batch that is made of means, as the sum over its parts; its gradient takes one part's memory."""
+    """Compute a function of a batch that consists of means as a sum over parts; gradients need one part's memory."""
     if _whole(batch.size, batch.at_once):
         return function(batch)
     weighed = batch.weighed()
-    # What the gradient needs of a part is computed again when it is that part's turn.
+    # The activations of a part are recomputed when the gradient of that part is computed.
     return _sum(jax.checkpoint(lambda index: function(weighed.take(index))), batch.size, batch.at_once)
 
 
 def slope(loss: Callable[[Any, Any], tuple[Array, Any]], parameters: Any, batch: Any) -> tuple[tuple[Array, Any], Any]:
-    """A loss that is made of means over a batch, what else it measures, and its gradient, summed over the parts.
+    """Return a loss that consists of means over a batch, its further metrics, and its gradient, summed over parts.
 
     Args:
-        loss: From the parameters and a batch, or a part of one, to the loss and further means.
-        parameters: By which it is derived.
-        batch: Whole.
+        loss: A function from the parameters and a batch, or a part of one, to the loss and further means.
+        parameters: The parameters to differentiate by.
+        batch: The whole batch.
     """
     derived = jax.value_and_grad(loss, has_aux=True)
     if _whole(batch.size, batch.at_once):
@@ -143,7 +150,7 @@ def slope(loss: Callable[[Any, Any], tuple[Array, Any]], parameters: Any, batch:
 
 
 def in_parts(function: Callable[..., Found], at_once: int, *rows: Any) -> Found:
-    """What a function makes of every row by itself, of some rows at once, one after another."""
+    """Apply a function to every row separately, ``at_once`` rows at a time."""
     first = jax.tree.leaves(rows, is_leaf=_is_stored)[0]
     size = (first.rows if _is_stored(first) else first).shape[0]
     if _whole(size, at_once):
@@ -157,7 +164,7 @@ def in_parts(function: Callable[..., Found], at_once: int, *rows: Any) -> Found:
 
 
 def each_unit(function: Callable[[Any, Any], Found], own: Any, data: Any) -> Found:
-    """What a function makes of every unit's own and its data, one after another; what is stored is nowhere copied."""
+    """Apply a function to every unit's own arrays and data, sequentially, without copying `Stored` inputs."""
     if not any(_is_stored(leaf) for leaf in jax.tree.leaves(data, is_leaf=_is_stored)):
         return jax.lax.map(lambda unit: function(*unit), (own, data))
     units = jax.tree.leaves(own)[0].shape[0]
@@ -173,7 +180,7 @@ def _whole(size: int, at_once: int) -> bool:
 
 
 def _parts(size: int, at_once: int) -> tuple[Int[Array, "parts P"], Int[Array, " rest"]]:
-    """The parts of equal size, and what is left."""
+    """Return the indices of the parts of equal size, and the remaining indices."""
     count, index = size // at_once, jnp.arange(size, dtype=jnp.int32)
     return index[: count * at_once].reshape(count, at_once), index[count * at_once :]
 

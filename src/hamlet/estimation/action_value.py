@@ -1,4 +1,4 @@
-"""Action-value critics: one network, or two whose lesser value is trusted, and their slowly moving targets."""
+"""Action-value critics: one network, or two networks whose smaller value is used, and their target networks."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -23,14 +23,14 @@ _UNBOUNDED = float("inf")
 
 
 class Goals(eqx.Module):
-    """What values are to become at B inputs.
+    """The targets of a value network at B inputs.
 
     Attributes:
-        inputs: What a network sees, ``[B, …]``.
-        choice: At which of its outputs, ``[B]``; None where it has one.
-        target: ``[B]``.
-        at_once: How many a network looks at at once; 0 for all.
-        weight: What each of a part counts in a mean over all, ``[B]``.
+        inputs: The network's inputs, ``[B, …]``.
+        choice: The index of the output to fit, ``[B]``; None if the network has one output.
+        target: The target values, ``[B]``.
+        at_once: How many inputs a network processes at the same time; 0 for all.
+        weight: The weight of each input of a part in a mean over all inputs, ``[B]``.
     """
 
     inputs: Array
@@ -41,24 +41,24 @@ class Goals(eqx.Module):
 
     @property
     def size(self) -> int:
-        """B."""
+        """Return B."""
         return self.target.shape[0]
 
     def take(self, index: Int[Array, " P"]) -> "Goals":
-        """Some of them."""
+        """Return the entries with the given indices."""
         return jax.tree.map(lambda leaf: leaf[index], self)
 
     def weighed(self) -> "Goals":
-        """The same with each one's share of all."""
+        """Return the same targets with each entry's share of the whole as its weight."""
         return Goals(self.inputs, self.choice, self.target, 0, shares(self.target.shape, None))
 
     def error(self, value: Float[Array, " B"]) -> tuple[Scalar, Scalar]:
-        """The mean square of what values miss, and their mean."""
+        """Return the mean squared error of values, and their mean."""
         return mean((value - self.target) ** 2, None, self.weight), mean(value, None, self.weight)
 
 
 class ActionValueState(eqx.Module):
-    """Everything the critic owns, network by network."""
+    """The state of the critic, network by network."""
 
     networks: tuple[Value, ...]
     targets: tuple[Value, ...]
@@ -67,18 +67,20 @@ class ActionValueState(eqx.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class ActionValue:
-    """Q(s, a) of the state and the joint action, for the team's reward.
+    """Q(s, a) of the state s and the joint action a, for the team's reward.
 
-    Each network descends the mean of (Qₖ(s, a) − y)² at the replayed joint actions, y being the same for all:
+    Each network Qₖ minimises the mean of (Qₖ(s, a) − y)² at the joint actions in the replay buffer. All have the same
+    target y:
 
-        y = Rₜ + γᵐ (1 − terminated) ( minₖ Q̂ₖ(s′, a′) + bonus ),
+        y = Rₜ + γᵐ (1 − terminated) ( minₖ Q̂ₖ(s′, a′) + bonus ).
 
-    where a′ and the bonus are the surrogate's, and Q̂ₖ ← (1 − τ) Q̂ₖ + τ Qₖ whenever the actors have moved.
+    Rₜ is the m-step return, γ the discount, s′ the state after m steps, and Q̂ₖ the target network of Qₖ. The
+    algorithm's surrogate provides a′ and the bonus. After every update of the actors, Q̂ₖ ← (1 − τ) Q̂ₖ + τ Qₖ.
 
     References: Lillicrap et al., 2016, arXiv:1509.02971 (one network); Fujimoto et al., 2018, arXiv:1802.09477 (two).
 
     Attributes:
-        networks: 1 or 2.
+        networks: Number of networks, 1 or 2.
         learning_rate: Step size of Adam.
         polyak: τ in (0, 1].
     """
@@ -89,19 +91,19 @@ class ActionValue:
     credits: Literal["team"] = "team"
 
     def __post_init__(self) -> None:
-        """Refuse settings under which nothing, or nothing sensible, happens."""
+        """Refuse a negative learning rate and a τ outside (0, 1]."""
         require(self.learning_rate >= 0, f"--critic-learning-rate must not be negative: {self.learning_rate}")
-        require(0 < self.polyak <= 1, f"--polyak must lie in (0, 1], not at {self.polyak}")
+        require(0 < self.polyak <= 1, f"--polyak must be in (0, 1], got {self.polyak}")
 
     def roster(self, roster: Roster, state_shape: tuple[int, ...]) -> Roster:
-        """One who stands for the team and sees the state and everyone's action.
+        """Return the owner of the networks: one agent for the whole team, which receives the state and all actions.
 
         Raises:
             RequestError: If the state is an image, to which actions cannot be appended.
         """
         require(
             len(state_shape) == 1 and roster.state is None,
-            "a critic of actions sees the state as a row of numbers, not an image "
+            "an action-value critic needs a state that is a row of numbers, got an image "
             f"{roster.image(state_shape)}: use happo",
         )
         actions = sum(len(group.names) * group.action.width for group in roster.groups)
@@ -109,7 +111,7 @@ class ActionValue:
         return Roster((Group(("team",), space, Discrete(1)),))
 
     def create(self, key: Key, roster: Roster, body: NetworkConfig) -> ActionValueState:
-        """Fresh networks for ``roster`` (this critic's own, as given by `roster`); targets begin as their equals."""
+        """Create untrained networks for ``roster``, as `roster` returns it; targets start equal to the networks."""
         space = roster.groups[0].observation
         networks = tuple(Value.create(k, space, body) for k in jax.random.split(key, self.networks))
         return ActionValueState(networks, networks, tuple(begin(self._optimiser, network) for network in networks))
@@ -117,7 +119,7 @@ class ActionValue:
     def fit(
         self, state: ActionValueState, inputs: Float[Array, "B I"], target: Float[Array, " B"], at_once: int = 0
     ) -> tuple[ActionValueState, Info]:
-        """One step of every network towards the targets. Infos have an axis of one team."""
+        """Take one gradient step with every network. The infos have one axis of length 1, for the team."""
         goals = Goals(inputs, None, target, at_once)
 
         def one(network: Value, optimiser: Any) -> tuple[Value, Any, Info]:
@@ -134,7 +136,7 @@ class ActionValue:
         return ActionValueState(networks, state.targets, optimisers), info
 
     def follow(self, state: ActionValueState) -> ActionValueState:
-        """The targets moved towards the networks."""
+        """Move the target networks towards the networks."""
         return ActionValueState(state.networks, moved(state.targets, state.networks, self.polyak), state.optimisers)
 
     @property
@@ -143,12 +145,12 @@ class ActionValue:
 
 
 def value(network: Value, inputs: Float[Array, "B I"]) -> Float[Array, " B"]:
-    """One network's values."""
+    """Return one network's values."""
     return network(inputs[:, None], None, jnp.zeros((inputs.shape[0], 1), bool))[0][:, 0]
 
 
 def least(networks: tuple[Value, ...], inputs: Float[Array, "B I"]) -> Float[Array, " B"]:
-    """The least of the networks' values."""
+    """Return the smallest of the networks' values."""
     minimum = value(networks[0], inputs)
     for network in networks[1:]:
         minimum = jnp.minimum(minimum, value(network, inputs))
@@ -156,5 +158,5 @@ def least(networks: tuple[Value, ...], inputs: Float[Array, "B I"]) -> Float[Arr
 
 
 def moved(targets: Any, networks: Any, rate: float) -> Any:
-    """(1 − τ) target + τ network, leaf by leaf."""
+    """Return (1 − τ) target + τ network, leaf by leaf."""
     return jax.tree.map(lambda old, new: (1.0 - rate) * old + rate * new, targets, networks)

@@ -1,4 +1,4 @@
-"""Advantages: from a rollout and its values to what each agent is credited with."""
+"""Advantages: how much better a rollout was for each agent than the critic predicted."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
@@ -15,29 +15,30 @@ from hamlet.streams import REWARD, Stream
 
 
 class Advantage(Protocol):
-    """From a rollout and its values to what each agent is credited with.
+    """A method to compute advantages from a rollout and a critic's values.
 
     Attributes:
-        needs: The kind of critic that it asks. What a critic is told of the policies that sampled is its own affair.
+        needs: The kind of critic that the method requires. The critic itself determines what it needs to know about the
+            policies that sampled the rollout.
     """
 
     needs: ClassVar[type]
 
     @property
     def discount(self) -> float:
-        """γ in [0, 1]."""
+        """Return γ in [0, 1]."""
         ...
 
     def __call__(
         self, trajectory: Trajectory, estimate: Any, critic: Any, stream: Stream = REWARD
     ) -> tuple[Float[Array, "C L E _V"], Float[Array, "C L E V"]]:
-        """Advantages, of the team or of each agent, and the returns that the critic is fitted to, value by value.
+        """Return the advantages, of the team or of each agent, and the returns to which each value is fitted.
 
         Args:
             trajectory: A rollout.
-            estimate: Values of the stream along it, as the critic estimates them.
-            critic: Who estimated them; it says whose they are.
-            stream: Of what was paid; the reward is what is learnt from.
+            estimate: The critic's values of the stream along the rollout.
+            critic: The critic; it determines whether values belong to the team or to each agent.
+            stream: The stream whose advantages are computed; by default the reward, which agents learn from.
         """
         ...
 
@@ -47,8 +48,8 @@ class Gae:
     """Generalised advantage estimation, value by value (`hamlet.estimation.returns.gae`).
 
     Attributes:
-        discount: γ in [0, 1].
-        lambda_: λ in [0, 1].
+        discount: γ in [0, 1], the discount.
+        lambda_: λ in [0, 1]; 0 is one-step temporal difference, 1 is Monte Carlo.
     """
 
     needs: ClassVar[type] = StateValue
@@ -56,14 +57,14 @@ class Gae:
     lambda_: float = 0.95
 
     def __post_init__(self) -> None:
-        """Refuse what is no weight."""
-        require(0 <= self.discount <= 1, f"--discount must lie in [0, 1], not at {self.discount}")
-        require(0 <= self.lambda_ <= 1, f"--gae-lambda must lie in [0, 1], not at {self.lambda_}")
+        """Refuse a γ or λ outside [0, 1]."""
+        require(0 <= self.discount <= 1, f"--discount must be in [0, 1], got {self.discount}")
+        require(0 <= self.lambda_ <= 1, f"--gae-lambda must be in [0, 1], got {self.lambda_}")
 
     def __call__(
         self, trajectory: Trajectory, estimate: Estimate, critic: StateValue, stream: Stream = REWARD
     ) -> tuple[Float[Array, "C L E V"], Float[Array, "C L E V"]]:
-        """Advantages in a stream, and the returns Â + v that the critic is fitted to."""
+        """Return the advantages Â of a stream, and the returns Â + v to which the critic's values v are fitted."""
         shape = estimate.value.shape
         last, cut = (jnp.broadcast_to(x, shape) for x in ends(trajectory, own=critic.credits == "own"))
         discount = jnp.where(last, 0.0, self.discount)
@@ -79,11 +80,12 @@ class Gae:
 
 @dataclass(frozen=True, kw_only=True)
 class NStep:
-    """Returns of n steps and what follows them, for action values fitted to replayed steps.
+    """n-step returns with a bootstrap value, for action values that are fitted to replayed steps.
 
         Rₜ = Σ_{k<m} γᵏ rₜ₊ₖ + γᵐ (1 − terminated) Q̂(sₜ₊ₘ, ·),    m ≤ n, up to the episode's end or the newest step.
 
-    No correction is made for that later actions of the window were another policy's: a bias that grows with n.
+    r is the reward, γ the discount, s the state, and Q̂ the target network. An older policy chose the later actions of
+    the window. There is no correction for this: the bias increases with n.
 
     Attributes:
         discount: γ in [0, 1].
@@ -94,16 +96,17 @@ class NStep:
     steps: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse what is no weight, and windows of nothing."""
-        require(0 <= self.discount <= 1, f"--discount must lie in [0, 1], not at {self.discount}")
+        """Refuse a γ outside [0, 1], and n below 1."""
+        require(0 <= self.discount <= 1, f"--discount must be in [0, 1], got {self.discount}")
         require(self.steps >= 1, f"--n-step must be at least 1, not {self.steps}")
 
 
 def ends(trajectory: Trajectory, *, own: bool) -> tuple[Bool[Array, "C L E _V"], Bool[Array, "C L E _V"]]:
-    """Where nothing follows for a value, and where its recursion ends.
+    """Return where no value follows (termination), and where the recursion over time stops (termination or truncation).
 
-    For the team both are of the episode. For what an agent itself is paid: it has terminated where it is no longer
-    alive and was not cut, and where it was cut its value bootstraps from its final view, whatever became of the others.
+    For the team's values, both are the episode's. For each agent's own values: an agent has terminated where it is no
+    longer alive and was not truncated. Where it was truncated, its value bootstraps from its own final observation,
+    whatever happened to the other agents.
     """
     terminated, cut = trajectory.terminated[..., None], (trajectory.terminated | trajectory.truncated)[..., None]
     if not own:

@@ -1,14 +1,17 @@
-"""Baselines that depend on what the others did: what is subtracted from Q(s, a) before an agent's policy is moved.
+"""Baselines that depend on the other agents' actions; they are subtracted from Q(s, a) in an agent's policy gradient.
 
-An agent's gradient estimate ( Q(s, a) − b(s, a⁻ⁱ) ) ∇ log πⁱ(aⁱ|oⁱ) has the same mean for every b that does not depend
-on its own action; which b is taken decides its variance. With π the policy that sampled:
+Agent i's gradient estimate is ( Q(s, a) − b(s, a⁻ⁱ) ) ∇ log πⁱ(aⁱ|oⁱ). s is the state, a the joint action, a⁻ⁱ the
+other agents' actions, oⁱ the agent's observation, and b the baseline. The estimate has the same mean for every b that
+does not depend on the agent's own action aⁱ; the choice of b determines its variance. With π the policy that sampled:
 
     counterfactual   b  = Σ_a π(a) Q(s, a, a⁻ⁱ)
     optimal          b* = Σ_a x(a) Q(s, a, a⁻ⁱ),    x(a) ∝ π(a) ‖∇_ψ log π(a)‖²
 
-and any other b has the variance of b* and (b − b*)² E‖∇_ψ log π‖² more: an identity, for every s and a⁻ⁱ. In place of
-the network's weights stands ψ, what its last layer says: the logits, or the means and deviations (μ, σ) of a normal
-policy; of one through tanh, those of what goes through it. Under log σ the weights would be others.
+Any other b adds (b − b*)² E‖∇_ψ log π‖² to the variance of b*. This is an identity for every s and a⁻ⁱ.
+
+The gradient is taken by ψ, the output of the network's last layer, instead of the network's weights. ψ are the logits,
+or the means and standard deviations (μ, σ) of a normal policy. For a tanh policy, ψ are μ and σ before tanh. With log σ
+instead of σ, the weights x(a) would differ.
 
 References: Foerster et al., 2018, arXiv:1705.08926 (COMA); Kuba et al., 2021, arXiv:2108.08612 (the optimal baseline).
 """
@@ -22,12 +25,12 @@ from hamlet.distributions import Categorical, Scored
 
 
 class Alternatives(eqx.Module):
-    """What an agent could have done instead, while the others did what they did: all of it, or K draws.
+    """The alternative actions of an agent, given the other agents' actions: all its actions, or K sampled ones.
 
     Attributes:
-        value: Q(s, a, a⁻ⁱ) of every alternative a.
-        weight: π(a); of draws 1/K each. They sum to 1.
-        score: ‖∇_ψ log π(a)‖².
+        value: Q(s, a, a⁻ⁱ) of every alternative a, given the state s and the other agents' actions a⁻ⁱ.
+        weight: π(a); 1/K for each of K samples. The weights sum to 1.
+        score: ‖∇_ψ log π(a)‖², where ψ are the parameters of the agent's distribution.
     """
 
     value: Float[Array, "*B K"]
@@ -36,12 +39,12 @@ class Alternatives(eqx.Module):
 
 
 def every(policy: Categorical, value: Float[Array, "*B A"], alive: Bool[Array, "*B"] | None = None) -> Alternatives:
-    """All choices, those that are not available with weight 0; of an absent agent, the first alone.
+    """Return all actions as alternatives: unavailable ones have weight 0; an inactive agent has only its first action.
 
     Args:
-        policy: The one that sampled.
+        policy: The policy π that sampled.
         value: Q(s, ·, a⁻ⁱ).
-        alive: Which agents act.
+        alive: Which agents are active.
     """
     weight = jnp.exp(policy.log_probs)
     if alive is not None:
@@ -51,13 +54,13 @@ def every(policy: Categorical, value: Float[Array, "*B A"], alive: Bool[Array, "
 
 
 def drawn(policy: Scored, action: Array, value: Float[Array, "*B K"]) -> Alternatives:
-    """K draws from a policy, ``[K, *B, …]``, and what each is worth."""
+    """Return K samples ``[K, *B, …]`` from a policy as alternatives, with their values."""
     score = jnp.moveaxis(jax.vmap(policy.squared_score)(action), 0, -1)
     return Alternatives(value, jnp.full(value.shape, 1.0 / value.shape[-1]), score)
 
 
 def counterfactual(alternatives: Alternatives) -> Float[Array, "*B"]:
-    """The value that an agent's own policy has against what the others did: Σ_a π(a) Q(s, a, a⁻ⁱ).
+    """Return the expected value of an agent's policy, given the other agents' actions: Σ_a π(a) Q(s, a, a⁻ⁱ).
 
     >>> found = counterfactual(Alternatives(jnp.array([2.0, 1, 100]), jnp.array([0.8, 0.1, 0.1]), jnp.zeros(3)))
     >>> round(float(found), 3)
@@ -67,9 +70,9 @@ def counterfactual(alternatives: Alternatives) -> Float[Array, "*B"]:
 
 
 def optimal(alternatives: Alternatives) -> Float[Array, "*B"]:
-    """The baseline of least variance: Σ_a x(a) Q(s, a, a⁻ⁱ) with x(a) ∝ π(a) ‖∇_ψ log π(a)‖².
+    """Return the baseline with the smallest variance: Σ_a x(a) Q(s, a, a⁻ⁱ) with x(a) ∝ π(a) ‖∇_ψ log π(a)‖².
 
-    Where no alternative has a score, as where only one choice is available, it is the counterfactual one.
+    If all scores are 0, for example because only one action is available, it equals the counterfactual baseline.
 
     >>> policy = Categorical(jnp.log(jnp.array([0.8, 0.1, 0.1])))
     >>> round(float(optimal(every(policy, jnp.array([2.0, 1, 100])))), 3)

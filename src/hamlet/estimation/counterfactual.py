@@ -1,16 +1,24 @@
-"""Critics of what an agent could have done while the others did what they did, fitted to fresh rollouts.
+"""Critics of an agent's alternative actions, given the other agents' actions; trained on-policy.
 
     Q(s, oⁱ, a⁻ⁱ, i; aⁱ)
 
-For choices, every choice of agent i is one output, and its own slot in the joint action that the network sees is
-empty; for all else the slot is filled, there is one output, and alternatives are drawn. A group of agents of equal
-spaces shares a network, which sees which of them is asked for; groups of unlike spaces have their own, and nothing is
-padded.
+s is the state, oⁱ the observation of agent i, aⁱ its action, and a⁻ⁱ the other agents' actions.
 
-Reference: Foerster et al., 2018, arXiv:1705.08926 (COMA), section 4 and figure 1c. Differences from the reference code:
-the joint action of the step before is not seen; what is arrived at is valued by the mean over the agent's own policy,
-with the others' actions drawn from theirs, rather than by the action that was taken next, so that a step that was
-truncated bootstraps as well; minibatches are drawn at random rather than backwards in time.
+For discrete actions, the network has one output for every action of agent i. The agent's own slot in the joint action
+that the network receives is empty. For all other actions, the slot is filled, there is one output, and alternative
+actions are sampled.
+
+Agents with equal spaces form a group and share a network, which also receives the agent's index. Groups with different
+spaces have separate networks, so no array is padded.
+
+Reference: Foerster et al., 2018, arXiv:1705.08926 (COMA), section 4 and figure 1c.
+
+Differences from the reference code:
+
+* The network does not receive the joint action of the previous step.
+* The next state is valued by the mean over the agent's own policy, with the other agents' actions sampled from their
+  policies. The code uses the action that was taken next. Hamlet can therefore bootstrap after truncated steps too.
+* Minibatches are sampled at random. The code goes backwards in time.
 """
 
 from collections.abc import Callable
@@ -45,7 +53,7 @@ _UNBOUNDED = float("inf")
 
 
 class CounterfactualState(eqx.Module):
-    """Everything the critic owns, group by group, stacked by unit; ``updates`` counts its steps."""
+    """The critic's state, group by group, stacked by unit; ``updates`` counts the gradient steps."""
 
     networks: tuple[Choices, ...]
     targets: tuple[Choices, ...]
@@ -55,17 +63,17 @@ class CounterfactualState(eqx.Module):
 
 
 class CounterfactualEstimate(eqx.Module):
-    """Values along a rollout, one of every agent.
+    """The values of every agent along a rollout.
 
     Attributes:
-        inputs: What each group's network saw.
-        choice: At which of its outputs; 0 where there is one, and for absent agents.
-        scaled: Q(s, a) in units of the critic.
+        inputs: The inputs of each group's network.
+        choice: The index of the network's output; 0 if there is one output, and for inactive agents.
+        scaled: Q(s, a), in units of the running standard deviation of returns.
         value: Q(s, a).
-        next_value: Of what was arrived at, by the target networks: the mean over the agent's own policy where its
-            actions are choices, else of one draw.
-        alternatives: What each agent could have done, group by group.
-        memory: None: there is none.
+        next_value: The value of the next state by the target networks: the mean over the agent's own policy for
+            discrete actions, else the value of one sampled action.
+        alternatives: The alternative actions of each agent, group by group.
+        memory: None, because the networks have no memory.
     """
 
     inputs: tuple[Float[Array, "C L E _N _I"], ...]
@@ -78,9 +86,10 @@ class CounterfactualEstimate(eqx.Module):
 
 
 class Rows(eqx.Module):
-    """What one network is fitted to: B sequences of L steps; or several, stacked by unit.
+    """The training data of one network: B sequences of L steps; or of several networks, stacked by unit.
 
-    Networks see ``at_once`` sequences at once, 0 for all; ``weight`` is what a step of a part counts in a mean of all.
+    Networks process ``at_once`` sequences at the same time, 0 for all. ``weight`` is the weight of each step of a part
+    in a mean over all steps.
     """
 
     inputs: Float[Array, "*units B L I"]
@@ -92,15 +101,15 @@ class Rows(eqx.Module):
 
     @property
     def size(self) -> int:
-        """B."""
+        """Return B."""
         return self.target.shape[0]
 
     def take(self, index: Array) -> "Rows":
-        """Some of the sequences."""
+        """Return the sequences with the given indices."""
         return jax.tree.map(lambda leaf: leaf[index], self)
 
     def weighed(self) -> "Rows":
-        """The same with each step's share of all."""
+        """Return the same sequences with each step's share of the whole as its weight."""
         return replace(self, at_once=0, weight=shares(self.target.shape, None))
 
 
@@ -108,19 +117,21 @@ class Rows(eqx.Module):
 class CounterfactualValue:
     """Q(s, oⁱ, a⁻ⁱ; aⁱ) for every agent i, of the team's reward.
 
+    s is the state, oⁱ the agent's observation, aⁱ its action, and a⁻ⁱ the other agents' actions.
+
     Attributes:
-        samples: How many alternatives are drawn for an agent whose actions are no plain choices.
+        samples: How many alternatives are sampled for an agent whose action space is not Discrete.
         learning_rate: Step size.
-        epochs: Passes over the batch.
-        minibatches: Parts of a pass.
-        clip: How far a value may move from its old one in units of the running deviation, before the loss is that of
-            the clipped value if worse; 0 for no clip.
-        huber: Where the loss turns from quadratic to linear, in the same units; 0 for squares.
-        max_gradient_norm: The gradient's norm is scaled down to this.
-        normalise: Whether values are in units of a running mean and deviation of returns.
-        decay: Whether the step size falls to 0 over the run.
-        rule: How a gradient becomes a step.
-        interval: Steps of the critic from one copy of it, which bootstraps, to the next.
+        epochs: Epochs over the batch.
+        minibatches: Minibatches per epoch.
+        clip: How far a value may move from its old value, in units of the running standard deviation, before the loss
+            uses the clipped value (if its loss is larger); 0 for no clipping.
+        huber: Where the loss changes from quadratic to linear, in the same units; 0 for a quadratic loss.
+        max_gradient_norm: A gradient with a larger norm is scaled down to this norm.
+        normalise: Whether values are in units of a running mean and standard deviation of returns.
+        decay: Whether the step size decreases to 0 over the run.
+        rule: The optimiser.
+        interval: Gradient steps between two updates of the target network, which is used for bootstrapping.
     """
 
     samples: int = 100
@@ -137,8 +148,8 @@ class CounterfactualValue:
     credits: Literal["team"] = "team"
 
     def __post_init__(self) -> None:
-        """Refuse settings under which nothing, or nothing sensible, happens."""
-        require(self.rule in RULES, f"a rule is {' or '.join(RULES)}, not {self.rule!r}")
+        """Refuse an unknown optimiser, a negative learning rate or clip, and counts below 1."""
+        require(self.rule in RULES, f"the optimiser must be {' or '.join(RULES)}, got {self.rule!r}")
         require(self.learning_rate >= 0, f"--critic-learning-rate must not be negative: {self.learning_rate}")
         for flag, number in (
             ("baseline-samples", self.samples),
@@ -150,17 +161,19 @@ class CounterfactualValue:
         require(self.clip >= 0, f"--critic-clip must not be negative: {self.clip}")
 
     def roster(self, roster: Roster, state_shape: tuple[int, ...]) -> Roster:
-        """Who owns a network: every group, which sees the state, its agent's view, the joint action and who is asked.
+        """Return the owners of the networks: one per group of agents.
+
+        Its inputs are the state, the agent's observation, the joint action and the agent's index in the group.
 
         Raises:
-            RequestError: If the state, or what some agent sees, is an image, to which actions cannot be appended.
+            RequestError: If the state or an agent's observation is an image, to which actions cannot be appended.
         """
         images = [group.names[0] for group in roster.groups if pictures(group.observation)]
         require(
             len(state_shape) == 1 and roster.state is None and not images,
-            "a critic of actions sees rows of numbers, and "
-            + (f"{images[0]} sees an image" if images else f"the state is an image {roster.image(state_shape)}")
-            + ": use --advantage gae, which mappo has by default",
+            "an action-value critic needs rows of numbers, but "
+            + (f"{images[0]} observes an image" if images else f"the state is an image {roster.image(state_shape)}")
+            + ": use --advantage gae, the default of mappo",
         )
         actions = sum(len(group.names) * group.action.width for group in roster.groups)
 
@@ -174,7 +187,7 @@ class CounterfactualValue:
         return Roster(tuple(groups), "group")
 
     def create(self, key: Key, roster: Roster, body: NetworkConfig) -> CounterfactualState:
-        """Fresh networks for ``roster`` (this critic's own, as given by `roster`); targets begin as their equals."""
+        """Create untrained networks for ``roster``, as `roster` returns it; targets start equal to the networks."""
         body = replace(body, memory=0)
 
         def one(group: Group, key: Key) -> tuple[Any, ...]:
@@ -186,11 +199,11 @@ class CounterfactualValue:
         return CounterfactualState(*(tuple(part) for part in zip(*by_group, strict=True)))
 
     def blank(self, roster: Roster, body: NetworkConfig, copies: int) -> tuple[None, ...]:
-        """No memory: what it sees is the state."""
+        """Return None for every group: the networks have no memory."""
         return (None,) * len(roster.groups)
 
     def paid(self, trajectory: Trajectory, values: int, stream: Stream = REWARD) -> Float[Array, "C L E V"]:
-        """What the team was paid of a stream, for each of V values."""
+        """Return the team's total payments of a stream, repeated for each of V values."""
         total = trajectory.paid(stream).sum(-1, keepdims=True)
         return jnp.broadcast_to(total, (*total.shape[:-1], values))
 
@@ -203,7 +216,7 @@ class CounterfactualValue:
         behaviour: Callable[[], Behaviour],
         key: Key,
     ) -> CounterfactualEstimate:
-        """What was done, what could have been, and what it led to."""
+        """Estimate the values of the actions taken, of the alternative actions, and of the next states."""
         policies = behaviour()
         agents, (now, then) = policies.roster, (trajectory.view, trajectory.arrival)
         lead, parts = trajectory.start.shape, []
@@ -238,7 +251,7 @@ class CounterfactualValue:
         then: Any,
         key: Key,
     ) -> tuple[Any, ...]:
-        """One group's part of an estimate, from what its network sees and from its policies, both before and after."""
+        """Return one group's part of an estimate, from its network's inputs and its policies around every step."""
 
         def worth(x):
             return moments.unscale(x) if self.normalise else x
@@ -273,7 +286,7 @@ class CounterfactualValue:
         key: Key,
         remaining: Scalar | float = 1.0,
     ) -> tuple[CounterfactualState, Info]:
-        """Fit every network to the returns at what was done; ``remaining`` is the share of the run that is left."""
+        """Fit every network to the returns of the actions taken; ``remaining`` is the share of the run that is left."""
         factor, fitted, infos = shrunk(self.decay, remaining), [], []
         targets, befores = roster.split(returns), roster.split(estimate.scaled)
         for g in range(len(roster.groups)):
@@ -294,7 +307,10 @@ class CounterfactualValue:
         return CounterfactualState(*(tuple(part) for part in zip(*fitted, strict=True))), joined
 
     def observe(self, state: CounterfactualState, roster: Roster, trajectory: Trajectory) -> CounterfactualState:
-        """Itself: `fit` takes in what was seen, as it knows the joint actions."""
+        """Return the state unchanged.
+
+        `fit` updates the running moments of the inputs, because it has the joint actions.
+        """
         return state
 
     def _fit_one(
@@ -326,14 +342,16 @@ class CounterfactualValue:
         state = (network, target, optimiser, updates)
         state, info = passes(step, state, rows, epochs=self.epochs, minibatches=self.minibatches, key=key)
         network, target, optimiser, updates = state
-        # Last, so that old and new values of one update see the same numbers; and what bootstraps sees them too.
+        # The moments of the inputs are updated last, so that old and new values of one update use the same moments. The
+        # target network uses the same moments too.
         network, target = (heads.observe(each, inputs, None) for each in (network, target))
         return network, target, optimiser, moments, updates, info | {"return_deviation": spread}
 
     def loss(self, network: Choices, part: Rows) -> Scalar:
-        """How far the values of what was done are from returns (`hamlet.estimation.fitting.distance`), on average.
+        """Return the mean loss of the values of the actions taken (`hamlet.estimation.fitting.distance`).
 
-        Everything is in units of the running deviation. An absent agent's first output predicts what comes without it.
+        All numbers are in units of the running standard deviation. For an inactive agent, the first output is fitted:
+        it predicts the team's return without this agent.
         """
         value = jnp.take_along_axis(network(part.inputs), part.choice[..., None], -1)[..., 0]
         return mean(distance(value, part.before, part.target, clip=self.clip, huber=self.huber), None, part.weight)
@@ -344,7 +362,7 @@ class CounterfactualValue:
 
 
 def _valued(network: Choices, parts: int, inputs: Float[Array, "*B I"]) -> Float[Array, "*B A"]:
-    """A network's values of every row, of so many parts of them one after another."""
+    """Return a network's values of every row, computed in ``parts`` parts, one after another."""
     if parts == 1:
         return network(inputs)
     rows = inputs.reshape(-1, inputs.shape[-1])
@@ -353,7 +371,7 @@ def _valued(network: Choices, parts: int, inputs: Float[Array, "*B I"]) -> Float
 
 
 def _first(tree: Any) -> Any:
-    """The one unit of a group."""
+    """Return the single unit of a group."""
     return jax.tree.map(lambda leaf: leaf[0], tree)
 
 

@@ -1,10 +1,13 @@
-"""Advantages against a baseline that knows what the others did.
+"""Advantages with a baseline that depends on the other agents' actions.
 
-    Âⁱ = credit − b(s, a⁻ⁱ),    credit = Q(s, a), or the return Gₜ(λ) that Q is fitted to,
+    Âⁱ = credit − b(s, a⁻ⁱ),    credit = Q(s, a), or the return Gₜ(λ) to which Q is fitted
 
-with b the counterfactual or the optimal baseline (`hamlet.estimation.baseline`). Beside the factor M of a sequential
-sweep, which is a function of the others' actions too, either stays what it is: M (credit − b) has the same mean for all
-b(s, a⁻ⁱ), and b* the least variance.
+b is the counterfactual or the optimal baseline (`hamlet.estimation.baseline`), s the state, a the joint action, and a⁻ⁱ
+the actions of all agents but i.
+
+Sequential updates multiply the advantage by M, the product of earlier agents' probability ratios. M is a function of
+the other agents' actions too, so both baselines keep their properties: the mean of M (credit − b) is the same for all
+b(s, a⁻ⁱ), and b* has the smallest variance.
 
 References: Foerster et al., 2018, arXiv:1705.08926; Kuba et al., 2021, arXiv:2108.08612.
 """
@@ -26,18 +29,18 @@ from hamlet.estimation.returns import lambda_returns
 from hamlet.estimation.trajectory import Trajectory, whole
 from hamlet.streams import REWARD, Stream
 
-# What is credited: the critic's word, or what came of it.
+# The credit: the critic's values, or the returns to which they are fitted.
 Credited: TypeAlias = Literal["values", "returns"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Counterfactual:
-    """What was done beside what the agent's policy does on average while the others do the same (COMA).
+    """The advantage over the agent's average under its policy, given the other agents' actions (COMA).
 
     Attributes:
         discount: γ in [0, 1].
-        lambda_: λ in [0, 1] of the returns that the critic is fitted to.
-        credited: "values" or "returns".
+        lambda_: λ in [0, 1] of the returns to which the critic is fitted.
+        credited: The credit: "values" of the critic, or "returns".
     """
 
     needs: ClassVar[type] = CounterfactualValue
@@ -47,10 +50,10 @@ class Counterfactual:
     credited: Credited = "values"
 
     def __post_init__(self) -> None:
-        """Refuse what is no weight."""
-        require(0 <= self.discount <= 1, f"--discount must lie in [0, 1], not at {self.discount}")
-        require(0 <= self.lambda_ <= 1, f"λ of returns must lie in [0, 1], not at {self.lambda_}")
-        require(self.credited in ("values", "returns"), f"credited are values or returns, not {self.credited!r}")
+        """Refuse a γ or λ outside [0, 1], and an unknown credit."""
+        require(0 <= self.discount <= 1, f"--discount must be in [0, 1], got {self.discount}")
+        require(0 <= self.lambda_ <= 1, f"λ of returns must be in [0, 1], got {self.lambda_}")
+        require(self.credited in ("values", "returns"), f"the credit must be values or returns, got {self.credited!r}")
 
     def __call__(
         self,
@@ -59,7 +62,7 @@ class Counterfactual:
         critic: CounterfactualValue,
         stream: Stream = REWARD,
     ) -> tuple[Float[Array, "C L E n"], Float[Array, "C L E n"]]:
-        """Every agent's advantages in a stream, and the returns that its values are fitted to."""
+        """Return every agent's advantages in a stream, and the returns to which its values are fitted."""
         shape = estimate.value.shape
         last, cut = (jnp.broadcast_to(x, shape) for x in ends(trajectory, own=False))
         discount, paid = jnp.where(last, 0.0, self.discount), critic.paid(trajectory, shape[-1], stream)
@@ -75,6 +78,6 @@ class Counterfactual:
 
 @dataclass(frozen=True, kw_only=True)
 class OptimalBaseline(Counterfactual):
-    """Likewise beside the baseline of least variance."""
+    """The advantage over the baseline with the smallest variance (Kuba et al., 2021)."""
 
     baseline: ClassVar[Callable[[Alternatives], Array]] = staticmethod(baseline.optimal)

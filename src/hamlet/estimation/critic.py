@@ -1,4 +1,4 @@
-"""State-value critics: what they see, whose rewards they predict, and how they are fitted."""
+"""State-value critics: their inputs, the rewards that they predict, and how they are trained."""
 
 import dataclasses
 from collections.abc import Callable
@@ -38,10 +38,10 @@ from hamlet.types import Info, Key, Scalar
 
 
 class Targets(eqx.Module):
-    """What one value network is fitted to: B sequences of L steps; or several, stacked by unit.
+    """The training data of one value network: B sequences of L steps; or of several networks, stacked by unit.
 
-    The inputs are ``[B, L, I]``, images ``[B, L, H, W, C]``, or `Stored`. Networks see ``at_once`` sequences at once, 0
-    for all; ``weight`` is what each step of a part counts in a mean over the batch.
+    The inputs are ``[B, L, I]``, images ``[B, L, H, W, C]``, or `Stored`. Networks process ``at_once`` sequences at the
+    same time, 0 for all. ``weight`` is the weight of each step of a part in a mean over the batch.
     """
 
     inputs: Any
@@ -55,20 +55,20 @@ class Targets(eqx.Module):
 
     @property
     def size(self) -> int:
-        """B."""
+        """Return B."""
         return self.target.shape[0]
 
     def take(self, index: Array) -> "Targets":
-        """Some of the sequences."""
+        """Return the sequences with the given indices."""
         return pick(self, index)
 
     def weighed(self) -> "Targets":
-        """The same with each step's share of all."""
+        """Return the same sequences with each step's share of the whole as its weight."""
         return dataclasses.replace(self, at_once=0, weight=shares(self.target.shape, self.alive))
 
 
 class CriticState(eqx.Module):
-    """Everything a critic owns, per group of value networks, stacked by unit."""
+    """The critic's state, per group of value networks, stacked by unit."""
 
     networks: tuple[Value, ...]
     optimisers: tuple[optax.OptState, ...]
@@ -76,7 +76,14 @@ class CriticState(eqx.Module):
 
 
 class Estimate(eqx.Module):
-    """V values along a rollout; ``memory`` is per group, after every step."""
+    """V values along a rollout.
+
+    Attributes:
+        scaled: The networks' outputs, in units of the running standard deviation of returns if values are normalised.
+        value: The values before every step.
+        next_value: The values after every step.
+        memory: The networks' memory after every step, per group.
+    """
 
     scaled: Float[Array, "C L E V"]
     value: Float[Array, "C L E V"]
@@ -86,22 +93,23 @@ class Estimate(eqx.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class StateValue:
-    """V: one network for the team, or one for each agent.
+    """A state-value critic V with one network for the team, or one for each agent.
 
-    They are the values of one stream, the reward if no other is named: of its sum over agents, or of each agent's own.
+    The values predict one stream, by default the reward: its sum over all agents, or each agent's own.
 
     Attributes:
-        sees: "state" is centralised: V(s). "observation" is independent: Vⁱ(oⁱ).
-        credits: "team" predicts what all agents together are paid; "own" what each agent is.
+        sees: "state": centralised, V(s) of the state s. "observation": decentralised, Vⁱ(oⁱ) of agent i's observation
+            oⁱ.
+        credits: "team": predict the sum over all agents; "own": predict each agent's own.
         learning_rate: Step size of Adam.
-        epochs: Passes over the batch.
-        minibatches: Parts of a pass.
-        clip: How far a value may move from its old one in units of the running deviation, before the loss is that of
-            the clipped value if worse; 0 for no clip.
-        huber: Where the loss turns from quadratic to linear, in the same units; 0 for squares.
-        max_gradient_norm: The gradient's norm is scaled down to this.
-        normalise: Whether values are in units of a running mean and deviation of returns.
-        decay: Whether the step size falls to 0 over the run.
+        epochs: Epochs over the batch.
+        minibatches: Minibatches per epoch.
+        clip: How far a value may move from its old value, in units of the running standard deviation, before the loss
+            uses the clipped value (if its loss is larger); 0 for no clipping.
+        huber: Where the loss changes from quadratic to linear, in the same units; 0 for a quadratic loss.
+        max_gradient_norm: A gradient with a larger norm is scaled down to this norm.
+        normalise: Whether values are in units of a running mean and standard deviation of returns.
+        decay: Whether the step size decreases to 0 over the run.
     """
 
     sees: Literal["state", "observation"] = "state"
@@ -116,21 +124,21 @@ class StateValue:
     decay: Decay = "none"
 
     def __post_init__(self) -> None:
-        """Refuse settings under which nothing, or nothing sensible, happens."""
+        """Refuse a negative learning rate or clip, and fewer than 1 epoch or minibatch."""
         require(self.learning_rate >= 0, f"--critic-learning-rate must not be negative: {self.learning_rate}")
         require(self.epochs >= 1, f"--critic-epochs must be at least 1, not {self.epochs}")
         require(self.minibatches >= 1, f"--critic-minibatches must be at least 1, not {self.minibatches}")
         require(self.clip >= 0, f"--critic-clip must not be negative: {self.clip}")
 
     def roster(self, roster: Roster, state_shape: tuple[int, ...]) -> Roster:
-        """Who owns a value network: the agents, or one who stands for the team and sees the state."""
+        """Return the owners of the value networks: the agents, or one owner for the team, which receives the state."""
         if self.sees == "observation":
             return roster
         names = ("team",) if self.credits == "team" else roster.names
         return Roster((Group(names, roster.seen_by_critic(state_shape), Discrete(1)),))
 
     def create(self, key: Key, roster: Roster, body: NetworkConfig) -> CriticState:
-        """Fresh networks for the units of ``roster`` (this critic's own, as given by `roster`)."""
+        """Create untrained networks for the units of ``roster``, as `roster` returns it."""
 
         def one(group: Group, key: Key) -> tuple[Value, optax.OptState, RunningMeanStd]:
             network = Value.create(key, group.observation, body)
@@ -144,20 +152,20 @@ class StateValue:
         return CriticState(*(tuple(part) for part in zip(*by_group, strict=True)))
 
     def blank(self, roster: Roster, body: NetworkConfig, copies: int) -> tuple[Float[Array, "_units _B H"] | None, ...]:
-        """The networks' memory before a first episode."""
+        """Return the networks' memory before a first episode."""
         return tuple(
             blank(body, roster.units_in(g), copies * roster.agents_per_unit(g)) for g in range(len(roster.groups))
         )
 
     def inputs(self, roster: Roster, group: int, view: View, parts: int, line: Callable[[Array], Array]) -> Any:
-        """What a group's units see as sequences, ``line`` done to it before; in parts, where to fetch it."""
+        """Return the inputs of a group's units as sequences, after applying ``line``; `Stored` for several parts."""
         if parts == 1:
             return sequences(roster, group, line(self.seen(roster, group, view)))
         observation = view.state if self.sees == "state" else view.observation[group]
         return stored(roster, group, observation, roster.groups[group].observation, line)
 
     def seen(self, roster: Roster, group: int, view: View) -> Shaped[Array, "C L E N *I"]:
-        """What a group of value networks sees of a view."""
+        """Return the inputs of a group of value networks from a view."""
         names, space = roster.groups[group].names, roster.groups[group].observation
         if self.sees == "observation":
             return encode(view.observation[group], space)
@@ -166,7 +174,7 @@ class StateValue:
         return jnp.broadcast_to(jnp.expand_dims(state, 3), (*lead, len(names), *shape))
 
     def paid(self, trajectory: Trajectory, values: int, stream: Stream = REWARD) -> Float[Array, "C L E V"]:
-        """What was paid of a stream to whom each of V values is of."""
+        """Return the payments of a stream to the owner of each of V values."""
         paid = trajectory.paid(stream)
         credited = paid if self.credits == "own" else paid.sum(-1, keepdims=True)
         return jnp.broadcast_to(credited, (*paid.shape[:-1], values))
@@ -180,13 +188,14 @@ class StateValue:
         behaviour: Callable[[], Behaviour] | None = None,
         key: Key | None = None,
     ) -> Estimate:
-        """Values before and after every step; after a truncated step, of the final view.
+        """Return the values before and after every step; after a truncated step, of the final observation.
 
-        Which policies sampled (``behaviour``) is not asked: values of states are fitted to what came of them.
+        ``behaviour``, the policies that sampled, is not used: state values are fitted to the returns that followed.
         """
         copies, by_group, parts = trajectory.start.shape[2], [], trajectory.parts
         for g in range(len(roster.groups)):
-            # Memory goes on from chunk to chunk; without it, a part can be less than all steps of a copy.
+            # Memory continues from one sequence to the next. Without memory, a part may contain less than all steps of
+            # a copy.
             line = whole if parts == 1 or memory[g] is not None else _as_is
             now, then = (self.inputs(roster, g, view, parts, line) for view in (trajectory.view, trajectory.arrival))
             start = sequences(roster, g, line(_per_agent(trajectory.start, roster, g)))
@@ -247,7 +256,7 @@ class StateValue:
         return CriticState(*(tuple(part) for part in zip(*fitted, strict=True))), joined
 
     def observe(self, state: CriticState, roster: Roster, trajectory: Trajectory) -> CriticState:
-        """What was seen taken into the networks' running means and deviations, where they have them."""
+        """Add the inputs to the networks' running means and standard deviations, if they have these."""
         alive, networks = trajectory.counted, []
         for g, network in enumerate(state.networks):
             updated = network
@@ -297,9 +306,9 @@ class StateValue:
         return sequences(roster, group, roster.split(alive)[group])
 
     def loss(self, network: Value, part: Targets) -> Scalar:
-        """How far values are from returns (`hamlet.estimation.fitting.distance`), averaged over living steps.
+        """Return the mean loss (`hamlet.estimation.fitting.distance`) over the steps of active agents.
 
-        Everything is in units of the running deviation.
+        All numbers are in units of the running standard deviation.
         """
         value, _ = network(fetched(part.inputs), part.memory, part.start)
         apart = distance(value, part.before, part.target, clip=self.clip, huber=self.huber)
@@ -309,7 +318,7 @@ class StateValue:
 def _before_and_after(
     network: Value, now: Any, then: Any, start: Bool[Array, "B L"], memory: Float[Array, "B H"] | None
 ) -> tuple[Float[Array, "B L"], Float[Array, "B L"], Float[Array, "B L H"] | None]:
-    """A network's values before and after every step of B sequences, and its memory after each."""
+    """Return a network's values before and after every step of B sequences, and its memory after each step."""
     now, then = fetched(now), fetched(then)
     value, memories = network(now, memory, start)
     flat = None if memories is None else memories.reshape(-1, memories.shape[-1])
@@ -326,7 +335,10 @@ def _per_agent(flags: Bool[Array, "C L E"], roster: Roster, group: int) -> Bool[
 
 
 def _at_chunks(before: Array | None, after: Array | None, shape: tuple[int, ...]) -> Array | None:
-    """Memory before each chunk, ``[units, B, H]``: from that before the rollout and those after every step of it."""
+    """Return the memory before each sequence, ``[units, B, H]``.
+
+    It is taken from the memory before the rollout and the memory after every step of the rollout.
+    """
     if before is None or after is None:
         return None
     chunks, length, copies = shape

@@ -1,4 +1,4 @@
-"""First-order fitting: Adam, and passes over minibatches; what actors and critics have in common."""
+"""First-order optimisation: Adam, RMSprop, and epochs over minibatches; shared by actors and critics."""
 
 import math
 from collections.abc import Callable
@@ -15,20 +15,23 @@ from hamlet.roster import Roster
 from hamlet.types import Info, Key, Scalar
 
 Parameters = TypeVar("Parameters")
-# How a gradient becomes a step.
+# The optimiser.
 Rule: TypeAlias = Literal["adam", "rmsprop"]
-# How a learning rate falls over a run: not at all, or linearly to 0.
+# How the learning rate decreases over a run: not at all, or linearly to 0.
 Decay: TypeAlias = Literal["none", "linear"]
 
 
 def adam(learning_rate: float, max_gradient_norm: float, epsilon: float = 1e-5) -> optax.GradientTransformation:
-    """Adam with ε = 10⁻⁵ (the papers' "optim eps") after a clip of the gradient's norm; 0 for no clip."""
+    """Return Adam with ε = 10⁻⁵ (the papers' "optim eps") after clipping the gradient's norm; 0 for no clipping."""
     clip = optax.clip_by_global_norm(max_gradient_norm) if max_gradient_norm else optax.identity()
     return optax.chain(clip, optax.adam(learning_rate, eps=epsilon))
 
 
 def rmsprop(learning_rate: float, max_gradient_norm: float, epsilon: float = 1e-5) -> optax.GradientTransformation:
-    """RMSprop with α = 0.99 and ε beside the root, as PyTorch's, after a clip of the gradient's norm; 0 for no clip."""
+    """Return RMSprop with α = 0.99 after clipping the gradient's norm; 0 for no clipping.
+
+    ε is added outside the square root, as in PyTorch.
+    """
     clip = optax.clip_by_global_norm(max_gradient_norm) if max_gradient_norm else optax.identity()
     return optax.chain(clip, optax.rmsprop(learning_rate, decay=0.99, eps=epsilon, eps_in_sqrt=False))
 
@@ -37,22 +40,22 @@ RULES: dict[Rule, Callable[[float, float, float], optax.GradientTransformation]]
 
 
 def begin(optimiser: optax.GradientTransformation, parameters: Any) -> optax.OptState:
-    """The optimiser's state before its first step."""
+    """Return the optimiser's state before its first step."""
     return optimiser.init(parameters)
 
 
 def value_scale() -> RunningMeanStd:
-    """The running mean and standard deviation of returns, in units of which a critic's values are.
+    """Return the running mean and standard deviation of returns, which scale a critic's values.
 
-    The standard deviation is at least 0.1. As in the value normaliser of Yu et al., 2022, arXiv:2103.01955, a critic of
-    states takes in every minibatch before its loss, the same returns once a pass; before any, the deviation is 1 here
-    and 0.1 there.
+    The standard deviation is at least 0.1. A state-value critic adds every minibatch before its loss, so the same
+    returns once per epoch, as in the value normaliser of Yu et al., 2022, arXiv:2103.01955. Before any returns, the
+    standard deviation is 1 here and 0.1 in their code.
     """
     return RunningMeanStd.create(1, decay=0.99999, floor=1e-2)
 
 
 def shrunk(decay: Decay, remaining: Scalar | float) -> Scalar | None:
-    """What steps are multiplied by when so much of the run remains, from 1 to 0; None where they are left alone."""
+    """Return the factor of the step size when a share ``remaining`` of the run is left; None without decay."""
     return None if decay == "none" else jnp.asarray(remaining, jnp.float32)
 
 
@@ -63,8 +66,8 @@ def descend(
     parameters: Parameters,
     factor: Scalar | None = None,
 ) -> tuple[Parameters, optax.OptState]:
-    """One step down the gradient, times ``factor``."""
-    # optax's own types know arrays and containers only; modules are trees like any other.
+    """Take one optimiser step along the negative gradient, times ``factor``."""
+    # The casts are necessary because optax declares types for arrays and containers only; it accepts modules as trees.
     updates, state = optimiser.update(cast(Any, gradient), state, cast(Any, parameters))
     if factor is not None:
         updates = jax.tree.map(lambda leaf: factor * leaf, updates)
@@ -74,9 +77,12 @@ def descend(
 def distance(
     value: Float[Array, "*B"], before: Float[Array, "*B"], target: Float[Array, "*B"], *, clip: float, huber: float
 ) -> Float[Array, "*B"]:
-    """How far values are from their targets: the worse of the plain and the clipped Huber loss.
+    """Return the loss of values: the larger of the plain and the clipped Huber loss.
 
-    ℓ = max( h(R̂ − v), h(R̂ − v_old − clip(v − v_old, ±c)) ); a clip of 0 is none, and with a Huber bound of 0 h is ½ x².
+        ℓ = max( h(R̂ − v), h(R̂ − v_old − clip(v − v_old, ±c)) )
+
+    v are the values, v_old the values before the update (``before``), R̂ the targets, c is ``clip`` and h the Huber
+    loss. With ``clip`` 0, only the plain loss is used; with ``huber`` 0, h is ½ x².
 
     Reference: Schulman et al., 2017, arXiv:1707.06347 (code); Yu et al., 2022, arXiv:2103.01955.
     """
@@ -89,10 +95,10 @@ def distance(
 
 
 def passes(step: Any, at: Any, data: Any, *, epochs: int, minibatches: int, key: Key) -> tuple[Any, Info]:
-    """Run ``step(at, part) -> at, info`` over shuffled minibatches of ``data``, ``epochs`` times.
+    """Run ``step(at, part) -> at, info`` over shuffled minibatches of ``data`` for ``epochs`` epochs.
 
-    ``data`` has ``size`` and ``take``. The infos are averaged over the last pass. One minibatch is the whole
-    batch, unshuffled and uncopied.
+    ``data`` has ``size`` and ``take``. The infos are averaged over the last epoch. With one minibatch, the whole batch
+    is used without shuffling and copying.
     """
 
     def one_pass(at: Any, key: Key) -> tuple[Any, Info]:
@@ -107,15 +113,15 @@ def passes(step: Any, at: Any, data: Any, *, epochs: int, minibatches: int, key:
 
 
 def check_divides(flag: str, parts: int, sequences: int, roster: Roster) -> None:
-    """Refuse minibatches that do not divide every unit's batch.
+    """Refuse a number of minibatches that does not divide every unit's batch.
 
     Raises:
-        RequestError: They do not; names the nearest number that does.
+        RequestError: It does not divide a batch. The message names the nearest number that divides all batches.
     """
     counts = [sequences * roster.agents_per_unit(group) for group in range(len(roster.groups))]
     for count in counts:
         if count % parts:
-            # What divides the batch of every group.
+            # The greatest common divisor of all groups' batch sizes.
             shared = math.gcd(*counts)
             near = min((d for d in range(1, shared + 1) if shared % d == 0), key=lambda d: abs(d - parts))
             raise RequestError(f"{flag} {parts} does not divide a batch of {count} sequences; the nearest is {near}")

@@ -1,4 +1,4 @@
-"""A critic with one output for each joint action, and how joint actions are numbered."""
+"""A critic with one output for each joint action, and the numbering of joint actions."""
 
 import math
 from dataclasses import dataclass
@@ -20,27 +20,27 @@ from hamlet.roster import Group, Roster
 from hamlet.spaces import Discrete
 from hamlet.types import Info, Key, Scalar
 
-# Outputs of a critic at most: with a batch of 1000, 400 MB for every copy of them that is alive at once.
+# The largest number of outputs: with a batch of 1000, each array of outputs needs 400 MB.
 LARGEST = 100_000
 
 
 def choices(roster: Roster) -> tuple[int, ...]:
-    """How many choices every agent has.
+    """Return how many actions every agent has.
 
     Raises:
-        RequestError: If one acts in no Discrete space.
+        RequestError: If an agent's action space is not Discrete.
     """
     for group in roster.groups:
         require(
             isinstance(group.action, Discrete),
-            f"joint actions are numbered for Discrete spaces only, and {group.names[0]} acts in {group.action}: "
+            f"a critic of joint actions needs Discrete action spaces, but {group.names[0]} has {group.action}: "
             "use hatd3 for a Box, else happo",
         )
     return tuple(group.action.width for group in roster.groups for _ in group.names)
 
 
 def places(sizes: tuple[int, ...]) -> np.ndarray:
-    """What one more of each agent's choice adds to the number of a joint action; the last agent's counts singly.
+    """Return the place value of each agent's action in the number of a joint action; the last agent's is 1.
 
     >>> places((2, 3, 5)).tolist()
     [15, 5, 1]
@@ -49,33 +49,36 @@ def places(sizes: tuple[int, ...]) -> np.ndarray:
 
 
 def number(actions: Int[Array, "n B"], sizes: tuple[int, ...]) -> Int[Array, " B"]:
-    """The numbers of joint actions, in the mixed radix of the agents' choices: Σᵢ aⁱ Π_{j>i} |Aʲ|."""
+    """Return the numbers of joint actions in mixed radix: Σᵢ aⁱ Π_{j>i} |Aʲ|.
+
+    aⁱ is the action of agent i, and |Aʲ| the number of actions of agent j.
+    """
     return (actions * places(sizes)[:, None]).sum(0)
 
 
 def at(values: Float[Array, "*B A"], choice: Int[Array, "*B"]) -> Float[Array, "*B"]:
-    """The value of one choice in every row."""
+    """Return the value of one action in every row."""
     return jnp.take_along_axis(values, choice[..., None], axis=-1)[..., 0]
 
 
 def alternatives(
     values: Float[Array, "B J"], standing: Int[Array, " B"], own: Int[Array, " B"], place: Int[Array, ""], count: int
 ) -> Float[Array, "B A"]:
-    """The values of all choices of one agent while the others' stand.
+    """Return the values of all actions of one agent, with the other agents' actions fixed.
 
     Args:
-        values: Of every joint action.
-        standing: The numbers of the joint actions that stand.
-        own: The agent's choices in them.
-        place: What one more of its choice adds to a number.
-        count: How many choices it has.
+        values: The values of every joint action.
+        standing: The numbers of the current joint actions.
+        own: The agent's actions in them.
+        place: The agent's place value in a joint action's number.
+        count: How many actions the agent has.
     """
     without = standing - place * own
     return jnp.take_along_axis(values, without[:, None] + place * jnp.arange(count)[None], axis=-1)
 
 
 class JointState(eqx.Module):
-    """Everything the critic owns; one network and its like."""
+    """The critic's state: a network, its target network and its optimiser."""
 
     networks: tuple[Duelling]
     targets: tuple[Duelling]
@@ -84,10 +87,10 @@ class JointState(eqx.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class JointActionValue:
-    """Q(s, ·) with one output for each joint action, duelling, for the team's reward.
+    """Q(s, ·) of the state s with one output for each joint action, a duelling network, for the team's reward.
 
-    It descends the mean of (Q(s, a) − y)² at the replayed joint actions, and its target follows it:
-    Q̂ ← (1 − τ) Q̂ + τ Q.
+    It minimises the mean of (Q(s, a) − y)² at the joint actions a in the replay buffer, with targets y. The target
+    network Q̂ follows it: Q̂ ← (1 − τ) Q̂ + τ Q.
 
     Attributes:
         learning_rate: Step size of Adam.
@@ -101,29 +104,29 @@ class JointActionValue:
     credits: Literal["team"] = "team"
 
     def __post_init__(self) -> None:
-        """Refuse settings under which nothing, or nothing sensible, happens."""
+        """Refuse a negative learning rate, a τ outside (0, 1], and branches without hidden features."""
         require(self.learning_rate >= 0, f"--critic-learning-rate must not be negative: {self.learning_rate}")
-        require(0 < self.polyak <= 1, f"--polyak must lie in (0, 1], not at {self.polyak}")
+        require(0 < self.polyak <= 1, f"--polyak must be in (0, 1], got {self.polyak}")
         require(self.width >= 1, f"--duelling-hidden must be at least 1, not {self.width}")
 
     def roster(self, roster: Roster, state_shape: tuple[int, ...]) -> Roster:
-        """One who stands for the team, sees the state and chooses a joint action.
+        """Return the owner of the network: one for the whole team, which receives the state and has the joint actions.
 
         Raises:
-            RequestError: If there are too many joint actions, or some agent acts in no Discrete space.
+            RequestError: If there are too many joint actions, or an agent's action space is not Discrete.
         """
         sizes = choices(roster)
         count = math.prod(sizes)
-        spoken = " × ".join(map(str, sizes)) if len(sizes) <= 6 else f"the choices of {len(sizes)} agents"
+        spoken = " × ".join(map(str, sizes)) if len(sizes) <= 6 else f"the actions of {len(sizes)} agents"
         require(
             count <= LARGEST,
-            f"a critic of joint actions has one output for each, {spoken} = {count:,}, and takes {LARGEST:,} at most: "
-            "use hasac or happo",
+            f"a critic of joint actions needs one output for each, {spoken} = {count:,}, more than the limit of "
+            f"{LARGEST:,}: use hasac or happo",
         )
         return Roster((Group(("team",), roster.seen_by_critic(state_shape), Discrete(count)),))
 
     def create(self, key: Key, roster: Roster, body: NetworkConfig) -> JointState:
-        """A fresh network for ``roster`` (this critic's own, as given by `roster`); its target begins as its equal."""
+        """Create an untrained network for ``roster``, as `roster` returns it; its target starts equal to it."""
         team = roster.groups[0]
         network = Duelling.create(key, team.observation, team.action.width, body, self.width)
         return JointState((network,), (network,), begin(self._optimiser, network))
@@ -136,7 +139,10 @@ class JointActionValue:
         target: Float[Array, " B"],
         at_once: int = 0,
     ) -> tuple[JointState, Info]:
-        """One step towards the targets at the joint actions of these numbers. Infos have an axis of one team."""
+        """Take one step towards the targets at the joint actions with these numbers.
+
+        The infos have one axis of length 1, for the team.
+        """
 
         def loss(network: Duelling, part: Goals) -> tuple[Scalar, Scalar]:
             assert part.choice is not None
@@ -148,7 +154,7 @@ class JointActionValue:
         return JointState((network,), state.targets, optimiser), {name: scalar[None] for name, scalar in info.items()}
 
     def follow(self, state: JointState) -> JointState:
-        """The target moved towards the network."""
+        """Move the target network towards the network."""
         return JointState(state.networks, moved(state.targets, state.networks, self.polyak), state.optimiser)
 
     @property

@@ -1,4 +1,4 @@
-"""Returns and advantages of one trajectory; the caller maps them over copies and agents."""
+"""Returns and advantages of one trajectory; the caller maps these functions over environment copies and agents."""
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ def gae(
     *,
     lambda_: float,
 ) -> Float[Array, " T"]:
-    """Generalised advantage estimates.
+    """Return generalised advantage estimates.
 
         δₜ = rₜ + γₜ v′ₜ − vₜ,      Âₜ = δₜ + γₜ λ (1 − cutₜ) Âₜ₊₁,      Â_T = 0.
 
@@ -23,11 +23,11 @@ def gae(
 
     Args:
         reward: rₜ.
-        value: vₜ, the value of what was seen before the step.
-        next_value: v′ₜ, the value of what was arrived at, before any restart.
-        discount: γₜ in [0, 1]; 0 where nothing follows.
+        value: vₜ, the value of the observation before the step.
+        next_value: v′ₜ, the value of the next observation, before any reset.
+        discount: γₜ in [0, 1]; 0 after termination.
         cut: True where the recursion must not cross into the next episode.
-        lambda_: In [0, 1]; 0 is one-step temporal difference, 1 is Monte Carlo.
+        lambda_: λ in [0, 1]; 0 is one-step temporal difference, 1 is Monte Carlo.
 
     Reference: Schulman et al., 2016, arXiv:1506.02438, eq. 16.
 
@@ -54,19 +54,20 @@ def lambda_returns(
     *,
     lambda_: float,
 ) -> Float[Array, " T"]:
-    """Returns that mix those of every number of steps, TD(λ).
+    """Return λ-returns, which mix the returns of all numbers of steps, TD(λ).
 
-        Gₜ = rₜ + γₜ ( (1 − λ) v′ₜ + λ Gₜ₊₁ ),      but Gₜ = rₜ + γₜ v′ₜ where the recursion is cut, and at the end.
+        Gₜ = rₜ + γₜ ( (1 − λ) v′ₜ + λ Gₜ₊₁ ),      but Gₜ = rₜ + γₜ v′ₜ where the recursion is cut, and at the last
+        step.
 
-    With v′ₜ = vₜ₊₁ they are `gae` + v. What is arrived at may be valued apart from what is seen next, as where values
-    are of actions: then v′ is a mean over the policy's, and no error of one action's value enters.
+    With v′ₜ = vₜ₊₁ they equal `gae` + v. v′ₜ may differ from vₜ₊₁ if values are action values: then v′ₜ is a mean over
+    the policy, which does not depend on the error of a single action's value.
 
     Args:
         reward: rₜ.
-        next_value: v′ₜ, the value of what was arrived at, before any restart.
-        discount: γₜ in [0, 1]; 0 where nothing follows.
+        next_value: v′ₜ, the value of the next observation, before any reset.
+        discount: γₜ in [0, 1]; 0 after termination.
         cut: True where the recursion must not cross into the next episode.
-        lambda_: In [0, 1]; 0 is one-step temporal difference, 1 is Monte Carlo.
+        lambda_: λ in [0, 1]; 0 is one-step temporal difference, 1 is Monte Carlo.
 
     Reference: Sutton and Barto, 2018, eq. 12.18.
 
@@ -88,7 +89,7 @@ def lambda_returns(
 def standardise(
     values: Float[Array, "*B"], mask: Bool[Array, "*B"] | None = None, *, floor: float = 1e-5
 ) -> Float[Array, "*B"]:
-    """(x − mean) / (standard deviation + floor) over the entries where the mask holds; 0 elsewhere.
+    """Return (x − mean) / (standard deviation + floor) over the entries where the mask is True; 0 elsewhere.
 
     >>> [round(float(v), 3) for v in standardise(jnp.array([1.0, 3.0, 99.0]), jnp.array([True, True, False]))]
     [-1.0, 1.0, 0.0]
@@ -101,9 +102,10 @@ def standardise(
 def mean(
     values: Float[Array, "*B"], mask: Bool[Array, "*B"] | None = None, weight: Float[Array, "*B"] | None = None
 ) -> Float[Array, ""]:
-    """Mean over the entries where the mask holds; 0 where it holds nowhere.
+    """Return the mean over the entries where the mask is True; 0 if it is True nowhere.
 
-    With ``weight``, each entry's share of a larger batch (`hamlet.estimation.accumulation`), what they add to its mean.
+    With ``weight``, each entry's share of a larger batch (`hamlet.estimation.accumulation`), return these entries'
+    contribution to the larger batch's mean.
     """
     if weight is not None:
         return ((values if mask is None else jnp.where(mask, values, 0.0)) * weight).sum()

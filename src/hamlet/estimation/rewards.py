@@ -1,4 +1,7 @@
-"""The rewards that are learnt from, in units of how far their returns spread; what is reported stays as it was."""
+"""Reward normalisation: training rewards are divided by the standard deviation of their returns.
+
+Reported rewards stay unchanged.
+"""
 
 from typing import Literal
 
@@ -12,19 +15,20 @@ from hamlet.networks.running import RunningMeanStd
 
 
 class RewardScale(eqx.Module):
-    """The discounted return so far of the team or of each agent, and its running deviation.
+    """The current discounted return of the team or of each agent, and the running standard deviation of these returns.
 
         Gₜ = γ Gₜ₋₁ + rₜ from 0 in every episode,      r ← r / √max(Var G, 10⁻⁸).
 
-    The rewards of a rollout are divided by the deviation of all G so far, that rollout included. Nothing is subtracted
-    and nothing clipped: it is the same game in other units. Once an agent with returns of its own is dead, its G
-    counts no more. Where a copy begins an episode, G begins at 0, also where the one before was never ended.
+    r is the reward, G the discounted return so far, and γ the discount. The rewards of a rollout are divided by the
+    standard deviation of all G so far, including the rollout's. Rewards are neither shifted nor clipped: the game stays
+    the same, in other units. After an agent with its own returns has terminated, its G is no longer counted. G restarts
+    at 0 where an environment copy starts an episode, even if the previous episode never ended.
 
-    Reference: VecNormalize of stable-baselines3, which goes by single steps, and clips.
+    Reference: VecNormalize of stable-baselines3, which updates at every single step, and clips.
 
     Attributes:
         total: G, ``[E, V]``.
-        spread: Its running mean and standard deviation, stacked likewise.
+        spread: The running mean and standard deviation of G, one for each of V.
     """
 
     total: Float[Array, "E V"]
@@ -32,13 +36,13 @@ class RewardScale(eqx.Module):
 
     @classmethod
     def create(cls, copies: int, values: int) -> "RewardScale":
-        """Nothing earned yet."""
+        """Return the state before any reward."""
         return cls(jnp.zeros((copies, values)), jax.vmap(lambda _: RunningMeanStd.create(1))(jnp.arange(values)))
 
     def __call__(
         self, trajectory: Trajectory, credits: Literal["team", "own"], discount: float
     ) -> tuple["RewardScale", Trajectory]:
-        """The scale after a rollout, and the rollout with its rewards in that scale."""
+        """Return the state after a rollout, and the rollout with its rewards divided by the standard deviation."""
         per_agent = credits == "own"
         reward = whole(trajectory.reward)[0]
         earned = reward if per_agent else reward.sum(-1, keepdims=True)

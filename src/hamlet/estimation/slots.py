@@ -1,4 +1,4 @@
-"""What a critic of an agent's alternatives sees: everything, with the agent's own slot in the joint action open."""
+"""The inputs of a critic of alternative actions: all information, with an open slot for the agent's own action."""
 
 from dataclasses import dataclass
 
@@ -15,14 +15,15 @@ from hamlet.spaces import Box, Discrete, Space
 
 @dataclass(frozen=True)
 class SlotInputs:
-    """What a group's network sees, but for the agents' own actions.
+    """The inputs of a group's network, with the agents' own actions kept separate.
 
     Attributes:
-        rest: State, view, the others' actions with the own slot empty, and which agent, ``[C, L, E, N, I]``.
+        rest: State, observation, the joint action with an empty slot for the own action, and the agent's index
+            (one-hot), ``[C, L, E, N, I]``.
         own: The agents' own actions.
-        alive: Which agents act, ``[C, L, E, N]``, or None.
-        place: Where an agent's action stands among the inputs, ``[N, W, I]``.
-        space: Of the actions.
+        alive: Which agents are active, ``[C, L, E, N]``, or None.
+        place: The position of an agent's action among the inputs, ``[N, W, I]``.
+        space: The action space.
     """
 
     rest: Array
@@ -32,7 +33,10 @@ class SlotInputs:
     space: Space
 
     def filled(self) -> Array:
-        """The inputs, the own slot filled where it is not the outputs that stand for it."""
+        """Return the inputs with the own slot filled.
+
+        For discrete actions it stays empty, because the network has one output per action.
+        """
         if isinstance(self.space, Discrete):
             return self.rest
         code = _present(_code(self.own, self.space, self.rest.ndim - 1), self.alive)
@@ -40,7 +44,7 @@ class SlotInputs:
 
 
 def seen(roster: Roster, group: int, view: View, actions: list[Array]) -> SlotInputs:
-    """What a group's network sees of a rollout in which so was acted, every group ``[C, L, E, N, …]``."""
+    """Return the inputs of a group's network for a rollout with these actions, for every group ``[C, L, E, N, …]``."""
     spaces, names = roster.groups[group], roster.groups[group].names
     alive = [None] * len(roster.groups) if view.alive is None else list(roster.split(view.alive))
     codes = [
@@ -71,12 +75,15 @@ def _row(state: Array) -> Box:
 
 
 def _present(code: Float[Array, "*B W"], alive: Bool[Array, "*B"] | None) -> Float[Array, "*B W"]:
-    """Zeros in the place of an absent agent's view and action, which are junk."""
+    """Return the codes with zeros for inactive agents, whose observations and actions are arbitrary."""
     return code if alive is None else jnp.where(alive[..., None], code, 0.0)
 
 
 def _code(action: Array, space: Space, lead: int) -> Array:
-    """Actions as a row of numbers: choices one-hot, a Box's entries clipped, those with two bounds from −1 to 1."""
+    """Encode actions as rows of numbers.
+
+    Discrete actions become one-hot. Entries of a Box are clipped to its bounds, and scaled to [−1, 1] if they have two.
+    """
     if not isinstance(space, Box):
         return coded(action, space)
     flat = action.reshape(*action.shape[:lead], -1)

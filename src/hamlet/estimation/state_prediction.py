@@ -1,4 +1,4 @@
-"""What a trained critic predicts of single states, outside of training."""
+"""The predictions of a trained critic for single states, outside of training."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -20,11 +20,11 @@ class StateCritic:
     """A critic that predicts returns from states or from agents' observations.
 
     Attributes:
-        critic: How it is declared.
+        critic: Its declaration.
         networks: Its networks.
         roster: The agents.
-        owners: Who has a value: the team, or each agent.
-        state_shape: Of the state that it sees.
+        owners: The owners of the values: the team, or each agent.
+        state_shape: The shape of its state.
     """
 
     critic: StateValue
@@ -34,29 +34,31 @@ class StateCritic:
     state_shape: tuple[int, ...]
 
     def value(self, state: Any, observation: tuple[Any, ...] | None) -> Any:
-        """V(s), or Vⁱ(oⁱ) by agent.
+        """Return V(s) of the state s, or Vⁱ(oⁱ) of each agent i's observation oⁱ.
 
         Args:
-            state: ``[S]`` or an image; of a batch ``[B, …]``.
-            observation: For every group ``[B, N, …]``, for a critic that sees observations.
+            state: ``[S]`` or an image; for a batch ``[B, …]``.
+            observation: For every group ``[B, N, …]``, for a critic that uses observations.
 
         Returns:
-            A number, or ``[B]``; by agent, where each has a value.
+            A number, or ``[B]`` for a batch. If each agent has its own value, a dictionary by agent.
 
         Raises:
-            RequestError: What the critic sees is not there, or has another shape; or the critic remembers.
+            RequestError: The critic's input is missing or has the wrong shape, or the critic has memory.
         """
         if any(network.torso.cell is not None for network in self.networks.networks):
-            raise RequestError("this run's critic remembers: it has values of whole episodes, not of single states")
+            raise RequestError(
+                "this run's critic has memory: it predicts values along whole episodes, not of single states"
+            )
         batched = True
         if self.critic.sees == "observation":
-            require(observation is not None, "this run's critic sees every agent's observation: value(observations=…)")
+            require(observation is not None, "this run's critic needs every agent's observation: value(observations=…)")
             assert observation is not None
             copies, state = observation[0].shape[0], np.zeros((observation[0].shape[0], *self.state_shape), np.float32)
         else:
-            require(state is not None, f"this run's critic sees the state, {self.state_shape}: value(state)")
+            require(state is not None, f"this run's critic needs the state, {self.state_shape}: value(state)")
             state = np.asarray(state)
-            shape = f"the state has shape {self.state_shape}, with a leading axis of a batch, not {state.shape}"
+            shape = f"the state must have shape {self.state_shape}, or one more leading batch axis, got {state.shape}"
             require(state.shape[-len(self.state_shape) :] == self.state_shape, shape)
             require(state.ndim <= len(self.state_shape) + 1, shape)
             batched = state.ndim > len(self.state_shape)
@@ -74,7 +76,7 @@ class StateCritic:
 def _values(
     critic: StateValue, owners: Roster, agents: int, networks: CriticState, state: Any, observation: tuple[Any, ...]
 ) -> Any:
-    """The values of B copies at one step, ``[B, V]``: those of a rollout of one step."""
+    """Return the values of B states, ``[B, V]``, computed as a rollout of one step."""
     copies = state.shape[0]
     view = View(tuple(seen[None, None] for seen in observation), state[None, None], (None,) * len(observation), None)
     flags = jnp.zeros((1, 1, copies), bool)

@@ -1,4 +1,4 @@
-"""What a rollout brings home, and its cut into sequences for training."""
+"""The data of a rollout, and its division into sequences for training."""
 
 from typing import Any
 
@@ -12,22 +12,26 @@ from hamlet.streams import Stream
 
 
 class Trajectory(eqx.Module):
-    """T steps of E copies, cut into C = T / L chunks of L steps; group by group, agents in the order of the groups.
+    """T steps of E environment copies, split into C = T / L sequences of L steps each.
+
+    Arrays per agent are stored group by group, with agents in the order of the groups.
 
     Attributes:
-        view: What was seen before each step, leaves ``[C, L, E, …]``.
-        start: True where an episode begins, ``[C, L, E]``.
+        view: The observations before each step, leaves ``[C, L, E, …]``.
+        start: True where an episode starts, ``[C, L, E]``.
         action: For every group ``[C, L, E, N, …]``.
-        reward: What each agent learns from, ``[C, L, E, n]``: its reward, or what its environment pays in its place
-            (`hamlet.streams.learning_reward`), normalised where the algorithm says so. It is not what is reported.
-        terminated: The episode ended for good at this step, ``[C, L, E]``.
-        truncated: The episode was cut at this step, ``[C, L, E]``.
-        arrival: The view arrived at, before any restart, leaves ``[C, L, E, …]``.
-        memory: For every group the actors' memory before each chunk, ``[C, E, N, H]``, or None.
-        cut: Agents that were truncated at this step, ``[C, L, E, n]``; None where none ever is while others play on.
-        learns: Seats that are learnt from (`hamlet.rollouts.seats`), ``[C, L, E, n]``; None where all are.
-        parts: In how many parts it is learnt from (`hamlet.estimation.accumulation`).
-        streams: What else was paid, by name, ``[C, L, E, n]`` or ``[C, L, E, 1]``.
+        reward: The reward that each agent learns from, ``[C, L, E, n]``: the environment's reward, or the stream that
+            replaces it (`hamlet.streams.learning_reward`). If the algorithm normalises rewards, it is normalised.
+            Metrics report the original reward.
+        terminated: True where the episode terminated at this step, ``[C, L, E]``.
+        truncated: True where the episode was truncated (cut off by a time limit) at this step, ``[C, L, E]``.
+        arrival: The next observations, before any reset, leaves ``[C, L, E, …]``.
+        memory: For every group the actors' memory before each sequence, ``[C, E, N, H]``, or None.
+        cut: Agents that were truncated at this step, ``[C, L, E, n]``; None if agents are never truncated while other
+            agents continue.
+        learns: Seats whose steps are used for training (`hamlet.rollouts.seats`), ``[C, L, E, n]``; None for all seats.
+        parts: The number of parts for gradient accumulation (`hamlet.estimation.accumulation`).
+        streams: All other streams, by name, ``[C, L, E, n]`` or ``[C, L, E, 1]``.
     """
 
     view: View
@@ -44,37 +48,37 @@ class Trajectory(eqx.Module):
     streams: dict[str, Float[Any, "C L E _k"]] = eqx.field(default_factory=dict)
 
     def paid(self, stream: Stream) -> Float[Array, "C L E _k"]:
-        """What was paid of a stream, by its owners; of the reward, what is learnt from.
+        """Return the payments of a stream to its owners; for the reward, the reward that agents learn from.
 
         Raises:
-            KeyError: The environment does not pay it.
+            KeyError: The environment does not pay this stream.
         """
         return self.reward if stream.critic == "reward" else self.streams[stream.name]
 
     @property
     def counted(self) -> Any:
-        """Whose steps an agent's own policy and critic learn from, ``[C, L, E, n]``; None where from all.
+        """Return the mask of steps that an agent's own policy and critic learn from; None for all steps.
 
-        Those of agents who are there, in seats that are learnt from. What others do in the other seats is a part of
-        the game all the same.
+        The shape is ``[C, L, E, n]``. These are the steps of active agents in seats that are used for training. The
+        actions in all other seats still influence the game.
         """
         if self.learns is None or self.view.alive is None:
             return self.view.alive if self.learns is None else self.learns
         return self.view.alive & self.learns
 
     def count(self, agents: int) -> int:
-        """How many sequences a unit of so many agents has: E·C·K."""
+        """Return how many sequences a unit of ``agents`` agents has: E·C·K."""
         chunks, _, copies = self.start.shape
         return chunks * copies * agents
 
 
 class Behaviour(eqx.Module):
-    """The policies that a rollout was sampled by: for every group, distributions over ``[C, L, E, N]``.
+    """The policies that sampled a rollout: for every group, distributions over ``[C, L, E, N]``.
 
     Attributes:
-        now: In what was seen before each step.
-        then: In what was arrived at, before any restart.
-        roster: Whose they are.
+        now: The policies at the observations before each step.
+        then: The policies at the next observations, before any reset.
+        roster: The agents that the policies belong to.
     """
 
     now: tuple[Any, ...]
@@ -83,9 +87,9 @@ class Behaviour(eqx.Module):
 
 
 def sequences(roster: Roster, group: int, array: Array) -> Array:
-    """A group's ``[C, L, E, N, …]`` as each unit's sequences ``[units, E·C·K, L, …]``.
+    """Return a group's ``[C, L, E, N, …]`` as each unit's sequences ``[units, E·C·K, L, …]``.
 
-    Copies come first, so that a shard of copies is a run of rows.
+    Environment copies are the first factor of the axis, so that a shard of copies is a contiguous range of rows.
     """
     array = roster.by_unit(group, jnp.moveaxis(array, 2, 0), 3)
     array = jnp.moveaxis(array, 4, 3)
@@ -93,7 +97,7 @@ def sequences(roster: Roster, group: int, array: Array) -> Array:
 
 
 def from_sequences(roster: Roster, group: int, array: Array, copies: int) -> Array:
-    """The inverse: ``[units, E·C·K, L, …]`` as ``[C, L, E, N, …]``."""
+    """Invert `sequences`: return ``[units, E·C·K, L, …]`` as ``[C, L, E, N, …]``."""
     units, agents = roster.units_in(group), roster.agents_per_unit(group)
     array = array.reshape(units, copies, -1, agents, *array.shape[2:])
     array = array.transpose(2, 4, 1, 0, 3, *range(5, array.ndim))
@@ -101,5 +105,5 @@ def from_sequences(roster: Roster, group: int, array: Array, copies: int) -> Arr
 
 
 def whole(array: Array) -> Array:
-    """Chunks joined: ``[C, L, …]`` as one chunk ``[1, T, …]``."""
+    """Join sequences: return ``[C, L, …]`` as one sequence ``[1, T, …]``."""
     return array.reshape(1, -1, *array.shape[2:])

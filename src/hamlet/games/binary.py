@@ -1,17 +1,23 @@
-"""Nash equilibria of games in which every player has two choices, inside of compiled programs.
+"""Nash equilibria of games in which every player has two actions, for use inside compiled programs.
 
-With pᵢ the probability of player i's choice 0, a player's payoffs matter to an equilibrium through one number alone,
-what choice 0 earns more than choice 1, which is multilinear in the others:
+pᵢ is the probability of player i's action 0, cᵢ an action, uᵢ the payoffs of player i, and −i stands for all players
+but i. Only one number of a player's payoffs matters to an equilibrium: the advantage dᵢ of action 0 over action 1. It
+is multilinear in the other players' probabilities:
 
     dᵢ(p₋ᵢ) = Σ_{c₋ᵢ} (uᵢ(0, c₋ᵢ) − uᵢ(1, c₋ᵢ)) Π_{j≠i} pⱼ(cⱼ),      regretᵢ = max((1 − pᵢ) dᵢ, −pᵢ dᵢ),
 
-and p is an equilibrium if and only if pᵢ = clip(pᵢ + dᵢ, 0, 1) for every i. The order of search is that of the
-meta-game of MATRL (arXiv:2106.06828): pure profiles, all at once; for two players the interior point in closed form;
-for more a search over the box; and where nothing is found choice 0 for everybody, with its regret.
+and p is an equilibrium if and only if pᵢ = clip(pᵢ + dᵢ, 0, 1) for every i.
 
-The search solves pᵢ = clip(pᵢ + t (dᵢ + λ (rᵢ − pᵢ)), 0, 1), in which every player is pulled to a reference r, while λ
-falls to zero, by Levenberg's and Marquardt's steps on the rows that the clip leaves free. Who is pure and who mixes is
-thus part of the solution. Each start is a reference; the paper minimises the squared regret by CMA-ES instead.
+The search has the same order as in the meta-game of MATRL (arXiv:2106.06828):
+
+1. All pure profiles, simultaneously.
+2. For two players, the interior point in closed form; for more players, a numerical search over the box.
+3. If no equilibrium is found, action 0 for every player, with its regret.
+
+The numerical search solves pᵢ = clip(pᵢ + t (dᵢ + λ (rᵢ − pᵢ)), 0, 1) with a step length t. A pull λ draws every player
+to a reference r, and decreases to zero. The search takes Levenberg-Marquardt steps on the rows that the clip leaves
+free. The solution therefore determines which players are pure and which mix. Each start is a reference. The paper
+minimises the squared regret by CMA-ES instead.
 """
 
 from typing import NamedTuple
@@ -30,29 +36,33 @@ _TIED = 1e-5
 
 
 class Equilibrium(NamedTuple):
-    """Mixed strategies of n players with two choices, and what the most tempted of them would gain by leaving alone."""
+    """Mixed strategies of n players with two actions, and their regret."""
 
     first: Float[Array, " n"]
-    """The probability of choice 0."""
+    """The probability of action 0, for every player."""
     regret: Scalar
-    """In units of the payoffs; zero if pure."""
+    """The largest gain of a player that deviates alone, in units of the payoffs; zero for a pure equilibrium."""
 
 
 def equilibrium(payoffs: Float[Array | np.ndarray, " n *two"], key: Key | None = None) -> Equilibrium:
-    """One Nash equilibrium, in a compiled program and under ``vmap`` too.
+    """Return one Nash equilibrium; works in a compiled program and under ``vmap``.
 
-    Among several pure equilibria the one with the greatest Σᵢ (uᵢ(c) − uᵢ(0…0)) / max_c |uᵢ(c) − uᵢ(0…0)| is taken:
-    where there is a choice it should be what pays all most, and no player's unit of payoff may count for more than
-    another's. In the meta-game that is the best step for all. Among equals the first in lexicographic order, hence
-    choice 0. With more than two players a mixed equilibrium is that of the first start that found one. Neither depends
-    on a player's unit or on a constant added to its payoffs.
+    Among several pure equilibria c, the one with the greatest Σᵢ (uᵢ(c) − uᵢ(0…0)) / max_c |uᵢ(c) − uᵢ(0…0)| is
+    returned. uᵢ are the payoffs of player i. This equilibrium pays all players most, and the division makes all
+    players' units of payoff count equally. In the meta-game it is the best step for all agents. Among equally good
+    equilibria, the first in lexicographic order is returned, so action 0 is preferred.
+
+    With more than two players, a mixed equilibrium is the result of the first successful start.
+
+    The result does not depend on a player's unit of payoff, nor on a constant added to its payoffs.
 
     Args:
-        payoffs: ``payoffs[i][c₁, …, cₙ]`` is what player i earns if player j makes choice cⱼ; n at most 10.
-        key: Draws one of the pure equilibria at random instead, as the paper does.
+        payoffs: ``payoffs[i][c₁, …, cₙ]`` is the payoff of player i if every player j takes action cⱼ; n at most 10.
+        key: If given, one of the pure equilibria is sampled at random instead, as in the paper.
 
     Raises:
-        RequestError: Unless each player has payoffs of shape [2] * n, finite where that can be seen.
+        RequestError: Unless each player has payoffs of shape [2] * n. They must be finite, which is checked outside
+            compiled programs only.
 
     References: Wen et al., 2021, arXiv:2106.06828, section 4.
 
@@ -65,22 +75,24 @@ def equilibrium(payoffs: Float[Array | np.ndarray, " n *two"], key: Key | None =
 
 
 def choice_values(payoffs: Float[Array, " n *two"], first: Float[Array, " n"]) -> Float[Array, "n 2"]:
-    """What each player earns by each of its choices while the others play as they do: uᵢ(k, p₋ᵢ).
+    """Return each player's expected payoff of each of its actions k, given the other players' strategies: uᵢ(k, p₋ᵢ).
 
     Args:
-        payoffs: As of ``equilibrium``.
-        first: Each player's probability of choice 0.
+        payoffs: As in ``equilibrium``.
+        first: Each player's probability of action 0.
     """
     values = jax.vmap(lambda table, others: jax.vmap(_contract, (0, None))(table, others))
     return values(_own_choice_first(payoffs), first[_others(len(first))])
 
 
 def regret(payoffs: Float[Array, " n *two"], first: Float[Array, " n"]) -> Scalar:
-    """What the most tempted player gains by leaving alone: maxᵢ (max_k uᵢ(k, p₋ᵢ) − uᵢ(p)).
+    """Return the largest gain of a player that deviates alone: maxᵢ (max_k uᵢ(k, p₋ᵢ) − uᵢ(p)).
+
+    uᵢ are the payoffs of player i, k its actions, p the strategies, and p₋ᵢ the other players' strategies.
 
     Args:
-        payoffs: As of ``equilibrium``.
-        first: Each player's probability of choice 0.
+        payoffs: As in ``equilibrium``.
+        first: Each player's probability of action 0.
     """
     return _regret(_contract_all(_differences(payoffs), first), first)
 
@@ -89,23 +101,23 @@ def _check(payoffs: Float[Array | np.ndarray, " n *two"]) -> None:
     players, shape = payoffs.shape[0], payoffs.shape
     require(
         players <= PLAYERS,
-        f"a game of {players} players with two choices has {players} x 2^{players} = {players * 2**players} payoffs; "
-        f"at most {PLAYERS} players are solved",
+        f"a game of {players} players with two actions has {players} x 2^{players} = {players * 2**players} payoffs; "
+        f"use at most {PLAYERS} players",
     )
     require(
         players >= 1 and shape[1:] == (2,) * players,
-        f"payoffs of {players} players with two choices have the shape {(players, *(2,) * players)}, not {shape}",
+        f"payoffs of {players} players with two actions must have the shape {(players, *(2,) * players)}, got {shape}",
     )
     if not isinstance(payoffs, jax.core.Tracer):  # pyright: ignore[reportAttributeAccessIssue]
         wrong = np.flatnonzero(~np.isfinite(np.asarray(payoffs)).reshape(players, -1).all(1))
-        require(wrong.size == 0, f"payoffs are finite numbers; player {wrong[0] if wrong.size else 0} has others")
+        require(wrong.size == 0, f"payoffs must be finite; player {wrong[0] if wrong.size else 0} has other numbers")
 
 
 @jax.jit
 def _solve(payoffs: Float[Array, " n *two"], key: Key | None) -> Equilibrium:
     players = len(payoffs)
     flipped = jnp.stack([jnp.flip(table, axis) for axis, table in enumerate(payoffs)])
-    settled = jnp.all(flipped <= payoffs, axis=0)  # nobody gains by the other choice
+    settled = jnp.all(flipped <= payoffs, axis=0)  # no player gains by its other action
     differences = _differences(payoffs)
     scale = jnp.max(jnp.abs(differences).reshape(players, -1), axis=1)
     scale = jnp.where(scale > 0, scale, 1.0)
@@ -137,14 +149,17 @@ def _keep(differences: Float[Array, " n *two"]) -> Float[Array, " n"]:
 
 
 def _interior(differences: Float[Array, "2 2"]) -> Float[Array, " 2"]:
-    """Where both are indifferent: pⱼ dᵢ(0) + (1 − pⱼ) dᵢ(1) = 0. Without a pure equilibrium both signs differ."""
+    """Return the point at which both players are indifferent: pⱼ dᵢ(0) + (1 − pⱼ) dᵢ(1) = 0.
+
+    Without a pure equilibrium, dᵢ(0) and dᵢ(1) have different signs.
+    """
     span = differences[:, 1] - differences[:, 0]
     other = jnp.where(span == 0, 0.5, differences[:, 1] / jnp.where(span == 0, 1.0, span))
     return jnp.clip(other[::-1], 0.0, 1.0)
 
 
 def _search(differences: Float[Array, " n *two"]) -> Float[Array, " n"]:
-    """The equilibrium that the first successful start ends in."""
+    """Return the equilibrium that the first successful start reaches."""
     pull = jnp.asarray(PULL, differences.dtype)
 
     def attempt(start: Float[Array, " n"], pace: Scalar) -> tuple[Float[Array, " n"], Scalar]:
@@ -166,7 +181,7 @@ def _improve(
     weight: Scalar,
     pace: Scalar,
 ) -> Float[Array, " n"]:
-    """One damped step for p = clip(p + t e(p), 0, 1), where e = d + λ (r − p)."""
+    """Take one damped step for p = clip(p + t e(p), 0, 1), where e = d + λ (r − p)."""
     players = len(first)
     others = _others(players)
     gain, slopes = jax.vmap(jax.value_and_grad(_contract, argnums=1))(differences, first[others])
@@ -185,7 +200,7 @@ def _own_choice_first(payoffs: Float[Array, " n *two"]) -> Float[Array, " n 2 *r
 
 
 def _differences(payoffs: Float[Array, " n *two"]) -> Float[Array, " n *rest"]:
-    """uᵢ(0, c₋ᵢ) − uᵢ(1, c₋ᵢ), the others in order."""
+    """Return uᵢ(0, c₋ᵢ) − uᵢ(1, c₋ᵢ), with the other players' axes in order."""
     tables = _own_choice_first(payoffs)
     return tables[:, 0] - tables[:, 1]
 
@@ -195,7 +210,7 @@ def _others(players: int) -> np.ndarray:
 
 
 def _contract(values: Float[Array, " *two"], others: Float[Array, " m"]) -> Scalar:
-    """The mean over the others' choices, one axis after another: 2ᵐ products in all."""
+    """Return the mean over the other players' actions, one axis after another: 2ᵐ products in total."""
     for probability in others:
         values = values[1] + probability * (values[0] - values[1])
     return values

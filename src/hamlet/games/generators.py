@@ -1,7 +1,8 @@
-"""Random games of two players with two choices each, of the three classes of Pangallo et al., 2017, arXiv:1701.09043.
+"""Random games of two players with two actions each, of the three classes of Pangallo et al., 2017, arXiv:1701.09043.
 
-Payoffs are those by which MATRL's table 1 was made, as its authors released them. The paper gives the classes alone.
-With row payoffs [[a, b], [c, d]] and column payoffs [[e, g], [f, h]], and every u a fresh draw from U(0, 1):
+The paper defines the classes only. The payoffs here are the ones of MATRL's table 1, as its authors released them. The
+row player's payoffs are [[a, b], [c, d]], the column player's [[e, g], [f, h]], and every u is a new sample from U(0,
+1):
 
     coordination        b = u, d = b + u, c = d + u, a = c + u;    g = u, e = g + u, f = u, h = f + u
     anti-coordination   a = −1 − u, c = a + u;                     e = u, g = e + u, h = u, f = h + u
@@ -12,8 +13,8 @@ With row payoffs [[a, b], [c, d]] and column payoffs [[e, g], [f, h]], and every
                         otherwise:           c = ½ + u, a = −c + u/10, b = |a| − u/10, d = b − u/10;
                                              g = u, e = g + u, f = u, h = f + u
 
-Almost surely the first two have three equilibria, two pure and one mixed, and the third a single one, mixed.
-Functions draw one game; map them over keys for many.
+Almost surely, the first two classes have three equilibria, two pure and one mixed. The third has a single equilibrium,
+which is mixed. Each function samples one game; map it over keys for many games.
 """
 
 from collections.abc import Callable
@@ -24,12 +25,12 @@ from jaxtyping import Array, Float
 
 from hamlet.types import Key
 
-# One for each payoff, and one that chooses among two constructions.
+# One random number for each payoff, and one that selects one of two constructions.
 _DRAWS = 9
 
 
 def coordination(key: Key) -> Float[Array, "2 2 2"]:
-    """A game in which one player's gain need not be the other's loss, with its two pure equilibria where both agree.
+    """Sample a coordination game, whose two pure equilibria are at equal actions; it is not a zero-sum game.
 
     >>> coordination(jax.random.key(0)).shape
     (2, 2, 2)
@@ -43,7 +44,7 @@ def coordination(key: Key) -> Float[Array, "2 2 2"]:
 
 
 def anti_coordination(key: Key) -> Float[Array, "2 2 2"]:
-    """A game whose two pure equilibria stand where the players differ.
+    """Sample a game whose two pure equilibria are at different actions of the two players.
 
     >>> anti_coordination(jax.random.key(0)).shape
     (2, 2, 2)
@@ -60,7 +61,7 @@ def anti_coordination(key: Key) -> Float[Array, "2 2 2"]:
 
 
 def cyclic(key: Key) -> Float[Array, "2 2 2"]:
-    """A game in which best responses chase each other around: its only equilibrium is mixed.
+    """Sample a game in which best responses form a cycle: its only equilibrium is mixed.
 
     >>> cyclic(jax.random.key(0)).shape
     (2, 2, 2)
@@ -83,15 +84,15 @@ GENERATORS: dict[str, Callable[[Key], Array]] = {
 
 
 def _agreeing(u: Float[Array, " u"]) -> tuple[Array, Array, Array, Array]:
-    """The column player's e, f, g, h where it wants to do as the row player does."""
+    """Return the column player's e, f, g, h if its best response is the row player's action."""
     return u[0] + u[1], u[2], u[0], u[2] + u[3]
 
 
 def _differing(u: Float[Array, " u"]) -> tuple[Array, Array, Array, Array]:
-    """Its e, f, g, h where it wants to do otherwise."""
+    """Return the column player's e, f, g, h if its best response is the other action."""
     return u[0], u[2] + u[3], u[0] + u[1], u[2]
 
 
 def _payoffs(a: Array, b: Array, c: Array, d: Array, e: Array, f: Array, g: Array, h: Array) -> Float[Array, "2 2 2"]:
-    """``[player, row, column]``."""
+    """Return the payoffs ``[player, row, column]``."""
     return jnp.stack((a, b, c, d, e, g, f, h)).reshape(2, 2, 2)

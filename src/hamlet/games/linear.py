@@ -1,6 +1,6 @@
-"""What linear programs solve: games in which one player's gain is the other's loss, and correlated equilibria.
+"""Games that linear programs solve: two-player zero-sum games, and correlated equilibria.
 
-The programs are handed to SciPy's HiGHS.
+SciPy's HiGHS solves the programs.
 """
 
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from hamlet.games.payoffs import StrategyProfile, checked, checked_matrix, solut
 
 @dataclass(frozen=True)
 class CorrelatedEquilibrium:
-    """A distribution over profiles from which a mediator may draw, as following its advice pays.
+    """A distribution over profiles from which a mediator can sample advice that every player gains most by following.
 
     Attributes:
         distribution: Over profiles of actions, with an axis for each player.
-        values: What each player earns.
-        regret: What the most tempted would gain by another action whenever it is advised one.
+        values: Each player's expected payoff.
+        regret: The largest gain of a player that replaces one advised action by another action.
     """
 
     distribution: np.ndarray
@@ -29,17 +29,18 @@ class CorrelatedEquilibrium:
 
 
 def zero_sum(matrix: object) -> StrategyProfile:
-    """Optimal strategies of two players of whom one pays the other, by the minimax theorem.
+    """Return optimal strategies of a two-player zero-sum game, by the minimax theorem.
 
         max v  such that  Σᵣ xᵣ Aᵣ꜀ ≥ v for every column c,
 
-    and the column player's from the same program for −Aᵀ.
+    where A is the matrix, xᵣ the row player's probabilities and v its value. The column player's strategy solves the
+    same program for −Aᵀ.
 
     Args:
-        matrix: What the column player pays the row player.
+        matrix: The row player's payoffs, which the column player pays.
 
     Raises:
-        RequestError: If this is no matrix of finite numbers.
+        RequestError: If this is not a matrix of finite numbers.
 
     >>> found = zero_sum([[2, -1], [-1, 1]])
     >>> found.strategies[0].round(6).tolist(), round(found.values[0], 6)
@@ -50,16 +51,18 @@ def zero_sum(matrix: object) -> StrategyProfile:
 
 
 def correlated(payoffs: object, objective: object = None) -> CorrelatedEquilibrium:
-    """The correlated equilibrium that is best by a linear objective, the sum of all payoffs unless another is given.
+    """Return the correlated equilibrium that maximises a linear objective, by default the sum of all payoffs.
 
         max Σ_c w(c) p(c)  such that  Σ_{c: cᵢ = k} p(c) (uᵢ(l, c₋ᵢ) − uᵢ(c)) ≤ 0  for every player i and actions k, l.
+
+    c is a profile, p its probability, w the objective, and uᵢ the payoffs of player i.
 
     Args:
         payoffs: ``payoffs[i][c₁, …, cₙ]``.
         objective: w(c), with an axis for each player.
 
     Raises:
-        RequestError: If this is no game, or the objective is not of its profiles.
+        RequestError: If the payoffs are not a valid game, or the objective does not have one number per profile.
 
     References: Aumann, 1987, Correlated equilibrium as an expression of Bayesian rationality.
 
@@ -72,7 +75,7 @@ def correlated(payoffs: object, objective: object = None) -> CorrelatedEquilibri
     weights = game.sum(0) if objective is None else np.asarray(objective, np.float64)
     require(
         weights.shape == profiles and bool(np.isfinite(weights).all()),
-        f"the objective is a finite number for every profile, of the shape {profiles}, not {weights.shape}",
+        f"the objective must have a finite number for every profile and the shape {profiles}, got {weights.shape}",
     )
     temptations = _temptations(game)
     maximiser = _maximum(
@@ -90,7 +93,7 @@ def correlated(payoffs: object, objective: object = None) -> CorrelatedEquilibri
 
 
 def _secured(matrix: Float[np.ndarray, "rows columns"]) -> Float[np.ndarray, " rows"]:
-    """The row player's probabilities that secure it the most against every column."""
+    """Return the row player's probabilities that maximise its payoff against the worst column."""
     rows, columns = matrix.shape
     maximiser = _maximum(
         np.append(np.zeros(rows), 1.0),
@@ -104,7 +107,7 @@ def _secured(matrix: Float[np.ndarray, "rows columns"]) -> Float[np.ndarray, " r
 
 
 def _temptations(game: Float[np.ndarray, " n *actions"]) -> Float[np.ndarray, "swaps profiles"]:
-    """For every player and pair of its actions, what the second earns more in each profile that has the first."""
+    """Return, for every player and pair of actions, the gain from the second action in each profile with the first."""
     rows = []
     for player, table in enumerate(game):
         by_action = np.moveaxis(table, player, 0)
@@ -118,7 +121,7 @@ def _temptations(game: Float[np.ndarray, " n *actions"]) -> Float[np.ndarray, "s
 
 
 def _maximum(weights: np.ndarray, **constraints: Any) -> np.ndarray:
-    """Where a linear program that has a solution is greatest."""
+    """Return the maximiser of a linear program that has a solution."""
     from scipy.optimize import linprog  # takes a third of a second to import
 
     optimum = linprog(-weights, method="highs", **constraints)

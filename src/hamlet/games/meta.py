@@ -1,18 +1,20 @@
-"""The meta-game: every agent either keeps its policy or takes the one it was predicted to take.
+"""The meta-game of MATRL: every agent either keeps its policy or takes its predicted policy.
 
-With rₜʲ = π̂ʲ(aₜʲ|oₜʲ) / πʲ(aₜʲ|oₜʲ), on steps that the current joint policy π played, the expected advantage of agent i
-when the agents of a profile c take their predicted policies is a mean of what is known already:
+π is the current joint policy, π̂ʲ the predicted policy of agent j, aₜʲ and oₜʲ its action and observation at step t,
+and Âⁱ the advantage of agent i. With rₜʲ = π̂ʲ(aₜʲ|oₜʲ) / πʲ(aₜʲ|oₜʲ), on steps sampled by π, the expected advantage of
+agent i if the agents of a profile c take their predicted policies is
 
-    Gᵢ[c] = E_π[ ∏_{j in c} rʲ · Âⁱ ] − E_π[ Âⁱ ],
+    Gᵢ[c] = E_π[ ∏_{j in c} rʲ · Âⁱ ] − E_π[ Âⁱ ].
 
-where the second term has mean zero and takes away noise that the first has with it. A mixture that keeps πʲ with
-probability ρⱼ is one of probabilities, state by state, so that of its density only one number a step is needed, for
-choices and for continuous actions alike:
+The second term has mean zero and removes noise from the first. Both are means of known quantities.
+
+A mixture keeps πʲ with probability ρⱼ. It mixes probabilities, state by state. Only one number per step is needed for
+its density π̄ʲ, for discrete and continuous actions alike:
 
     π̄ʲ/πʲ = ρⱼ + (1 − ρⱼ) rʲ.
 
-Reference: Wen et al., 2021, arXiv:2106.06828 (MATRL), section 3.2, equations 3 and 6. The released code
-multiplies mean ratios by mean advantages, which is near zero whatever was played.
+Reference: Wen et al., 2021, arXiv:2106.06828 (MATRL), section 3.2, equations 3 and 6. The released code multiplies mean
+ratios by mean advantages, and this product is near zero for any data.
 """
 
 import jax.numpy as jnp
@@ -22,10 +24,10 @@ __all__ = ["mixture", "of_the_others", "payoffs"]
 
 
 def payoffs(ratio: Float[Array, " n *B"], advantage: Float[Array, " n *B"]) -> Float[Array, " n *profiles"]:
-    """The payoff tensors ``[n, 2, …, 2]``: choice 0 of an agent keeps its policy, choice 1 takes the predicted one.
+    """Return the payoff tensors ``[n, 2, …, 2]``; choice 0 keeps an agent's policy, choice 1 takes the predicted one.
 
     Args:
-        ratio: rʲ of every agent at every step, clipped if it is to be.
+        ratio: rʲ, the probability ratio of every agent at every step, clipped if clipping is wanted.
         advantage: Âⁱ of every agent at the same steps.
 
     >>> ratio, advantage = jnp.array([[2.0, 0.0], [1.0, 1.0]]), jnp.array([[1.0, -1.0], [3.0, 1.0]])
@@ -42,7 +44,7 @@ def payoffs(ratio: Float[Array, " n *B"], advantage: Float[Array, " n *B"]) -> F
 
 
 def mixture(ratio: Float[Array, " n *B"], keep: Float[Array, " n"]) -> Float[Array, " n *B"]:
-    """The ratio π̄ʲ/πʲ of policies that are kept with probability ρⱼ; exactly 1 where that is 1.
+    """Return the ratio π̄ʲ/πʲ of policies that are kept with probability ρⱼ; exactly 1 where ρⱼ = 1.
 
     >>> mixture(jnp.array([[3.0], [9.0]]), jnp.array([0.5, 1.0]))
     Array([[2.],
@@ -53,7 +55,7 @@ def mixture(ratio: Float[Array, " n *B"], keep: Float[Array, " n"]) -> Float[Arr
 
 
 def of_the_others(ratio: Float[Array, " n *B"]) -> Float[Array, " n *B"]:
-    """For every agent the product of the others' ratios, ∏_{j≠i}, without a division.
+    """Return, for every agent, the product of the other agents' ratios, ∏_{j≠i}, without a division.
 
     >>> of_the_others(jnp.array([[2.0], [3.0], [0.0]]))[:, 0]
     Array([0., 0., 6.], dtype=float32)

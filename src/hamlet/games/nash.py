@@ -1,8 +1,9 @@
-"""Nash equilibria of games with any numbers of actions: pure, in closed form, by supports, and by search.
+"""Nash equilibria of games with any number of actions: pure, in closed form, by supports, and by numerical search.
 
-``nash`` takes the first way that fits. Support enumeration (Porter, Nudelman and Shoham, 2008, section 3) is for two
-players: for every pair of equally many actions of each it asks for probabilities that leave the other indifferent
-among its own. That finds every equilibrium of a nondegenerate game, and of a degenerate one some of infinitely many.
+``nash`` uses the first method that applies. Support enumeration (Porter, Nudelman and Shoham, 2008, section 3) is for
+two players. For every pair of supports (sets of actions) of equal size, it computes probabilities that make the other
+player indifferent among its own set. It finds every equilibrium of a nondegenerate game. A degenerate game has
+infinitely many equilibria, and it finds some of them.
 """
 
 from collections.abc import Iterator
@@ -16,24 +17,27 @@ from hamlet.errors import require
 from hamlet.games.payoffs import StrategyProfile, checked, solution
 from hamlet.games.search import search
 
-# Relative to the span of a player's payoffs: regret of what counts as an equilibrium.
+# The largest regret of an equilibrium, relative to the range of a player's payoffs.
 _EXACT = 1e-9
 _PAIRS = 1_000_000
 _TOGETHER = 20_000
 
 
 def nash(payoffs: object) -> StrategyProfile:
-    """One Nash equilibrium.
+    """Return one Nash equilibrium.
 
-    A pure one if there is any: that with the greatest sum of payoffs, each player's measured by their span. Else for
-    two players with two actions the interior point, for two players the first by supports, smallest first, and for all
-    other games a search, which may fail: the regret says so.
+    The first method that applies is used:
+
+    1. If there are pure equilibria, the one with the greatest sum of payoffs, each player's divided by their range.
+    2. For two players with two actions, the interior point.
+    3. For two players, the first equilibrium by supports, smallest supports first.
+    4. Else a numerical search. It may fail; the regret shows this.
 
     Args:
-        payoffs: ``payoffs[i][c₁, …, cₙ]`` is what player i earns if player j takes action cⱼ.
+        payoffs: ``payoffs[i][c₁, …, cₙ]`` is the payoff of player i if every player j takes action cⱼ.
 
     Raises:
-        RequestError: If this is no game, or too large a one.
+        RequestError: If the payoffs are not a valid game, or the game is too large.
 
     >>> pennies = [[[1, -1], [-1, 1]], [[-1, 1], [1, -1]]]
     >>> [x.tolist() for x in nash(pennies).strategies]
@@ -56,7 +60,7 @@ def nash(payoffs: object) -> StrategyProfile:
 
 
 def pure_equilibria(payoffs: object) -> list[tuple[int, ...]]:
-    """Every profile of actions that nobody gains by leaving alone, in lexicographic order.
+    """Return every profile of actions from which no player gains by deviating alone, in lexicographic order.
 
     >>> pure_equilibria([[[2, 0], [0, 1]], [[1, 0], [0, 2]]])
     [(0, 0), (1, 1)]
@@ -67,22 +71,24 @@ def pure_equilibria(payoffs: object) -> list[tuple[int, ...]]:
 
 
 def two_by_two(payoffs: object) -> list[StrategyProfile]:
-    """Every equilibrium of a game of two players with two actions: the pure ones, then the interior one, if any.
+    """Return every equilibrium of a game of two players with two actions: the pure ones, then the interior one, if any.
 
-    In p and q, the probabilities of the first actions, the interior point makes both indifferent:
+    p and q are the probabilities of the first actions, and uᵢⱼₖ is player i's payoff for actions j and k. The interior
+    point makes both players indifferent:
 
         q = (u₁₁₁ − u₁₀₁) / (u₁₀₀ − u₁₀₁ − u₁₁₀ + u₁₁₁),      p = (u₂₁₁ − u₂₁₀) / (u₂₀₀ − u₂₁₀ − u₂₀₁ + u₂₁₁).
 
-    Where a player is indifferent whatever the other does, there are infinitely many, of which these are the corners.
+    If a player is indifferent for every action of the other player, there are infinitely many equilibria; the function
+    returns their corners.
 
     Raises:
-        RequestError: If the game has other players or actions.
+        RequestError: If the game does not have two players with two actions each.
 
     >>> len(two_by_two([[[2, 0], [0, 1]], [[1, 0], [0, 2]]]))
     3
     """
     game = checked(payoffs)
-    require(game.shape == (2, 2, 2), f"this is for two players with two actions, not for the shape {game.shape}")
+    require(game.shape == (2, 2, 2), f"two_by_two needs two players with two actions each, got the shape {game.shape}")
     equilibria = [_pure(game, profile) for profile in pure_equilibria(game)]
     inner = _interior(game)
     if all(0 < strategy[0] < 1 for strategy in inner):
@@ -91,18 +97,19 @@ def two_by_two(payoffs: object) -> list[StrategyProfile]:
 
 
 def support_enumeration(payoffs: object) -> list[StrategyProfile]:
-    """Every equilibrium of a nondegenerate game of two players, those with the fewest actions first.
+    """Return every equilibrium of a nondegenerate game of two players, with the smallest supports first.
 
     Raises:
-        RequestError: If the game has not two players, or has too many pairs of supports; how many is named.
+        RequestError: If the game does not have two players, or has too many pairs of supports; the message names both
+            numbers.
     """
     game = checked(payoffs)
-    require(len(game) == 2, f"supports are enumerated for two players, not for {len(game)}: search does those")
+    require(len(game) == 2, f"support_enumeration needs two players, got {len(game)}: use search")
     pairs = _pairs(game)
     require(
         pairs <= _PAIRS,
-        f"a game of {game.shape[1]} x {game.shape[2]} actions has {pairs:,} pairs of supports; "
-        f"at most {_PAIRS:,} are tried: search finds one equilibrium",
+        f"a game of {game.shape[1]} x {game.shape[2]} actions has {pairs:,} pairs of supports, more than the limit of "
+        f"{_PAIRS:,}: use search, which finds one equilibrium",
     )
     equilibria: list[StrategyProfile] = []
     for profile in _by_supports(game):
@@ -116,7 +123,7 @@ def support_enumeration(payoffs: object) -> list[StrategyProfile]:
 
 
 def _pairs(game: Float[np.ndarray, "2 rows columns"]) -> int:
-    """Pairs of supports of one size: Σₖ C(m, k) C(n, k) = C(m + n, n), less the empty ones."""
+    """Return the number of pairs of non-empty supports of equal size, Σₖ C(m, k) C(n, k) − 1 = C(m + n, n) − 1."""
     rows, columns = game.shape[1:]
     return comb(rows + columns, columns) - 1
 
@@ -126,7 +133,7 @@ def _pure(game: Float[np.ndarray, " n *actions"], profile: tuple[int, ...]) -> S
 
 
 def _interior(game: Float[np.ndarray, "2 2 2"]) -> list[np.ndarray]:
-    """Where each makes the other indifferent; out of the square, or NaN, if there is no such point."""
+    """Return the point where each player makes the other indifferent; outside the square, or NaN, if none exists."""
     (a, b), (c, d) = game[0]
     (e, g), (f, h) = game[1]
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -152,7 +159,7 @@ def _by_supports(game: Float[np.ndarray, "2 rows columns"]) -> Iterator[Strategy
 def _of_supports(
     game: Float[np.ndarray, "2 rows columns"], mine: np.ndarray, theirs: np.ndarray, tolerance: np.ndarray
 ) -> Iterator[StrategyProfile]:
-    """The equilibria among many pairs of supports of one size, all systems solved at once."""
+    """Yield the equilibria among many pairs of supports of one size; all linear systems are solved together."""
     inner = game[:, mine[:, :, None], theirs[:, None, :]]
     column, fine = _indifferent(inner[0])
     row, also = _indifferent(np.swapaxes(inner[1], 1, 2))
@@ -166,7 +173,7 @@ def _of_supports(
 
 
 def _indifferent(matrix: Float[np.ndarray, "pairs k k"]) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities of columns that make all rows worth the same, and whether there are such."""
+    """Return column probabilities that give all rows the same value, and whether such probabilities exist."""
     count, size, _ = matrix.shape
     system = np.zeros((count, size + 1, size + 1))
     system[:, :size, :size], system[:, :size, size], system[:, size, :size] = matrix, -1.0, 1.0

@@ -1,6 +1,6 @@
-"""Play that moves: fictitious play and the replicator dynamics, as compiled scans of one game or many at once.
+"""Learning dynamics: fictitious play and the replicator dynamics, as compiled scans of one game.
 
-Both end where they end; what that is worth, the regret of every step says.
+They need not converge to an equilibrium; the regret of every step shows how far they are from one.
 """
 
 from functools import partial
@@ -19,11 +19,11 @@ Joint = tuple[Float[Array, " _"], ...]
 
 
 class Course(NamedTuple):
-    """How joint strategies moved.
+    """The joint strategies of a learning process over time.
 
     Attributes:
         strategies: Each player's probabilities after every step, ``[steps, actions]``.
-        regrets: What the most tempted player would have gained, after every step.
+        regrets: The largest gain of a player that deviates alone, after every step.
     """
 
     strategies: tuple[np.ndarray, ...]
@@ -31,18 +31,19 @@ class Course(NamedTuple):
 
 
 def fictitious_play(payoffs: object, steps: int, start: tuple[int, ...] | None = None) -> Course:
-    """Everybody answers best to how often the others have played what, all at once.
+    """Run fictitious play: all players simultaneously take a best response to the other players' action frequencies.
 
-    A player's first action counts as one; the strategies are what counts amount to, ``start`` included. Of equally good
-    answers the first is taken. Where one player's gain is the other's loss the regret falls to zero (Robinson, 1951).
+    A player's first action, given by ``start``, counts as one action. The strategies are the relative frequencies of
+    all actions so far. Among equally good responses the first is taken. In zero-sum games of two players the regret
+    converges to zero (Robinson, 1951).
 
     Args:
         payoffs: ``payoffs[i][c₁, …, cₙ]``.
-        steps: Answers after the first actions.
-        start: Everybody's first action; None for action 0.
+        steps: Number of responses after the first actions.
+        start: Every player's first action; None for action 0.
 
     Raises:
-        RequestError: If this is no game, or the start no profile of it.
+        RequestError: If the payoffs are not a valid game, or the start is not a profile of its actions.
 
     >>> rock = [[0, -1, 1], [1, 0, -1], [-1, 1, 0]]
     >>> course = fictitious_play([rock, [[-x for x in row] for row in rock]], 9)
@@ -53,41 +54,43 @@ def fictitious_play(payoffs: object, steps: int, start: tuple[int, ...] | None =
     actions = game.shape[1:]
     first = (0,) * len(actions) if start is None else tuple(start)
     right = len(first) == len(actions) and all(0 <= action < most for action, most in zip(first, actions, strict=False))
-    require(right, f"a start is an action for each player, of {' x '.join(map(str, actions))}, not {first}")
+    require(right, f"start must have one action per player, of {' x '.join(map(str, actions))}, got {first}")
     _check_steps(steps)
     counts = [np.eye(most)[action] for action, most in zip(first, actions, strict=True)]
     return _course(_fictitious, game, counts, steps)
 
 
 def replicator(payoffs: object, steps: int, start: object = None, *, width: float = 0.01) -> Course:
-    """What earns more than the average grows, in proportion to what it is: ẋᵢ(k) = xᵢ(k) (uᵢ(k, x₋ᵢ) − uᵢ(x)).
+    """Run the replicator dynamics: ẋᵢ(k) = xᵢ(k) (uᵢ(k, x₋ᵢ) − uᵢ(x)).
 
-    With x the softmax of y this is ẏ = u, which is integrated by Runge and Kutta's fourth-order step.
+    xᵢ(k) is the probability of player i's action k, and uᵢ is its expected payoff. The probability of an action grows
+    in proportion to the action's advantage over the average. With x the softmax of y this is ẏ = u, which is integrated
+    by fourth-order Runge-Kutta steps.
 
     Args:
         payoffs: ``payoffs[i][c₁, …, cₙ]``.
-        steps: How many.
-        start: Each player's probabilities, none of them zero; None for even ones.
-        width: Time of a step.
+        steps: Number of steps.
+        start: Each player's probabilities, all above zero; None for uniform ones.
+        width: Time of one step.
 
     Raises:
-        RequestError: If this is no game, or the start has no such probabilities.
+        RequestError: If the payoffs are not a valid game, or the start is not such probabilities.
     """
     game = checked(payoffs)
     _check_steps(steps)
-    require(width > 0, f"the width of a step is a time above 0, not {width}")
+    require(width > 0, f"the width of a step must be above 0, got {width}")
     even = [np.full(most, 1 / most) for most in game.shape[1:]]
     strategies = even if start is None else [np.asarray(strategy, np.float64) for strategy in start]  # type: ignore[attr-defined]
     right = [strategy.shape for strategy in strategies] == [strategy.shape for strategy in even]
     require(
         right and all(bool(np.all(strategy > 0)) and bool(abs(strategy.sum() - 1) < 1e-6) for strategy in strategies),
-        f"a start is a distribution without zeros for each player, over {' x '.join(map(str, game.shape[1:]))} actions",
+        f"start must have a distribution without zeros per player, over {' x '.join(map(str, game.shape[1:]))} actions",
     )
     return _course(partial(_replicator, width=width), game, [np.log(strategy) for strategy in strategies], steps)
 
 
 def _check_steps(steps: int) -> None:
-    require(steps >= 1, f"there must be at least 1 step, not {steps}")
+    require(steps >= 1, f"steps must be at least 1, got {steps}")
 
 
 def _course(rule, game: Float[np.ndarray, " n *actions"], start: list[np.ndarray], steps: int) -> Course:
@@ -102,7 +105,7 @@ def _moved(rule, game: Float[Array, " n *actions"], start: Joint, steps: int):
 
 
 def _fictitious(game: Float[Array, " n *actions"], counts: Joint) -> tuple[Joint, tuple[Joint, Array]]:
-    # By counts and not by frequencies: whole numbers leave equally good answers equal.
+    # Counts are used instead of frequencies, because whole numbers keep equally good responses exactly equal.
     answers = action_values(game, counts)
     after = tuple(
         tally + jax.nn.one_hot(jnp.argmax(each), len(tally), dtype=tally.dtype)

@@ -1,16 +1,18 @@
-"""Who is good in a game in which the good beat one another in circles: α-rank and Nash averaging.
+"""Rank strategies in games with cycles, where no strategy beats all others: α-rank and Nash averaging.
 
-**α-rank** (Omidshafiei et al., 2019, arXiv:1903.01373): a population plays one strategy; a mutant of one other takes it
-over with probability
+**α-rank** (Omidshafiei et al., 2019, arXiv:1903.01373): a population of m members plays one strategy. A mutant of
+another strategy takes the population over with probability
 
-    ρ(u) = (1 − e^{−u}) / (1 − e^{−mu}),      ρ(0) = 1/m,      u = α (what the mutant earns more),
+    ρ(u) = (1 − e^{−u}) / (1 − e^{−mu}),      ρ(0) = 1/m,      u = α (the mutant's payoff minus the population's),
 
-and each of the K strategies that could come next is tried equally often, η = 1/K. The stationary distribution of that
-chain ranks. Its logarithms are computed, by the elimination of Grassmann, Taksar and Heyman, which subtracts nothing:
-with α = 100 some ρ are below e^{−5000}, and yet decide.
+where α is the selection intensity. Each of the K possible next strategies is tried with equal probability, η = 1/K. The
+stationary distribution of this Markov chain ranks the strategies. Hamlet computes its logarithms by the elimination of
+Grassmann, Taksar and Heyman, which uses no subtraction. This is necessary: with α = 100 some ρ are below e^{−5000} and
+still determine the ranking.
 
-**Nash averaging** (Balduzzi et al., 2018, arXiv:1806.02643): of all optimal strategies p of the zero-sum game that an
-antisymmetric matrix P is, that with the greatest entropy; an agent's skill is (P p). A clone changes nobody's.
+**Nash averaging** (Balduzzi et al., 2018, arXiv:1806.02643): an antisymmetric matrix P defines a zero-sum game. Of all
+its optimal strategies, the Nash average is the strategy p with the greatest entropy. An agent's skill is its entry of
+P p. A copy of an agent does not change the skills.
 """
 
 import math
@@ -22,18 +24,19 @@ from jaxtyping import Float
 from hamlet.errors import RunError, require
 from hamlet.games.payoffs import checked, checked_matrix
 
-# Of the chain: 8 bytes for each pair of profiles.
+# The largest number of profiles: the chain needs 8 bytes for each pair of profiles.
 _PROFILES = 2_000
 
 
 @dataclass(frozen=True)
 class AlphaRank:
-    """Masses by which strategies, or profiles of them, are ranked.
+    """The masses by which α-rank orders strategies, or profiles of strategies.
 
     Attributes:
-        masses: Of the stationary distribution; an axis for each population.
-        values: What each population earns under it.
-        regret: What the most tempted population would gain by one strategy throughout, the others as the masses say.
+        masses: The stationary distribution, with an axis for each population.
+        values: Each population's expected payoff under it.
+        regret: The largest gain of a population that always plays one strategy, with the other populations' strategies
+            distributed by the masses.
     """
 
     masses: np.ndarray
@@ -43,12 +46,12 @@ class AlphaRank:
 
 @dataclass(frozen=True)
 class NashAverage:
-    """The most even mixture of agents that no agent beats.
+    """The mixture with the greatest entropy among the mixtures that no agent beats.
 
     Attributes:
         mixture: Each agent's weight.
-        skills: What each earns against the mixture, at most 0.
-        regret: What the best answer to it would gain.
+        skills: Each agent's mean payoff against the mixture, at most 0.
+        regret: The gain of the best response to the mixture.
     """
 
     mixture: np.ndarray
@@ -57,31 +60,31 @@ class NashAverage:
 
 
 def alpha_rank(payoffs: object, *, alpha: float = 100.0, population: int = 50, epsilon: float = 0.01) -> AlphaRank:
-    """Rank strategies by how long they are played where mutants come and go.
+    """Rank strategies by α-rank: the share of time that each is played in a population with mutations.
 
     Args:
-        payoffs: A matrix of what the row's strategy earns against the column's, for one population that plays itself;
-            or ``payoffs[i][c₁, …, cₙ]`` for n populations.
-        alpha: How strongly payoffs decide, in 1 / units of payoff; infinity for the limit, where a better mutant comes
-            in with probability 1 − ε, a worse one with ε, an equal one with ½.
-        population: m, at least 2.
-        epsilon: ε in (0, ½), used with infinite alpha alone.
+        payoffs: For one population that plays against itself, a matrix of the row strategy's payoffs against the column
+            strategy. For n populations, ``payoffs[i][c₁, …, cₙ]``.
+        alpha: α, the selection intensity, in 1 / units of payoff. Infinity for the limit, in which a better mutant
+            takes over with probability 1 − ε, a worse one with ε, and an equal one with ½.
+        population: m, the number of members, at least 2.
+        epsilon: ε in (0, ½), used with infinite alpha only.
 
     Raises:
-        RequestError: If this is no game, has too many profiles, or a parameter is out of its range.
+        RequestError: If the payoffs are not a valid game, there are too many profiles, or a parameter is out of range.
 
     >>> rock = [[0, -1, 1], [1, 0, -1], [-1, 1, 0]]
     >>> alpha_rank(rock).masses.round(6).tolist()
     [0.333333, 0.333333, 0.333333]
     """
-    require(alpha > 0, f"alpha is above 0, not {alpha}")
-    require(population >= 2, f"a population has at least 2 members, not {population}")
-    require(0 < epsilon < 0.5, f"epsilon lies between 0 and 0.5, not at {epsilon}")
+    require(alpha > 0, f"alpha must be above 0, got {alpha}")
+    require(population >= 2, f"population must be at least 2, got {population}")
+    require(0 < epsilon < 0.5, f"epsilon must be in (0, 0.5), got {epsilon}")
     game, single = _game(payoffs)
     profiles = game.shape[1:2] if single else game.shape[1:]
     require(
         math.prod(profiles) <= _PROFILES,
-        f"alpha-rank of {math.prod(profiles):,} profiles is refused; at most {_PROFILES:,}",
+        f"alpha_rank can rank at most {_PROFILES:,} profiles, got {math.prod(profiles):,}",
     )
     gains, moves = _gains(game, single)
     rates = np.where(moves, _log_rates(gains, alpha, population, epsilon), -np.inf)
@@ -92,12 +95,14 @@ def alpha_rank(payoffs: object, *, alpha: float = 100.0, population: int = 50, e
 def alpha_sweep(
     payoffs: object, *, least: float = 0.1, most: float = 1e4, tolerance: float = 1e-3, population: int = 50
 ) -> tuple[float, AlphaRank]:
-    """α-rank with α doubled from ``least`` until no mass moves by more than ``tolerance`` any more, or ``most``.
+    """Return α-rank for a large enough α: α is doubled from ``least`` until the ranking is stable, at most to ``most``.
+
+    The ranking is stable if no mass changes by more than ``tolerance`` in two consecutive doublings.
 
     Returns:
-        The α at which it stood still, and the ranking there.
+        The final α, and the ranking for it.
     """
-    require(0 < least < most, f"a sweep goes from an alpha above 0 to a greater one, not from {least} to {most}")
+    require(0 < least < most, f"alpha_sweep needs 0 < least < most, got {least} and {most}")
     alpha, before = least, alpha_rank(payoffs, alpha=least, population=population)
     steady = 0
     while alpha < most:
@@ -105,17 +110,17 @@ def alpha_sweep(
         now = alpha_rank(payoffs, alpha=alpha, population=population)
         steady = steady + 1 if np.abs(now.masses - before.masses).max() <= tolerance else 0
         before = now
-        # Small alphas all give even masses: standing still there says nothing.
+        # All small alphas give equal masses, so a stable ranking there has no meaning.
         if steady >= 2 and alpha * np.ptp(np.asarray(payoffs, np.float64)) >= 1:
             break
     return alpha, before
 
 
 def nash_average(matrix: object) -> NashAverage:
-    """The mixture of greatest entropy among those p with P p ≤ 0, and every agent's skill P p.
+    """Return the mixture p of greatest entropy with P p ≤ 0, and every agent's skill P p.
 
     Args:
-        matrix: P, antisymmetric: what the row's agent wins from the column's on average.
+        matrix: P, antisymmetric: the mean payoff of the row's agent against the column's agent.
 
     Raises:
         RequestError: If the matrix is not antisymmetric.
@@ -128,7 +133,7 @@ def nash_average(matrix: object) -> NashAverage:
     off = float(np.abs(won + won.T).max()) if won.shape[0] == won.shape[1] else math.inf
     require(
         off <= 1e-9 * scale,
-        f"Nash averaging is of an antisymmetric matrix, P = −Pᵀ; this one of the shape {won.shape} is off by "
+        f"nash_average needs an antisymmetric matrix, P = −Pᵀ; this one of the shape {won.shape} is off by "
         f"{off:.3g}; the nearest is (P − Pᵀ) / 2",
     )
     unit = won / scale
@@ -140,7 +145,7 @@ def nash_average(matrix: object) -> NashAverage:
 
 
 def _game(payoffs: object) -> tuple[np.ndarray, bool]:
-    """An array of payoffs by population, and whether there is only one."""
+    """Return the payoffs by population, and whether there is only one population."""
     try:
         matrix = np.ndim(np.asarray(payoffs, np.float64)) == 2
     except (TypeError, ValueError):
@@ -148,14 +153,12 @@ def _game(payoffs: object) -> tuple[np.ndarray, bool]:
     if not matrix:
         return checked(payoffs), False
     table = checked_matrix(payoffs, "payoffs of one population")
-    require(
-        table.shape[0] == table.shape[1], f"one population has as many rows as columns, not the shape {table.shape}"
-    )
+    require(table.shape[0] == table.shape[1], f"payoffs of one population must be a square matrix, got {table.shape}")
     return table[None], True
 
 
 def _gains(game: np.ndarray, one: bool) -> tuple[np.ndarray, np.ndarray]:
-    """What a mutant earns more than those it comes among, from profile to profile, and which moves there are."""
+    """Return a mutant's payoff minus the population's, from profile to profile, and which moves exist."""
     if one:
         return game[0].T - game[0], ~np.eye(len(game[0]), dtype=bool)
     profiles = np.array(list(np.ndindex(*game.shape[1:])))
@@ -168,7 +171,7 @@ def _gains(game: np.ndarray, one: bool) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _log_rates(gains: np.ndarray, alpha: float, population: int, epsilon: float) -> np.ndarray:
-    """Logarithms of ρ; η is the same for all moves, and drops out."""
+    """Return the logarithms of ρ; η is equal for all moves and cancels."""
     if math.isinf(alpha):
         equal = np.isclose(gains, 0.0, rtol=0, atol=1e-14)
         return np.log(np.where(equal, 0.5, np.where(gains > 0, 1 - epsilon, epsilon)))
@@ -182,7 +185,7 @@ def _log_rates(gains: np.ndarray, alpha: float, population: int, epsilon: float)
 
 
 def _log_stationary(rates: Float[np.ndarray, "s s"]) -> Float[np.ndarray, " s"]:
-    """Logarithms of the stationary distribution of a chain from those of its rates; its diagonal is not read."""
+    """Return the logarithms of a chain's stationary distribution from those of its rates; the diagonal is not used."""
     rates = rates.copy()
     count = len(rates)
     out = np.zeros(count)
@@ -210,9 +213,11 @@ def _worth(game: np.ndarray, one: bool, masses: np.ndarray) -> AlphaRank:
 
 
 def _ever_played(matrix: Float[np.ndarray, "k k"]) -> np.ndarray:
-    """Who has weight in some optimal mixture: one linear program over the cone of their multiples.
+    """Return which agents have a positive weight in some optimal mixture, by one linear program.
 
-    max Σₖ min(pₖ, 1)  such that  P p ≤ 0,  p ≥ 0.
+        max Σₖ min(pₖ, 1)  such that  P p ≤ 0,  p ≥ 0.
+
+    p is a multiple of an optimal mixture.
     """
     from scipy.optimize import linprog
 
@@ -231,10 +236,10 @@ def _ever_played(matrix: Float[np.ndarray, "k k"]) -> np.ndarray:
 
 
 def _most_even(inner: Float[np.ndarray, "k k"], outer: Float[np.ndarray, "l k"]) -> Float[np.ndarray, " k"]:
-    """The distribution of greatest entropy with inner · p = 0 and outer · p ≤ 0, from its dual.
+    """Return the distribution p of greatest entropy with inner · p = 0 and outer · p ≤ 0, from its dual.
 
-    p = softmax(−(Cᵀλ)), where λ minimises log Σₖ exp(−(Cᵀλ)ₖ) and is not negative for inequalities. Some p is positive
-    everywhere, so that the minimum is attained.
+    C has the rows of ``inner`` and ``outer``. p = softmax(−(Cᵀλ)), where λ minimises log Σₖ exp(−(Cᵀλ)ₖ) and is not
+    negative for inequalities. Some feasible p is positive everywhere, so the minimum is attained.
     """
     from scipy.optimize import minimize
 
@@ -256,7 +261,7 @@ def _most_even(inner: Float[np.ndarray, "k k"], outer: Float[np.ndarray, "l k"])
         options={"ftol": 1e-15, "gtol": 1e-9, "maxiter": 1_000},
     )
     weights = optimum.x.copy()
-    # From there by Newton's steps on what binds: inequalities that do not bind came out as λ = 0.
+    # Newton steps improve the solution on the binding constraints; inequalities that do not bind have λ = 0.
     binding = np.concatenate([np.ones(len(inner), bool), weights[len(inner) :] > 0])
     for _ in range(20):
         mass = _softmax(-(weights @ rows))

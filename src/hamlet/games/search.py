@@ -1,12 +1,14 @@
-"""A search for a Nash equilibrium of n players with any numbers of actions, in compiled programs and under ``vmap``.
+"""A search for a Nash equilibrium of n players with any number of actions, in compiled programs and under ``vmap``.
 
-A joint strategy x is an equilibrium if and only if every xᵢ = Π(xᵢ + t uᵢ(·, x₋ᵢ)) for some t > 0, with Π the nearest
-point of the simplex. Each start r is a reference to which all are pulled at first:
+xᵢ is the strategy of player i and uᵢ(·, x₋ᵢ) its payoffs of each action. A joint strategy x is an equilibrium if and
+only if every xᵢ = Π(xᵢ + t uᵢ(·, x₋ᵢ)) for some t > 0, where Π projects to the nearest point of the simplex. Each start
+r is a reference, towards which a pull λ draws all players at first:
 
-    F(x) = x − Π(x + t (u(x) + λ (r − x))),      λ → 0,
+    F(x) = x − Π(x + t (u(x) + λ (r − x))),      λ → 0.
 
-by damped Newton steps on F. Π is piecewise linear, and its slope says which actions are played: supports need not be
-enumerated. ``hamlet.games.binary`` is the same search for two choices each, with less to compute.
+F = 0 is solved by damped Newton steps. Π is piecewise linear, and its slope determines which actions are played, so
+supports need not be enumerated. ``hamlet.games.binary`` is the same search for two actions per player, and needs less
+computation.
 """
 
 import jax
@@ -20,16 +22,16 @@ from hamlet.types import Scalar
 
 
 def search(payoffs: object) -> StrategyProfile:
-    """The equilibrium that the first successful start ends in, in 64 bits.
+    """Return the equilibrium that the first successful start reaches, in 64 bits.
 
     Args:
-        payoffs: ``payoffs[i][c₁, …, cₙ]`` is what player i earns if player j takes action cⱼ.
+        payoffs: ``payoffs[i][c₁, …, cₙ]`` is the payoff of player i if every player j takes action cⱼ.
 
     Returns:
-        Where the regret is least if no start succeeds: the regret says so.
+        The equilibrium. If no start succeeds, the point with the smallest regret; its regret shows this.
 
     Raises:
-        RequestError: If this is no game, or too large a one.
+        RequestError: If the payoffs are not a valid game, or the game is too large.
     """
     game = checked(payoffs)
     with jax.enable_x64(True):
@@ -41,10 +43,10 @@ def search(payoffs: object) -> StrategyProfile:
 def search_many(
     payoffs: Float[Array, " games n *actions"],
 ) -> tuple[tuple[Float[Array, "games _"], ...], Float[Array, " games"]]:
-    """Equilibria of many games of one shape by one compiled program, and the regrets there.
+    """Return equilibria of many games of the same shape, and their regrets, by one compiled program.
 
     Args:
-        payoffs: Game by game; what is no game is not refused here.
+        payoffs: Game by game. Invalid games are not refused.
     """
     return jax.vmap(lambda game: (strategies := _found(game), regret(game, strategies)))(payoffs)
 
@@ -52,7 +54,7 @@ def search_many(
 def action_values(
     payoffs: Float[Array, " n *actions"], strategies: tuple[Float[Array, " _"], ...]
 ) -> tuple[Float[Array, " _"], ...]:
-    """What each player earns by each of its actions while the others play as they do, one axis after another."""
+    """Return each player's expected payoff of each of its actions, given the other players' strategies."""
     by_player = []
     for player, table in enumerate(payoffs):
         values = jnp.moveaxis(table, player, 0)
@@ -63,7 +65,7 @@ def action_values(
 
 
 def regret(payoffs: Float[Array, " n *actions"], strategies: tuple[Float[Array, " _"], ...]) -> Scalar:
-    """What the most tempted player would gain by leaving alone."""
+    """Return the largest gain of a player that deviates alone."""
     values = action_values(payoffs, strategies)
     return jnp.max(
         jnp.stack([jnp.max(each) - strategy @ each for strategy, each in zip(strategies, values, strict=True)])
@@ -101,7 +103,7 @@ def _found(payoffs: Float[Array, " n *actions"]) -> tuple[Float[Array, " _"], ..
 
 
 def _nearest(point: Float[Array, " a"]) -> Float[Array, " a"]:
-    """The nearest point of the simplex: max(0, z − τ) with the τ that makes it sum to one."""
+    """Return the nearest point of the simplex: max(0, z − τ) with the τ for which its entries sum to one."""
     falling = jnp.sort(point)[::-1]
     excess = (jnp.cumsum(falling) - 1) / jnp.arange(1, len(point) + 1)
     count = jnp.sum(falling > excess)
@@ -109,7 +111,7 @@ def _nearest(point: Float[Array, " a"]) -> Float[Array, " a"]:
 
 
 def _starts(actions: tuple[int, ...]) -> Float[np.ndarray, "rounds starts m"]:
-    """Points of the simplices, uniformly drawn; the first is in the middle of all."""
+    """Sample uniform points of the simplices; the first start is the centre of every simplex."""
     random = np.random.default_rng(0)
     starts = [random.dirichlet(np.ones(count), (ROUNDS, STARTS)) for count in actions]
     for points in starts:

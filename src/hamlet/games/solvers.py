@@ -1,4 +1,6 @@
-"""Every solver of matrix games under one name; each result says what leaving it alone would gain.
+"""All solvers of matrix games in one module; most results state their regret.
+
+The regret is the largest gain of a player that deviates alone.
 
 >>> from hamlet.games import solvers
 >>> solvers.nash([[[3, 0], [5, 1]], [[3, 5], [0, 1]]]).values.tolist()

@@ -1,7 +1,7 @@
-"""Damped Newton steps from many starts, for what both searches of equilibria do.
+"""Damped Newton steps from many starts; both searches for equilibria use this module.
 
-A start pulls everybody to itself at first; the pull falls to zero, and what then is left of the residual falls to zero
-with it, or the start has failed. The next round of starts is tried only if all of one round have.
+At first, a pull draws every player to the start. The pull decreases to zero. If the residual then converges to zero
+too, the start succeeds; else it fails. The next round of starts is tried only if all starts of a round fail.
 """
 
 from collections.abc import Callable
@@ -13,17 +13,18 @@ from jaxtyping import Array, Bool, Float
 
 from hamlet.types import Scalar
 
-ACCEPTED = 1e-6  # regret of an equilibrium, where each player's payoffs are measured so that at most 1 can be gained
+# The largest regret of an equilibrium. Each player's payoffs are scaled so that the largest possible gain is 1.
+ACCEPTED = 1e-6
 PULL = (*(2.0 * 0.6**step for step in range(16)), *(0.0,) * 12)
-# Of the starts in 300 random games of 3, 5, 8 and 10 players with two choices and no pure equilibrium, 93, 75, 58 and
-# 48 % find one: a second round is rare.
+# In 300 random games of 3, 5, 8 and 10 players with two actions and no pure equilibrium, 93, 75, 58 and 48 % of the
+# starts find an equilibrium. A second round is therefore rare.
 STARTS = 8
 ROUNDS = 32
 _DAMPING = 0.1
 
 
 def paces() -> Float[np.ndarray, "rounds starts"]:
-    """How far each start looks ahead in the direction of what pays: t between 0.1 and 1."""
+    """Return the step length t of each start in the direction of the payoffs, between 0.1 and 1."""
     return 0.1 ** np.random.default_rng(1).random((ROUNDS, STARTS))
 
 
@@ -31,11 +32,11 @@ def first_success(
     attempt: Callable[[Float[Array, " m"], Scalar], tuple[Float[Array, " m"], Scalar]],
     starts: Float[Array, "rounds starts m"],
 ) -> Float[Array, " m"]:
-    """Where the first start ends that ends in an equilibrium; if none does, where the regret is least.
+    """Return the end point of the first start that reaches an equilibrium, else the one with the smallest regret.
 
     Args:
-        attempt: From a start and a pace to where it ends, and the regret there.
-        starts: By round.
+        attempt: A function from a start and a step length to its end point, and the regret there.
+        starts: The starts, by round.
     """
     how = jnp.asarray(paces(), starts.dtype)
 
@@ -56,7 +57,10 @@ def first_success(
 
 
 def damped_step(jacobian: Float[Array, "m m"], residual: Float[Array, " m"]) -> Float[Array, " m"]:
-    """Levenberg's and Marquardt's step δ: (JᵀJ + μ I) δ = −Jᵀ F with μ = |F|² / 10, Newton's where F vanishes."""
+    """Return the Levenberg-Marquardt step δ: (JᵀJ + μ I) δ = −Jᵀ F with μ = |F|² / 10.
+
+    J is the Jacobian and F the residual. For F → 0 it becomes Newton's step.
+    """
     damping = _DAMPING * residual @ residual + 1e-9
     return _eliminate(
         jacobian.T @ jacobian + damping * jnp.eye(len(residual), dtype=residual.dtype), -jacobian.T @ residual
@@ -64,9 +68,9 @@ def damped_step(jacobian: Float[Array, "m m"], residual: Float[Array, " m"]) -> 
 
 
 def _eliminate(matrix: Float[Array, "m m"], right: Float[Array, " m"]) -> Float[Array, " m"]:
-    """Solve matrix · x = right for a positive definite matrix, which needs no exchange of rows.
+    """Solve matrix · x = right for a positive definite matrix, which needs no row exchanges.
 
-    For many such small systems it takes half the time of ``jnp.linalg.solve`` to compile, and less to run.
+    For many such small systems, it compiles in half the time of ``jnp.linalg.solve`` and runs faster.
     """
 
     def clear(column: Array, system: Float[Array, " m width"]) -> Float[Array, " m width"]:

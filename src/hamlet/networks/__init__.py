@@ -1,1 +1,1 @@
-"""Networks and the heads that turn spaces into distributions."""
+"""Neural networks, and the heads that map features to action distributions or to values."""

@@ -1,4 +1,4 @@
-"""What follows each hidden layer of a torso, and the gain of the weights before it."""
+"""Activation functions of the hidden layers, and the gain of the weights before each of them."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -11,11 +11,11 @@ Activation: TypeAlias = Literal["relu", "tanh", "leaky_relu", "elu", "silu", "ge
 
 
 class Nonlinearity(NamedTuple):
-    """A function of every feature, and the gain of the orthogonal weights before it.
+    """An activation function, and the gain of the orthogonal weights in the layer before it.
 
     Attributes:
-        apply: The function.
-        gain: √2 for those that let about half of a signal's power pass, 5/3 for tanh: He et al., 2015,
+        apply: The function, applied to every feature.
+        gain: √2 for functions that pass about half of a signal's power, 5/3 for tanh: He et al., 2015,
             arXiv:1502.01852, and PyTorch's ``calculate_gain``.
     """
 
@@ -31,4 +31,4 @@ ACTIVATIONS: Mapping[Activation, Nonlinearity] = {
     "silu": Nonlinearity(jax.nn.silu, 2**0.5),
     "gelu": Nonlinearity(jax.nn.gelu, 2**0.5),
 }
-"""By the names that `NetworkConfig` takes."""
+"""Activation functions by the names that `NetworkConfig` accepts."""

@@ -1,7 +1,8 @@
-"""What a policy is made of: the kinds of actors that a declaration can ask for.
+"""Kinds of actors. An algorithm's declaration names one of them.
 
-Every actor maps observations ``[B, L, …]`` to a distribution of actions and the memory after each step; a kind makes
-the actor of one unit.
+An actor is a policy network. It maps observations ``[B, L, …]`` to a distribution over actions and to its memory after
+each step. A kind creates the actor of one unit. (A unit is one set of policy parameters: the parameters of one agent,
+or of all agents that share them.)
 """
 
 from dataclasses import dataclass, field
@@ -22,45 +23,48 @@ from hamlet.types import Key
 
 
 class ActorKind(Protocol):
-    """Makes actors."""
+    """Creates actors of one kind."""
 
     def create(self, key: Key, observation: Space, action: Space, body: NetworkConfig) -> Any:
-        """A fresh policy for the spaces of one agent.
+        """Create an untrained policy for the observation and action spaces of one agent.
 
         Raises:
-            RequestError: If it cannot act in that space.
+            RequestError: If this kind of policy cannot act in that action space.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Stochastic:
-    """Categorical over choices, normal with a learned scale over a Box (`hamlet.networks.heads.Actor`)."""
+    """Categorical for discrete actions; normal with a learned scale for a Box (`hamlet.networks.heads.Actor`)."""
 
     def create(self, key: Key, observation: Space, action: Space, body: NetworkConfig) -> Actor:
-        """A fresh policy for the spaces of one agent."""
+        """Create an untrained policy for the observation and action spaces of one agent."""
         return Actor.create(key, observation, action, body)
 
 
 @dataclass(frozen=True)
 class Deterministic:
-    """μ(o) within the bounds of a Box, each entry mid + s·tanh(x), and normal noise on it while exploring.
+    """A deterministic policy μ(o) of the observation o, within the bounds of a Box, with normal noise for exploration.
+
+    Each entry of μ is mid + s·tanh(x). x is the network's output, mid is the middle between the entry's two bounds, and
+    s is half of the distance between them.
 
     Attributes:
-        exploration: σ of the noise, in units of s, half of the distance between an entry's bounds.
+        exploration: Standard deviation of the noise, in units of s, half of the distance between an entry's bounds.
     """
 
     exploration: float = 0.1
 
     def __post_init__(self) -> None:
-        """Refuse what is no scale."""
+        """Refuse a negative standard deviation."""
         require(self.exploration >= 0, f"--exploration-noise must not be negative: {self.exploration}")
 
     def create(self, key: Key, observation: Space, action: Space, body: NetworkConfig) -> "DeterministicActor":
-        """A fresh policy for the spaces of one agent.
+        """Create an untrained policy for the observation and action spaces of one agent.
 
         Raises:
-            RequestError: If its actions have no bounds, or are choices.
+            RequestError: If its actions are discrete or have no bounds.
         """
         torso_key, head_key = jax.random.split(key)
         space = _bounded(action)
@@ -70,13 +74,13 @@ class Deterministic:
 
 @dataclass(frozen=True)
 class Squashed:
-    """A tanh-normal policy whose scale depends on what is seen, over a Box; over choices, categorical."""
+    """Tanh-normal for a Box, with a scale that depends on the observation; categorical for discrete actions."""
 
     def create(self, key: Key, observation: Space, action: Space, body: NetworkConfig) -> "Actor | SquashedActor":
-        """A fresh policy for the spaces of one agent.
+        """Create an untrained policy for the observation and action spaces of one agent.
 
         Raises:
-            RequestError: If it has a Box without bounds.
+            RequestError: If the action space is a Box without bounds.
         """
         if not isinstance(action, Box):
             return Actor.create(key, observation, action, body)
@@ -88,31 +92,32 @@ class Squashed:
 
 @dataclass(frozen=True)
 class Exploring:
-    """Categorical over choices, of which a share ε is even over what is available; ε falls while a run plays.
+    """Categorical for discrete actions, mixed with a share ε of the uniform distribution over the available actions.
+
+    ε decreases during the run.
 
     Attributes:
-        exploration: How ε falls.
+        exploration: How ε decreases.
     """
 
     exploration: Schedule = field(default_factory=Schedule)
 
     def create(self, key: Key, observation: Space, action: Space, body: NetworkConfig) -> ExploringActor:
-        """A fresh policy for the spaces of one agent.
+        """Create an untrained policy for the observation and action spaces of one agent.
 
         Raises:
-            RequestError: If its actions are no plain choices.
+            RequestError: If the action space is not Discrete.
         """
         require(
             isinstance(action, Discrete),
-            f"a share of even choices needs a Discrete space, and {action} is another: "
-            "use mappo --advantage counterfactual",
+            f"ε-uniform exploration needs a Discrete action space, got {action}: use mappo --advantage counterfactual",
         )
         assert isinstance(action, Discrete)
         return ExploringActor.create(key, observation, action, body, self.exploration)
 
 
 class DeterministicActor(eqx.Module):
-    """Torso, head, tanh."""
+    """The network of a `Deterministic` policy: torso, head and tanh."""
 
     torso: Torso
     head: Layer | Plain
@@ -126,7 +131,7 @@ class DeterministicActor(eqx.Module):
         start: Bool[Array, "B L"],
         available: None = None,
     ) -> tuple[Noisy, Float[Array, "B L H"] | None]:
-        """The action at every step, and the memory after it."""
+        """Return the action (with its exploration noise) at every step, and the memory after every step."""
         features, memories = self.torso(observation, memory, start)
         low, high = (jnp.asarray(bound.reshape(1, 1, -1)) for bound in self.space.bounds)
         mean = 0.5 * (low + high) + 0.5 * (high - low) * jnp.tanh(self.head(features))
@@ -134,7 +139,10 @@ class DeterministicActor(eqx.Module):
 
 
 class SquashedActor(eqx.Module):
-    """Torso, and a head for means and log σ, which is held in [−20, 2] (as in the reference)."""
+    """The network of a `Squashed` policy: a torso, and a head for means and log σ.
+
+    log σ is clipped to [−20, 2], as in the reference code.
+    """
 
     torso: Torso
     head: Layer | Plain
@@ -147,7 +155,7 @@ class SquashedActor(eqx.Module):
         start: Bool[Array, "B L"],
         available: None = None,
     ) -> tuple[TanhNormal, Float[Array, "B L H"] | None]:
-        """The distribution of the action at every step, and the memory after it."""
+        """Return the action distribution at every step, and the memory after every step."""
         features, memories = self.torso(observation, memory, start)
         mean, log_scale = jnp.split(self.head(features), 2, axis=-1)
         return TanhNormal(DiagonalNormal(mean, jnp.exp(jnp.clip(log_scale, -20.0, 2.0))), self.space), memories
@@ -156,7 +164,7 @@ class SquashedActor(eqx.Module):
 def _bounded(action: Space) -> Box:
     require(
         isinstance(action, Box) and action.bounded,
-        f"a policy through tanh needs a Box with two bounds for every entry, and {action} is none: "
+        f"a tanh policy needs a Box with a lower and an upper bound for every entry, got {action}: "
         "bound the action space, or use happo",
     )
     assert isinstance(action, Box)
@@ -164,7 +172,10 @@ def _bounded(action: Space) -> Box:
 
 
 def coded(action: Array, space: Space) -> Float[Array, "... W"]:
-    """Actions ``[…, *shape]`` as a critic takes them: choices one-hot side by side, a Box's entries from −1 to 1."""
+    """Encode actions ``[…, *shape]`` as a critic's input.
+
+    Discrete actions become one-hot vectors, concatenated; entries of a Box are scaled to [−1, 1].
+    """
     if isinstance(space, Box):
         return scaled(action.reshape(*action.shape[: action.ndim - len(space.shape)], -1), space)
     if action.ndim and space.shape:
@@ -174,7 +185,10 @@ def coded(action: Array, space: Space) -> Float[Array, "... W"]:
 
 
 def scaled(action: Float[Array, "... W"], space: Space) -> Float[Array, "... W"]:
-    """What `relaxed` gives as a critic takes it: a Box's entries from −1 to 1, choices as they are."""
+    """Encode the actions that a distribution's ``relaxed`` returns as a critic's input.
+
+    Entries of a Box are scaled to [−1, 1]. Discrete actions are one-hot already and stay unchanged.
+    """
     if not isinstance(space, Box):
         return action
     low, high = (jnp.asarray(bound.reshape((1,) * (action.ndim - 1) + (-1,))) for bound in space.bounds)

@@ -1,11 +1,15 @@
-"""Convolutions: from an image, or a grid with layers, to a flat row of features.
+"""Convolutions: from an image, or a grid with layers, to a flat vector of features.
 
-    h ← relu(W ∗ h + b) for every layer, flattened;  what follows normalises it, as it does every row of features.
+    h ← relu(W ∗ h + b) for every layer (h features, W weights, b bias), then flattened.
 
-Images of 36 × 36 and more go through the three layers of Mnih et al., 2015: 32 filters of 8 × 8 every 4 pixels, 64 of
-4 × 4 every 2, 64 of 3 × 3, without borders, unless others are asked for (`NetworkConfig.filters`). Smaller ones go
-through 16 filters of 3 × 3 and 32 of 3 × 3 every 2, with borders of zeros: on a grid the edge is part of the game, and
-no grid is too small.
+The layer after the convolution normalises these features, as it normalises every feature vector.
+
+The default kernels depend on the size of the image. `NetworkConfig.filters` replaces them.
+
+* Images of at least 36 × 36 pixels pass through the three layers of Mnih et al., 2015: 32 filters of 8 × 8 with stride
+  4, 64 filters of 4 × 4 with stride 2, 64 filters of 3 × 3 with stride 1. These layers use no padding.
+* Smaller images pass through 16 filters of 3 × 3 with stride 1 and 32 filters of 3 × 3 with stride 2, padded with
+  zeros. On a grid the edge is part of the game, and with padding a grid of any size can be used.
 """
 
 from typing import NamedTuple, TypeGuard
@@ -24,7 +28,7 @@ from hamlet.types import Key
 
 
 class Kernel(NamedTuple):
-    """Filters of ``size`` × ``size`` pixels, every ``stride`` pixels; with ``border`` as if zeros lay around."""
+    """Filters of ``size`` × ``size`` pixels, ``stride`` pixels apart; ``border`` pads the image with zeros."""
 
     size: int
     filters: int
@@ -34,24 +38,25 @@ class Kernel(NamedTuple):
 
 _LARGE = (Kernel(8, 32, 4, False), Kernel(4, 64, 2, False), Kernel(3, 64, 1, False))
 _SMALL = (Kernel(3, 16, 1, True), Kernel(3, 32, 2, True))
-# The least side from which something is left after the large kernels.
+# The smallest side length for which the large kernels have an output.
 _LEAST = 36
 
 
 def is_image(space: Space) -> TypeGuard[Box]:
-    """Whether a space is one of images: a Box of height × width × channels."""
+    """Return whether a space contains images: a Box of height × width × channels."""
     return isinstance(space, Box) and len(space.shape) == 3
 
 
 class Convolution(eqx.Module):
-    """Layers of filters, and how bright an image can be.
+    """Layers of filters, and the range of an image's pixel values.
 
     Attributes:
-        weights: Of every layer, ``[filters, size · size · channels]``.
-        biases: Of every layer.
-        kernels: Their geometry.
-        low: The least value of a pixel, taken from it; 0 where the space has no bounds.
-        span: What a pixel is divided by; None where the space has no bounds: 255 for whole numbers, 1 for others.
+        weights: For every layer, ``[filters, size · size · channels]``.
+        biases: For every layer, ``[filters]``.
+        kernels: Size, number, stride and padding of each layer's filters.
+        low: The smallest pixel value, which is subtracted from every pixel; 0 if the space has no bounds.
+        span: The number that pixels are divided by. None if the space has no bounds: then integers are divided by 255,
+            and floats by 1.
     """
 
     weights: tuple[Float[Array, "_F _K"], ...]
@@ -62,10 +67,15 @@ class Convolution(eqx.Module):
 
     @classmethod
     def create(cls, key: Key, space: Box, kernels: tuple[Kernel, ...] = ()) -> "Convolution":
-        """Orthogonal weights of gain √2, zero biases; ``kernels`` where not those that the size asks for.
+        """Create layers with orthogonal weights of gain √2 and zero biases.
+
+        Args:
+            key: For the random weights.
+            space: The images.
+            kernels: The layers; () for the default kernels for the images' size.
 
         Raises:
-            RequestError: If the channels seem to come first, or nothing is left of an image after the kernels.
+            RequestError: If the channels seem to come first, or the kernels leave no pixel of an image.
         """
         first, second, last = space.shape
         require(
@@ -73,7 +83,7 @@ class Convolution(eqx.Module):
             f"an image of shape {space.shape} has its channels first; Hamlet takes height × width × channels, "
             f"{(second, last, first)}",
         )
-        require(features(space, kernels) >= 1, f"nothing is left of an image {space.shape} after {kernels}")
+        require(features(space, kernels) >= 1, f"an image {space.shape} is too small for the kernels {kernels}")
         kernels, channels, weights = kernels or _kernels(space), last, []
         for kernel, layer_key in zip(kernels, jax.random.split(key, len(kernels)), strict=True):
             weights.append(orthogonal(layer_key, kernel.filters, kernel.size**2 * channels, gain=2**0.5))
@@ -84,20 +94,23 @@ class Convolution(eqx.Module):
         return cls(tuple(weights), biases, kernels, low if bounded else 0.0, high - low if bounded else None)
 
     def __call__(self, image: Shaped[Array, "B R W C"]) -> Float[Array, "B F"]:
-        """Features of every image, flat."""
+        """Return the flat features of every image."""
         return self._filter(image, self.low, self._scale(image))
 
     def numbers(self, image: Shaped[Array, "*B R W C"]) -> Float[Array, "*B P"]:
-        """An image as a row of numbers between 0 and 1, where its space has bounds."""
+        """Return images as vectors of pixel values, scaled to [0, 1] if the space has bounds."""
         scaled = (image.astype(jnp.float32) - self.low) * self._scale(image)
         return scaled.reshape(*image.shape[:-3], -1)
 
     def of_numbers(self, numbers: Float[Array, "B P"], shape: tuple[int, ...]) -> Float[Array, "B F"]:
-        """Features of images of a shape that were made `numbers`, whatever these have become since."""
+        """Return the features of images of a given shape, from pixel vectors as `numbers` returns them.
+
+        The vectors may have been changed since, for example standardised.
+        """
         return self._filter(numbers.reshape(-1, *shape), 0.0, 1.0)
 
     def standardised(self, running: RunningMeanStd, image: Shaped[Array, "B R W C"]) -> Float[Array, "B F"]:
-        """Features of images that are standardised pixel by pixel."""
+        """Return the features of images whose pixels are standardised one by one."""
         return self.of_numbers(running(self.numbers(image)), image.shape[1:])
 
     def _scale(self, image: Shaped[Array, "*B R W C"]) -> float:
@@ -105,14 +118,14 @@ class Convolution(eqx.Module):
 
     def _filter(self, h: Shaped[Array, "B R W C"], low: float, scale: float) -> Float[Array, "B F"]:
         for kernel, weight, bias in zip(self.kernels, self.weights, self.biases, strict=True):
-            # Pixels are bytes most often, and moved as such.
+            # Pixels are usually bytes. The patches are cut out before the conversion to float, so that bytes are moved.
             patches = (_patches(h, kernel, low).astype(jnp.float32) - low) * scale
             h, low, scale = jax.nn.relu(_filtered(patches, _as_seen(weight, kernel), bias)), 0.0, 1.0
         return h.reshape(h.shape[0], -1)
 
 
 def features(space: Box, kernels: tuple[Kernel, ...] = ()) -> int:
-    """How many features an image becomes."""
+    """Return the number of features that an image has after the convolution."""
     (rows, columns, _), kernels = space.shape, kernels or _kernels(space)
     for kernel in kernels:
         rows, columns = (_steps(side, kernel) for side in (rows, columns))
@@ -130,10 +143,10 @@ def _steps(side: int, kernel: Kernel) -> int:
 def _filtered(
     patches: Float[Array, "B R W K"], weight: Float[Array, "F K"], bias: Float[Array, " F"]
 ) -> Float[Array, "B R W F"]:
-    """What every filter makes of what it sees: a product of matrices.
+    """Return the output of every filter at every place, computed as one product of matrices.
 
-    On a CPU gradients are faster so than by the convolution that is built in, and agents of unlike weights, when they
-    act together, are a batch of products.
+    On a CPU the gradients of this product are faster than the gradients of JAX's built-in convolution. When several
+    agents with different weights act together, their filters are computed as a batch of products.
     """
     rows = patches.reshape(-1, patches.shape[-1])
     out = rows @ weight.T + jnp.dot(jnp.ones((rows.shape[0], 1)), bias[None], precision="highest")
@@ -141,15 +154,16 @@ def _filtered(
 
 
 def _patches(image: Shaped[Array, "B R W C"], kernel: Kernel, blank: float) -> Shaped[Array, "B _R _W K"]:
-    """What the filters see at every place, pixel by pixel; a border is blank.
+    """Return the pixels under the filters at every place; the padding has the value ``blank``.
 
-    The image is cut into squares of a stride's side, and a filter sees some of them beside each other, of the last ones
-    a part: 4 copies of the image where it is 8 wide every 4 pixels, rather than 64, and 1 where it is 3 wide.
+    The image is cut into squares of ``stride`` × ``stride`` pixels. A filter covers several neighbouring squares, the
+    last ones only in part. Filters of size 8 with stride 4 therefore need 4 slices of the image instead of 64.
     """
     size, stride, channels = kernel.size, kernel.stride, image.shape[-1]
     sides = image.shape[1:3]
     places = [_steps(side, kernel) for side in sides]
-    # As many blank pixels in front as behind, or one fewer, where there is a border; then up to a whole square.
+    # With a border, the padding in front equals the padding behind, or is one pixel less; more padding behind completes
+    # the last square.
     squares = [steps + (size - 1) // stride for steps in places]
     front = [max((n - 1) * stride + size - side, 0) // 2 for n, side in zip(places, sides, strict=True)]
     image = image[:, : squares[0] * stride, : squares[1] * stride]
@@ -166,7 +180,7 @@ def _patches(image: Shaped[Array, "B R W C"], kernel: Kernel, blank: float) -> S
 
 
 def _as_seen(weight: Float[Array, "F K"], kernel: Kernel) -> Float[Array, "F K"]:
-    """The weights of every filter, row by row, in the order of `_patches`."""
+    """Return the weights of every filter, row by row, in the order of the pixels in `_patches`."""
     size, stride = kernel.size, kernel.stride
     if stride == 1 or size <= stride:
         return weight

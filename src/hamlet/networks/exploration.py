@@ -1,4 +1,4 @@
-"""Acting for a share ε of the time by even chances, and how ε falls while a run plays."""
+"""Exploration: act uniformly at random with probability ε, which decreases during a run."""
 
 from dataclasses import dataclass
 
@@ -11,12 +11,12 @@ from hamlet.distributions import Categorical
 from hamlet.errors import require
 from hamlet.types import Scalar
 
-# A probability of 0 has no logarithm; this is never drawn.
+# Replaces probabilities of 0, which have no logarithm; an action with this probability is never sampled.
 _NEVER = 1e-30
 
 
 def greedy(values: Float[Array, "*B A"], available: Bool[Array, "*B A"] | None) -> Int[Array, "*B"]:
-    """The best of the available choices; the lowest index among equals."""
+    """Return the available action with the highest value; among equal values, the lowest index."""
     allowed = values if available is None else jnp.where(available, values, -jnp.inf)
     return jnp.argmax(allowed, axis=-1).astype(jnp.int32)
 
@@ -24,14 +24,14 @@ def greedy(values: Float[Array, "*B A"], available: Bool[Array, "*B A"] | None) 
 def explored(
     values: Float[Array, "*B A"], available: Bool[Array, "*B A"] | None, exploration: float | Float[Array, "*#B #A"]
 ) -> Categorical:
-    """ε / |available| on every available choice, and 1 − ε more on the best of them."""
+    """Return the ε-greedy distribution: ε / |available| for every available action, and 1 − ε more for the best one."""
     return _shared(jax.nn.one_hot(greedy(values, available), values.shape[-1]), available, exploration)
 
 
 def mixed(
     logits: Float[Array, "*B A"], available: Bool[Array, "*B A"] | None, exploration: float | Scalar
 ) -> Categorical:
-    """Every available choice with (1 − ε) of its probability by the logits, and ε / |available| more.
+    """Return (1 − ε) π + ε / |available| for every available action, where π is the softmax of the logits.
 
     >>> policy = mixed(jnp.array([9.0, -9.0, 0.0]), jnp.array([True, True, False]), 0.5)
     >>> [round(float(p), 3) for p in jnp.exp(policy.log_probs)]
@@ -44,7 +44,7 @@ def mixed(
 def _shared(
     own: Float[Array, "*B A"], available: Bool[Array, "*B A"] | None, exploration: float | Float[Array, "..."]
 ) -> Categorical:
-    """1 − ε of some probabilities, and ε / |available| more on every available choice."""
+    """Return (1 − ε) times the probabilities ``own``, plus ε / |available| for every available action."""
     allowed = jnp.ones(own.shape) if available is None else available.astype(jnp.float32)
     even = allowed / jnp.maximum(allowed.sum(-1, keepdims=True), 1.0)
     share = exploration * even + (1 - exploration) * own
@@ -52,11 +52,13 @@ def _shared(
 
 
 class EpsilonGreedy(eqx.Module):
-    """The policy of some values; its mode is the best choice even where ε = 1 and no choice is likelier.
+    """The ε-greedy policy for given action values.
+
+    Its mode is the action with the highest value, even if ε = 1 and all actions are equally probable.
 
     Attributes:
-        values: Of every choice.
-        available: Which choices there are; None for all.
+        values: The value of every action.
+        available: The action mask: which actions are available; None if all are.
         exploration: ε in [0, 1].
     """
 
@@ -65,31 +67,33 @@ class EpsilonGreedy(eqx.Module):
     exploration: Float[Array, "*B"]
 
     def sample(self, noise: Float[Array, "*B A"]) -> Int[Array, "*B"]:
-        """One action each, from Gumbel noise."""
+        """Sample one action per row, from Gumbel noise."""
         return explored(self.values, self.available, self.exploration[..., None]).sample(noise)
 
     def mode(self) -> Int[Array, "*B"]:
-        """The best choice."""
+        """Return the available action with the highest value."""
         return greedy(self.values, self.available)
 
 
 class Rate(eqx.Module):
-    """ε of the moment: a number that a learner sets, and nothing that is learnt."""
+    """The current ε. The learner sets this number; it is not a learned parameter."""
 
     value: Float[Array, "*units"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """ε falls along a line, from ``start`` to ``end`` within so many environment steps of all copies together.
+    """A linear schedule of ε from ``start`` to ``end`` within ``steps`` environment steps.
+
+    Steps are counted over all environment copies together.
 
     >>> [round(float(Schedule(start=1.0, end=0.2, steps=100)(t)), 3) for t in (0, 50, 100, 900)]
     [1.0, 0.6, 0.2, 0.2]
 
     Attributes:
-        start: ε at first, in [0, 1].
-        end: ε after it, in [0, 1].
-        steps: Environment steps in between; 0 for ``end`` from the first.
+        start: Initial ε, in [0, 1].
+        end: Final ε, in [0, 1].
+        steps: Environment steps from ``start`` to ``end``; 0 to use ``end`` from the first step.
     """
 
     start: float = 1.0
@@ -97,13 +101,13 @@ class Schedule:
     steps: int = 50_000
 
     def __post_init__(self) -> None:
-        """Refuse what is no share."""
+        """Refuse an ε outside [0, 1] and a negative number of steps."""
         for name in ("start", "end"):
             share = getattr(self, name)
-            require(0 <= share <= 1, f"--exploration-{name} must lie in [0, 1], not at {share}")
+            require(0 <= share <= 1, f"--exploration-{name} must be in [0, 1], got {share}")
         require(self.steps >= 0, f"--exploration-steps must not be negative: {self.steps}")
 
     def __call__(self, played: int | Int[Array, ""]) -> Scalar:
-        """ε after so many environment steps."""
+        """Return ε after ``played`` environment steps."""
         gone = jnp.minimum(jnp.asarray(played, jnp.float32) / max(self.steps, 1), 1.0) if self.steps else 1.0
         return jnp.asarray(self.start + (self.end - self.start) * gone, jnp.float32)

@@ -1,4 +1,4 @@
-"""Heads: from features to a distribution over a space's actions, or to a value; and the networks they complete."""
+"""Heads, which map features to an action distribution or to a value, and the networks that they complete."""
 
 from typing import Any, TypeAlias, TypeVar
 
@@ -16,25 +16,28 @@ from hamlet.networks.torso import Layer, NetworkConfig, Plain, Torso, layer, rep
 from hamlet.spaces import Box, Discrete, MultiDiscrete, Space
 from hamlet.types import Key
 
-# Small first outputs keep the first policy near uniform and its ratios near 1; the reference uses the same number.
+# Small initial outputs keep the initial policy near uniform and its ratios near 1; the reference code uses this number.
 _GAIN = 0.01
 
 
 class NormalScale(eqx.Module):
-    """σ = ½·sigmoid(s), one learned s for every dimension, 1 at first (σ ≈ 0.366).
+    """The standard deviation σ = ½·sigmoid(s), with one learned s per action dimension; s starts at 1 (σ ≈ 0.366).
 
-    The reference's parametrisation ("std x coef" 1, "std y coef" 0.5): it bounds σ by 0.5.
+    This is the parametrisation of the reference code ("std x coef" 1, "std y coef" 0.5). It bounds σ by 0.5.
     """
 
     raw: Float[Array, " D"]
 
     def __call__(self) -> Float[Array, " D"]:
-        """Standard deviations."""
+        """Return the standard deviations."""
         return 0.5 * jax.nn.sigmoid(self.raw)
 
 
 class Actor(eqx.Module):
-    """One unit's policy: torso, head, and a scale where actions are continuous."""
+    """The policy of one unit: a torso, a head, and a learned scale if actions are continuous.
+
+    A unit is one set of policy parameters: the parameters of one agent, or of all agents that share them.
+    """
 
     torso: Torso
     head: Layer | Plain
@@ -44,14 +47,14 @@ class Actor(eqx.Module):
 
     @classmethod
     def create(cls, key: Key, observation: Space, action: Space, body: NetworkConfig) -> "Actor":
-        """A fresh policy for the spaces of one agent.
+        """Create an untrained policy for the observation and action spaces of one agent.
 
         Raises:
-            RequestError: If actions are to be squashed to bounds that they do not have.
+            RequestError: If actions are to be squashed into bounds, but the Box has none.
         """
         if body.squash and isinstance(action, Box):
             require(
-                action.bounded, f"--squash takes actions with two bounds, and {action} has none in places; leave it out"
+                action.bounded, f"--squash needs two bounds for every entry of an action, got {action}; leave it out"
             )
         torso_key, head_key = jax.random.split(key)
         scale = NormalScale(jnp.ones(action.width)) if isinstance(action, Box) else None
@@ -70,7 +73,7 @@ class Actor(eqx.Module):
         start: Bool[Array, "B L"],
         available: Bool[Array, "B L A"] | None = None,
     ) -> tuple[Distribution, Float[Array, "B L H"] | None]:
-        """The distribution of the action at every step, and the memory after it."""
+        """Return the action distribution at every step, and the memory after every step."""
         features, memories = self.torso(observation, memory, start)
         out = self.head(features)
         match self.space:
@@ -88,9 +91,10 @@ class Actor(eqx.Module):
 
 
 class ExploringActor(eqx.Module):
-    """A policy over choices of which a share ε is even: (1 − ε) softmax(z) + ε / |available|.
+    """A policy for discrete actions with a uniform share ε: (1 − ε) softmax(z) + ε / |available|, with logits z.
 
-    It is the mixture that is sampled and learnt by. ε is no parameter: it falls while a run plays (`after`).
+    Actions are sampled from this mixture, and the policy gradient uses the mixture's probabilities. ε is not a
+    parameter: it decreases during the run (`after`).
     """
 
     torso: Torso
@@ -103,7 +107,7 @@ class ExploringActor(eqx.Module):
     def create(
         cls, key: Key, observation: Space, action: Discrete, body: NetworkConfig, schedule: Schedule
     ) -> "ExploringActor":
-        """A fresh policy for the spaces of one agent."""
+        """Create an untrained policy for the observation and action spaces of one agent."""
         torso_key, head_key = jax.random.split(key)
         head = layer(head_key, feature_count(observation, body), action.width, body, gain=_GAIN)
         return cls(Torso.create(torso_key, observation, body), head, Rate(schedule(0)), action, schedule)
@@ -115,64 +119,67 @@ class ExploringActor(eqx.Module):
         start: Bool[Array, "B L"],
         available: Bool[Array, "B L A"] | None = None,
     ) -> tuple[Categorical, Float[Array, "B L H"] | None]:
-        """The distribution of the action at every step, and the memory after it."""
+        """Return the action distribution at every step, and the memory after every step."""
         features, memories = self.torso(observation, memory, start)
         return mixed(self.head(features), available, jax.lax.stop_gradient(self.exploration.value)), memories
 
     def after(self, steps: int) -> "ExploringActor":
-        """The same policy so many environment steps later: ε goes on along its line, and stays at its end."""
+        """Return the policy after ``steps`` more environment steps.
+
+        ε moves along its line and stops at its final value.
+        """
         ends = sorted((self.schedule.start, self.schedule.end))
         step = (self.schedule.end - self.schedule.start) * steps / max(self.schedule.steps, 1)
         epsilon = jnp.clip(self.exploration.value + step, *ends)
         return eqx.tree_at(lambda a: a.exploration.value, self, epsilon)
 
 
-# What samples, and is moved by the probability of what it did.
+# Actors that sample actions and are trained through the probabilities of these actions.
 AnyActor: TypeAlias = Actor | ExploringActor
 
 
 class Value(eqx.Module):
-    """A value network: torso and one output."""
+    """A value network: a torso and one output."""
 
     torso: Torso
     head: Layer | Plain
 
     @classmethod
     def create(cls, key: Key, seen: Space, body: NetworkConfig) -> "Value":
-        """Fresh weights for what is seen."""
+        """Create initial weights for inputs from the space ``seen``."""
         torso_key, head_key = jax.random.split(key)
         return cls(Torso.create(torso_key, seen, body), layer(head_key, feature_count(seen, body), 1, body, gain=1.0))
 
     def __call__(
         self, inputs: Shaped[Array, "B L *I"], memory: Float[Array, "B H"] | None, start: Bool[Array, "B L"]
     ) -> tuple[Float[Array, "B L"], Float[Array, "B L H"] | None]:
-        """The value at every step, and the memory after it."""
+        """Return the value at every step, and the memory after every step."""
         features, memories = self.torso(inputs, memory, start)
         return self.head(features)[..., 0], memories
 
 
 class Choices(eqx.Module):
-    """Values of choices: a torso without memory, and one output for each."""
+    """The values of discrete actions: a torso without memory, and one output per action."""
 
     torso: Torso
     head: Layer | Plain
 
     @classmethod
     def create(cls, key: Key, seen: Space, choices: int, body: NetworkConfig) -> "Choices":
-        """Fresh weights for what is seen."""
+        """Create initial weights for inputs from the space ``seen`` and for ``choices`` actions."""
         torso_key, head_key = jax.random.split(key)
         head = layer(head_key, feature_count(seen, body), choices, body, gain=1.0)
         return cls(Torso.create(torso_key, seen, body), head)
 
     def __call__(self, inputs: Float[Array, "*B I"]) -> Float[Array, "*B A"]:
-        """The values of every row."""
+        """Return the values of all actions for every row."""
         rows = inputs.reshape(-1, 1, inputs.shape[-1])
         features, _ = self.torso(rows, None, jnp.zeros(rows.shape[:2], bool))
         return self.head(features).reshape(*inputs.shape[:-1], -1)
 
 
 def feature_count(seen: Space, body: NetworkConfig) -> int:
-    """How many features a torso ends in."""
+    """Return how many features a torso outputs."""
     return body.memory or (body.hidden[-1] if body.hidden else width(seen, body))
 
 
@@ -180,11 +187,11 @@ Network = TypeVar("Network", Actor, ExploringActor, Value, Choices)
 
 
 def observe(network: Network, seen: Shaped[Array, "..."], alive: Bool[Array, "*B L"] | None) -> Network:
-    """The same network with what was seen taken into its running mean and deviation, where it has them."""
+    """Return the network with the observations added to its running mean and standard deviation, if it has these."""
     return eqx.tree_at(lambda n: n.torso, network, network.torso.observe(seen, alive))
 
 
 def parameter_count(networks: Any) -> int:
-    """How many numbers some networks, or stacks of them, have to learn."""
+    """Return how many learned numbers some networks, or stacks of networks, have."""
     parts = jax.tree.leaves(networks, is_leaf=lambda part: isinstance(part, RunningMeanStd | Rate))
     return sum(int(np.prod(leaf.shape)) for leaf in parts if not isinstance(leaf, RunningMeanStd | Rate))

@@ -1,8 +1,10 @@
 """Joint policies: how all agents of a team choose their actions at one step.
 
-The rule is `INDEPENDENT`: every unit's network gives a distribution, and every agent draws from its own. A policy whose
-agents choose together (Q-DPP's sampler, agents that share noise, agents that choose in turns) is another `JointPolicy`,
-which its actors name in ``joint``. Compiled rollouts, host rollouts, evaluations and loaded policies all call `act`.
+The default is `INDEPENDENT`: every unit's network outputs a distribution, and every agent samples from its own. A
+policy in which agents choose together is another `JointPolicy`; its actors name it in their attribute ``joint``.
+Examples are the sampler of Q-DPP, agents that share noise, and agents that choose in turns.
+
+Compiled rollouts, host rollouts, evaluations and loaded policies all call `act`.
 """
 
 from dataclasses import dataclass
@@ -22,11 +24,12 @@ from hamlet.types import Key
 
 
 class Chance(eqx.Module):
-    """The random numbers of one joint action of E copies; or of many.
+    """The random numbers for the joint actions of one step in E environment copies; or of many steps.
 
     Attributes:
-        noise: For every group that of its agents' actions, ``[…, E, N, W]``.
-        turns: Numbers by whose order agents act who do not act apart, ``[…, E, n]``: in every copy the least first.
+        noise: For every group, the noise of its agents' actions, ``[…, E, N, W]``.
+        turns: Random numbers that order the agents if they choose in turns, ``[…, E, n]``: in every environment copy,
+            the agent with the smallest number chooses first.
     """
 
     noise: tuple[Any, ...]
@@ -34,13 +37,13 @@ class Chance(eqx.Module):
 
 
 class TeamInputs(NamedTuple):
-    """What the agents of E copies act upon, group by group.
+    """The inputs from which the agents of E environment copies choose their actions, group by group.
 
     Attributes:
-        observation: As the environment gives it, ``[E, N, …]``.
-        available: Which choices there are, ``[E, N, A]``, or None for all.
-        start: True where an episode begins now, ``[E]``.
-        memory: The actors', ``[E, N, H]``, or None.
+        observation: As the environment returns it, ``[E, N, …]``.
+        available: The action masks, ``[E, N, A]``, or None if all actions are available.
+        start: True where an episode starts at this step, ``[E]``.
+        memory: The actors' memory, ``[E, N, H]``, or None.
     """
 
     observation: tuple[Array, ...]
@@ -50,7 +53,7 @@ class TeamInputs(NamedTuple):
 
 
 class JointPolicy(Protocol):
-    """How the agents of a team act. An instance is static: hashable, with no arrays of its own."""
+    """How the agents of a team act. An instance is static: it is hashable and contains no arrays."""
 
     def act(
         self,
@@ -60,28 +63,35 @@ class JointPolicy(Protocol):
         chance: Chance | None,
         alive: Bool[Array, "E n"] | None,
     ) -> tuple[tuple[Array, ...], tuple[Any, ...]]:
-        """Every agent's action ``[E, N, …]`` per group: sampled, or without chance the mode; and the memory after it.
+        """Return every agent's action ``[E, N, …]`` per group, and the memory after the step.
 
-        What a copy's agents do depends on that copy's arguments alone, so that copies can be cut into halves. ``alive``
-        says who is there, None that all are: the absent act too, and no other agent's action depends on their action,
-        noise or turn. So players that choose for unlike agents from one chance choose independently.
+        Actions are sampled from ``chance``; if that is None, each is the mode.
+
+        The actions in an environment copy depend on that copy's arguments only. Copies can therefore be split over
+        several calls.
+
+        ``alive`` states which agents are active; None means all. Inactive agents act too, but no other agent's action
+        depends on the action, noise or turn of an inactive agent. Therefore players that use one ``chance`` for
+        different agents choose independently of each other.
         """
         ...
 
 
 class Choice(Protocol):
-    """How actions are drawn where every agent has a distribution (`FromDistributions`).
+    """How a joint action is sampled if every agent has a distribution (`FromDistributions`).
 
-    The chance's noise is Gumbel noise ``[E, N, A]`` of choices, so that argmax(log π + noise) is a sample, and standard
-    normal noise ``[E, N, D]`` of a Box (`hamlet.distributions.noise`).
+    The noise in ``chance`` has two forms (`hamlet.distributions.noise`):
+
+    * for discrete actions, Gumbel noise ``[E, N, A]``: argmax(log π + noise) is a sample of the policy π;
+    * for a Box, standard normal noise ``[E, N, D]``.
     """
 
     def sample(self, policies: tuple[Any, ...], chance: Chance, alive: Bool[Array, "E n"] | None) -> tuple[Array, ...]:
-        """A joint action from the distributions ``[E, N, …]`` of every group."""
+        """Sample a joint action from the distributions ``[E, N, …]`` of every group."""
         ...
 
     def mode(self, policies: tuple[Any, ...], alive: Bool[Array, "E n"] | None) -> tuple[Array, ...]:
-        """The joint action without chance, by which a team is evaluated unless samples are asked for."""
+        """Return the deterministic joint action. Evaluations use it unless samples are requested."""
         ...
 
     def log_probability(
@@ -91,16 +101,19 @@ class Choice(Protocol):
         turns: Float[Array, "E n"],
         alive: Bool[Array, "E n"] | None,
     ) -> Float[Array, "E n"]:
-        """Log π(aⁱ | aʲ of those before i), in nats: their sum is the joint action's. 0 of the absent."""
+        """Return log π(aⁱ | aʲ of the agents j that chose before i) for every agent i, in nats; 0 for inactive agents.
+
+        The sum over the agents is the log-probability of the joint action.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class FromDistributions:
-    """Every unit's network gives its agents distributions; ``choice`` says how a joint action is drawn from them.
+    """Every unit's network outputs its agents' distributions; ``choice`` samples a joint action from them.
 
     Attributes:
-        choice: Independently, or together.
+        choice: How the joint action is sampled: independently, or together.
     """
 
     choice: Choice
@@ -113,7 +126,7 @@ class FromDistributions:
         chance: Chance | None,
         alive: Bool[Array, "E n"] | None,
     ) -> tuple[tuple[Array, ...], tuple[Any, ...]]:
-        """As `JointPolicy.act`."""
+        """Act as specified by `JointPolicy.act`."""
         policies, memories = distributions(roster, actors, seen)
         if chance is None:
             return self.choice.mode(policies, alive), memories
@@ -122,14 +135,14 @@ class FromDistributions:
 
 @dataclass(frozen=True)
 class Independently:
-    """π(a|o) = ∏ᵢ πⁱ(aⁱ|oⁱ): every agent draws from its own distribution."""
+    """π(a|o) = ∏ᵢ πⁱ(aⁱ|oⁱ): agent i samples its action aⁱ from its own distribution πⁱ, given its observation oⁱ."""
 
     def sample(self, policies: tuple[Any, ...], chance: Chance, alive: Bool[Array, "E n"] | None) -> tuple[Array, ...]:
-        """One action each."""
+        """Sample each agent's action from its own distribution."""
         return tuple(policy.sample(drawn) for policy, drawn in zip(policies, chance.noise, strict=True))
 
     def mode(self, policies: tuple[Any, ...], alive: Bool[Array, "E n"] | None) -> tuple[Array, ...]:
-        """Each agent's own."""
+        """Return the mode of each agent's own distribution."""
         return tuple(policy.mode() for policy in policies)
 
     def log_probability(
@@ -139,14 +152,14 @@ class Independently:
         turns: Float[Array, "E n"],
         alive: Bool[Array, "E n"] | None,
     ) -> Float[Array, "E n"]:
-        """Each agent's own."""
+        """Return the log-probability of each agent's action under its own distribution; 0 for inactive agents."""
         logs = [policy.log_prob(action) for policy, action in zip(policies, actions, strict=True)]
         every = jnp.concatenate(logs, axis=1)
         return every if alive is None else jnp.where(alive, every, 0.0)
 
 
 INDEPENDENT = FromDistributions(Independently())
-"""Every agent for itself: how actors act that name no other joint policy."""
+"""The joint policy of actors that name no other one: every agent chooses independently."""
 
 
 def act(
@@ -161,12 +174,12 @@ def act(
     *,
     alive: Bool[Array, "E n"] | None,
 ) -> tuple[tuple[Array, ...], tuple[Any, ...]]:
-    """The joint action of a team, by the joint policy that its actors name, or independently; see `JointPolicy.act`.
+    """Choose the joint action of a team by the joint policy that its actors name; see `JointPolicy.act`.
 
-    Where ``warm`` holds, actions are drawn evenly instead, from the same noise.
+    Where ``warm`` is True, actions are sampled uniformly instead, from the same noise.
 
     Raises:
-        RequestError: The actors of its groups name unlike joint policies.
+        RequestError: The actors of its groups name different joint policies.
     """
     chosen, memories = named_by(actors).act(
         roster, actors, TeamInputs(observation, available, start, memory), chance, alive
@@ -180,27 +193,28 @@ def act(
 
 
 def named_by(actors: tuple[Any, ...]) -> JointPolicy:
-    """The joint policy that the actors of a team name, or `INDEPENDENT`.
+    """Return the joint policy that the actors of a team name, or `INDEPENDENT`.
 
     Raises:
-        RequestError: The actors of its groups name unlike joint policies.
+        RequestError: The actors of its groups name different joint policies.
     """
     joints: list[JointPolicy] = [getattr(actor, "joint", INDEPENDENT) for actor in actors]
-    require(all(other == joints[0] for other in joints), f"the actors of a team name one joint policy, not {joints}")
+    same = all(other == joints[0] for other in joints)
+    require(same, f"the actors of a team must name the same joint policy, got {joints}")
     return joints[0]
 
 
 def draw(roster: Roster, key: Key, *lead: int) -> Chance:
-    """The random numbers of joint actions, ``lead`` of them."""
+    """Sample the random numbers for joint actions, with leading axes ``lead``."""
     keys = jax.random.split(key, len(roster.groups))
     noises = (noise(group.action, k, *lead, len(group.names)) for group, k in zip(roster.groups, keys, strict=True))
-    # Of a key unlike those of the groups, which are numbers 0, 1, …
+    # This key differs from the keys of the groups, which are folded in with 0, 1, …
     turns = jax.random.uniform(jax.random.fold_in(key, len(roster.groups)), (*lead, len(roster.names)))
     return Chance(tuple(noises), turns)
 
 
 def distributions(roster: Roster, actors: tuple[Any, ...], seen: TeamInputs) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """Every group's distributions ``[E, N, …]`` at one step, and the memory after it."""
+    """Return every group's distributions ``[E, N, …]`` at one step, and the memory after the step."""
     policies, memories = [], []
     for g, group in enumerate(roster.groups):
         inputs = (encode(seen.observation[g], group.observation), seen.available[g], seen.memory[g])
@@ -214,7 +228,10 @@ def distributions(roster: Roster, actors: tuple[Any, ...], seen: TeamInputs) -> 
 def _distribution(
     start: Bool[Array, " E"], actor: Any, observation: Any, available: Any, memory: Any
 ) -> tuple[Any, Any]:
-    """One unit's policy at one step, ``[E, K, …]``, and the memory after it: as ``E·K`` sequences of length 1."""
+    """Return one unit's distributions ``[E, K, …]`` at one step, and the memory after it.
+
+    The network is evaluated on ``E·K`` sequences of length 1 (E environment copies, K agents of the unit).
+    """
     copies, agents = observation.shape[:2]
     fresh = jnp.repeat(start, agents)[:, None]
     rows, masks, held = (

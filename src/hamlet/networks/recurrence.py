@@ -1,9 +1,13 @@
-"""A gated recurrent unit over whole episodes, time first, faster than step by step.
+"""A gated recurrent unit (GRU) over whole episodes, time first, faster than a step-by-step loop.
 
     r, z = σ(W x + U m + b),    n = tanh(W′ x + b′ + r ⊙ (U′ m + b″)),    m ← n + z ⊙ (m − n).
 
-What a step sees is multiplied for all steps at once, and so are the gradients of all weights, by hand: a compiler's
-gradient of a loop adds to them in every step. The gates are kept apart, as a CPU is slow at parts of rows.
+x is the input, m the memory, r and z are the gates, n the new content, σ the sigmoid, and W, U, b are weights and
+biases.
+
+The products with x are computed for all steps in one operation. The gradients of all weights are also computed in one
+operation, by a hand-written rule: the compiler's gradient of a loop adds to the weight gradients in every step. The
+arrays of the three gates are stored separately, because a CPU is slow at taking parts of rows.
 """
 
 from collections.abc import Sequence
@@ -14,14 +18,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-# Of r, z and n.
+# One array for each of r, z and n.
 Gates: TypeAlias = tuple[Array, Array, Array]
 
 
 def episodes(cell: eqx.nn.GRUCell, seen: Float[Array, "L B F"]) -> Float[Array, "L B H"]:
-    """The memory after every step of sequences that begin with none.
+    """Return the memory after every step of sequences that start with zero memory.
 
-    That of `hamlet.networks.torso.Torso` on the same inputs, but for rounding.
+    The result equals that of `hamlet.networks.torso.Torso` for the same inputs, up to rounding.
     """
     assert cell.bias_n is not None
     return _memories(cell.weight_hh, cell.bias_n, _seen(cell, seen))
@@ -30,7 +34,10 @@ def episodes(cell: eqx.nn.GRUCell, seen: Float[Array, "L B F"]) -> Float[Array, 
 def onward(
     cell: eqx.nn.GRUCell, seen: Float[Array, "L B F"], memory: Float[Array, "B H"], start: Bool[Array, "L B"]
 ) -> Float[Array, "L B H"]:
-    """The memory after every step of sequences that go on from one, cleared where an episode begins: for acting."""
+    """Return the memory after every step of sequences that continue from ``memory``; used for acting.
+
+    The memory is cleared where an episode starts.
+    """
     assert cell.bias_n is not None
     parts, bias = jnp.split(cell.weight_hh, 3), cell.bias_n
 
@@ -42,7 +49,7 @@ def onward(
 
 
 def _seen(cell: eqx.nn.GRUCell, seen: Float[Array, "L B F"]) -> Gates:
-    """The part of every gate that does not depend on memory."""
+    """Return the part of every gate that does not depend on the memory."""
     assert cell.bias is not None
     rows, lead = seen.reshape(-1, seen.shape[-1]), (*seen.shape[:2], cell.hidden_size)
     parts = zip(jnp.split(cell.weight_ih, 3), jnp.split(cell.bias, 3), strict=True)
@@ -51,7 +58,7 @@ def _seen(cell: eqx.nn.GRUCell, seen: Float[Array, "L B F"]) -> Gates:
 
 
 def _step(parts: Sequence[Array], bias: Array, memory: Array, now: Gates) -> tuple[Array, ...]:
-    """The memory after a step, r, z, n, and U′ m + b″."""
+    """Return the memory after a step, r, z, n, and U′ m + b″."""
     reset, keep = (jax.nn.sigmoid(gate + memory @ part.T) for gate, part in zip(now[:2], parts[:2], strict=True))
     from_memory = memory @ parts[2].T + bias[None]
     new = jnp.tanh(now[2] + reset * from_memory)
@@ -60,12 +67,12 @@ def _step(parts: Sequence[Array], bias: Array, memory: Array, now: Gates) -> tup
 
 @jax.custom_vjp
 def _memories(weight: Float[Array, "G H"], bias: Float[Array, " H"], seen: Gates) -> Float[Array, "L B H"]:
-    """From the part of every gate that does not depend on memory; G = 3 H."""
+    """Return the memory after every step, from the part of every gate that does not depend on memory; G = 3 H."""
     return _forwards(weight, bias, seen)[0]
 
 
 def _forwards(weight: Array, bias: Array, seen: Gates) -> tuple[Array, ...]:
-    """What `_step` gives, of every step."""
+    """Return the outputs of `_step` for every step."""
     parts = jnp.split(weight, 3)
 
     def step(memory: Array, now: Gates) -> tuple[Array, tuple[Array, ...]]:
@@ -81,7 +88,11 @@ def _kept(weight: Array, bias: Array, seen: Gates) -> tuple[Array, tuple[Array, 
 
 
 def _backwards(kept: tuple[Array, ...], slope: Array) -> tuple[Array, Array, Gates]:
-    """Only what depends on the step after is in the loop: ∂/∂m of every step, from which all else follows at once."""
+    """Return the gradients by the weights, the bias and the gates' inputs.
+
+    Only ∂/∂m of every step depends on the step after it, so only this is computed in a loop. All other gradients follow
+    from it without a loop.
+    """
     weight, memories, reset, keep, new, from_memory = kept
     before = jnp.concatenate([jnp.zeros_like(memories[:1]), memories[:-1]])
     by_n = (1.0 - keep) * (1.0 - new**2)

@@ -1,16 +1,18 @@
-"""Torsos: from a sequence of observations to a sequence of features, with or without memory.
+"""Torsos: networks from a sequence of observations to a sequence of features, with or without memory.
 
-Every torso is evaluated over sequences ``[B, L, …]``, so recurrence is no second code path: a feed-forward
-torso has no memory and is used with L = 1.
+Every torso processes sequences ``[B, L, …]``, so recurrence needs no second code path: a feed-forward torso has no
+memory and is used with L = 1.
 
     h ← f(Layer(h)) for every layer, Layer = linear after LayerNorm, f = relu;  with memory h ← GRU(normalise(h), m).
 
-Images pass through a convolution before that (`hamlet.networks.convolution`). Where several spaces are seen beside each
-other, with images among them, each image passes through a convolution and a layer of its own, all else through another
-layer, and what comes of them is joined (`CompositeEncoder`).
+h are the features, f is the activation function, and m is the memory.
 
-A head is one more Layer, so the body is the reference implementation's ("feature normalisation", a LayerNorm after
-every layer, orthogonal weights of gain √2, zero bias).
+Images pass through a convolution before these layers (`hamlet.networks.convolution`). If an observation consists of
+several spaces, some of them images, then each image passes through its own convolution and its own layer. All other
+spaces together pass through another layer. The results are concatenated (`CompositeEncoder`).
+
+A head is one more Layer. The whole is therefore the network of the reference code: "feature normalisation", a
+LayerNorm after every layer, orthogonal weights of gain √2, zero bias.
 """
 
 from dataclasses import dataclass, replace
@@ -36,16 +38,17 @@ class NetworkConfig:
 
     Attributes:
         hidden: Width of every hidden layer.
-        memory: Width H of a gated recurrent unit after them; 0 for none.
-        normalise: Whether what is seen is standardised by its running mean and deviation before them, an image pixel
-            by pixel. Choices are not: they are no numbers.
-        squash: Whether an actor's numbers go through tanh to the bounds of its Box, rather than being clipped to them.
-        plain: Whether layers are linear maps alone, without LayerNorm before them.
-        filters: How many filters the layers have that images pass through first; () for those that suit their size.
-        kernels: Their sizes in pixels.
-        strides: Every how many pixels they are laid.
-        activation: What follows each hidden layer: a name of `hamlet.networks.activation`.
-        critic_hidden: Widths of the critics' hidden layers; None for the same as the actors'.
+        memory: Width H of a gated recurrent unit after the hidden layers; 0 for no memory.
+        normalise: Whether observations are standardised by their running mean and standard deviation before the hidden
+            layers; images pixel by pixel. Discrete observations are not standardised.
+        squash: Whether an actor's outputs pass through tanh into the bounds of its Box, instead of being clipped to
+            them.
+        plain: Whether layers are linear maps without LayerNorm.
+        filters: Number of filters of each convolution layer for images; () for the default layers for the images' size.
+        kernels: Filter size of each convolution layer, in pixels.
+        strides: Stride of each convolution layer, in pixels.
+        activation: Activation function after each hidden layer: a name in `hamlet.networks.activation`.
+        critic_hidden: Widths of the critics' hidden layers; None for the widths of the actors' layers.
     """
 
     hidden: tuple[int, ...] = (128, 128)
@@ -60,11 +63,11 @@ class NetworkConfig:
     critic_hidden: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse widths that are none."""
+        """Refuse widths below 1, inconsistent convolution layers and unknown activation functions."""
         layers = (self.filters, self.kernels, self.strides)
         require(
             len({len(part) for part in layers}) == 1 and all(number >= 1 for part in layers for number in part),
-            "--filters, --kernels and --strides take a number of at least 1 for each layer, not "
+            "--filters, --kernels and --strides take one number of at least 1 for each layer, got "
             + ", ".join(str(part) for part in layers),
         )
         for widths in (self.hidden, self.critic_hidden or ()):
@@ -75,13 +78,13 @@ class NetworkConfig:
 
     @property
     def of_critics(self) -> "NetworkConfig":
-        """The shape of the critics' torsos."""
+        """Return the shape of the critics' torsos."""
         hidden = self.hidden if self.critic_hidden is None else self.critic_hidden
         return replace(self, hidden=hidden, critic_hidden=None)
 
     @property
     def convolution(self) -> tuple[Kernel, ...]:
-        """The layers that images pass through; none for those that suit their size."""
+        """Return the convolution layers for images; () for the default layers for the images' size."""
         layers = zip(self.kernels, self.filters, self.strides, strict=True)
         return tuple(Kernel(size, filters, stride, False) for size, filters, stride in layers)
 
@@ -89,8 +92,8 @@ class NetworkConfig:
 class Layer(eqx.Module):
     """LayerNorm, then linear: W (x̂ ⊙ scale + shift) + b with x̂ = (x − mean) / √(variance + 10⁻⁵).
 
-    Computed as x̂ (W ⊙ scale)ᵀ + 1 (b + W shift)ᵀ, which is the same function with the same gradients at fewer passes
-    over the batch. Ba et al., 2016, arXiv:1607.06450.
+    Computed as x̂ (W ⊙ scale)ᵀ + 1 (b + W shift)ᵀ. This is the same function with the same gradients, and it passes
+    over the batch fewer times. Ba et al., 2016, arXiv:1607.06450.
     """
 
     scale: Float[Array, " I"]
@@ -100,14 +103,14 @@ class Layer(eqx.Module):
 
     @classmethod
     def create(cls, key: Key, inputs: int, outputs: int, *, gain: float) -> "Layer":
-        """Scale 1, shift 0, orthogonal weights, zero bias."""
+        """Create a layer with scale 1, shift 0, orthogonal weights and zero bias."""
         return cls(jnp.ones(inputs), jnp.zeros(inputs), orthogonal(key, outputs, inputs, gain=gain), jnp.zeros(outputs))
 
     def __call__(self, x: Float[Array, "*B I"]) -> Float[Array, "*B O"]:
-        """Apply to the last axis.
+        """Apply the layer to the last axis.
 
-        As rows: on the CPU a gradient through ``[B, 1, I]`` is slower than through ``[B, I]``; and with the outputs
-        first in the weights, as otherwise the gradient of a narrow layer is slow.
+        The input is flattened to rows: on the CPU, a gradient through ``[B, 1, I]`` is slower than through ``[B, I]``.
+        The weights have the outputs as their first axis: otherwise the gradient of a narrow layer is slow.
         """
         rows = normalise(x.reshape(-1, x.shape[-1]))
         out = rows @ (self.weight * self.scale[None]).T
@@ -116,14 +119,17 @@ class Layer(eqx.Module):
 
 
 class Plain(eqx.Module):
-    """Linear: W x + b, the weights and biases uniform within ±1/√inputs at first (PyTorch's, as in the reference)."""
+    """A linear layer W x + b.
+
+    Weights and biases start uniform in ±1/√inputs (PyTorch's default, as in the reference code).
+    """
 
     weight: Float[Array, "O I"]
     bias: Float[Array, " O"]
 
     @classmethod
     def create(cls, key: Key, inputs: int, outputs: int, *, gain: float = 1.0) -> "Plain":
-        """Fresh weights; ``gain`` multiplies them."""
+        """Create initial weights; ``gain`` multiplies them."""
         weight_key, bias_key = jax.random.split(key)
         bound = gain / inputs**0.5
 
@@ -133,42 +139,45 @@ class Plain(eqx.Module):
         return cls(draw(weight_key, outputs, inputs), draw(bias_key, outputs))
 
     def __call__(self, x: Float[Array, "*B I"]) -> Float[Array, "*B O"]:
-        """Apply to the last axis, as rows."""
+        """Apply the layer to the last axis."""
         rows = x.reshape(-1, x.shape[-1])
         out = rows @ self.weight.T + repeated(self.bias, rows.shape[0])
         return out.reshape(*x.shape[:-1], -1)
 
 
 def layer(key: Key, inputs: int, outputs: int, body: NetworkConfig, *, gain: float) -> Layer | Plain:
-    """A layer of the kind that the body is made of; the gain is a normalised one's."""
+    """Create a layer of the kind that ``body`` specifies; ``gain`` applies to layers with LayerNorm only."""
     return Plain.create(key, inputs, outputs) if body.plain else Layer.create(key, inputs, outputs, gain=gain)
 
 
 def repeated(vector: Float[Array, " F"], rows: int) -> Float[Array, "rows F"]:
-    """A vector as every row, by a product: its gradient, a sum over rows, is then one too, which a CPU does faster."""
+    """Repeat a vector as every row, computed as a product.
+
+    The gradient, a sum over rows, is then a product too, which is faster on a CPU.
+    """
     return jnp.dot(jnp.ones((rows, 1)), vector[None], precision="highest")
 
 
 def normalise(x: Float[Array, "*B F"]) -> Float[Array, "*B F"]:
-    """(x − mean) / √(variance + 10⁻⁵) over the last axis."""
+    """Return (x − mean) / √(variance + 10⁻⁵) over the last axis."""
     centred = x - x.mean(-1, keepdims=True)
     return centred * jax.lax.rsqrt((centred**2).mean(-1, keepdims=True) + 1e-5)
 
 
 class CompositeEncoder(eqx.Module):
-    """A composite as features: of every image, and of all numbers beside them, as many.
+    """An encoder of composite observations: every image becomes as many features as all other numbers together.
 
         features = [ f(Layerₖ(convolutionₖ(imageₖ))) for every image k,  f(Layer(numbers)) ]
 
-    A layer for each makes them of equal weight in the layer that follows, which normalises them together: an image
-    becomes thousands of features, and what stands beside it may be one number. Without hidden layers, or without
-    images, there are none here either.
+    f is the activation function. An image becomes thousands of features after its convolution, while the other parts
+    may be a single number. The layer after this encoder normalises all features together. The separate layers give
+    every part equal weight there. Without hidden layers, or without images, the encoder has no layers.
 
     Attributes:
         convolutions: One for every image.
-        layers: One for every image, and the last for all else where there is any.
-        space: What is seen.
-        activation: f.
+        layers: One for every image, and a last one for all other parts if there are any.
+        space: The composite observation space.
+        activation: The name of f.
     """
 
     convolutions: tuple[Convolution, ...]
@@ -178,10 +187,10 @@ class CompositeEncoder(eqx.Module):
 
     @classmethod
     def create(cls, key: Key, space: Composite, body: NetworkConfig) -> "CompositeEncoder":
-        """Fresh weights for what is seen.
+        """Create initial weights for observations from ``space``.
 
         Raises:
-            RequestError: If nothing is left of an image after the kernels.
+            RequestError: If the kernels leave no pixel of an image.
         """
         eye_key, layer_key = jax.random.split(key)
         images = pictures(space)
@@ -196,11 +205,11 @@ class CompositeEncoder(eqx.Module):
         return cls(tuple(eyes), tuple(layers), space, body.activation)
 
     def __call__(self, rows: Float[Array, "B W"]) -> Float[Array, "B F"]:
-        """Features of every row."""
+        """Return the features of every row."""
         return self._joined(self.numbers(rows))
 
     def numbers(self, rows: Float[Array, "*B W"]) -> Float[Array, "*B W"]:
-        """Rows with the pixels of every image between 0 and 1, where its space has bounds."""
+        """Return rows in which the pixels of every image are scaled to [0, 1], if the image's space has bounds."""
         eyes, parts = iter(self.convolutions), []
         for low, high, part in self.space.cuts():
             piece = rows[..., low:high].astype(jnp.float32)
@@ -208,7 +217,7 @@ class CompositeEncoder(eqx.Module):
         return jnp.concatenate(parts, axis=-1)
 
     def standardised(self, running: RunningMeanStd, rows: Float[Array, "B W"]) -> Float[Array, "B F"]:
-        """Features of rows whose numbers are standardised; choices are none."""
+        """Return the features of rows whose numbers are standardised; one-hot entries are not standardised."""
         numbers = self.numbers(rows)
         which = np.concatenate([np.full(part.width, isinstance(part, Box)) for part in self.space.parts])
         return self._joined(jnp.where(which[None], running(numbers), numbers))
@@ -229,13 +238,16 @@ class CompositeEncoder(eqx.Module):
 
 
 def _part_widths(space: Composite, body: NetworkConfig) -> list[int]:
-    """How many numbers each part of a composite with images becomes before its layer: every image, then all else."""
+    """Return the input width of the layer of every image in a composite, then of all other parts."""
     rest = sum(part.width for part in space.parts if not is_image(part))
     return [*(features(image, body.convolution) for image in pictures(space)), *([rest] if rest else [])]
 
 
 class Torso(eqx.Module):
-    """Layers, and a recurrent cell where there is memory. Its features are normalised by the layer that follows."""
+    """Hidden layers, and a recurrent cell if there is memory.
+
+    The layer after the torso (the head) normalises its features.
+    """
 
     running: RunningMeanStd | None
     convolution: Convolution | CompositeEncoder | None
@@ -245,7 +257,7 @@ class Torso(eqx.Module):
 
     @classmethod
     def create(cls, key: Key, seen: Space, body: NetworkConfig) -> "Torso":
-        """Fresh weights for what is seen."""
+        """Create initial weights for inputs from the space ``seen``."""
         *layer_keys, cell_key = jax.random.split(key, len(body.hidden) + 1)
         eye = _eye(jax.random.fold_in(key, 0), seen, body)
         standardised = body.normalise and (isinstance(seen, Box) or eye is not None)
@@ -263,12 +275,12 @@ class Torso(eqx.Module):
         memory: Float[Array, "B H"] | None,
         start: Bool[Array, "B L"],
     ) -> tuple[Float[Array, "B L F"], Float[Array, "B L H"] | None]:
-        """Features of every step, and the memory after every step.
+        """Return the features of every step, and the memory after every step.
 
         Args:
-            inputs: What is seen, as `encode` gives it.
+            inputs: Observations or states, encoded by `encode`.
             memory: The memory before the first step; None without recurrence.
-            start: True where an episode begins: the memory is cleared before that step.
+            start: True where an episode starts: the memory is cleared before that step.
         """
         h = self.look(inputs)
         cell = self.cell
@@ -287,7 +299,7 @@ class Torso(eqx.Module):
         return memories, memories
 
     def look(self, inputs: Shaped[Array, "B L *I"]) -> Float[Array, "B L F"]:
-        """The features of every step alone, before any memory; the two leading axes may be any."""
+        """Return the features of every step before the recurrent cell; the two leading axes may be any."""
         if self.convolution is None:
             h = inputs if self.running is None else self.running(inputs)
         else:
@@ -301,47 +313,48 @@ class Torso(eqx.Module):
         return h
 
     def numbers(self, inputs: Shaped[Array, "..."]) -> Float[Array, "..."]:
-        """What is seen as rows, which is what a running mean and deviation are of; of images the pixels, in [0, 1]."""
+        """Return inputs as the rows for the running mean and standard deviation; of images, pixels in [0, 1]."""
         return inputs if self.convolution is None else self.convolution.numbers(inputs)
 
     def observe(self, inputs: Shaped[Array, "..."], alive: Bool[Array, "*B L"] | None) -> "Torso":
-        """The same with what was seen taken into its running mean and deviation, if it has them."""
+        """Return the torso with the inputs added to its running mean and standard deviation, if it has these."""
         if self.running is None:
             return self
         return eqx.tree_at(lambda torso: torso.running, self, self.running.update(self.numbers(inputs), alive))
 
     def remembered(self, features: Float[Array, "B L F"]) -> Float[Array, "B L F"]:
-        """Features as the recurrent unit takes them: normalised, but among plain layers."""
+        """Return features as inputs of the recurrent unit: normalised, unless the layers are plain."""
         return features if any(isinstance(linear, Plain) for linear in self.layers) else normalise(features)
 
 
 def _eye(key: Key, seen: Space, body: NetworkConfig) -> Convolution | CompositeEncoder | None:
-    """What images pass through first; None where there are none."""
+    """Create the convolution for images; return None if there are no images."""
     if isinstance(seen, Composite):
         return CompositeEncoder.create(key, seen, body) if pictures(seen) or body.normalise else None
     return Convolution.create(key, seen, body.convolution) if is_image(seen) else None
 
 
 def _cell(key: Key, inputs: int, memory: int) -> eqx.nn.GRUCell:
-    """A gated recurrent unit that begins by keeping about 0.73 of its memory in a step, rather than one half.
+    """Create a gated recurrent unit whose initial weights keep about 0.73 of the memory per step, instead of one half.
 
-    What is older than a chunk reaches no gradient, so that a unit can only learn to use what it happens to keep:
-    0.73¹⁰ is 0.04, 0.5¹⁰ is 0.001. Jozefowicz et al., 2015, PMLR 37.
+    Gradients do not reach further back than one sequence of ``--sequence-length`` steps. The unit can therefore learn
+    to use older information only if it already keeps it: 0.73¹⁰ is 0.04, 0.5¹⁰ is 0.001. Jozefowicz et al., 2015, PMLR
+    37.
     """
     cell = eqx.nn.GRUCell(inputs, memory, key=key)
     return eqx.tree_at(lambda c: c.bias, cell, replace_fn=lambda bias: bias.at[memory : 2 * memory].add(1.0))
 
 
 def encode(observation: Shaped[Array, "..."], space: Space) -> Shaped[Array, "..."]:
-    """Observations ``[…, *shape]`` as networks take them: images as they are, all else as a row of float32 ``[…, O]``.
+    """Encode observations ``[…, *shape]`` for a network: images stay unchanged, others become float32 rows ``[…, O]``.
 
-    Choices become one-hot. Images stay bytes where they were: a rollout of them is four times smaller.
+    Discrete observations become one-hot. Images of bytes stay bytes: a rollout of them is four times smaller.
     """
     return observation if is_image(space) else flat(space, observation)
 
 
 def width(space: Space, body: NetworkConfig) -> int:
-    """How many numbers the first layer of a torso sees."""
+    """Return the number of inputs of a torso's first layer."""
     if isinstance(space, Composite) and pictures(space):
         parts = _part_widths(space, body)
         return len(parts) * body.hidden[0] if body.hidden else sum(parts)
@@ -349,5 +362,5 @@ def width(space: Space, body: NetworkConfig) -> int:
 
 
 def blank(body: NetworkConfig, *shape: int) -> Float[Array, "*shape H"] | None:
-    """The memory before a first episode: zeros, or None without recurrence."""
+    """Return the memory before a first episode: zeros, or None without recurrence."""
     return jnp.zeros((*shape, body.memory)) if body.memory else None

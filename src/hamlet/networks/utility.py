@@ -1,8 +1,10 @@
-"""Agents' utilities: Qⁱ(τⁱ, ·) of what an agent has seen, with or without memory, and the ε-greedy policy of it.
+"""Agents' utilities and their ε-greedy policy, with or without memory.
 
-As first published (Rashid et al., 2018, arXiv:1803.11485): a layer of 64 with ReLU, a gated recurrent unit of 64, one
-output for each choice. Departures: an agent is told neither its number, which only agents with common parameters need,
-nor its last action.
+The utility Qⁱ(τⁱ, ·) values every action of agent i, given the history τⁱ of its observations.
+
+The default network is the published one (Rashid et al., 2018, arXiv:1803.11485): a layer of 64 with ReLU, a gated
+recurrent unit of 64, and one output per action. Differences: the network receives neither the agent's number, which
+only agents with shared parameters need, nor the agent's last action.
 """
 
 from dataclasses import dataclass, field
@@ -22,7 +24,7 @@ from hamlet.types import Key
 
 
 class Utility(eqx.Module):
-    """One unit's torso and head, and how often it explores."""
+    """The torso and head of one unit's utility network, and its exploration rate ε."""
 
     torso: Torso
     head: Layer | Plain
@@ -35,7 +37,7 @@ class Utility(eqx.Module):
         start: Bool[Array, "B L"],
         available: Bool[Array, "B L A"] | None = None,
     ) -> tuple[EpsilonGreedy, Float[Array, "B L H"] | None]:
-        """The policy at every step, and the memory after it."""
+        """Return the ε-greedy policy at every step, and the memory after every step."""
         features, memories = self.features(observation, memory, start)
         values = self.head(features)
         return EpsilonGreedy(values, available, jnp.broadcast_to(self.exploration.value, values.shape[:2])), memories
@@ -43,7 +45,10 @@ class Utility(eqx.Module):
     def features(
         self, observation: Shaped[Array, "B L *O"], memory: Float[Array, "B H"] | None, start: Bool[Array, "B L"]
     ) -> tuple[Float[Array, "B L F"], Float[Array, "B L H"] | None]:
-        """What values are made of, and the memory after every step: as `Torso` has it, but for rounding, and faster."""
+        """Return the inputs of the head, and the memory after every step.
+
+        The results equal those of `Torso` up to rounding, and are computed faster.
+        """
         features, cell, memories = self.torso.look(observation), self.torso.cell, None
         if cell is not None:
             assert memory is not None, "a recurrent utility needs the memory before the first step"
@@ -52,7 +57,7 @@ class Utility(eqx.Module):
         return features, memories
 
     def values(self, observation: Shaped[Array, "L B *O"]) -> tuple[Float[Array, "L B A"], Float[Array, "L B F"]]:
-        """Of whole episodes, time first: the values of every choice, and the features that the head makes them of."""
+        """Return the values of every action in whole episodes, time first, and the features that the head receives."""
         features = self.torso.look(observation)
         if self.torso.cell is not None:
             features = episodes(self.torso.cell, self.torso.remembered(features))
@@ -61,23 +66,23 @@ class Utility(eqx.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class Utilities:
-    """ε-greedy for agents' own values.
+    """The ε-greedy policy for each agent's own utility.
 
     Attributes:
-        exploration: How ε falls.
+        exploration: How ε decreases.
     """
 
     exploration: Schedule = field(default_factory=Schedule)
 
     def create(self, key: Key, observation: Space, action: Space, body: NetworkConfig) -> Utility:
-        """A fresh one for the spaces of one agent.
+        """Create an untrained utility network for the observation and action spaces of one agent.
 
         Raises:
-            RequestError: If its actions are no plain choices.
+            RequestError: If the action space is not Discrete.
         """
         require(
             isinstance(action, Discrete),
-            f"values of every choice need a Discrete space, and {action} is another: use hatd3 for a Box, else happo",
+            f"values of every action need a Discrete space, got {action}: use hatd3 for a Box, else happo",
         )
         torso_key, head_key = jax.random.split(key)
         head = layer(head_key, feature_count(observation, body), action.width, body, gain=1.0)

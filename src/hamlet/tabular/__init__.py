@@ -1,4 +1,4 @@
-"""Finite Markov games, exactly: what the theory says of an algorithm can be checked here, on the algorithm itself.
+"""Finite Markov games, solved exactly: check a theorem about an algorithm on the algorithm itself.
 
 >>> from hamlet import tabular
 >>> game = tabular.random_game(0, states=3, actions=(2, 2))

@@ -1,8 +1,8 @@
-"""Games of unlike sizes in one box, so that one compiled program solves them all, and each as if it were alone.
+"""Games of different sizes, padded to one common size, so that one compiled program solves all of them.
 
-What fills a game up is exact, not approximate: an extra action is not available; an extra state is absorbing, pays
-nothing and is never met; an absent agent has a single action. Every agent's axis has one length, so that agents can
-be visited in any order by one program.
+The padding is exact, so every game has the solution that it has alone. A padded action is not available. A padded state
+is absorbing, has reward 0 and is never reached. A padded agent has a single action. All agents' axes have the same
+length, so that one program can visit the agents in any order.
 """
 
 from collections.abc import Sequence
@@ -17,11 +17,13 @@ from hamlet.tabular.markov_game import MarkovGame, Policies, checked_policies, r
 
 
 class BoxedGame(eqx.Module):
-    """One game in the box, or many with a leading axis; in NumPy, or in JAX within a program.
+    """One padded game, or many with a leading axis; NumPy arrays, or JAX arrays within a program.
+
+    S is the number of states, n of agents and A of actions per agent, after padding.
 
     Attributes:
-        team: What cooperative algorithms train on, ``[S, A, …, A]``.
-        reward: A common one, ``[1, S, A, …, A]``, or every agent's own, ``[n, S, A, …, A]``.
+        team: The reward that cooperative algorithms train on, ``[S, A, …, A]``.
+        reward: A common reward, ``[1, S, A, …, A]``, or every agent's own, ``[n, S, A, …, A]``.
         transition: ``[S, A, …, A, S]``.
         initial: ``[S]``.
         discount: γ, ``[]``.
@@ -37,10 +39,10 @@ class BoxedGame(eqx.Module):
 
 
 def lay(games: Sequence[MarkovGame]) -> BoxedGame:
-    """All games in the smallest box, with a leading axis.
+    """Pad all games to the smallest common size, with a leading axis.
 
     Raises:
-        RequestError: If there is none, or all together would not fit the memory.
+        RequestError: If there is no game, or all games together do not fit into memory.
     """
     require(len(games) > 0, "there is no game; give at least one")
     count, (states, agents, width) = len(games), extent(games)
@@ -57,7 +59,7 @@ def lay(games: Sequence[MarkovGame]) -> BoxedGame:
     )
     box.transition[:] = np.eye(states).reshape(states, *(1,) * agents, states)
     for number, game in enumerate(games):
-        # An absent agent plays its only action.
+        # A padded agent plays its only action.
         joint = (slice(game.states), *(slice(a) for a in game.actions), *(0,) * (agents - game.agents))
         box.team[(number, *joint)] = game.team_reward
         tables = np.broadcast_to(game.rewards, (game.agents, *game.rewards.shape[1:])) if rewards > 1 else game.rewards
@@ -71,12 +73,14 @@ def lay(games: Sequence[MarkovGame]) -> BoxedGame:
 
 
 def lay_policies(games: Sequence[MarkovGame], policies: Sequence[Policies]) -> Float[np.ndarray, "G n S A"]:
-    """The policies in the same box, ``[G, n, S, A]``; in extra states, and of absent agents, the first action.
+    """Pad the policies to the same size, ``[G, n, S, A]``; in padded states and for padded agents, the first action.
 
     Raises:
-        RequestError: If a policy does not fit its game, or is none.
+        RequestError: If a policy does not fit its game, or its rows are not distributions.
     """
-    require(len(games) == len(policies), f"{len(games)} games need as many tuples of policies, not {len(policies)}")
+    require(
+        len(games) == len(policies), f"{len(games)} games need {len(games)} tuples of policies, got {len(policies)}"
+    )
     states, agents, width = extent(games)
     laid = np.zeros((len(games), agents, states, width))
     laid[..., 0] = 1.0
@@ -88,7 +92,7 @@ def lay_policies(games: Sequence[MarkovGame], policies: Sequence[Policies]) -> F
 
 
 def extent(games: Sequence[MarkovGame]) -> tuple[int, int, int]:
-    """The most states, agents and actions of one agent."""
+    """Return the largest number of states, of agents, and of actions of one agent."""
     return (
         max(game.states for game in games),
         max(game.agents for game in games),

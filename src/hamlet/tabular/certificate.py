@@ -1,10 +1,14 @@
-"""Certificates: what the theory promises of an algorithm, held against the algorithm itself on many random games.
+"""Certificates: the guarantees of mirror learning, tested on the algorithm itself in many random games.
 
-For an algorithm whose drift, neighbourhood and scheme are those of mirror learning, template 2 promises on games with a
-common reward that no update lowers any state's value, hence never J, and that the policies tend to a Nash equilibrium
-(Zhong et al., 2024, arXiv:2304.09870, theorem 14). Of one that maximises entropy as well, the same is promised of J_α,
-and a quantal response equilibrium (Liu et al., 2024, arXiv:2306.10715): J_α and its gap are then what is looked at. It
-promises no optimum: how far J ends below J* is shown, and not judged.
+The theory of mirror learning (template 2) applies to an algorithm whose drift, neighbourhood and scheme satisfy its
+definitions. On games with a common reward, it guarantees that no update lowers any state's value, hence never the
+return J, and that the policies converge to a Nash equilibrium (Zhong et al., 2024, arXiv:2304.09870, theorem 14).
+
+For an algorithm that also maximises entropy, the same holds for the soft return J_α with the temperature α, and for
+quantal response equilibria (Liu et al., 2024, arXiv:2306.10715). The certificate then checks J_α and its gap.
+
+The theory does not guarantee the optimum. The certificate shows how far the final J is below the optimal return J*, but
+this does not count as a violation.
 """
 
 from collections.abc import Sequence
@@ -18,19 +22,20 @@ from hamlet.errors import require
 from hamlet.tabular.markov_game import MarkovGame, Policies, Table, generator, random_game, random_policies
 from hamlet.tabular.mirror import History, haml_many
 
-# What still counts as no fall, and as an equilibrium in shares of a game's range of payoffs.
+# The largest decrease that still counts as none, and the largest gap of an equilibrium, as a share of a game's range of
+# payoffs.
 NO_FALL, AT_REST = 1e-9, 1e-3
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """What became of an algorithm on G random games in K sweeps.
+    """The results of an algorithm on G random games in K iterations. In an iteration, every agent updates once.
 
     Attributes:
         games: The games.
-        starts: The policies that each began with.
-        histories: What the sweeps did, one for each game.
-        best: J* of each game, ``[G]``.
+        starts: The initial policies in each game.
+        histories: The results of the iterations, one history per game.
+        best: The optimal return J* of each game, ``[G]``.
     """
 
     games: tuple[MarkovGame, ...]
@@ -40,44 +45,47 @@ class Certificate:
 
     @property
     def value(self) -> Float[np.ndarray, "G K1"]:
-        """J before the first sweep and after each; with a temperature J_α."""
+        """Return J before the first iteration and after each iteration; with a temperature, J_α."""
         return np.stack([history.value for history in self.histories])
 
     @property
     def earned(self) -> Float[np.ndarray, "G K1"]:
-        """J of the reward alone, likewise; of which nothing is promised where there is a temperature."""
+        """Return J of the reward alone, at the same times; with a temperature, it has no guarantee."""
         return np.stack([history.earned for history in self.histories])
 
     @property
     def temperature(self) -> float | None:
-        """α, or None where no entropy is maximised."""
+        """Return α, or None if entropy is not maximised."""
         return self.histories[0].temperature
 
     @property
     def fall(self) -> Float[np.ndarray, " G"]:
-        """The largest fall of J in one sweep; 0 where it never fell."""
+        """Return the largest decrease of J in one iteration; 0 if it never decreased."""
         return _largest_fall(self.value)
 
     @property
     def state_fall(self) -> Float[np.ndarray, " G"]:
-        """The largest fall of a state's value in one sweep."""
+        """Return the largest decrease of any state's value in one iteration."""
         return np.array([_largest_fall(history.state_value.T).max() for history in self.histories])
 
     @property
     def gap(self) -> Float[np.ndarray, " G"]:
-        """The largest unilateral gain that is left to an agent, as a share of the game's range of payoffs."""
+        """Return the largest gain that a single agent can make by deviating, as a share of the game's payoff range."""
         ends = np.array([history.gap[-1].max() for history in self.histories])
         return ends / np.array([np.ptp(game.team_reward) for game in self.games])
 
     @property
     def reached(self) -> Float[np.ndarray, " G"]:
-        """(J − J₀) / (J* − J₀) at the end: 1 is the optimum, which the theory does not promise."""
+        """Return (J − J₀) / (J* − J₀) at the end, with the initial return J₀; 1 is the optimum.
+
+        The theory does not guarantee the optimum.
+        """
         start, end = self.earned[:, 0], self.earned[:, -1]
         return np.clip((end - start) / np.maximum(self.best - start, 1e-12), None, 1.0)
 
     @property
     def counter_example(self) -> int | None:
-        """The game in which J fell most, if it fell in any; else the one in which a state's value did."""
+        """Return the game with the largest decrease of J, else of a state's value; None without a decrease."""
         for falls in (self.fall, self.state_fall):
             if falls.max() > NO_FALL:
                 return int(falls.argmax())
@@ -85,7 +93,7 @@ class Certificate:
 
     @property
     def holds(self) -> bool:
-        """Whether neither J nor any state's value ever fell."""
+        """Return whether neither J nor any state's value ever decreased."""
         return self.counter_example is None
 
 
@@ -93,13 +101,13 @@ def certify(algorithm: Any, *, games: int = 200, sweeps: int = 100, seed: int = 
     """Run an algorithm, solved exactly, on random cooperative games of 2–3 agents, 2–4 actions and 2–5 states.
 
     Args:
-        algorithm: As for `hamlet.train`; a `Haml`.
-        games: How many.
-        sweeps: Updates of the whole team in each.
-        seed: From which games, first policies and orders are drawn.
+        algorithm: As for `hamlet.train`; it must be a `Haml`.
+        games: The number of games.
+        sweeps: The number of iterations in each game; in an iteration, every agent updates once.
+        seed: Random seed of the games, the initial policies and the update orders.
 
     Raises:
-        RequestError: If there are to be no games or no sweeps, or the declaration cannot be solved exactly.
+        RequestError: If the number of games or iterations is below 1, or the algorithm cannot be solved exactly.
     """
     require(games >= 1, f"--games must be at least 1, not {games}")
     require(sweeps >= 1, f"--sweeps must be at least 1, not {sweeps}")
@@ -110,7 +118,7 @@ def certify(algorithm: Any, *, games: int = 200, sweeps: int = 100, seed: int = 
 
 
 def drawn_game(seed: int, number: int) -> MarkovGame:
-    """One of the games of a certificate."""
+    """Return one of the random games of a certificate."""
     source = generator(seed * 1_000_003 + number)
     agents = int(source.integers(2, 4))
     actions = tuple(int(count) for count in source.integers(2, 5, agents))
@@ -118,7 +126,10 @@ def drawn_game(seed: int, number: int) -> MarkovGame:
 
 
 def best_value(game: MarkovGame) -> float:
-    """J*, the return of the best joint policy: the game as one agent's decision process, by policy iteration."""
+    """Return J*, the return of the best joint policy.
+
+    The game is solved as a Markov decision process of a single agent, by policy iteration.
+    """
     reward = game.team_reward.reshape(game.states, -1)
     transition = game.transition.reshape(game.states, -1, game.states)
     rows, choice = np.arange(game.states), reward.argmax(1)
@@ -132,7 +143,7 @@ def best_value(game: MarkovGame) -> float:
 
 
 def as_table(certificate: Certificate) -> dict[str, list[float]]:
-    """What was found in each game, as JSON: one entry a game."""
+    """Return the results of every game as JSON: lists with one entry per game."""
     return {
         "first_value": certificate.value[:, 0].tolist(),
         "last_value": certificate.value[:, -1].tolist(),
@@ -146,7 +157,7 @@ def as_table(certificate: Certificate) -> dict[str, list[float]]:
 
 
 def as_document(certificate: Certificate, number: int) -> dict[str, object]:
-    """A counter-example as JSON: the game, α or null, and after each sweep the policies, J and every state's value."""
+    """Return a counter-example as JSON: the game, α or null, and all policies, returns and state values."""
     game, history = certificate.games[number], certificate.histories[number]
     return {
         "game": {

@@ -1,15 +1,17 @@
-"""Everything about a product policy in a finite Markov game, exactly.
+"""The exact evaluation of a product policy in a finite Markov game.
 
-With π(a|s) = ∏ᵢ πⁱ(aⁱ|s), P_π(s, s′) = Σₐ π(a|s) P(s′|s, a) and r_π(s) = Σₐ π(a|s) r(s, a):
+s is a state, a = (a¹, …, aⁿ) a joint action, πⁱ the policy of agent i, P the transition probabilities, r the reward, γ
+the discount and d₀ the initial distribution. With π(a|s) = ∏ᵢ πⁱ(aⁱ|s), P_π(s, s′) = Σₐ π(a|s) P(s′|s, a) and
+r_π(s) = Σₐ π(a|s) r(s, a):
 
     V = (I − γ P_π)⁻¹ r_π            the value of every state
-    Q(s, a) = r(s, a) + γ Σ P V      that of every joint action
+    Q(s, a) = r(s, a) + γ Σ P V      the value of every joint action
     A = Q − V                        the advantage of every joint action
-    ρ = (I − γ P_πᵀ)⁻¹ d₀            how often a state is met, discounted and unnormalised: Σ ρ = 1/(1 − γ)
+    ρ = (I − γ P_πᵀ)⁻¹ d₀            the occupancy of every state, discounted and unnormalised: Σ ρ = 1/(1 − γ)
     J = d₀ · V = ρ · r_π             the return
 
-For a subset S of the agents, Q^S(s, a^S) is Q averaged over the others' actions, and the advantage of the agents T
-once S have chosen is A^T(s, a^S, a^T) = Q^{S∪T} − Q^S.
+For a subset S of the agents, Q^S(s, a^S) is the mean of Q over the other agents' actions. The advantage of the agents T
+after S have chosen is A^T(s, a^S, a^T) = Q^{S∪T} − Q^S.
 
 Reference: Zhong et al., 2024, arXiv:2304.09870, section 2 and definition 1.
 """
@@ -30,14 +32,16 @@ from hamlet.tabular.box import BoxedGame, lay, lay_policies
 from hamlet.tabular.markov_game import MarkovGame, Policies, Table, checked_policies
 from hamlet.tabular.precision import exactly
 
-# Best responses are found by policy iteration, which ends of itself; an action is changed for a gain above this share
-# of the largest value, so that rounding does not turn ties into a cycle.
+# Best responses are computed by policy iteration. An action changes only if the gain is above this share of the largest
+# value; otherwise rounding could turn ties into an endless cycle.
 _STRICTLY = 1e-13
 _ROUNDS = 1000
 
 
 class GameSolution(eqx.Module):
-    """What `solve` finds, in JAX or NumPy; R is 1 for a common reward, and else the number of agents.
+    """The result of `solve`, in JAX or NumPy; R is 1 for a common reward, and else the number of agents.
+
+    v, q, advantage, occupancy and value are V, Q, A, ρ and J of this module's equations.
 
     Attributes:
         v: ``[R, S]``.
@@ -56,14 +60,16 @@ class GameSolution(eqx.Module):
 
 @dataclass(frozen=True)
 class ExactEvaluation:
-    """A product policy's exact values, NumPy float64; with a reward for each agent, ``[n]`` leads all but occupancy.
+    """The exact values of a product policy, NumPy float64.
+
+    If each agent has its own reward, all arrays except the occupancy have a leading axis ``[n]``.
 
     Attributes:
-        v: V, ``[S]``.
-        q: Q, ``[S, A1, …, An]``.
-        advantage: A, ``[S, A1, …, An]``.
-        occupancy: ρ, discounted and unnormalised, ``[S]``.
-        value: J, a float; ``[n]`` with a reward for each agent.
+        v: V, the state values, ``[S]``.
+        q: Q, the action values, ``[S, A1, …, An]``.
+        advantage: A = Q − V, ``[S, A1, …, An]``.
+        occupancy: ρ, the occupancy, discounted and unnormalised, ``[S]``.
+        value: J, the return, a float; ``[n]`` if each agent has its own reward.
     """
 
     v: Table
@@ -74,14 +80,14 @@ class ExactEvaluation:
 
 
 def evaluate(game: MarkovGame, policies: Policies) -> ExactEvaluation:
-    """V, Q, A, ρ and J of a product policy.
+    """Return the values V, Q, A, the occupancy ρ and the return J of a product policy.
 
     Args:
         game: The game.
         policies: πⁱ(a|s) of every agent, ``[S, A_i]``.
 
     Raises:
-        RequestError: If a policy does not fit the game, or is none.
+        RequestError: If a policy does not fit the game, or its rows are not distributions.
 
     >>> from hamlet.tabular.markov_game import MarkovGame
     >>> game = MarkovGame(np.array([[[1.0, 0.0], [0.0, 2.0]]]), np.ones((1, 2, 2, 1)), np.ones(1), 0.5)
@@ -94,10 +100,10 @@ def evaluate(game: MarkovGame, policies: Policies) -> ExactEvaluation:
 
 
 def evaluate_many(games: Sequence[MarkovGame], policies: Sequence[Policies]) -> list[ExactEvaluation]:
-    """`evaluate` of many games, of like or unlike sizes, in one compiled program.
+    """Return `evaluate` of many games, of equal or different sizes, in one compiled program.
 
     Raises:
-        RequestError: If a policy does not fit its game, or all of them together do not fit the memory.
+        RequestError: If a policy does not fit its game, or all games together do not fit into memory.
     """
     box, laid = lay(games), lay_policies(games, policies)
     solution = exactly(_solve_boxes, box, laid)
@@ -107,16 +113,16 @@ def evaluate_many(games: Sequence[MarkovGame], policies: Sequence[Policies]) -> 
 def multi_agent_advantage(
     game: MarkovGame, policies: Policies, first: Sequence[int], then: Sequence[int]
 ) -> Float[np.ndarray, "..."]:
-    """A^T(s, a^S, a^T) = Q^{S∪T}(s, a^S, a^T) − Q^S(s, a^S): what the agents T add once S have chosen.
+    """Return A^T(s, a^S, a^T) = Q^{S∪T}(s, a^S, a^T) − Q^S(s, a^S), the advantage of the agents T after S have chosen.
 
     Args:
-        game: With a common reward.
+        game: The game.
         policies: πⁱ(a|s), ``[S, A_i]``.
-        first: S, indices of agents, in the order in which their actions are to be laid.
-        then: T, likewise, and disjoint from S.
+        first: S, indices of agents, in the order of their action axes in the result.
+        then: T, indices of agents in the order of their action axes; disjoint from S.
 
     Returns:
-        ``[S, A_first…, A_then…]``; with a reward for each agent, ``[n, S, A_first…, A_then…]``.
+        ``[S, A_first…, A_then…]``; if each agent has its own reward, ``[n, S, A_first…, A_then…]``.
 
     Raises:
         RequestError: If an agent does not exist or is named twice.
@@ -124,7 +130,7 @@ def multi_agent_advantage(
     named = (*first, *then)
     require(
         len(set(named)) == len(named) and set(named) <= set(range(game.agents)),
-        f"{first} and {then} name agents twice, or agents that are not among 0 … {game.agents - 1}",
+        f"{first} and {then} name agents twice, or agents outside 0 … {game.agents - 1}",
     )
     checked = checked_policies(game, policies)
     q = evaluate(game, checked).q
@@ -134,13 +140,13 @@ def multi_agent_advantage(
 
 
 def nash_gap(game: MarkovGame, policies: Policies) -> Float[np.ndarray, " agents"]:
-    """What each agent could gain in J by deviating alone: max over π̄ⁱ of Jⁱ(π̄ⁱ, π⁻ⁱ) − Jⁱ(π).
+    """Return each agent's largest gain in J by deviating alone: max over π̄ⁱ of Jⁱ(π̄ⁱ, π⁻ⁱ) − Jⁱ(π).
 
-    All are 0 at a Nash equilibrium. The others fixed, the game is a Markov decision process: solved exactly, by policy
-    iteration.
+    π⁻ⁱ are the other agents' policies. All gains are 0 at a Nash equilibrium. With the other agents' policies fixed,
+    the game is a Markov decision process, which is solved exactly by policy iteration.
 
     Raises:
-        RequestError: If a policy does not fit the game, or is none.
+        RequestError: If a policy does not fit the game, or its rows are not distributions.
 
     >>> from hamlet.tabular.markov_game import MarkovGame
     >>> game = MarkovGame(np.array([[[1.0, 0.0], [0.0, 2.0]]]), np.ones((1, 2, 2, 1)), np.ones(1), 0.0)
@@ -152,7 +158,7 @@ def nash_gap(game: MarkovGame, policies: Policies) -> Float[np.ndarray, " agents
 
 
 def joint_policy(policies: Sequence[Any]) -> Any:
-    """π(a|s) = ∏ᵢ πⁱ(aⁱ|s), ``[S, A1, …, An]``, of arrays of NumPy or of JAX."""
+    """Return π(a|s) = ∏ᵢ πⁱ(aⁱ|s), ``[S, A1, …, An]``, from NumPy or JAX arrays."""
     joint = policies[0]
     for policy in policies[1:]:
         joint = joint[..., None] * policy.reshape(policy.shape[0], *(1,) * (joint.ndim - 1), policy.shape[1])
@@ -160,7 +166,7 @@ def joint_policy(policies: Sequence[Any]) -> Any:
 
 
 def average(table: Any, policies: Sequence[Any], over: Iterable[int]) -> Any:
-    """The mean of ``[S, A1, …, An]`` over the actions of some agents, whose axes vanish."""
+    """Return the mean of ``[S, A1, …, An]`` over the actions of the agents ``over``, whose axes are removed."""
     for agent in sorted(over, reverse=True):
         axis = agent + 1
         policy = policies[agent]
@@ -171,7 +177,10 @@ def average(table: Any, policies: Sequence[Any], over: Iterable[int]) -> Any:
 
 
 def solve(reward: Array, transition: Array, initial: Array, discount: Array, policies: Sequence[Array]) -> GameSolution:
-    """The equations of this module's head, for rewards ``[R, S, A1, …, An]``; pure, to be compiled in 64 bits."""
+    """Solve the equations of this module for rewards ``[R, S, A1, …, An]``.
+
+    The function is pure and must be compiled in 64 bits.
+    """
     joint = joint_policy(policies)
     actions = tuple(range(1, joint.ndim))
     states = initial.shape[0]
@@ -187,7 +196,7 @@ def solve(reward: Array, transition: Array, initial: Array, discount: Array, pol
 
 
 def gaps(box: BoxedGame, policies: Float[Array, "n S A"]) -> Float[Array, " n"]:
-    """`nash_gap` of one game laid in a box; pure, to be compiled in 64 bits."""
+    """Return `nash_gap` of one padded game; the function is pure and must be compiled in 64 bits."""
     reward, transition = alone(box, policies)
     best = jax.vmap(partial(_best_response, discount=box.discount))(reward, transition, policies, box.available)
     held = jax.vmap(partial(values, discount=box.discount))(reward, transition, policies)
@@ -195,7 +204,7 @@ def gaps(box: BoxedGame, policies: Float[Array, "n S A"]) -> Float[Array, " n"]:
 
 
 def alone(box: BoxedGame, policies: Float[Array, "n S A"]) -> tuple[Float[Array, "n S A"], Float[Array, "n S A S"]]:
-    """Every agent's Markov decision process, the others' policies fixed: its rewards and transitions."""
+    """Return the rewards and transitions of every agent's Markov decision process, with the other policies fixed."""
     agents = range(policies.shape[0])
     rows = tuple(policies)
     others = [[j for j in agents if j != i] for i in agents]
@@ -211,7 +220,7 @@ def _best_response(
     available: Bool[Array, " A"],
     discount: Float[Array, ""],
 ) -> Float[Array, " S"]:
-    """The optimal values of a Markov decision process, by policy iteration from a policy."""
+    """Return the optimal values of a Markov decision process, by policy iteration from a policy."""
 
     def better(state: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
         policy, v, _, count = state
@@ -234,13 +243,13 @@ def _best_response(
 def values(
     reward: Float[Array, "S A"], transition: Float[Array, "S A S"], policy: Float[Array, "S A"], discount: Array
 ) -> Float[Array, " S"]:
-    """V of one agent's policy in its Markov decision process."""
+    """Return V of one agent's policy in its Markov decision process."""
     met = (policy[..., None] * transition).sum(1)
     return jnp.linalg.solve(jnp.eye(met.shape[0]) - discount * met, (policy * reward).sum(1))
 
 
 def _ordered(q: Table, policies: Sequence[Table], kept: tuple[int, ...], trailing: int = 0) -> Table:
-    """Q^S, its axes in the order given, with some axes of length one after them."""
+    """Return Q^S with its axes in the given order, followed by ``trailing`` axes of length one."""
     averaged = average(q, policies, set(range(len(policies))) - set(kept))
     ranks = [sorted(kept).index(agent) + 1 for agent in kept]
     ordered = averaged.transpose(0, *ranks)
@@ -268,9 +277,9 @@ def _evaluation(game: MarkovGame, solution: GameSolution) -> ExactEvaluation:
 
 
 def _unbox(game: MarkovGame, solution: GameSolution, number: int) -> ExactEvaluation:
-    """One game's own part of its box."""
+    """Return the evaluation of one game from the padded solution."""
     rewards, states, actions = len(game.rewards), game.states, game.actions
-    # An absent agent has but one action.
+    # A padded agent has a single action.
     absent = solution.q.ndim - 3 - len(actions)
     joint = (number, slice(rewards), slice(states), *(slice(count) for count in actions), *(0,) * absent)
     return _evaluation(

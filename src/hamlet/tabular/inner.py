@@ -1,15 +1,18 @@
-"""The best policy of one agent in one state: exact for the drifts whose maximiser is known, else found by a solver.
+"""The best policy of one agent in one state, in closed form for known drifts, else by a numerical solver.
 
-An agent that moves in state s maximises, over its own policy π̄ on the simplex,
+An agent i that updates in state s maximises, over its new policy π̄ on the simplex,
 
-    f(π̄) = Σₐ π̄(a) Ā(a) − E_{a∼π}[ 𝔇(r, M A, π, π̄) ],      r = π̄(aⁱ)/π(aⁱ),   M = ∏_{j moved} π̄ʲ(aʲ)/πʲ(aʲ),
+    f(π̄) = Σₐ π̄(a) Ā(a) − E_{a∼π}[ 𝔇(r, M A, π, π̄) ],      r = π̄(aⁱ)/π(aⁱ),   M = ∏_{j moved} π̄ʲ(aʲ)/πʲ(aʲ).
 
-with Ā(a) the mean of A(s, ·) over the others' actions, those that moved by their new policies. It is the objective of
-`hamlet.haml.objective` in expectation: the drift is the same object, called with the same four arguments, one term
-for each joint action. The linear part needs no ratio, so an action that the old policy never takes still counts there,
-as in the theory; it is in no sample of the drift.
+π is the old policy, A the advantage, 𝔇 the drift, r the agent's probability ratio, and M the product of the ratios of
+agents j that updated earlier. Ā(a) is the mean of A(s, ·) over the other agents' actions, with the new policies of
+agents that updated earlier.
 
-`maximise` is dispatched on the drift's class: register a closed form with ``maximise.register(YourDrift)``.
+f is the expectation of the objective in `hamlet.haml.objective`: the drift is the same object and receives the same
+four arguments, one term per joint action. The linear part needs no ratio. An action with old probability 0 therefore
+counts in it, as in the theory, but does not occur in the drift's samples.
+
+`maximise` dispatches on the drift's class: register a closed form with ``maximise.register(YourDrift)``.
 
 References: Kuba et al., 2022, arXiv:2208.01682 (HAML); Zhong et al., 2024, arXiv:2304.09870, definition 12.
 """
@@ -25,26 +28,28 @@ from jaxtyping import Array, Bool, Float
 from hamlet.distributions import Categorical
 from hamlet.haml.drift import ClipDrift, KlDrift, SquaredTvDrift, ZeroDrift
 
-# A gain below this share of the largest advantage is rounding: an indifferent agent stays.
+# A gain below this share of the largest advantage is treated as rounding: an indifferent agent keeps its policy.
 TIE = 1e-13
-# exp of its logarithm is still itself, so that gradients pass through the logarithm of a probability of zero.
+# Added to probabilities before the logarithm. exp of its logarithm equals it, so gradients exist at probability 0.
 _TINY = 1e-300
 _ROUNDS = 300
 _NEWTON = 30
 
 
 class InnerProblem(eqx.Module):
-    """One agent's choice in one state.
+    """The maximisation problem of one agent in one state.
+
+    A is the advantage, and M the product of the ratios of agents that updated earlier.
 
     Attributes:
-        old: π, ``[A]``.
+        old: The old policy π, ``[A]``.
         available: Which actions exist, ``[A]``.
-        advantage: Ā, ``[A]``.
+        advantage: Ā, the mean advantage of each own action, ``[A]``.
         gain: The mean of max(M A, 0) for each own action, ``[A]``.
-        loss: The mean of min(M A, 0), ``[A]``.
-        corrected: M A for every joint action of the others, ``[A, O]``.
-        weight: The probability of the others' joint actions under their old policies, ``[O]``.
-        penalty: λ of a further −λ KL(π‖π̄), from a neighbourhood that is a ball; None for none.
+        loss: The mean of min(M A, 0) for each own action, ``[A]``.
+        corrected: M A for every joint action of the other agents, ``[A, O]``.
+        weight: The probability of the other agents' joint actions under their old policies, ``[O]``.
+        penalty: λ of an additional term −λ KL(π‖π̄), from a neighbourhood that is a ball; None for no such term.
     """
 
     old: Float[Array, "*S A"]
@@ -58,7 +63,7 @@ class InnerProblem(eqx.Module):
 
 
 class InnerSolution(eqx.Module):
-    """A policy, and a bound on how far its objective is from the maximum: 0 for closed forms."""
+    """A policy, and a bound on the distance of its objective from the maximum: 0 for closed forms."""
 
     policy: Float[Array, "*S A"]
     gap: Float[Array, "*S"]
@@ -66,7 +71,7 @@ class InnerSolution(eqx.Module):
 
 @singledispatch
 def maximise(drift: Any, choice: InnerProblem) -> InnerSolution:
-    """The best policy in one state. Of a drift that is not known here, by `ascend`."""
+    """Return the best policy in one state; for a drift without a closed form, by `ascend`."""
     return ascend(drift, choice)
 
 
@@ -95,7 +100,10 @@ def _(drift: SquaredTvDrift, choice: InnerProblem) -> InnerSolution:
 
 
 def greedy(choice: InnerProblem) -> Float[Array, " A"]:
-    """All on the best action. Among equals the old policy's shares are kept, so that an indifferent agent stays."""
+    """Return a policy on the best actions; equally good actions keep the ratios of their old probabilities.
+
+    An indifferent agent therefore keeps its policy.
+    """
     advantage = jnp.where(choice.available, choice.advantage, -jnp.inf)
     best = advantage.max()
     tied = advantage >= best - TIE * (1.0 + jnp.abs(best))
@@ -106,11 +114,12 @@ def greedy(choice: InnerProblem) -> Float[Array, " A"]:
 
 
 def tilt(choice: InnerProblem, weight: Float[Array, ""]) -> Float[Array, " A"]:
-    """With 𝔇 = β KL(π‖π̄):   π̄(a) = β π(a) / (μ − Ā(a)).
+    """Return the maximiser for the drift β KL(π‖π̄):   π̄(a) = β π(a) / (μ − Ā(a)), with the multiplier μ.
 
-    With x = μ − max Ā over the support the sum of the right-hand side is h(x), and 1/h is concave and increasing:
-    Newton's method on 1/h(x) = 1 from a point to the left of the root climbs to it and never beyond. What the root
-    leaves over, where an action outside the support is better than all within, goes to that action.
+    β is ``weight``. Let x = μ − max Ā over the support, and h(x) the sum of the right-hand side. 1/h is concave and
+    increasing. Newton's method on 1/h(x) = 1 starts at the left of the root and increases to it without passing it.
+
+    If an action outside the support is better than all actions inside it, this action gets the remaining probability.
     """
     supported = choice.old > 0
     top = jnp.where(supported, choice.advantage, -jnp.inf).max()
@@ -118,7 +127,7 @@ def tilt(choice: InnerProblem, weight: Float[Array, ""]) -> Float[Array, " A"]:
     pull = weight * choice.old
     outside = choice.available & ~supported
     better = jnp.where(outside, choice.advantage, -jnp.inf)
-    # Every single term is at most 1, and μ is at least every advantage.
+    # Lower bound of x: every term of the sum is at most 1, and μ is at least as large as every advantage.
     least = jnp.maximum(jnp.where(supported, pull - behind, 0.0).max(), better.max() - top)
 
     def newton(_: Array, x: Array) -> Array:
@@ -136,16 +145,18 @@ def tilt(choice: InnerProblem, weight: Float[Array, ""]) -> Float[Array, " A"]:
 
 
 def fill(choice: InnerProblem, epsilon: float) -> Float[Array, " A"]:
-    """With the clip drift f is a sum of concave, piecewise linear functions of one probability: the steepest first.
+    """Return the maximiser for the clip drift with clip range ε.
 
-    The slope in π̄(a) is E[max(M A, 0)|a] below (1 − ε)π(a), E[M A|a] within the band and E[min(M A, 0)|a] above it.
-    Pieces beyond the old policy come after equals below it, so that an indifferent agent stays.
+    f is then a sum of concave, piecewise linear functions of one probability each. Probability mass goes to the pieces
+    with the steepest slope first. The slope in π̄(a) is E[max(M A, 0)|a] below (1 − ε)π(a), E[M A|a] within the clip
+    range and E[min(M A, 0)|a] above it. Pieces above the old probability come after equally steep pieces below it, so
+    that an indifferent agent keeps its policy.
     """
     old, low = choice.old, max(1.0 - epsilon, 0.0)
     supported = old > 0
     none = jnp.zeros_like(old)
     ones = jnp.ones_like(old)
-    # Below the band, the band up to the old policy, the band beyond it, and above the band.
+    # Four pieces: below the clip range, the range up to the old policy, the range beyond it, and above the range.
     length = jnp.stack([low * old, (1.0 - low) * old, jnp.where(supported, epsilon * old, none), ones])
     band, over = choice.advantage, jnp.where(supported, choice.loss, choice.advantage)
     reluctance = TIE * (1.0 + jnp.abs(band).max())
@@ -158,7 +169,11 @@ def fill(choice: InnerProblem, epsilon: float) -> Float[Array, " A"]:
 
 
 def shift(choice: InnerProblem, weight: float) -> Float[Array, " A"]:
-    """With 𝔇 = c TV(π, π̄)² mass goes from the worst action to the best while their gap is above 2 c m, m so far."""
+    """Return the maximiser for the drift 𝔇 = c TV(π, π̄)², where c is ``weight`` and TV the total variation.
+
+    Mass moves from the worst action to the best while the difference of their advantages is above 2 c m; m is the mass
+    moved so far.
+    """
     advantage = jnp.where(choice.available, choice.advantage, -jnp.inf)
     behind = jnp.where(choice.available, advantage.max() - choice.advantage, 0.0)
     behind = jnp.where(behind > TIE * (1.0 + jnp.abs(advantage.max())), behind, 0.0)
@@ -168,14 +183,17 @@ def shift(choice: InnerProblem, weight: float) -> Float[Array, " A"]:
 
 
 def before(rank: Float[Array, " K"], length: Float[Array, " K"]) -> Float[Array, " K"]:
-    """The total length of what ranks higher, earlier among equals; by pairs, which beats sorting a handful."""
+    """Return, for each entry, the total length of all entries with a higher rank, or an equal rank and a lower index.
+
+    Comparing all pairs is faster than sorting for a few entries.
+    """
     place = jnp.arange(rank.shape[0])
     earlier = (rank[None, :] > rank[:, None]) | ((rank[None, :] == rank[:, None]) & (place[None, :] < place[:, None]))
     return jnp.where(earlier, length[None, :], 0.0).sum(1)
 
 
 def objective(drift: Any, choice: InnerProblem, policy: Float[Array, " A"]) -> Float[Array, ""]:
-    """f(π̄): every joint action enumerated, the drift called as `hamlet.train` calls it."""
+    """Return f(π̄), with the drift called as in `hamlet.train` for all joint actions."""
     width, others = choice.corrected.shape
     supported = choice.old > 0
     ratio = jnp.where(supported, policy / jnp.where(supported, choice.old, 1.0), 1.0)
@@ -192,23 +210,30 @@ def objective(drift: Any, choice: InnerProblem, policy: Float[Array, " A"]) -> F
 
 
 def distribution(policy: Float[Array, "*S A"], available: Bool[Array, "*S A"]) -> Categorical:
-    """The policy as the drift and the neighbourhood know it."""
+    """Return the policy as the distribution that drifts and neighbourhoods expect."""
     return Categorical(jnp.where(available, jnp.log(jnp.maximum(policy, 0.0) + _TINY), -1e9))
 
 
 def shortfall(drift: Any, choice: InnerProblem, policy: Float[Array, " A"]) -> Float[Array, ""]:
-    """maxₐ ∂f/∂π̄(a) − ⟨∇f, π̄⟩: where f is concave, no policy is better by more (Frank and Wolfe, 1956)."""
+    """Return maxₐ ∂f/∂π̄(a) − ⟨∇f, π̄⟩, an upper bound on the possible improvement if f is concave.
+
+    Reference: Frank and Wolfe, 1956.
+    """
     slope = jax.grad(lambda point: objective(drift, choice, point))(policy)
     return _room(slope, policy, choice.available)
 
 
 def ascend(drift: Any, choice: InnerProblem) -> InnerSolution:
-    """The maximiser for any drift, by ascent from the old policy and from halfway to the greedy one.
+    """Maximise f for any drift, by ascent from the old policy and from halfway between it and the greedy policy.
 
-    Three kinds of steps are tried at once, and the best is taken: a Euclidean one projected on the simplex, which
-    reaches its faces; a multiplicative one, which follows the metric of divergences; and an exchange between the best
-    pair of actions, which climbs along kinks, where a gradient misleads. Each kind has a length of its own, doubled
-    where the objective rises and else quartered. The end is taken only if it is above the old policy.
+    Every iteration tries three kinds of steps and takes the best:
+
+    * a Euclidean step projected on the simplex, which can reach its faces;
+    * a multiplicative step, which follows the metric of divergences;
+    * an exchange between the best pair of actions, which makes progress along kinks, where gradients mislead.
+
+    Each kind has its own step length. It is doubled after an increase of the objective, else divided by four. The
+    result is used only if it is better than the old policy.
     """
     value = partial(objective, drift, choice)
     halfway = 0.5 * (choice.old + greedy(choice))
@@ -253,7 +278,10 @@ def _climb(value: Any, start: Float[Array, " A"], available: Bool[Array, " A"]) 
 
 
 def project(point: Float[Array, " A"]) -> Float[Array, " A"]:
-    """The nearest distribution: max(x − τ, 0), with τ the largest of (x₍₁₎ + … + x₍ₖ₎ − 1)/k."""
+    """Return the nearest distribution: max(x − τ, 0), where τ is the largest of (x₍₁₎ + … + x₍ₖ₎ − 1)/k.
+
+    x is the given point, and x₍₁₎ ≥ x₍₂₎ ≥ … are its sorted entries.
+    """
     falling = -jnp.sort(-point)
     counts = jnp.arange(1, point.shape[0] + 1, dtype=point.dtype)
     policy = jnp.maximum(point - ((jnp.cumsum(falling) - 1.0) / counts).max(), 0.0)

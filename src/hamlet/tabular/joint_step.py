@@ -1,17 +1,22 @@
-"""What a joint step is promised in a general-sum Markov game, and the game between staying and stepping, exactly.
+"""The exact guarantee of a joint policy step in a general-sum Markov game, and the meta-game of such steps.
 
-From the joint policy π, with its unnormalised discounted occupancy ρ_π, the expected advantage of a joint policy π̄ is
+π is the current joint policy, ρ_π its unnormalised discounted occupancy, A_i the advantage of agent i. The expected
+advantage of a joint policy π̄ for agent i is
 
     g_i(π̄) = Σ_s ρ_π(s) Σ_a Πⱼ π̄ʲ(aʲ|s) A_i(s, a)                                          (equation 3)
 
-and what it brings is at least (theorem 1, here for n agents)
+and the return J_i of agent i increases by at least (theorem 1, here for n agents)
 
     J_i(π̄) − J_i(π) ≥ g_i(π̄) − 4γ εᵢ α² / (1 − γ)²,      α = 1 − Πⱼ (1 − αⱼ),                (equation 4)
     αⱼ = max_s TV(πʲ(·|s), π̄ʲ(·|s)),      εᵢ = max |A_i(s, a)|.
 
-For two agents α = α₁ + α₂ − α₁α₂. A mixture ρ π + (1 − ρ) π̂ of probabilities has αⱼ = (1 − ρⱼ) TV(πʲ, π̂ʲ), so that
-the same bound of it is remark 1 (equation 31), whose penalty is never larger. The meta-game has g of every profile in
-which each agent either stays or does as predicted.
+TV is the total variation and γ the discount. For two agents α = α₁ + α₂ − α₁α₂.
+
+Let π̂ be the predicted policies. A mixture ρ π + (1 − ρ) π̂ of probabilities has αⱼ = (1 − ρⱼ) TV(πʲ, π̂ʲ). For a
+mixture, the same bound is therefore remark 1 (equation 31), and its penalty is never larger.
+
+In the meta-game, each agent either keeps its policy or takes its predicted policy. It contains g for every such
+profile.
 
 Reference: Multi-Agent Trust Region Learning, ICLR 2021 submission; later arXiv:2106.06828.
 """
@@ -30,19 +35,19 @@ from hamlet.tabular.markov_game import MarkovGame, Policies, Table, checked_poli
 def meta_game(
     game: MarkovGame, current: Policies, predicted: Policies, *, known: ExactEvaluation | None = None
 ) -> Float[np.ndarray, " n *profiles"]:
-    """G_i[c]: what each agent expects to gain where the agents of a profile do as predicted.
+    """Return G_i[c], the expected advantage of each agent i if the agents of a profile c take their predicted policies.
 
     Args:
         game: With a common reward, or one for each agent.
         current: πⁱ(a|s) of every agent, ``[S, A_i]``.
-        predicted: π̂ⁱ likewise.
-        known: `evaluate` of the current policies, where that has been done.
+        predicted: π̂ⁱ(a|s) of every agent, ``[S, A_i]``.
+        known: The result of `evaluate` for the current policies, if available.
 
     Returns:
-        ``[n, 2, …, 2]``; choice 0 of an agent stays, 1 does as predicted.
+        ``[n, 2, …, 2]``; an agent's choice 0 keeps its policy, choice 1 takes the predicted policy.
 
     Raises:
-        RequestError: If a policy does not fit the game, or is none.
+        RequestError: If a policy does not fit the game, or its rows are not distributions.
 
     >>> game = MarkovGame(np.array([[[1.0, 0.0], [0.0, 2.0]]]), np.ones((1, 2, 2, 1)), np.ones(1), 0.0)
     >>> second = np.array([[0.0, 1.0]])
@@ -59,7 +64,7 @@ def meta_game(
 
 
 def mixture(current: Sequence[Table], predicted: Sequence[Table], keep: Float[np.ndarray, " n"]) -> tuple[Table, ...]:
-    """π̄ⁱ = ρᵢ πⁱ + (1 − ρᵢ) π̂ⁱ, state by state."""
+    """Return π̄ⁱ = ρᵢ πⁱ + (1 − ρᵢ) π̂ⁱ in every state, with the probability ρᵢ (``keep``) of the current policy."""
     rows = zip(current, predicted, keep, strict=True)
     return tuple(rho * stay + (1.0 - rho) * step for stay, step, rho in rows)
 
@@ -67,10 +72,10 @@ def mixture(current: Sequence[Table], predicted: Sequence[Table], keep: Float[np
 def guaranteed(
     game: MarkovGame, current: Policies, new: Policies, *, known: ExactEvaluation | None = None
 ) -> Float[np.ndarray, " n"]:
-    """The right-hand side of equation 4: what each agent gains at least when all agents take their new policies.
+    """Return the right-hand side of equation 4: the least gain of each agent if all agents take their new policies.
 
     Raises:
-        RequestError: If a policy does not fit the game, or is none.
+        RequestError: If a policy does not fit the game, or its rows are not distributions.
 
     >>> game = MarkovGame(np.array([[[1.0, 0.0], [0.0, 2.0]]]), np.ones((1, 2, 2, 1)), np.ones(1), 0.0)
     >>> second = np.array([[0.0, 1.0]])
@@ -83,19 +88,19 @@ def guaranteed(
 
 
 def divergences(current: Sequence[Table], new: Sequence[Table]) -> Float[np.ndarray, " n"]:
-    """αᵢ = max_s TV(πⁱ(·|s), π̄ⁱ(·|s))."""
+    """Return αᵢ = max_s TV(πⁱ(·|s), π̄ⁱ(·|s)), the largest total variation of each agent over the states."""
     return np.array([np.abs(old - updated).sum(-1).max() / 2 for old, updated in zip(current, new, strict=True)])
 
 
 def penalty(game: MarkovGame, known: ExactEvaluation, alphas: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    """4γ εᵢ α² / (1 − γ)², for agents that move by αⱼ.
+    """Return 4γ εᵢ α² / (1 − γ)² of equation 4, for agents whose policies change by the divergences αⱼ.
 
     Raises:
         RequestError: If there is not one divergence in [0, 1] for each agent.
     """
     require(
         alphas.shape == (game.agents,) and bool(((alphas >= 0) & (alphas <= 1)).all()),
-        f"there is one divergence in [0, 1] for each of {game.agents} agents, not {alphas.tolist()}",
+        f"each of {game.agents} agents needs one divergence in [0, 1], got {alphas.tolist()}",
     )
     largest = np.abs(_advantages(game, known)).reshape(game.agents, -1).max(1)
     alpha = 1.0 - np.prod(1.0 - alphas)
@@ -103,12 +108,12 @@ def penalty(game: MarkovGame, known: ExactEvaluation, alphas: Float[np.ndarray, 
 
 
 def _expected(game: MarkovGame, known: ExactEvaluation, policies: Sequence[Table]) -> Float[np.ndarray, " n"]:
-    """g_i, equation 3."""
+    """Return g_i of equation 3."""
     met = known.occupancy.reshape(-1, *(1,) * game.agents) * joint_policy(policies)
     return (met[None] * _advantages(game, known)).reshape(game.agents, -1).sum(1)
 
 
 def _advantages(game: MarkovGame, known: ExactEvaluation) -> Table:
-    """A_i of every agent, ``[n, S, A1, …, An]``; of a common reward the same for all."""
+    """Return A_i of every agent, ``[n, S, A1, …, An]``; with a common reward, all are equal."""
     advantage = known.advantage[None] if game.common else known.advantage
     return np.broadcast_to(advantage, (game.agents, *advantage.shape[1:]))

@@ -1,7 +1,8 @@
-"""Finite Markov games: what they are made of, checked once, in float64.
+"""Finite Markov games, validated once, in float64.
 
-A cooperative Markov game is ⟨N, S, {Aⁱ}, P, r, γ⟩ with a first state drawn from d₀ (Zhong et al., 2024,
-arXiv:2304.09870, section 2). With a reward of its own for each agent it is a general-sum one.
+A cooperative Markov game is ⟨N, S, {Aⁱ}, P, r, γ⟩: agents N, states S, actions Aⁱ of agent i, transition probabilities
+P, reward r and discount γ. Its first state is sampled from d₀ (Zhong et al., 2024, arXiv:2304.09870, section 2). A game
+in which each agent has its own reward is a general-sum game.
 """
 
 import math
@@ -17,9 +18,9 @@ from hamlet import machine
 from hamlet.errors import RequestError, require
 from hamlet.types import Key
 
-# A distribution's numbers must sum to one this closely: rows written with six digits pass, a forgotten entry does not.
+# Tolerance of a distribution's sum: rows written with six digits pass, a row with a forgotten entry does not.
 TOLERANCE = 1e-6
-# Solving a game holds about this many arrays of the size of its transition.
+# Solving a game needs memory for about this many arrays of the size of its transition.
 _COPIES = 3
 _SHARE = 0.5
 
@@ -29,17 +30,17 @@ Policies: TypeAlias = Sequence[Any]
 
 @dataclass(frozen=True, eq=False)
 class MarkovGame:
-    """A finite Markov game, complete: everything about it can be computed.
+    """A complete finite Markov game; Hamlet can compute all its values exactly.
 
     Attributes:
-        reward: Common, r(s, a), ``[S, A1, …, An]``; or one for each agent, rⁱ(s, a), ``[n, S, A1, …, An]``.
+        reward: A common reward, r(s, a), ``[S, A1, …, An]``; or one for each agent, rⁱ(s, a), ``[n, S, A1, …, An]``.
         transition: P(s′|s, a), ``[S, A1, …, An, S]``.
-        initial: d₀, ``[S]``.
+        initial: d₀, the distribution of the first state, ``[S]``.
         discount: γ in [0, 1).
 
     Raises:
         RequestError: If shapes do not fit, a number is not finite, a distribution does not sum to one or is negative,
-            the discount lies outside [0, 1), or the game is too large for this machine's memory.
+            the discount is outside [0, 1), or the game is too large for this machine's memory.
 
     >>> game = MarkovGame(np.eye(2)[None], np.ones((1, 2, 2, 1)), np.ones(1), 0.0)
     >>> game.states, game.actions, game.common
@@ -52,20 +53,24 @@ class MarkovGame:
     discount: float
 
     def __post_init__(self) -> None:
-        """Convert to float64, and refuse what is no game."""
-        # Shapes first: a game that is too large must not be copied before it is refused.
+        """Convert to float64, and refuse an invalid game."""
+        # The shapes are checked first, because a game that is too large must be refused before it is copied.
         shapes: Any = [np.shape(x) for x in (self.transition, self.initial, self.reward)]
         transition, initial, reward = shapes
         require(
             len(transition) >= 3 and transition[0] == transition[-1] and math.prod(transition) > 0,
-            f"a transition has the shape [S, A1, …, An, S], not {list(transition)}",
+            f"the transition must have the shape [S, A1, …, An, S], got {list(transition)}",
         )
         states, actions = transition[0], transition[1:-1]
-        require(initial == (states,), f"the initial distribution of {states} states is [{states}], not {list(initial)}")
+        require(
+            initial == (states,),
+            f"the initial distribution of {states} states must have the shape [{states}], got {list(initial)}",
+        )
         joint = transition[:-1]
         require(
             reward in (joint, (len(actions), *joint)),
-            f"the reward is {list(joint)}, or {[len(actions), *joint]} with one for each agent, not {list(reward)}",
+            f"the reward must have the shape {list(joint)}, or {[len(actions), *joint]} with one reward per agent, "
+            f"got {list(reward)}",
         )
         require_room(states, actions)
         for name in ("reward", "transition", "initial"):
@@ -76,40 +81,40 @@ class MarkovGame:
         require_distribution(self.transition, "a transition", "state and joint action")
         require_distribution(self.initial, "the initial distribution", "")
         object.__setattr__(self, "discount", float(self.discount))
-        require(0 <= self.discount < 1, f"the discount lies in [0, 1), not at {self.discount}; try 0.99")
+        require(0 <= self.discount < 1, f"the discount must be in [0, 1), got {self.discount}; try 0.99")
 
     @property
     def agents(self) -> int:
-        """The number n of agents."""
+        """Return the number n of agents."""
         return len(self.actions)
 
     @property
     def states(self) -> int:
-        """The number S of states."""
+        """Return the number S of states."""
         return self.initial.shape[0]
 
     @property
     def actions(self) -> tuple[int, ...]:
-        """How many actions each agent has."""
+        """Return how many actions each agent has."""
         return self.transition.shape[1:-1]
 
     @property
     def common(self) -> bool:
-        """Whether all agents have one reward."""
+        """Return whether all agents have the same reward."""
         return self.reward.ndim == len(self.actions) + 1
 
     @property
     def rewards(self) -> Table:
-        """One reward, ``[1, S, A1, …, An]``, or each agent's own, ``[n, S, A1, …, An]``."""
+        """Return the common reward, ``[1, S, A1, …, An]``, or each agent's own, ``[n, S, A1, …, An]``."""
         return self.reward[None] if self.common else self.reward
 
     @property
     def team_reward(self) -> Table:
-        """What a cooperative algorithm trains on: the common reward, or the sum of the agents' own."""
+        """Return the reward that cooperative algorithms train on: the common reward, or the sum of the agents' own."""
         return self.rewards.sum(0)
 
     def uniform(self) -> tuple[Table, ...]:
-        """Every agent choosing uniformly in every state, a tuple of ``[S, A_i]``."""
+        """Return uniform policies: one array ``[S, A_i]`` per agent."""
         return tuple(np.full((self.states, count), 1.0 / count) for count in self.actions)
 
 
@@ -120,19 +125,22 @@ def random_game(
     discount: float = 0.9,
     common: bool = True,
 ) -> MarkovGame:
-    """A game drawn at random: standard normal rewards, distributions uniform over the simplex.
+    """Sample a random game: standard normal rewards, distributions uniform over the simplex.
 
     Args:
         key: A JAX key, or a seed.
-        states: S.
-        actions: How many each agent has.
+        states: S, the number of states.
+        actions: How many actions each agent has.
         discount: γ in [0, 1).
-        common: One reward for all agents, or one for each.
+        common: Whether all agents have the same reward, or each its own.
 
     >>> random_game(0, states=2, actions=(2, 2)).transition.shape
     (2, 2, 2, 2)
     """
-    require(states >= 1 and len(actions) >= 1 and min(actions) >= 1, "a game has states, agents and actions")
+    require(
+        states >= 1 and len(actions) >= 1 and min(actions) >= 1,
+        "a game needs at least one state, one agent and one action per agent",
+    )
     require_room(states, actions)
     draw = generator(key)
     joint = (states, *actions)
@@ -146,7 +154,7 @@ def random_game(
 
 
 def random_policies(key: Key | int, game: MarkovGame) -> tuple[Table, ...]:
-    """A policy for each agent, every row uniform over the simplex.
+    """Sample a policy for each agent, with every row uniform over the simplex.
 
     >>> [p.shape for p in random_policies(0, random_game(0, states=2, actions=(2, 3)))]
     [(2, 2), (2, 3)]
@@ -156,31 +164,35 @@ def random_policies(key: Key | int, game: MarkovGame) -> tuple[Table, ...]:
 
 
 def as_key(key: Key | int) -> Key:
-    """The key, or the key of a seed."""
+    """Return the key, or the key of a seed."""
     return jax.random.key(key) if isinstance(key, int | np.integer) else key
 
 
 def generator(key: Key | int) -> np.random.Generator:
-    """NumPy's generator from a key: games of many shapes are drawn without compiling a program for each."""
+    """Return a NumPy generator seeded by a key.
+
+    With NumPy, games of many shapes can be sampled without compiling a program for each shape.
+    """
     return np.random.default_rng(np.asarray(jax.random.key_data(as_key(key))).tolist())
 
 
 def checked_policies(game: MarkovGame, policies: Policies) -> tuple[Table, ...]:
-    """The policies in float64.
+    """Return the policies in float64.
 
     Raises:
-        RequestError: If there is not one for each agent, of the shape ``[S, A_i]``, each row a distribution.
+        RequestError: If there is not one policy per agent with the shape ``[S, A_i]``, or a row is not a distribution.
     """
     require(
         isinstance(policies, Sequence) and len(policies) == game.agents,
-        f"policies are a tuple of {game.agents} arrays, one for each agent",
+        f"policies must be a tuple of {game.agents} arrays, one for each agent",
     )
     tables = []
     for agent, (policy, count) in enumerate(zip(policies, game.actions, strict=True)):
         table = np.asarray(policy, np.float64)
         wanted = (game.states, count)
         require(
-            table.shape == wanted, f"the policy of agent {agent} has the shape {list(wanted)}, not {list(table.shape)}"
+            table.shape == wanted,
+            f"the policy of agent {agent} must have the shape {list(wanted)}, got {list(table.shape)}",
         )
         require_distribution(table, f"the policy of agent {agent}", "state")
         tables.append(table)
@@ -188,13 +200,13 @@ def checked_policies(game: MarkovGame, policies: Policies) -> tuple[Table, ...]:
 
 
 def require_distribution(table: Table, what: str, index: str) -> None:
-    """Refuse numbers whose last axis is no distribution.
+    """Refuse a table whose last axis is not a distribution.
 
     Raises:
-        RequestError: Where they are negative, or do not sum to one.
+        RequestError: If numbers are negative or not a number, or do not sum to one.
     """
     place = f" at ({index})" if index else ""
-    # What is wrong is put into words only where something is: this is asked of thousands of policies.
+    # The message is composed only if there is an error, because this function checks thousands of policies.
     wrong = ~(table >= 0).all(-1)
     if wrong.any():
         raise RequestError(f"{what} is negative, or not a number,{place} {_where(wrong)}: {_row(table, wrong)}")
@@ -206,10 +218,10 @@ def require_distribution(table: Table, what: str, index: str) -> None:
 
 
 def require_room(states: int, actions: Sequence[int], games: int = 1) -> None:
-    """Refuse games whose solution would not fit in half of this machine's memory; nothing is allocated before.
+    """Refuse games whose solution needs more than half of this machine's memory, before any memory is allocated.
 
     Raises:
-        RequestError: With both sizes.
+        RequestError: If they are too large; the message names both sizes.
     """
     description = f"{games} games" if games > 1 else "a game"
     description = f"solving {description} of {states} states and {'×'.join(map(str, actions))} joint actions"
@@ -217,15 +229,15 @@ def require_room(states: int, actions: Sequence[int], games: int = 1) -> None:
 
 
 def require_bytes(need: int, what: str, fewer: str) -> None:
-    """Refuse what would take more than half of this machine's memory.
+    """Refuse a computation that needs more than half of this machine's memory.
 
     Raises:
-        RequestError: With both sizes.
+        RequestError: If it needs more; the message names both sizes.
     """
     have = machine.memory()
     if have is not None and need > _SHARE * have:
-        sizes = f"{_readable(need)}, and this machine has {_readable(have)}"
-        raise RequestError(f"{what} would take {sizes}; take fewer {fewer}")
+        sizes = f"{_readable(need)}, but this machine has {_readable(have)}"
+        raise RequestError(f"{what} would need {sizes}; use fewer {fewer}")
 
 
 def _simplex(positive: Table) -> Table:

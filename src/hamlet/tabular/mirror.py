@@ -1,19 +1,25 @@
 """Mirror learning solved exactly: algorithm 1 (HATRL) and the template (HAML), on finite games in 64 bits.
 
-Every sweep evaluates the joint policy exactly, and then lets the agents move as the scheme orders, each to the exact
-maximiser of its objective. On games with a common reward the theory promises that J never falls; for HAML, that no
-state's value falls (Zhong et al., 2024, arXiv:2304.09870, theorems 7 and 14, lemma 13).
+Every iteration evaluates the joint policy exactly. The agents then update in the order of the scheme, each to the exact
+maximiser of its objective. On games with a common reward the theory guarantees that the return J never decreases; for
+HAML, also that no state's value decreases (Zhong et al., 2024, arXiv:2304.09870, theorems 7 and 14, lemma 13).
 
-`haml` takes the declaration that `hamlet.train` takes. Its drift, neighbourhood, scheme and sampling are used as they
-are. Of its surrogate it uses whether entropy is maximised too (`SoftPathwise`): each agent's best move is then its
-logit response, and no sweep lowers J_α, with the temperature α at which training begins (`hamlet.tabular.quantal`;
-Liu et al., 2024, arXiv:2306.10715). What belongs to estimating and approximating (critic, advantage estimator, learning
-rates, that of the temperature too, epochs, a bonus of entropy, networks) has no part here, where nothing is estimated.
-With a reward for each agent the algorithms train on the team's sum.
+`haml` takes the declaration that `hamlet.train` takes:
 
-Where an action's old probability is 0 it is in no sample of the drift, but its advantage still counts: an agent may
-return to it. All sweeps of all games are one compiled program; game number g of many draws its orders from
-``fold_in(key, g)``, and has the history that it has alone with that key.
+* It uses the declaration's drift, neighbourhood, scheme and sampling unchanged.
+* Of the surrogate, it uses only whether entropy is maximised too (`SoftPathwise`). Each agent's best update is then its
+  logit response, and no iteration lowers the soft return J_α, with the initial temperature α of the training
+  (`hamlet.tabular.quantal`; Liu et al., 2024, arXiv:2306.10715).
+* It ignores settings of estimation and approximation, because nothing is estimated here: critic, advantage estimator,
+  learning rates (also of the temperature), epochs, entropy bonus and networks.
+
+If each agent has its own reward, the algorithms train on the sum over the team.
+
+An action with old probability 0 does not occur in the drift's samples, but its advantage counts: an agent may start to
+use the action again.
+
+All iterations of all games are one compiled program. Game number g of many samples its update orders from
+``fold_in(key, g)``. It has the same history as when it is solved alone with that key.
 """
 
 from collections.abc import Sequence
@@ -45,19 +51,20 @@ Kept = Literal["all", "last"]
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """What happened on one game in K sweeps; NumPy float64.
+    """The results on one game in K iterations; NumPy float64. In an iteration, every agent updates once.
 
     Attributes:
         game: The game.
-        value: J before each sweep and after the last, ``[K+1]``; of the team's reward. With a temperature J_α.
-        state_value: V of every state, ``[K+1, S]``, likewise.
-        earned: J of the team's reward alone, ``[K+1]``: with a temperature no promise is made of it.
-        gap: What each agent could gain in J, or J_α, by deviating alone, ``[K+1, n]``; where only the last was asked,
-            NaN before it.
-        optimality_gap: A bound on how far an inner maximisation of a sweep is from its optimum, ``[K]``: 0 for closed
-            forms, that of Frank and Wolfe for the solver, which holds where the objective is concave.
-        boxed: The policies as computed, ``[K+1, n, S, A]``.
-        temperature: α, or None where no entropy is maximised.
+        value: J of the team's reward before each iteration and after the last, ``[K+1]``; with a temperature, J_α.
+        state_value: V of every state at the same times, ``[K+1, S]``; with a temperature, the soft values.
+        earned: J of the team's reward alone, ``[K+1]``. With a temperature, the theory guarantees nothing about it.
+        gap: Each agent's largest gain in J, or J_α, by deviating alone, ``[K+1, n]``. If only the last gap was
+            requested, all earlier ones are NaN.
+        optimality_gap: A bound on the distance of the maximisations in an iteration from their optimum, ``[K]``. It is
+            0 for closed forms. For the numerical solver it is the bound of Frank and Wolfe, which holds if the
+            objective is concave.
+        boxed: The padded policies, ``[K+1, n, S, A]``.
+        temperature: α, or None if entropy is not maximised.
     """
 
     game: MarkovGame
@@ -71,12 +78,12 @@ class History:
 
     @cached_property
     def policies(self) -> tuple[tuple[Table, ...], ...]:
-        """For each of the K+1 moments a tuple of ``[S, A_i]``."""
+        """Return a tuple of ``[S, A_i]`` for each of the K+1 times."""
         return tuple(self._at(moment) for moment in range(len(self.boxed)))
 
     @property
     def final(self) -> tuple[Table, ...]:
-        """The policies after the last sweep."""
+        """Return the policies after the last iteration."""
         return self._at(-1)
 
     def _at(self, moment: int) -> tuple[Table, ...]:
@@ -85,7 +92,7 @@ class History:
 
 
 class _HistoryRecord(eqx.Module):
-    """Of one game, or of all with a leading axis."""
+    """The record of one game, or of all games with a leading axis."""
 
     value: Any
     state_value: Any
@@ -98,18 +105,18 @@ class _HistoryRecord(eqx.Module):
 def haml(
     game: MarkovGame, policies: Policies, algorithm: Haml, iterations: int, key: Key | int, *, gap: Kept = "all"
 ) -> History:
-    """The template of mirror learning, exactly.
+    """Run the template of mirror learning exactly on one game.
 
     Args:
         game: The game.
-        policies: Where to begin: πⁱ(a|s) of every agent, ``[S, A_i]``.
+        policies: The initial policies: πⁱ(a|s) of every agent, ``[S, A_i]``.
         algorithm: A declaration, such as ``hamlet.algorithms.happo()``.
-        iterations: K, the number of sweeps.
-        key: For the orders of moves; a JAX key, or a seed.
-        gap: "last" for the Nash gap after the last sweep only.
+        iterations: K, the number of iterations.
+        key: For the update orders; a JAX key, or a seed.
+        gap: "last" to compute the Nash gap after the last iteration only.
 
     Raises:
-        RequestError: If policies do not fit, or the declaration cannot be solved here.
+        RequestError: If policies do not fit, or the declaration cannot be solved exactly.
 
     >>> from hamlet import algorithms, tabular
     >>> game = tabular.random_game(0, states=2, actions=(2, 2))
@@ -129,10 +136,10 @@ def haml_many(
     *,
     gap: Kept = "all",
 ) -> list[History]:
-    """`haml` of many games at once, of like or unlike sizes.
+    """Run `haml` on many games at once, of equal or different sizes.
 
     Raises:
-        RequestError: If policies do not fit, or the declaration cannot be solved here.
+        RequestError: If policies do not fit, or the declaration cannot be solved exactly.
     """
     return _haml(games, policies, algorithm, iterations, _folded(key, len(games)), gap)
 
@@ -146,19 +153,20 @@ def hatrl(
     first_order: Sequence[int] | None = None,
     gap: Kept = "all",
 ) -> History:
-    """Algorithm 1: heterogeneous-agent trust region learning with its own constant, exactly.
+    """Run algorithm 1, heterogeneous-agent trust region learning, exactly and with the constant of its theory.
 
-    In a random order, each agent maximises Σ_s ρ(s) Σₐ π̄(a|s) Aⁱ(s, a) − C max_s KL(π‖π̄), where Aⁱ is its advantage
-    once the earlier agents have moved, and C = 4 γ max|A| / (1 − γ)². C is so large that steps are tiny: that J rises
-    is claimed, not that it rises fast.
+    In a random order, each agent maximises Σ_s ρ(s) Σₐ π̄(a|s) Aⁱ(s, a) − C max_s KL(π‖π̄) over its new policy π̄. π is
+    its old policy, ρ the occupancy, and Aⁱ its advantage after the earlier agents have updated. C = 4 γ max|A| / (1 −
+    γ)², where γ is the discount and A the advantage. C is so large that steps are tiny. The theory guarantees that J
+    increases, but not that it increases fast.
 
     Args:
         game: The game.
-        policies: Where to begin: πⁱ(a|s) of every agent, ``[S, A_i]``.
-        iterations: K, the number of sweeps.
-        key: For the orders of moves; a JAX key, or a seed.
-        first_order: The order of the first sweep; random like the others without it.
-        gap: "last" for the Nash gap after the last sweep only.
+        policies: The initial policies: πⁱ(a|s) of every agent, ``[S, A_i]``.
+        iterations: K, the number of iterations.
+        key: For the update orders; a JAX key, or a seed.
+        first_order: The order of the first iteration; None for a random one. All later orders are random.
+        gap: "last" to compute the Nash gap after the last iteration only.
 
     Reference: Zhong et al., 2024, arXiv:2304.09870, algorithm 1 and theorem 7.
     """
@@ -174,12 +182,12 @@ def hatrl_many(
     first_order: Sequence[int] | None = None,
     gap: Kept = "all",
 ) -> list[History]:
-    """`hatrl` of many games at once, of like or unlike sizes."""
+    """Run `hatrl` on many games at once, of equal or different sizes."""
     return _hatrl(games, policies, iterations, _folded(key, len(games)), first_order, gap)
 
 
 class _Template(eqx.Module):
-    """The sweep of `haml`."""
+    """The iteration of `haml`."""
 
     drift: Any = eqx.field(static=True)
     neighbourhood: Any = eqx.field(static=True)
@@ -188,7 +196,7 @@ class _Template(eqx.Module):
     temperature: Any
 
     def sweep(self, box: BoxedGame, solution: Any, policies: Array, key: Key, number: Array) -> tuple[Array, Array]:
-        """The policies after it, and the largest optimality gap in it."""
+        """Return the policies after an iteration, and the largest optimality gap in it."""
         advantage = solution.advantage[0]
         weight = self.sampling.weight(solution.occupancy)
         drift = self.drift if self.temperature is None else quantal.Tempered(self.drift, self.temperature)
@@ -203,13 +211,13 @@ class _Template(eqx.Module):
 
 
 class _TrustRegion(eqx.Module):
-    """The sweep of `hatrl`."""
+    """The iteration of `hatrl`."""
 
     first_order: tuple[int, ...] | None = eqx.field(static=True)
     temperature: None = None
 
     def sweep(self, box: BoxedGame, solution: Any, policies: Array, key: Key, number: Array) -> tuple[Array, Array]:
-        """The policies after it, and 0: every step is exact."""
+        """Return the policies after an iteration, and the optimality gap 0: every step is exact."""
         advantage = solution.advantage[0]
         exists = joint_policy(tuple(box.available[:, None].astype(advantage.dtype))) > 0
         largest = jnp.where(exists, jnp.abs(advantage), 0.0).max()
@@ -229,13 +237,16 @@ class _TrustRegion(eqx.Module):
 
 
 def _means(table: Array, policies: Float[Array, "n S A"]) -> Float[Array, "n S A"]:
-    """For every agent the mean of ``[S, A, …, A]`` over the others' actions."""
+    """Return, for every agent, the mean of ``[S, A, …, A]`` over the other agents' actions."""
     agents = range(policies.shape[0])
     return jnp.stack([average(table, tuple(policies), [j for j in agents if j != i]) for i in agents])
 
 
 def _choices(advantage: Array, start: Array, carry: Array, available: Array, unit: Array) -> InnerProblem:
-    """An agent's choice in every state, given everyone's policies before the sweep, and those that it knows of."""
+    """Return an agent's maximisation problem in every state.
+
+    ``start`` are all policies before the iteration, and ``carry`` the policies that the agent takes into account.
+    """
     agents, states, width = start.shape
     mean, gain = (_means(table, carry)[unit] for table in (advantage, jnp.maximum(advantage, 0.0)))
     ratio = jnp.where(start > 0, carry / jnp.where(start > 0, start, 1.0), 1.0)
@@ -246,7 +257,7 @@ def _choices(advantage: Array, start: Array, carry: Array, available: Array, uni
         def flat(table):
             return table.reshape(states, -1)
 
-        # Alone in the game, an agent has others with a single joint action: none.
+        # If there are no other agents, they are represented by a single joint action.
         products.append(flat(joint_policy([ratio[j] for j in others] or [jnp.ones((states, 1))])))
         weights.append(flat(joint_policy([start[j] for j in others] or [jnp.ones((states, 1))])))
         tables.append(jnp.moveaxis(advantage, agent + 1, 1).reshape(states, width, -1))
@@ -267,7 +278,7 @@ def _program(rule: Any, box: BoxedGame, policies: Array, keys: Array, *, iterati
 
 
 def _sweeps(rule: Any, iterations: int, kept: Kept, box: BoxedGame, policies: Array, key: Key) -> _HistoryRecord:
-    """One game's history. The last step of the scan only evaluates; its sweep is thrown away."""
+    """Compute one game's history. The last step of the scan only evaluates; its update is discarded."""
 
     def sweep(policies: Array, number: Array) -> tuple[Array, _HistoryRecord]:
         reward = quantal.rewards(box, policies, rule.temperature)
@@ -283,8 +294,8 @@ def _sweeps(rule: Any, iterations: int, kept: Kept, box: BoxedGame, policies: Ar
 
 
 def _run(games: Any, policies: Any, rule: Any, iterations: int, keys: Any, kept: Kept) -> list[History]:
-    require(iterations >= 1, f"the number of iterations is at least 1, not {iterations}")
-    require(kept in ("all", "last"), f'gap is "all" or "last", not {kept!r}')
+    require(iterations >= 1, f"the number of iterations must be at least 1, got {iterations}")
+    require(kept in ("all", "last"), f'gap must be "all" or "last", got {kept!r}')
     states, agents, width = extent(games) if games else (0, 0, 0)
     need = 8 * len(games) * (iterations + 1) * agents * states * width * 3
     require_bytes(need, f"{iterations} sweeps of {len(games)} games", "sweeps or games")
@@ -304,21 +315,21 @@ def _history(game: MarkovGame, record: _HistoryRecord, number: int, temperature:
 
 
 def require_triple(algorithm: Any) -> None:
-    """Refuse what is no declaration of the template.
+    """Refuse an algorithm that is not a declaration of the template.
 
     Raises:
-        RequestError: With what is promised of it: nothing.
+        RequestError: If it is not; mirror learning guarantees nothing about it.
     """
     name = type(algorithm).__name__
     require(
         isinstance(algorithm, Haml),
-        f"{name} is no triple of drift, neighbourhood and sampling: mirror learning promises nothing of it, and there "
-        "is nothing to solve exactly; try haa2c, or hasac",
+        f"{name} is no triple of drift, neighbourhood and sampling, so mirror learning guarantees nothing about it "
+        "and it cannot be solved exactly; try haa2c, or hasac",
     )
     require(
         not isinstance(algorithm.scheme, MetaGame | MetaStep),
-        f"{type(algorithm.scheme).__name__} plays a game between samples: mirror learning promises nothing "
-        "of it; try il, or `hamlet games table1`, where it is exact",
+        f"{type(algorithm.scheme).__name__} solves a game estimated from samples, so mirror learning guarantees "
+        "nothing about it; try il, or `hamlet games table1`, where it is exact",
     )
 
 
@@ -326,11 +337,11 @@ def _haml(games: Any, policies: Any, algorithm: Any, iterations: int, keys: Any,
     require_triple(algorithm)
     require(
         algorithm.sharing == "none",
-        "in a finite game every agent has a policy of its own: sharing='group' is not solved here; try sharing='none'",
+        "in a finite game every agent needs its own policy: sharing='group' cannot be solved; try sharing='none'",
     )
     require(
         algorithm.critic.credits == "team" or all(game.common for game in games),
-        "an algorithm that trains each agent on its own reward is solved here on a common reward only; try happo",
+        "an algorithm that trains each agent on its own reward can be solved with a common reward only; try happo",
     )
     surrogate = algorithm.surrogate
     temperature = np.float64(surrogate.temperature.initial) if isinstance(surrogate, SoftPathwise) else None
@@ -342,7 +353,7 @@ def _hatrl(games: Any, policies: Any, iterations: int, keys: Any, first: Any, ga
     agents = extent(games)[1] if games else 0
     require(
         first is None or sorted(first) == list(range(agents)),
-        f"the first order names every agent once: {list(range(agents))} in some order, not {first}",
+        f"the first order must name every agent once, {list(range(agents))} in some order, got {first}",
     )
     return _run(games, policies, _TrustRegion(None if first is None else tuple(first)), iterations, keys, gap)
 

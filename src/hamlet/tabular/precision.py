@@ -1,7 +1,7 @@
-"""Sixty-four bits for the tabular programs, and for nothing else.
+"""64-bit arithmetic for the tabular programs only.
 
-JAX computes in 32 bits unless it is told otherwise, and telling it so for the whole process would change the bits of
-every training run. Here a program is compiled and run within a context, and what leaves it is NumPy.
+JAX computes in 32 bits by default. Enabling 64 bits for the whole process would change the results of every training
+run. Here a program is compiled and run within a context, and its results are NumPy arrays.
 """
 
 from collections.abc import Callable
@@ -12,6 +12,6 @@ import numpy as np
 
 
 def exactly(program: Callable[..., Any], *arguments: Any) -> Any:
-    """A compiled program's result from float64 NumPy arrays, in float64 NumPy arrays."""
+    """Run a compiled program in 64 bits: float64 NumPy arrays in, float64 NumPy arrays out."""
     with jax.enable_x64(True):
         return jax.tree.map(np.asarray, program(*arguments))

@@ -1,13 +1,18 @@
-"""Maximum entropy on finite games, exactly: what HASAC maximises, each agent's best move, and where all come to rest.
+"""Maximum entropy on finite games, exactly: the objective of HASAC, each agent's best update, and the equilibria.
 
     J_α(π) = E Σ γᵗ [ r + α Σᵢ H(πⁱ(·|s)) ],    Q_α(s, a) = r(s, a) + γ Σ P V_α,    V_α(s) = E_π[Q_α] + α Σᵢ H(πⁱ(·|s)).
 
-An agent whose turn it is moves, in every state, to the one policy that maximises E[Q_α] + α H:
+J_α, Q_α and V_α are the soft return and values. r is the reward, γ the discount, α the temperature, H the entropy of
+agent i's policy πⁱ in state s, a a joint action and P the transition probabilities.
 
-    πⁱ(a|s) ∝ exp( E_{−i}[Q_α(s, a, ·)] / α ),    the others by their policies, those that moved by their new ones.
+An agent that updates takes, in every state, the unique policy that maximises E[Q_α] + α H:
 
-One after another they never lower V_α in any state; a point at which each plays this against the others is a quantal
-response equilibrium, in its logit form.
+    πⁱ(a|s) ∝ exp( E_{−i}[Q_α(s, a, ·)] / α ).
+
+E_{−i} is the mean over the other agents' actions, with the new policies of agents that updated earlier.
+
+Sequential updates of this kind never lower V_α in any state. If every agent's policy is this response to the other
+agents, the policies are a quantal response equilibrium, in its logit form.
 
 References: Liu et al., 2024, arXiv:2306.10715 (HASAC, MEHAML); McKelvey and Palfrey, 1995, doi:10.1006/game.1995.1023.
 """
@@ -29,13 +34,13 @@ from hamlet.tabular.inner import InnerProblem, InnerSolution, ascend, maximise
 from hamlet.tabular.markov_game import MarkovGame, Policies
 from hamlet.tabular.precision import exactly
 
-# A gain below this share of the largest value is rounding.
+# A gain below this share of the largest value is treated as rounding.
 _STRICTLY = 1e-12
 _ROUNDS = 1000
 
 
 class Tempered(eqx.Module):
-    """A drift less α H(π̄): in the place of a drift, it adds the entropy of the new policy to what is maximised.
+    """A drift minus α H(π̄). Used in place of a drift, it adds the new policy's entropy H(π̄) to the objective.
 
     Attributes:
         drift: 𝔇.
@@ -48,7 +53,7 @@ class Tempered(eqx.Module):
     def __call__(
         self, ratio: Float[Array, "*B"], corrected: Float[Array, "*B"], old: Any, new: Any
     ) -> Float[Array, "*B"]:
-        """One term for each sample."""
+        """Return one term per sample."""
         return self.drift(ratio, corrected, old, new) - self.temperature * new.entropy()
 
 
@@ -63,19 +68,20 @@ def _(drift: Tempered, choice: InnerProblem) -> InnerSolution:
 def response(
     worth: Float[Array, "*S A"], available: Bool[Array, " A"], temperature: Float[Array, ""]
 ) -> Float[Array, "*S A"]:
-    """The logit response: softmax(worth/α) over what is available."""
+    """Return the logit response: softmax(worth/α) over the available actions, where α is the temperature."""
     return jax.nn.softmax(_logits(worth, available, temperature))
 
 
 def spread(policies: Float[Array, "*n S A"]) -> Float[Array, "*n S"]:
-    """H of every policy in every state, nats."""
+    """Return the entropy H of every policy in every state, in nats."""
     return -jax.scipy.special.xlogy(policies, policies).sum(-1)
 
 
 def rewards(box: BoxedGame, policies: Float[Array, "n S A"], temperature: Float[Array, ""] | None) -> Array:
-    """What a sweep maximises and, last, what is paid: the team's reward, ``[R, S, A, …, A]``; R is 1 if they are one.
+    """Return the rewards ``[R, S, A, …, A]`` of an iteration: the soft reward and, last, the team's reward.
 
-    The entropies of a state are paid there whatever the action is, which changes no comparison of actions.
+    R is 1 if the two are equal (without temperature), else 2. The entropies of a state are added for every action,
+    which does not change any comparison of actions.
     """
     if temperature is None:
         return box.team[None]
@@ -84,7 +90,7 @@ def rewards(box: BoxedGame, policies: Float[Array, "n S A"], temperature: Float[
 
 
 def gaps(box: BoxedGame, policies: Float[Array, "n S A"], temperature: Float[Array, ""]) -> Float[Array, " n"]:
-    """`quantal_gap` of one game laid in a box; pure, to be compiled in 64 bits."""
+    """Return `quantal_gap` of one padded game; the function is pure and must be compiled in 64 bits."""
     reward, transition = alone(box, policies)
     entropies = temperature * spread(policies)
     reward = reward + (entropies.sum(0, keepdims=True) - entropies)[..., None]
@@ -96,10 +102,11 @@ def gaps(box: BoxedGame, policies: Float[Array, "n S A"], temperature: Float[Arr
 
 
 def quantal_gap(game: MarkovGame, policies: Policies, temperature: float) -> Float[np.ndarray, " agents"]:
-    """What each agent could gain in J_α by deviating alone: max over π̄ⁱ of J_αⁱ(π̄ⁱ, π⁻ⁱ) − J_αⁱ(π).
+    """Return each agent's largest gain in J_α by deviating alone: max over π̄ⁱ of J_αⁱ(π̄ⁱ, π⁻ⁱ) − J_αⁱ(π).
 
-    In a game of one state and γ = 0 it is α KL(πⁱ‖logit response). Where every state can be met, all are 0 at a quantal
-    response equilibrium and nowhere else. The others' entropies count as rewards.
+    J_α is the soft return with temperature α, and π⁻ⁱ are the other agents' policies. The other agents' entropies count
+    as rewards. In a game with one state and discount γ = 0, the gap is α KL(πⁱ‖logit response). If every state can be
+    reached, all gaps are 0 exactly at the quantal response equilibria.
 
     Args:
         game: The game.
@@ -107,14 +114,15 @@ def quantal_gap(game: MarkovGame, policies: Policies, temperature: float) -> Flo
         temperature: α > 0.
 
     Raises:
-        RequestError: If a policy does not fit the game, or is none, or the temperature is not above 0.
+        RequestError: If a policy does not fit the game, its rows are not distributions, or the temperature is not above
+            0.
 
     >>> from hamlet.tabular.markov_game import MarkovGame
     >>> game = MarkovGame(np.array([[[1.0, 0.0], [0.0, 1.0]]]), np.ones((1, 2, 2, 1)), np.ones(1), 0.0)
     >>> quantal_gap(game, game.uniform(), 0.5)
     array([0., 0.])
     """
-    require(temperature > 0, f"a temperature is above 0, not {temperature}; for its limit see nash_gap")
+    require(temperature > 0, f"the temperature must be above 0, got {temperature}; for its limit see nash_gap")
     box, laid = lay([game]), lay_policies([game], [policies])
     return exactly(_gap_boxes, box, laid, np.float64(temperature))[0]
 
@@ -127,7 +135,10 @@ def _best_response(
     discount: Float[Array, ""],
     temperature: Float[Array, ""],
 ) -> Float[Array, " S"]:
-    """The best values with entropy of a Markov decision process, by policy iteration: a Newton method, soon at rest."""
+    """Return the optimal soft values of a Markov decision process, by policy iteration.
+
+    This is a Newton method and converges fast.
+    """
 
     def valued(policy: Array) -> Array:
         return values(reward + temperature * spread(policy)[:, None], transition, policy, discount)

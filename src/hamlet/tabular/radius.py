@@ -1,10 +1,12 @@
-"""The inner maximisation of algorithm 1, exactly: one agent, all states, the largest divergence penalised.
+"""The inner maximisation of algorithm 1, exactly: one agent, all states, a penalty on the largest divergence.
 
     max over π̄ of  Σ_s ρ(s) Σₐ π̄(a|s) Ā(s, a) − C max_s KL(π(·|s)‖π̄(·|s)).
 
-Given the largest divergence d, every state has a problem of its own, solved by π̄(a) = β π(a)/(μ − Ā(a)) with β the
-multiplier of KL = d. The value as a function of d is concave with slope Σ_s ρ(s) β_s(d) − C, whose root is sought by
-Newton's method in logarithms between two bounds that close in on it.
+π is the old policy, π̄ the new one, ρ the occupancy, Ā the agent's mean advantage and C a constant.
+
+Given the largest divergence d, every state has a separate problem. Its solution is π̄(a) = β π(a)/(μ − Ā(a)), where β
+is the multiplier of KL = d and μ the multiplier of the sum. The value as a function of d is concave with slope
+Σ_s ρ(s) β_s(d) − C. Its root is computed by Newton's method in logarithms, within two bounds that close in on it.
 
 With y = μ − max Ā, u(a) = (max Ā − Ā(a))/y and means E over π:
 
@@ -20,12 +22,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-# Bounds of log d: below, nothing moves; above, the policy is greedy.
+# Bounds of log d: below the lower one the policy does not change; above the upper one it is greedy.
 _LEAST, _MOST = -60.0, 6.5
-# Bounds of log y, from the logarithm of the advantage's deviation.
+# Bounds of log y, relative to the logarithm of the advantage's standard deviation.
 _GREEDY, _STILL = -600.0, 40.0
 _STEPS = 100
-# A Newton step as short as this leaves an error of about its square.
+# Newton's method stops at a step of this length; the remaining error is about its square.
 _CLOSE = 1e-7
 
 
@@ -36,11 +38,11 @@ def step(
     occupancy: Float[Array, " S"],
     constant: Float[Array, ""],
 ) -> tuple[Float[Array, "S A"], Float[Array, ""], Float[Array, ""]]:
-    """The maximiser, its value, and its largest divergence d; the old policy, 0 and 0 where nothing is better.
+    """Return the maximiser, its value and its largest divergence d; the old policy, 0 and 0 if no policy is better.
 
     Args:
-        old: π.
-        advantage: Ā, of mean 0 under π in every state.
+        old: π, the old policy.
+        advantage: Ā, with mean 0 under π in every state.
         available: Which actions exist.
         occupancy: ρ.
         constant: C ≥ 0, per nat; 0 gives the greedy policy.
@@ -66,9 +68,10 @@ def step(
 
 
 def falling_root(function: Callable[[Array], Any], low: float, high: float, guess: Array) -> Float[Array, ""]:
-    """Where a falling function, which comes with its derivative, is 0: Newton's method, or halves where it would leave.
+    """Return the root of a decreasing function, which also returns its derivative.
 
-    A root beyond a bound is that bound.
+    Newton's method is used, or bisection if a Newton step would leave the bounds. A root outside the bounds is replaced
+    by the nearer bound.
     """
 
     def going(state: tuple[Array, Array, Array, Array, Array]) -> Array:
@@ -93,7 +96,7 @@ def falling_root(function: Callable[[Array], Any], low: float, high: float, gues
 def _at_radius(
     old: Float[Array, " A"], advantage: Float[Array, " A"], available: Bool[Array, " A"], log_radius: Array
 ) -> tuple[Float[Array, " A"], Float[Array, ""], Float[Array, ""]]:
-    """In one state, the best policy with KL = d, log β there, and its slope d log β / d log d."""
+    """Return the best policy of one state with KL = d, log β at this policy, and the slope d log β / d log d."""
     supported, radius = old > 0, jnp.exp(log_radius)
     top = jnp.where(supported, advantage, -jnp.inf).max()
     behind = jnp.where(supported, top - advantage, 0.0)
@@ -106,7 +109,7 @@ def _at_radius(
         safe = jnp.maximum(divergence, 1e-300)
         return jnp.log(safe) - log_radius, -variance / mean / safe
 
-    # KL is near Var(Ā)/(2 y²) while y is large.
+    # For large y, KL is approximately Var(Ā)/(2 y²).
     log_y = falling_root(mismatch, _GREEDY, _STILL, -0.5 * (log_radius + jnp.log(2.0))) + scale
     share, mean, variance, _ = _along(old, behind, log_y)
     second = (old * share**2).sum()
@@ -114,7 +117,8 @@ def _at_radius(
     log_beta = jnp.where(moving, log_y - jnp.log(mean), -jnp.inf)
     slope = jnp.where(moving, -second * radius / jnp.maximum(variance, 1e-300), 0.0)
 
-    # An action outside the support that is better than all within bounds μ from below, and gets what is left over.
+    # An action outside the support that is better than all actions inside it bounds μ from below. It gets the
+    # remaining probability.
     better = jnp.where(available & ~supported, advantage, -jnp.inf)
     least = jnp.where(better.max() > top, better.max() - top, 1.0)
     beyond = (better.max() > top) & (~moving | (log_y < jnp.log(least)))
@@ -131,7 +135,7 @@ def _at_radius(
 def _along(
     old: Float[Array, " A"], behind: Float[Array, " A"], log_y: Array
 ) -> tuple[Float[Array, " A"], Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
-    """At one y: 1/(1+u), its mean and variance, and KL; the derivative of KL by log y is −variance/mean."""
+    """Return 1/(1+u), its mean and variance, and KL for one y; the derivative of KL by log y is −variance/mean."""
     u = behind * jnp.exp(-log_y)
     share = 1.0 / (1.0 + u)
     mean = (old * share).sum()

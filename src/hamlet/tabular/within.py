@@ -1,16 +1,19 @@
-"""The best policy of one agent within a neighbourhood, all states together.
+"""The best policy of one agent within a neighbourhood, for all states together.
 
-Without a neighbourhood (`Unconstrained`) every state is a problem of its own; its learning rate, epochs and entropy
-belong to the approximate solver and have no part here. A ball of divergences ties the states together:
+Without a neighbourhood (`Unconstrained`), every state is a separate problem. The neighbourhood's learning rate, epochs
+and entropy belong to the approximate solver and are not used here. A ball of divergences couples the states:
 
     max over π̄ of  Σ_s β(s) f_s(π̄)   with  Σ_s β(s) KL(π(·|s)‖π̄(·|s)) ≤ δ.
 
-As β weighs both, one multiplier λ makes every state a problem of its own again, f_s − λ KL, and λ is found by
-bisection. A state of weight 0 has the same λ. Of a neighbourhood that is not known here the unconstrained maximiser is
-drawn back along the segment to the old policy until the neighbourhood contains it: an improvement, though in general
-not the best there is; the gap reported is that to the best policy of all.
+π is the old policy, π̄ the new one, β(s) the weight of state s, f_s the objective in s (`hamlet.tabular.inner`) and δ
+the radius. β weights both sums, so one multiplier λ separates the states again, with the objective f_s − λ KL. λ is
+found by bisection. A state of weight 0 has the same λ.
 
-`improve` is dispatched on the neighbourhood's class: register another with ``improve.register(YourNeighbourhood)``.
+For any other kind of neighbourhood, the unconstrained maximiser is moved back along the segment to the old policy until
+the neighbourhood contains it. The result is an improvement, but in general not the best policy in the neighbourhood.
+The reported gap is the gap to the best unconstrained policy.
+
+`improve` dispatches on the neighbourhood's class: register another with ``improve.register(YourNeighbourhood)``.
 """
 
 from functools import partial, singledispatch
@@ -29,13 +32,13 @@ _BISECTIONS = 60
 
 @singledispatch
 def improve(neighbourhood: Any, drift: Any, choices: InnerProblem, weight: Float[Array, " S"]) -> InnerSolution:
-    """The new policy of one agent in every state.
+    """Return the new policy of one agent in every state.
 
     Args:
-        neighbourhood: 𝒰; it offers ``contains(old, new, weight)``.
+        neighbourhood: 𝒰; it has a method ``contains(old, new, weight)``.
         drift: 𝔇.
-        choices: The agent's choice in every state.
-        weight: β, summing to 1.
+        choices: The agent's maximisation problem in every state.
+        weight: β, the weights of the states, with the sum 1.
     """
     best = jax.vmap(partial(maximise, drift))(choices)
     policy = drawn_back(neighbourhood, choices, best.policy, weight)
@@ -70,7 +73,7 @@ def _(neighbourhood: KlBall, drift: Any, choices: InnerProblem, weight: Float[Ar
         inside = _contains(neighbourhood, choices, penalised(jnp.exp(middle)).policy, weight)
         return jnp.where(inside, low, middle), jnp.where(inside, middle, high)
 
-    # KL(π‖π̄) ≤ log(1 + spread/λ) ≤ spread/λ for the maximiser at λ: it lies within the ball at spread/δ.
+    # The maximiser for λ has KL(π‖π̄) ≤ log(1 + spread/λ) ≤ spread/λ, so it is inside the ball for λ = spread/δ.
     bracket = jnp.log(spread * 1e-9), jnp.log(spread / neighbourhood.radius)
     _, high = jax.lax.fori_loop(0, _BISECTIONS, halve, bracket)
     penalty = jnp.exp(high)
@@ -85,7 +88,7 @@ def _(neighbourhood: KlBall, drift: Any, choices: InnerProblem, weight: Float[Ar
 def drawn_back(
     neighbourhood: Any, choices: InnerProblem, policy: Float[Array, "S A"], weight: Float[Array, " S"]
 ) -> Float[Array, "S A"]:
-    """The farthest point of the segment to a policy that the neighbourhood still contains, by bisection."""
+    """Return the farthest point on the segment towards a policy that the neighbourhood contains, by bisection."""
     contains = partial(_contains, neighbourhood, choices, weight=weight)
 
     def at(share: Array) -> Array:

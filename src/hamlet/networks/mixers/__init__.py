@@ -1,1 +1,1 @@
-"""Mixers: joint values from the values of single agents."""
+"""Mixers: joint action values computed from the values of single agents."""

@@ -1,27 +1,32 @@
-"""Q-DPP: agents' values, and how unlike their choices are, as a determinantal point process.
+"""Q-DPP: agents' values and the diversity of their actions, combined in a determinantal point process.
 
-Every choice of every agent is an item with a unit vector b(oᵢ, aᵢ) and a quality exp(Qᵢ); a joint action is a set of
-items, one of each agent, of probability ∝ det(D^½ B Bᵀ D^½). With B_a the chosen rows,
+Every action of every agent is an item with a unit vector b(oᵢ, aᵢ) and a quality exp(Qᵢ). oᵢ is the observation of
+agent i, aᵢ the action, Qᵢ the agent's value. A joint action is a set of items, one per agent, with probability
+∝ det(D^½ B Bᵀ D^½), where the rows of B are the vectors and D is the diagonal matrix of the qualities. With B_a the
+rows of the chosen items,
 
-    Q_tot(o, a) = Σᵢ Qᵢ(oᵢ, aᵢ) + log det(B_a B_aᵀ) ≤ Σᵢ Qᵢ(oᵢ, aᵢ),
+    Q_tot(o, a) = Σᵢ Qᵢ(oᵢ, aᵢ) + log det(B_a B_aᵀ) ≤ Σᵢ Qᵢ(oᵢ, aᵢ).
 
-which is VDN where the chosen rows are orthogonal. A determinant is the product of squared distances of each row from
-the span of those before it, and so is computed here; the sampler walks along the same residuals: agents choose one
-after another, in an order that is drawn for every copy by itself,
+If the chosen rows are orthogonal, this is VDN.
 
-    aᵢ ∝ ‖residual of b(oᵢ, aᵢ)‖² exp(Qᵢ(oᵢ, aᵢ) / T).
+The determinant is the product of squared distances: for each row, its distance from the span of the rows before it (the
+norm of its residual). Hamlet computes it in this way. The sampler uses the same residuals. The agents choose
+sequentially, in an order that is sampled separately for every environment copy:
 
-At test time every agent takes the best by its own values.
+    aᵢ ∝ ‖residual of b(oᵢ, aᵢ)‖² exp(Qᵢ(oᵢ, aᵢ) / T),    T the temperature.
 
-Parallel rows have log det = −∞. Each row therefore has a further entry √ε on an axis of its agent alone, and √(1 − ε)
-of its length elsewhere: B_a B_aᵀ becomes (1 − ε) B_a B_aᵀ + ε I, which is positive definite, has ones on its diagonal
-still, and is I for orthogonal rows.
+In deterministic evaluation, every agent takes the best action by its own values.
+
+Parallel rows have log det = −∞. Each row is therefore scaled by √(1 − ε) and extended by an entry √ε on a separate axis
+for its agent. B_a B_aᵀ becomes (1 − ε) B_a B_aᵀ + ε I (I the identity). This matrix is positive definite, still has
+ones on its diagonal, and equals I for orthogonal rows.
 
 Reference: Yang et al., 2020, arXiv:2006.01482.
 
-Differences from the reference code: (1) ε is fixed, where the code adds fresh noise to the diagonal at every
-evaluation; (2) there is no ReLU on the products of rows, which can make what is left no Gram matrix; (3) rows of unlike
-agents are not padded; (4) there is no regulariser of singular values; (5) absent agents have no part in it.
+Differences from the reference code: (1) ε is fixed; the code adds new noise to the diagonal at every evaluation. (2)
+There is no ReLU on the products of rows; with it, the result may not be a Gram matrix. (3) The rows of heterogeneous
+agents (with different action spaces) are not padded. (4) There is no regulariser of singular values. (5) Inactive
+agents are excluded.
 """
 
 from collections.abc import Callable
@@ -36,17 +41,18 @@ from jaxtyping import Array, Bool, Float, Int
 
 
 def extended(rows: Float[Array, "*B N D"], first: int, agents: int, jitter: float) -> Float[Array, "*B N X"]:
-    """Unit vectors of agents ``first`` and following, with √ε on an axis of each one's own; X = D + n."""
+    """Return the extended unit vectors of agents ``first`` and following, with √ε on one axis per agent; X = D + n."""
     axes = jnp.eye(agents)[first : first + rows.shape[-2]]
     axes = jnp.broadcast_to(axes, (*rows.shape[:-1], agents))
     return jnp.concatenate((rows * (1.0 - jitter) ** 0.5, axes * jitter**0.5), axis=-1)
 
 
 def residual(basis: Float[Array, "*B n X"], rows: Float[Array, "*B K X"]) -> Float[Array, "*B K X"]:
-    """What is left of rows beyond the span of an orthonormal basis, whose unused rows are 0.
+    """Return the part of the rows outside the span of an orthonormal basis, whose unused rows are 0.
 
-    Projected out twice: once leaves an error of the size of rounding, which counts where little is left. For the same
-    reason products are those of float32 on every device, and not of fewer bits, as accelerators would have them.
+    The projection is subtracted twice. After one subtraction, an error of the size of rounding remains, which matters
+    if the residual is small. For the same reason all products use full float32 precision on every device; accelerators
+    use fewer bits by default.
     """
     exactly = partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
     for _ in range(2):
@@ -55,7 +61,7 @@ def residual(basis: Float[Array, "*B n X"], rows: Float[Array, "*B K X"]) -> Flo
 
 
 def log_det(rows: Float[Array, "B n X"]) -> Float[Array, " B"]:
-    """Of the products of rows: log det(R Rᵀ) = Σᵢ log ‖residual of row i beyond those before it‖².
+    """Return log det(R Rᵀ) = Σᵢ log ‖residual of row i beyond the rows before it‖², where R has the given rows.
 
     >>> log_det(jnp.array([[[1.0, 0.0], [0.6, 0.8]]])).round(4)
     Array([-0.4463], dtype=float32)
@@ -75,19 +81,19 @@ def log_det(rows: Float[Array, "B n X"]) -> Float[Array, " B"]:
 def picked(
     rows: tuple[Float[Array, "B _N _A X"], ...], actions: tuple[Int[Array, "B _N"], ...]
 ) -> Float[Array, "B n X"]:
-    """The rows of a joint action, B_a."""
+    """Return the rows of a joint action, B_a."""
     pairs = zip(rows, actions, strict=True)
     taken = [jnp.take_along_axis(row, action[..., None, None], axis=2)[:, :, 0] for row, action in pairs]
     return jnp.concatenate(taken, axis=1)
 
 
 class Items(eqx.Module):
-    """The items of one group: every agent's choices.
+    """The items of one group: the actions of all its agents.
 
     Attributes:
         rows: Their extended unit vectors.
         values: Qᵢ(oᵢ, ·).
-        available: Which can be chosen; None for all.
+        available: The action mask; None if all actions are available.
     """
 
     rows: Float[Array, "B N A X"]
@@ -96,7 +102,10 @@ class Items(eqx.Module):
 
 
 def present(items: tuple[Items, ...], alive: Bool[Array, "B n"]) -> tuple[Items, ...]:
-    """The same, with the rows of absent agents on their own axes alone: they add nothing to any determinant."""
+    """Return the items with the rows of inactive agents replaced by unit vectors on the agents' own axes.
+
+    With these rows, inactive agents do not change any determinant.
+    """
     agents, first, present_items = alive.shape[1], 0, []
     for group in items:
         count, width = group.rows.shape[1], group.rows.shape[-1]
@@ -108,7 +117,10 @@ def present(items: tuple[Items, ...], alive: Bool[Array, "B n"]) -> tuple[Items,
 
 
 def shares(wanted: Float[Array, "*B A"], available: Bool[Array, "*B A"] | None, even: float) -> Float[Array, "*B A"]:
-    """Logarithms of the probabilities: ∝ exp(wanted), mixed with a share of even ones; −∞ for what is unavailable."""
+    """Return log-probabilities: ∝ exp(wanted), mixed with a share ``even`` of the uniform distribution.
+
+    Unavailable actions have −∞.
+    """
     allowed = jnp.ones(wanted.shape, bool) if available is None else available
     likely = jax.nn.softmax(jnp.where(allowed, wanted, -jnp.inf))
     alike = allowed / jnp.maximum(allowed.sum(-1, keepdims=True), 1)
@@ -123,14 +135,14 @@ def sample(
     temperature: float | Float[Array, ""],
     exploration: float = 0.0,
 ) -> tuple[Int[Array, "B _N"], ...]:
-    """A joint action, agent after agent: aᵢ ∝ ‖residual of b(oᵢ, aᵢ)‖² exp(Qᵢ(oᵢ, aᵢ) / T).
+    """Sample a joint action, agent by agent: aᵢ ∝ ‖residual of b(oᵢ, aᵢ)‖² exp(Qᵢ(oᵢ, aᵢ) / T).
 
     Args:
         items: Group by group.
-        order: In which agents choose, row by row.
-        noise: Gumbel noise for every choice.
+        order: The order in which the agents choose, row by row.
+        noise: Gumbel noise for every action.
         temperature: T, above 0, in units of reward.
-        exploration: The share of choices that are drawn evenly instead, in [0, 1].
+        exploration: The share of actions that are sampled uniformly instead, in [0, 1].
     """
 
     def choose(group: Items, slot: Array, square: Array, noise: Array) -> tuple[Array, Array]:
@@ -149,7 +161,7 @@ def log_probability(
     temperature: float | Float[Array, ""],
     exploration: float = 0.0,
 ) -> Float[Array, "B n"]:
-    """The logarithm of the probability with which `sample` takes each agent's action after those before it."""
+    """Return the log-probability of each agent's action in `sample`, given the actions chosen before it."""
 
     def choose(group: Items, slot: Array, square: Array, actions: Array) -> tuple[Array, Array]:
         action = actions[:, slot]
@@ -159,7 +171,7 @@ def log_probability(
 
 
 def greedy(items: tuple[Items, ...], order: Int[Array, " n"]) -> tuple[Int[Array, "B _N"], ...]:
-    """A joint action of high Q_tot: every agent in its turn adds as much as it can, Qᵢ + log ‖residual‖²."""
+    """Return a joint action of high Q_tot: each agent in turn takes the action that adds most, Qᵢ + log ‖residual‖²."""
 
     def choose(group: Items, slot: Array, square: Array, values: Array) -> tuple[Array, Array]:
         added = jnp.log(square) + values[:, slot]
@@ -170,7 +182,7 @@ def greedy(items: tuple[Items, ...], order: Int[Array, " n"]) -> tuple[Int[Array
     return _walked(items, order, choose, tuple(group.values for group in items))[0]
 
 
-# (group, slot of the agent in it, what is left of its items, what was given for the group) -> its choice, and a number
+# (group, the agent's index in it, squared residuals of its items, the group's data) -> chosen action, and a number
 Choose: TypeAlias = Callable[[Items, Array, Array, Array], tuple[Array, Array]]
 
 
@@ -179,7 +191,7 @@ def _of(numbers: Float[Array, "B A"], action: Int[Array, " B"]) -> Float[Array, 
 
 
 def _logs(group: Items, slot: Array, square: Array, temperature: Any, exploration: float) -> Float[Array, "B A"]:
-    """Of one agent's choices, by what is left of each: logarithms of their probabilities."""
+    """Return the log-probabilities of one agent's actions, given the squared residuals of its items."""
     available = None if group.available is None else group.available[:, slot]
     return shares(jnp.log(square) + group.values[:, slot] / temperature, available, exploration)
 
@@ -187,7 +199,7 @@ def _logs(group: Items, slot: Array, square: Array, temperature: Any, exploratio
 def _each_row(
     items: tuple[Items, ...], order: Int[Array, "B n"], choose: Choose, given: tuple[Array, ...]
 ) -> tuple[tuple[Int[Array, "B _N"], ...], Float[Array, "B n"]]:
-    """`_walked` row by row: each has an order of its own."""
+    """Call `_walked` for every row with that row's own order."""
 
     def row(items: tuple[Items, ...], order: Array, given: tuple[Array, ...]) -> tuple[tuple[Array, ...], Array]:
         items, given = jax.tree.map(lambda leaf: leaf[None], (items, given))
@@ -200,10 +212,10 @@ def _each_row(
 def _walked(
     items: tuple[Items, ...], order: Int[Array, " n"], choose: Choose, given: tuple[Array, ...]
 ) -> tuple[tuple[Int[Array, "B _N"], ...], Float[Array, "B n"]]:
-    """Agents in turn choose among their items by what is left of each beyond the rows that are chosen already.
+    """Let agents choose sequentially among their items, given each item's residual beyond the rows chosen before.
 
     Returns:
-        Their choices group by group, and the number that ``choose`` gave with each.
+        Their actions group by group, and the number that ``choose`` returned with each.
     """
     batch, width = items[0].rows.shape[0], items[0].rows.shape[-1]
     sizes = [group.rows.shape[1] for group in items]

@@ -1,7 +1,7 @@
-"""Agents of Q-DPP: values, and a unit vector for every choice; and the mixer that makes one of them.
+"""The agents of Q-DPP, with values and a unit vector for every action; and the mixer that combines them.
 
-See `hamlet.networks.mixers.dpp` for what the vectors do. An agent's network has two heads on one torso. Its vectors
-stand where other agents have features for their mixer, so that the mixer itself has nothing to learn.
+`hamlet.networks.mixers.dpp` explains the vectors. An agent's network has two heads on one torso. Its vectors are passed
+to the mixer in place of the features that other algorithms pass. The mixer itself has no parameters.
 """
 
 from dataclasses import dataclass, field
@@ -26,14 +26,16 @@ from hamlet.types import Info, Key
 
 
 class DiversePolicy(eqx.Module):
-    """The policy of some values and vectors: alone the best or the likeliest by the values; together as Q-DPP samples.
+    """An agent's policy from values and vectors.
+
+    Alone, an agent acts by its values only. Together, agents act as the sampler of Q-DPP specifies (`ByVolume`).
 
     Attributes:
-        values: Of every choice.
-        vectors: Unit vectors of every choice.
-        available: Which choices there are; None for all.
-        temperature: T.
-        even: The share of choices that are drawn evenly.
+        values: The value of every action.
+        vectors: The unit vector of every action.
+        available: The action mask; None if all actions are available.
+        temperature: T, the temperature of sampling.
+        even: The share of actions that are sampled uniformly.
         jitter: ε of the vectors' extension.
     """
 
@@ -45,33 +47,36 @@ class DiversePolicy(eqx.Module):
     jitter: float = eqx.field(static=True)
 
     def sample(self, noise: Float[Array, "*B A"]) -> Int[Array, "*B"]:
-        """One action each, as if there were no other agents."""
+        """Sample one action per row, as if there were no other agents."""
         shares = dpp.shares(self.values / self.temperature[..., None], self.available, self.even)
         return jnp.argmax(shares + noise, axis=-1).astype(jnp.int32)
 
     def mode(self) -> Int[Array, "*B"]:
-        """The best choice by the values."""
+        """Return the best available action by the values."""
         return greedy(self.values, self.available)
 
 
 @dataclass(frozen=True)
 class ByVolume:
-    """A joint action, agent after agent: aᵢ ∝ ‖residual of b(oᵢ, aᵢ)‖² exp(Qᵢ(oᵢ, aᵢ) / T); see `dpp.sample`.
+    """Agents choose sequentially: aᵢ ∝ ‖residual of b(oᵢ, aᵢ)‖² exp(Qᵢ(oᵢ, aᵢ) / T); see `dpp.sample`.
 
-    Agents choose in the order of the chance's turns, in every copy by itself. Absent agents take nothing away from the
-    others.
+    b(oᵢ, aᵢ) is the unit vector of action aᵢ, Qᵢ its value and T the temperature. ``chance.turns`` gives the order of
+    the agents, separately in every environment copy. Inactive agents do not change the residuals of other agents.
     """
 
     def sample(
         self, policies: tuple[DiversePolicy, ...], chance: Chance, alive: Bool[Array, "E n"] | None
     ) -> tuple[Int[Array, "E _N"], ...]:
-        """One action each."""
+        """Sample one action per agent."""
         offered, first = _offered(policies, alive), policies[0]
         heat = first.temperature.reshape(-1)[0]
         return dpp.sample(offered, in_turns(chance.turns), chance.noise, temperature=heat, exploration=first.even)
 
     def mode(self, policies: tuple[DiversePolicy, ...], alive: Bool[Array, "E n"] | None) -> tuple[Array, ...]:
-        """Each agent's best by its own values: together is how agents explore, apart is how they play."""
+        """Return each agent's best action by its own values.
+
+        Only exploration uses the joint sampler; in deterministic mode the agents act independently.
+        """
         return tuple(policy.mode() for policy in policies)
 
     def log_probability(
@@ -81,7 +86,7 @@ class ByVolume:
         turns: Float[Array, "E n"],
         alive: Bool[Array, "E n"] | None,
     ) -> Float[Array, "E n"]:
-        """Of each agent's action, given those that were chosen before it."""
+        """Return each agent's log-probability, given the actions chosen before it; 0 for inactive agents."""
         offered, first = _offered(policies, alive), policies[0]
         heat = first.temperature.reshape(-1)[0]
         logs = dpp.log_probability(offered, in_turns(turns), actions, temperature=heat, exploration=first.even)
@@ -89,7 +94,7 @@ class ByVolume:
 
 
 def in_turns(turns: Float[Array, "E n"]) -> Int[Array, "E n"]:
-    """The agents' numbers in the order in which they choose."""
+    """Return the agents' indices in the order in which they choose."""
     return jnp.argsort(turns, axis=-1).astype(jnp.int32)
 
 
@@ -99,7 +104,7 @@ def _offered(policies: tuple[DiversePolicy, ...], alive: Bool[Array, "E n"] | No
 
 
 def items(groups: list[tuple[Array, Array, Array | None]], jitter: float) -> tuple[dpp.Items, ...]:
-    """Values, vectors and availability, group by group, with the vectors extended by axes of their agents."""
+    """Return the items of all groups, from tuples (values, vectors, action mask) and with extended vectors."""
     agents, first, by_group = sum(values.shape[1] for values, _, _ in groups), 0, []
     for values, vectors, available in groups:
         rows = jnp.swapaxes(dpp.extended(jnp.swapaxes(vectors, 1, 2), first, agents, jitter), 1, 2)
@@ -109,7 +114,7 @@ def items(groups: list[tuple[Array, Array, Array | None]], jitter: float) -> tup
 
 
 class Diverse(eqx.Module):
-    """One unit's utility, and the head of its vectors."""
+    """The utility network of one unit, with a second head for the vectors."""
 
     joint: ClassVar[JointPolicy] = FromDistributions(ByVolume())
     utility: Utility
@@ -119,16 +124,16 @@ class Diverse(eqx.Module):
 
     @property
     def exploration(self) -> Rate:
-        """T of the moment, a number that a learner sets."""
+        """Return the current temperature T, which the learner sets."""
         return self.utility.exploration
 
     @property
     def torso(self) -> Torso:
-        """What sees."""
+        """Return the torso of both heads."""
         return self.utility.torso
 
     def vectors(self, features: Float[Array, "*B F"]) -> Float[Array, "*B A D"]:
-        """b(o, ·), of unit length."""
+        """Return b(o, ·), the unit vectors of all actions."""
         choices = self.utility.head.weight.shape[0]
         rows = self.head(features)
         rows = rows.reshape(*features.shape[:-1], choices, -1)
@@ -141,7 +146,7 @@ class Diverse(eqx.Module):
         start: Bool[Array, "B L"],
         available: Bool[Array, "B L A"] | None = None,
     ) -> tuple[DiversePolicy, Float[Array, "B L H"] | None]:
-        """The policy at every step, and the memory after it."""
+        """Return the policy at every step, and the memory after every step."""
         features, memories = self.utility.features(observation, memory, start)
         values = self.utility.head(features)
         temperature = jnp.broadcast_to(self.exploration.value, values.shape[:2])
@@ -149,7 +154,7 @@ class Diverse(eqx.Module):
         return policy, memories
 
     def values(self, observation: Shaped[Array, "L B *O"]) -> tuple[Float[Array, "L B A"], Float[Array, "L B F"]]:
-        """Of whole episodes, time first: the values of every choice, and its vectors in one row."""
+        """Return the values of every action in whole episodes, time first, and the actions' vectors in one row."""
         values, features = self.utility.values(observation)
         vectors = self.vectors(features)
         return values, vectors.reshape(*vectors.shape[:-2], -1)
@@ -157,13 +162,13 @@ class Diverse(eqx.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class DiverseUtilities:
-    """Agents with vectors for their choices, who explore as Q-DPP samples.
+    """Agents with a value and a vector for every action, which explore with the sampler of Q-DPP.
 
     Attributes:
-        exploration: How T falls, between 0 and 1.
+        exploration: How the temperature T decreases; its start and end are in (0, 1].
         embedding: D, the length of a vector.
-        even: The share of choices that are drawn evenly, in [0, 1].
-        jitter: ε in (0, 1).
+        even: The share of actions that are sampled uniformly, in [0, 1].
+        jitter: ε in (0, 1), of the vectors' extension.
     """
 
     exploration: Schedule = field(default_factory=lambda: Schedule(start=0.5, end=0.01))
@@ -172,18 +177,18 @@ class DiverseUtilities:
     jitter: float = 1e-8
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be sampled by."""
+        """Refuse settings that the sampler cannot use."""
         coldest = min(self.exploration.start, self.exploration.end)
         require(coldest > 0, "--temperature-start and --temperature-end must be above 0; try 0.01")
-        require(0 <= self.even <= 1, f"--exploration must lie in [0, 1], not at {self.even}")
-        require(0 < self.jitter < 1, f"--jitter must lie in (0, 1), not at {self.jitter}; try 1e-8")
+        require(0 <= self.even <= 1, f"--exploration must be in [0, 1], got {self.even}")
+        require(0 < self.jitter < 1, f"--jitter must be in (0, 1), got {self.jitter}; try 1e-8")
         require(self.embedding >= 1, f"--embedding must be at least 1, not {self.embedding}")
 
     def create(self, key: Key, observation: Space, action: Space, body: NetworkConfig) -> Diverse:
-        """A fresh one for the spaces of one agent.
+        """Create an untrained network for the observation and action spaces of one agent.
 
         Raises:
-            RequestError: If its actions are no plain choices.
+            RequestError: If the action space is not Discrete.
         """
         utility_key, head_key = jax.random.split(key)
         utility = Utilities(exploration=self.exploration).create(utility_key, observation, action, body)
@@ -193,12 +198,15 @@ class DiverseUtilities:
 
 
 class Determinant(eqx.Module):
-    """Q_tot = Σᵢ Qᵢ + log det(B_a B_aᵀ), with nothing of its own to learn."""
+    """Q_tot = Σᵢ Qᵢ + log det(B_a B_aᵀ), without parameters; B_a are the vectors of the selected actions."""
 
     jitter: float = eqx.field(static=True)
 
     def items(self, offers: AgentValues) -> tuple[dpp.Items, ...]:
-        """Those of what is offered; an absent agent's are its own axis, beside which nobody is crowded out."""
+        """Return the items from the agents' values and vectors.
+
+        The vectors of an inactive agent lie on its own axis, so they do not reduce the residuals of other agents.
+        """
 
         def shape(offer):
             return (*offer.values.shape, -1)
@@ -208,7 +216,7 @@ class Determinant(eqx.Module):
         return by_group if offers.alive is None else dpp.present(by_group, offers.alive)
 
     def joint(self, offers: AgentValues, state: Float[Array, "B S"]) -> Float[Array, "B 1"]:
-        """Q_tot of the choices that are meant; the state has no part in it."""
+        """Return Q_tot of the selected actions; the state is not used."""
         del state
         rows = tuple(group.rows for group in self.items(offers))
         apart = dpp.log_det(dpp.picked(rows, tuple(offer.action for offer in offers.groups)))
@@ -217,11 +225,11 @@ class Determinant(eqx.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class Determinantal:
-    """Q-DPP's mixer, declared.
+    """The declaration of Q-DPP's mixer.
 
     Attributes:
         embedding: D, the length of a vector: at least the number of agents.
-        jitter: ε in (0, 1).
+        jitter: ε in (0, 1), of the vectors' extension.
     """
 
     embedding: int = 32
@@ -229,27 +237,28 @@ class Determinantal:
     credits: Literal["team"] = "team"
 
     def create(self, key: Key, roster: Roster, state_width: int, features: tuple[int, ...]) -> Determinant:
-        """Nothing that is learnt.
+        """Create the network, which has no parameters.
 
         Raises:
-            RequestError: If there are more agents than vectors can be orthogonal.
+            RequestError: If there are more agents than a vector has entries, because they cannot all be orthogonal
+                then.
         """
         agents = len(roster.names)
         require(
             self.embedding >= agents,
-            f"--embedding {self.embedding} leaves no room for {agents} agents to choose unlike each other: "
+            f"--embedding {self.embedding} is too small: the vectors of {agents} agents cannot all be orthogonal; "
             f"the least is --embedding {agents}",
         )
         return Determinant(self.jitter)
 
     def best(self, network: Determinant, offers: AgentValues) -> tuple[Int[Array, "B _N"], ...]:
-        """Agent after agent the choice that adds most."""
+        """Return a joint action in which each agent in turn takes the action that adds most."""
         by_group = network.items(offers)
         return dpp.greedy(by_group, jnp.arange(sum(group.values.shape[1] for group in by_group)))
 
     def loss(
         self, network: Determinant, offers: AgentValues, state: Float[Array, "B S"], target: Float[Array, "B 1"]
     ) -> tuple[Float[Array, " B"], Info]:
-        """(Q_tot − y)², and how much of Q_tot is the determinant's."""
+        """Return (Q_tot − y)² with the target y, and the determinant's part of Q_tot."""
         error, info = squared(network, offers, state, target)
         return error, info | {"log_det": info["value"] - offers.chosen.sum(-1)}

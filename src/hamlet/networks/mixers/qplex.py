@@ -1,20 +1,25 @@
-"""QPLEX's mixer: a duplex duelling network, which represents every joint value whose best choices are the agents' own.
+"""The mixer of QPLEX: a duplex duelling network.
+
+It can represent every joint value whose best joint action consists of the agents' own best actions.
 
     Q̄ᵢ = wᵢ(s) Qᵢ + bᵢ(s),   wᵢ = |·| + 10⁻¹⁰,      V̄ᵢ = max over aᵢ of Q̄ᵢ,   Āᵢ = Q̄ᵢ(aᵢ) − V̄ᵢ ≤ 0,
 
     Q_tot(s, a) = Σᵢ V̄ᵢ + Σᵢ λᵢ(s, a) Āᵢ = Σᵢ Q̄ᵢ(aᵢ) + Σᵢ (λᵢ(s, a) − 1) ⌊Āᵢ⌋,
 
-    λᵢ(s, a) = Σₖ (|keyₖ(s)| + 10⁻¹⁰) · σ(agentₖᵢ(s)) · σ(actionₖᵢ(s, a)) > 0,
+    λᵢ(s, a) = Σₖ (|keyₖ(s)| + 10⁻¹⁰) · σ(agentₖᵢ(s)) · σ(actionₖᵢ(s, a)) > 0.
 
-where nothing is learnt through ⌊Āᵢ⌋. All weights are positive, so that Q_tot is best where every Āᵢ is 0: the agents'
-own best choices are the joint ones, whatever λ is. Where an agent barely prefers one choice to another and the joint
-value prefers it by far, λ has to be large: |key| bounds it by nothing.
+s is the state, a the joint action, Qᵢ the value of agent i, and σ the sigmoid. w, b, key, agent and action are
+networks. No gradient flows through ⌊Āᵢ⌋.
+
+All weights are positive, so Q_tot has its maximum where every Āᵢ is 0: the agents' own best actions form the best joint
+action, whatever λ is. If an agent's values of two actions differ little but the joint values differ much, λ must be
+large. It can be: |key| has no upper bound.
 
 Reference: Wang et al., 2021, arXiv:2008.01062.
 
-Differences from the reference code: (1) what is unavailable is left out of the maximum; (2) all K kernels of a kind are
-one network with K outputs an agent, where the code has K networks; (3) absent agents have no part in any sum; (4) wᵢ
-is the state's alone, without the attention over what agents see that the code offers for StarCraft.
+Differences from the reference code: (1) Unavailable actions are excluded from the maximum. (2) All K kernels of a kind
+are one network with K outputs per agent; the code has K networks. (3) Inactive agents are excluded from all sums. (4)
+wᵢ depends on the state only; the code's optional attention over agents' observations for StarCraft is not implemented.
 """
 
 from dataclasses import dataclass
@@ -41,11 +46,13 @@ def duplex(
     offset: Float[Array, "B n"],
     importance: Float[Array, "B n"],
 ) -> Float[Array, " B"]:
-    """Q_tot = Σᵢ (wᵢ Qᵢ(aᵢ) + bᵢ) + Σᵢ (λᵢ − 1) ⌊wᵢ (Qᵢ(aᵢ) − max Qᵢ)⌋.
+    """Return Q_tot = Σᵢ (wᵢ Qᵢ(aᵢ) + bᵢ) + Σᵢ (λᵢ − 1) ⌊wᵢ (Qᵢ(aᵢ) − max Qᵢ)⌋.
+
+    No gradient flows through ⌊·⌋. All inputs of inactive agents are 0.
 
     Args:
-        chosen: Qᵢ(aᵢ); 0 for absent agents, as all else of theirs.
-        best: max over the available choices of Qᵢ.
+        chosen: Qᵢ(aᵢ), the values of the selected actions.
+        best: max over the available actions of Qᵢ.
         weight: wᵢ, above 0.
         offset: bᵢ.
         importance: λᵢ, above 0.
@@ -59,7 +66,7 @@ def duplex(
 
 
 class ImportanceNetwork(eqx.Module):
-    """λᵢ(s, a) = Σₖ (|keyₖ(s)| + 10⁻¹⁰) σ(agentₖᵢ(s)) σ(actionₖᵢ(s, a))."""
+    """λᵢ(s, a) = Σₖ (|keyₖ(s)| + 10⁻¹⁰) σ(agentₖᵢ(s)) σ(actionₖᵢ(s, a)), for the state s and the joint action a."""
 
     key: Perceptron
     agents: Perceptron
@@ -70,16 +77,16 @@ class ImportanceNetwork(eqx.Module):
     def create(
         cls, key: Key, state: int, choices: int, agents: int, *, kernels: int, width: int, layers: int
     ) -> "ImportanceNetwork":
-        """Fresh networks.
+        """Create initial weights.
 
         Args:
-            key: Of the weights.
-            state: S, numbers of the state.
-            choices: Of all agents together.
-            agents: n.
-            kernels: K.
-            width: Of hidden layers.
-            layers: Of linear maps in each network; 1 for none hidden.
+            key: For the random weights.
+            state: S, the number of entries of the state.
+            choices: The number of actions of all agents together.
+            agents: n, the number of agents.
+            kernels: K, the number of products in λ.
+            width: Width of the hidden layers.
+            layers: Number of linear layers in each network; 1 for no hidden layer.
         """
         keys, hidden = jax.random.split(key, 3), (width,) * (layers - 1)
         return cls(
@@ -90,7 +97,7 @@ class ImportanceNetwork(eqx.Module):
         )
 
     def __call__(self, action: Float[Array, "B C"], state: Float[Array, "B S"]) -> Float[Array, "B n"]:
-        """λ of every agent for joint actions, each agent's one-hot after the other's."""
+        """Return λ of every agent for joint actions, given as the agents' concatenated one-hot actions."""
         rows = state.shape[0]
         scale = jnp.abs(self.key(state)) + _LEAST
         agent_weights = jax.nn.sigmoid(self.agents(state)).reshape(rows, self.kernels, -1)
@@ -99,7 +106,7 @@ class ImportanceNetwork(eqx.Module):
 
 
 class DuplexNetwork(eqx.Module):
-    """QPLEX's mixing network."""
+    """The mixing network of QPLEX."""
 
     weight: Perceptron
     offset: Perceptron
@@ -109,7 +116,7 @@ class DuplexNetwork(eqx.Module):
     def create(
         cls, key: Key, state: int, choices: int, agents: int, *, kernels: int, width: int, layers: int
     ) -> "DuplexNetwork":
-        """Fresh networks; see `ImportanceNetwork.create`."""
+        """Create initial weights; see `ImportanceNetwork.create`."""
         keys = jax.random.split(key, 3)
         return cls(
             Perceptron.create(keys[0], state, width, agents),
@@ -125,14 +132,14 @@ class DuplexNetwork(eqx.Module):
         state: Float[Array, "B S"],
         alive: Bool[Array, "B n"] | None,
     ) -> Float[Array, " B"]:
-        """Q_tot(s, a).
+        """Return Q_tot(s, a) for the state s and the joint action a.
 
         Args:
-            chosen: Qᵢ(aᵢ), 0 for absent agents.
-            best: max over the available choices of Qᵢ, 0 for absent agents.
-            action: Every agent's choice as one-hot, one after the other; zeros for absent agents.
-            state: Of the whole team.
-            alive: Who acts; None for all.
+            chosen: Qᵢ(aᵢ), 0 for inactive agents.
+            best: max over the available actions of Qᵢ, 0 for inactive agents.
+            action: The agents' concatenated one-hot actions; zeros for inactive agents.
+            state: The state of the whole team.
+            alive: Which agents are active; None if all are.
         """
         weight, offset = jnp.abs(self.weight(state)) + _LEAST, self.offset(state)
         if alive is not None:
@@ -140,19 +147,19 @@ class DuplexNetwork(eqx.Module):
         return duplex(chosen, best, weight, offset, self.importance(action, state))
 
     def joint(self, offers: AgentValues, state: Float[Array, "B S"]) -> Float[Array, "B 1"]:
-        """Q_tot of the choices that are meant."""
+        """Return Q_tot of the selected actions."""
         action = jnp.concatenate(offers.hot, axis=-1)
         return self(offers.chosen, offers.best, action, state, offers.alive)[:, None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Duplex:
-    """QPLEX's mixer, declared.
+    """The declaration of QPLEX's mixer.
 
     Attributes:
-        kernels: K, products of which λ is the sum.
+        kernels: K, the number of products whose sum is λ.
         hidden: Width of the hidden layers of all its networks.
-        layers: Linear maps in each network of λ; 1 for none hidden.
+        layers: Linear layers in each network of λ; 1 for no hidden layer.
     """
 
     kernels: int = 10
@@ -161,22 +168,22 @@ class Duplex:
     credits: Literal["team"] = "team"
 
     def __post_init__(self) -> None:
-        """Refuse sizes that are none."""
+        """Refuse sizes below 1."""
         for flag, size in (("kernels", self.kernels), ("hypernetwork-hidden", self.hidden), ("layers", self.layers)):
             require(size >= 1, f"--{flag} must be at least 1, not {size}")
 
     def create(self, key: Key, roster: Roster, state_width: int, features: tuple[int, ...]) -> DuplexNetwork:
-        """Fresh weights."""
+        """Create initial weights."""
         choices = sum(group.action.width * len(group.names) for group in roster.groups)
         sizes = {"kernels": self.kernels, "width": self.hidden, "layers": self.layers}
         return DuplexNetwork.create(key, state_width, choices, len(roster.names), **sizes)
 
     def best(self, network: DuplexNetwork, offers: AgentValues) -> tuple[Int[Array, "B _N"], ...]:
-        """Every agent's own best choice."""
+        """Return every agent's own best action."""
         return offers.greedy
 
     def loss(
         self, network: DuplexNetwork, offers: AgentValues, state: Float[Array, "B S"], target: Float[Array, "B 1"]
     ) -> tuple[Float[Array, " B"], Info]:
-        """(Q_tot − y)²."""
+        """Return (Q_tot − y)², where y is the target."""
         return squared(network, offers, state, target)

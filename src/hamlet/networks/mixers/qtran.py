@@ -1,19 +1,22 @@
-"""QTRAN-base: a joint value that is learnt freely, and agents' own values that follow it.
+"""QTRAN-base: an unconstrained joint value, and agents' own values that are fitted to it.
 
-    L = (Q̂(s, a) − y)²                                      the joint value, by temporal differences
-      + c_opt  (Σᵢ Qᵢ(ūᵢ) − ⌊Q̂(s, ū)⌋ + V(s))²,   ūᵢ = argmax Qᵢ     equal at the agents' best choices
-      + c_nopt min(0, Σᵢ Qᵢ(aᵢ) − ⌊Q̂(s, a)⌋ + V(s))²                 and nowhere below,
+    L = (Q̂(s, a) − y)²                                      temporal-difference loss of the joint value
+      + c_opt  (Σᵢ Qᵢ(ūᵢ) − ⌊Q̂(s, ū)⌋ + V(s))²,   ūᵢ = argmax Qᵢ     equality at the agents' best actions ū
+      + c_nopt min(0, Σᵢ Qᵢ(aᵢ) − ⌊Q̂(s, a)⌋ + V(s))²                 a lower bound at all joint actions
 
-where nothing is learnt through ⌊·⌋. If both of the latter vanish for every a, the agents' own best choices are best for
-Q̂. V makes up for what agents do not see, and all of it is the current networks': a target network is in y alone.
+s is the state, a the joint action, y the target, Q̂ the joint value, Qᵢ the value of agent i, V the state's correction,
+and c_opt, c_nopt are weights. No gradient flows through ⌊·⌋. If the last two terms are 0 for every a, the agents' own
+best actions maximise Q̂. V compensates for the part of the state that agents do not observe. All networks in L are the
+current ones; only y uses target networks.
 
-The joint value either has the agents' choices as its input, Q̂(s, Σᵢ f(hᵢ, aᵢ)) with hᵢ what the agent's values are
-computed from, or one output for each joint action ("exact"), of which there are few where it can be had.
+There are two kinds of joint value. "encoded" takes the agents' actions as an input: Q̂(s, Σᵢ f(hᵢ, aᵢ)), where hᵢ are
+the features from which agent i's values are computed and f is an encoder. "exact" has one output for each joint action,
+and is possible only if there are few joint actions.
 
 Reference: Son et al., 2019, arXiv:1905.05408.
 
-Differences from the reference code: (1) the encodings f of agents have one width, whatever their choices, so that
-unlike ones can be added; (2) absent agents have no part in any sum.
+Differences from the reference code: (1) The encodings f of all agents have the same width, whatever their number of
+actions, so that the encodings of heterogeneous agents can be added. (2) Inactive agents are excluded from all sums.
 """
 
 import math
@@ -31,12 +34,12 @@ from hamlet.networks.mixers.perceptron import Perceptron
 from hamlet.roster import Roster
 from hamlet.types import Info, Key
 
-# Outputs of an exact joint value at most.
+# The largest number of outputs of an exact joint value.
 LARGEST = 100_000
 
 
 class QtranTerms(NamedTuple):
-    """The three losses of every step, before they are weighed."""
+    """The three losses of every step, before they are weighted."""
 
     td: Float[Array, " B"]
     opt: Float[Array, " B"]
@@ -51,11 +54,11 @@ def terms(
     best: Float[Array, " B"],
     target: Float[Array, " B"],
 ) -> QtranTerms:
-    """The losses of QTRAN-base.
+    """Return the losses of QTRAN-base.
 
     Args:
-        joint: Q̂(s, a) at what was played.
-        greedy: Q̂(s, ū) at the agents' best choices.
+        joint: Q̂(s, a), the joint value of the actions that were taken.
+        greedy: Q̂(s, ū), the joint value of the agents' best actions ū.
         value: V(s).
         chosen: Σᵢ Qᵢ(aᵢ).
         best: Σᵢ Qᵢ(ūᵢ).
@@ -71,21 +74,24 @@ def terms(
 
 
 class Encoded(eqx.Module):
-    """Q̂(s, Σᵢ f(hᵢ, aᵢ)), with one f for every group of agents."""
+    """The joint value Q̂(s, Σᵢ f(hᵢ, aᵢ)), with one encoder f for every group of agents.
+
+    hᵢ are the features of agent i and aᵢ is its action.
+    """
 
     encoders: tuple[Perceptron, ...]
     joint: Perceptron
 
     @classmethod
     def create(cls, key: Key, state: int, features: tuple[int, ...], choices: tuple[int, ...], width: int) -> "Encoded":
-        """Fresh networks.
+        """Create initial weights.
 
         Args:
-            key: Of the weights.
-            state: S, numbers of the state.
-            features: Of an agent, group by group.
-            choices: Of an agent, group by group.
-            width: Of all hidden layers, and of f.
+            key: For the random weights.
+            state: S, the number of entries of the state.
+            features: The number of features of an agent, group by group.
+            choices: The number of actions of an agent, group by group.
+            width: Width of all hidden layers, and of f.
         """
         joint_key, *keys = jax.random.split(key, 1 + len(choices))
         pairs = zip(keys, features, choices, strict=True)
@@ -101,28 +107,28 @@ class Encoded(eqx.Module):
         alive: Bool[Array, "B n"] | None,
         state: Float[Array, "B S"],
     ) -> Float[Array, " B"]:
-        """Q̂ of joint actions, group by group."""
+        """Return Q̂ of joint actions, given group by group."""
         code = jnp.concatenate([_encoded(*part) for part in zip(self.encoders, features, actions, strict=True)], axis=1)
         code = code if alive is None else jnp.where(alive[..., None], code, 0.0)
         return self.joint(jnp.concatenate((state, code.sum(1)), axis=-1))[:, 0]
 
 
 def _encoded(encoder: Perceptron, features: Float[Array, "B N F"], action: Int[Array, "B N"]) -> Float[Array, "B N W"]:
-    """f(hᵢ, aᵢ) of the agents of a group."""
+    """Return f(hᵢ, aᵢ) for the agents of a group."""
     choices = encoder.layers[0].weight.shape[1] - features.shape[-1]
     rows = jnp.concatenate((features, jax.nn.one_hot(action, choices)), axis=-1)
     return encoder(rows.reshape(-1, rows.shape[-1])).reshape(*action.shape, -1)
 
 
 class Exact(eqx.Module):
-    """Q̂(s, ·) with one output for each joint action, in the mixed radix of the agents' choices."""
+    """The joint value Q̂(s, ·) with one output for each joint action, numbered in mixed radix of the agents' actions."""
 
     joint: Perceptron
     choices: tuple[int, ...] = eqx.field(static=True)
 
     @classmethod
     def create(cls, key: Key, state: int, choices: tuple[int, ...], width: int) -> "Exact":
-        """Fresh weights; ``choices`` are those of every agent."""
+        """Create initial weights; ``choices`` are the numbers of actions of all agents."""
         return cls(Perceptron.create(key, state, width, width, math.prod(choices)), choices)
 
     def __call__(
@@ -132,7 +138,10 @@ class Exact(eqx.Module):
         alive: Bool[Array, "B n"] | None,
         state: Float[Array, "B S"],
     ) -> Float[Array, " B"]:
-        """Q̂ of joint actions, group by group; absent agents are taken to choose 0. Features have no part in it."""
+        """Return Q̂ of joint actions, given group by group.
+
+        Inactive agents are treated as if they chose action 0. The features are not used.
+        """
         del features
         taken = jnp.concatenate(actions, axis=1)
         taken = taken if alive is None else jnp.where(alive, taken, 0)
@@ -141,13 +150,13 @@ class Exact(eqx.Module):
 
 
 class QtranNetwork(eqx.Module):
-    """The joint value, and the state's V."""
+    """The joint value Q̂, and the correction V of the state."""
 
     table: Encoded | Exact
     value: Perceptron
 
     def joint(self, offers: AgentValues, state: Float[Array, "B S"]) -> Float[Array, "B 1"]:
-        """Q̂(s, a) of the choices that are meant."""
+        """Return Q̂(s, a) of the selected actions."""
         features = tuple(offer.features for offer in offers.groups)
         actions = tuple(offer.action for offer in offers.groups)
         return self.table(features, actions, offers.alive, state)[:, None]
@@ -155,13 +164,13 @@ class QtranNetwork(eqx.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class Qtran:
-    """QTRAN-base's joint value and losses, declared.
+    """The declaration of QTRAN-base's joint value and losses.
 
     Attributes:
-        opt: c_opt, at least 0.
-        nopt: c_nopt, at least 0.
-        kind: "encoded", the joint value of a sum of what agents do, or "exact", one output for each joint action.
-        hidden: Width of hidden layers, and of what is summed.
+        opt: c_opt, the weight of the equality term, at least 0.
+        nopt: c_nopt, the weight of the lower-bound term, at least 0.
+        kind: "encoded": a joint value of the sum of the agents' encoded actions; "exact": one output per joint action.
+        hidden: Width of the hidden layers, and of the encoded actions.
     """
 
     opt: float = 1.0
@@ -171,17 +180,17 @@ class Qtran:
     credits: Literal["team"] = "team"
 
     def __post_init__(self) -> None:
-        """Refuse settings under which nothing, or nothing sensible, happens."""
+        """Refuse negative weights, an unknown kind and widths below 1."""
         require(self.opt >= 0, f"--opt must not be negative: {self.opt}")
         require(self.nopt >= 0, f"--nopt must not be negative: {self.nopt}")
-        require(self.kind in ("encoded", "exact"), f"--joint is encoded or exact, not {self.kind!r}")
+        require(self.kind in ("encoded", "exact"), f"--joint must be encoded or exact, got {self.kind!r}")
         require(self.hidden >= 1, f"--mixing-width must be at least 1, not {self.hidden}")
 
     def create(self, key: Key, roster: Roster, state_width: int, features: tuple[int, ...]) -> QtranNetwork:
-        """Fresh weights.
+        """Create initial weights.
 
         Raises:
-            RequestError: If there are too many joint actions for an output each.
+            RequestError: If there are too many joint actions for one output each.
         """
         joint_key, value_key = jax.random.split(key)
         value = Perceptron.create(value_key, state_width, self.hidden, self.hidden, 1)
@@ -190,22 +199,22 @@ class Qtran:
             return QtranNetwork(Encoded.create(joint_key, state_width, features, choices, self.hidden), value)
         every = tuple(group.action.width for group in roster.groups for _ in group.names)
         count, spoken = math.prod(every), " × ".join(map(str, every))
-        spoken = spoken if len(every) <= 6 else f"the choices of {len(every)} agents"
+        spoken = spoken if len(every) <= 6 else f"the actions of {len(every)} agents"
         require(
             count <= LARGEST,
-            f"--joint exact has one output for each joint action, {spoken} = {count:,}, and takes {LARGEST:,} at most: "
-            "use --joint encoded",
+            f"--joint exact needs one output for each joint action, {spoken} = {count:,}, more than the limit of "
+            f"{LARGEST:,}: use --joint encoded",
         )
         return QtranNetwork(Exact.create(joint_key, state_width, every, self.hidden), value)
 
     def best(self, network: QtranNetwork, offers: AgentValues) -> tuple[Int[Array, "B _N"], ...]:
-        """Every agent's own best choice."""
+        """Return every agent's own best action."""
         return offers.greedy
 
     def loss(
         self, network: QtranNetwork, offers: AgentValues, state: Float[Array, "B S"], target: Float[Array, "B 1"]
     ) -> tuple[Float[Array, " B"], Info]:
-        """The three losses, weighed, and each of the latter two by itself."""
+        """Return the weighted sum of the three losses, and the three losses as metrics."""
         joint = network.joint(offers, state)[:, 0]
         greedy = network.joint(offers.at(offers.greedy), state)[:, 0]
         value, chosen, best = network.value(state)[:, 0], offers.chosen.sum(-1), offers.best.sum(-1)
