@@ -175,3 +175,23 @@ def test_every_wrong_argument_is_refused_in_one_line_and_leaves_nothing(tmp_path
     done = subprocess.run([sys.executable, program], cwd=tmp_path, capture_output=True, text=True, check=True)
     count, complaints = json.loads(done.stdout.splitlines()[-1])
     assert count >= 60 and not complaints, complaints
+
+
+@pytest.mark.parametrize(
+    "environment",
+    ["mpe/simple_spread", hamlet.envs.make("mpe/simple_spread", agents=2), hamlet.envs.make("mpe/simple_spread")],
+    ids=["name", "with options", "object"],
+)
+def test_an_environment_made_by_name_is_trained_with_the_values_of_its_name(environment, tmp_path):
+    run = hamlet.train("happo", environment, steps=50, out=tmp_path / "run", quiet=True, **SMALL)
+    config = run.directory.config()
+    assert (config["preset"], config["environment_name"]) == ("tuned/mpe", "mpe/simple_spread")
+    assert config["algorithm"]["advantage"]["discount"] == 0.95
+
+
+@pytest.mark.parametrize("name", [name for name in hamlet.envs.ENVIRONMENTS if name not in ("matrix/file", "atari/pong")])
+def test_an_environment_knows_the_name_that_it_was_made_by(name):
+    from hamlet.envs.registry import name_of
+
+    pytest.importorskip("mujoco")
+    assert name_of(hamlet.envs.make(name)) == name

@@ -17,6 +17,7 @@ from hamlet.arguments import checked
 from hamlet.backends.select import backend_of
 from hamlet.envs.given import environment as environment_of
 from hamlet.envs.host import AnyEnvironment
+from hamlet.envs.registry import name_of
 from hamlet.errors import RequestError, unknown
 from hamlet.evaluation.evaluate import Evaluation, Mode
 from hamlet.hyperparameters.factory import keyword
@@ -232,38 +233,34 @@ def train(
             ``hamlet.algorithms.happo(clip=0.1)``. With a name, hyperparameters come from ``preset``, then from
             ``hyperparameters``; if the environment was made for a number of copies, it is used as ``num_envs``. A
             declaration is trained with exactly the values that it has, without a preset.
-        environment: The name of an environment (``hamlet list envs``), with its default options; an environment object;
-            ``"module:factory"``; or a function that makes a PettingZoo environment. `hamlet.envs.make` and
-            `hamlet.envs.from_pettingzoo` make environments with other options.
+        environment: The name of an environment (``hamlet list envs``); an environment that `hamlet.envs.make` or
+            `hamlet.envs.from_pettingzoo` made; ``"module:factory"``; or a function that makes a PettingZoo environment.
         steps: The number of environment steps, counted over all copies of the environment together. It is rounded up to
             whole rollouts (``num_envs`` x ``rollout_length`` steps).
         seed: The seed of all random numbers. On the same machine, the same seed gives bitwise identical results.
         seeds: To train several runs: the number of runs, with the seeds ``seed``, ``seed + 1``, …, or the list of their
             seeds. The runs share one compiled program. Each run is bitwise identical to a run with its seed alone.
-        out: The directory of the run, which must not contain a run already. With ``seeds``, the directory of
-            ``seed-0``, ``seed-1``, … None for ``runs/ALGORITHM-ENVIRONMENT-seed-SEED``, or the next free name.
+        out: The directory of the run; with ``seeds``, of ``seed-0``, ``seed-1``, … It must not contain a run already.
+            None for ``runs/ALGORITHM-ENVIRONMENT-seed-SEED``, or the next free name.
         preset: A name from `hamlet.presets.PRESETS`, or "none" for the algorithm's default values; None for the usual
             preset of the environment, if it has one.
         checkpoint_every: Environment steps between checkpoints; None for 5 % of the run or two minutes.
-        evaluate_every: Environment steps between evaluations; None for at most 50 evaluations that add at most 5 % to
-            the steps, but at least 3 evaluations. There is always an evaluation at the end of the run.
+        evaluate_every: Environment steps between evaluations; None for 3 to 50 evaluations that add about 5 % to the
+            steps. There is always an evaluation at the end of the run.
         evaluate_episodes: The number of complete episodes of each evaluation; 0 for no evaluations.
         evaluate_mode: "deterministic" for the most probable actions, "stochastic" for sampled actions.
         max_episode_steps: An episode of an evaluation is truncated after this many steps; None for the longest episode
             that the environment declares, or 10,000. The option does not affect the episodes of the training.
-        init_from: A run, or ``RUN/best``, from whose networks the training starts. Its optimiser states, environment
-            states and counters are not used.
+        init_from: A run, or ``RUN/best``, from whose networks the training starts, and from nothing else of it.
         trust: Whether Hamlet may execute code outside Hamlet that the run ``init_from`` names.
-        gradient_accumulation: The number of parts into which a batch is split for the gradients, to save memory. The
-            gradients are the same. None for the value in the declaration, or else for the smallest number that fits
-            into memory.
+        gradient_accumulation: The number of parts into which a batch is split for the gradients, to save memory. None
+            for the value in the declaration, or else for the smallest number that fits into memory.
         device: "cpu", "gpu" or "tpu"; None for the device that JAX prefers.
-        sinks: Functions that make further metrics sinks. Each receives the directory of the run.
+        sinks: Functions that make metrics sinks from the directory of the run.
         stop_at: Stop after the first evaluation whose mean team return is at least this value.
-        callback: A function ``callback(step, values)`` that receives the metrics whenever they are recorded. The run
-            stops if it returns True.
+        callback: ``callback(step, values)`` receives the metrics whenever they are recorded; True stops the run.
         quiet: Whether to print nothing.
-        hyperparameters: Hyperparameters of the algorithm, by name.
+        hyperparameters: Of the algorithm, by name.
 
     Returns:
         The run; with ``seeds``, the list of runs.
@@ -289,11 +286,8 @@ def train(
         declared = _as_it_is(algorithm, preset, hyperparameters)
         preset = None
         if presets.known(environment_name) and not quiet:
-            print(
-                "no preset is used, because a declaration keeps its own values; give the algorithm's name to use "
-                "the environment's preset",
-                file=sys.stderr,
-            )
+            line = "no preset is used, because a declaration keeps its own values"
+            print(f"{line}; give the algorithm's name to use the environment's preset", file=sys.stderr)
     directories = places(out, f"{name}-{environment_name}", seed, seeds)
     trained = train_seeds(
         accumulation.asked(declared, gradient_accumulation),
@@ -343,9 +337,8 @@ def resume(
             number that the run was started with.
         trust: Whether Hamlet may execute code outside Hamlet that the run names, although this user did not start the
             run on this machine.
-        gradient_accumulation: The number of parts into which a batch is split for the gradients from now on, for
-            example to continue on a machine with less memory. The gradients are then equal up to rounding. None to keep
-            the number.
+        gradient_accumulation: The number of parts into which a batch is split for the gradients from now on; the
+            gradients are then equal up to rounding. None to keep the number.
         device: "cpu", "gpu" or "tpu"; None for the device that JAX prefers.
         sinks: Functions that make further metrics sinks. Each receives the directory of the run.
         callback: A function ``callback(step, values)`` that receives the metrics whenever they are recorded. The run
@@ -404,6 +397,4 @@ def _source(run: Any) -> Path:
 
 def _label(thing: Any) -> str:
     """Return the name under which a run records an algorithm or an environment."""
-    if isinstance(thing, str):
-        return thing
-    return getattr(thing, "__name__", None) or type(thing).__name__
+    return thing if isinstance(thing, str) else getattr(thing, "__name__", None) or name_of(thing)

@@ -1,13 +1,8 @@
 """An environment's spaces as plain values, and the conversion of their elements to and from the arrays of networks.
 
-`inner` converts observations, `outer` converts actions. All conversions between environment and network happen there:
-
-* discrete values that do not start at 0, and arrays of discrete values;
-* the channel layout of pictures;
-* dictionaries and tuples;
-* bounds and number types.
-
-Training, `hamlet.load_policy` and every exported file call these two functions.
+`inner` converts observations, `outer` converts actions: discrete values that do not start at 0, the channel layout of
+pictures, dictionaries and tuples, bounds, and number types. Training, `hamlet.load_policy` and every exported file call
+these two functions.
 
 Workers import this file, so it uses only the standard library and numpy.
 """

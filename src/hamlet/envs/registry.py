@@ -7,6 +7,7 @@ the environment. Its value is a callable that takes the options as keywords and 
 
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -60,6 +61,25 @@ def make(name: str, **options: Any) -> Any:
     factory = _factory(name)
     _refuse_unknown_options(name, factory, options)
     return factory(**options)
+
+
+def name_of(environment: Any) -> str:
+    """Return the name from which `make` makes such an environment, or else the name of its class.
+
+    >>> name_of(make("mpe/simple_spread", agents=4)), name_of(make("matrix/climbing", rounds=3))
+    ('mpe/simple_spread', 'matrix/climbing')
+    """
+    name, kind = getattr(environment, "name", None), type(environment)
+    if isinstance(name, str) and name.startswith("mamujoco/"):
+        return name
+    games = (factory for factory in vars(named_games).values() if factory in ENVIRONMENTS.values())
+    same = [
+        game
+        for game in games
+        if kind is payoff_games.Matrix and replace(game(), rounds=environment.rounds) == environment
+    ]
+    factory = same[0] if same else kind
+    return next((name for name, known in ENVIRONMENTS.items() if known is factory), kind.__name__)
 
 
 def _factory(name: str) -> Callable[..., Any]:

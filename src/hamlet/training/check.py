@@ -1,4 +1,4 @@
-"""Checks before training starts: can this algorithm train on this environment for this number of steps?"""
+"""Checks before training starts: whether this algorithm can train on this environment."""
 
 from collections.abc import Sequence
 from typing import Any
