@@ -1,15 +1,28 @@
 """Counterfactual multi-agent policy gradients (COMA).
 
-Every agent ascends E[ Aⁱ log πⁱ(aⁱ|oⁱ) ] at once, with Aⁱ = Q(s, a) − Σ_b πⁱ(b|oⁱ) Q(s, b, a⁻ⁱ): what it did beside
-what it would have done on average while the others did the same. It is MAA2C with one step of ascent, that advantage, a
-critic of actions, and policies of which a share ε is even.
+COMA is an on-policy actor-critic for a team that shares one reward. It compares each agent's action with the average of
+all its alternatives while the other agents' actions stay fixed (a counterfactual baseline). Choose it to study credit
+assignment with discrete actions. For other action spaces use `mappo --advantage counterfactual`, which samples the
+alternatives.
 
-Reference: Foerster et al., 2018, arXiv:1705.08926. The published settings, with critics of two layers of 128, are the
-preset `paper/mpe`; the optimal baseline in the place of the counterfactual one is Kuba et al., 2021, arXiv:2108.08612.
+All agents are updated simultaneously. Agent i maximises E[ Aⁱ log πⁱ(aⁱ|oⁱ) ] by one step of gradient ascent, with
 
-Differences from the reference code: those of the critic (`hamlet.estimation.counterfactual`); advantages are
-standardised over an agent's batch, as everywhere here; no parameters are shared unless asked for, and no agent has a
-memory unless asked for. Actions are choices: with others, `mappo --advantage counterfactual` draws alternatives.
+    Aⁱ = Q(s, a) − Σ_b πⁱ(b|oⁱ) Q(s, b, a⁻ⁱ),
+
+where πⁱ is its policy, oⁱ its observation, s the state, a the joint action, a⁻ⁱ the actions of the other agents, and Q
+a critic of joint actions. While training, a policy mixes in a uniform distribution over the available actions with
+weight ε. COMA is therefore MAA2C with one ascent step per iteration, this advantage, a critic of actions, and
+ε-exploration.
+
+Reference: Foerster et al., 2018, arXiv:1705.08926. The preset `paper/mpe` has the published settings, with critics of
+two layers of 128. `--advantage optimal_baseline` replaces the counterfactual baseline with the optimal baseline of Kuba
+et al., 2021, arXiv:2108.08612.
+
+Differences from the reference code:
+
+* `hamlet.estimation.counterfactual` lists the differences of the critic.
+* Advantages are standardised over an agent's batch, as in all on-policy algorithms of Hamlet.
+* By default no parameters are shared and networks are not recurrent.
 """
 
 from dataclasses import dataclass
@@ -28,7 +41,7 @@ class ComaOptions(ExplorationOptions, ActionCriticOptions, FreshOptions):
     """Hyperparameters of COMA.
 
     Attributes:
-        exploration_start: ε in [0, 1] at first, the share of a policy that is even over what is available.
+        exploration_start: Initial ε in [0, 1], the weight of the uniform distribution over the available actions.
     """
 
     exploration_start: float = 0.5
@@ -41,10 +54,10 @@ class ComaOptions(ExplorationOptions, ActionCriticOptions, FreshOptions):
 
 @algorithm(ComaOptions)
 def coma(options: ComaOptions) -> Haml:
-    """COMA: one step of ascent, everyone at once, each beside what it could have done.
+    """COMA: one policy-gradient step, counterfactual baseline, simultaneous updates.
 
     Raises:
-        RequestError: If there is no such baseline.
+        RequestError: If the baseline does not exist.
     """
     return options.assemble(
         drift=ZeroDrift(),
