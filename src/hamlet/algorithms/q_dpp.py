@@ -1,27 +1,21 @@
 """Q-DPP: a determinantal point process of agents' values.
 
 Q-DPP learns a team value that is the sum of the agents' own action values minus a cost when the agents' actions are
-similar. It is off-policy and needs discrete actions. Choose it when a team should divide a task into different roles.
+similar. It is off-policy and needs discrete actions. Choose it when a team should divide a task into roles.
 
     Q_tot(o, a) = Σᵢ Qᵢ(oᵢ, aᵢ) + log det(B_a B_aᵀ)
 
 Here oᵢ is the observation, aᵢ the action and Qᵢ the value of agent i. The rows of B_a are the unit vectors b(oᵢ, aᵢ)
 that the networks assign to the actions. If these vectors are orthogonal, Q_tot is the sum of `vdn`.
 
-* While training, the agents choose sequentially, in an order that is sampled again in every environment copy and step.
-  An agent chooses with probability ∝ ‖part of b outside the span of the earlier agents' vectors‖² exp(Qᵢ / T). The
-  agents have to communicate for this. The temperature T decreases; it is the metric ``exploration``.
-* The targets use the joint action that this procedure gives when every agent chooses greedily.
-* At test time every agent chooses the best action by its own values alone. This joint action need not maximise Q_tot.
+* While training, agents choose sequentially in an order that is sampled for every environment copy and step. An agent's
+  probabilities are ∝ ‖part of b outside the span of earlier agents' vectors‖² exp(Qᵢ / T), so the agents have to
+  communicate. The temperature T (metric: ``exploration``) decreases. Targets use the greedy choices of this procedure.
+* At test time every agent chooses the best action by its own values. This joint action need not maximise Q_tot.
 
-`hamlet.networks.mixers.dpp` has the determinant and the sampler.
-
-Differences from the reference code: the differences that the page of `qmix` lists. In addition:
-
-* The diagonal has a fixed jitter instead of new noise.
-* The products of vectors do not pass through a ReLU.
-* There is no regulariser of singular values and no weight decay.
-* The vectors are computed from the same features as the agent's values.
+Differences from the reference code: the differences that the page of `qmix` lists. In addition, the diagonal has a
+fixed jitter instead of new noise; products of vectors pass through no ReLU; there is no regulariser of singular values
+and no weight decay; the vectors use the same features as the agent's values. Sampler: `hamlet.networks.mixers.dpp`.
 
 Reference: Yang et al., 2020, arXiv:2006.01482.
 """
