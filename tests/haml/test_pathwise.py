@@ -350,7 +350,7 @@ def test_soft_policies_climb_the_lesser_of_two_critics_and_deterministic_ones_th
 def test_a_drift_is_refused_as_replayed_steps_have_no_old_policy():
     roster, actors = roster_of((1, ONE)), [[Numbers(jnp.full(1, 0.5), ONE)]]
     team, shares, joint, _ = before(roster, actors, [Quadratic(np.eye(1), np.ones(1))])
-    with pytest.raises(RequestError, match="which replayed steps lack: use ZeroDrift"):
+    with pytest.raises(RequestError, match="which a replay buffer does not store: use ZeroDrift"):
         Pathwise().objective(joint, one_of(team.actors[0], 0), one_of(shares[0], 0), KlDrift(1.0))
 
 

@@ -50,9 +50,9 @@ def test_units_have_shares_of_the_greatest_rate_in_their_order():
 @pytest.mark.parametrize(
     ("rates", "sharing", "line"),
     [
-        ({"a": 0.1, "b": 0.1}, "none", "has none for c: give a number for the rest, such as 5e-4"),
-        ({"d": 0.1, "": 0.1}, "none", r"has no agent 'd' \(of a, b, c\)"),
-        ({"a": 0.1, "": 0.2}, "group", "a, b share their parameters and have unlike rates"),
+        ({"a": 0.1, "b": 0.1}, "none", "has no rate for c: append a default, such as 5e-4"),
+        ({"d": 0.1, "": 0.1}, "none", r"names an unknown agent 'd' \(of a, b, c\)"),
+        ({"a": 0.1, "": 0.2}, "group", "a, b share their parameters and have different rates"),
     ],
 )
 def test_rates_that_do_not_fit_the_team_are_refused_in_one_line(rates, sharing, line):
@@ -64,7 +64,7 @@ def test_rates_that_are_none_are_refused_with_the_declaration():
     for rates, line in (({"a": -1.0}, "must not be negative: -1.0"), ({}, "has no rate")):
         with pytest.raises(RequestError, match=line):
             hamlet.algorithms.happo(learning_rate=rates)
-    with pytest.raises(RequestError, match="--learning-rate has no agent 'lft'; the nearest is 'left'"):
+    with pytest.raises(RequestError, match="--learning-rate names an unknown agent 'lft'; the nearest is 'left'"):
         check(hamlet.algorithms.happo(learning_rate={"lft": 1.0, "": 1.0}), Pot(), steps=1)
 
 

@@ -126,7 +126,7 @@ def test_the_squared_total_variation_is_a_drift_of_discrete_actions_and_no_rewar
     with pytest.raises(RequestError, match="must not be negative"):
         SquaredTvDrift(-1.0)
     normal = DiagonalNormal(jnp.zeros((4, 2)), jnp.ones((4, 2)))
-    with pytest.raises(RequestError, match="a drift of discrete actions; try KlDrift"):
+    with pytest.raises(RequestError, match="SquaredTvDrift needs discrete actions"):
         SquaredTvDrift()(jnp.ones(4), jnp.ones(4), normal, normal)
     one, other = Categorical(jnp.log(jnp.array([[0.5, 0.5]]))), Categorical(jnp.log(jnp.array([[0.9, 0.1]])))
     np.testing.assert_allclose(SquaredTvDrift(2.0)(jnp.ones(1), jnp.ones(1), one, other), 2.0 * 0.4**2, rtol=1e-6)

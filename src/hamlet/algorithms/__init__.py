@@ -1,9 +1,9 @@
-"""The algorithms: a line for each, a registry by name, and what installed packages add to it.
+"""The algorithms of Hamlet, and a registry that finds them by name.
 
-Others register theirs through the entry-point group ``hamlet.algorithms``: the entry's name is the algorithm's, its
-value a callable that takes the hyperparameters by keyword and gives a declaration.
+Other packages add algorithms through the entry-point group ``hamlet.algorithms``. The entry's name is the name of the
+algorithm. Its value is a callable that takes the hyperparameters as keywords and returns a declaration.
 """
-# Imports stand in the order in which algorithms are listed.
+# The order of these imports is the order in which algorithms are listed.
 # ruff: noqa: I001
 
 import inspect
@@ -46,20 +46,20 @@ ENTRY_POINTS = "hamlet.algorithms"
 
 
 class Registry(Mapping[str, Callable[..., Algorithm]]):
-    """Every algorithm by its name; those of other packages are imported when they are asked for."""
+    """A mapping from names to algorithm factories; factories of other packages are imported on first use."""
 
     def __init__(self, factories: Mapping[str, Callable[..., Algorithm]]) -> None:
         self._factories = dict(factories)
         self._entries = {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
 
     def __getitem__(self, name: str) -> Callable[..., Algorithm]:
-        """The factory of a name.
+        """Return the factory of an algorithm.
 
-        ``MODULE:FACTORY`` is a factory of the user's own, imported here.
+        ``MODULE:FACTORY`` names a factory in a module of the user; it is imported here.
 
         Raises:
-            KeyError: There is none.
-            RequestError: It is another package's or the user's own, and cannot be imported.
+            KeyError: No algorithm has this name.
+            RequestError: The factory of another package or of the user cannot be imported.
         """
         if ":" in name and name not in self._factories:
             self._factories[name] = _own(name)
@@ -73,19 +73,19 @@ class Registry(Mapping[str, Callable[..., Algorithm]]):
         return self._factories[name]
 
     def __contains__(self, name: object) -> bool:
-        """Whether there is one of that name, without importing it."""
+        """Check whether an algorithm has this name, without importing it."""
         return name in self._factories or name in self._entries or ":" in str(name)
 
     def __iter__(self) -> Iterator[str]:
-        """The names."""
+        """Iterate over the names."""
         return (name for name in dict.fromkeys([*self._factories, *self._entries]) if ":" not in name)
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Return the number of algorithms."""
         return sum(1 for _ in self)
 
     def usable(self) -> dict[str, Callable[..., Algorithm]]:
-        """Those that can be imported."""
+        """Return all factories that can be imported, by name."""
         factories = {}
         for name in self:
             try:
@@ -96,10 +96,10 @@ class Registry(Mapping[str, Callable[..., Algorithm]]):
 
 
 def _own(place: str) -> Callable[..., Algorithm]:
-    """The factory at ``MODULE:FACTORY``, which is found from here."""
+    """Import and return the factory at ``MODULE:FACTORY``."""
     module, _, name = place.partition(":")
     if not all(part.isidentifier() for part in [*module.split("."), *name.split(".")]):
-        raise RequestError(f"{place!r} names no algorithm: write MODULE:FACTORY, as in happo_kl:happo_kl")
+        raise RequestError(f"{place!r} is not the name of an algorithm: write MODULE:FACTORY, as in happo_kl:happo_kl")
     user_modules.called(place)
     user_modules.append(place)
     try:
@@ -110,7 +110,7 @@ def _own(place: str) -> Callable[..., Algorithm]:
         text = " ".join(f"{type(error).__name__}: {error}".split())
         raise RequestError(f"the algorithm {place} cannot be imported: {text}") from error
     if not callable(factory):
-        raise RequestError(f"{place} is a {type(factory).__name__}, not a function that makes a declaration")
+        raise RequestError(f"{place} is a {type(factory).__name__}, not a function that returns an algorithm")
     return factory
 
 
@@ -118,10 +118,10 @@ ALGORITHMS = Registry({name: value for name, value in list(vars().items()) if ha
 
 
 def make(name: str, **hyperparameters: Any) -> Algorithm:
-    """The algorithm of a name.
+    """Create the declaration of an algorithm from its name and its hyperparameters.
 
     Raises:
-        RequestError: If there is none of that name, or it has no such hyperparameter.
+        RequestError: If no algorithm has this name, or it has no such hyperparameter.
 
     >>> make("happo", clip=0.1).drift
     ClipDrift(epsilon=0.1)

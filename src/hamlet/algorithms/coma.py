@@ -1,15 +1,22 @@
 """Counterfactual multi-agent policy gradients (COMA).
 
-Every agent ascends E[ Aⁱ log πⁱ(aⁱ|oⁱ) ] at once, with Aⁱ = Q(s, a) − Σ_b πⁱ(b|oⁱ) Q(s, b, a⁻ⁱ): what it did beside
-what it would have done on average while the others did the same. It is MAA2C with one step of ascent, that advantage, a
-critic of actions, and policies of which a share ε is even.
+COMA is an on-policy actor-critic for a team that shares one reward. It compares each agent's action with the average
+over all its actions while the other agents' actions stay fixed (a counterfactual baseline). Choose it to study credit
+assignment with discrete actions. Other action spaces: `mappo --advantage counterfactual` samples alternatives.
 
-Reference: Foerster et al., 2018, arXiv:1705.08926. The published settings, with critics of two layers of 128, are the
-preset `paper/mpe`; the optimal baseline in the place of the counterfactual one is Kuba et al., 2021, arXiv:2108.08612.
+All agents are updated simultaneously by one ascent step. Agent i maximises E[ Aⁱ log πⁱ(aⁱ|oⁱ) ] with the advantage
 
-Differences from the reference code: those of the critic (`hamlet.estimation.counterfactual`); advantages are
-standardised over an agent's batch, as everywhere here; no parameters are shared unless asked for, and no agent has a
-memory unless asked for. Actions are choices: with others, `mappo --advantage counterfactual` draws alternatives.
+    Aⁱ = Q(s, a) − Σ_b πⁱ(b|oⁱ) Q(s, b, a⁻ⁱ),
+
+where πⁱ is its policy, oⁱ its observation, s the state, a the joint action, a⁻ⁱ the other agents' actions, and Q a
+critic of joint actions. Policies mix in a uniform distribution over the available actions with weight ε.
+
+Reference: Foerster et al., 2018, arXiv:1705.08926; `paper/mpe` has its settings, with critics of two layers of 128.
+`--advantage optimal_baseline` uses the optimal baseline instead (Kuba et al., 2021, arXiv:2108.08612).
+
+Differences from the reference code: the differences of the critic (`hamlet.estimation.counterfactual`). Advantages are
+standardised over an agent's batch, as in all on-policy algorithms of Hamlet. By default no parameters are shared and no
+network is recurrent.
 """
 
 from dataclasses import dataclass
@@ -25,11 +32,7 @@ from hamlet.networks.actors import Exploring
 
 @dataclass(frozen=True, kw_only=True)
 class ComaOptions(ExplorationOptions, ActionCriticOptions, FreshOptions):
-    """Hyperparameters of COMA.
-
-    Attributes:
-        exploration_start: ε in [0, 1] at first, the share of a policy that is even over what is available.
-    """
+    """Hyperparameters of COMA."""
 
     exploration_start: float = 0.5
     exploration_end: float = 0.01
@@ -41,10 +44,10 @@ class ComaOptions(ExplorationOptions, ActionCriticOptions, FreshOptions):
 
 @algorithm(ComaOptions)
 def coma(options: ComaOptions) -> Haml:
-    """COMA: one step of ascent, everyone at once, each beside what it could have done.
+    """COMA: one policy-gradient step, counterfactual baseline, simultaneous updates.
 
     Raises:
-        RequestError: If there is no such baseline.
+        RequestError: If the baseline does not exist.
     """
     return options.assemble(
         drift=ZeroDrift(),

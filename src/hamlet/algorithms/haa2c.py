@@ -1,13 +1,23 @@
 """Heterogeneous-agent advantage actor-critic (HAA2C).
 
-The template with no drift and the whole policy space as neighbourhood: agent i_m ascends E[ r·M Â ], with M the
-ratios of those that moved before. With one agent, one epoch and one minibatch it is A2C.
+HAA2C is A2C for a team that shares one reward. Agents are updated sequentially by policy-gradient ascent without
+clipping. Choose it as the simplest on-policy baseline with sequential updates; HAPPO limits the size of an update,
+HAA2C does not.
+
+In the template of HAML, HAA2C has no drift, and its neighbourhood is the whole policy space. Agent i_m, the m-th in a
+new random order, maximises
+
+    E[ r·M Â ],   r = π̄(a|o)/π(a|o),   M = ∏_{j<m} π_new(aʲ|oʲ)/π_old(aʲ|oʲ),
+
+where π is the agent's old policy, π̄ its new policy, o its observation, a its action, M the product of the ratios of
+the earlier agents and Â the team's advantage. With one agent, one epoch and one minibatch HAA2C is A2C.
 
 References: Zhong et al., 2024 (HARL), arXiv:2304.09870, section 4.3 and appendix G; Mnih et al., 2016,
 arXiv:1602.01783.
 
-Differences from the reference code: those of HAPPO. Like it, several epochs use the unclipped ratio (the paper's
-"a2c epoch" is 5), so that only the first of them is the plain policy gradient.
+Differences from the reference code: the differences that the page of HAPPO lists apply here too. As in the reference
+code, several epochs use the unclipped ratio (the paper's "a2c epoch" is 5). Only the first epoch is then the plain
+policy gradient.
 """
 
 from dataclasses import dataclass
@@ -27,7 +37,7 @@ class Haa2cOptions(ActorOptions, OrderOptions, CreditOptions):
 
 @algorithm(Haa2cOptions)
 def haa2c(options: Haa2cOptions) -> Haml:
-    """HAA2C: unclipped ratios, agents one after another."""
+    """HAA2C: A2C with sequential updates of the agents, centralised critic."""
     return options.declare(
         drift=ZeroDrift(),
         neighbourhood=options.ascent(options.learning_rate_decay),

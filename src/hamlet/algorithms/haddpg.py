@@ -1,17 +1,29 @@
 """Heterogeneous-agent deep deterministic policy gradient (HADDPG).
 
-The critic descends (Q(s, a) − y)² on replayed steps, y = r + γ Q̂(s′, μ̂(o′)) with slowly moving targets. Agents move one
-after another in a fresh random order i₁, …, i_n; agent i_m climbs
+HADDPG is DDPG for a team that shares one reward: off-policy, with deterministic policies over continuous actions and
+one centralised critic of the joint action. Agents are updated sequentially, against the new actions of the earlier
+agents. Choose it for continuous control when environment steps are expensive; HATD3 is usually the more robust variant.
+
+The critic Q minimises (Q(s, a) − y)² on replayed steps, with the target
+
+    y = r + γ Q̂(s′, μ̂(o′)),
+
+where s is the state, a the joint action, r the reward, s′ and o′ the next state and the next observations, γ the
+discount, and Q̂, μ̂ the slowly moving target networks of the critic and the policies μ. In a new random order i₁, …,
+i_n, agent i_m then maximises
 
     E_{s ~ replay}[ Q(s, μ_new^{i_1…i_{m−1}}(o), μ^{i_m}(o^{i_m}), μ_old^{i_{m+1}…i_n}(o)) ].
 
-As a triple: no drift, the whole of the deterministic policies, the replay's distribution. With one agent it is DDPG.
+In the template of HAML, HADDPG has no drift, the space of all deterministic policies as its neighbourhood, and the
+replay buffer's distribution. With one agent HADDPG is DDPG.
 
 References: Zhong et al., 2024 (HARL), arXiv:2304.09870, algorithm 6; Lillicrap et al., 2016, arXiv:1509.02971.
 
-Differences from the reference code: (1) samples are drawn with replacement, at a cost that does not grow with the
-buffer; (2) critics take actions in units of half of the distance between their bounds; (3) steps of the warm-up count
-as environment steps.
+Differences from the reference code:
+
+* Batches are sampled with replacement. The cost of this does not grow with the buffer.
+* Critics receive actions in units of half the distance between their bounds.
+* Warm-up steps count as environment steps.
 """
 
 from dataclasses import dataclass
@@ -31,5 +43,5 @@ class HaddpgOptions(OrderOptions, DeterministicOptions):
 
 @algorithm(HaddpgOptions)
 def haddpg(options: HaddpgOptions) -> Haml:
-    """HADDPG: a critic of the joint action, and deterministic actors that climb it one after another."""
+    """HADDPG: DDPG with sequential updates of the agents, off-policy, continuous actions."""
     return options.climb(Pathwise(), Sequential(options.order))

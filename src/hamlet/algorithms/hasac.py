@@ -1,26 +1,40 @@
 """Heterogeneous-agent soft actor-critic (HASAC).
 
-The team maximises J = E Σ γᵗ [ r + Σᵢ αⁱ H(πⁱ(·|oⁱ)) ]. Two critics descend (Qₖ(s, a) − y)² on replayed steps,
+HASAC is SAC for a team that shares one reward: off-policy, with stochastic policies that maximise the return plus their
+entropy, and two centralised critics. Choose it for discrete or continuous actions when environment steps are expensive
+and exploration matters.
+
+The team maximises J = E Σ γᵗ [ r + Σᵢ αⁱ H(πⁱ(·|oⁱ)) ], where γ is the discount, r the reward, H the entropy of agent
+i's policy πⁱ at its observation oⁱ, and αⁱ its temperature. Two critics Qₖ minimise (Qₖ(s, a) − y)² on replayed steps,
 
     y = r + γ ( min_k Q̂_k(s′, a′) − Σᵢ αⁱ log πⁱ(a′ⁱ|o′ⁱ) ),   a′ ~ π,
 
-and agents move one after another in a fresh random order; agent i_m climbs, through a sample of its own action,
+where s is the state, a the joint action, Q̂_k the target critics, and a prime marks the next step. Agents are updated
+sequentially in a new random order i₁, …, i_n. Agent i_m maximises, through a reparameterised sample of its own action,
 
     E[ min_k Q_k(s, a_new^{i_1…i_{m−1}}, a^{i_m}, a_old^{i_{m+1}…i_n}) − α^{i_m} log π^{i_m}(a^{i_m}|o^{i_m}) ].
 
-Policies are tanh-normal over a Box, categorical over choices (straight-through samples). At rest they are a quantal
-response equilibrium: πⁱ ∝ exp(E[Q]/αⁱ). Each αⁱ is learnt so that the entropy stays at its target. A target of
-c·log|A| bounds how sure a policy can be: with five actions the best has probability 0.90 at most at c = 0.3, and 0.31
-at the published c = 0.98. With one agent it is SAC.
+* Policies are tanh-normal over a Box and categorical over discrete actions (straight-through samples).
+* The policies converge to a quantal response equilibrium: πⁱ ∝ exp(E[Q]/αⁱ).
+* Each αⁱ is learned so that the entropy of policy i stays at its target, c·log|A| for |A| discrete actions.
+* A target of c·log|A| limits how deterministic a policy can become. With five actions, the most probable action has
+  probability at most 0.90 at c = 0.3, and 0.31 at the published c = 0.98.
+
+With one agent HASAC is SAC.
 
 References: Liu et al., 2024 (HASAC), arXiv:2306.10715; Haarnoja et al., 2018, arXiv:1812.05905; Jang et al., 2017,
 arXiv:1611.01144.
 
-Differences from the reference code: (1) its target for choices is 0 by an oversight, which drives α to 0; (2) its
-critic has a temperature of its own, ours takes each agent's; (3) its tanh-normal actions span the upper bound only,
-ours each entry's bounds; (4) with choices −H stands for log π, which is its mean; (5) with n steps the entropies
-between the first and the last are left out, as there: keep ``n_step`` at 1 where α is not small; (6) samples are drawn
-with replacement.
+Differences from the reference code:
+
+* Its entropy target for discrete actions is 0 by an oversight, which drives α to 0.
+* Its critic has a separate temperature. Here the critic uses each agent's temperature.
+* Its tanh-normal actions scale with the upper bound only. Here they use both bounds of each entry.
+* With discrete actions, −H replaces log π: it is the mean of log π.
+* Batches are sampled with replacement.
+
+As in the reference code, n-step returns leave out the entropies between the first and the last step. Keep ``n_step`` at
+1 unless α is small.
 """
 
 from dataclasses import dataclass
@@ -39,5 +53,5 @@ class HasacOptions(OrderOptions, SoftOptions):
 
 @algorithm(HasacOptions)
 def hasac(options: HasacOptions) -> Haml:
-    """HASAC: stochastic actors that climb twin critics and their own entropy, one after another."""
+    """HASAC: SAC with sequential updates of the agents, off-policy, discrete and continuous actions."""
     return options.soft(Sequential(options.order))

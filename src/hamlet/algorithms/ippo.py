@@ -1,11 +1,21 @@
 """Independent proximal policy optimisation (IPPO).
 
-MAPPO whose critic sees each agent's observation: agent i ascends min(r Âⁱ, clip(r) Âⁱ) on its own reward, with its own
-Vⁱ(oⁱ). Nothing is centralised, so it serves general-sum games as well.
+In IPPO every agent runs PPO by itself, on its own reward and with its own decentralised critic, which receives only the
+agent's observation. Choose it as the baseline without centralised training. Because it uses each agent's own reward, it
+also runs in general-sum games.
+
+Agent i maximises
+
+    E[ min(r Âⁱ, clip(r, 1 − ε, 1 + ε) Âⁱ) ],   r = π̄(a|o)/π(a|o),
+
+where π is the agent's old policy, π̄ its new policy, o its observation, a its action, Âⁱ the advantage of its own
+reward by its own critic Vⁱ(oⁱ), and ε the clipping range. All agents are updated simultaneously. IPPO is MAPPO with a
+critic of each agent's observation.
 
 Reference: de Witt et al., 2020, arXiv:2011.09533.
 
-Differences from the reference code: those of HAPPO; no parameters are shared unless asked for.
+Differences from the reference code: the differences that the page of HAPPO lists. In addition, no parameters are shared
+by default.
 """
 
 from dataclasses import dataclass
@@ -24,7 +34,7 @@ class IppoOptions(ClipOptions, ActorOptions, PolicyOptions):
 
 @algorithm(IppoOptions)
 def ippo(options: IppoOptions) -> Haml:
-    """IPPO: clipped ratios, everyone alone, own reward and own critic."""
+    """IPPO: independent PPO, own rewards and own critics."""
     return options.declare(
         drift=ClipDrift(options.clip),
         neighbourhood=options.ascent(options.learning_rate_decay),

@@ -1,13 +1,21 @@
 """Multi-agent deep deterministic policy gradient (MADDPG), for a team.
 
-HADDPG whose agents all move at once: each climbs Q(s, …, μⁱ(oⁱ), …) with the others' actions as they were before the
-update; "replay" puts the replayed actions there, as published. One critic serves the team, as its reward is one.
+MADDPG is off-policy, with deterministic policies over continuous actions and a centralised critic of the joint action.
+Choose it as the baseline of HADDPG with simultaneous updates. This version is for a team: one critic serves all agents,
+because they share one reward.
+
+MADDPG is HADDPG with simultaneous updates. Agent i maximises Q(s, …, μⁱ(oⁱ), …), where Q is the critic, s the state and
+μⁱ(oⁱ) the agent's action for its observation oⁱ. The other agents' actions come from their policies before the update.
+``others="replay"`` uses the replayed actions of the other agents instead, as published.
 
 References: Lowe et al., 2017, arXiv:1706.02275; Zhong et al., 2024 (HARL), arXiv:2304.09870.
 
-Differences from the reference code: (1) samples are drawn with replacement, at a cost that does not grow with the
-buffer; (2) critics take actions in units of half of the distance between their bounds; (3) steps of the warm-up count
-as environment steps; (4) the others' actions are their policies' unless ``others="replay"`` says so.
+Differences from the reference code:
+
+* Batches are sampled with replacement. The cost of this does not grow with the buffer.
+* Critics receive actions in units of half the distance between their bounds.
+* Warm-up steps count as environment steps.
+* The other agents' actions come from their policies, unless ``others="replay"`` is set.
 """
 
 from dataclasses import dataclass
@@ -26,5 +34,5 @@ class MaddpgOptions(OthersOptions, DeterministicOptions):
 
 @algorithm(MaddpgOptions)
 def maddpg(options: MaddpgOptions) -> Haml:
-    """MADDPG: a critic of the joint action, and deterministic actors that climb it all at once."""
+    """MADDPG: DDPG with simultaneous updates of the agents, off-policy, continuous actions."""
     return options.climb(Pathwise(others=options.others), Simultaneous())

@@ -1,12 +1,23 @@
 """Multi-agent proximal policy optimisation (MAPPO).
 
-HAPPO with `Simultaneous` in place of `Sequential`: everyone ascends min(r Â, clip(r) Â) against the others' old
-policies, M = 1, with a critic that sees the state. The joint move has no guarantee of improvement.
+MAPPO is PPO for a team that shares one reward: all agents are updated simultaneously, and a centralised critic predicts
+returns from the state. Choose it as the standard on-policy baseline for cooperative tasks, especially for many similar
+agents that can share parameters.
 
-Reference: Yu et al., 2022, arXiv:2103.01955. As published, agents of equal spaces share parameters
-(`sharing="group"`, one minibatch over all their steps); the default here shares nothing, like everything else.
+MAPPO is HAPPO with the scheme `Simultaneous` instead of `Sequential`. Every agent maximises
 
-Differences from the reference code: those of HAPPO; the state is that of the environment, without agents' features.
+    E[ min(r Â, clip(r, 1 − ε, 1 + ε) Â) ],   r = π̄(a|o)/π(a|o),
+
+where π is the agent's old policy, π̄ its new policy, o its observation, a its action, Â the team's advantage and ε the
+clipping range. Each agent optimises against the old policies of the other agents: HAPPO's product of ratios M is 1. The
+theory does not guarantee that such a joint update improves the return.
+
+Reference: Yu et al., 2022, arXiv:2103.01955. In the publication, agents with equal spaces share parameters
+(`sharing="group"`, one minibatch over all their steps). Here no parameters are shared by default, as in all algorithms
+of Hamlet.
+
+Differences from the reference code: the differences that the page of HAPPO lists. In addition, the critic's state is
+the state of the environment, without the features of individual agents.
 """
 
 from dataclasses import dataclass
@@ -25,7 +36,7 @@ class MappoOptions(ClipOptions, ActorOptions, CreditOptions):
 
 @algorithm(MappoOptions)
 def mappo(options: MappoOptions) -> Haml:
-    """MAPPO: clipped ratios, everyone at once, a critic of the state."""
+    """MAPPO: PPO with simultaneous updates of the agents, centralised critic."""
     return options.declare(
         drift=ClipDrift(options.clip),
         neighbourhood=options.ascent(options.learning_rate_decay),

@@ -1,11 +1,14 @@
 """Multi-agent soft actor-critic (MASAC), for a team.
 
-HASAC whose agents all move at once, each against the others' actions before the update, or with "replay" against the
-replayed ones.
+MASAC is off-policy, with stochastic policies that maximise the return plus their entropy, and two centralised critics.
+Choose it as the baseline of HASAC with simultaneous updates.
+
+MASAC is HASAC with simultaneous updates. Each agent optimises against the other agents' actions before the update. With
+``others="replay"`` it optimises against their replayed actions. The page of HASAC has the equations.
 
 References: Haarnoja et al., 2018, arXiv:1812.05905; Liu et al., 2024 (HASAC), arXiv:2306.10715.
 
-Differences from HASAC: the scheme alone; those from the reference code are the same.
+Differences from HASAC: only the scheme. The differences from the reference code are the differences of HASAC.
 """
 
 from dataclasses import dataclass
@@ -23,5 +26,5 @@ class MasacOptions(OthersOptions, SoftOptions):
 
 @algorithm(MasacOptions)
 def masac(options: MasacOptions) -> Haml:
-    """MASAC: stochastic actors that climb twin critics and their own entropy, all at once."""
+    """MASAC: SAC with simultaneous updates of the agents, off-policy, discrete and continuous actions."""
     return options.soft(Simultaneous(), options.others)

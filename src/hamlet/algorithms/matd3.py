@@ -1,13 +1,21 @@
 """Multi-agent twin delayed deterministic policy gradient (MATD3), for a team.
 
-HATD3 whose agents all move at once: each climbs Q₁(s, …, μⁱ(oⁱ), …) with the others' actions as they were before the
-update; "replay" puts the replayed actions there, as in MADDPG.
+MATD3 is off-policy, with deterministic policies over continuous actions and two centralised critics of the joint
+action. Choose it as the baseline of HATD3 with simultaneous updates. One pair of critics serves all agents, because
+they share one reward.
+
+MATD3 is HATD3 with simultaneous updates. Agent i maximises Q₁(s, …, μⁱ(oⁱ), …), where Q₁ is the first critic, s the
+state and μⁱ(oⁱ) the agent's action for its observation oⁱ. The other agents' actions come from their policies before
+the update. ``others="replay"`` uses the replayed actions of the other agents instead, as in the published MADDPG.
 
 References: Ackermann et al., 2019, arXiv:1910.01465; Zhong et al., 2024 (HARL), arXiv:2304.09870.
 
-Differences from the reference code: (1) samples are drawn with replacement, at a cost that does not grow with the
-buffer; (2) critics take actions in units of half of the distance between their bounds; (3) steps of the warm-up count
-as environment steps; (4) the others' actions are their policies' unless ``others="replay"`` says so.
+Differences from the reference code:
+
+* Batches are sampled with replacement. The cost of this does not grow with the buffer.
+* Critics receive actions in units of half the distance between their bounds.
+* Warm-up steps count as environment steps.
+* The other agents' actions come from their policies, unless ``others="replay"`` is set.
 """
 
 from dataclasses import dataclass
@@ -25,5 +33,5 @@ class Matd3Options(OthersOptions, TwinOptions):
 
 @algorithm(Matd3Options)
 def matd3(options: Matd3Options) -> Haml:
-    """MATD3: twin critics, smoothed targets, delayed deterministic actors, all at once."""
+    """MATD3: TD3 with simultaneous updates of the agents, off-policy, continuous actions."""
     return options.climb(options.smoothed(options.others), Simultaneous())

@@ -1,15 +1,28 @@
 """Multi-agent trust region learning (MATRL), for general-sum games of two to ten agents.
 
-Every agent predicts the step that it would take alone (`hamlet.algorithms.il`). The game in which each either keeps its
-policy or takes the predicted one is solved for a Nash equilibrium, from the same batch; everybody then best-responds,
-from its current policy, to the mixture that is this equilibrium. The equations stand in `hamlet.haml.meta_game`. Each
-agent keeps its own reward and its own critic.
+MATRL is an on-policy algorithm for agents with different rewards. It solves a small game that decides whose policy
+update is stable against the other agents' updates. Choose it when independent learners are unstable because the agents'
+interests conflict.
+
+Each agent has its own reward and its own critic. An iteration has three steps:
+
+1. Every agent predicts the policy update that it would make alone (`hamlet.algorithms.il`).
+2. In the meta-game, each agent either keeps its policy or takes the predicted one. MATRL estimates the payoffs from the
+   current batch and solves this game for a Nash equilibrium, which is a mixture of current and predicted policies.
+3. Every agent makes a best-response update to this mixture, starting from its current policy.
+
+`hamlet.haml.meta_game` has the equations.
 
 Reference: Wen et al., 2021, arXiv:2106.06828, algorithm 2 and tables 3, 5 and 6.
 
-Differences from the reference code, which differs from the paper: a payoff is the mean of advantage times ratios, and
-not the product of their means; in games of three and more agents no policy is taken for another; the response is to
-the mixture, with a weight for every step; what `il` lists. The equilibrium is found directly rather than by CMA-ES.
+Differences from the reference code, which differs from the paper:
+
+* A payoff is the mean of advantage times ratios. The reference code multiplies the mean advantage by the mean ratios.
+* In games of three or more agents, the reference code uses one agent's policy in place of another's. Here each agent's
+  own policy is used.
+* The response is to the mixture, with one weight for every step.
+* The equilibrium is computed directly instead of by CMA-ES.
+* The differences that the page of `il` lists apply here too.
 """
 
 from hamlet.haml.meta_game import Nash
@@ -20,5 +33,5 @@ from hamlet.hyperparameters.meta_game import ResponseOptions
 
 @algorithm(ResponseOptions)
 def matrl(options: ResponseOptions) -> Haml:
-    """MATRL: predict, solve the meta-game, best-respond to its equilibrium."""
+    """MATRL: independent learners that best-respond to the equilibrium of a meta-game, general-sum games."""
     return options.respond(Nash())

@@ -1,18 +1,21 @@
 """Q-DPP: a determinantal point process of agents' values.
 
-The team's value is the sum of its agents', less what it costs that their choices are alike:
+Q-DPP learns a team value that is the sum of the agents' own action values minus a cost when the agents' actions are
+similar. It is off-policy and needs discrete actions. Choose it when a team should divide a task into roles.
 
-    Q_tot(o, a) = Σᵢ Qᵢ(oᵢ, aᵢ) + log det(B_a B_aᵀ),
+    Q_tot(o, a) = Σᵢ Qᵢ(oᵢ, aᵢ) + log det(B_a B_aᵀ)
 
-with B_a the unit vectors b(oᵢ, aᵢ) of the choices. For orthogonal ones it is `vdn`. While it is trained, agents
-choose one after another, in an order drawn anew in every copy and step, each ∝ ‖what is left of b beyond the span of
-those before‖² exp(Qᵢ / T), for which they have to be together; T falls. Targets are judged at the choices that such a
-walk makes greedily. At test time every agent takes the best by its own values alone, which need not be best for Q_tot.
-`hamlet.networks.mixers.dpp` has the determinant and the sampler. The metric ``exploration`` is T here.
+Here oᵢ is the observation, aᵢ the action and Qᵢ the value of agent i. The rows of B_a are the unit vectors b(oᵢ, aᵢ)
+that the networks assign to the actions. If these vectors are orthogonal, Q_tot is the sum of `vdn`.
 
-Differences from the reference code: what `qmix` says of (1) to (7), and (8) a fixed jitter in the place of fresh
-noise on the diagonal; (9) no ReLU on the products of vectors; (10) no regulariser of singular values and no weight
-decay; (11) vectors are made from what the agent's values are made from.
+* While training, agents choose sequentially in an order that is sampled for every environment copy and step. An agent's
+  probabilities are ∝ ‖part of b outside the span of earlier agents' vectors‖² exp(Qᵢ / T), so the agents have to
+  communicate. The temperature T (metric: ``exploration``) decreases. Targets use the greedy choices of this procedure.
+* At test time every agent chooses the best action by its own values. This joint action need not maximise Q_tot.
+
+Differences from the reference code: the differences that the page of `qmix` lists. In addition, the diagonal has a
+fixed jitter instead of new noise; products of vectors pass through no ReLU; there is no regulariser of singular values
+and no weight decay; the vectors use the same features as the agent's values. Sampler: `hamlet.networks.mixers.dpp`.
 
 Reference: Yang et al., 2020, arXiv:2006.01482.
 """
@@ -31,12 +34,12 @@ class QDppOptions(EpisodeOptions):
     """Hyperparameters of Q-DPP.
 
     Attributes:
-        temperature_start: T in (0, 1] of the sampler at first, in units of reward.
+        temperature_start: Initial temperature T in (0, 1] of the sampler, in units of reward.
         temperature_end: T after `temperature_steps`.
-        temperature_steps: Environment steps within which T falls.
-        exploration: How often, in [0, 1], an agent's action is drawn evenly instead.
-        embedding: Length of the vectors; at least the number of agents.
-        jitter: ε in (0, 1): (1 − ε) B Bᵀ + ε I stands for B Bᵀ, so that choices alike cost at most about −log 2ε.
+        temperature_steps: Environment steps over which T decays.
+        exploration: Probability in [0, 1] that an agent's action is sampled uniformly instead.
+        embedding: Dimension of the action vectors; at least the number of agents.
+        jitter: ε in (0, 1): (1 − ε) B Bᵀ + ε I replaces B Bᵀ. Identical actions then cost at most about −log 2ε.
     """
 
     temperature_start: float = 0.5
@@ -49,7 +52,7 @@ class QDppOptions(EpisodeOptions):
 
 @algorithm(QDppOptions)
 def q_dpp(options: QDppOptions) -> Decomposition:
-    """Q-DPP: agents' values, and how unlike their choices are."""
+    """Q-DPP: the team value rewards different actions of the agents, off-policy, discrete actions."""
     cooling = Schedule(start=options.temperature_start, end=options.temperature_end, steps=options.temperature_steps)
     actor = DiverseUtilities(
         exploration=cooling, embedding=options.embedding, even=options.exploration, jitter=options.jitter

@@ -1,18 +1,28 @@
 """QMIX: monotonic value mixing.
 
-The team's value rises with every agent's own, by weights that networks of the state give:
+QMIX learns a team value that increases with every agent's own action value. It is off-policy and needs discrete
+actions. Choose it as the standard method of value decomposition for a team that shares one reward, when the best action
+of an agent does not depend on the other agents' actions.
+
+Networks that receive the state (hypernetworks) produce the weights of the mixing:
 
     Q(s, a) = |w₂(s)| · ELU( |W₁(s)| (Q¹, …, Qⁿ) + b₁(s) ) + V(s),      so that  ∂Q/∂Qⁱ ≥ 0.
 
-The agents' best choices together are then best for the team. It can say more than `vdn`, and not everything: where a
-choice is good or bad according to what others do, no such Q fits. (In `matrix/climbing` the best fit has the right
-maximum, and what is trained does not find it.)
+Here s is the state, a the joint action, Qⁱ the value of agent i's action, W₁ and w₂ are weights, b₁ and V offsets.
 
-Differences from the first published code: (1) agents see neither their last action nor their number, and share no
-parameters unless asked to; (2) play goes on from episode to episode, and an update is made after so many steps rather
-than episodes; (3) episodes are drawn with replacement, at a cost that does not grow with the buffer; (4) an episode cut
-by a limit of time bootstraps from its final view; (5) absent agents count 0; (6) agents of unlike spaces are not
-padded; (7) the recurrent unit begins by keeping more of its memory (`hamlet.networks.torso`).
+The joint action of the agents' best actions therefore maximises Q. QMIX represents more functions than `vdn`, but not
+all: when an action is good or bad depending on the other agents' actions, no such Q fits. (In `matrix/climbing` the
+best fit has the right maximum, but training does not find it.)
+
+Differences from the first published code:
+
+* Agents observe neither their last action nor their index, and share no parameters by default.
+* The environment copies continue across rollouts. Updates follow a number of steps, not a number of episodes.
+* Episodes are sampled with replacement. The cost of this does not grow with the buffer.
+* An episode that is truncated (cut off by a time limit) bootstraps from its final observation.
+* The values of inactive agents count as 0.
+* Agents with different spaces are not padded.
+* The GRU initially keeps more of its state (`hamlet.networks.torso`).
 
 Reference: Rashid et al., 2018, arXiv:1803.11485.
 """
@@ -30,8 +40,8 @@ class QmixOptions(GreedyOptions):
     """Hyperparameters of QMIX.
 
     Attributes:
-        mixing_width: Width of the layer that values are mixed in.
-        hypernetwork_hidden: Width of the networks that give the weights of the mixing.
+        mixing_width: Width of the mixing network's hidden layer.
+        hypernetwork_hidden: Width of the hidden layers of the hypernetworks, which produce the mixing weights.
     """
 
     mixing_width: int = 32
@@ -40,5 +50,5 @@ class QmixOptions(GreedyOptions):
 
 @algorithm(QmixOptions)
 def qmix(options: QmixOptions) -> Decomposition:
-    """QMIX: the team's value rises with every agent's."""
+    """QMIX: the team value is a monotonic function of the agents' values, off-policy, discrete actions."""
     return options.mixed(Monotonic(embedding=options.mixing_width, hidden=options.hypernetwork_hidden))

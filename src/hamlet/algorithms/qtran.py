@@ -1,18 +1,25 @@
 """QTRAN-base.
 
-A joint value is learnt freely, and the agents' own values are made to agree with it where they are best:
+QTRAN learns an unrestricted value of joint actions, and the agents' own values agree with it at their best actions. It
+is off-policy and needs discrete actions. Choose it for small cooperative tasks that `vdn` and `qmix` cannot represent.
+On large problems other methods are better, because training satisfies the two conditions only approximately.
 
-    L = (Q̂(s, a) − y)² + c_opt (Σᵢ Qᵢ(ūᵢ) − ⌊Q̂(s, ū)⌋ + V(s))² + c_nopt min(0, Σᵢ Qᵢ(aᵢ) − ⌊Q̂(s, a)⌋ + V(s))²,
+    L = (Q̂(s, a) − y)² + c_opt (Σᵢ Qᵢ(ūᵢ) − ⌊Q̂(s, ū)⌋ + V(s))² + c_nopt min(0, Σᵢ Qᵢ(aᵢ) − ⌊Q̂(s, a)⌋ + V(s))²
 
-with ū the agents' own best choices. Where both conditions hold, ū is best for Q̂ too, so that every joint value that
-decentralised agents can be greedy for is learnt, without any form that it must have. Conditions are met only about as
-well as they are weighed and visited: on large problems others are ahead of it.
+Here Q̂ is the joint value of state s and joint action a, y its target, Qᵢ the values of agent i, ū the agents' own best
+actions, and V(s) a correction for the part of the state that the agents do not observe. No gradient passes through ⌊·⌋.
+c_opt and c_nopt are weights.
 
-The joint value takes what agents do as its input, Q̂(s, Σᵢ f(hᵢ, aᵢ)), for any number of agents. ``joint="exact"``
-has one output for each joint action instead, which sees the state alone. `hamlet.networks.mixers.qtran` has both.
+The second term asks for equality at ū, the third that the sum is nowhere below Q̂. If both hold, ū maximises Q̂ too.
+QTRAN can therefore represent every joint value for which decentralised greedy actions are optimal. How well training
+satisfies the conditions depends on the weights and on how often a joint action is visited.
 
-Differences from the reference code: what `qmix` says of (1) to (7), and (8) all encodings f have one width, so that
-those of unlike agents can be added.
+By default the joint value receives the encoded actions, Q̂(s, Σᵢ f(hᵢ, aᵢ)), where hᵢ are the features of agent i's
+network and f an encoder. This works for any number of agents. ``joint="exact"`` instead has one output for each joint
+action and receives only the state. `hamlet.networks.mixers.qtran` has both.
+
+Differences from the reference code: the differences that the page of `qmix` lists. In addition, all encoders f have one
+output width, so that the encodings of heterogeneous agents can be added.
 
 Reference: Son et al., 2019, arXiv:1905.05408.
 """
@@ -31,10 +38,10 @@ class QtranOptions(GreedyOptions):
     """Hyperparameters of QTRAN-base.
 
     Attributes:
-        opt: c_opt, what it costs to differ from the joint value at the agents' own best choices.
-        nopt: c_nopt, what it costs to be below it elsewhere.
-        joint: Whether the joint value takes "encoded" choices, or has an output for each joint action, "exact".
-        mixing_width: Width of the hidden layers of the joint value, and of what is encoded.
+        opt: Weight c_opt of the loss that makes the sum of values equal the joint value at the greedy joint action.
+        nopt: Weight c_nopt of the loss that keeps the sum of values at least the joint value at other joint actions.
+        joint: "encoded": the joint value receives encoded actions; "exact": it has one output for each joint action.
+        mixing_width: Width of the joint value's hidden layers and of the action encodings.
     """
 
     opt: float = 1.0
@@ -45,6 +52,6 @@ class QtranOptions(GreedyOptions):
 
 @algorithm(QtranOptions)
 def qtran(options: QtranOptions) -> Decomposition:
-    """QTRAN-base: the agents' values follow a joint one that is learnt freely."""
+    """QTRAN-base: the agents' values follow an unrestricted joint value, off-policy, discrete actions."""
     mixer = Qtran(opt=options.opt, nopt=options.nopt, kind=options.joint, hidden=options.mixing_width)
     return options.mixed(mixer)

@@ -1,17 +1,26 @@
 """Value-decomposition networks (VDN).
 
-The team's value is the sum of its agents' values, and predicts the team's reward:
+VDN learns a team value that is the sum of the agents' own action values. It is off-policy and needs discrete actions.
+Choose it as the simplest method of value decomposition for a team that shares one reward.
 
-    Σᵢ Qⁱ(τⁱ, aⁱ) → R + γ Σᵢ Q̂ⁱ(τ′ⁱ, argmax Qⁱ(τ′ⁱ, ·)).
+    Σᵢ Qⁱ(τⁱ, aⁱ) → R + γ Σᵢ Q̂ⁱ(τ′ⁱ, argmax Qⁱ(τ′ⁱ, ·))
 
-The agents' best choices together are then best for the sum. What is no sum is learnt as the nearest one: in the
-climbing game of `matrix/climbing`, with even play, −6.2, −4.9 and −3.6 where the payoffs are 8, −12 and 0.
+Here Qⁱ is the value network of agent i and Q̂ⁱ its target network, τⁱ and τ′ⁱ are its histories of observations before
+and after the step, aⁱ is its action, R the team's reward and γ the discount.
 
-Differences from the first published code: (1) agents see neither their last action nor their number, and share no
-parameters unless asked to; (2) play goes on from episode to episode, and an update is made after so many steps rather
-than episodes; (3) episodes are drawn with replacement, at a cost that does not grow with the buffer; (4) an episode cut
-by a limit of time bootstraps from its final view; (5) absent agents count 0; (6) agents of unlike spaces are not
-padded; (7) the recurrent unit begins by keeping more of its memory (`hamlet.networks.torso`).
+The joint action of the agents' best actions maximises the sum. VDN cannot represent a value that is not a sum; it then
+learns the nearest sum. In the climbing game `matrix/climbing` with uniform play, it learns −6.2, −4.9 and −3.6 where
+the payoffs are 8, −12 and 0.
+
+Differences from the first published code:
+
+* Agents observe neither their last action nor their index, and share no parameters by default.
+* The environment copies continue across rollouts. Updates follow a number of steps, not a number of episodes.
+* Episodes are sampled with replacement. The cost of this does not grow with the buffer.
+* An episode that is truncated (cut off by a time limit) bootstraps from its final observation.
+* The values of inactive agents count as 0.
+* Agents with different spaces are not padded.
+* The GRU initially keeps more of its state (`hamlet.networks.torso`).
 
 Reference: Sunehag et al., 2018, arXiv:1706.05296; settings of Rashid et al., 2018, arXiv:1803.11485.
 """
@@ -24,5 +33,5 @@ from hamlet.networks.mixers.base import Sum
 
 @algorithm(GreedyOptions)
 def vdn(options: GreedyOptions) -> Decomposition:
-    """VDN: the team's value is the sum of its agents' values."""
+    """VDN: the team value is the sum of the agents' values, off-policy, discrete actions."""
     return options.mixed(Sum())

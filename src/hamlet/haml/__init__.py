@@ -1,1 +1,1 @@
-"""Heterogeneous-agent mirror learning: the triple, and the one update."""
+"""Heterogeneous-agent mirror learning (HAML): drift, neighbourhood, sampling, and the update that combines them."""

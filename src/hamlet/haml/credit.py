@@ -1,4 +1,4 @@
-"""What an agent is credited with, by name: which estimator and which critic a declaration is made of."""
+"""The advantage estimators of ``--advantage``, by name, each with the critic that it needs."""
 
 from dataclasses import replace
 from typing import Any, Literal, TypeAlias
@@ -16,15 +16,16 @@ BASELINES: dict[str, Any] = {"counterfactual": Counterfactual, "optimal_baseline
 
 
 def credited(declared: Haml, name: Credit, samples: int) -> Haml:
-    """A declaration with another estimator and another critic, under the settings of those that it has.
+    """Return a declaration with another advantage estimator and critic; their other settings are kept.
 
     Args:
-        declared: It estimates advantages by `Gae` and a `StateValue`.
-        name: "gae" for itself; "counterfactual" or "optimal_baseline" for what returns have over that baseline.
-        samples: How many alternatives are drawn for an agent whose actions are no plain choices, at least 1.
+        declared: A declaration that estimates advantages by `Gae` with a `StateValue` critic.
+        name: "gae" returns the declaration unchanged. "counterfactual" and "optimal_baseline" use the return minus
+            that baseline.
+        samples: Number of alternative actions sampled for an agent whose action space is not Discrete, at least 1.
 
     Raises:
-        RequestError: If there is no such name, or the critics see nothing of what the others do.
+        RequestError: If the name is unknown, or the critics do not receive the other agents' actions.
 
     >>> from hamlet.algorithms import mappo
     >>> credited(mappo(gae_lambda=0.9), "optimal_baseline", 50).advantage
@@ -38,8 +39,8 @@ def credited(declared: Haml, name: Credit, samples: int) -> Haml:
     assert isinstance(back, Gae) and isinstance(critic, StateValue)
     require(
         critic.sees == "state" and critic.credits == "team",
-        f"--advantage {name} asks what the others did, and here every agent's critic sees its own agent alone: "
-        f"use --advantage gae, or mappo --advantage {name}",
+        f"--advantage {name} needs a centralised critic, and here each agent's critic receives only its own agent's "
+        f"observation: use --advantage gae, or mappo --advantage {name}",
     )
     values = CounterfactualValue(
         samples=samples,

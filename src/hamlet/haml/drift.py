@@ -1,7 +1,7 @@
-"""Drift functionals 𝔇: what a policy pays for leaving the old one.
+"""Drift functionals 𝔇: penalties for the distance of a new policy from the old one.
 
-A drift is non-negative, and zero with zero slope at the old policy; that is all the theory asks
-(Zhong et al., 2024, arXiv:2304.09870, definition 10). `hamlet.testing.check_drift` checks it for a new one.
+The theory requires that a drift is non-negative, and that its value and its gradient are zero at the old policy
+(Zhong et al., 2024, arXiv:2304.09870, definition 10). `hamlet.testing.check_drift` checks a new drift.
 """
 
 from dataclasses import dataclass
@@ -16,59 +16,60 @@ from hamlet.errors import require
 
 
 class Drift(Protocol):
-    """One term for each sample, averaged over the batch by the objective that it is subtracted from."""
+    """A penalty for each sample. The objective averages it over the batch and subtracts it."""
 
     def __call__(
         self, ratio: Float[Array, "*B"], corrected: Float[Array, "*B"], old: Any, new: Any
     ) -> Float[Array, "*B"]:
-        """The drift of each sample.
+        """Return the drift of each sample.
 
         Args:
-            ratio: r = π̄(a|o) / π(a|o) of the sampled action.
-            corrected: M·Â, the advantage times the ratios of the agents that moved before.
-            old: π, the distributions themselves.
-            new: π̄, likewise.
+            ratio: r = π̄(a|o) / π(a|o), the probability ratio of the sampled action a at observation o.
+            corrected: M·Â, the advantage times the ratios of the agents that were updated earlier.
+            old: The distributions of the old policy π.
+            new: The distributions of the new policy π̄.
         """
         ...
 
 
 @dataclass(frozen=True)
 class ZeroDrift:
-    """𝔇 = 0: HATRPO, HAA2C."""
+    """The zero drift 𝔇 = 0, of HATRPO and HAA2C."""
 
     def __call__(
         self, ratio: Float[Array, "*B"], corrected: Float[Array, "*B"], old: Any, new: Any
     ) -> Float[Array, "*B"]:
-        """Zeros."""
+        """Return zeros."""
         return jnp.zeros_like(ratio)
 
 
 @dataclass(frozen=True)
 class ClipDrift:
-    """𝔇 = max(0, (r − clip(r, 1 − ε, 1 + ε)) · M Â): HAPPO, and PPO.
+    """The drift of PPO's clipping, 𝔇 = max(0, (r − clip(r, 1 − ε, 1 + ε)) · M Â), of HAPPO and PPO.
 
-    Subtracted from r·M Â it leaves the clipped objective min(r·M Â, clip(r)·M Â), sample by sample.
+    r is the probability ratio, and M Â the advantage times the ratios of earlier agents. For each sample, r·M Â − 𝔇 is
+    the clipped objective min(r·M Â, clip(r)·M Â).
 
     Attributes:
-        epsilon: ε > 0, half the width of the band in which moving is free.
+        epsilon: The clipping range ε > 0: the drift is zero for ratios in [1 − ε, 1 + ε].
     """
 
     epsilon: float = 0.2
 
     def __post_init__(self) -> None:
-        """Refuse an empty band."""
+        """Check the clipping range."""
         require(self.epsilon > 0, f"--clip must be above 0, not {self.epsilon}; the papers use 0.2")
 
     def __call__(
         self, ratio: Float[Array, "*B"], corrected: Float[Array, "*B"], old: Any, new: Any
     ) -> Float[Array, "*B"]:
-        """The part of the gain that lies outside the band."""
+        """Return the part of r·M Â outside of the clipping range."""
         return jax.nn.relu((ratio - jnp.clip(ratio, 1.0 - self.epsilon, 1.0 + self.epsilon)) * corrected)
 
 
 @dataclass(frozen=True)
 class KlDrift:
-    """𝔇 = β KL(π‖π̄), exact for each observation.
+    """The KL penalty 𝔇 = β KL(π‖π̄) between the old policy π and the new policy π̄, exact for each observation.
 
     Attributes:
         weight: β ≥ 0, per nat.
@@ -77,22 +78,22 @@ class KlDrift:
     weight: float = 1.0
 
     def __post_init__(self) -> None:
-        """Refuse a reward for drifting."""
+        """Check the weight."""
         _refuse_reward(self.weight)
 
     def __call__(
         self, ratio: Float[Array, "*B"], corrected: Float[Array, "*B"], old: Any, new: Any
     ) -> Float[Array, "*B"]:
-        """β times the divergence."""
+        """Return β times the divergence."""
         return self.weight * old.kl(new)
 
 
 @dataclass(frozen=True)
 class SumDrift:
-    """𝔇 = 𝔇₁ + 𝔇₂ + …: a sum of drifts is one.
+    """The sum of several drifts, 𝔇 = 𝔇₁ + 𝔇₂ + …, which is a drift too.
 
     Attributes:
-        parts: What is added up.
+        parts: The drifts.
     """
 
     parts: tuple[Drift, ...]
@@ -100,15 +101,15 @@ class SumDrift:
     def __call__(
         self, ratio: Float[Array, "*B"], corrected: Float[Array, "*B"], old: Any, new: Any
     ) -> Float[Array, "*B"]:
-        """The sum."""
+        """Return the sum."""
         return sum((part(ratio, corrected, old, new) for part in self.parts), jnp.zeros_like(ratio))
 
 
 @dataclass(frozen=True)
 class SquaredTvDrift:
-    """𝔇 = c TV(π, π̄)², exact for each observation; the total variation itself has a slope at π, and is no drift.
+    """The squared total variation 𝔇 = c TV(π, π̄)² of the old policy π and the new policy π̄, for discrete actions.
 
-    It reads the probabilities of all actions, so these are discrete.
+    It is exact for each observation. The total variation itself is not a drift, because its slope at π is not zero.
 
     Attributes:
         weight: c ≥ 0.
@@ -117,14 +118,14 @@ class SquaredTvDrift:
     weight: float = 1.0
 
     def __post_init__(self) -> None:
-        """Refuse a reward for drifting."""
+        """Check the weight."""
         _refuse_reward(self.weight)
 
     def __call__(
         self, ratio: Float[Array, "*B"], corrected: Float[Array, "*B"], old: Any, new: Any
     ) -> Float[Array, "*B"]:
-        """The square of half the sum of |π − π̄|, times c."""
-        require(isinstance(old, Categorical), "the squared total variation is a drift of discrete actions; try KlDrift")
+        """Return c times the square of half the sum of |π − π̄| over the actions."""
+        require(isinstance(old, Categorical), "SquaredTvDrift needs discrete actions; for other actions use KlDrift")
         return self.weight * (0.5 * jnp.abs(jnp.exp(new.log_probs) - jnp.exp(old.log_probs)).sum(-1)) ** 2
 
 

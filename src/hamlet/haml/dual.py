@@ -1,4 +1,4 @@
-"""Learned scalars that hold a constraint: a temperature, a multiplier."""
+"""Learned Lagrange multipliers of a constraint, such as the temperature of HASAC."""
 
 from dataclasses import dataclass
 
@@ -12,41 +12,41 @@ from hamlet.estimation.fitting import adam, begin, descend
 
 
 class DualState(eqx.Module):
-    """log λ, and its optimiser's state."""
+    """log λ and the state of its optimiser."""
 
     log: Float[Array, "*units"]
     optimiser: optax.OptState
 
     @property
     def value(self) -> Float[Array, "*units"]:
-        """λ > 0."""
+        """Return λ > 0."""
         return jnp.exp(self.log)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dual:
-    """λ = eˣ > 0, which grows while its constraint is violated: x ascends x·violation by Adam.
+    """A multiplier λ = eˣ > 0 that grows while its constraint is violated. Adam maximises x·violation over x.
 
     Attributes:
-        initial: λ before the first step, above 0.
-        learning_rate: Step size of Adam; 0 keeps λ where it is.
+        initial: Initial λ, above 0.
+        learning_rate: Learning rate of Adam; 0 keeps λ constant.
     """
 
     initial: float = 1.0
     learning_rate: float = 3e-4
 
     def __post_init__(self) -> None:
-        """Refuse what has no logarithm."""
+        """Check the settings."""
         require(self.initial > 0, f"--temperature must be above 0, not {self.initial}")
         require(self.learning_rate >= 0, f"--temperature-learning-rate must not be negative: {self.learning_rate}")
 
     def init(self, units: int) -> DualState:
-        """One λ for each unit."""
+        """Return the initial state, one λ for each unit (a unit: one set of policy parameters)."""
         log = jnp.full(units, jnp.log(self.initial), jnp.float32)
         return DualState(log, begin(self._optimiser, log))
 
     def step(self, state: DualState, violation: Float[Array, " units"]) -> DualState:
-        """One step; ``violation`` is positive where λ is to grow."""
+        """Make one step of Adam; a positive ``violation`` increases λ."""
         return DualState(*descend(self._optimiser, -violation, state.optimiser, state.log))
 
     @property

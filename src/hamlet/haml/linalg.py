@@ -1,4 +1,4 @@
-"""Linear algebra of the natural gradient: on flat vectors, in the precision of the parameters."""
+"""Linear algebra of the natural gradient, on flat vectors and in the precision of the parameters."""
 
 from collections.abc import Callable
 
@@ -12,11 +12,12 @@ Vector = Float[Array, " P"]
 def conjugate_gradient(
     product: Callable[[Vector], Vector], target: Vector, *, iterations: int, tolerance: float = 1e-10
 ) -> tuple[Vector, Vector]:
-    """An approximate solution x of F x = b for a symmetric positive definite F, from x = 0, and b − F x.
+    """Solve F x = b approximately by the conjugate gradient method, and return x and the residual b − F x.
 
-    Once ‖b − F x‖² falls to ``tolerance`` further iterations leave x as it is, so the cost is always the same. Products
-    have the precision of the parameters on every device: accelerators would multiply float32 with fewer bits, and
-    directions would not stay conjugate.
+    F is symmetric positive definite; ``product`` computes F v, ``target`` is b. The method starts at x = 0. When
+    ‖b − F x‖² reaches ``tolerance``, the remaining iterations do not change x, so the cost is always the same. Products
+    use the full precision of the parameters on every device. By default accelerators multiply float32 with fewer bits,
+    and the directions would not stay conjugate.
 
     Reference: Hestenes and Stiefel, 1952; its use for policies in Schulman et al., 2015, arXiv:1502.05477, appendix C.
     """
@@ -41,9 +42,12 @@ def conjugate_gradient(
 def backtrack(
     acceptable: Callable[[Array], Array], *, first: Array, shrink: float, tries: int
 ) -> tuple[Float[Array, ""], Array]:
-    """The first of ``first``, ``first·shrink``, ``first·shrink²``, … that is acceptable, and how many were tried.
+    """Find the first acceptable length among ``first``, ``first·shrink``, ``first·shrink²``, … (backtracking).
 
-    Returns 0 where none of ``tries`` is. No more than needed are evaluated.
+    Evaluation stops at the first acceptable length.
+
+    Returns:
+        The length, or 0 if none of ``tries`` lengths is acceptable; and the number of evaluated lengths.
     """
 
     def going(state: tuple[Array, Array, Array]) -> Array:

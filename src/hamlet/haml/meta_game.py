@@ -1,16 +1,18 @@
-"""The meta-game as a scheme: predict, solve for an equilibrium, respond to it.
+"""Schemes with a meta-game: predict updates, solve a game for its equilibrium, and respond to the equilibrium.
 
-    π̂ⁱ   = the step that agent i would take alone, the others as they are (the prediction);
-    G    = the game between keeping πⁱ and taking π̂ⁱ, from the same batch (`hamlet.games.meta`);
+    π̂ⁱ   = the policy of agent i after an update by itself (the prediction);
+    G    = the game between keeping πⁱ and taking π̂ⁱ, estimated from the same batch (`hamlet.games.meta`);
     ρ    = an equilibrium of G: agent i keeps πⁱ with probability ρᵢ;
-    π̄ⁱ   = ρᵢ πⁱ + (1 − ρᵢ) π̂ⁱ, a mixture of probabilities, state by state;
+    π̄ⁱ   = ρᵢ πⁱ + (1 − ρᵢ) π̂ⁱ, a mixture of probabilities in each state;
     πⁱ ← argmax E_π[ r wⁱÂⁱ − 𝔇(r, wⁱÂⁱ) ]  from πⁱ,  wⁱ = ∏_{j≠i} clip(π̄ʲ/πʲ, 1 ± c), the best response to the mixture.
 
-The weight is a part of the advantage, on which clipping's drift depends; a KL penalty does not, and is not weighed.
+Here πⁱ is the current policy of agent i, r the ratio of its new and current policy, Âⁱ its advantage, 𝔇 the drift, and
+c the clipping range of the weights wⁱ. The drift of PPO's clipping depends on the weighted advantage. A KL penalty
+does not depend on the advantage, so it is not weighted.
 
-Reference: Wen et al., 2021, arXiv:2106.06828 (MATRL), algorithm 2, which prints the ratio π/π̄; the
-expectation is under π̄ and the batch from π, so it is π̄/π here. The released code weighs by the predicted policies
-instead of the mixture, and by one mean weight instead of one for every step.
+Reference: Wen et al., 2021, arXiv:2106.06828 (MATRL), algorithm 2. The paper prints the ratio π/π̄. The expectation is
+under π̄ and the batch comes from π, so the ratio is π̄/π here. The released code weights by the predicted policies
+instead of the mixture, and by one mean weight instead of one weight for every step.
 """
 
 from dataclasses import dataclass
@@ -28,32 +30,34 @@ from hamlet.types import Info, Key
 
 
 class Solver(Protocol):
-    """Decides how probable it is that each agent keeps its policy."""
+    """Solves a meta-game for the probability that each agent keeps its policy."""
 
     def __call__(self, payoffs: Float[Array, " n *profiles"], key: Key) -> Float[Array, " n"]:
-        """ρ in [0, 1], by agent, of a meta-game ``[n, 2, …, 2]``."""
+        """Return ρ in [0, 1] for each agent, from the payoffs ``[n, 2, …, 2]`` of a meta-game."""
         ...
 
 
 @dataclass(frozen=True)
 class Nash:
-    """An equilibrium of the meta-game (`hamlet.games.binary`).
+    """A Nash equilibrium of the meta-game (`hamlet.games.binary`).
 
     Attributes:
-        choose: Which, where there are several: "random", each as likely (as published), or "best", that of the
-            greatest sum of payoffs.
+        choose: Selection among several equilibria: "random" with equal probabilities (as published), or "best", the
+            equilibrium with the greatest sum of payoffs.
     """
 
     choose: Literal["random", "best"] = "random"
 
     def __call__(self, payoffs: Float[Array, " n *profiles"], key: Key) -> Float[Array, " n"]:
-        """Its probabilities."""
+        """Return the probabilities of the selected equilibrium."""
         return binary.equilibrium(payoffs, key if self.choose == "random" else None).first
 
 
 @dataclass(frozen=True)
 class Forced:
-    """The same whatever the game: 1 keeps everybody's policy (independent learners), 0 takes the predicted ones.
+    """A constant probability that does not depend on the game.
+
+    1 keeps the policies of all agents (independent learners); 0 takes all predicted policies.
 
     Attributes:
         keep: ρ, in [0, 1].
@@ -62,16 +66,19 @@ class Forced:
     keep: float
 
     def __post_init__(self) -> None:
-        """Refuse what is no probability."""
-        require(0 <= self.keep <= 1, f"ρ is a probability, not {self.keep}")
+        """Check the probability."""
+        require(0 <= self.keep <= 1, f"keep is a probability ρ in [0, 1], not {self.keep}")
 
     def __call__(self, payoffs: Float[Array, " n *profiles"], key: Key) -> Float[Array, " n"]:
-        """ρ, for everyone."""
+        """Return ρ for every agent."""
         return jnp.full(payoffs.shape[0], self.keep, payoffs.dtype)
 
 
 class Foreseen(NamedTuple):
-    """What a meta-game leads to: the predicted team, its ratios, ρ, and what is recorded of the trial and the game."""
+    """The result of a meta-game.
+
+    The fields are the predicted team, its probability ratios, ρ, and the metrics of the prediction and of the game.
+    """
 
     team: Any
     ratio: Float[Array, " n *B"]
@@ -82,13 +89,13 @@ class Foreseen(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class MetaGame:
-    """Best responses to the mixture that is an equilibrium between staying and stepping.
+    """The scheme of best responses to the meta-game's equilibrium mixture of current and predicted policies.
 
     Attributes:
-        prediction: The step that is predicted. It begins from what the neighbourhood of the declared step remembers, so
-            that it is what an independent learner would do next, and is forgotten afterwards.
-        solver: How the meta-game is solved.
-        clip: c > 0: every ratio between policies is held in 1 ± c where they are multiplied.
+        prediction: The update that is predicted. It starts from the optimiser state of the declared update, as an
+            independent learner's next update would, and is discarded afterwards.
+        solver: The solver of the meta-game.
+        clip: c > 0: every policy ratio is clipped to 1 ± c before the ratios of several agents are multiplied.
     """
 
     prediction: UnitStep
@@ -96,11 +103,14 @@ class MetaGame:
     clip: float = 0.1
 
     def __post_init__(self) -> None:
-        """Refuse a band of no width."""
+        """Check the clipping range."""
         require(self.clip > 0, f"--meta-clip must be above 0, not {self.clip}; the paper uses 0.1")
 
     def sweep(self, visit: Visit, team: Any, carry: Any, units: int, key: Key) -> tuple[Any, Info]:
-        """Predict, solve, respond: all to the policies of the start, as `Simultaneous` does, but for the weights."""
+        """Predict, solve, and let every unit respond.
+
+        All units respond to the policies at the start of the iteration, as in `Simultaneous`, with the weights wⁱ.
+        """
         trial_key, visit_key = jax.random.split(key)
         foreseen = self.foresee(visit, team, carry, units, trial_key)
         mixed = jnp.clip(meta.mixture(foreseen.ratio, foreseen.keep), 1.0 - self.clip, 1.0 + self.clip)
@@ -114,11 +124,11 @@ class MetaGame:
         return team, infos | foreseen.measures
 
     def foresee(self, visit: Visit, team: Any, carry: Any, units: int, key: Key) -> Foreseen:
-        """The predicted policies, and how probable it is in equilibrium that each agent stays with its own."""
+        """Return the predicted policies, and the equilibrium probability that each agent keeps its own policy."""
         require(
             isinstance(visit, RolloutVisit),
-            "a meta-game is made of a rollout's samples, of which there are none here: take another scheme than "
-            f"{type(self).__name__}",
+            f"{type(self).__name__} estimates its meta-game from a rollout, and here there is no rollout: use another "
+            "scheme, such as Simultaneous",
         )
         assert isinstance(visit, RolloutVisit)
         predict_key, solve_key = jax.random.split(key)
@@ -135,41 +145,42 @@ class MetaGame:
         return Foreseen(ahead, ratio, keep, infos, measures)
 
     def check(self, units: int, neighbourhood: Any) -> None:
-        """Refuse a number of agents whose meta-game is none, or too large, and predictions that cannot be begun.
+        """Check the number of agents, and that prediction and response use the same kind of neighbourhood.
 
         Raises:
-            RequestError: With the size; or the two neighbourhoods.
+            RequestError: If the meta-game has fewer than two agents or too many, or the neighbourhoods differ.
         """
         predicts, responds = type(self.prediction.neighbourhood).__name__, type(neighbourhood).__name__
         require(
             predicts == responds,
-            f"a prediction begins from what the declared step remembers, so that both are of one kind, not {predicts} "
-            f"and {responds}: give both the same",
+            "a prediction starts from the optimiser state of the response, so both need one kind of neighbourhood, not "
+            f"{predicts} and {responds}: declare the same kind for both",
         )
-        require(units >= 2, "a meta-game is one of two agents or more: use ippo for a single one")
+        require(units >= 2, "a meta-game needs at least two agents: use ippo for a single agent")
         most = binary.PLAYERS
         require(
             units <= most,
             f"the meta-game of {units} agents has {units} × 2^{units} = {units * 2**units:,} payoffs; it is solved for "
-            f"at most {most} agents: use il, or --sharing group, under which agents of equal spaces are one player",
+            f"at most {most} agents: use il, or --sharing group, where agents with equal spaces are one player",
         )
 
 
 @dataclass(frozen=True)
 class MetaStep:
-    """The meta-game without the response: everyone goes to the mixture itself.
+    """The scheme in which every agent moves to the meta-game's equilibrium mixture itself, without a response.
 
-    A mixture of two networks' probabilities is no network's, so that parameters are mixed in its place,
-    θ ← ρ θ + (1 − ρ) θ̂, as in the released code. (Tables of probabilities mix exactly: `hamlet.games.gradient`.)
+    In general no network represents a mixture of two networks' probabilities. Therefore parameters are mixed,
+    θ ← ρ θ + (1 − ρ) θ̂, as in the released code: θ are the current parameters, θ̂ the predicted ones, and ρ is the
+    probability of keeping the policy. (Tables of probabilities are mixed exactly: `hamlet.games.gradient`.)
 
     Attributes:
-        game: What is predicted, and how it is solved.
+        game: The meta-game with its prediction and its solver.
     """
 
     game: MetaGame
 
     def sweep(self, visit: Visit, team: Team, carry: Any, units: int, key: Key) -> tuple[Team, Info]:
-        """Predict, solve, mix."""
+        """Predict, solve, and mix the parameters."""
         trial_key, _ = jax.random.split(key)
         foreseen = self.game.foresee(visit, team, carry, units, trial_key)
         actors, first = [], 0
@@ -180,12 +191,12 @@ class MetaStep:
         return Team(tuple(actors), foreseen.team.states), foreseen.infos | foreseen.measures
 
     def check(self, units: int, neighbourhood: Any) -> None:
-        """As of the game."""
+        """Check the game, see `MetaGame.check`."""
         self.game.check(units, neighbourhood)
 
 
 def _between(now: Any, then: Any, keep: Float[Array, " U"]) -> Any:
-    """ρ θ + (1 − ρ) θ̂ for a stack of units; exactly the one or the other at the ends, and where both are equal."""
+    """Return ρ θ + (1 − ρ) θ̂ for a stack of units; exact at ρ = 0, at ρ = 1 and where θ = θ̂."""
 
     def mixed(now: Array, then: Array) -> Array:
         share = keep.reshape(-1, *(1,) * (now.ndim - 1))

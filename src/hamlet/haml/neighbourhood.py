@@ -1,4 +1,4 @@
-"""Neighbourhood operators 𝒰: where the new policy may lie, and how the best one there is sought."""
+"""Neighbourhood operators 𝒰: the set of allowed new policies, and the optimisation within this set."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,50 +23,50 @@ from hamlet.types import Info, Key, Scalar
 
 
 class Neighbourhood(Protocol):
-    """Improves one unit's actor within its neighbourhood."""
+    """Improves the actor of one unit within its neighbourhood (a unit: one set of policy parameters)."""
 
     def init(self, actor: Any) -> Any:
-        """What it remembers of one unit between updates."""
+        """Return the initial state of one unit, which is kept between updates."""
         ...
 
     def improve(
         self, objective: Any, actor: Any, state: Any, key: Key, remaining: Scalar | float = 1.0
     ) -> tuple[Any, Any, Info]:
-        """The better actor, the state, and scalars to record.
+        """Return the improved actor, the new state, and scalars to record.
 
         Args:
-            objective: What is maximised.
-            actor: The policy before.
-            state: What was remembered of this unit.
-            key: For what is drawn.
-            remaining: The share of the run that is left, from 1 to 0, by which learning rates fall.
+            objective: The objective to maximise.
+            actor: The policy before the update.
+            state: The state of this unit.
+            key: The random key.
+            remaining: The remaining fraction of the run, from 1 to 0, for learning rates that decay.
         """
         ...
 
     def contains(self, old: Any, new: Any, weight: Float[Array, " S"]) -> Bool[Array, ""]:
-        """Whether a policy lies in the neighbourhood of another; for exact games and for checks.
+        """Check whether a policy is in the neighbourhood of another policy; used for exact games and in tests.
 
         Args:
-            old: π, its distributions in every state.
-            new: π̄, likewise.
-            weight: β, how much each state counts; it sums to 1.
+            old: The distributions of the old policy π in every state.
+            new: The distributions of the new policy π̄ in every state.
+            weight: The weight β of each state; the weights sum to 1.
         """
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Unconstrained:
-    """The whole policy space: first-order ascent, for some passes over the batch.
+    """The whole policy space, with several epochs of first-order gradient ascent.
 
     Attributes:
-        learning_rate: Step size: a number, or agents' own by name (`hamlet.haml.rates`).
-        epochs: Passes over the batch.
-        minibatches: Parts of a pass; drawn anew for each.
-        entropy: Weight of the mean entropy added to the objective, per nat.
-        max_gradient_norm: The gradient's norm is scaled down to this; 0 leaves it alone.
-        decay: Whether the step size falls to 0 over the run.
-        epsilon: Adam's ε, or RMSprop's.
-        rule: How a gradient becomes a step: "adam" or "rmsprop".
+        learning_rate: Learning rate: a number, or rates of agents by name (`hamlet.haml.rates`).
+        epochs: Epochs over the batch.
+        minibatches: Minibatches per epoch; sampled again in each epoch.
+        entropy: Coefficient of the mean entropy in the objective, per nat.
+        max_gradient_norm: Maximum norm of the gradient (gradient clipping); 0 for no clipping.
+        decay: Decay of the learning rate over the run: "none", or "linear" to 0.
+        epsilon: ε of Adam or RMSprop.
+        rule: Optimiser: "adam" or "rmsprop".
     """
 
     learning_rate: Rates = 5e-4
@@ -79,18 +79,18 @@ class Unconstrained:
     rule: Rule = "adam"
 
     def __post_init__(self) -> None:
-        """Refuse settings under which nothing, or nothing sensible, happens."""
-        require(self.rule in RULES, f"a rule is {' or '.join(RULES)}, not {self.rule!r}")
+        """Check the settings."""
+        require(self.rule in RULES, f"the optimiser is {' or '.join(RULES)}, not {self.rule!r}")
         check_rates(self.learning_rate, "--learning-rate")
         require(self.epochs >= 1, f"--epochs must be at least 1, not {self.epochs}")
         require(self.minibatches >= 1, f"--minibatches must be at least 1, not {self.minibatches}")
 
     def init(self, actor: Any) -> optax.OptState:
-        """The moments of the gradients so far."""
+        """Return the initial state of the optimiser."""
         return begin(self._optimiser, actor)
 
     def shares(self, roster: Roster) -> np.ndarray | None:
-        """Every unit's learning rate as a share of the greatest; None where all have the same."""
+        """Return every unit's learning rate divided by the greatest rate; None if all units have the same rate."""
         return shares(self.learning_rate, roster)
 
     def improve(
@@ -102,9 +102,9 @@ class Unconstrained:
         remaining: Scalar | float = 1.0,
         share: Scalar | None = None,
     ) -> tuple[Any, optax.OptState, Info]:
-        """``epochs × minibatches`` ascent steps; the info is that of the last pass.
+        """Make ``epochs × minibatches`` ascent steps; the metrics are those of the last epoch.
 
-        With ``share``, of all steps that share is taken.
+        ``share`` multiplies every step.
         """
         factor = shrunk(self.decay, remaining)
         factor = factor if share is None else share if factor is None else factor * share
@@ -125,7 +125,7 @@ class Unconstrained:
         return *pair, infos
 
     def contains(self, old: Any, new: Any, weight: Float[Array, " S"]) -> Bool[Array, ""]:
-        """Every policy."""
+        """Return True: every policy is in the neighbourhood."""
         return jnp.ones((), bool)
 
     @property
@@ -135,25 +135,27 @@ class Unconstrained:
 
 @dataclass(frozen=True, kw_only=True)
 class KlBall:
-    """The ball E[KL(π‖π̄)] ≤ δ: natural gradient and backtracking line search. It is never left.
+    """The trust region E[KL(π‖π̄)] ≤ δ, with a natural-gradient step and a backtracking line search.
 
-        s = F⁻¹ g by conjugate gradient,   θ̄ = θ + βʲ √(2δ / sᵀF s) s,
+        s = F⁻¹ g by conjugate gradient,   θ̄ = θ + βʲ √(2δ / sᵀF s) s
 
-    with the least j for which the exact mean divergence is at most δ and the gain at least ``accept`` times the
-    linear prediction. Where no j is found, the old policy stays, and that is recorded as rejected.
+    Here π is the old policy with parameters θ, π̄ the new policy with parameters θ̄, g the gradient of the objective
+    and F the Fisher information. The line search takes the smallest j for which the exact mean divergence is at most δ
+    and the improvement is at least ``accept`` times its linear prediction. If no j satisfies both, the old policy stays
+    and the update is recorded as rejected. The new policy is therefore always in the trust region.
 
     Reference: Schulman et al., 2015, arXiv:1502.05477; Kuba et al., 2022, arXiv:2109.11251, algorithm 2.
-    The reference code's divergence of discrete policies is not the Kullback–Leibler divergence (5 to 18 times too
-    large); this one is exact, for every distribution.
+    In the reference code, the divergence of discrete policies is not the Kullback–Leibler divergence (it is 5 to 18
+    times too large). Here the divergence is exact for every distribution.
 
     Attributes:
-        radius: δ, nats.
-        iterations: Of the conjugate gradient.
-        damping: Added to F's diagonal.
-        tries: Of the line search.
-        shrink: β, the factor from one try to the next.
-        accept: Least share of the predicted gain.
-        fisher_samples: Sequences, drawn anew each time, from which F is taken; 0 for the whole batch.
+        radius: Maximum mean divergence δ, in nats.
+        iterations: Iterations of the conjugate gradient method.
+        damping: Value added to F's diagonal.
+        tries: Maximum number of steps of the line search.
+        shrink: Factor β by which the line search shortens the step each time.
+        accept: Minimum ratio of the actual to the predicted improvement.
+        fisher_samples: Number of sequences, sampled in every update, that estimate F; 0 for the whole batch.
     """
 
     radius: float = 0.005
@@ -165,7 +167,7 @@ class KlBall:
     fisher_samples: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse an empty ball and a search that cannot end."""
+        """Check the settings."""
         require(self.radius > 0, f"--radius must be above 0, not {self.radius}; the papers use 0.005")
         require(self.iterations >= 1, f"--iterations must be at least 1, not {self.iterations}")
         require(self.tries >= 1, f"--tries must be at least 1, not {self.tries}")
@@ -174,19 +176,19 @@ class KlBall:
         require(self.damping >= 0, f"--damping must not be negative: {self.damping}")
 
     def init(self, actor: AnyActor) -> tuple[()]:
-        """Nothing is remembered."""
+        """Return the empty state: nothing is kept between updates."""
         return ()
 
     def improve(
         self, objective: Objective, actor: AnyActor, state: tuple[()], key: Key, remaining: Scalar | float = 1.0
     ) -> tuple[AnyActor, tuple[()], Info]:
-        """One natural-gradient step, or none; it has no learning rate, and asks the ball alone how long it may be."""
+        """Make one natural-gradient step, or none. The trust region alone limits its length, without learning rate."""
         flat, unravel = ravel_pytree(actor)
         (before, _), gradient = slope(lambda vector, part: (part(unravel(vector)).gain, ()), flat, objective)
         sample = self._fisher_sample(objective, key)
         fisher = fisher_product(sample, unravel, flat, self.damping)
         direction, residual = conjugate_gradient(fisher, gradient, iterations=self.iterations)
-        # sᵀF s = sᵀ(g − residual): one product fewer.
+        # sᵀF s = sᵀ(g − residual), which saves one product with F.
         curvature = direction @ (gradient - residual)
         rise = gradient @ direction
         possible = (curvature > 0) & (rise > 0) & jnp.isfinite(curvature)
@@ -214,7 +216,7 @@ class KlBall:
         return new_actor, state, info
 
     def contains(self, old: Any, new: Any, weight: Float[Array, " S"]) -> Bool[Array, ""]:
-        """Σ_s β(s) KL(π(·|s)‖π̄(·|s)) ≤ δ."""
+        """Check whether Σ_s β(s) KL(π(·|s)‖π̄(·|s)) ≤ δ."""
         return (weight * old.kl(new)).sum() <= self.radius
 
     def _fisher_sample(self, objective: Objective, key: Key) -> Objective:
@@ -224,11 +226,11 @@ class KlBall:
 
 
 def fisher_product(objective: Objective, unravel: Any, at: Vector, damping: float) -> Any:
-    """The map v ↦ (F + damping) v, with F = E[ Jᵀ F_π J ] the mean Fisher information at the old policy.
+    """Return the map v ↦ (F + damping) v, with F = E[ Jᵀ F_π J ] the mean Fisher information at the old policy π.
 
-    J is the derivative of the distributions' parameters by those of the network, taken once; F_π is known in
-    closed form for each distribution. At the old policy this is the Hessian of the mean exact divergence. Of a batch in
-    parts, derivatives are taken anew for every product, part by part.
+    J is the derivative of the distributions' parameters by the parameters of the network. It is computed once. F_π is
+    the Fisher information of a distribution, known in closed form. At the old policy, F is the Hessian of the exact
+    mean divergence. If the batch is processed in parts, the derivatives are computed again for every product and part.
     """
     in_parts = 0 < objective.at_once < objective.size
     fisher = None if in_parts else _fisher(objective, unravel, at)
@@ -242,7 +244,7 @@ def fisher_product(objective: Objective, unravel: Any, at: Vector, damping: floa
 
 
 def _fisher(objective: Objective, unravel: Any, at: Vector) -> Callable[[Vector], Vector]:
-    """The map v ↦ F v."""
+    """Return the map v ↦ F v."""
     alive = objective.experience.alive
     count = objective.corrected.size if alive is None else jnp.maximum(alive.sum(), 1)
     living = None if alive is None else alive[..., None].astype(at.dtype)

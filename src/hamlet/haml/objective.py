@@ -1,4 +1,4 @@
-"""What one unit maximises while the others stand still, and the experience it is measured on."""
+"""The objective that one unit maximises while the other units' policies are fixed, and the data of this objective."""
 
 import dataclasses
 from typing import Any, Self
@@ -16,20 +16,23 @@ from hamlet.types import Info, Scalar
 
 
 class Experience(eqx.Module):
-    """One unit's share of a batch: B sequences of L steps (its K agents one after another within each copy's chunk).
+    """One unit's data of a batch: B sequences of L steps.
 
-    A group's experience is stacked by unit; what follows is of one.
+    A unit is one set of policy parameters, of K agents that share it. The sequences are ordered by environment copy and
+    time; the sequences of the K agents follow each other. In the data of a group, all arrays are stacked by unit. The
+    shapes below are for one unit.
 
     Attributes:
-        observation: As networks take it, ``[B, L, O]``, or images ``[B, L, H, W, C]``; or `Stored`.
-        action: ``[B, L, …]``.
-        available: Which discrete choices were allowed, ``[B, L, A]``, or None.
-        alive: Which steps count: an absent agent has no part in any mean, nor in M; ``[B, L]``, or None.
-        start: True where an episode begins, ``[B, L]``.
-        memory: Before the first step of each sequence, ``[B, H]``, or None.
-        advantage: Standardised over the unit's living steps, ``[B, L]``.
+        observation: Encoded observations ``[B, L, O]``, or images ``[B, L, H, W, C]``; or `Stored`.
+        action: Actions ``[B, L, …]``.
+        available: Mask of available discrete actions ``[B, L, A]``, or None.
+        alive: Mask of steps with an active agent ``[B, L]``, or None for all. Other steps are left out of all means
+            and of the product of ratios M.
+        start: True where an episode starts, ``[B, L]``.
+        memory: GRU state before the first step of each sequence ``[B, H]``, or None.
+        advantage: Advantages ``[B, L]``, standardised over the unit's active steps.
         agents: K.
-        at_once: How many sequences networks look at at once; 0 for all.
+        at_once: Number of sequences that networks process at once; 0 for all.
     """
 
     observation: Any
@@ -43,7 +46,7 @@ class Experience(eqx.Module):
     at_once: int = eqx.field(static=True, default=0)
 
     def policy(self, actor: AnyActor) -> Distribution:
-        """The actor's distribution at every step."""
+        """Return the actor's distribution at every step."""
 
         def of(observation: Any, memory: Any, start: Array, available: Any) -> Distribution:
             return actor(fetched(observation), memory, start, available)[0]
@@ -52,12 +55,12 @@ class Experience(eqx.Module):
 
 
 class ObjectiveTerms(eqx.Module):
-    """Means over the batch.
+    """The terms of an objective, as means over the batch.
 
     Attributes:
-        gain: What the theory maximises: E[ r·M Â − 𝔇 ], or E[ Q ].
-        entropy: E[ H(π̄) ], nats.
-        measures: What else is recorded.
+        gain: The objective of the theory: E[ r·M Â − 𝔇 ] with drift 𝔇, or E[ Q ].
+        entropy: Mean entropy E[ H(π̄) ] of the new policy π̄, in nats.
+        measures: Further metrics to record.
     """
 
     gain: Scalar
@@ -66,13 +69,16 @@ class ObjectiveTerms(eqx.Module):
 
 
 class Objective(eqx.Module):
-    """E[ r·M Â − 𝔇(π̄‖π) ] of one unit, with M Â fixed and π its policy before the update.
+    """The on-policy objective E[ r·M Â − 𝔇(π̄‖π) ] of one unit.
 
-    Its measures: ``divergence``, E[ r − 1 − log r ], an estimate of KL(π‖π̄) that costs nothing more, nats; and
-    ``outside``, the share of steps whose ratio is more than 0.2 away from 1.
+    π is the unit's policy before the update, π̄ its new policy, r their ratio, M Â the advantage times the ratios of
+    earlier agents (``corrected``, fixed during the update), and 𝔇 the drift. Its metrics are:
 
-    Every term is a mean over the batch. Where that is looked at in parts (`hamlet.estimation.accumulation`), the terms
-    are sums over them; ``weight`` is then what each step of a part counts, ``[B, L]``.
+    * ``approx_kl``: E[ r − 1 − log r ], an estimate of KL(π‖π̄) in nats without extra cost;
+    * ``clip_fraction``: the fraction of steps whose ratio differs from 1 by more than 0.2.
+
+    Every term is a mean over the batch. If the batch is processed in parts (`hamlet.estimation.accumulation`), the
+    terms are sums over the parts, and ``weight`` ``[B, L]`` is the weight of each step in the mean.
     """
 
     experience: Experience
@@ -83,33 +89,33 @@ class Objective(eqx.Module):
 
     @property
     def size(self) -> int:
-        """B, the number of sequences, which minibatches divide."""
+        """Return the number B of sequences, which minibatches must divide."""
         return self.corrected.shape[0]
 
     @property
     def at_once(self) -> int:
-        """How many sequences are looked at at once; 0 for all."""
+        """Return the number of sequences that are processed at once; 0 for all."""
         return self.experience.at_once
 
     def take(self, index: Array) -> Self:
-        """The objective on some of the sequences."""
+        """Return the objective on some of the sequences."""
         return pick(self, index)
 
     def weighed(self) -> Self:
-        """The same with each step's share of all, so that the terms of its parts add up to its own."""
+        """Return the objective with the weight of each step, so that the terms of its parts add up to its terms."""
         experience = dataclasses.replace(self.experience, at_once=0)
         weight = shares(self.corrected.shape, experience.alive)
         return dataclasses.replace(self, experience=experience, weight=weight)
 
     def ratio(self, new: Distribution) -> Float[Array, "B L"]:
-        """The ratio r = π̄(a|o)/π(a|o); 1 for an absent agent."""
+        """Return the ratio r = π̄(a|o)/π(a|o); 1 for an inactive agent."""
         action, alive = self.experience.action, self.experience.alive
         change = new.log_prob(action) - self.old.log_prob(action)
-        # Masked before the exponential: an absent agent's action is junk, and an overflow would make the gradient NaN.
+        # Masked before the exponential: an inactive agent's action is arbitrary, and an overflow gives a NaN gradient.
         return jnp.exp(change if alive is None else jnp.where(alive, change, 0.0))
 
     def __call__(self, actor: AnyActor) -> ObjectiveTerms:
-        """All terms, from one evaluation of the policy."""
+        """Return all terms, from one evaluation of the policy."""
         return summed(lambda part: part._terms(actor), self)
 
     def _terms(self, actor: AnyActor) -> ObjectiveTerms:
@@ -123,7 +129,7 @@ class Objective(eqx.Module):
         return ObjectiveTerms(mean(gain, alive, self.weight), mean(new.entropy(), alive, self.weight), measures)
 
     def kl(self, actor: AnyActor) -> Scalar:
-        """E[ KL(π‖π̄) ], exact for each observation, nats."""
+        """Return E[ KL(π‖π̄) ] in nats, exact for each observation."""
 
         def of(part: Objective) -> Scalar:
             return mean(part.old.kl(part.experience.policy(actor)), part.experience.alive, part.weight)

@@ -1,7 +1,8 @@
-"""Surrogates of replayed states: the joint action's value is climbed through the actor's own action.
+"""Off-policy surrogates: an actor maximises the value of the joint action through its own action.
 
-The carry is the joint action at every state: earlier units' slots hold their new policies' actions, later ones' those
-of the policies before.
+The carry (the quantity passed from one unit's update to the next's) is the joint action at every state. The slots of
+units that are already updated hold the actions of their new policies. The slots of the later units hold the actions of
+their old policies.
 """
 
 import dataclasses
@@ -26,24 +27,24 @@ from hamlet.networks.heads import Value
 from hamlet.spaces import Box, MultiDiscrete, Space
 from hamlet.types import Scalar
 
-# What stands in the other units' slots before anyone moves.
+# The actions in the other units' slots before the first update of an iteration.
 Others: TypeAlias = Literal["policy", "replay"]
 
 
 class Replayed(eqx.Module):
-    """One unit's share of B replayed states, K agents; a group's is stacked by unit.
+    """The data of one unit with K agents at B replayed states; the data of a group are stacked by unit.
 
     Attributes:
-        observation: As networks take it, ``[K, B, O]``, or images.
-        available: Which choices were allowed, ``[K, B, A]``, or None.
-        alive: Which agents act, ``[K, B]``, or None: an absent agent's slot holds zeros.
-        noise: For the action that is climbed through, ``[K, B, W]``.
-        fresh: For the action that later units meet, likewise.
-        temperature: α.
-        slot: The unit's number in its group.
-        group: Its group.
-        space: What it acts in.
-        at_once: How many states networks look at at once; 0 for all.
+        observation: Encoded observations ``[K, B, O]``, or images.
+        available: Mask of available discrete actions ``[K, B, A]``, or None.
+        alive: Mask of active agents ``[K, B]``, or None for all. An inactive agent's slot holds zeros.
+        noise: Noise of the action in the unit's own objective, ``[K, B, W]``.
+        fresh: Noise of the action that later units use, ``[K, B, W]``.
+        temperature: Entropy temperature α.
+        slot: Index of the unit in its group.
+        group: Index of the group.
+        space: Action space.
+        at_once: Number of states that networks process at once; 0 for all.
     """
 
     observation: Array
@@ -58,7 +59,7 @@ class Replayed(eqx.Module):
     at_once: int = eqx.field(static=True, default=0)
 
     def policy(self, actor: Any) -> Any:
-        """The actor's distribution at every state, leaves ``[K, B, …]``."""
+        """Return the actor's distribution at every state, with leaves ``[K, B, …]``."""
         agents, states = self.noise.shape[:2]
         rows = self.observation.reshape(agents * states, 1, *self.observation.shape[2:])
         masks = None if self.available is None else self.available.reshape(agents * states, 1, -1)
@@ -70,25 +71,25 @@ class Replayed(eqx.Module):
         return jax.tree.map(lambda leaf: leaf.reshape(agents, states, *leaf.shape[2:]), distribution)
 
     def take(self, index: Int[Array, " P"]) -> "Replayed":
-        """Some of the states."""
+        """Return the data of some of the states."""
         rows = (self.observation, self.available, self.alive, self.noise, self.fresh)
         observation, available, alive, noise, fresh = jax.tree.map(lambda leaf: leaf[:, index], rows)
         rest = (self.temperature, self.slot, self.group, self.space, self.at_once)
         return Replayed(observation, available, alive, noise, fresh, *rest)
 
     def code(self, action: Float[Array, "K B W"]) -> Float[Array, "K B W"]:
-        """Actions as the critic takes them."""
+        """Return actions in the encoding of the critic's input."""
         scaled_action = scaled(action, self.space)
         return scaled_action if self.alive is None else jnp.where(self.alive[..., None], scaled_action, 0.0)
 
 
 class Joint(eqx.Module):
-    """The joint action at B states, and what judges it.
+    """The joint action at B states, and the critics that evaluate it.
 
     Attributes:
-        critic: The networks.
-        state: ``[B, S]``.
-        codes: For every group its units' actions, ``[units, K, B, W]``.
+        critic: The critic networks.
+        state: States ``[B, S]``.
+        codes: For every group the encoded actions of its units, ``[units, K, B, W]``.
     """
 
     critic: tuple[Value, ...]
@@ -96,30 +97,31 @@ class Joint(eqx.Module):
     codes: tuple[Float[Array, "_units _K B _W"], ...]
 
     def placed(self, group: int, slot: Int[Array, ""], code: Float[Array, "K B W"]) -> "Joint":
-        """With one unit's actions in their slot."""
+        """Return the joint action with new actions in the slot of one unit."""
         codes = (*self.codes[:group], self.codes[group].at[slot].set(code), *self.codes[group + 1 :])
         return Joint(self.critic, self.state, codes)
 
     def take(self, index: Int[Array, " P"]) -> "Joint":
-        """At some of the states."""
+        """Return the joint action at some of the states."""
         return Joint(self.critic, self.state[index], tuple(code[:, :, index] for code in self.codes))
 
     @property
     def inputs(self) -> Float[Array, "B I"]:
-        """What the critic takes: the state, then all agents' actions."""
+        """Return the critic's inputs: the state, then all agents' actions."""
         return joined(self.state, self.codes)
 
 
 def joined(state: Float[Array, "B S"], codes: tuple[Float[Array, "_units _K B _W"], ...]) -> Float[Array, "B I"]:
-    """The state, then all agents' actions, row by row."""
+    """Concatenate the state and all agents' actions in each row."""
     rows = [jnp.moveaxis(code, 2, 0).reshape(code.shape[2], -1) for code in codes]
     return jnp.concatenate([state, *rows], axis=-1)
 
 
 class Climb(eqx.Module):
-    """E[ Q(s, a) − α log π(aⁱ|oⁱ) ] of one unit, the other slots standing still.
+    """The objective E[ Q(s, a) − α log π(aⁱ|oⁱ) ] of one unit, with fixed actions in the other slots.
 
-    ``weight`` is what each state, and each agent in it, of a part counts in means over the batch.
+    Q is the critic at state s and joint action a, and α the temperature of the unit's policy π. ``weight`` holds the
+    weights of the states, and of the agents in them, in means over the batch when it is processed in parts.
     """
 
     share: Replayed
@@ -129,28 +131,28 @@ class Climb(eqx.Module):
 
     @property
     def size(self) -> int:
-        """B."""
+        """Return B."""
         return self.joint.state.shape[0]
 
     @property
     def at_once(self) -> int:
-        """How many states networks look at at once; 0 for all."""
+        """Return the number of states that networks process at once; 0 for all."""
         return self.share.at_once
 
     def take(self, index: Int[Array, " P"]) -> "Climb":
-        """On some of the states."""
+        """Return the objective on some of the states."""
         states, agents = self.weight
         weight = (None, None) if states is None or agents is None else (states[index], agents[:, index])
         return Climb(self.share.take(index), self.joint.take(index), self.reads, weight)
 
     def weighed(self) -> "Climb":
-        """The same with each state's share of all."""
+        """Return the objective with the weight of each state in the batch."""
         alive, share = self.share.alive, dataclasses.replace(self.share, at_once=0)
         weight = shares((self.size,), None if alive is None else alive.any(0)), shares(share.noise.shape[:2], alive)
         return Climb(share, self.joint, self.reads, weight)
 
     def __call__(self, actor: Any) -> ObjectiveTerms:
-        """All terms, from one evaluation of the policy."""
+        """Return all terms, from one evaluation of the policy."""
         return summed(lambda part: part._terms(actor), self)
 
     def _terms(self, actor: Any) -> ObjectiveTerms:
@@ -167,18 +169,21 @@ class Climb(eqx.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class Pathwise:
-    """E[ Q(s, a_new^{earlier}, μⁱ(oⁱ), a_old^{later}) ]: the deterministic policy gradient, one unit after another.
+    """The deterministic policy gradient: unit i maximises E[ Q(s, a_new^{earlier}, μⁱ(oⁱ), a_old^{later}) ].
 
-    Critics bootstrap from target actors' actions, with clipped noise where they are smoothed.
+    Q is the critic, s the state, μⁱ(oⁱ) the unit's action at observation oⁱ; earlier units use their new policies'
+    actions, later units their old policies' actions. Critics bootstrap from the actions of target actors. With
+    smoothing, these actions have clipped noise.
 
     References: Zhong et al., 2024, arXiv:2304.09870, appendices G and H; Silver et al., 2014, PMLR 32; Fujimoto et al.,
     2018, arXiv:1802.09477 (smoothing).
 
     Attributes:
-        smoothing: σ of the noise on the targets' actions, in units of half of the distance between the bounds.
-        smoothing_clip: How far that noise goes at most, in the same units.
-        others: What stands in the other units' slots at first: their policies' actions, or the replayed ones (as
-            published for MADDPG; Lowe et al., 2017, arXiv:1706.02275).
+        smoothing: Standard deviation σ of the noise on target actions, in units of half the distance between the
+            action bounds.
+        smoothing_clip: Bound of this noise, in the same units.
+        others: Initial actions of the other units: "policy" for their policies' actions, or "replay" for the replayed
+            actions (as published for MADDPG; Lowe et al., 2017, arXiv:1706.02275).
     """
 
     smoothing: float = 0.0
@@ -189,20 +194,20 @@ class Pathwise:
     temperature: ClassVar[None] = None
 
     def __post_init__(self) -> None:
-        """Refuse what is no scale."""
+        """Check the settings."""
         require(self.smoothing >= 0, f"--target-noise must not be negative: {self.smoothing}")
         require(self.smoothing_clip >= 0, f"--target-noise-clip must not be negative: {self.smoothing_clip}")
 
     def objective(self, carry: Joint, actor: Any, experience: Replayed, drift: Drift) -> Climb:
-        """The value of the joint action with the unit's own in its slot."""
+        """Return the objective: the value of the joint action with the unit's own action in its slot."""
         return _climb(carry, experience, drift, self.reads)
 
     def advance(self, carry: Joint, objective: Climb, actor: Any) -> Joint:
-        """The joint action with the unit's new one in its slot."""
+        """Return the joint action with the unit's new action in its slot."""
         return _advance(carry, objective.share, actor)
 
     def ahead(self, policy: Any, noise: Float[Array, "*B W"]) -> tuple[Float[Array, "*B W"], Float[Array, "*B"]]:
-        """The actions from which critics bootstrap, and what takes from their value."""
+        """Return the actions from which critics bootstrap, and the log-probabilities to subtract (here 0)."""
         if not self.smoothing:
             return policy.relaxed(noise)
         shift = jnp.clip(self.smoothing * noise, -self.smoothing_clip, self.smoothing_clip)
@@ -211,21 +216,24 @@ class Pathwise:
 
 @dataclass(frozen=True, kw_only=True)
 class SoftPathwise:
-    """E[ Q(s, a_new^{earlier}, aⁱ, a_old^{later}) − αⁱ log πⁱ(aⁱ|oⁱ) ], aⁱ ~ πⁱ, its gradient through the action.
+    """The soft policy gradient: E[ Q(s, a_new^{earlier}, aⁱ, a_old^{later}) − αⁱ log πⁱ(aⁱ|oⁱ) ] with aⁱ ~ πⁱ.
 
-    Critics bootstrap from the present actors' actions, less Σ αⁱ log πⁱ: the return with entropy, whose equilibria are
-    quantal responses. Each temperature αⁱ grows while its unit's entropy is below the target.
+    Q is the critic at state s, πⁱ the policy of unit i at observation oⁱ, and αⁱ its temperature. The gradient passes
+    through the sampled action aⁱ. Critics bootstrap from the current actors' actions and subtract Σ αⁱ log πⁱ. They
+    predict the return plus entropy, whose equilibria are quantal response equilibria. Each temperature αⁱ grows while
+    the entropy of its unit is below the target:
 
-        target of choices: c · log(how many there are);    of a Box with D entries: −D, in units of half of the
-        distances between the bounds.
+        discrete actions: c · log(number of available actions)
+        a Box with D entries: −D, in units of half the distances between the bounds
 
-    References: Liu et al., 2024, arXiv:2306.10715 (HASAC); Haarnoja et al., 2018, arXiv:1812.05905. The reference
-    code's target for choices is 0, its critic has a temperature of its own, and it draws log π where −H is known.
+    References: Liu et al., 2024, arXiv:2306.10715 (HASAC); Haarnoja et al., 2018, arXiv:1812.05905. In the reference
+    code, the target for discrete actions is 0, the critic has a separate temperature, and log π is sampled where its
+    mean −H (the negative entropy) is known.
 
     Attributes:
-        temperature: How α begins, and how fast it learns.
+        temperature: Initial α and its learning rate.
         target: c, in [0, 1).
-        others: As for `Pathwise`.
+        others: Initial actions of the other units, see `Pathwise`.
     """
 
     temperature: Dual = field(default_factory=Dual)
@@ -235,23 +243,26 @@ class SoftPathwise:
     target_actors: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        """Refuse an entropy that no policy has."""
-        require(0 <= self.target < 1, f"--target-entropy is a share of log|A| in [0, 1), not {self.target}; try 0.3")
+        """Check that a policy can have the target entropy."""
+        require(
+            0 <= self.target < 1,
+            f"--target-entropy must be in [0, 1), as a share of log|A|, not {self.target}; try 0.3",
+        )
 
     def objective(self, carry: Joint, actor: Any, experience: Replayed, drift: Drift) -> Climb:
-        """The value of the joint action with a sample of the unit's own in its slot, and its entropy."""
+        """Return the objective: the value with a sampled action of the unit in its slot, plus the entropy term."""
         return _climb(carry, experience, drift, self.reads)
 
     def advance(self, carry: Joint, objective: Climb, actor: Any) -> Joint:
-        """The joint action with a sample of the unit's new policy in its slot."""
+        """Return the joint action with a sample of the unit's new policy in its slot."""
         return _advance(carry, objective.share, actor)
 
     def ahead(self, policy: Any, noise: Float[Array, "*B W"]) -> tuple[Float[Array, "*B W"], Float[Array, "*B"]]:
-        """Samples, and log π of them."""
+        """Return sampled actions and their log π."""
         return policy.relaxed(noise)
 
     def wanted(self, share: Replayed) -> Scalar:
-        """The entropy that a unit's agents are to have, nats."""
+        """Return the target entropy of a unit's agents, in nats."""
         if isinstance(share.space, Box):
             low, high = share.space.bounds
             return jnp.asarray(np.log(0.5 * (high - low)).sum() - share.space.width, jnp.float32)
@@ -265,7 +276,8 @@ class SoftPathwise:
 
 def _climb(carry: Joint, share: Replayed, drift: Drift, reads: Literal["first", "least"]) -> Climb:
     require(
-        isinstance(drift, ZeroDrift), f"{drift} compares with an old policy, which replayed steps lack: use ZeroDrift"
+        isinstance(drift, ZeroDrift),
+        f"{drift} needs the old policy, which a replay buffer does not store: use ZeroDrift",
     )
     return Climb(share, carry, reads)
 

@@ -1,10 +1,11 @@
-"""Learning rates: one for all agents, or one for each, where every unit has an optimiser of its own.
+"""Learning rates: one for all agents, or different ones, because every unit has its own optimiser.
 
-    rates = 5e-4                                 of everybody
-    rates = {"speaker_0": 1e-4, "": 5e-4}        of one agent, and of everybody else
+    rates = 5e-4                                 for all agents
+    rates = {"speaker_0": 1e-4, "": 5e-4}        for one agent, and the default for all other agents
 
-Adam's and RMSprop's steps are proportional to their rate, so that a unit with another rate takes the common step times
-the ratio of the two: a declaration with one rate is computed as if there were no others, to the bit.
+A unit is one set of policy parameters. The steps of Adam and RMSprop are proportional to the learning rate. A unit with
+a smaller rate therefore takes the step of the greatest rate times the ratio of the two rates. With a single rate the
+results are bitwise identical to those of an optimiser without this option.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,14 +17,14 @@ from hamlet.errors import require
 from hamlet.nearest import suggestion
 from hamlet.roster import Roster
 
-# Of everybody; or of agents by name, and of the rest by the name "".
+# One rate for all agents; or rates by agent name, where the name "" is the default.
 Rates: TypeAlias = float | tuple[tuple[str, float], ...]
-# However they are given.
+# All forms in which a user can give rates.
 AnyRates: TypeAlias = float | Mapping[str, float] | tuple[tuple[str, float], ...]
 
 
 def as_rates(given: AnyRates) -> Rates:
-    """Rates as a declaration holds them, whichever way they were given.
+    """Convert rates into the form of a declaration.
 
     >>> as_rates(3e-4), as_rates({"a": 0.1, "": 0.2})
     (0.0003, (('a', 0.1), ('', 0.2)))
@@ -32,21 +33,21 @@ def as_rates(given: AnyRates) -> Rates:
 
 
 def check_rates(rates: Rates, flag: str) -> None:
-    """Refuse what is no rate.
+    """Check that the rates are valid.
 
     Raises:
-        RequestError: One is negative, an agent has two, or there are none.
+        RequestError: If a rate is negative, an agent has two rates, or there is no rate.
     """
     pairs = list(_pairs(rates))
-    require(bool(pairs), f"{flag} has no rate: give a number, or AGENT=NUMBER for every agent")
+    require(bool(pairs), f"{flag} has no rate: write a number, or AGENT=NUMBER for every agent")
     names = [name for name, _ in pairs]
     for name, rate in pairs:
         require(rate >= 0, f"{flag} must not be negative: {rate}")
-        require(names.count(name) == 1, f"{flag} has {name!r} twice" if name else f"{flag} has two rates for the rest")
+        require(names.count(name) == 1, f"{flag} has {name!r} twice" if name else f"{flag} has two default rates")
 
 
 def greatest(rates: Rates) -> float:
-    """That of the optimiser, of which others are shares.
+    """Return the greatest rate, which is the rate of the optimiser.
 
     >>> greatest(0.1), greatest((("a", 0.1), ("", 0.3)))
     (0.1, 0.3)
@@ -55,10 +56,10 @@ def greatest(rates: Rates) -> float:
 
 
 def shares(rates: Rates, roster: Roster) -> np.ndarray | None:
-    """Every unit's rate as a share of the greatest, float32 ``[units]``; None where all have the same by declaration.
+    """Return every unit's rate divided by the greatest rate, float32 ``[units]``; None if one rate is declared for all.
 
     Raises:
-        RequestError: An agent is unknown or has no rate, or agents that share parameters have unlike ones.
+        RequestError: If an agent is unknown or has no rate, or agents that share parameters have different rates.
     """
     if not isinstance(rates, tuple):
         return None
@@ -66,9 +67,9 @@ def shares(rates: Rates, roster: Roster) -> np.ndarray | None:
     for name in filter(None, known):
         near = suggestion(name, roster.names)
         agents = ", ".join(roster.names)
-        require(name in roster.names, f"--learning-rate has no agent {name!r}{near} (of {agents})")
+        require(name in roster.names, f"--learning-rate names an unknown agent {name!r}{near} (of {agents})")
     missing = [name for name in roster.names if name not in known and "" not in known]
-    require(not missing, f"--learning-rate has none for {', '.join(missing)}: give a number for the rest, such as 5e-4")
+    require(not missing, f"--learning-rate has no rate for {', '.join(missing)}: append a default, such as 5e-4")
     top, unit_shares = greatest(rates), []
     for group in range(len(roster.groups)):
         names, agents = roster.groups[group].names, roster.agents_per_unit(group)
@@ -76,8 +77,8 @@ def shares(rates: Rates, roster: Roster) -> np.ndarray | None:
             unit = [known.get(name, known.get("", 0.0)) for name in names[first : first + agents]]
             require(
                 len(set(unit)) == 1,
-                f"{', '.join(names[first : first + agents])} share their parameters and have unlike rates in "
-                "--learning-rate: give them one, or leave out --sharing",
+                f"{', '.join(names[first : first + agents])} share their parameters and have different rates in "
+                "--learning-rate: give them the same rate, or leave out --sharing",
             )
             unit_shares.append(unit[0] / top if top else 0.0)
     return np.array(unit_shares, np.float32)

@@ -1,4 +1,4 @@
-"""Sampling distributions β: which data the learner receives."""
+"""Sampling distributions β: the data from which a learner learns."""
 
 import math
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from hamlet.errors import RequestError, require
 
 @dataclass(frozen=True, kw_only=True)
 class OnPolicy:
-    """Fresh rollouts of the current joint policy.
+    """On-policy rollouts of the current joint policy.
 
     Attributes:
-        replays: Whether it learns from what was played before.
-        counted_in: What a batch consists of, in messages.
-        copies: E, environment copies stepped together.
-        steps: T, steps of each copy in one rollout.
-        chunk: L, steps of one training sequence; used where the actors have memory, else sequences are single steps.
+        replays: Whether the data come from a replay buffer.
+        counted_in: The name of the elements of a batch, for messages.
+        copies: Number E of parallel copies of the environment.
+        steps: Number T of steps of each copy in one rollout.
+        chunk: Length L of the training sequences of recurrent actors, in steps. Without recurrence, L is 1.
     """
 
     replays: ClassVar[bool] = False
@@ -28,44 +28,45 @@ class OnPolicy:
     chunk: int = 10
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be sampled."""
+        """Check the settings."""
         for name, flag in (("copies", "num-envs"), ("steps", "rollout-length"), ("chunk", "sequence-length")):
             require(getattr(self, name) >= 1, f"--{flag} must be at least 1, not {getattr(self, name)}")
 
     @property
     def batch(self) -> int:
-        """Environment steps of one rollout."""
+        """Return the number of environment steps in one rollout."""
         return self.copies * self.steps
 
     def most_parts(self, agents: int, *, memory: int) -> int:
-        """In how many parts a batch can be learnt from: its sequences, with so many agents of one unit."""
+        """Return the maximum number of parts of a batch: its sequences times the agents of a unit."""
         return self.batch // self.length(memory=memory) * agents
 
     @property
     def steps_learnt(self) -> int:
-        """Steps that one update learns from."""
+        """Return the number of steps that one update learns from."""
         return self.batch
 
     @property
     def steps_remembered(self) -> int:
-        """Steps of all copies that are remembered: none."""
+        """Return the number of stored steps of all copies: 0."""
         return 0
 
     def weight(self, occupancy: Float[Array, " S"]) -> Float[Array, " S"]:
-        """β over the states of a finite game, from ρ, how often each is met: on-policy it is ρ made to sum to 1.
+        """Return β over the states of a finite game: the occupancy ρ of the states, normalised to sum 1.
 
-        It counts where a neighbourhood ties states together; what is best in one state depends on no other's weight.
+        β matters only if a neighbourhood couples the states. Otherwise the best policy in a state does not depend on
+        the weights.
         """
         return occupancy / occupancy.sum()
 
     def warm(self, iteration: Int[Array, ""]) -> None:
-        """Never: nothing is played at random first."""
+        """Return None: there is no warm-up with random actions."""
 
     def length(self, *, memory: int) -> int:
-        """L for actors with a memory of this width.
+        """Return the sequence length L for actors whose GRU has width ``memory`` (0 for none).
 
         Raises:
-            RequestError: If chunks do not divide the rollout.
+            RequestError: If the sequence length does not divide the rollout length.
         """
         if not memory:
             return 1
@@ -79,20 +80,21 @@ class OnPolicy:
 
 @dataclass(frozen=True, kw_only=True)
 class ReplaySampling:
-    """Uniform samples of what was played so far, by whatever policy, from a ring that forgets the oldest.
+    """Uniform samples from a replay buffer of steps; when it is full, new steps replace the oldest ones.
 
-    Every iteration plays ``steps`` steps of every copy and then makes ``updates`` updates, each from ``samples`` steps.
+    In every iteration each environment copy makes ``steps`` steps. Then ``updates`` updates follow, each with
+    ``samples`` steps.
 
     Attributes:
-        replays: Whether it learns from what was played before.
-        counted_in: What a batch consists of, in messages.
-        copies: E, environment copies stepped together.
-        steps: T, steps of each copy between updates.
-        capacity: Environment steps remembered, rounded up to whole iterations.
-        samples: Environment steps of one update, drawn with replacement.
-        updates: Updates of the critic in an iteration.
-        delay: Updates of the critic for one of the actors and of the targets.
-        warmup: Environment steps that are played at random before the first update, rounded up to whole iterations.
+        replays: Whether the data come from a replay buffer.
+        counted_in: The name of the elements of a batch, for messages.
+        copies: Number E of parallel copies of the environment.
+        steps: Number T of steps of each copy between updates.
+        capacity: Capacity of the buffer in environment steps, rounded up to whole iterations.
+        samples: Environment steps in the batch of one update, sampled with replacement.
+        updates: Critic updates in an iteration.
+        delay: Critic updates for one update of the actors and targets.
+        warmup: Environment steps with random actions before the first update, rounded up to whole iterations.
     """
 
     replays: ClassVar[bool] = True
@@ -106,7 +108,7 @@ class ReplaySampling:
     warmup: int = 10_000
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be sampled."""
+        """Check the settings."""
         names = ("copies", "steps", "samples", "updates", "delay")
         flags = ("num-envs", "rollout-length", "batch-size", "updates-per-rollout", "policy-delay")
         for name, flag in zip(names, flags, strict=True):
@@ -120,71 +122,73 @@ class ReplaySampling:
 
     @property
     def batch(self) -> int:
-        """Environment steps of one iteration."""
+        """Return the number of environment steps in one iteration."""
         return self.copies * self.steps
 
     def most_parts(self, agents: int, *, memory: int) -> int:
-        """In how many parts a batch can be learnt from: what is drawn for an update."""
+        """Return the maximum number of parts of a batch: the number of its samples."""
         return self.samples
 
     @property
     def steps_learnt(self) -> int:
-        """Steps that one update learns from."""
+        """Return the number of steps that one update learns from."""
         return self.samples
 
     @property
     def steps_remembered(self) -> int:
-        """Steps of all copies that are remembered."""
+        """Return the number of stored steps of all copies."""
         return self.capacity
 
     @property
     def least(self) -> int:
-        """The smallest capacity with which a run can be asked for: a batch, and a rollout."""
+        """Return the smallest possible capacity in steps: the larger of a batch and a rollout."""
         return max(self.samples, self.batch)
 
     def holding(self, steps: int) -> int:
-        """The capacity, as it is asked for, of a ring of so many steps."""
+        """Return the value of ``capacity`` for a buffer of so many steps."""
         return steps
 
     @property
     def rows(self) -> int:
-        """Steps of each copy that are remembered: a multiple of T."""
+        """Return the number of stored steps of each copy, a multiple of T."""
         return max(1, math.ceil(self.capacity / self.batch)) * self.steps
 
     def warm(self, iteration: Int[Array, ""]) -> Bool[Array, ""]:
-        """Whether an iteration is still played at random."""
+        """Check whether an iteration is part of the warm-up with random actions."""
         return iteration < math.ceil(self.warmup / self.batch)
 
     def length(self, *, memory: int) -> int:
-        """1: single steps.
+        """Return the sequence length, 1.
 
         Raises:
-            RequestError: If there is a memory, which single steps cannot train.
+            RequestError: If the networks are recurrent, because single steps cannot train a GRU.
         """
-        require(not memory, "--rnn-size needs whole sequences, and a replay buffer holds single steps: use 0")
+        require(
+            not memory, "--rnn-size needs whole sequences, but the replay buffer stores single steps: use --rnn-size 0"
+        )
         return 1
 
     def weight(self, occupancy: Float[Array, " S"]) -> Float[Array, " S"]:
-        """β over the states of a finite game: what a buffer of the current policy's play alone would hold."""
+        """Return β over the states of a finite game, as if the buffer held only steps of the current policy."""
         return occupancy / occupancy.sum()
 
 
 @dataclass(frozen=True, kw_only=True)
 class EpisodeReplay:
-    """Uniform samples of whole episodes among the last so many, by whatever policy.
+    """Uniform samples of whole episodes from a replay buffer of the last ``capacity`` episodes.
 
-    Every iteration plays ``steps`` steps of every copy and then makes ``updates`` updates, each from ``samples``
-    episodes. An episode longer than ``longest`` is remembered in pieces, each of which is learnt from by itself.
+    In every iteration each environment copy makes ``steps`` steps. Then ``updates`` updates follow, each with
+    ``samples`` episodes. An episode longer than ``longest`` is stored in pieces, which are independent samples.
 
     Attributes:
-        replays: Whether it learns from what was played before.
-        counted_in: What a batch consists of, in messages.
-        copies: E, environment copies stepped together.
-        steps: T, steps of each copy between updates.
-        longest: L, steps of the longest episode.
-        capacity: Episodes remembered.
-        samples: Episodes of one update, drawn with replacement.
-        updates: Updates in an iteration, once there are as many episodes as are to be drawn.
+        replays: Whether the data come from a replay buffer.
+        counted_in: The name of the elements of a batch, for messages.
+        copies: Number E of parallel copies of the environment.
+        steps: Number T of steps of each copy between updates.
+        longest: Maximum number L of steps of a stored episode.
+        capacity: Capacity of the buffer in episodes.
+        samples: Episodes in the batch of one update, sampled with replacement.
+        updates: Updates in an iteration. They start when the buffer holds ``samples`` episodes.
     """
 
     replays: ClassVar[bool] = True
@@ -197,7 +201,7 @@ class EpisodeReplay:
     updates: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be sampled."""
+        """Check the settings."""
         names = ("copies", "steps", "longest", "samples", "updates")
         flags = ("num-envs", "rollout-length", "episode-length", "batch-size", "updates-per-rollout")
         for name, flag in zip(names, flags, strict=True):
@@ -210,49 +214,49 @@ class EpisodeReplay:
 
     @property
     def batch(self) -> int:
-        """Environment steps of one iteration."""
+        """Return the number of environment steps in one iteration."""
         return self.copies * self.steps
 
     @property
     def delay(self) -> int:
-        """1: everything that is learnt moves at every update."""
+        """Return 1: every update changes all networks."""
         return 1
 
     def most_parts(self, agents: int, *, memory: int) -> int:
-        """In how many parts a batch can be learnt from: what is drawn for an update."""
+        """Return the maximum number of parts of a batch: the number of its episodes."""
         return self.samples
 
     @property
     def steps_learnt(self) -> int:
-        """Steps that one update learns from."""
+        """Return the maximum number of steps that one update learns from."""
         return self.samples * self.longest
 
     @property
     def steps_remembered(self) -> int:
-        """Steps of all copies that are remembered."""
+        """Return the number of stored steps of all copies."""
         return self.copies * self.rows
 
     @property
     def least(self) -> int:
-        """The smallest capacity with which a run can be asked for, in episodes: a batch."""
+        """Return the smallest possible capacity in episodes: a batch."""
         return self.samples
 
     def holding(self, steps: int) -> int:
-        """The capacity, as it is asked for, of the ring that it has: episodes."""
+        """Return the value of ``capacity``, in episodes."""
         return self.capacity
 
     @property
     def rows(self) -> int:
-        """Steps of each copy that are remembered, a multiple of T, in which the last episodes always lie.
+        """Return the number of stored steps of each copy, a multiple of T that always contains the last episodes.
 
-        Every copy ends a piece at least every L steps, so that the last ``capacity`` of them have ended within
-        L ⌈capacity / E⌉ steps, and begun within L more.
+        Every copy ends a piece at least every L steps. The last ``capacity`` pieces of all copies therefore ended
+        within the last L ⌈capacity / E⌉ steps and started at most L steps earlier.
         """
         return math.ceil((math.ceil(self.capacity / self.copies) + 1) * self.longest / self.steps) * self.steps
 
     def warm(self, iteration: Int[Array, ""]) -> None:
-        """Never: the agents' own exploration begins as even as is asked for."""
+        """Return None: there is no warm-up, because the agents' own exploration can start uniformly."""
 
     def length(self, *, memory: int) -> int:
-        """T: a rollout is one piece, as no memory within it is kept."""
+        """Return the sequence length T: a rollout is one sequence, because no GRU state within it is stored."""
         return self.steps

@@ -1,4 +1,8 @@
-"""Schemes: in which order units move, and what each knows of the others' moves."""
+"""Schemes: the order in which units are updated, and what an update knows of the other units' updates.
+
+A unit is one set of policy parameters, of one agent or of all agents that share it. The carry is the quantity passed
+from one unit's update to the next's.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,13 +17,14 @@ from hamlet.haml.neighbourhood import Neighbourhood
 from hamlet.types import Info, Key
 
 Order: TypeAlias = Literal["random", "fixed"]
+# A function that updates one unit:
 # (unit, actors and their states, carry, key) -> (actors and their states, carry, info)
 Visit: TypeAlias = Callable[[Int[Array, ""], Any, Any, Key], tuple[Any, Any, Info]]
 
 
 @dataclass(frozen=True)
 class UnitStep:
-    """How one unit moves: what leaving the old policy costs it, 𝔇, and where the new one is sought, 𝒰."""
+    """The update of one unit: the drift 𝔇, and the neighbourhood 𝒰 that contains the new policy."""
 
     drift: Drift
     neighbourhood: Neighbourhood
@@ -27,42 +32,44 @@ class UnitStep:
 
 @runtime_checkable
 class RolloutVisit(Protocol):
-    """A visit on a rollout: a scheme can also try steps that are not the declared one, and ask what units gained."""
+    """A visit with the data of a rollout: a scheme can also try other updates, and read the units' advantages."""
 
     def by(self, step: UnitStep) -> Visit:
-        """The same visit by another step; it begins from what the neighbourhood of the declared one remembers."""
+        """Return the visit with another update, which starts from the optimiser state of the declared update."""
         ...
 
     def credits(self) -> Float[Array, "U B L"]:
-        """Every unit's Â at every step of every sequence, the mean over its agents; 0 where it is absent."""
+        """Return every unit's advantage Â at every step, as the mean over its agents; 0 for inactive agents."""
         ...
 
 
 class Scheme(Protocol):
-    """Lets every unit move once."""
+    """Updates every unit once."""
 
     def sweep(self, visit: Visit, team: Any, carry: Any, units: int, key: Key) -> tuple[Any, Info]:
-        """Visit every unit once.
+        """Update every unit once.
 
         Returns:
-            The team after the sweep, and the units' infos stacked by unit.
+            The team after the updates, and the units' metrics, stacked by unit.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Sequential:
-    """One after another; each sees, through the carry, the moves before its own. The theory's scheme.
+    """Sequential updates: through the carry, each unit takes the earlier units' updates into account.
+
+    This is the scheme of the theory.
 
     Attributes:
-        order: "random" draws a permutation each time, as the theory's convergence to a Nash equilibrium asks;
-            "fixed" goes by the roster.
+        order: "random" samples a new permutation in every iteration, which the theory requires for convergence to a
+            Nash equilibrium; "fixed" uses the order of the roster.
     """
 
     order: Order = "random"
 
     def sweep(self, visit: Visit, team: Any, carry: Any, units: int, key: Key) -> tuple[Any, Info]:
-        """A scan over the permutation, with the carry handed on."""
+        """Scan over the permutation and pass the carry from unit to unit."""
         order_key, visit_key = jax.random.split(key)
         order = jax.random.permutation(order_key, units) if self.order == "random" else jnp.arange(units)
 
@@ -76,10 +83,10 @@ class Sequential:
 
 @dataclass(frozen=True)
 class Simultaneous:
-    """Everyone against the others' old policies: the carry is never handed on. MAPPO, IPPO, MAA2C."""
+    """Simultaneous updates against the other units' old policies, without passing the carry: MAPPO, IPPO, MAA2C."""
 
     def sweep(self, visit: Visit, team: Any, carry: Any, units: int, key: Key) -> tuple[Any, Info]:
-        """A scan in which every unit meets the carry of the start."""
+        """Scan over the units; every unit uses the initial carry."""
         _, visit_key = jax.random.split(key)
 
         def move(team: Any, unit: Array) -> tuple[Any, Info]:

@@ -1,6 +1,11 @@
-"""The template: an algorithm is a triple, and what it takes to estimate it; there is one `update`.
+"""The template of HAML: an algorithm is a declaration of parts, and one `update` serves all algorithms.
 
-    π_new = for each unit i, in the scheme's order:  argmax over 𝒰(π_old) of  E_β[ r·M Â − 𝔇(π̄‖π_old) ].
+    π_new = for each unit i, in the scheme's order:  argmax over 𝒰(π_old) of  E_β[ r·M Â − 𝔇(π̄‖π_old) ]
+
+The theory's parts are the drift 𝔇, the neighbourhood 𝒰 and the sampling distribution β. π_old is a unit's old policy,
+π̄ the candidate, r their ratio, M the product of earlier agents' ratios and Â the advantage. A unit is one set of
+policy parameters, of one agent or of all agents that share it. The carry (here M) is the quantity passed from one
+unit's update to the next's.
 
 Reference: Kuba et al., 2022, arXiv:2208.01682 (HAML, algorithm 3); Zhong et al., 2024, arXiv:2304.09870.
 """
@@ -41,23 +46,23 @@ ActionKind: TypeAlias = Literal["Discrete", "MultiDiscrete", "Box"]
 
 @dataclass(frozen=True, kw_only=True)
 class Haml:
-    """One algorithm, declared.
+    """The declaration of one algorithm of the HAML template.
 
     Attributes:
-        drift: 𝔇, what leaving the old policy costs.
-        neighbourhood: 𝒰, where the new policy is sought, and how.
-        sampling: β, which data are used.
-        surrogate: How the earlier units' moves enter the later ones' objective.
-        scheme: The order of moves.
-        advantage: From rewards and values to Â.
-        critic: Predicts returns.
-        actor: What a policy is made of, and how it explores.
-        body: The shape of actors and critics.
-        sharing: Whether agents of equal spaces share parameters.
-        normalise_rewards: Whether they are learnt from in units of the running deviation of discounted returns.
-        actions: The kinds of action spaces it can act in.
-        accumulation: In how many parts a batch is learnt from, one after another, their gradients summed; None for as
-            few as memory allows.
+        drift: The drift 𝔇, the penalty for leaving the old policy.
+        neighbourhood: The neighbourhood 𝒰 of allowed new policies, and the optimisation within it.
+        sampling: The sampling distribution β of the data.
+        surrogate: How the earlier units' updates enter the later units' objectives.
+        scheme: The order of updates.
+        advantage: The estimator of the advantage Â from rewards and values.
+        critic: The critic, which predicts returns.
+        actor: The kind of policy, and its exploration.
+        body: The network configuration of actors and critics.
+        sharing: Whether agents with equal spaces share parameters.
+        normalise_rewards: Whether rewards are divided by the running standard deviation of discounted returns.
+        actions: The kinds of action spaces that the algorithm supports.
+        accumulation: Number of parts in which a batch is processed sequentially, with summed gradients; None for the
+            smallest number that fits in memory.
     """
 
     drift: Drift
@@ -76,31 +81,31 @@ class Haml:
 
     @property
     def family(self) -> str:
-        """By which learner it learns (`hamlet.learners.FAMILIES`)."""
+        """Return the name of its learner in `hamlet.learners.FAMILIES`."""
         return "replayed steps" if self.sampling.replays else "fresh rollouts"
 
     @property
     def leaves_theory(self) -> str | None:
-        """Why the guarantees of mirror learning do not cover this declaration; None where they do."""
+        """Return why the guarantees of mirror learning do not cover this declaration, or None if they do."""
         if self.sharing == "group" and isinstance(self.scheme, Sequential):
-            return "agents that share parameters move together, so a sequential sweep is no longer one agent at a time"
+            return "agents that share parameters are updated together, so updates are not one agent at a time"
         return None
 
 
 class Team(eqx.Module):
-    """Every unit's actor, and what its neighbourhood operator remembers; per group, stacked by unit."""
+    """The actors of all units and the states of their optimisers; by group, stacked by unit."""
 
     actors: tuple[Any, ...]
     states: tuple[Any, ...]
 
 
 def create(algorithm: Haml, roster: Roster, key: Key) -> Team:
-    """Fresh actors, each from its own key."""
+    """Create the initial team, each actor from its own random key."""
     return assemble(algorithm.actor, algorithm.body, algorithm.neighbourhood.init, roster, key)
 
 
 def assemble(kind: ActorKind, body: NetworkConfig, start: Callable[[Any], Any], roster: Roster, key: Key) -> Team:
-    """Fresh actors of a kind, each from its own key, and ``start`` of each: what is remembered of how it was moved."""
+    """Create actors of a kind, each from its own random key; ``start`` gives the initial optimiser state of each."""
 
     def one(group: int, key: Key) -> tuple[Any, Any]:
         spaces = roster.groups[group]
@@ -114,7 +119,7 @@ def assemble(kind: ActorKind, body: NetworkConfig, start: Callable[[Any], Any], 
 
 
 def experience(roster: Roster, group: int, trajectory: Trajectory, advantage: Float[Array, "C L E n"]) -> Experience:
-    """A group's experience, stacked by unit, with each unit's advantage standardised over the steps that count."""
+    """Return a group's experience, stacked by unit; each unit's advantage is standardised over its active steps."""
     cut = partial(sequences, roster, group)
     view = trajectory.view
     counted = trajectory.counted
@@ -138,7 +143,7 @@ def experience(roster: Roster, group: int, trajectory: Trajectory, advantage: Fl
 
 
 def behaviour(roster: Roster, team: Team, trajectory: Trajectory) -> Behaviour:
-    """The policies by which the team's actors sampled a rollout, and what they would go on with from where it led."""
+    """Return the policies that sampled a rollout, and the policies at each step's next observation."""
 
     def one(
         actor: Any, observation: Any, memory: Any, start: Array, mask: Any, arrived: Any, available: Any
@@ -176,7 +181,7 @@ def behaviour(roster: Roster, team: Team, trajectory: Trajectory) -> Behaviour:
 
 
 def observe(roster: Roster, team: Team, trajectory: Trajectory) -> Team:
-    """The team with what its living agents saw taken into their running means and deviations, where they have them."""
+    """Update the actors' running statistics of observations, if they have them, from active agents."""
     view, counted, actors = trajectory.view, trajectory.counted, []
     for g, group in enumerate(roster.groups):
         actor = team.actors[g]
@@ -189,7 +194,7 @@ def observe(roster: Roster, team: Team, trajectory: Trajectory) -> Team:
 
 
 def _flat(action: Array, space: Space) -> Array:
-    """A Box's actions with all their entries on one axis, as distributions have them; choices as they are."""
+    """Flatten the entries of Box actions into one axis, as distributions expect; discrete actions stay unchanged."""
     if not isinstance(space, Box):
         return action
     return action.reshape(*action.shape[: action.ndim - len(space.shape)], -1)
@@ -198,7 +203,7 @@ def _flat(action: Array, space: Space) -> Array:
 def prepare(
     algorithm: Haml, roster: Roster, trajectory: Trajectory, advantage: Float[Array, "C L E n"]
 ) -> tuple[list[Experience], Any]:
-    """From a rollout, every group's share of it, and the carry before anyone moved: what `update` takes on-policy."""
+    """Return every group's data of a rollout and the initial carry: the on-policy inputs of `update`."""
     assert isinstance(algorithm.surrogate, RolloutSurrogate)
     chunks, length, copies = trajectory.start.shape
     shares = [experience(roster, g, trajectory, advantage) for g in range(len(roster.groups))]
@@ -214,19 +219,19 @@ def update(
     key: Key,
     remaining: Scalar | float = 1.0,
 ) -> tuple[Team, Info]:
-    """Every unit moves once, as the scheme orders.
+    """Update every unit once, in the order of the scheme.
 
     Args:
-        algorithm: What is moved by.
-        roster: Whose actors they are.
-        team: The actors before.
-        shares: For every group the data of its units, stacked by unit, as the surrogate takes them.
-        carry: The surrogate's, before anyone moved.
-        key: For what is drawn.
-        remaining: The share of the run that is left, by which learning rates fall.
+        algorithm: The declaration.
+        roster: The agents.
+        team: The actors before the update.
+        shares: For every group the data of its units, stacked by unit, in the form that the surrogate needs.
+        carry: The initial carry of the surrogate.
+        key: The random key.
+        remaining: The remaining fraction of the run, from 1 to 0, for learning rates that decay.
 
     Returns:
-        The team after it, and infos stacked by unit.
+        The updated team, and metrics stacked by unit.
     """
     visits = _Visits(algorithm, roster, tuple(shares), remaining)
     return algorithm.scheme.sweep(visits, team, carry, len(roster.group_of), key)
@@ -234,7 +239,7 @@ def update(
 
 @dataclass(frozen=True)
 class _Visits:
-    """How a scheme moves the units of a roster: by the declared step, or, for trial, by another (`RolloutVisit`)."""
+    """Updates units by the declared update, or by another one for a trial (`RolloutVisit`)."""
 
     algorithm: Haml
     roster: Roster
@@ -261,7 +266,7 @@ class _Visits:
 
 
 def unit_rates(neighbourhood: Neighbourhood, roster: Roster) -> np.ndarray | None:
-    """Every unit's learning rate as a share of the greatest; None where a neighbourhood has one for all, or none."""
+    """Return every unit's learning rate divided by the greatest; None if the neighbourhood has one rate or no rate."""
     return None if not isinstance(neighbourhood, Unconstrained) else neighbourhood.shares(roster)
 
 
@@ -270,7 +275,7 @@ Move: TypeAlias = Callable[[Int[Array, ""], Team, Any, Key], tuple[Team, Any, In
 
 
 def visiting(roster: Roster, moves: Sequence[Move]) -> Visit:
-    """The visit of any unit, where ``moves`` holds for every group how a unit of it moves."""
+    """Return the function that updates any unit; ``moves`` holds the update function of each group."""
     group_of, slot_of = jnp.asarray(roster.group_of), jnp.asarray(roster.slot_of)
 
     def visit(unit: Int[Array, ""], team: Team, carry: Any, key: Key) -> tuple[Team, Any, Info]:
@@ -294,7 +299,10 @@ def _move(
     carry: Any,
     key: Key,
 ) -> tuple[Team, Any, Info]:
-    """One unit of a group moves: objective, improvement, carry; ``rate`` is of every unit, if they have their own."""
+    """Update one unit of a group: build its objective, improve its actor, update the carry.
+
+    ``rate`` holds the units' relative learning rates, or None.
+    """
     unit_share, actor, state = pick((share, team.actors[group], team.states[group]), slot)
     objective = surrogate.objective(carry, actor, unit_share, step.drift)
     keywords: dict[str, Any] = {} if rate is None else {"share": rate[slot]}
@@ -304,7 +312,7 @@ def _move(
 
 
 def written(team: Team, group: int, slot: Int[Array, ""], actor: Any, state: Any) -> Team:
-    """The team with one unit's actor, and what is remembered of it, in their place."""
+    """Return the team with a new actor and optimiser state of one unit."""
 
     def put(stack: Array, one: Array) -> Array:
         return stack.at[slot].set(one)

@@ -1,1 +1,1 @@
-"""The hyperparameters that algorithms share, each written once with its default and its help, in frozen groups."""
+"""The hyperparameters that algorithms share: frozen groups that define each one once, with default and help text."""

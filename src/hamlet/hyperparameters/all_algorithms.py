@@ -1,4 +1,4 @@
-"""What all algorithms share: rollouts, networks, who shares parameters, and the order of agents."""
+"""Hyperparameters of all algorithms: rollouts, networks, parameter sharing, exploration and the order of agents."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,12 +12,12 @@ from hamlet.roster import Sharing
 
 @dataclass(frozen=True, kw_only=True)
 class RolloutOptions:
-    """How much is played between two updates, and by whose parameters.
+    """The rollout between two updates, and parameter sharing.
 
     Attributes:
-        num_envs: Copies of the environment that are stepped together.
-        rollout_length: Steps of each copy between two updates.
-        sharing: "none", or "group": one set of parameters for agents of equal spaces.
+        num_envs: Number of parallel copies of the environment.
+        rollout_length: Steps of each environment copy between two updates.
+        sharing: "none", or "group": agents with equal observation and action spaces share one set of parameters.
     """
 
     num_envs: int = 20
@@ -31,9 +31,9 @@ class NetworkOptions:
 
     Attributes:
         hidden: Widths of the hidden layers.
-        actor_hidden: Those of the actors, if others than `hidden`.
-        critic_hidden: Those of the critics, if others than `hidden`.
-        activation: What follows each hidden layer: "relu", "tanh", "leaky_relu", "elu", "silu" or "gelu".
+        actor_hidden: Widths of the actors' hidden layers; default: the value of `hidden`.
+        critic_hidden: Widths of the critics' hidden layers; default: the value of `hidden`.
+        activation: Activation function of the hidden layers: "relu", "tanh", "leaky_relu", "elu", "silu" or "gelu".
     """
 
     hidden: tuple[int, ...] = (128, 128)
@@ -42,7 +42,7 @@ class NetworkOptions:
     activation: Activation = "relu"
 
     def network(self, **more: Any) -> NetworkConfig:
-        """The networks, with further settings of `NetworkConfig`."""
+        """Return the network configuration, with further settings of `NetworkConfig`."""
         hidden = self.hidden if self.actor_hidden is None else self.actor_hidden
         critic_hidden = self.hidden if self.critic_hidden is None else self.critic_hidden
         return NetworkConfig(
@@ -55,12 +55,12 @@ class NetworkOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ExplorationOptions:
-    """How often agents explore, with a probability that falls.
+    """ε-exploration with a linearly decaying ε.
 
     Attributes:
-        exploration_start: ε in [0, 1] at first, how often an agent's action is drawn evenly.
+        exploration_start: Initial ε in [0, 1], the probability that an agent's action is sampled uniformly.
         exploration_end: ε after `exploration_steps`.
-        exploration_steps: Environment steps within which ε falls.
+        exploration_steps: Environment steps over which ε decays.
     """
 
     exploration_start: float = 1.0
@@ -68,16 +68,16 @@ class ExplorationOptions:
     exploration_steps: int = 50_000
 
     def exploration(self) -> Schedule:
-        """How ε falls."""
+        """Return the schedule of ε."""
         return Schedule(start=self.exploration_start, end=self.exploration_end, steps=self.exploration_steps)
 
 
 @dataclass(frozen=True, kw_only=True)
 class OrderOptions:
-    """In which order agents are updated.
+    """The order in which agents are updated.
 
     Attributes:
-        order: "random", anew each time, or "fixed".
+        order: Order of the agents' updates: "random", a new order in every iteration, or "fixed".
     """
 
     order: Order = "random"

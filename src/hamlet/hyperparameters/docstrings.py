@@ -1,4 +1,4 @@
-"""What docstrings say of parameters and attributes, by name."""
+"""Reads the descriptions of parameters and attributes from docstrings."""
 
 import inspect
 import re
@@ -7,11 +7,11 @@ from typing import Any
 
 
 def descriptions(target: Callable[..., Any]) -> dict[str, str]:
-    """What the Args or Attributes of a Google docstring say, by name.
+    """Return the entries of the Args and Attributes sections of a Google docstring, by name.
 
     >>> from hamlet.algorithms import happo
     >>> descriptions(happo)["num_envs"]
-    'Copies of the environment that are stepped together.'
+    'Number of parallel copies of the environment.'
     """
     lines = inspect.cleandoc(target.__doc__ or "").splitlines()
     by_name: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""What algorithms share that decompose the team's value, and learn from replayed episodes."""
+"""Hyperparameters of value decomposition, which learns from replayed episodes."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,24 +13,24 @@ from hamlet.networks.utility import Utilities
 
 @dataclass(frozen=True, kw_only=True)
 class EpisodeOptions(RolloutOptions):
-    """Agents' values, what mixes them, and the episodes that they are fitted to.
+    """Hyperparameters of the agents' values, the mixer, and the replay of episodes.
 
     Attributes:
-        learning_rate: Of all networks.
-        optimiser: "rmsprop", as first published, or "adam".
-        max_gradient_norm: Longer gradients, of all networks together, are cut to it; 0 for none.
-        discount: γ in [0, 1].
-        td_lambda: λ in [0, 1] of the returns that values are fitted to; 0 for one step.
-        target_interval: Episodes between two moves of the target networks; 0 for one at every update.
-        polyak: τ in (0, 1], how far they move then; 1 makes them copies.
-        batch_size: Episodes of one update.
-        buffer_size: Episodes remembered.
-        episode_length: Steps of the longest episode; a longer one is learnt from in pieces of so many.
+        learning_rate: Learning rate of all networks.
+        optimiser: Optimiser: "rmsprop", as first published, or "adam".
+        max_gradient_norm: Gradient clipping: maximum norm of the gradient of all networks together; 0 for no clipping.
+        discount: Discount factor γ in [0, 1].
+        td_lambda: λ in [0, 1] of the TD(λ) targets of the values; 0 for one-step targets.
+        target_interval: Episodes between two updates of the target networks; 0 for one at every gradient step.
+        polyak: Step size τ in (0, 1] of a target update; 1 copies the networks.
+        batch_size: Episodes in the batch of one gradient step.
+        buffer_size: Capacity of the replay buffer, in episodes.
+        episode_length: Maximum number of steps of a stored episode; longer episodes are split into pieces.
         hidden: Widths of the hidden layers of the agents' networks.
-        activation: What follows each hidden layer: "relu", "tanh", "leaky_relu", "elu", "silu" or "gelu".
-        rnn_size: Width of the recurrent unit after them; 0 for none.
-        rollout_length: Steps of each copy between two rounds of updates.
-        updates_per_rollout: Updates in a round.
+        activation: Activation function of the hidden layers: "relu", "tanh", "leaky_relu", "elu", "silu" or "gelu".
+        rnn_size: Width of the GRU layer after the hidden layers; 0 for no GRU.
+        rollout_length: Steps of each environment copy between two phases of updates.
+        updates_per_rollout: Gradient steps after each rollout.
     """
 
     learning_rate: float = 5e-4
@@ -51,7 +51,7 @@ class EpisodeOptions(RolloutOptions):
     updates_per_rollout: int = 1
 
     def declare(self, *, mixer: Any, actor: Any) -> Decomposition:
-        """The declaration of a mixer, and of the kind of agents' values."""
+        """Return the declaration with a mixer and a kind of agent networks."""
         return Decomposition(
             mixer=mixer,
             learning_rate=self.learning_rate,
@@ -77,8 +77,8 @@ class EpisodeOptions(RolloutOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class GreedyOptions(EpisodeOptions, ExplorationOptions):
-    """Agents that explore with a probability ε."""
+    """Hyperparameters of agents with ε-greedy exploration."""
 
     def mixed(self, mixer: Any) -> Decomposition:
-        """ε-greedy agents whose values a mixer takes together."""
+        """Return the declaration of ε-greedy agents with a mixer."""
         return self.declare(mixer=mixer, actor=Utilities(exploration=self.exploration()))

@@ -1,4 +1,4 @@
-"""From a frozen group of hyperparameters to a factory that takes each of them as a keyword."""
+"""Turns a frozen group of hyperparameters into a factory that takes each hyperparameter as a keyword."""
 
 import functools
 import inspect
@@ -20,32 +20,33 @@ RENAMED = {
     "memory": "rnn_size",
     "chunk": "sequence_length",
 }
-"""Keywords that were called otherwise: the names from before are read for one release."""
+"""Former names of keywords, and their current names. The former names are accepted for one release."""
 
 
 def algorithm(
     options: Callable[Keywords, Options],
 ) -> Callable[[Callable[[Options], Declared]], Callable[Keywords, Declared]]:
-    """Make a function of one group of hyperparameters a factory that takes each of them as a keyword.
+    """Turn a function of one group of hyperparameters into a factory that takes each of them as a keyword.
 
-    The factory's signature, annotations and docstring are those of the group and of the groups that it is made of, the
-    group's own first. So editors, type checkers, the command line and the documentation read each from where it is
-    written: a field with its type and default, and its line under ``Attributes`` in the docstring of its class.
+    The factory gets its signature, annotations and docstring from the group and from the groups that it inherits from;
+    fields of the group itself come first. Each hyperparameter is therefore written once: a field with type and default,
+    and a line under ``Attributes`` in the docstring of its class. Editors, type checkers, the command line and the
+    documentation all read it there.
 
     Args:
-        options: The group, a frozen dataclass of keywords only.
+        options: The group, a frozen dataclass with keyword-only fields.
 
     >>> from dataclasses import dataclass
     >>> @dataclass(frozen=True, kw_only=True)
     ... class Shared:
-    ...     '''What others have too.
+    ...     '''Hyperparameters of several algorithms.
     ...
     ...     Attributes:
     ...         discount: γ in [0, 1].'''
     ...     discount: float = 0.99
     >>> @dataclass(frozen=True, kw_only=True)
     ... class Options(Shared):
-    ...     '''The algorithm's own.
+    ...     '''Hyperparameters of this algorithm.
     ...
     ...     Attributes:
     ...         clip: ε > 0.'''
@@ -84,7 +85,7 @@ def algorithm(
 
 
 def renamed(keywords: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-    """Keywords by their names of today; one that is known stays what it is.
+    """Return the keywords under their current names; a name in ``known`` stays unchanged.
 
     >>> renamed({"copies": 8, "memory": 1}, {"num_envs": ..., "memory": ...})
     {'num_envs': 8, 'memory': 1}
@@ -93,7 +94,7 @@ def renamed(keywords: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, 
 
 
 def keyword(factory: Callable[..., Any], name: str) -> str:
-    """How a factory calls a hyperparameter: as today, or as before where it has that name only.
+    """Return the name that a factory uses for a hyperparameter: the current name, or else the former one.
 
     >>> def older(copies=4): ...
     >>> keyword(older, "num_envs")
@@ -105,7 +106,7 @@ def keyword(factory: Callable[..., Any], name: str) -> str:
 
 
 def _parameters(options: type) -> dict[str, inspect.Parameter]:
-    """A keyword for every field, those that the class introduces before those of the groups that it is made of."""
+    """Return a keyword parameter for every field: first the fields of the class itself, then the inherited fields."""
     hints = typing.get_type_hints(options, include_extras=True)
     defaults = inspect.signature(options).parameters
     introduced = {name: kind for kind in options.__mro__ for name in vars(kind).get("__annotations__", {})}
@@ -121,7 +122,7 @@ def _parameters(options: type) -> dict[str, inspect.Parameter]:
 
 
 def _texts(options: type, names: Mapping[str, Any]) -> dict[str, str]:
-    """What each hyperparameter means, as the first class says that speaks of it."""
+    """Return the description of each hyperparameter, from the most derived class that describes it."""
     sentences: dict[str, str] = {}
     for kind in reversed(options.__mro__):
         sentences |= descriptions(kind)

@@ -1,4 +1,4 @@
-"""What MATRL, its ablations and independent learners share."""
+"""Hyperparameters of MATRL, of its ablations and of independent learners."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,12 +16,12 @@ from hamlet.networks.torso import NetworkConfig
 
 @dataclass(frozen=True, kw_only=True)
 class ImageOptions:
-    """Layers that images pass through first.
+    """The convolution of image observations.
 
     Attributes:
-        filters: How many filters each layer has that images pass through first; () for those that suit their size.
-        kernels: Sizes of these filters, in pixels.
-        strides: Every how many pixels they are laid.
+        filters: Number of filters of each convolutional layer, for images; () chooses layers that suit the image size.
+        kernels: Kernel sizes of the convolutional layers, in pixels.
+        strides: Strides of the convolutional layers, in pixels.
     """
 
     filters: tuple[int, ...] = ()
@@ -31,10 +31,10 @@ class ImageOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class IndependentOptions(ClipOptions, ActorOptions, CriticOptions, EstimationOptions, ImageOptions, FreshOptions):
-    """Agents with critics and rewards of their own, in the settings of MATRL's paper.
+    """Hyperparameters of agents with individual rewards and critics; the defaults are from MATRL's paper.
 
     Attributes:
-        kl: β ≥ 0, the weight of the divergence from the old policy, per nat.
+        kl: Weight β ≥ 0 of the KL penalty towards the old policy, per nat.
     """
 
     clip: float = 0.1
@@ -48,16 +48,16 @@ class IndependentOptions(ClipOptions, ActorOptions, CriticOptions, EstimationOpt
     rollout_length: int = 100
 
     def drift(self) -> SumDrift:
-        """The clipped ratio's and the divergence's."""
+        """Return the sum of the clipping drift and the KL drift."""
         return SumDrift((ClipDrift(self.clip), KlDrift(self.kl)))
 
     def network(self, **more: Any) -> NetworkConfig:
-        """Plain layers, and filters for images."""
+        """Return the configuration of layers without LayerNorm, with a convolution for images."""
         images = {"filters": self.filters, "kernels": self.kernels, "strides": self.strides}
         return super().network(plain=True, **images, **more)
 
     def declare(self, *, neighbourhood: Any, scheme: Any) -> Haml:
-        """The declaration of a neighbourhood and a scheme."""
+        """Return the declaration with a neighbourhood and a scheme."""
         return self.assemble(
             drift=self.drift(),
             neighbourhood=neighbourhood,
@@ -69,35 +69,35 @@ class IndependentOptions(ClipOptions, ActorOptions, CriticOptions, EstimationOpt
 
 @dataclass(frozen=True, kw_only=True)
 class MetaGameOptions(IndependentOptions):
-    """A step that is predicted, and the meta-game between keeping a policy and taking it.
+    """Hyperparameters of the predicted policies, and of the meta-game between current and predicted policies.
 
     Attributes:
-        learning_rate: Of the predictions, by Adam.
-        epochs: Passes over the batch for each agent's prediction.
-        meta_clip: c > 0: ratios between policies are held in 1 ± c where those of several agents are multiplied.
+        learning_rate: Adam's learning rate for the predicted policies.
+        epochs: Epochs over the batch for each agent's predicted policy.
+        meta_clip: c > 0: policy ratios are clipped to 1 ± c before the ratios of several agents are multiplied.
     """
 
     learning_rate: float = 0.002
     meta_clip: float = 0.1
 
     def meta_game(self, solver: Any) -> MetaGame:
-        """The game between keeping a policy and taking the predicted one, solved by ``solver``."""
+        """Return the game between keeping the current policy and taking the predicted one, solved by ``solver``."""
         return MetaGame(prediction=UnitStep(self.drift(), self.ascent()), solver=solver, clip=self.meta_clip)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResponseOptions(MetaGameOptions):
-    """A response to what the meta-game chose.
+    """Hyperparameters of the best response to the solution of the meta-game.
 
     Attributes:
-        response_learning_rate: Of the responses, by Adam.
-        response_epochs: Passes over the batch for each agent's response.
+        response_learning_rate: Adam's learning rate for the best responses.
+        response_epochs: Epochs over the batch for each agent's best response.
     """
 
     response_learning_rate: float = 0.002
     response_epochs: int = 5
 
     def respond(self, solver: Any) -> Haml:
-        """Agents respond to the solution of the meta-game."""
+        """Return the declaration in which agents respond to the solution of the meta-game."""
         response = replace(self.ascent(), learning_rate=self.response_learning_rate, epochs=self.response_epochs)
         return self.declare(neighbourhood=response, scheme=self.meta_game(solver))

@@ -1,4 +1,4 @@
-"""What algorithms share that learn from fresh rollouts."""
+"""Hyperparameters of the on-policy algorithms."""
 
 from dataclasses import dataclass, fields
 from typing import Any
@@ -20,10 +20,10 @@ from hamlet.networks.torso import NetworkConfig
 
 @dataclass(frozen=True, kw_only=True)
 class ClipOptions:
-    """The clipped ratio.
+    """PPO's clipping.
 
     Attributes:
-        clip: ε > 0, half the width of the band that the ratio may move in freely.
+        clip: PPO's clipping range ε > 0: the probability ratio is clipped to [1 − ε, 1 + ε].
     """
 
     clip: float = 0.2
@@ -31,13 +31,14 @@ class ClipOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ActorOptions:
-    """How actors climb their objective.
+    """Gradient ascent of the actors.
 
     Attributes:
-        learning_rate: Of the actors, by Adam; or by agent, the rest without a name: speaker_0=1e-4,5e-4.
-        epochs: Passes over the batch for each agent.
-        minibatches: Parts of a pass; they must divide the sequences of a batch.
-        entropy: Weight of the mean entropy, per nat.
+        learning_rate: Adam's learning rate of the actors: a number, or agents' rates and a default:
+            speaker_0=1e-4,5e-4.
+        epochs: Epochs over the batch for each agent's update.
+        minibatches: Minibatches per epoch; must divide the number of sequences in the batch.
+        entropy: Coefficient of the entropy bonus, per nat of mean entropy.
     """
 
     learning_rate: AnyRates = 5e-4
@@ -46,7 +47,7 @@ class ActorOptions:
     entropy: float = 0.01
 
     def ascent(self, decay: Decay = "none") -> Unconstrained:
-        """First-order ascent."""
+        """Return the neighbourhood of first-order gradient ascent."""
         return Unconstrained(
             learning_rate=as_rates(self.learning_rate),
             epochs=self.epochs,
@@ -58,16 +59,16 @@ class ActorOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class TrustRegionOptions:
-    """A step along the natural gradient, as long as the divergence allows.
+    """A natural-gradient step within a trust region.
 
     Attributes:
-        radius: δ > 0, the greatest mean divergence of a step, nats.
-        iterations: Of the conjugate gradient.
-        damping: Added to the diagonal of the Fisher information.
-        tries: Of the line search.
-        shrink: Factor in (0, 1) from one try to the next.
-        accept: Least share of the predicted gain, in [0, 1].
-        fisher_samples: Sequences from which the Fisher information is taken; 0 for the whole batch.
+        radius: Trust region δ > 0: maximum mean KL divergence of an update, in nats.
+        iterations: Iterations of the conjugate gradient method.
+        damping: Damping ≥ 0, added to the diagonal of the Fisher information matrix.
+        tries: Maximum number of steps of the line search.
+        shrink: Factor in (0, 1) by which the line search shortens the step after each rejected step.
+        accept: Minimum ratio in [0, 1] of the actual to the predicted improvement for the line search to accept.
+        fisher_samples: Number of sequences that estimate the Fisher information; 0 for the whole batch.
     """
 
     radius: float = 0.005
@@ -79,19 +80,19 @@ class TrustRegionOptions:
     fisher_samples: int = 0
 
     def ball(self) -> KlBall:
-        """The trust region."""
+        """Return the trust region as a neighbourhood."""
         return KlBall(**{field.name: getattr(self, field.name) for field in fields(TrustRegionOptions)})
 
 
 @dataclass(frozen=True, kw_only=True)
 class CriticOptions:
-    """How critics are fitted.
+    """The fit of the critics.
 
     Attributes:
-        critic_learning_rate: Of the critics, by Adam.
-        critic_epochs: Passes over the batch for the critics.
-        critic_minibatches: Parts of a pass for the critics.
-        critic_clip: How far a value may move before its loss is clipped, in running deviations; 0 for any distance.
+        critic_learning_rate: Learning rate of the critics.
+        critic_epochs: Epochs over the batch for the critics.
+        critic_minibatches: Minibatches per epoch for the critics.
+        critic_clip: Value clipping: maximum change of a value, in running standard deviations of returns; 0 for none.
     """
 
     critic_learning_rate: float = 5e-4
@@ -100,7 +101,7 @@ class CriticOptions:
     critic_clip: float = 0.2
 
     def fitting(self) -> dict[str, Any]:
-        """The settings of a critic."""
+        """Return the settings of a critic."""
         return {
             "learning_rate": self.critic_learning_rate,
             "epochs": self.critic_epochs,
@@ -111,17 +112,17 @@ class CriticOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ActionCriticOptions(CriticOptions):
-    """One step of ascent by what actions are worth: critics of actions, whose returns a target critic bootstraps.
+    """One policy-gradient step with critics of actions, whose returns bootstrap from a target critic.
 
     Attributes:
-        advantage: The baseline, "counterfactual" or "optimal_baseline".
-        learning_rate: Of the actors; or by agent, the rest without a name: speaker_0=1e-4,5e-4.
-        entropy: Weight of the mean entropy, per nat.
-        optimiser: "rmsprop", as published, or "adam"; of actors and critics.
-        normalise_values: Whether values are in units of a running mean and deviation of returns.
-        target_interval: Steps of a critic between two moves of its target, which becomes its copy.
-        discount: γ in [0, 1].
-        td_lambda: λ in [0, 1] of the returns that values are fitted to.
+        advantage: Baseline of the advantage: "counterfactual" or "optimal_baseline".
+        learning_rate: Learning rate of the actors: a number, or agents' rates and a default: speaker_0=1e-4,5e-4.
+        entropy: Coefficient of the entropy bonus, per nat of mean entropy.
+        optimiser: Optimiser of actors and critics: "rmsprop", as published, or "adam".
+        normalise_values: Whether critics predict returns normalised by a running mean and standard deviation.
+        target_interval: Gradient steps of a critic after which its target network is copied again.
+        discount: Discount factor γ in [0, 1].
+        td_lambda: λ in [0, 1] of the TD(λ) targets of the critics.
     """
 
     advantage: Baseline = "counterfactual"
@@ -135,22 +136,22 @@ class ActionCriticOptions(CriticOptions):
     critic_clip: float = 0.0
 
     def step(self) -> Unconstrained:
-        """One step of first-order ascent."""
+        """Return the neighbourhood of one first-order ascent step."""
         rate = as_rates(self.learning_rate)
         return Unconstrained(learning_rate=rate, epochs=1, entropy=self.entropy, rule=self.optimiser)
 
     def baseline(self) -> Any:
-        """The advantage beside the baseline.
+        """Return the advantage estimator with the configured baseline.
 
         Raises:
-            RequestError: If there is no such baseline.
+            RequestError: If the baseline does not exist.
         """
         known = " or ".join(BASELINES)
         require(self.advantage in BASELINES, f"--advantage is {known} here, not {self.advantage!r}; maa2c has gae")
         return BASELINES[self.advantage](discount=self.discount, lambda_=self.td_lambda)
 
     def action_critic(self) -> CounterfactualValue:
-        """The critic."""
+        """Return the critic of actions."""
         return CounterfactualValue(
             huber=0.0,
             normalise=self.normalise_values,
@@ -162,11 +163,11 @@ class ActionCriticOptions(CriticOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class EstimationOptions:
-    """What advantages are estimated from.
+    """The estimation of advantages.
 
     Attributes:
-        discount: γ in [0, 1].
-        gae_lambda: λ in [0, 1] of the advantage estimates.
+        discount: Discount factor γ in [0, 1].
+        gae_lambda: λ in [0, 1] of generalised advantage estimation (GAE).
     """
 
     discount: float = 0.99
@@ -175,13 +176,13 @@ class EstimationOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class FreshOptions(NetworkOptions, RolloutOptions):
-    """Rollouts that are learnt from once, and networks that may have a memory.
+    """On-policy rollouts, and networks that can be recurrent.
 
     Attributes:
-        rnn_size: Width of a recurrent unit after the hidden layers; 0 for none.
-        sequence_length: Steps of a training sequence, with a recurrent unit.
-        normalise_observations: Whether networks see numbers in units of their running mean and deviation.
-        normalise_rewards: Whether rewards are in units of the running deviation of discounted returns.
+        rnn_size: Width of a GRU layer after the hidden layers; 0 for no GRU.
+        sequence_length: Length of the training sequences in steps, for recurrent networks.
+        normalise_observations: Whether observations are normalised by their running mean and standard deviation.
+        normalise_rewards: Whether rewards are divided by the running standard deviation of discounted returns.
     """
 
     rnn_size: int = 0
@@ -190,18 +191,18 @@ class FreshOptions(NetworkOptions, RolloutOptions):
     normalise_rewards: bool = False
 
     def sampling(self) -> OnPolicy:
-        """The rollouts."""
+        """Return the sampling of on-policy rollouts."""
         return OnPolicy(copies=self.num_envs, steps=self.rollout_length, chunk=self.sequence_length)
 
     def network(self, **more: Any) -> NetworkConfig:
-        """The networks, with further settings of `NetworkConfig`."""
+        """Return the network configuration, with further settings of `NetworkConfig`."""
         return super().network(memory=self.rnn_size, normalise=self.normalise_observations, **more)
 
     def assemble(self, **parts: Any) -> Haml:
-        """The declaration of the parts that these settings leave open, and of what else it takes.
+        """Return the declaration that combines these settings with further parts.
 
         Args:
-            parts: At least the drift, the neighbourhood, the scheme, the advantage and the critic.
+            parts: The remaining fields of `Haml`: at least drift, neighbourhood, scheme, advantage and critic.
         """
         settled = {
             "sampling": self.sampling(),
@@ -215,23 +216,23 @@ class FreshOptions(NetworkOptions, RolloutOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyOptions(CriticOptions, EstimationOptions, FreshOptions):
-    """Policies moved by ratios, and a critic that predicts returns.
+    """Policies that are updated with probability ratios, and a critic that predicts returns.
 
     Attributes:
-        learning_rate_decay: "none", or "linear": all learning rates fall to 0 over the run.
-        squash: Whether continuous actions go through tanh to their bounds, rather than being clipped to them.
+        learning_rate_decay: "none", or "linear": all learning rates decay to 0 over the run.
+        squash: Whether tanh maps continuous actions to their bounds; otherwise they are clipped to the bounds.
     """
 
     learning_rate_decay: Decay = "none"
     squash: bool = False
 
     def declare(self, *, drift: Any, neighbourhood: Any, scheme: Any, **critic: Any) -> Haml:
-        """The declaration of a drift, a neighbourhood and a scheme.
+        """Return the declaration with a drift, a neighbourhood and a scheme.
 
         Args:
-            drift: What is taken from the ratio's gain.
-            neighbourhood: How far a policy may move.
-            scheme: In which order units move.
+            drift: The penalty 𝔇 that is subtracted from the surrogate objective.
+            neighbourhood: The set of allowed new policies 𝒰, and the optimisation within it.
+            scheme: The order in which units are updated (a unit: one set of policy parameters).
             critic: Further settings of `hamlet.estimation.critic.StateValue`.
         """
         return self.assemble(
@@ -246,18 +247,18 @@ class PolicyOptions(CriticOptions, EstimationOptions, FreshOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class CreditOptions(PolicyOptions):
-    """Critics of actions beside that of states.
+    """Advantages from a critic of states or from a critic of actions.
 
     Attributes:
-        advantage: What an agent is credited with: "gae", or what a return has over the "counterfactual" or the
-            "optimal_baseline", by a critic of actions.
-        baseline_samples: Alternatives drawn for such a baseline where actions are no plain choices.
+        advantage: Advantage estimator: "gae", or the return minus a baseline from a critic of actions,
+            "counterfactual" or "optimal_baseline".
+        baseline_samples: Actions sampled for such a baseline when the action space is not Discrete.
     """
 
     advantage: Credit = "gae"
     baseline_samples: int = 100
 
     def declare(self, *, drift: Any, neighbourhood: Any, scheme: Any, **critic: Any) -> Haml:
-        """As `PolicyOptions.declare`, with the advantage that was asked for."""
+        """Return the declaration of `PolicyOptions.declare` with the configured advantage estimator."""
         declared = super().declare(drift=drift, neighbourhood=neighbourhood, scheme=scheme, **critic)
         return credited(declared, self.advantage, self.baseline_samples)

@@ -1,4 +1,4 @@
-"""What algorithms share that learn from replayed steps."""
+"""Hyperparameters of algorithms that learn from replayed steps."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -20,19 +20,20 @@ from hamlet.networks.duelling import Greedy
 
 @dataclass(frozen=True, kw_only=True)
 class ReplayOptions(NetworkOptions, RolloutOptions):
-    """Steps that are remembered and learnt from again.
+    """A replay buffer of steps, and off-policy actor-critic updates.
 
     Attributes:
-        learning_rate: Of the actors, by Adam; or by agent, the rest without a name: speaker_0=1e-4,5e-4.
-        critic_learning_rate: Of the critics, by Adam.
-        discount: γ in [0, 1].
-        n_step: Steps of a return before it bootstraps.
-        polyak: τ in (0, 1], how far targets move in one update.
-        batch_size: Environment steps of one update.
-        buffer_size: Environment steps remembered.
-        warmup: Environment steps played at random before the first update.
-        rollout_length: Steps of each copy between two rounds of updates.
-        updates_per_rollout: Updates in a round.
+        learning_rate: Adam's learning rate of the actors: a number, or agents' rates and a default:
+            speaker_0=1e-4,5e-4.
+        critic_learning_rate: Adam's learning rate of the critics.
+        discount: Discount factor γ in [0, 1].
+        n_step: Number of rewards in an n-step return before it bootstraps.
+        polyak: Step size τ in (0, 1] of the soft target update.
+        batch_size: Environment steps in the batch of one update.
+        buffer_size: Capacity of the replay buffer, in environment steps.
+        warmup: Environment steps with uniformly random actions before the first update.
+        rollout_length: Steps of each environment copy between two phases of updates.
+        updates_per_rollout: Updates after each rollout.
     """
 
     learning_rate: AnyRates = 5e-4
@@ -47,7 +48,7 @@ class ReplayOptions(NetworkOptions, RolloutOptions):
     updates_per_rollout: int = 50
 
     def sampling(self, **more: Any) -> ReplaySampling:
-        """The ring of steps, with further settings of `ReplaySampling`."""
+        """Return the sampling from the replay buffer, with further settings of `ReplaySampling`."""
         return ReplaySampling(
             copies=self.num_envs,
             steps=self.rollout_length,
@@ -59,20 +60,20 @@ class ReplayOptions(NetworkOptions, RolloutOptions):
         )
 
     def returns(self) -> NStep:
-        """Those that critics are fitted to."""
+        """Return the n-step returns that critics are fitted to."""
         return NStep(discount=self.discount, steps=self.n_step)
 
     def declare(
         self, *, surrogate: Any, scheme: Any, actor: Any, delay: int = 1, networks: Literal[1, 2] = 1, **more: Any
     ) -> Haml:
-        """The declaration of actors that climb critics of actions.
+        """Return the declaration of actors that maximise critics of actions.
 
         Args:
-            surrogate: What they climb.
-            scheme: In which order units move.
-            actor: Their kind.
-            delay: Updates of the critics for one of the actors.
-            networks: Critics, of whose values the least counts.
+            surrogate: The objective of the actors.
+            scheme: The order in which units are updated (a unit: one set of policy parameters).
+            actor: The kind of actors.
+            delay: Number of critic updates for one actor update.
+            networks: Number of critics; the smallest of their values is used.
             more: Further settings of `Haml`.
         """
         return Haml(
@@ -94,11 +95,11 @@ class ReplayOptions(NetworkOptions, RolloutOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class OthersOptions:
-    """Whose actions stand beside an agent's own while it climbs.
+    """The other agents' actions during an agent's update.
 
     Attributes:
-        others: What stands in the other agents' places while one climbs: "policy", their present actions, or "replay",
-            the replayed ones.
+        others: Actions of the other agents in an agent's objective: "policy" for actions of their current policies, or
+            "replay" for the replayed actions.
     """
 
     others: Others = "policy"
@@ -106,29 +107,31 @@ class OthersOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class DeterministicOptions(ReplayOptions):
-    """Actors without chance, which explore by noise.
+    """Deterministic actors that explore with additive noise.
 
     Attributes:
-        exploration_noise: σ of the noise on actions played, in units of half of the distance between the bounds.
+        exploration_noise: Standard deviation σ of the exploration noise, in units of half the distance between the
+            action bounds.
     """
 
     exploration_noise: float = 0.1
 
     def climb(self, surrogate: Pathwise, scheme: Any, **more: Any) -> Haml:
-        """Deterministic actors that climb critics of actions; ``more`` as `ReplayOptions.declare` takes it."""
+        """Return the declaration of deterministic actors; ``more`` goes to `ReplayOptions.declare`."""
         actor = Deterministic(self.exploration_noise)
         return self.declare(surrogate=surrogate, scheme=scheme, actor=actor, actions=("Box",), **more)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TwinOptions(DeterministicOptions):
-    """Twin critics, targets with noise, and actors that move later.
+    """TD3's additions: twin critics, target policy smoothing, and delayed policy updates.
 
     Attributes:
-        target_noise: σ̃ of the noise on the targets' actions, likewise.
-        target_noise_clip: c, how far that noise goes at most, likewise.
-        policy_delay: Updates of the critics for one of the actors and the targets.
-        updates_per_rollout: Updates of the critics in a round.
+        target_noise: Standard deviation σ̃ of the noise on target actions (target policy smoothing), in units of half
+            the distance between the action bounds.
+        target_noise_clip: Bound c ≥ 0 of the noise on target actions, in the same units.
+        policy_delay: Critic updates for one update of the actors and the target networks.
+        updates_per_rollout: Critic updates after each rollout.
     """
 
     target_noise: float = 0.2
@@ -136,23 +139,24 @@ class TwinOptions(DeterministicOptions):
     policy_delay: int = 2
 
     def smoothed(self, others: Others = "policy") -> Pathwise:
-        """The ascent through the least critic, whose targets' actions have noise."""
+        """Return the objective whose critic targets use noisy actions."""
         return Pathwise(others=others, smoothing=self.target_noise, smoothing_clip=self.target_noise_clip)
 
     def climb(self, surrogate: Pathwise, scheme: Any, **more: Any) -> Haml:
-        """As `DeterministicOptions.climb`, of the lesser of two critics."""
+        """Return the declaration of `DeterministicOptions.climb` with two critics and delayed updates."""
         return super().climb(surrogate, scheme, delay=self.policy_delay, networks=2, **more)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SoftOptions(ReplayOptions):
-    """Stochastic actors whose entropy counts.
+    """Stochastic actors that maximise the return plus their entropy.
 
     Attributes:
-        temperature: α of every agent at first, above 0.
-        temperature_learning_rate: Of log α, by Adam; 0 keeps α where it is.
-        target_entropy: c in [0, 1): with choices, α holds the entropy at c·log|A|. A Box's is held at −1 an entry.
-        updates_per_rollout: Updates of everything in a round.
+        temperature: Initial entropy temperature α > 0 of every agent.
+        temperature_learning_rate: Adam's learning rate of log α; 0 keeps α constant.
+        target_entropy: c in [0, 1): the entropy target is c·log|A| for |A| discrete actions. For a Box it is −1 per
+            entry.
+        updates_per_rollout: Updates of critics, actors and temperatures after each rollout.
     """
 
     temperature: float = 0.2
@@ -162,7 +166,7 @@ class SoftOptions(ReplayOptions):
     hidden: tuple[int, ...] = (256, 256)
 
     def soft(self, scheme: Any, others: Others = "policy") -> Haml:
-        """Stochastic actors that climb the lesser of two critics and their own entropy."""
+        """Return the declaration of stochastic actors that maximise the smaller of two critics plus their entropy."""
         dual = Dual(initial=self.temperature, learning_rate=self.temperature_learning_rate)
         surrogate = SoftPathwise(temperature=dual, target=self.target_entropy, others=others)
         return self.declare(surrogate=surrogate, scheme=scheme, actor=Squashed(), networks=2)
@@ -170,13 +174,13 @@ class SoftOptions(ReplayOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class DuellingOptions(ReplayOptions):
-    """Duelling networks of agents and of a critic of joint actions.
+    """Duelling networks of the agents and of a critic of joint actions.
 
     Attributes:
-        exploration: ε in [0, 1), how often an agent's action is drawn evenly.
-        duelling_hidden: Width of the hidden layer of each branch.
-        learning_rate: Of the agents' networks, by Adam.
-        hidden: Widths of the hidden layers before networks branch.
+        exploration: ε in [0, 1), the probability that an agent's action is sampled uniformly.
+        duelling_hidden: Width of the hidden layer in the value branch and in the advantage branch.
+        learning_rate: Adam's learning rate of the agents' networks.
+        hidden: Widths of the hidden layers before the two branches.
     """
 
     exploration: float = 0.05
@@ -185,7 +189,7 @@ class DuellingOptions(ReplayOptions):
     discount: float = 0.95
 
     def duelling(self) -> dict[str, Any]:
-        """The parts of `hamlet.learners.value.JointValue` that these settings decide."""
+        """Return the settings of `hamlet.learners.value.JointValue` that this group defines."""
         width = self.duelling_hidden
         return {
             "learning_rate": self.learning_rate,
