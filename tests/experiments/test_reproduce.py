@@ -193,8 +193,8 @@ WRONG = [
     (["tiny/product", "--seeds", "0"], "--seeds must be at least 1, got 0"),
     (["tiny/product", "--workers", "0"], "--workers must be at least 1"),
     (["tiny/product", "--worker", "2"], "nearest is --workers"),
-    (["tiny/product", "--out", "full"], "full is not empty and holds no grid"),
-    (["tiny/product", "--out", "whole", "--steps", "80"], "holds a grid with other steps"),
+    (["tiny/product", "--out", "full"], "full is not empty and contains no grid"),
+    (["tiny/product", "--out", "whole", "--steps", "80"], "contains a grid with a different value of steps"),
     (["harl/table3", "--workers", "2"], "measures time"),
 ]
 

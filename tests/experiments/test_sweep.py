@@ -194,8 +194,8 @@ WRONG = [
         "one value and a range",
     ),
     (["happo", "matrix/climbing", "--trials", "2", "--search", "clip=1:2", "--search", "clip=1:2"], "clip twice"),
-    (["happo", "matrix/climbing", "--trials", "2", "--out", "full"], "full is not empty and holds no sweep"),
-    ([*WORDS, "--trials", "2", "--seed", "1", "--out", "whole"], "holds a sweep with other seed"),
+    (["happo", "matrix/climbing", "--trials", "2", "--out", "full"], "full is not empty and contains no sweep"),
+    ([*WORDS, "--trials", "2", "--seed", "1", "--out", "whole"], "contains a sweep with a different value of seed"),
 ]
 
 
