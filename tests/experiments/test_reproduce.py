@@ -138,7 +138,7 @@ def test_shorter_runs_and_fewer_seeds_are_marked(whole, monkeypatch):
 def test_a_dry_run_says_the_cost_and_begins_nothing(tmp_path, capsys):
     assert reproduce("--dry-run", "--out", "grid") == 0
     text = capsys.readouterr().out
-    assert "of this machine for 0.00024 M steps" in text and "disk:" in text
+    assert "on this machine for 0.00024 M steps" in text and "disk:" in text
     assert list(tmp_path.iterdir()) == []
 
 
@@ -146,7 +146,7 @@ def test_what_is_left_is_counted_and_a_finished_grid_costs_nothing(whole):
     left = cost.estimate(tiny.GRID.shortened(seeds=3, steps=None), whole, rate=1e11)
     assert [one.left for one in left] == [120] and all(one.measured for one in left)
     done = cost.estimate(tiny.GRID, whole, rate=1e11)
-    assert "nothing is left to train" in cost.lines(done, 1)[0]
+    assert "all runs are trained" in cost.lines(done, 1)[0]
 
 
 RECORDED = [
@@ -292,7 +292,7 @@ def test_room_is_told_for_as_many_runs_as_go_on_at_once_the_largest_of_those_tha
     sizes = [(5, 4_000_000_000), (5, 1_000_000_000), (5, 2_000_000_000), (0, 9_000_000_000)]
     costs = [cost.Cost(cell, left, 60.0, 1, meanwhile, False) for left, meanwhile in sizes]
     for workers, room in ((1, "4.0 GB"), (2, "6.0 GB")):
-        assert f"up to {room} more meanwhile" in cost.lines(costs, workers)[0]
+        assert f"up to {room} more during training" in cost.lines(costs, workers)[0]
 
 
 def test_a_score_is_that_of_one_agent_where_the_paper_counts_so(monkeypatch):
