@@ -6,7 +6,7 @@ table that a method can represent is known without training:
 
     IQL            each agent's own payoff, averaged over the other agent's actions
     VDN            the nearest sum (least squares): row mean + column mean − mean of all payoffs
-    QMIX           the nearest function that is monotone along an order of each agent's actions, over all pairs of orders
+    QMIX           the nearest function that is monotone along an order of each agent's actions (all pairs are tried)
     QTRAN, QPLEX   any table; the greedy actions of the individual agents form the best joint action
 
 Gradient descent does not always find the best representable approximation. QMIX is an example

@@ -241,7 +241,7 @@ def _death(code: int) -> str:
 
 
 def _end(running: "Sequence[subprocess.Popen[str]]") -> None:
-    """Request the workers to stop after their current iteration, and wait for up to 60 seconds each."""
+    """Request the workers to stop at their next safe point, and wait for each for up to 60 seconds."""
     for process in running:
         process.terminate()
     for process in running:
