@@ -130,9 +130,9 @@ def test_trials_are_counted_from_one_number_with_a_score_each_and_no_more_digits
     assert main(["sweep", "happo", "game/product", *fixed[:-3], *words, "--trials", "2", "--out", "a"]) == 0
     said = capsys.readouterr().err.splitlines()
     assert [line.split(":")[0].split(";")[0] for line in said] == [
-        "trial 0 of 0 … 1",
+        "trial 0 (of 0 … 1)",
         "trial 0 scores 1",
-        "trial 1 of 0 … 1",
+        "trial 1 (of 0 … 1)",
         "trial 1 scores 2",
     ]
     assert said[-1].endswith("the best so far is trial 1 with 2")

@@ -14,7 +14,9 @@ __all__ = ["ELSEWHERE", "GRIDS"]
 
 _EYE = "The published numbers were read from figures by eye (± {}): mean training returns at the end of the curve."
 _OURS = "Hamlet's numbers: the deterministic policy of the last checkpoint, 100 episodes, mean over seeds."
-_PHYSICS = "The paper used older physics (mujoco-py, v2 models) and different observations. Hamlet uses gymnasium-robotics, v5."
+_PHYSICS = (
+    "The paper used older physics (mujoco-py, v2 models) and other observations. Hamlet uses gymnasium-robotics, v5."
+)
 _STEPS_UNKNOWN = "The paper does not state the number of steps of this figure. Runs have 10 M steps as in figure 6."
 _SPREAD_TASK = "mpe/simple_spread"
 
