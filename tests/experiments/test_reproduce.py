@@ -131,7 +131,7 @@ def test_shorter_runs_and_fewer_seeds_are_marked(whole, monkeypatch):
     small = tiny.GRID.shortened(seeds=1, steps=80)
     monkeypatch.setattr(tables, "finished", lambda cell, path: False)
     text = tables.markdown(small, tiny.GRID, tables.rows(small, tiny.GRID, whole, FailedCells()))
-    assert "**Made small (at most 80 steps a run, 1 of 2 seeds): not to be compared" in text
+    assert "**Smaller than the original (at most 80 steps per run, 1 of 2 seeds): do not compare" in text
     assert "| 80 of 120 | 0 of 1 |" in text and "No run is finished." in text
 
 
