@@ -19,7 +19,7 @@ def measure(directory: Path, preset: str, *, steps: int, episodes: int = 24, **o
 
     At each of these stops, and after the first rollout, each player plays ``episodes`` episodes with sampled actions
     against a player with random actions. The same number of episodes is played by two random players, because the two
-    sides of the game are not equally strong.
+    sides of the game are not symmetric.
 
     Args:
         directory: The directory of the run, and of the results at each stop.
