@@ -157,8 +157,8 @@ def test_games_have_names_classes_and_files(tmp_path):
         ("dynamics chicken --rule wolf-iga --step 0.1", "the rule wolf-iga has no option --step"),
         ("dynamics chicken --steps 0", "--steps must be from 1 to 100,000, got 0"),
         ("dynamics chicken --out chicken.jpeg2", "chicken.jpeg2 must end in .png, .svg or .pdf"),
-        ("table1 --games 0", "--games is from 1 to 100,000, not 0"),
-        ("table1 --seed -1", "--seed is from 0 to 4294967295, not -1"),
+        ("table1 --games 0", "--games must be in [1, 100,000], got 0"),
+        ("table1 --seed -1", "--seed must be in [0, 4294967295], got -1"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line_before_anything_is_played(words, line, capsys, monkeypatch):

@@ -83,7 +83,7 @@ def test_the_command_prints_the_table_and_draws_it(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "answer"),
     [
-        (["--agents", "1,2"], "--agents takes numbers from 2"),
+        (["--agents", "1,2"], "--agents takes numbers of at least 2"),
         (["--agents", "two"], "--agents must be whole numbers, such as 2,4,8, got 'two'"),
         (["--agents", "30"], "at most 11 agents, or --choices 2"),
         (["--games", "0"], "--games must be at least 1"),

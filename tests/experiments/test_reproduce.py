@@ -131,14 +131,14 @@ def test_shorter_runs_and_fewer_seeds_are_marked(whole, monkeypatch):
     small = tiny.GRID.shortened(seeds=1, steps=80)
     monkeypatch.setattr(tables, "finished", lambda cell, path: False)
     text = tables.markdown(small, tiny.GRID, tables.rows(small, tiny.GRID, whole, FailedCells()))
-    assert "**Made small (at most 80 steps a run, 1 of 2 seeds): not to be compared" in text
+    assert "**Smaller than the original (at most 80 steps per run, 1 of 2 seeds): do not compare" in text
     assert "| 80 of 120 | 0 of 1 |" in text and "No run is finished." in text
 
 
 def test_a_dry_run_says_the_cost_and_begins_nothing(tmp_path, capsys):
     assert reproduce("--dry-run", "--out", "grid") == 0
     text = capsys.readouterr().out
-    assert "of this machine for 0.00024 M steps" in text and "disk:" in text
+    assert "on this machine for 0.00024 M steps" in text and "disk:" in text
     assert list(tmp_path.iterdir()) == []
 
 
@@ -146,7 +146,7 @@ def test_what_is_left_is_counted_and_a_finished_grid_costs_nothing(whole):
     left = cost.estimate(tiny.GRID.shortened(seeds=3, steps=None), whole, rate=1e11)
     assert [one.left for one in left] == [120] and all(one.measured for one in left)
     done = cost.estimate(tiny.GRID, whole, rate=1e11)
-    assert "nothing is left to train" in cost.lines(done, 1)[0]
+    assert "all runs are trained" in cost.lines(done, 1)[0]
 
 
 RECORDED = [
@@ -193,8 +193,8 @@ WRONG = [
     (["tiny/product", "--seeds", "0"], "--seeds must be at least 1, got 0"),
     (["tiny/product", "--workers", "0"], "--workers must be at least 1"),
     (["tiny/product", "--worker", "2"], "nearest is --workers"),
-    (["tiny/product", "--out", "full"], "full is not empty and holds no grid"),
-    (["tiny/product", "--out", "whole", "--steps", "80"], "holds a grid with other steps"),
+    (["tiny/product", "--out", "full"], "full is not empty and contains no grid"),
+    (["tiny/product", "--out", "whole", "--steps", "80"], "contains a grid with a different value of steps"),
     (["harl/table3", "--workers", "2"], "measures time"),
 ]
 
@@ -292,7 +292,7 @@ def test_room_is_told_for_as_many_runs_as_go_on_at_once_the_largest_of_those_tha
     sizes = [(5, 4_000_000_000), (5, 1_000_000_000), (5, 2_000_000_000), (0, 9_000_000_000)]
     costs = [cost.Cost(cell, left, 60.0, 1, meanwhile, False) for left, meanwhile in sizes]
     for workers, room in ((1, "4.0 GB"), (2, "6.0 GB")):
-        assert f"up to {room} more meanwhile" in cost.lines(costs, workers)[0]
+        assert f"up to {room} more during training" in cost.lines(costs, workers)[0]
 
 
 def test_a_score_is_that_of_one_agent_where_the_paper_counts_so(monkeypatch):

@@ -130,9 +130,9 @@ def test_trials_are_counted_from_one_number_with_a_score_each_and_no_more_digits
     assert main(["sweep", "happo", "game/product", *fixed[:-3], *words, "--trials", "2", "--out", "a"]) == 0
     said = capsys.readouterr().err.splitlines()
     assert [line.split(":")[0].split(";")[0] for line in said] == [
-        "trial 0 of 0 … 1",
+        "trial 0 (of 0 … 1)",
         "trial 0 scores 1",
-        "trial 1 of 0 … 1",
+        "trial 1 (of 0 … 1)",
         "trial 1 scores 2",
     ]
     assert said[-1].endswith("the best so far is trial 1 with 2")
@@ -183,19 +183,19 @@ WRONG = [
     (["happo", "matrix/climbing", "--trials", "2", "--wandb"], "--wandb is an option of hamlet train only"),
     (["happo", "matrix/climbing", "--trials", "2", "--search", "clp=0.1:0.2"], "nearest is 'clip'"),
     (["happo", "matrix/climbing", "--trials", "2", "--search", "clip"], "--search takes NAME=LOW:HIGH"),
-    (["happo", "matrix/climbing", "--trials", "2", "--search", "clip=0.2:0.1"], "the lower end comes first"),
-    (["happo", "matrix/climbing", "--trials", "2", "--search", "clip=0:0.1:log"], "begins above 0"),
-    (["happo", "matrix/climbing", "--trials", "2", "--search", "clip=0.1"], "is no range"),
-    (["happo", "matrix/climbing", "--trials", "2", "--search", "clip=a:b"], "are no two numbers"),
+    (["happo", "matrix/climbing", "--trials", "2", "--search", "clip=0.2:0.1"], "LOW must be less than HIGH"),
+    (["happo", "matrix/climbing", "--trials", "2", "--search", "clip=0:0.1:log"], "LOW must be above 0 with :log"),
+    (["happo", "matrix/climbing", "--trials", "2", "--search", "clip=0.1"], "is not a range"),
+    (["happo", "matrix/climbing", "--trials", "2", "--search", "clip=a:b"], "must be two numbers, got a:b"),
     (["happo", "matrix/climbing", "--trials", "2", "--search", "epochs=1.5:3"], "is a whole number"),
-    (["happo", "matrix/climbing", "--trials", "2", "--search", "order=a:b"], "order is no number"),
+    (["happo", "matrix/climbing", "--trials", "2", "--search", "order=a:b"], "order is not a number"),
     (
         ["happo", "matrix/climbing", "--trials", "2", "--clip", "0.1", "--search", "clip=0.1:0.2"],
-        "one value and a range",
+        "has both a fixed value and a range",
     ),
     (["happo", "matrix/climbing", "--trials", "2", "--search", "clip=1:2", "--search", "clip=1:2"], "clip twice"),
-    (["happo", "matrix/climbing", "--trials", "2", "--out", "full"], "full is not empty and holds no sweep"),
-    ([*WORDS, "--trials", "2", "--seed", "1", "--out", "whole"], "holds a sweep with other seed"),
+    (["happo", "matrix/climbing", "--trials", "2", "--out", "full"], "full is not empty and contains no sweep"),
+    ([*WORDS, "--trials", "2", "--seed", "1", "--out", "whole"], "contains a sweep with a different value of seed"),
 ]
 
 

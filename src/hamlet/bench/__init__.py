@@ -11,21 +11,24 @@ from hamlet.errors import RequestError, unknown
 from hamlet.options import layout
 
 BENCHMARKS: Mapping[str, str] = {
-    "speed": "train one algorithm (happo, or hamlet bench speed ALGORITHM) on mpe/simple_spread with the usual "
-    "settings: environment steps a second, share of the machine's matrix rate, compile time, peak memory",
-    "scaling": "one training update with 3 to 48 agents: seconds of the rollout and of the update",
-    "crowds": "what a large team costs before its first iteration, seconds and memory: 10 to 100 agents, 1 to 30 "
-    "groups of unlike spaces",
-    "environments": "environments alone with random actions: steps a second",
-    "mamujoco": "multi-agent MuJoCo alone with random actions, beside gymnasium-robotics: steps a second",
-    "host": "HAPPO on environments in Python processes: steps a second, the time of each part (act, step, wait, learn)",
-    "export": "one action of an exported policy: microseconds in NumPy, onnxruntime, and in Hamlet",
-    "decomposition": "which matrix game each method of value decomposition solves: makes that record, and the tables "
-    "of docs/value-decomposition.md",
-    "records": "list the records of benchmarks/records behind the documentation's numbers: which exist, which are "
-    "missing, what each would cost; records NAME … makes some or goes on with them, records missing makes all others",
+    "speed": "train one algorithm (happo, or hamlet bench speed ALGORITHM) on mpe/simple_spread with the default "
+    "preset: environment steps per second, share of the machine's matrix rate, compile time, peak memory",
+    "scaling": "one training iteration with 3 to 48 agents: seconds of the rollout and of the update",
+    "crowds": "the cost of a large team before its first iteration, in seconds and memory: 10 to 100 agents, 1 to 30 "
+    "groups of agents with different observation spaces",
+    "environments": "environments without training, with random actions: steps per second",
+    "mamujoco": "multi-agent MuJoCo without training, with random actions, compared with gymnasium-robotics: steps per "
+    "second",
+    "host": "HAPPO on environments in Python processes: steps per second, the time of each part (act, step, wait, "
+    "learn)",
+    "export": "one action of an exported policy: microseconds in NumPy, in onnxruntime, and in Hamlet",
+    "decomposition": "the matrix games that each method of value decomposition solves: writes the record and the "
+    "tables of docs/value-decomposition.md",
+    "records": "list the records in benchmarks/records, which contain the measurements of the documentation: the "
+    "existing ones, the missing ones, and the cost of each; records NAME … makes or continues some of them, records "
+    "missing makes all missing records",
 }
-"""What can be measured, by name."""
+"""The benchmarks by name, with their descriptions."""
 _MEASURED_BY = {
     "scaling": "scaling:measure",
     "crowds": "crowds:measure",
@@ -39,10 +42,10 @@ _PAGE = Path("docs/value-decomposition.md")
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run one benchmark and print its figures.
+    """Run one benchmark and print its results.
 
     Raises:
-        RequestError: If there is none of that name.
+        RequestError: If no benchmark has this name, or there are too many arguments.
     """
     match list(argv):
         case [] | ["-h"] | ["--help"] | [_, "-h"] | [_, "--help"]:
@@ -57,24 +60,24 @@ def main(argv: Sequence[str]) -> int:
             module, _, function = _MEASURED_BY[name].partition(":")
             _print(getattr(import_module(f"hamlet.bench.speed.{module}"), function)())
         case [name, *_] if name in BENCHMARKS:
-            raise RequestError(f"{argv[-1]!r} is left over: hamlet bench {name} takes {_takes(name)}")
+            raise RequestError(f"unexpected argument {argv[-1]!r}: hamlet bench {name} takes {_takes(name)}")
         case [name, *_]:
             raise unknown("benchmark", name, BENCHMARKS)
     return 0
 
 
 def _usage() -> str:
-    """What there is to measure, within the width of a terminal."""
-    about = "Measure speed, scaling and learning on this machine, and print the figures as JSON."
+    """Return the help text, which fits the width of the terminal."""
+    about = "Measure speed, scaling and learning on this machine, and print the results as JSON."
     return "\n".join(["usage: hamlet bench BENCHMARK", "", about, "", layout.rows(BENCHMARKS.items(), indent="  ")])
 
 
 def _takes(name: str) -> str:
-    return "one ALGORITHM" if name == "speed" else "nothing more"
+    return "one ALGORITHM" if name == "speed" else "no arguments"
 
 
 def _records(names: Sequence[str]) -> None:
-    """List the records, or make some."""
+    """Print the list of records, or make the records with these names."""
     from hamlet.bench import records
 
     if not names:
@@ -95,7 +98,7 @@ def _speed(name: str) -> None:
     from hamlet.envs.mpe.simple_spread import SimpleSpread
 
     factory = presets.find(presets.default("mpe/simple_spread", name) or "paper/mpe", name)
-    # What is played to warm up is no training.
+    # Warm-up steps play random actions without training, so they are left out of the measurement.
     cold = {"warmup": 0} if "warmup" in inspect.signature(factory).parameters else {}
     algorithm = factory(**cold)
     result = training_speed.measure(algorithm, SimpleSpread(continuous="Box" in algorithm.actions))

@@ -1,7 +1,7 @@
-"""The records behind the project's claims: which exist, which are missing, what each would cost, and making them.
+"""The records behind the documentation's numbers: list them with their costs, and make them.
 
-A record is a JSON file that holds its command, versions, hardware in words, seeds, and raw numbers; nothing in it is
-rounded or left out because it does not flatter.
+A record is a JSON file. It contains the command, the versions, a description of the hardware, the seeds, and the raw
+numbers. Unfavourable numbers are neither rounded nor left out.
 """
 
 import json
@@ -38,12 +38,12 @@ Make = Callable[[Path], Any]
 
 @dataclass(frozen=True)
 class Record:
-    """One claim's evidence.
+    """The definition of one record.
 
     Attributes:
-        says: What is measured.
-        minutes: What it costs on two cores, about.
-        make: Measures it; gets a directory in which long work can be kept and gone on with.
+        says: The description of the measurement.
+        minutes: The approximate time of the measurement on two cores, in minutes.
+        make: The function that measures. It receives a directory in which it can save and continue long work.
     """
 
     says: str
@@ -60,13 +60,13 @@ def _environments(work: Path) -> Any:
 
 
 def _mamujoco(work: Path) -> Any:
-    from hamlet.bench.speed import mamujoco  # which imports MuJoCo, an extra
+    from hamlet.bench.speed import mamujoco  # imported here, because it imports MuJoCo, an optional dependency
 
     return mamujoco.measure_all()
 
 
 def _sequential(work: Path) -> Any:
-    """HAPPO and MAPPO without sharing, turn by turn, so that a drift of the machine meets both."""
+    """Measure HAPPO and MAPPO without sharing, alternately, so that changes of the machine's speed affect both."""
     pairs = []
     for _ in range(3):
         rows = [
@@ -78,7 +78,7 @@ def _sequential(work: Path) -> Any:
     return {"pairs": pairs, "ratio": sorted(pair["ratio"] for pair in pairs)[1]}
 
 
-# Environment steps that are learnt from in a minute, about; of others 2 M.
+# Environment steps of training per minute, approximately. For algorithms that are not listed, 2 M.
 _A_MINUTE = {"hatrpo": 1e6, **dict.fromkeys(("haddpg", "hatd3", "hasac", "had3qn", "matd3"), 1.5e5)}
 
 
@@ -102,7 +102,7 @@ def _learning(
         ]
 
     shared = f" {changes}" if changes else ""
-    says = f"{algorithm}{shared} on {environment} ({kind}), {steps / 1e6:g} M steps, 200 episodes played in mpe2"
+    says = f"{algorithm}{shared} on {environment} ({kind}), {steps / 1e6:g} M steps, 200 evaluation episodes in mpe2"
     return Record(says, round(len(seeds) * steps / _A_MINUTE.get(algorithm, 2e6), 1), make)
 
 
@@ -116,7 +116,7 @@ def _locomotion(algorithm: str, task: str, steps: int, seeds: tuple[int, ...] = 
         ]
 
     says = f"{algorithm} on mamujoco/{task}, {steps / 1e6:g} M steps, the paper's settings, seeds {seeds}"
-    # About 6,000 steps a second; an agent more costs as much again.
+    # About 6,000 steps per second with two agents. The cost is proportional to the number of agents.
     agents = 17 if task == "Humanoid-17x1" else 2
     return Record(says, round(len(seeds) * steps * agents / 2 / 6000 / 60), make)
 
@@ -153,7 +153,7 @@ _SLOWER = {
 }
 _REMEMBERING_ALONE = {"rnn_size": 64, "entropy": 0.01, "learning_rate": 5e-4, "critic_learning_rate": 5e-4}
 _REMEMBERING = {**_REMEMBERING_ALONE, "response_learning_rate": 5e-4}
-# Figure 5 of the MATRL paper: environments, presets, steps, and minutes a seed.
+# Figure 5 of the MATRL paper: environments, presets, steps, and minutes per seed.
 _MATRL = {
     f"learning-{task}-{algorithm}": _general_sum(
         algorithm, environment, f"paper/matrl/{preset}", steps, (0, 1, 2), 3 * minutes, options
@@ -165,7 +165,7 @@ _MATRL = {
     )
     for algorithm in general_sum.ALGORITHMS
 }
-# What was tried against the distance to the optima of two of them. Seed 0 throughout.
+# Changes that were tried to come closer to the optimal return on checkers and switch. All runs use seed 0.
 _TRIED = {
     f"learning-{name}": _general_sum(algorithm, environment, preset, steps, (0,), minutes, options, **changes)
     for name, algorithm, environment, preset, steps, minutes, options, changes in (
@@ -183,7 +183,7 @@ _TRIED = {
     )
 }
 
-# The figure of the paper that shows on-policy methods in multi-agent MuJoCo.
+# The paper's figure of on-policy methods in multi-agent MuJoCo.
 _FIGURE = {
     f"figure-mamujoco-{task}-{algorithm}": _locomotion(algorithm, task, 10_000_000, (0, 1, 2))
     for task in ("Ant-4x2", "HalfCheetah-2x3", "Hopper-3x1", "Walker2d-2x3", "Walker2d-6x1")
@@ -192,51 +192,61 @@ _FIGURE = {
 
 RECORDS: dict[str, Record] = {
     "speed-happo": Record("HAPPO, continuous spread, the paper's settings", 0.6, _speed("happo")),
-    "speed-hatrpo": Record("HATRPO, likewise, with its four claims asserted", 0.8, _speed("hatrpo")),
-    "speed-sequential": Record("HAPPO's time over MAPPO's without sharing", 1.5, _sequential),
+    "speed-hatrpo": Record(
+        "HATRPO, continuous spread, the paper's settings, with checks that the update is the published method",
+        0.8,
+        _speed("hatrpo"),
+    ),
+    "speed-sequential": Record("HAPPO's training time divided by MAPPO's, without parameter sharing", 1.5, _sequential),
     "speed-hatd3": Record("HATD3, continuous spread, the paper's settings", 0.8, _speed("hatd3", warmup=0)),
     "speed-hatd3-mamujoco": Record(
         "HATD3 on HalfCheetah-2x3, the paper's settings", 1.0, lambda work: host.half_cheetah_replayed()
     ),
     "speed-replay": Record(
-        "a sample from a replay buffer just begun, and from a full million", 0.5, lambda work: replay.measure()
+        "the time of a sample from a nearly empty replay buffer, and from a full one of a million steps",
+        0.5,
+        lambda work: replay.measure(),
     ),
-    "speed-environments": Record("environments alone, random actions", 1.0, _environments),
+    "speed-environments": Record("environments without training, random actions", 1.0, _environments),
     "speed-host-mpe2": Record(
-        "HAPPO on mpe2's continuous spread in worker processes, 20 copies, the paper's settings",
+        "HAPPO on mpe2's continuous spread in worker processes, 20 environment copies, the paper's settings",
         0.7,
         lambda work: host.mpe2(),
     ),
     "speed-pong": Record(
-        "independent learners on two-player Pong, the settings of MATRL's table 6, screens of 84 and of 42",
+        "independent learners on two-player Pong, the settings of MATRL's table 6, screens of 84 × 84 and 42 × 42",
         2.0,
         lambda work: host.pong(),
     ),
     "speed-mamujoco-training": Record(
-        "HAPPO on HalfCheetah-2x3, 64 copies, the paper's settings", 0.7, lambda work: host.half_cheetah()
+        "HAPPO on HalfCheetah-2x3, 64 environment copies, the paper's settings", 0.7, lambda work: host.half_cheetah()
     ),
-    "speed-mamujoco": Record("multi-agent MuJoCo alone, beside the maintainers' one environment", 2.0, _mamujoco),
-    "speed-seeds": Record("two seeds one after another, and at once in two processes", 3.0, seeds.measure),
+    "speed-mamujoco": Record(
+        "multi-agent MuJoCo without training, compared with one gymnasium-robotics environment", 2.0, _mamujoco
+    ),
+    "speed-seeds": Record("two seeds trained sequentially, and simultaneously in two processes", 3.0, seeds.measure),
     "speed-export": Record(
         "one action of an exported policy, in NumPy and onnxruntime", 0.5, lambda work: export.measure()
     ),
     "report": Record(
-        "hamlet report of 3 algorithms on 3 tasks, 5 seeds each, as a process of its own", 1.0, reports.measure
+        "hamlet report of 3 algorithms on 3 tasks, 5 seeds each, in a separate process", 1.0, reports.measure
     ),
     "speed-meta-game": Record(
-        "what MATRL costs beside independent learners, 2, 4 and 8 agents", 4.0, lambda work: meta_game.measure()
+        "the cost of MATRL compared with independent learners, 2, 4 and 8 agents", 4.0, lambda work: meta_game.measure()
     ),
     "crowds": Record(
-        "what a team costs before its first iteration: 10 to 100 agents in 1 to 30 groups of unlike spaces",
+        "the cost of a team before its first iteration: 10 to 100 agents in 1 to 30 groups with different spaces",
         15.0,
         lambda work: crowds.measure(),
     ),
-    "scaling": Record("3 to 48 agents", 6.0, lambda work: scaling.measure()),
+    "scaling": Record("the cost of an update with 3 to 48 agents", 6.0, lambda work: scaling.measure()),
     "theory": Record(
-        "HATRL, and HAML with four drifts, on a thousand random games", 1.5, lambda work: cooperative_games.measure()
+        "HATRL, and HAML with four drifts, on 1,000 random cooperative games",
+        1.5,
+        lambda work: cooperative_games.measure(),
     ),
     "games-table1": Record(
-        "gradient play on random games of two by two, MATRL's table 1, on 1,000 and 20,000 games of each class",
+        "gradient play on random 2 × 2 games, MATRL's table 1, on 1,000 and 20,000 games of each class",
         1.5,
         lambda work: games.measure(),
     ),
@@ -246,7 +256,8 @@ RECORDS: dict[str, Record] = {
         lambda work: gradient_variance.measure(),
     ),
     "speed-qmix": Record(
-        "qmix on discrete spread: an update of 32 episodes for 8 played, evaluation included; and as first published",
+        "qmix on discrete spread: one update of 32 episodes per 8 new episodes, with evaluation; and the first "
+        "published settings",
         1.5,
         lambda work: value.measure(),
     ),
@@ -255,12 +266,12 @@ RECORDS: dict[str, Record] = {
         for name in ("iql", "vdn", "qmix")
     },
     "value-decomposition": Record(
-        "which games of one round IQL, VDN, QMIX, QTRAN, QPLEX and Q-DPP each solve",
+        "the matrix games that IQL, VDN, QMIX, QTRAN, QPLEX and Q-DPP solve",
         40.0,
         lambda work: decomposition.measure(work),
     ),
     "optimum-speaker-listener": Record(
-        "what no policy can exceed on speaker-listener, in the episodes in which trained ones are judged",
+        "an upper bound on every policy's return on speaker-listener, on the evaluation episodes of trained policies",
         1.0,
         lambda work: optimum.measure(),
     ),
@@ -306,7 +317,7 @@ RECORDS: dict[str, Record] = {
         "coma", "spread", "discrete", 2_000_000, seeds=(0, 1, 2), preset="tuned/mpe"
     ),
     "learning-spread-mappo-ob": Record(
-        "mappo with the optimal baseline less mappo on discrete spread, tuned/mpe, 1 M steps, five seeds each, in mpe2",
+        "mappo with the optimal baseline minus mappo, discrete spread, tuned/mpe, 1 M steps, five seeds each, in mpe2",
         8.0,
         lambda work: mpe.difference(
             "mappo", "mpe/simple_spread", {"advantage": "optimal_baseline"}, steps=1_000_000, directory=work
@@ -352,7 +363,7 @@ RECORDS: dict[str, Record] = {
 
 
 def table(directory: Path) -> list[str]:
-    """One line a record: whether it is there, when it was made, what it would cost, what it says."""
+    """Return one line for each record: its name, when it was made or what it would cost, and its description."""
     lines = []
     for name, record in RECORDS.items():
         path = directory / f"{name}.json"
@@ -362,10 +373,10 @@ def table(directory: Path) -> list[str]:
 
 
 def make(name: str, directory: Path, work: Path) -> dict[str, Any]:
-    """Measure a record and write it; long trainings are kept under ``work`` and gone on with.
+    """Measure a record and write it; long training is saved in ``work`` and continued from there.
 
     Raises:
-        RequestError: If there is none of that name.
+        RequestError: If no record has this name.
     """
     if name not in RECORDS:
         raise unknown("record", name, RECORDS)

@@ -1,1 +1,1 @@
-"""The papers' tables and figures as grids of runs: what they hold, what they cost, carried out, and set beside."""
+"""The tables and figures of papers as grids of runs: define a grid, estimate its cost, run it, compare the results."""

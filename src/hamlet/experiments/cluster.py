@@ -1,6 +1,7 @@
-"""The units of a grid as tasks of a Ray cluster, so that it goes to many machines.
+"""Run the units of a grid as tasks of a Ray cluster, on one or several machines.
 
-Runs are kept in the grid's directory, which every machine must see under the same path, as on a network file system.
+Runs are saved in the grid's directory. Every machine must see this directory under the same path, for example on a
+network file system.
 """
 
 import os
@@ -18,7 +19,7 @@ LOCAL = "local"
 
 
 def require_ray() -> Any:
-    """Ray itself.
+    """Import and return Ray.
 
     Raises:
         RequestError: If it cannot be imported.
@@ -27,17 +28,19 @@ def require_ray() -> Any:
 
 
 def on_ray(work: Sequence[Unit], out: Path, address: str, workers: int, *, say: Say) -> FailedCells:
-    """Carry out units as tasks; one whose worker dies is begun again by Ray and goes on from its checkpoint.
+    """Run units as Ray tasks.
+
+    If a worker process dies, Ray restarts the task, and the task continues from its last checkpoint.
 
     Args:
-        work: What is left.
+        work: The units that are not finished.
         out: The grid's directory.
-        address: Of a running cluster, or `LOCAL` to begin one here.
-        workers: Tasks at once on a cluster begun here.
-        say: Hears which unit is done.
+        address: The address of a running cluster, or `LOCAL` to start a cluster on this machine.
+        workers: The number of simultaneous tasks on a cluster that this function starts.
+        say: A function that receives one line for each finished unit.
 
     Raises:
-        RequestError: If Ray is absent, or no cluster answers.
+        RequestError: If Ray is not installed, or no cluster answers at the address.
         RunError: If a machine does not see the directory.
     """
     ray = require_ray()
@@ -47,7 +50,7 @@ def on_ray(work: Sequence[Unit], out: Path, address: str, workers: int, *, say: 
     where = {"num_cpus": workers} if address == LOCAL else {"address": address}
     try:
         with warnings.catch_warnings():
-            # Ray begins its processes by fork and exec at once, which JAX cannot tell from a fork that goes on.
+            # Ray starts its processes by a fork that is followed by exec. JAX warns because it sees only the fork.
             warnings.filterwarnings("ignore", message=r"os\.fork\(\) was called")
             ray.init(**where, include_dashboard=False, log_to_driver=False, logging_level="error")
     except Exception as error:
@@ -69,10 +72,10 @@ def on_ray(work: Sequence[Unit], out: Path, address: str, workers: int, *, say: 
 
 
 def _carry(words: str, mark: str) -> tuple[str, Any]:
-    """A task: its failures by seed, or why there are none to tell."""
+    """Run one unit in a Ray task; return ``("done", failures by seed)``, or why the unit could not be run."""
     unit, out = Unit.read(words)
     if not (out / mark).exists():
-        return "unseen", f"{os.uname().nodename} does not see {out}: choose an --out on a file system that all share"
+        return "unseen", f"{os.uname().nodename} does not see {out}: choose an --out that all machines share"
     try:
         return "done", patiently(unit, out, quiet=True)
     except RequestError as error:

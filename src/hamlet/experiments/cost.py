@@ -1,9 +1,13 @@
-"""What a grid would cost on this machine, before anything is begun.
+"""Estimate the time and the disk space of a grid on this machine, before any run starts.
 
-Time is told from the cell's own runs, where some stand already. Else it is counted: the matrix operations of one
-environment step (`hamlet.bench.baseline.flops`) over the share of this machine's matrix rate that training reached
-where it was recorded, and the environment's own time for a step. Against the recorded speeds it is right to a factor of
-two (a test). The disk is counted from the shapes of what is kept.
+Time: if runs of a cell already exist, the estimate uses their measured speed. Otherwise it is the sum of two parts:
+
+* the matrix operations of one environment step (`hamlet.bench.baseline.flops`), divided by the rate that training
+  reaches. This rate is a recorded share of the machine's matrix rate;
+* the time of the environment alone for one step.
+
+The estimate is within a factor of two of the recorded speeds (a test checks this). Disk: the estimate is computed from
+the shapes of the saved arrays.
 """
 
 import math
@@ -23,9 +27,10 @@ from hamlet.runs.metrics import Metrics
 from hamlet.training import budget
 from hamlet.training.run_completion import steps_done
 
-# The share of the matrix rate in benchmarks/records/speed-*: fresh rollouts, replayed steps.
+# The share of the matrix rate that training reaches (benchmarks/records/speed-*): on-policy, off-policy.
 _SHARE_FRESH, _SHARE_REPLAYED = 0.54, 0.70
-# Environments alone, steps per second on two cores (benchmarks/records/speed-environments, speed-mamujoco).
+# Steps per second of the environments without training, on two cores (benchmarks/records/speed-environments,
+# speed-mamujoco).
 _PLAYED = {
     "mpe/": 800_000,
     "mamujoco/HalfCheetah": 34_000,
@@ -35,23 +40,23 @@ _PLAYED = {
     "mamujoco/Humanoid": 6_000,
 }
 _PLAYED_ELSEWHERE = 100_000
-# Compiling, evaluating and starting, for each run.
+# Seconds of each run for the start, the compilation and the evaluation.
 _BESIDES_SECONDS = 20.0
-# A row of metrics and how many an iteration has, about.
+# The approximate size of a row of metrics, and the number of rows per iteration.
 _ROW_BYTES, _ROWS = 50, 30
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one cell's runs.
+    """The estimated cost of one cell's runs.
 
     Attributes:
-        cell: Which.
-        left: Environment steps still to be made, of all seeds.
-        seconds: Of this machine, one run after another.
-        kept: Bytes on the disk when all is done.
-        meanwhile: Further bytes while one run of it trains: what it remembers of play, at most.
-        measured: Whether the speed is that of runs of the grid itself.
+        cell: The cell.
+        left: The environment steps that remain, summed over all seeds.
+        seconds: The estimated time on this machine if the runs are trained sequentially.
+        kept: The bytes on disk when all runs are finished.
+        meanwhile: The additional bytes on disk while one run trains: the replay buffer, at most.
+        measured: Whether the estimate uses the measured speed of runs of this cell.
     """
 
     cell: ExperimentCell
@@ -63,12 +68,12 @@ class Cost:
 
 
 def estimate(grid: ExperimentGrid, out: Path, rate: float | None = None) -> list[Cost]:
-    """What is left of a grid.
+    """Estimate the cost of the runs of a grid that are not finished, cell by cell.
 
     Args:
-        grid: Which.
-        out: Where its runs stand or will.
-        rate: Matrix operations per second of this machine; measured within a second or two where not given.
+        grid: The grid.
+        out: The directory of the grid's runs. It may not exist yet.
+        rate: Matrix operations per second of this machine. If None, it is measured, which takes one or two seconds.
 
     Raises:
         RequestError: If a cell cannot be run here.
@@ -78,31 +83,29 @@ def estimate(grid: ExperimentGrid, out: Path, rate: float | None = None) -> list
 
 
 def seconds_per_step(algorithm: Algorithm, env: AnyEnvironment, environment: str, rate: float) -> float:
-    """What an environment step of training takes, as counted."""
+    """Return the estimated seconds of training per environment step, from the counted operations."""
     share = _SHARE_REPLAYED if algorithm.sampling.replays else _SHARE_FRESH
     played = next((speed for start, speed in _PLAYED.items() if environment.startswith(start)), _PLAYED_ELSEWHERE)
     return count(algorithm, env).total / (share * rate) + 1 / played
 
 
 def lines(costs: list[Cost], workers: int) -> list[str]:
-    """For a person: the whole first, then cell by cell."""
+    """Return the estimate as text: the total first, then one line per cell."""
     hours = sum(cost.seconds for cost in costs) / 3600
     kept_bytes = sum(cost.kept for cost in costs)
     aside = sum(sorted((cost.meanwhile for cost in costs if cost.left), reverse=True)[:workers])
     steps = sum(cost.left for cost in costs)
     summary = (
-        "nothing is left to train"
-        if not steps
-        else f"about {_hours(hours)} of this machine for {steps / 1e6:,.4g} M steps"
+        "all runs are trained" if not steps else f"about {_hours(hours)} on this machine for {steps / 1e6:,.4g} M steps"
     )
     width = max(len(cost.cell.task) for cost in costs)
     rows = [
         f"  {cost.cell.task:{width}}  {cost.cell.row:20} {_hours(cost.seconds / 3600):>9}"
-        f"{'  (as measured)' if cost.measured else ''}"
+        f"{'  (measured)' if cost.measured else ''}"
         for cost in costs
         if cost.left
     ]
-    return [f"{summary}; disk: {_bytes(kept_bytes)} kept, up to {_bytes(aside)} more meanwhile", *rows]
+    return [f"{summary}; disk: {_bytes(kept_bytes)} at the end, up to {_bytes(aside)} more during training", *rows]
 
 
 def _cell(cell: ExperimentCell, seeds: range, out: Path, rate: float) -> Cost:
@@ -119,7 +122,7 @@ def _cell(cell: ExperimentCell, seeds: range, out: Path, rate: float) -> Cost:
 
 
 def _own_speed(paths: list[Path]) -> float | None:
-    """The median of the steps per second that the runs measured."""
+    """Return the median of the steps per second that the runs recorded; None if there are no records."""
     speeds: list[float] = []
     for path in paths:
         if (path / "metrics.sqlite").exists():
@@ -129,7 +132,7 @@ def _own_speed(paths: list[Path]) -> float | None:
 
 
 def _remembered(algorithm: Algorithm, env: AnyEnvironment, steps: int) -> int:
-    """Bytes of the replay buffer: what is seen before and after a step, the critic's state, actions and rewards."""
+    """Return the bytes of the replay buffer: observations and states before and after a step, actions, rewards."""
     most = algorithm.sampling.steps_remembered
     observation_size = sum(len(group.names) * math.prod(group.observation.shape) for group in env.groups)
     acted = sum(len(group.names) * (group.action.width + 1) for group in env.groups)

@@ -1,14 +1,16 @@
-"""Which small game each method of value decomposition solves: what it can say of the payoffs, and what it learns.
+"""Compare the methods of value decomposition on matrix games: the payoffs they can represent, and what they learn.
 
-Two agents play one round over and over, by default evenly, ε = 1, so that every payoff is seen and what is learnt is
-what the method can say. What it can say of a table of payoffs is known without learning:
+Two agents play a game of one step repeatedly. By default they choose actions uniformly (ε = 1), so that every payoff is
+sampled, and the learned values are limited only by what the method can represent. The best approximation of a payoff
+table that a method can represent is known without training:
 
-    IQL     the mean of each agent's own payoffs over the other's choices: rows and columns by themselves
-    VDN     the nearest sum, row mean + column mean − mean of all
-    QMIX    the nearest function that rises along an order of each agent's choices, best of all pairs of orders
-    QTRAN, QPLEX   any table; the agents' own best choices are its best
+    IQL            each agent's own payoff, averaged over the other agent's actions
+    VDN            the nearest sum (least squares): row mean + column mean − mean of all payoffs
+    QMIX           the nearest function that is monotone along an order of each agent's actions (all pairs are tried)
+    QTRAN, QPLEX   any table; the greedy actions of the individual agents form the best joint action
 
-What gradients find need not be what can be said: QMIX is the case in point (`hamlet.algorithms.qmix`).
+Gradient descent does not always find the best representable approximation. QMIX is an example
+(`hamlet.algorithms.qmix`).
 
 References: Son et al., 2019, arXiv:1905.05408 (climbing); Wang et al., 2021, arXiv:2008.01062 (with 6); Claus and
 Boutilier, 1998 (penalty).
@@ -38,19 +40,19 @@ from hamlet.networks.mixers.base import AgentValues, Offer
 
 METHODS = ("iql", "vdn", "qmix", "qtran", "qplex", "q_dpp")
 STEPS = 60_000
-# Beyond so many choices of an agent its orders are too many to go through.
+# With more actions than this, an agent has too many orders of its actions to try them all.
 _ORDERED = 5
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A game, and how it is played while it is learnt.
+    """A game and the exploration during training.
 
     Attributes:
-        name: In the record and on the page.
-        make: The game.
-        exploration: ε throughout.
-        seeds: How many, from 0.
+        name: The name in the record and on the documentation page.
+        make: A function that creates the game.
+        exploration: The exploration probability ε, in [0, 1], constant during training.
+        seeds: The number of seeds; they are 0, 1, ….
     """
 
     name: str
@@ -69,7 +71,7 @@ SETTINGS = (
 
 
 def measure(work: Path, settings: tuple[Setting, ...] = SETTINGS, steps: int = STEPS) -> dict[str, Any]:
-    """Every method on every game; what was finished before is kept under ``work`` and not done again."""
+    """Train every method on every game; finished results are saved in ``work`` and not computed again."""
     work.mkdir(parents=True, exist_ok=True)
     rows = []
     for setting in settings:
@@ -80,7 +82,8 @@ def measure(work: Path, settings: tuple[Setting, ...] = SETTINGS, steps: int = S
                 path.write_text(json.dumps(learnt(declared(method, setting), setting, steps)), encoding="utf-8")
             methods[method] = json.loads(path.read_text(encoding="utf-8"))
         payoffs_by_method = can_say(setting.make())
-        if setting.exploration < 1:  # what is seen, and so what is nearest, is then a matter of what is preferred
+        # With ε < 1 the distribution of the sampled actions depends on the policy, so the nearest table does too.
+        if setting.exploration < 1:
             payoffs_by_method |= dict.fromkeys(("iql", "vdn", "qmix"))
         row = {"game": setting.name, "exploration": setting.exploration, "seeds": setting.seeds}
         rows.append(row | {"best": float(payoff.max()), "can_say": payoffs_by_method, "methods": methods})
@@ -88,19 +91,20 @@ def measure(work: Path, settings: tuple[Setting, ...] = SETTINGS, steps: int = S
 
 
 def declared(method: str, setting: Setting) -> Decomposition:
-    """The method by the preset of matrix games, exploring as the setting says."""
+    """Return the method with the preset ``tuned/matrix`` and the setting's exploration."""
     share = setting.exploration
     overrides = {"exploration": share} if method == "q_dpp" else {"exploration_start": share, "exploration_end": share}
     return presets.find("tuned/matrix", method)(**overrides)
 
 
 def learnt(algorithm: Decomposition, setting: Setting, steps: int = STEPS) -> dict[str, Any]:
-    """What the agents' best choices earn after learning, and how far the team's value is from the payoffs.
+    """Train a method, and compare its greedy joint action and its team values with the payoffs.
 
-    All seeds are one compiled program.
+    The program is compiled once for all seeds.
 
     Returns:
-        Of every seed: the joint choice, its payoff, and the sum of squares over the table; None without a team's value.
+        For every seed: the greedy joint action (``joint``), its payoff (``payoffs``), and the squared error of the team
+        values, summed over the payoff table (``squared_error``; None if the method has no team value).
     """
     env = setting.make()
     payoff = team_payoff(env)
@@ -114,17 +118,18 @@ def learnt(algorithm: Decomposition, setting: Setting, steps: int = STEPS) -> di
 
 
 def team_payoff(env: Any) -> Float[np.ndarray, "rows columns"]:
-    """What the team earns for each joint action of two agents."""
+    """Return the team's payoff (the sum over both agents) for each joint action."""
     return np.asarray(env.payoffs, np.float64).sum(0)
 
 
 def can_say(env: Any) -> dict[str, list[float] | None]:
-    """What the best choices may earn by what each method can say of the payoffs; None where that is not known.
+    """Return, for each method, the payoffs of the best joint actions in its best approximation of the payoff table.
 
-    Several where what is said is the same of several joint actions.
+    A list has several entries if the approximation has the same greatest value for several joint actions. An entry is
+    None if the approximation is not known.
     """
     payoff, (first, second) = team_payoff(env), np.asarray(env.payoffs, np.float64)
-    alone = first.mean(1)[:, None] + second.mean(0)[None]  # best where both are
+    alone = first.mean(1)[:, None] + second.mean(0)[None]  # greatest where both agents' own values are greatest
     rises = _earned(nearest_monotone(payoff), payoff) if max(payoff.shape) <= _ORDERED else None
     best = [float(payoff.max())]
     payoffs_by_method = {"iql": _earned(alone, payoff), "vdn": _earned(nearest_sum(payoff), payoff), "qmix": rises}
@@ -132,12 +137,12 @@ def can_say(env: Any) -> dict[str, list[float] | None]:
 
 
 def _earned(said: Float[np.ndarray, "rows columns"], payoff: Float[np.ndarray, "rows columns"]) -> list[float]:
-    """The payoffs of the joint actions that are said to be best."""
+    """Return the payoffs of the joint actions with the greatest value in the approximation ``said``."""
     return sorted({float(best_payoff) for best_payoff in payoff[said >= said.max() - 1e-6]})
 
 
 def nearest_sum(payoff: Float[np.ndarray, "rows columns"]) -> Float[np.ndarray, "rows columns"]:
-    """Row mean + column mean − mean of all: the least squares over all sums of a row's and a column's value.
+    """Return row mean + column mean − mean of all: the least-squares fit by sums of a row value and a column value.
 
     >>> nearest_sum(np.array([[8.0, -12, -12], [-12, 0, 0], [-12, 0, 0]])).round(3)[0].tolist()
     [-6.222, -4.889, -4.889]
@@ -146,7 +151,9 @@ def nearest_sum(payoff: Float[np.ndarray, "rows columns"]) -> Float[np.ndarray, 
 
 
 def nearest_monotone(payoff: Float[np.ndarray, "rows columns"]) -> Float[np.ndarray, "rows columns"]:
-    """The least squares over all functions that rise along some order of each agent's choices, by trying all orders.
+    """Return the least-squares fit by functions that are monotone along some order of each agent's actions.
+
+    All pairs of orders are tried.
 
     >>> nearest_monotone(np.array([[8.0, -12, -12], [-12, 0, 0], [-12, 0, 0]])).round(3)[0].tolist()
     [8.0, -6.0, -6.0]
@@ -159,10 +166,11 @@ def nearest_monotone(payoff: Float[np.ndarray, "rows columns"]) -> Float[np.ndar
 def monotone(
     payoff: Float[np.ndarray, "rows columns"], rows: tuple[int, ...], columns: tuple[int, ...]
 ) -> Float[np.ndarray, "rows columns"]:
-    """The least squares over functions that rise along these orders, worst first.
+    """Return the least-squares fit by functions that are monotone along the given orders of rows and columns.
 
-    They are what a constant and steps up make: one step, of no negative height, for every set of joint actions that has
-    with each of them all that lie above it.
+    Each order lists the actions from the worst to the best. A monotone function is a constant plus a sum of step
+    functions with heights ≥ 0. There is one step function for every upper set: a set of joint actions that contains,
+    with each joint action, all joint actions above it.
     """
     place = (
         np.argsort(rows)[:, None] * np.ones(len(columns), int),
@@ -178,7 +186,7 @@ def monotone(
 def _learnt(
     algorithm: Algorithm, env: Any, iterations: int, seed: Array
 ) -> tuple[tuple[Float[Array, " _A"], ...], Float[Array, "rows columns"]]:
-    """Both agents' values after learning, and the mixer's value of every joint action."""
+    """Return both agents' values after training, and the mixer's value of every joint action."""
     training = begin_training(algorithm, env, seed)
     training = jax.lax.fori_loop(0, iterations, lambda _, state: iterate(algorithm, env, state)[0], training)
     learner = training.learner
@@ -186,7 +194,7 @@ def _learnt(
 
 
 def table(actors: tuple[Any, ...], mixer: Any) -> tuple[tuple[Float[Array, " _A"], ...], Float[Array, "rows columns"]]:
-    """Both agents' values in the one state there is, and what the mixer makes of every joint action."""
+    """Return both agents' values in the game's only state, and the mixer's value of every joint action."""
     sight = jnp.asarray(SIGHT)[None, None]
     shares = [jax.vmap(lambda actor: tuple(part[0, 0] for part in actor.values(sight)))(stack) for stack in actors]
     agent_values = tuple(values[agent] for values, _ in shares for agent in range(values.shape[0]))
@@ -204,5 +212,5 @@ def table(actors: tuple[Any, ...], mixer: Any) -> tuple[tuple[Float[Array, " _A"
 
 
 def solved(row: Mapping[str, Any], method: str) -> int:
-    """In how many seeds a method's agents end at the best payoff."""
+    """Return the number of seeds in which the agents' final greedy joint action has the best payoff."""
     return sum(abs(payoff - row["best"]) < 1e-6 for payoff in row["methods"][method]["payoffs"])

@@ -1,7 +1,7 @@
-"""A grid carried out: run by run, some at once, or as tasks of a Ray cluster; stopped anywhere, it goes on.
+"""Run a grid: sequentially, in several processes, or as tasks of a Ray cluster. A stopped grid can be continued.
 
-What is done stands in the runs' own directories and nowhere else. A unit of work is some seeds of one cell, trained by
-one process through one compiled program; which seeds share one never changes a bit.
+The progress is stored in the run directories only. A unit of work consists of some seeds of one cell. One process
+trains them with one compiled program. The results are bitwise identical for every division of the seeds into units.
 """
 
 import dataclasses
@@ -27,11 +27,11 @@ from hamlet.training.run import SavedRun
 from hamlet.training.run_completion import complete, steps_done, whole
 
 EPISODES = 100
-# Far from the seeds that are trained with.
+# Training does not use this seed.
 EVALUATION_SEED = 1_000_003
-# How often a process that died without a word is begun again.
+# How often a process that died without a report is restarted.
 _RETRIES = 2
-# How long to wait for a process that still holds a run, as one whose parent was killed does for a moment.
+# How long to wait for another process that still uses a run. A worker whose parent was killed needs a moment to end.
 _PATIENCE_SECONDS = 20.0
 
 Say = Callable[[str], None]
@@ -39,24 +39,24 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Unit:
-    """Some seeds of one cell."""
+    """A unit of work: some seeds of one cell."""
 
     cell: ExperimentCell
     seeds: tuple[int, ...]
 
     @property
     def name(self) -> str:
-        """For a person."""
+        """The task, the row and the seeds, for printed lines."""
         seeds = ", ".join(map(str, self.seeds))
         return f"{self.cell.task}, {self.cell.row}, seed{'s' if self.seeds[1:] else ''} {seeds}"
 
     def words(self, out: Path) -> str:
-        """As one line for another process."""
+        """Return the unit and the output directory as one line of JSON, for another process."""
         return json.dumps({"cell": dataclasses.asdict(self.cell), "seeds": self.seeds, "out": str(out.resolve())})
 
     @classmethod
     def read(cls, words: str) -> "tuple[Unit, Path]":
-        """What `words` wrote; lists were tuples."""
+        """Read the line that `words` wrote; JSON lists become tuples."""
         given = json.loads(words)
         for name in ("options", "changes"):
             given["cell"][name] = {
@@ -66,7 +66,11 @@ class Unit:
 
 
 def units(grid: ExperimentGrid, out: Path, workers: int) -> list[Unit]:
-    """What is left: a cell's seeds together where there are cells enough for every worker, else each alone."""
+    """Return the units that are not finished.
+
+    If there are at least as many cells as workers, a unit contains all unfinished seeds of a cell. Otherwise a unit
+    contains one seed.
+    """
     cell_units = []
     for cell in grid.cells:
         seeds_left = tuple(seed for seed in range(grid.seeds) if not finished(cell, cell.run(out, seed)))
@@ -78,12 +82,12 @@ def units(grid: ExperimentGrid, out: Path, workers: int) -> list[Unit]:
 
 
 def finished(cell: ExperimentCell, path: Path) -> bool:
-    """Whether a run was trained to its end and judged."""
+    """Return whether a run was trained for all its steps and evaluated."""
     return whole(path, cell.steps) and point(path) is not None
 
 
 def point(path: Path) -> dict[str, Any] | None:
-    """The evaluation of a finished run's policy."""
+    """Return the final evaluation of a finished run's policy, or None if the policy was not evaluated."""
     for evaluation in final_evaluation.points(RunDirectory.open(path)):
         asked = (evaluation.get("mode"), evaluation.get("episodes"), evaluation.get("seed"), evaluation.get("step"))
         if asked == ("deterministic", EPISODES, EVALUATION_SEED, steps_done(path)):
@@ -92,14 +96,14 @@ def point(path: Path) -> dict[str, Any] | None:
 
 
 def carry(unit: Unit, out: Path, *, quiet: bool) -> dict[int, str]:
-    """Train a unit's runs to their end and judge them.
+    """Train a unit's runs for all their steps and evaluate their policies.
 
     Returns:
-        Why runs failed, by seed.
+        For each failed seed, the reason.
 
     Raises:
-        Interrupted: Where it was asked to stop.
-        RequestError: If it cannot be run, or another process holds a run.
+        Interrupted: If the user or a signal requested a stop.
+        RequestError: If the unit cannot be run, or another process uses a run.
     """
     cell, seeds_left, failures = unit.cell, list(unit.seeds), dict[int, str]()
     algorithm, env = cell.declare()
@@ -129,7 +133,7 @@ def carry(unit: Unit, out: Path, *, quiet: bool) -> dict[int, str]:
 
 
 def _judge(run: SavedRun) -> None:
-    """Evaluate a finished run, once. What it remembered of play serves resuming alone: it is removed."""
+    """Evaluate a finished run once, and remove its replay buffer, which only resuming needs."""
     if point(run.path) is None:
         judgement = final_evaluation.judge(run, episodes=EPISODES, seed=EVALUATION_SEED)
         final_evaluation.record(run.directory, judgement)
@@ -137,7 +141,7 @@ def _judge(run: SavedRun) -> None:
 
 
 def patiently(unit: Unit, out: Path, *, quiet: bool) -> dict[int, str]:
-    """`carry`, waiting a little for a process that still holds a run."""
+    """Call `carry`; if another process still uses a run, wait for it for up to 20 seconds."""
     until = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:
@@ -150,27 +154,27 @@ def patiently(unit: Unit, out: Path, *, quiet: bool) -> dict[int, str]:
 
 @dataclass
 class FailedCells:
-    """Why runs failed, by task, row and seed."""
+    """The reasons of failed runs, by task, row and seed."""
 
     by_run: dict[tuple[str, str, int], str] = field(default_factory=dict)
 
     def add(self, unit: Unit, reasons: dict[int, str]) -> None:
-        """Those of a unit."""
+        """Add the reasons of a unit, by seed."""
         self.by_run |= {(unit.cell.task, unit.cell.row, seed): why for seed, why in reasons.items()}
 
 
 def here(work: Sequence[Unit], out: Path, *, say: Say, quiet: bool) -> FailedCells:
-    """One unit after another in this process."""
+    """Run the units sequentially in this process."""
     failures = FailedCells()
     for number, unit in enumerate(work, 1):
         say(f"[{number}/{len(work)}] {unit.name}")
         failures.add(unit, patiently(unit, out, quiet=quiet))
-        jax.clear_caches()  # compiled programs are mapped memory, of which there is not endlessly much
+        jax.clear_caches()  # compiled programs use memory mappings, and their number is limited
     return failures
 
 
 def processes(work: Sequence[Unit], out: Path, workers: int, *, say: Say) -> FailedCells:
-    """Several units at once, each in a process of its own, which ends with this one."""
+    """Run several units simultaneously, each in a separate process, which ends when this process ends."""
     failures, waiting, running = FailedCells(), [(unit, 0) for unit in work], dict[Any, tuple[Unit, int]]()
     try:
         while waiting or running:
@@ -184,7 +188,7 @@ def processes(work: Sequence[Unit], out: Path, workers: int, *, say: Say) -> Fai
                 if report is not None:
                     failures.add(unit, report)
                 elif tries < _RETRIES:
-                    say(f"the process of {unit.name} died ({_death(process.returncode)}): it is begun again")
+                    say(f"the process of {unit.name} died ({_death(process.returncode)}): restarting it")
                     waiting.insert(0, (unit, tries + 1))
                 else:
                     failures.add(unit, dict.fromkeys(unit.seeds, f"its process died ({_death(process.returncode)})"))
@@ -209,16 +213,16 @@ def _begin(unit: Unit, out: Path) -> "subprocess.Popen[str]":
     )
     assert process.stdin is not None
     process.stdin.write(unit.words(out) + "\n")
-    process.stdin.flush()  # left open: its end tells the worker that this process is gone
+    process.stdin.flush()  # The pipe stays open. The worker ends when it closes, that is, when this process ends.
     return process
 
 
 def _told(process: "subprocess.Popen[str]") -> dict[int, str] | None:
-    """What a worker that ended said of its seeds.
+    """Return the failures by seed that a finished worker reported, or None if it died without a report.
 
     Raises:
-        RequestError: If it was refused.
-        Interrupted: If it was asked to stop.
+        RequestError: If the worker refused the unit.
+        Interrupted: If the worker was stopped by a request.
     """
     assert process.stdout is not None
     text = process.stdout.read().strip().split("\n")[-1]
@@ -237,7 +241,7 @@ def _death(code: int) -> str:
 
 
 def _end(running: "Sequence[subprocess.Popen[str]]") -> None:
-    """Ask workers to stop at a safe place, and wait until they have."""
+    """Request the workers to stop at their next safe point, and wait for each for up to 60 seconds."""
     for process in running:
         process.terminate()
     for process in running:

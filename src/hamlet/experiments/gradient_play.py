@@ -1,8 +1,12 @@
-"""MATRL's table 1: how often gradient play meets an equilibrium of random games of two by two, and how soon.
+"""Reproduce MATRL's table 1: how often, and how fast, gradient play reaches an equilibrium of random 2 × 2 games.
 
-A game counts as converged at the first step at which both probabilities are within 0.05 of those of one of its
-equilibria; the rate is the share of all games, the steps the mean over those that converged. To pass by is enough, so
-that it is also counted in how many games the last point is near one: they are said to stay.
+A point (p, q) holds each player's probability of its first action. A game has converged at the first step at which both
+probabilities are within 0.05 of an equilibrium. The table has three numbers:
+
+* the rate: the share of games that converged;
+* the steps: the mean number of steps, over the games that converged;
+* ``stays``: the share of games whose last point is near an equilibrium. This number is needed because a path that only
+  passes near an equilibrium has also converged by the first definition.
 
 References: Multi-Agent Trust Region Learning (ICLR 2021 submission; later arXiv:2106.06828), table 1 and table 2.
 """
@@ -26,18 +30,18 @@ CLASSES = tuple(GENERATORS)
 START, STEPS, NEAR = (0.9, 0.2), 1000, 0.05
 SIZES = (0.02, 0.3, 1.0)
 MOST_GAMES = 100_000
-# So many games are played at once; their paths take 16 kB each.
+# The number of games that are played in one batch. The path of each game takes 16 kB.
 _TOGETHER = 3000
 
 
 @dataclass(frozen=True)
 class PlayRow:
-    """A rule in the table.
+    """A row of the table: one learning rule.
 
     Attributes:
-        name: As the paper has it.
-        rule: With its sizes of step.
-        paper: Rate and steps in each class, where the paper has them.
+        name: The rule's name in the paper, with its step sizes.
+        rule: The rule, with its step sizes.
+        paper: The paper's rate and steps for each class of games; None if the paper does not report them.
     """
 
     name: str
@@ -76,26 +80,30 @@ SECTIONS: Mapping[str, tuple[PlayRow, ...]] = {
 
 
 def draw(games: int, seed: int) -> Float[np.ndarray, "classes games 2 2 2"]:
-    """Random games of every class, in float64.
+    """Sample random games of every class, in float64.
+
+    Args:
+        games: The number of games of each class, in [1, 100,000].
+        seed: The random seed, in [0, 2³²).
 
     Raises:
-        RequestError: If there are none, or too many.
+        RequestError: If a number is out of range.
     """
-    require(1 <= games <= MOST_GAMES, f"--games is from 1 to {MOST_GAMES:,}, not {games:,}; try 1,000")
-    require(0 <= seed < 2**32, f"--seed is from 0 to {2**32 - 1}, not {seed}")
+    require(1 <= games <= MOST_GAMES, f"--games must be in [1, {MOST_GAMES:,}], got {games:,}; try 1,000")
+    require(0 <= seed < 2**32, f"--seed must be in [0, {2**32 - 1}], got {seed}")
     return exactly(jax.jit(partial(_draw, games)), np.uint32(seed))
 
 
 def measure(games: int = 1000, seed: int = 0, sections: Mapping[str, Sequence[PlayRow]] = SECTIONS) -> dict[str, Any]:
-    """The table: every rule on the same games, in float64.
+    """Compute the table: every rule on the same games, in float64.
 
     Args:
-        games: Of each class.
-        seed: From which they are drawn.
-        sections: Rules by the headings under which they stand.
+        games: The number of games of each class.
+        seed: The random seed of the games.
+        sections: The rules of each section of the table, by the section's heading.
 
     Raises:
-        RequestError: If the numbers are out of range.
+        RequestError: If a number is out of range.
     """
     drawn = draw(games, seed)
     points = np.random.default_rng(seed).random((len(CLASSES), games, 2))
@@ -112,14 +120,14 @@ def measure(games: int = 1000, seed: int = 0, sections: Mapping[str, Sequence[Pl
 
 @dataclass(frozen=True, eq=False)
 class Walk:
-    """Where a rule leads in one game.
+    """The path of a rule in one game.
 
     Attributes:
         points: The start and the point after every step, ``[T + 1, 2]``.
-        stable: z̄ seen from every point, where the rule has a meta-game: with the point the corners of the trust stable
-            region.
-        arrived: The first step near an equilibrium; −1 where there is none.
-        near: That equilibrium, or None.
+        stable: For every point z, the mixture z̄ of z and its predicted next point (`hamlet.games.gradient.mixture`). z
+            and z̄ are opposite corners of the trust stable region. None if the rule has no meta-game.
+        arrived: The first step near an equilibrium; −1 if the path never comes near one.
+        near: The equilibrium at that step, or None.
     """
 
     points: Float[np.ndarray, "T 2"]
@@ -129,9 +137,9 @@ class Walk:
 
     @property
     def summary(self) -> str:
-        """What came of it, in words."""
+        """One line: the equilibrium that the path reached, the step, and the last point."""
         (p, q), steps = self.points[-1], len(self.points) - 1
-        end = f"after {steps} steps at ({p:.3f}, {q:.3f})"
+        end = f"after {steps} steps the point is ({p:.3f}, {q:.3f})"
         if self.near is None:
             return f"never within {NEAR} of an equilibrium; {end}"
         return (
@@ -140,7 +148,7 @@ class Walk:
 
 
 def walk(rule: gradient.Rule, payoffs: Float[np.ndarray, "2 2 2"], start: tuple[float, float], steps: int) -> Walk:
-    """Follow a rule in float64."""
+    """Apply a rule ``steps`` times from ``start``, in float64, and return the path."""
     points, stable, arrived, (places, there) = exactly(
         partial(_walk, steps=steps), rule, np.asarray(payoffs, np.float64), np.array(start)
     )
@@ -152,12 +160,12 @@ def walk(rule: gradient.Rule, payoffs: Float[np.ndarray, "2 2 2"], start: tuple[
 
 
 def equilibria(payoffs: Float[np.ndarray, "2 2 2"]) -> Float[np.ndarray, "found 2"]:
-    """The first choices' probabilities at every isolated equilibrium of a game."""
+    """Return both players' probabilities of their first actions, at every isolated equilibrium of a game."""
     return np.array([[strategy[0] for strategy in profile.strategies] for profile in solvers.two_by_two(payoffs)])
 
 
 def _row(section: str, row: PlayRow, drawn: Float[np.ndarray, "classes games 2 2 2"]) -> dict[str, Any]:
-    """What one rule reaches in every class."""
+    """Compute one row of the table: a rule's results in every class of games."""
     shape = drawn.shape[:2]
     arrival, stays = exactly(_play, row.rule, drawn.reshape(-1, 2, 2, 2), np.array(START))
     classes = {}
@@ -177,7 +185,10 @@ def _row(section: str, row: PlayRow, drawn: Float[np.ndarray, "classes games 2 2
 def _meta_games(
     size: float, drawn: Float[np.ndarray, "classes games 2 2 2"], points: Float[np.ndarray, "classes games 2"]
 ) -> dict[str, dict[str, float]]:
-    """In which share of games the meta-game's equilibrium lets both, or one, do as predicted, or mixes."""
+    """Compute the shares of games in which both players take the prediction, one player stays, or players mix.
+
+    The shares describe the equilibrium of the meta-game at random points, with predictions of step size ``size``.
+    """
     stay_probabilities = exactly(_kept, size, drawn, points)
     freely = (stay_probabilities == 0).all(-1)
     pure = ((stay_probabilities == 0) | (stay_probabilities == 1)).all(-1)
@@ -194,7 +205,7 @@ def _draw(games: int, seed: Array) -> Float[Array, "classes games 2 2 2"]:
 
 @jax.jit
 def _play(rule: gradient.Rule, games: Float[Array, "games 2 2 2"], start: Float[Array, " 2"]) -> tuple[Array, Array]:
-    """The step of arrival in every game, −1 for none, and whether the last point is near an equilibrium."""
+    """Return each game's first step near an equilibrium (−1 if none), and whether its last point is near one."""
 
     def one(payoffs: Float[Array, "2 2 2"]) -> tuple[Array, Array]:
         path = gradient.follow(rule, payoffs, start, STEPS)
@@ -207,7 +218,7 @@ def _play(rule: gradient.Rule, games: Float[Array, "games 2 2 2"], start: Float[
 def _kept(
     size: Array, games: Float[Array, "classes games 2 2 2"], points: Float[Array, "classes games 2"]
 ) -> Float[Array, "classes games 2"]:
-    """ρ of every game at its point."""
+    """Return ρ, each player's probability of keeping its policy in the meta-game, of every game at its point."""
 
     def one(payoffs: Float[Array, "2 2 2"], point: Float[Array, " 2"]) -> Float[Array, " 2"]:
         return gradient.kept(payoffs, point, gradient.ahead(payoffs, point, size))

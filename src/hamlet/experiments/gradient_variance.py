@@ -1,18 +1,21 @@
-"""How much one agent's gradient estimate varies, by baseline and number of agents: exactly, in random team games.
+"""Compute the variance of one agent's policy gradient estimate exactly, in random team games, for several baselines.
 
-In one step of a game of n agents the estimate for agent i's logits is ( Q(a) − b ) ∇ log πⁱ(aⁱ), and its total variance
-is a sum over all joint actions:
+A game has one step and n agents. Agent i has the policy πⁱ, a joint action a has the team value Q(a), and b is the
+baseline. The gradient estimate for agent i's logits is ( Q(a) − b ) ∇ log πⁱ(aⁱ). Its total variance is computed by a
+sum over all joint actions:
 
     none             b = 0
     V                b = E[Q]
     counterfactual   b = Σ_a πⁱ(a) Q(a, a⁻ⁱ)                          (COMA)
     optimal          b = Σ_a x(a) Q(a, a⁻ⁱ), x ∝ πⁱ ‖∇ log πⁱ‖²        (OB)
-    decentralised    Qⁱ(aⁱ) − V in the place of Q(a) − b: the others averaged out
+    decentralised    Qⁱ(aⁱ) − V instead of Q(a) − b, where Qⁱ is the mean of Q over the other agents' actions
 
-What "V" has over "decentralised" is E[ (Q − Qⁱ)² ‖∇ log πⁱ‖² ], which grows with what the others do to the reward, at
-most to (n − 1) (ε B)², ε = maxⱼ max|Aʲ| and B = max‖∇ log πⁱ‖. Rewards are what every agent adds, and every pair,
-r(a) = Σⱼ uⱼ(aⱼ) + n^(−½) Σ_{j<k} w_jk(aⱼ, a_k), all u and w standard normal; policies are drawn evenly from the
-simplex.
+The variance of "V" exceeds the variance of "decentralised" by E[ (Q − Qⁱ)² ‖∇ log πⁱ‖² ]. This difference grows with
+the influence of the other agents on the reward. Its upper bound is (n − 1) (ε B)², with ε = maxⱼ max|Aʲ|, where Aʲ is
+the advantage of agent j, and B = max‖∇ log πⁱ‖.
+
+The reward is a sum of terms of single agents and of pairs: r(a) = Σⱼ uⱼ(aⱼ) + n^(−½) Σ_{j<k} w_jk(aⱼ, a_k). All u and w
+are standard normal. Policies are sampled uniformly from the simplex.
 
 Reference: Kuba et al., 2021, arXiv:2108.08612, theorem 1, lemma 2 and section 4.
 """
@@ -32,30 +35,30 @@ from hamlet.estimation.baseline import counterfactual, every, optimal
 from hamlet.tabular.precision import exactly
 
 METHODS = ("none", "V", "counterfactual", "optimal", "decentralised")
-# Joint actions of the largest game: each game of it takes some ten megabytes.
+# The number of joint actions of the largest game. Such a game takes about ten megabytes.
 LARGEST = 200_000
 
 
 def measure(agents: Sequence[int], games: int, choices: int, seed: int) -> dict[str, Any]:
-    """Every method's total variance in so many random games for each number of agents.
+    """Compute every method's total variance in random games, for each number of agents.
 
     Args:
-        agents: How many, each at least 2.
-        games: How many games.
-        choices: Of every agent, at least 2.
-        seed: From which they are drawn.
+        agents: The numbers of agents, each at least 2.
+        games: The number of games for each number of agents, at least 1.
+        choices: The number of actions of every agent, at least 2.
+        seed: The random seed of the games.
 
     Raises:
-        RequestError: If there is nothing to measure, or games are too large to be enumerated.
+        RequestError: If a number is out of range, or a game has too many joint actions to enumerate.
     """
-    require(min(agents, default=0) >= 2, f"--agents takes numbers from 2, such as 2,4,8, not {list(agents)}")
-    require(games >= 1, f"--games must be at least 1, not {games}")
-    require(choices >= 2, f"--choices must be at least 2, not {choices}")
+    require(min(agents, default=0) >= 2, f"--agents takes numbers of at least 2, such as 2,4,8, got {list(agents)}")
+    require(games >= 1, f"--games must be at least 1, got {games}")
+    require(choices >= 2, f"--choices must be at least 2, got {choices}")
     most = int(math.log(LARGEST) / math.log(choices) + 1e-9)
     require(
         max(agents) <= most,
-        f"{max(agents)} agents with {choices} choices have {choices ** max(agents):,} joint actions, and all are "
-        f"enumerated: at most {most} agents, or --choices 2",
+        f"{max(agents)} agents with {choices} actions have {choices ** max(agents):,} joint actions, too many to "
+        f"enumerate: use at most {most} agents, or --choices 2",
     )
     rows = []
     for number in agents:
@@ -65,7 +68,7 @@ def measure(agents: Sequence[int], games: int, choices: int, seed: int) -> dict[
 
 
 def rewards(agents: int, choices: int, draw: np.random.Generator) -> Float[np.ndarray, "..."]:
-    """r(a) of a random team game, an axis for every agent."""
+    """Return r(a) of a random team game, with one axis for each agent."""
     total = np.zeros((choices,) * agents)
     for first in range(agents):
         total = total + _along(draw.normal(size=choices), (first,), agents)
@@ -78,7 +81,13 @@ def rewards(agents: int, choices: int, draw: np.random.Generator) -> Float[np.nd
 def variances(
     value: Float[np.ndarray, "A M"], policy: Float[np.ndarray, " A"], others: Float[np.ndarray, " M"]
 ) -> dict[str, float]:
-    """Every method's total variance for the agent whose choices are rows, from Q, its policy and the others'."""
+    """Return every method's total variance for one agent.
+
+    Args:
+        value: Q; the agent's actions are the rows, the other agents' joint actions are the columns.
+        policy: The agent's probabilities of its actions.
+        others: The probabilities of the other agents' joint actions.
+    """
     score = np.eye(len(policy)) - policy
     square, joint = (score**2).sum(1), policy[:, None] * others
     marginal_value = value @ others
@@ -107,7 +116,10 @@ def _game(agents: int, choices: int, draw: np.random.Generator) -> dict[str, Any
 
 
 def _largest(table: Float[np.ndarray, "..."], policies: Float[np.ndarray, "n A"]) -> float:
-    """The maximum of |Aʲ| over agents j, once those before it have chosen and with those after it averaged out."""
+    """Return the maximum of |Aʲ| over agents j, given the actions of the agents before j, averaged over those after j.
+
+    Aʲ is the advantage of agent j.
+    """
     most, value = 0.0, table
     for number in reversed(range(len(policies))):
         mean = value @ policies[number]

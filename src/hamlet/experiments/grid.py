@@ -1,4 +1,4 @@
-"""A grid: what a table or a figure of a paper compares, as runs that can be made here."""
+"""The definition of a grid: the runs behind a table or a figure of a paper, as runs of Hamlet."""
 
 import re
 from collections.abc import Mapping
@@ -14,19 +14,19 @@ from hamlet.learners import Algorithm
 
 @dataclass(frozen=True, kw_only=True)
 class ExperimentCell:
-    """One algorithm on one task, to be run with some seeds.
+    """One cell of a grid: one algorithm on one task, run with several seeds.
 
     Attributes:
-        task: As the paper names it.
+        task: The paper's name of the task.
         algorithm: A name from `hamlet.algorithms`.
         environment: A name from ``hamlet list envs``.
         steps: Environment steps of each run.
-        options: Of the environment.
-        preset: Hyperparameters; None for those usual for the environment.
-        changes: Hyperparameters that differ from the preset's.
-        label: What the row is called, where that is not the algorithm's name.
-        published: The paper's number in the units of the table here, or None where it names none.
-        each: Whether a score is the return of one agent rather than the team's sum.
+        options: Options of the environment.
+        preset: The preset of the hyperparameters; None for the environment's default preset.
+        changes: Hyperparameters whose values differ from the preset.
+        label: The name of the row, if it is not the algorithm's name.
+        published: The paper's number, in the units of Hamlet's table; None if the paper reports no number.
+        each: Whether a score is the return of one agent instead of the sum over the team.
     """
 
     task: str
@@ -42,21 +42,21 @@ class ExperimentCell:
 
     @property
     def row(self) -> str:
-        """What the row is called."""
+        """The name of the row in the table."""
         return self.label or self.algorithm
 
     @property
     def place(self) -> Path:
-        """Where its runs stand within the grid's directory."""
+        """The directory of the cell's runs, relative to the grid's directory."""
         return Path(_plain(self.task)) / _plain(self.row)
 
     def run(self, out: Path, seed: int) -> Path:
-        """The directory of one run."""
+        """Return the directory of the run with this seed."""
         return out / self.place / f"seed-{seed}"
 
     @property
     def labels(self) -> dict[str, Any]:
-        """What a run's configuration says of it."""
+        """The names that a run's configuration stores: algorithm, environment, preset."""
         return {"algorithm_name": self.algorithm, "environment_name": self.environment, "preset": self._preset}
 
     @property
@@ -64,10 +64,10 @@ class ExperimentCell:
         return self.preset or presets.default(self.environment, self.algorithm)
 
     def declare(self) -> tuple[Algorithm, AnyEnvironment]:
-        """What is trained, and on what.
+        """Create the algorithm and the environment of the cell.
 
         Raises:
-            RequestError: If the environment's package is not installed, or something here is not to be had.
+            RequestError: If the environment's package is not installed, or a name or an option does not exist.
         """
         env = envs.make(self.environment, **self.options)
         preset = self._preset
@@ -80,16 +80,16 @@ class ExperimentCell:
 
 @dataclass(frozen=True, kw_only=True)
 class ExperimentGrid:
-    """A table or a figure.
+    """A grid: the runs that reproduce one table or one figure of a paper.
 
     Attributes:
-        name: ``harl/fig5``.
-        says: What it shows, in a line.
-        cells: What is run for it.
-        seeds: How many runs of each cell.
-        measures: Whether the table is of returns or of seconds of training.
-        notes: What a reader must know to read ours beside the published.
-        missing: What of the original is not run here, and why.
+        name: The name, for example ``harl/fig5``.
+        says: The description of the table or figure, in one line.
+        cells: The cells.
+        seeds: The number of runs of each cell.
+        measures: Whether the table contains returns or seconds of training.
+        notes: Notes that a reader needs to compare Hamlet's numbers with the published numbers.
+        missing: The parts of the original that Hamlet does not run, with the reasons.
     """
 
     name: str
@@ -101,18 +101,18 @@ class ExperimentGrid:
     missing: tuple[str, ...] = ()
 
     def shortened(self, *, seeds: int | None, steps: int | None) -> "ExperimentGrid":
-        """With other seeds, and runs of at most so many steps."""
+        """Return the grid with another number of seeds, and runs of at most ``steps`` steps; None changes nothing."""
         cells = self.cells if steps is None else tuple(replace(c, steps=min(c.steps, steps)) for c in self.cells)
         return replace(self, cells=cells, seeds=self.seeds if seeds is None else seeds)
 
     @property
     def tasks(self) -> list[str]:
-        """In the order of the cells."""
+        """The names of the tasks, in the order of the cells."""
         return list(dict.fromkeys(cell.task for cell in self.cells))
 
 
 def _plain(text: str) -> str:
-    """A name that is a directory everywhere.
+    """Return a name that is a valid directory name on every file system.
 
     >>> _plain("Spread (continuous)")
     'spread-continuous'

@@ -1,8 +1,9 @@
-"""Tables and figures of Zhong et al., 2024, arXiv:2304.09870, whose environments are here.
+"""The tables and figures of Zhong et al., 2024, arXiv:2304.09870, on environments that Hamlet has.
 
-Numbers of figures were read by eye, to about 1 in MPE and 100 in multi-agent MuJoCo, from the learning curves that
-were published with the reference code; Table 3's are printed. On the older spread of the paper every agent was charged
-for a collision with itself, 37.5 an episode, which is added.
+The numbers of figures were read by eye from the learning curves that were published with the reference code. Their
+precision is about ± 1 in MPE and ± 100 in multi-agent MuJoCo. The numbers of Table 3 are printed in the paper. The
+paper's older version of spread penalises every agent for a collision with itself, which costs 37.5 per episode. Hamlet
+adds 37.5 to the published numbers of spread.
 """
 
 from collections.abc import Mapping
@@ -11,14 +12,15 @@ from hamlet.experiments.grid import ExperimentCell, ExperimentGrid
 
 __all__ = ["ELSEWHERE", "GRIDS"]
 
-_EYE = "Published numbers were read from figures by eye (± {}): means of training returns at the curve's end."
-_OURS = "Ours: the deterministic policy of the last checkpoint, 100 episodes, mean over seeds."
+_EYE = "The published numbers were read from figures by eye (± {}): mean training returns at the end of the curve."
+_OURS = "Hamlet's numbers: the deterministic policy of the last checkpoint, 100 episodes, mean over seeds."
 _PHYSICS = (
-    "The paper ran older physics (mujoco-py, v2 models) with other observations; here it is gymnasium-robotics, v5."
+    "The paper used older physics (mujoco-py, v2 models) and other observations. Hamlet uses gymnasium-robotics, v5."
 )
+_STEPS_UNKNOWN = "The paper does not state the number of steps of this figure. Runs have 10 M steps as in figure 6."
 _SPREAD_TASK = "mpe/simple_spread"
 
-# By task, on-policy algorithms (10 M steps) and off-policy ones (5 M).
+# The key is (task, environment, continuous actions). On-policy algorithms ran 10 M steps, off-policy algorithms 5 M.
 _MPE: Mapping[tuple[str, str, bool], Mapping[str, float | None]] = {
     ("Spread", _SPREAD_TASK, True): {
         "happo": -65.5 + 37.5,
@@ -147,7 +149,11 @@ _ALL = (
         name="harl/fig5",
         says="MPE: three tasks, continuous and discrete, eight algorithms",
         cells=_mpe(),
-        notes=(_EYE.format(1), "37.5 is added to the published numbers of spread, for the older version.", _OURS),
+        notes=(
+            _EYE.format(1),
+            "37.5 is added to the published numbers of spread, because the paper used an older version of it.",
+            _OURS,
+        ),
     ),
     ExperimentGrid(
         name="harl/fig6",
@@ -159,7 +165,7 @@ _ALL = (
         name="harl/fig7",
         says="multi-agent MuJoCo, off-policy: five tasks, four algorithms",
         cells=_bodies(1),
-        notes=(_EYE.format(100), "The text does not say how many steps; 10 M as in figure 6.", _PHYSICS, _OURS),
+        notes=(_EYE.format(100), _STEPS_UNKNOWN, _PHYSICS, _OURS),
     ),
     ExperimentGrid(
         name="harl/fig8",
@@ -167,20 +173,20 @@ _ALL = (
         cells=tuple(
             _body("Humanoid-17x1", name, at) for name, at in (("happo", 6700), ("hatd3", 6200), ("mappo", 580))
         ),
-        notes=(_EYE.format(100), "The text does not say how many steps; 10 M as in figure 6.", _PHYSICS, _OURS),
+        notes=(_EYE.format(100), _STEPS_UNKNOWN, _PHYSICS, _OURS),
     ),
     ExperimentGrid(
         name="harl/fig11",
-        says="HAPPO without its order, and without parameters of one's own: two walkers",
+        says="HAPPO with a fixed update order, and with shared parameters: two walkers",
         cells=_ablation(),
-        notes=("The figure's numbers were not read; 10 M steps as in figure 6.", _PHYSICS, _OURS),
+        notes=("The numbers of the figure were not read. Runs have 10 M steps as in figure 6.", _PHYSICS, _OURS),
     ),
     ExperimentGrid(
         name="harl/fig12",
-        says="what HAPPO's turns cost in time: two tasks, HAPPO and MAPPO",
+        says="the time cost of HAPPO's sequential updates: two tasks, HAPPO and MAPPO",
         cells=tuple(_body(task, name) for task in ("HalfCheetah-2x3", "Walker2d-6x1") for name in ("happo", "mappo")),
         measures="seconds",
-        notes=("The paper says that HAPPO took 8.12 % and 8.64 % longer than MAPPO.",),
+        notes=("In the paper, HAPPO took 8.12 % and 8.64 % longer than MAPPO.",),
     ),
     ExperimentGrid(
         name="harl/fig13",
@@ -196,29 +202,32 @@ _ALL = (
             )
             for task, environment in (("Speaker Listener", "mpe/simple_speaker_listener"), ("Spread", _SPREAD_TASK))
         ),
-        notes=("The figure's numbers were not read; the text says that both are solved within 10 M steps.", _OURS),
-        missing=("the methods beside HAD3QN, whose discrete runs are those of harl/fig5",),
+        notes=(
+            "The numbers of the figure were not read. The paper reports that HAD3QN solves both tasks in 10 M steps.",
+            _OURS,
+        ),
+        missing=("the figure's other methods; harl/fig5 contains their runs with discrete actions",),
     ),
     ExperimentGrid(
         name="harl/table3",
-        says="seconds of a million steps: HAPPO and MAPPO on seven bodies",
+        says="seconds of training for a million steps: HAPPO and MAPPO on seven tasks of multi-agent MuJoCo",
         cells=tuple(
             _body(task, name, at, steps=1_000_000)
             for task, both in _SECONDS.items()
             for name, at in zip(("happo", "mappo"), both, strict=True)
         ),
         measures="seconds",
-        notes=("The paper's machine: 16 cores at up to 4.9 GHz and a graphics card; compare ratios, not seconds.",),
-        missing=("the seconds of the update alone, and operations per second: `hamlet bench host` measures them here",),
+        notes=("The paper's machine has 16 cores at up to 4.9 GHz and a GPU. Compare the ratios, not the seconds.",),
+        missing=("the seconds of the update alone, and operations per second (`hamlet bench host` measures them)",),
     ),
 )
 GRIDS: Mapping[str, ExperimentGrid] = {grid.name: grid for grid in _ALL}
 
 ELSEWHERE: Mapping[str, str] = {
-    "harl/fig9": "Google Research Football is not among the environments here",
-    "harl/fig10": "Bi-DexterousHands needs IsaacGym, which its makers no longer distribute",
-    "harl/fig14": "HAD3QN without duelling networks is not implemented",
+    "harl/fig9": "Hamlet does not include Google Research Football",
+    "harl/fig10": "Bi-DexterousHands needs IsaacGym, which is no longer distributed",
+    "harl/fig14": "Hamlet does not implement HAD3QN without duelling networks",
     "harl/fig15": "SMAC and SMACv2 need the game StarCraft II",
     "harl/table1": "SMAC and SMACv2 need the game StarCraft II",
-    "harl/table2": "Google Research Football is not among the environments here",
+    "harl/table2": "Hamlet does not include Google Research Football",
 }

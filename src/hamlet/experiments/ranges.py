@@ -1,6 +1,6 @@
-"""Where hyperparameters are searched: the usual range of each by name, or one that is asked for.
+"""The search ranges of hyperparameters: a default range for each name, or a range from the command line.
 
-A range is written ``low:high``, ``low:high:log``, or as choices ``a,b,c``.
+A range has the form ``low:high``, ``low:high:log``, or a list of values ``a,b,c``.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,9 +11,9 @@ from hamlet.errors import RequestError, unknown
 from hamlet.options import values
 from hamlet.options.parsing import Option, OptionGroup
 
-# Of a number that was drawn: more make no difference that a trial could show.
+# Sampled numbers are rounded to this number of significant digits. More digits do not change a trial's score visibly.
 _DIGITS = 4
-# By the name of the parameter, whichever algorithm has it.
+# The default range of each hyperparameter, by name, for every algorithm that has it.
 USUAL: Mapping[str, str] = {
     "learning_rate": "1e-4:3e-3:log",
     "critic_learning_rate": "1e-4:3e-3:log",
@@ -32,15 +32,15 @@ USUAL: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Range:
-    """Where one hyperparameter is searched.
+    """The search range of one hyperparameter.
 
     Attributes:
-        option: Of the command line.
-        kind: Whether values are numbers, whole numbers, or words to choose from.
+        option: The command-line option of the hyperparameter.
+        kind: "float" and "int" for numbers in [low, high], "choice" for a list of values.
         low: The least number.
-        high: The greatest.
-        log: Whether ratios count, not differences.
-        choices: The words.
+        high: The greatest number.
+        log: Whether numbers are sampled on a logarithmic scale.
+        choices: The values of kind "choice", as text.
     """
 
     option: Option
@@ -52,11 +52,11 @@ class Range:
 
     @property
     def name(self) -> str:
-        """As typed, without dashes before it."""
+        """The name of the option without the leading dashes."""
         return self.option.flag.removeprefix("--")
 
     def words(self, value: Any) -> list[str]:
-        """A value as words of the command line; a number with four digits, which is what is trained with."""
+        """Return a value as command-line arguments; numbers have four significant digits, also in training."""
         if values.arity(self.option.annotation) == 0:
             return [self.option.flag if value == "true" else self.option.opposite]
         if self.kind == "choice":
@@ -65,15 +65,15 @@ class Range:
 
 
 def read(factory: Callable[..., Any], asked: Sequence[str], fixed: Sequence[str]) -> list[Range]:
-    """The ranges that are asked for, or else the usual ones of all hyperparameters that an algorithm has.
+    """Return the requested ranges; without a request, the default ranges of all hyperparameters of the algorithm.
 
     Args:
-        factory: Of the algorithm.
-        asked: ``name=range`` each.
-        fixed: Flags of hyperparameters that have a value already.
+        factory: The function that creates the algorithm.
+        asked: The requested ranges, each as ``name=range``.
+        fixed: Flags of hyperparameters that have a fixed value.
 
     Raises:
-        RequestError: If a hyperparameter or a range is not to be had.
+        RequestError: If a hyperparameter does not exist, or a range is not valid.
     """
     options = {option.flag.removeprefix("--"): option for option in OptionGroup("hyperparameter", factory).options}
     if not asked:
@@ -85,13 +85,13 @@ def read(factory: Callable[..., Any], asked: Sequence[str], fixed: Sequence[str]
         name, equals, text = word.partition("=")
         name = name.removeprefix("--").replace("_", "-")
         if not equals:
-            raise RequestError(f"--search takes NAME=LOW:HIGH, NAME=LOW:HIGH:log or NAME=A,B,C, not {word!r}")
+            raise RequestError(f"--search takes NAME=LOW:HIGH, NAME=LOW:HIGH:log or NAME=A,B,C, got {word!r}")
         if name not in options:
             raise unknown("hyperparameter", name, options)
         if options[name].flag in fixed:
-            raise RequestError(f"--{name} has one value and a range to search: leave one of them out")
+            raise RequestError(f"--{name} has both a fixed value and a range in --search: remove one of them")
         if name in [search_range.name for search_range in ranges]:
-            raise RequestError(f"--search has {name} twice: leave one out")
+            raise RequestError(f"--search contains {name} twice: remove one of them")
         ranges.append(_range(options[name], text))
     return ranges
 
@@ -101,23 +101,23 @@ def _range(option: Option, text: str) -> Range:
     if ":" not in text:
         choices = tuple(choice.strip() for choice in text.split(",") if choice.strip())
         if len(choices) < 2:
-            raise RequestError(f"--search {name}={text} is no range: give LOW:HIGH, or choices such as A,B,C")
+            raise RequestError(f"--search {name}={text} is not a range: give LOW:HIGH, or values such as A,B,C")
         return Range(option, "choice", choices=choices)
     if kind not in (int, float):
-        raise RequestError(f"{name} is no number: give choices, such as --search {name}=A,B,C")
+        raise RequestError(f"{name} is not a number: give a list of values, such as --search {name}=A,B,C")
     low, high, *rest = text.split(":")
     try:
         ends = float(low), float(high)
     except ValueError:
-        raise RequestError(f"--search {name}={text}: {low}:{high} are no two numbers") from None
+        raise RequestError(f"--search {name}={text}: LOW:HIGH must be two numbers, got {low}:{high}") from None
     log = rest == ["log"]
     if rest not in ([], ["log"]):
-        raise RequestError(f"--search {name}={text}: after LOW:HIGH there can be :log only")
+        raise RequestError(f"--search {name}={text}: only :log may follow LOW:HIGH")
     if not ends[0] < ends[1] or (log and ends[0] <= 0):
-        why = "a range by ratios begins above 0" if log and ends[0] <= 0 else "the lower end comes first"
+        why = "LOW must be above 0 with :log" if log and ends[0] <= 0 else "LOW must be less than HIGH"
         raise RequestError(f"--search {name}={text}: {why}")
     if kind is int and any(end != int(end) for end in ends):
         raise RequestError(
-            f"--search {name}={text}: {name} is a whole number; the nearest are {round(ends[0])}:{round(ends[1])}"
+            f"--search {name}={text}: {name} is a whole number; the nearest range is {round(ends[0])}:{round(ends[1])}"
         )
     return Range(option, "int" if kind is int else "float", *ends, log)

@@ -1,4 +1,4 @@
-"""Every grid by name, and the tables and figures that cannot be run here."""
+"""The registry of all grids by name, and of the tables and figures that Hamlet cannot run."""
 
 from collections.abc import Mapping
 
@@ -11,13 +11,15 @@ ELSEWHERE: Mapping[str, str] = harl.ELSEWHERE
 
 
 def find(name: str) -> ExperimentGrid:
-    """The grid of a name.
+    """Return the grid with this name.
 
     Raises:
-        RequestError: If there is none; with the reason where it cannot be run here.
+        RequestError: If no grid has this name. If Hamlet cannot run the table or figure, the message states why.
     """
     if name in ELSEWHERE:
-        raise RequestError(f"{name} cannot be run here: {ELSEWHERE[name]} (hamlet reproduce lists what can)")
+        raise RequestError(
+            f"{name} cannot be run: {ELSEWHERE[name]} (hamlet reproduce lists the available experiments)"
+        )
     if name not in GRIDS:
         raise unknown("table or figure", name, GRIDS)
     return GRIDS[name]

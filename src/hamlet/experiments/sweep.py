@@ -1,11 +1,11 @@
-"""A search over hyperparameters with Optuna: trials that can be stopped anywhere, the hopeless ones cut short.
+"""Search hyperparameters with Optuna. The search can be stopped and continued; bad trials are stopped early (pruned).
 
-A trial is a run of ``hamlet train``, with words for its values. What was tried stands in a journal, what was trained in
-run directories: stopped and begun again, a search goes on within the trial that it was in. What the sampler draws is
-seeded anew by each trial's number, so that where it was stopped changes nothing.
+A trial is a run of ``hamlet train`` with command-line arguments for the sampled values. A journal file stores the
+trials, and run directories store the training. A search that was stopped continues within the unfinished trial. The
+sampler is seeded again for each trial, from the trial's number, so that stopping does not change the sampled values.
 
-Trials are trained with seeds from `FIRST_SEED` on and judged on episodes of their own, which no other command uses by
-default: the seeds that a final comparison reports have had no part in choosing.
+Trials use training seeds from `FIRST_SEED` on and separate evaluation episodes. No other command uses these seeds by
+default. So the seeds of a final comparison have no influence on the choice of the hyperparameters.
 """
 
 import importlib
@@ -30,7 +30,7 @@ from hamlet.training.run_completion import complete, steps_done
 FIRST_SEED = 2_000_000_000
 EVALUATION_SEED = 2_000_000
 EPISODES = 100
-# Trials that are never cut short.
+# The number of first trials that are never pruned.
 STARTUP = 5
 EVALUATED = "evaluation/return"
 
@@ -39,15 +39,15 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """What is searched.
+    """The definition of a search.
 
     Attributes:
-        resolve: The request that words of values make.
-        ranges: Where.
-        steps: Environment steps of a trial's runs.
-        seeds: Runs of a trial.
-        seed: From which values are drawn.
-        out: Where the journal and the runs stand.
+        resolve: A function that turns the arguments of a trial's values into a training request.
+        ranges: The ranges of the hyperparameters.
+        steps: Environment steps of each run.
+        seeds: The number of runs of each trial.
+        seed: The random seed of the sampled values.
+        out: The directory of the journal and of the runs.
     """
 
     resolve: Callable[[list[str]], Request]
@@ -58,25 +58,26 @@ class Search:
     out: Path
 
     def place(self, number: int) -> Path:
-        """The directory of a trial."""
+        """Return the directory of a trial."""
         return self.out / f"trial-{number:04d}"
 
     def words(self, values: Mapping[str, Any]) -> list[str]:
-        """Of a trial's values."""
+        """Return a trial's values as command-line arguments."""
         return [word for search_range in self.ranges for word in search_range.words(values[search_range.name])]
 
 
 @dataclass(frozen=True)
 class TrialResult:
-    """A trial.
+    """The result of one trial.
 
     Attributes:
-        number: From 0.
+        number: The trial's number, from 0.
         state: "complete", "pruned", "failed", or "unfinished".
-        score: Mean return of the policies; of a pruned one that of its last evaluation; None where there is neither.
-        steps: Environment steps of its first run.
-        words: Its values, as words of the command line.
-        why: The reason where it failed.
+        score: The mean return of the final policies. For a pruned trial, the return of its last evaluation. None if
+            there is no evaluation.
+        steps: Environment steps of the trial's first run.
+        words: The trial's values, as command-line arguments.
+        why: The reason of a failure; empty if the trial did not fail.
     """
 
     number: int
@@ -88,7 +89,7 @@ class TrialResult:
 
 
 def require_optuna() -> Any:
-    """Optuna itself.
+    """Import and return Optuna.
 
     Raises:
         RequestError: If it cannot be imported.
@@ -99,11 +100,11 @@ def require_optuna() -> Any:
 
 
 def carry(search: Search, trials: int, *, say: Say) -> list[TrialResult]:
-    """Bring a search to so many trials, and tell of all.
+    """Run a search until it has ``trials`` trials, and return the results of all of them.
 
     Raises:
-        Interrupted: Where it was asked to stop.
-        RequestError: If Optuna is absent, or every trial was refused.
+        Interrupted: If the user or a signal requested a stop.
+        RequestError: If Optuna is not installed, or another process uses a run.
     """
     optuna = require_optuna()
     study = _study(optuna, search.out)
@@ -117,14 +118,14 @@ def carry(search: Search, trials: int, *, say: Say) -> list[TrialResult]:
             trial = study.ask()
         study.sampler = optuna.samplers.TPESampler(seed=search.seed + number)
         values = {search_range.name: _suggest(trial, search_range) for search_range in search.ranges}
-        say(f"trial {number} of 0 … {trials - 1}: {' '.join(search.words(values))}")
+        say(f"trial {number} (of 0 … {trials - 1}): {' '.join(search.words(values))}")
         _try(optuna, study, trial, search, search.words(values), say)
         jax.clear_caches()
     return outcomes(search)
 
 
 def outcomes(search: Search) -> list[TrialResult]:
-    """Every trial that was begun, from the journal."""
+    """Return the results of all started trials, from the journal."""
     optuna = require_optuna()
     states = optuna.trial.TrialState
     names = {states.COMPLETE: "complete", states.PRUNED: "pruned", states.FAIL: "failed"}
@@ -138,13 +139,13 @@ def outcomes(search: Search) -> list[TrialResult]:
 
 
 def best(trials: Sequence[TrialResult]) -> TrialResult | None:
-    """The complete trial of the greatest score; None where none is."""
+    """Return the complete trial with the greatest score, or None if no trial is complete."""
     completed = [trial for trial in trials if trial.state == "complete" and trial.score is not None]
     return max(completed, key=lambda trial: trial.score or -math.inf, default=None)
 
 
 def spoken(score: float) -> str:
-    """A score as tables show it: as many digits as 100 episodes tell.
+    """Return a score with four significant digits, which is about the precision of 100 episodes.
 
     >>> spoken(-31.41592), spoken(1234.56)
     ('-31.42', '1235')
@@ -174,12 +175,12 @@ def _suggest(trial: Any, where: Range) -> Any:
 
 
 def _try(optuna: Any, study: Any, trial: Any, search: Search, words: list[str], say: Say) -> None:
-    """One trial to its end, whichever that is, with its score."""
+    """Run one trial, and record its score, or that it was pruned or failed."""
     try:
         study.tell(trial, score := _score(trial, search, words))
         say(f"trial {trial.number} scores {spoken(score)}; the best so far is trial {_leader(study)}")
     except optuna.TrialPruned:
-        say(f"trial {trial.number} is cut short: below the median of the others so far")
+        say(f"trial {trial.number} is pruned: its return is below the median of the other trials at this step")
         study.tell(trial, state=optuna.trial.TrialState.PRUNED)
     except Interrupted:
         raise
@@ -192,7 +193,7 @@ def _try(optuna: Any, study: Any, trial: Any, search: Search, words: list[str], 
 
 
 def _score(trial: Any, search: Search, words: list[str]) -> float:
-    """The mean return of the policies that a trial's values lead to."""
+    """Train a trial's runs, and return the mean return of their final policies."""
     request, place = search.resolve(words), search.place(trial.number)
     runs = complete(
         request.algorithm,
@@ -207,7 +208,7 @@ def _score(trial: Any, search: Search, words: list[str]) -> float:
 
 
 def _judged(run: SavedRun) -> float:
-    """The mean return of a finished run's policy, on episodes of the search's own."""
+    """Return the mean return of a finished run's policy, on the search's evaluation episodes."""
     for point in final_evaluation.points(run.directory):
         if (point.get("seed"), point.get("mode")) == (EVALUATION_SEED, "deterministic"):
             return float(point["mean"])
@@ -218,25 +219,30 @@ def _judged(run: SavedRun) -> float:
 
 @dataclass
 class SweepWatch:
-    """Hears the evaluations of a trial's first run, and cuts it short below the median of the others at that step."""
+    """A metrics sink that prunes a trial if its first run's return is below the other trials' median at that step.
+
+    Attributes:
+        trial: The Optuna trial.
+        path: The directory of the run.
+    """
 
     trial: Any
     path: Path
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
-        """Takes the values of one step.
+        """Report the evaluation return of one step to Optuna.
 
         Raises:
-            optuna.TrialPruned: If the trial is hopeless.
+            optuna.TrialPruned: If the return is below the median of the other trials at this step.
         """
-        # A point whose episodes failed says nothing.
+        # An evaluation whose episodes failed has no return.
         if math.isnan(values.get(EVALUATED, math.nan)) or self.path.name != "seed-0":
             return
-        # A run that was resumed is evaluated again where it has no checkpoint, with the same result.
+        # A resumed run repeats evaluations that came after its last checkpoint, with the same results.
         if step not in self.trial.storage.get_trial(self.trial._trial_id).intermediate_values:
             self.trial.report(values[EVALUATED], step)
         if self.trial.should_prune():
             raise importlib.import_module("optuna").TrialPruned
 
     def close(self) -> None:
-        """Takes no more."""
+        """Do nothing: there is nothing to close."""

@@ -1,4 +1,4 @@
-"""A grid's table: ours beside the published, read from the runs' directories alone."""
+"""The table of a grid: Hamlet's results next to the published results, read from the run directories only."""
 
 import json
 import math
@@ -23,15 +23,15 @@ from hamlet.training.run import SavedRun
 
 @dataclass(frozen=True)
 class TableRow:
-    """One cell.
+    """A row of the table: the results of one cell.
 
     Attributes:
-        cell: With the steps that were run.
-        full: The steps of the original.
-        scores: Of the finished runs, by seed.
-        random: What random play earns, where returns are measured and a run is finished.
-        mean: Over seeds, with its interval; None where no run is finished.
-        failed: Why runs failed, by seed.
+        cell: The cell, with the steps of the runs here.
+        full: The steps of the runs in the paper.
+        scores: The scores of the finished runs, by seed.
+        random: The return of random play; None if the grid measures seconds, or no run is finished.
+        mean: The mean over seeds, with its interval; None if no run is finished.
+        failed: The reasons of the failed runs, by seed.
     """
 
     cell: ExperimentCell
@@ -43,7 +43,7 @@ class TableRow:
 
 
 def rows(grid: ExperimentGrid, full: ExperimentGrid, out: Path, failures: FailedCells) -> list[TableRow]:
-    """Every cell of a grid, as far as it was carried out."""
+    """Return one row for every cell of a grid, with the results of the runs that are finished."""
     table_rows = []
     for cell, original in zip(grid.cells, full.cells, strict=True):
         done = [seed for seed in range(grid.seeds) if finished(cell, cell.run(out, seed))]
@@ -57,7 +57,7 @@ def rows(grid: ExperimentGrid, full: ExperimentGrid, out: Path, failures: Failed
 
 
 def write(grid: ExperimentGrid, full: ExperimentGrid, out: Path, failures: FailedCells) -> str:
-    """Write ``table.md`` and ``table.json`` into the grid's directory; gives the text of the first."""
+    """Write ``table.md`` and ``table.json`` into the grid's directory, and return the text of ``table.md``."""
     table_rows = rows(grid, full, out, failures)
     text = markdown(grid, full, table_rows)
     out.mkdir(parents=True, exist_ok=True)
@@ -67,19 +67,19 @@ def write(grid: ExperimentGrid, full: ExperimentGrid, out: Path, failures: Faile
 
 
 def markdown(grid: ExperimentGrid, full: ExperimentGrid, table_rows: list[TableRow]) -> str:
-    """The table as text."""
+    """Return the table as Markdown."""
     unit = "return" if grid.measures == "return" else "seconds of training"
     lines = [f"# {grid.name}: {grid.says}", ""]
     if small := _small(grid, full):
-        lines += [f"**{small}: not to be compared with the published numbers.**", ""]
+        lines += [f"**{small}: do not compare these results with the published results.**", ""]
     for task in grid.tasks:
-        lines += [f"## {task}", "", f"| algorithm | ours: {unit} | random play | published | steps | seeds |"]
+        lines += [f"## {task}", "", f"| algorithm | Hamlet: {unit} | random play | published | steps | seeds |"]
         lines += ["|---|---|---|---|---|---|"]
         here = [row for row in table_rows if row.cell.task == task]
         lines += [_line(row, grid.seeds) for row in here]
         lines += ["", _said(grid, here), ""]
     lines += [f"* {note}" for note in grid.notes]
-    lines += [f"* Not run here: {missing}." for missing in grid.missing]
+    lines += [f"* Not included: {missing}." for missing in grid.missing]
     lines += [
         f"* {row.cell.task}, {row.cell.row}, seed {seed} failed: {why}"
         for row in table_rows
@@ -102,7 +102,7 @@ def _line(row: TableRow, seeds: int) -> str:
 
 
 def _said(grid: ExperimentGrid, here: list[TableRow]) -> str:
-    """The order of the algorithms on one task, or why there is none."""
+    """Return a sentence about the order of the algorithms on one task, or about why no order is stated."""
     scores = {row.cell.row: {row.cell.task: list(row.scores.values())} for row in here if row.scores}
     if not scores:
         return "No run is finished."
@@ -114,19 +114,19 @@ def _said(grid: ExperimentGrid, here: list[TableRow]) -> str:
 def _ratio(here: list[TableRow]) -> str:
     first, *others = here
     if not others or first.mean is None or others[0].mean is None:
-        return "There is no pair to compare."
+        return "There are no two algorithms to compare."
     text = f"{first.cell.row} took {first.mean.value / others[0].mean.value:.2f} times as long as {others[0].cell.row}"
     if first.cell.published and others[0].cell.published:
-        text += f"; published {first.cell.published / others[0].cell.published:.2f}"
+        text += f"; the published ratio is {first.cell.published / others[0].cell.published:.2f}"
     return text + "."
 
 
 def _small(grid: ExperimentGrid, full: ExperimentGrid) -> str:
-    """What was made smaller than the original."""
+    """Return how the grid is smaller than the original, or an empty text."""
     cut = any(a.steps < b.steps for a, b in zip(grid.cells, full.cells, strict=True))
-    less = [f"at most {format_steps(max(cell.steps for cell in grid.cells))} steps a run"] if cut else []
+    less = [f"at most {format_steps(max(cell.steps for cell in grid.cells))} steps per run"] if cut else []
     less += [f"{grid.seeds} of {full.seeds} seeds"] if grid.seeds < full.seeds else []
-    return f"Made small ({', '.join(less)})" if less else ""
+    return f"Smaller than the original ({', '.join(less)})" if less else ""
 
 
 def _document(grid: ExperimentGrid, full: ExperimentGrid, table_rows: list[TableRow]) -> dict[str, Any]:
@@ -136,7 +136,7 @@ def _document(grid: ExperimentGrid, full: ExperimentGrid, table_rows: list[Table
         "measures": grid.measures,
         "episodes": EPISODES,
         "made_small": _small(grid, full) or None,
-        "notes": [*grid.notes, *(f"not run here: {missing}" for missing in grid.missing)],
+        "notes": [*grid.notes, *(f"not included: {missing}" for missing in grid.missing)],
         "tasks": {task: _said(grid, [row for row in table_rows if row.cell.task == task]) for task in grid.tasks},
         "rows": [_row(row) for row in table_rows],
     }
@@ -163,17 +163,17 @@ def _row(row: TableRow) -> dict[str, Any]:
 
 
 def mean(scores: list[float]) -> statistics.IntervalEstimate | None:
-    """Over seeds, with its interval; None of nothing."""
+    """Return the mean over seeds with its interval, or None if there are no scores."""
     return statistics.aggregates(statistics.matrix({"": scores}))["mean"] if scores else None
 
 
 def _score(grid: ExperimentGrid, cell: ExperimentCell, path: Path) -> float:
-    """One finished run's number."""
+    """Return a finished run's score: its return, or its seconds of training."""
     if grid.measures == "seconds":
         return _seconds(path)
     evaluation = point(path)
     if evaluation is None:
-        raise RequestError(f"{path} was not judged")
+        raise RequestError(f"{path} has no final evaluation")
     return float(evaluation["mean"]) / _agents(cell, evaluation)
 
 
@@ -189,7 +189,7 @@ def _agents(cell: ExperimentCell, config: dict[str, Any]) -> int:
 
 
 def _seconds(path: Path) -> float:
-    """Of training, without compiling and judging: the sum over iterations of their steps over their speed."""
+    """Return the seconds of training without compilation and evaluation: the sum over iterations of steps / speed."""
     run = SavedRun(path)
     with Metrics(run.directory.metrics, write=False) as metrics:
         rates = metrics.read("env_steps_per_second")[1]
@@ -197,7 +197,7 @@ def _seconds(path: Path) -> float:
 
 
 def _number(value: float) -> str:
-    """Three digits or a whole number.
+    """Return a number with three significant digits, or as a whole number if it has more digits before the point.
 
     >>> [_number(value) for value in (-28.04, 5900.0, 0.1234)]
     ['-28.0', '5900', '0.123']

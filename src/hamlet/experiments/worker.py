@@ -1,6 +1,6 @@
-"""A process that carries out one unit of a grid: told which on its input, tells on its output what failed.
+"""A worker process that runs one unit of a grid. It reads the unit from stdin, and writes the failures to stdout.
 
-It ends as soon as its input does, so that nothing trains on when the process that began it was killed.
+The worker ends as soon as its stdin closes. So training does not continue when the parent process was killed.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from hamlet.training.loop import Interrupted
 
 
 def main() -> int:
-    """Read a unit, carry it out."""
+    """Read a unit from stdin, run it, and print the report as JSON."""
     unit, out = Unit.read(sys.stdin.readline())
     threading.Thread(target=_end_with_input, daemon=True).start()
     with contextlib.redirect_stdout(sys.stderr):
@@ -31,13 +31,13 @@ def _carry(unit: Unit, out: Path) -> dict[str, object]:
     except RequestError as error:
         return {"refused": str(error)}
     except (Interrupted, KeyboardInterrupt) as error:
-        return {"stopped": str(error) or "stopped as asked"}
+        return {"stopped": str(error) or "stopped by a request"}
     except RunError as error:
         return {"failures": {str(seed): str(error) for seed in unit.seeds}}
 
 
 def _end_with_input() -> None:
-    while os.read(0, 1024):  # not through sys.stdin, whose lock would be held when this process ends
+    while os.read(0, 1024):  # sys.stdin is not used here, because its lock would still be held when this process ends
         pass
     os._exit(1)
 

@@ -1,1 +1,1 @@
-"""What measurements are compared with and made on: the machine's limit, counted operations, made-up runs."""
+"""Helpers of the benchmarks: the machine's speed limit, counted operations, test environments, synthetic runs."""

@@ -1,4 +1,4 @@
-"""A PettingZoo environment of any number of agents in any number of groups, for measuring what teams cost to start."""
+"""A PettingZoo environment with any number of agents and groups, to measure the start-up cost of large teams."""
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete
@@ -8,7 +8,10 @@ _STEPS = 10
 
 
 class Crowd(ParallelEnv):
-    """Every agent sees noise and is rewarded for its choice 1; ten steps. Agents k, k + groups, … see 8 + k numbers."""
+    """An environment whose observations are noise, and whose reward is 1 for action 1; episodes have ten steps.
+
+    The agents k, k + groups, k + 2 groups, … have observations of 8 + k numbers, for k = 0, …, groups − 1.
+    """
 
     def __init__(self, agents: int = 10, groups: int = 1) -> None:
         self.metadata = {"name": "crowd"}
@@ -18,20 +21,20 @@ class Crowd(ParallelEnv):
         self._acts = Discrete(2)
 
     def observation_space(self, agent: str) -> Box:
-        """From −1 to 1."""
+        """Return the agent's observation space, with numbers in [−1, 1]."""
         return self._seen[agent]
 
     def action_space(self, agent: str) -> Discrete:
-        """Two choices."""
+        """Return the action space with two discrete actions."""
         return self._acts
 
     def reset(self, seed=None, options=None):
-        """Ten more steps."""
+        """Start an episode of ten steps."""
         self._rng, self.agents, self._time = np.random.default_rng(seed), list(self.possible_agents), 0
         return self._show(), {name: {} for name in self.agents}
 
     def step(self, actions):
-        """1 for the choice 1."""
+        """Perform one step; each agent's reward is 1 for action 1, else 0."""
         self._time += 1
         rewards = {name: float(action == 1) for name, action in actions.items()}
         observations, ended = self._show(), self._time >= _STEPS

@@ -1,4 +1,4 @@
-"""A task whose widths do not grow with the team, for measuring how the cost of training grows with the agents."""
+"""A task whose observation and state sizes do not depend on the number of agents, to measure how training scales."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ _WIDTH = 16
 
 
 class Signals(eqx.Module):
-    """What every agent is to imitate, and how many steps were taken."""
+    """The environment state: the numbers that every agent shall imitate, and the number of steps."""
 
     target: Float[Array, "N O"]
     clock: Int[Array, ""]
@@ -23,13 +23,13 @@ class Signals(eqx.Module):
 
 @dataclass(frozen=True)
 class Imitation:
-    """Each of N agents sees sixteen numbers and is rewarded for repeating the first five; 25 steps."""
+    """A task of N agents: each observes sixteen numbers and shall repeat the first five; episodes have 25 steps."""
 
     agents: int = 3
 
     @property
     def groups(self) -> tuple[Group, ...]:
-        """One group."""
+        """One group that contains all agents."""
         names = tuple(f"agent_{i}" for i in range(self.agents))
         return (Group(names, Box(-float("inf"), float("inf"), (_WIDTH,)), Box(0.0, 1.0, (5,))),)
 
@@ -39,12 +39,12 @@ class Imitation:
         return (_WIDTH,)
 
     def reset(self, key: Key) -> tuple[Signals, View]:
-        """Fresh numbers."""
+        """Sample new numbers, uniform in [0, 1)."""
         state = Signals(jax.random.uniform(key, (self.agents, _WIDTH)), jnp.zeros((), jnp.int32))
         return state, self._view(state)
 
     def step(self, key: Key, state: Signals, actions: tuple[Array, ...]) -> tuple[Signals, View, Outcome]:
-        """The numbers drift by one place; the reward is the negative squared error."""
+        """Compute the reward, the negative squared error of each agent, and then shift the numbers by one place."""
         reward = -((actions[0] - state.target[:, :5]) ** 2).sum(-1)
         state = Signals(jnp.roll(state.target, 1, axis=1), state.clock + 1)
         return state, self._view(state), Outcome(reward, jnp.zeros((), bool), state.clock >= 25)

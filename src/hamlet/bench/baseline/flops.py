@@ -1,30 +1,42 @@
-"""Counting the matrix arithmetic of one environment step of training, by a formula.
+"""Count the matrix operations of one environment step of training, by a formula.
 
-A network's forward pass costs 2·Σ(inputs × outputs) operations a sample; its gradient three forward passes; the
-product of a Fisher matrix and a vector four (two for the tangent, two for its transpose). Elementwise work is not
-counted: the fraction of the matrix rate that is reached pays for it.
+A forward pass of a network costs 2·Σ(inputs × outputs) operations per sample. Other costs are multiples of it:
+
+* a gradient costs three forward passes;
+* the product of the Fisher matrix and a vector costs four forward passes (two for the tangent, two for its transpose).
+
+Elementwise operations are not counted. They reduce the measured fraction of the machine's matrix rate.
+
+On-policy algorithms, in forward passes per environment step:
 
     actor, first order:   rollout 1 + old policy 1 + epochs × 3 + M 1 (sequential schemes only)
     actor, natural step:  rollout 1 + old policy 1 + gradient 3 + linearisation 1 + 4 × iterations + tries + new 1
-    critic:               values before and after each step 2 + epochs × 3
-    critic of actions:    likewise, for every agent, and 1 for every alternative that is drawn (of actions that are no
-                          choices); actors once more before and after each step, as those that sampled, 2
+    critic of states:     values before and after each step 2 + epochs × 3
+    critic of actions:    values before and after each step 2 + epochs × 3, for every agent, + 1 for every sampled
+                          alternative action (continuous actions only); and for the actors, which sample the actions,
+                          2 more: before and after each step
 
-Of an algorithm that replays, one sample of one update costs, with C the critic's networks, of which actors climb R:
+M is the product of the probability ratios of the agents that were updated earlier.
+
+Off-policy algorithms, in forward passes per replayed sample of one update. C is the number of critic networks, and R
+is the number of critic networks through which the actors are improved:
 
     critic:               targets C × 1 + fit C × 3
-    actors, once a delay: present actions 1 + ascent 3 + (sequential schemes only) new actions 1, and for every unit the
-                          climb through R networks to their inputs, 2
+    actors, once per      current actions 1 + gradient 3 + new actions 1 (sequential schemes only), and for every unit
+    policy delay:         the gradient of R networks with respect to their inputs, 2
     target actions:       1
 
-times the samples that are replayed for each environment step. Of HAD3QN, with its one critic and its branches:
+A unit is one set of policy parameters. The cost is multiplied by the number of replayed samples per environment step.
 
-    critic:               targets 1 + fit 3 + what agents regress on 1
-    actors:               target choices 1 + regression 3 + (where the others' slots begin greedy) present choices 1
+HAD3QN has one critic, and each agent's network estimates the values of the agent's actions:
 
-Of decomposed values, of every step of every episode of an update, its padding included:
+    critic:               targets 1 + fit 3 + regression targets of the agents 1
+    actors:               target actions 1 + regression 3 + current actions 1 (if the other agents' actions start as the
+                          greedy actions)
 
-    agents, mixer:        targets 1 + regression 3; agents see the final view of an episode as well
+Value decomposition, per step of every episode of an update, including the padding:
+
+    agents, mixer:        targets 1 + regression 3; the agents also evaluate the final observation of an episode
 """
 
 from collections.abc import Callable
@@ -50,7 +62,7 @@ from hamlet.spaces import Discrete
 
 @dataclass(frozen=True)
 class Flops:
-    """Operations of one environment step (all agents), by where they are spent."""
+    """The operations of one environment step, summed over all agents: rollout, update of actors, update of critics."""
 
     rollout: float
     actors: float
@@ -58,22 +70,22 @@ class Flops:
 
     @property
     def update(self) -> float:
-        """Without the rollout."""
+        """The operations of the update, without the rollout."""
         return self.actors + self.critics
 
     @property
     def total(self) -> float:
-        """Everything."""
+        """The operations of the rollout and the update."""
         return self.rollout + self.update
 
 
 def count(algorithm: Algorithm, env: AnyEnvironment, *, tries: float = 1.0) -> Flops:
-    """Count one step. ``tries`` is the line search's mean number of tries.
+    """Count the operations of one environment step. ``tries`` is the mean number of tries of the line search.
 
     >>> from hamlet import algorithms, envs
     >>> small = {"hidden": (16,), "advantage": "optimal_baseline", "epochs": 1, "critic_epochs": 1}
     >>> found = count(algorithms.make("mappo", **small), envs.make("mpe/simple_spread", continuous=False))
-    >>> found.actors / found.rollout  # the old policy, its gradient, and what sampled before and after each step
+    >>> found.actors / found.rollout  # old policy 1 + gradient 3 + actors before and after each step 2
     6.0
     """
     learner = backend_of(env).outline(algorithm).learner
@@ -131,12 +143,12 @@ def _decomposed(
 ) -> Flops:
     sampling = algorithm.sampling
     often = sampling.updates * sampling.samples * sampling.longest / sampling.batch
-    views = 1 + 1 / sampling.longest  # the final view as well
+    views = 1 + 1 / sampling.longest  # the observations of the steps, and the final observation
     mixer = _forward(learner.critic.networks[0], 2)
     return Flops(actor, often * views * 4 * actor, often * 4 * mixer)
 
 
-# By the family of a declaration.
+# The counting function, by the family of the algorithm.
 _FAMILIES: dict[str, Callable[..., Flops]] = {
     "fresh rollouts": _fresh,
     "replayed steps": _replayed,
@@ -150,5 +162,10 @@ def _units(stack: object) -> int:
 
 
 def _forward(stack: object, axes: int) -> float:
-    """Of one sample through a network, or every network of a stack: weights have two axes, and in a stack one more."""
+    """Return the operations of one sample's forward pass through a network, or through every network of a stack.
+
+    Args:
+        stack: The network, or the stack of networks.
+        axes: The number of axes of a weight: 2 for a network, 3 for a stack.
+    """
     return sum(2.0 * float(np.prod(leaf.shape)) for leaf in jax.tree.leaves(stack) if leaf.ndim == axes)

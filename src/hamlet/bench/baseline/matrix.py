@@ -1,4 +1,4 @@
-"""What the machine can do: its rate of matrix products at the shapes of an update."""
+"""Measure the machine's matrix rate: operations per second of matrix products with the shapes of a training update."""
 
 import time
 from collections.abc import Callable
@@ -11,19 +11,19 @@ import numpy as np
 
 @dataclass(frozen=True)
 class MatrixRate:
-    """Operations per second of a ``rows × width`` by ``width × width`` product in float32, the best of many."""
+    """Operations per second of a ``rows × width`` by ``width × width`` product in float32, the fastest repeat."""
 
     numpy: float
     jax: float
 
     @property
     def best(self) -> float:
-        """The better of the two."""
+        """The greater of the two rates."""
         return max(self.numpy, self.jax)
 
 
 def matrix_rate(rows: int = 4000, width: int = 128, *, repeats: int = 300) -> MatrixRate:
-    """Measure it."""
+    """Measure the matrix rate with NumPy and with JAX."""
     generator = np.random.default_rng(0)
     a, b = (generator.random(shape, np.float32) for shape in ((rows, width), (width, width)))
     product, on_device = jax.jit(jnp.matmul), (jnp.asarray(a), jnp.asarray(b))

@@ -1,4 +1,4 @@
-"""Directories of runs as training leaves them, made up within a second: for the speed of reports, and for tests."""
+"""Write synthetic run directories in the format that training writes, within a second, for benchmarks and tests."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from hamlet.runs.metrics import Metrics
 
 ALGORITHMS = ("happo", "hatrpo", "mappo")
 TASKS = ("mpe/simple_spread", "mpe/simple_reference", "mpe/simple_speaker_listener")
-# The levels from and to which returns rise, by task.
+# The first and the last level of the returns, by task.
 _LEVELS = {"mpe/simple_spread": (-160.0, -45.0), "mpe/simple_reference": (-60.0, -15.0)}
 _OTHER = (-150.0, -20.0)
 
@@ -29,17 +29,21 @@ def make(
     evaluations: int = 0,
     described: dict[str, Any] | None = None,
 ) -> Path:
-    """One run: its configuration, the metrics of so many rollouts, and an evaluation beside random play.
+    """Write one run: its configuration, its metrics, and evaluations of its policy and of random play.
 
     Args:
-        directory: Where to; must not hold a run.
-        algorithm: Its name.
-        task: The environment's name.
-        seed: From which its noise is drawn, too.
-        steps: Environment steps.
-        rollouts: Rows of each metric.
-        evaluations: Points while it trained, and with any the absolute metric.
-        described: Versions and hardware; None for this process's.
+        directory: The directory of the run. It must not contain a run.
+        algorithm: The name of the algorithm.
+        task: The name of the environment.
+        seed: The seed of the run, and of the noise in its numbers.
+        steps: The environment steps of the run.
+        rollouts: The number of rollouts, that is, rows of each metric.
+        evaluations: The number of evaluations during training. With at least one, the final evaluation of the best
+            policy (the "absolute metric") is written too.
+        described: The versions and the hardware; None for the ones of this process.
+
+    Returns:
+        The directory of the run.
     """
     env = envs.make(task)
     declared = presets.find("paper/mpe", algorithm, env)()

@@ -1,1 +1,1 @@
-"""Measurements of learning."""
+"""Measurements of learning: train with presets, and evaluate the policies."""

@@ -24,15 +24,15 @@ def measure(
     Args:
         environment: Name of the environment.
         algorithms: Names of algorithms.
-        preset: Name of the hyperparameters that all of them are trained with.
+        preset: Name of the preset of all algorithms.
         steps: Environment steps of each run.
-        seeds: One run for each.
-        directory: Holds the runs, ``ALGORITHM/seed-K``.
+        seeds: Seeds of the runs of each algorithm.
+        directory: The directory of the runs, ``ALGORITHM/seed-K``.
         **options: Options of the environment.
 
     Returns:
-        For each algorithm its runs: ``steps`` and ``returns`` hold the team's mean return of the 32 episodes that were
-        evaluated at each point, with the deterministic policy.
+        For each algorithm, its runs. ``steps`` are the points of the evaluations during training, and ``returns`` are
+        the team's mean returns of 32 episodes with the deterministic policy.
     """
     env = envs.make(environment, **options)
     curves = {}

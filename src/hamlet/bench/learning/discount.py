@@ -1,6 +1,9 @@
-"""What the discount does to discrete spread: early returns over seeds, and whether an agent has fled.
+"""Measure the effect of the discount γ on discrete spread: early returns, and whether agents stay far away.
 
-Episodes are cut after 25 steps and bootstrapped, so that with γ = 0.99 most of a value lies beyond what was ever seen.
+The results are given per seed. The distance of an agent is its distance to the nearest landmark.
+
+Episodes are truncated after 25 steps, and the value of the final observation is bootstrapped. With γ = 0.99, most of a
+value comes from rewards after these 25 steps, which training never observes.
 """
 
 from functools import partial
@@ -27,7 +30,12 @@ _EPISODES = 512
 
 
 def measure() -> dict[str, Any]:
-    """HAPPO with the paper's settings but the discount; the return and each agent's last distance to a landmark."""
+    """Train HAPPO with the paper's settings and three discounts.
+
+    Returns:
+        For each discount and seed: the mean return, and each agent's mean distance to its nearest landmark after the
+        last step.
+    """
     env = SimpleSpread(continuous=False)
     rows = {str(gamma): _one(presets.find("paper/mpe", "happo", env)(discount=gamma), env) for gamma in DISCOUNTS}
     return {"steps": STEPS, "episodes": _EPISODES, "by_discount": rows}
@@ -47,7 +55,10 @@ def _one(algorithm: Haml, env: SimpleSpread) -> list[dict[str, Any]]:
 
 
 def _play(algorithm: Haml, env: SimpleSpread, training: Training) -> tuple[Array, Array]:
-    """Returns of deterministic episodes ``[episodes]``, and the agents' mean distance from the nearest landmark."""
+    """Return the returns of deterministic episodes ``[episodes]``, and each agent's mean distance to a landmark.
+
+    The distance is to the agent's nearest landmark, after the last step.
+    """
     roster, actors = roster_of(algorithm, env), training.learner.team.actors
     play = begin(env, algorithm.body, _EPISODES, jax.random.key(7))
 

@@ -1,4 +1,4 @@
-"""What is learnt where every agent has a reward of its own: MATRL, its ablations, and others beside them."""
+"""Measure learning in general-sum games, where every agent has its own reward: MATRL, its ablations, and others."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,20 +28,21 @@ def measure(
     options: Mapping[str, Any],
     changes: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Train (or go on with) a run for each seed under ``directory``, by one compiled program, and judge each.
+    """Train (or continue) one run per seed in ``directory``, with one compiled program, and evaluate each policy.
 
-    Returns are sums over the agents. The paper's curves are of play while training, of sampled actions; so is the curve
-    here, each point the mean of the episodes that ended in a sixtieth of the run, and so is the mean at its end.
+    Returns are summed over the agents. As in the paper, the curve shows the returns of sampled actions during training:
+    each point is the mean of the episodes that ended in one sixtieth of the run. The final mean also uses sampled
+    actions.
 
     Args:
-        algorithm: Its name.
-        environment: Likewise.
-        preset: Whose values are taken; None for the algorithm's own defaults.
+        algorithm: The name of the algorithm.
+        environment: The name of the environment.
+        preset: The name of the preset; None for the algorithm's defaults.
         steps: Environment steps of each run.
-        seeds: Of the runs.
-        directory: Where the runs are kept.
-        options: Of the environment.
-        changes: Of the preset's values.
+        seeds: The seeds of the runs.
+        directory: The directory in which the runs are saved.
+        options: Options of the environment.
+        changes: Hyperparameters whose values differ from the preset.
     """
     env = envs.make(environment, **options)
     declared = presets.find(preset, algorithm, env)(**changes)
@@ -54,7 +55,9 @@ def measure(
 
 
 def interval(means: Sequence[float]) -> tuple[float, float] | None:
-    """Student's 95 % interval of the mean over seeds: a bootstrap of three would be far too narrow. None for one.
+    """Return Student's 95 % confidence interval of the mean over seeds, or None for fewer than two seeds.
+
+    A bootstrap interval of three seeds would be far too narrow.
 
     >>> interval([1.0, 2.0, 3.0])
     (-0.48, 4.48)

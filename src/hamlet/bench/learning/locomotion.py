@@ -1,4 +1,4 @@
-"""What is learnt in multi-agent MuJoCo: train with the preset as it is, keep the curve, judge the end."""
+"""Measure learning in multi-agent MuJoCo: train with a preset, save the learning curve, and evaluate the policy."""
 
 from pathlib import Path
 from typing import Any
@@ -15,17 +15,18 @@ _POINTS = 50
 
 
 def measure(algorithm: str, task: str, *, steps: int, seed: int, directory: Path, **changes: Any) -> dict[str, Any]:
-    """Train (or go on with) one run in ``directory``, then play 32 episodes.
+    """Train (or continue) one run in ``directory``, and then evaluate its policy in 32 episodes.
 
-    Returns are those of one agent, which are the environment's and the papers': every agent gets the whole reward.
+    The returns are the returns of one agent. Every agent receives the whole reward, so this is also the return of the
+    environment and of the papers.
 
     Returns:
-        The curve, means of the episodes that ended in each fiftieth of the run; and the episodes played at its end by
-        the deterministic policy, with random play's.
+        The curve, whose points are the means of the episodes that ended in each fiftieth of the run. The returns of the
+        final deterministic policy. The mean return of random play.
     """
     env = envs.make(f"mamujoco/{task}")
     preset = presets.default(f"mamujoco/{task}", algorithm)
-    assert preset is not None, f"no preset speaks of {algorithm} on {task}"
+    assert preset is not None, f"there is no default preset of {algorithm} on {task}"
     labels = {"algorithm_name": algorithm, "environment_name": f"mamujoco/{task}", "preset": preset}
     declared = presets.find(preset, algorithm, env)(**changes)
     (run,) = complete(declared, env, seeds={seed: directory}, steps=steps, labels=labels)
@@ -45,7 +46,7 @@ def measure(algorithm: str, task: str, *, steps: int, seed: int, directory: Path
 
 
 def _curve(run: SavedRun, steps: int, agents: int) -> list[dict[str, float]]:
-    """Mean training return (of sampled actions) in each part of the run, and steps per second there."""
+    """Return the mean training return (sampled actions) and the steps per second in each part of the run."""
     with Metrics(run.directory.metrics, write=False) as metrics:
         row_steps, returns = metrics.read("return")
         timed, speeds = metrics.read("env_steps_per_second")

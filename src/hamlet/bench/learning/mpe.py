@@ -1,4 +1,4 @@
-"""What a preset learns: train as it is, and judge the policy by playing in ``mpe2`` itself."""
+"""Measure learning in MPE: train with a preset, and evaluate the policy in the original package ``mpe2``."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +17,7 @@ _MODULES = {
     "mpe/simple_reference": "simple_reference_v3",
     "mpe/simple_speaker_listener": "simple_speaker_listener_v4",
 }
-# The seed of the first episode on which a policy is judged; each has the next one.
+# The seed of the first evaluation episode. Each following episode has the next seed.
 FIRST_SEED = 10_000
 
 
@@ -32,7 +32,7 @@ def measure(
     preset: str = "paper/mpe",
     **changes: Any,
 ) -> dict[str, Any]:
-    """Train (or go on with) one run in ``directory``, then play 200 episodes in ``mpe2``."""
+    """Train (or continue) one run in ``directory``, and then evaluate its policy in 200 episodes of ``mpe2``."""
     env = envs.make(environment, continuous=continuous)
     declared = presets.find(preset, algorithm, env)(**changes)
     labels = {"algorithm_name": algorithm, "environment_name": environment, "preset": preset}
@@ -53,9 +53,10 @@ def difference(
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4),
     preset: str = "tuned/mpe",
 ) -> dict[str, Any]:
-    """What changes of an algorithm's hyperparameters are worth on discrete actions: a mean over seeds, less another.
+    """Measure the effect of changed hyperparameters with discrete actions.
 
-    The interval is that of Welch's t at 95 %, the seeds of either being drawn apart.
+    The effect is the mean return over seeds with the changes, minus the mean return without them. The interval is
+    Welch's t interval at 95 %, because the runs with and without the changes are independent.
     """
     from scipy import stats
 
@@ -83,20 +84,22 @@ def difference(
 
 
 def parallel(environment: str, *, continuous: bool) -> Any:
-    """The task as ``mpe2`` itself has it.
+    """Return the task's original environment from ``mpe2``.
 
     Raises:
-        RequestError: If mpe2 is absent.
+        RequestError: If mpe2 is not installed.
     """
     module = bring(f"mpe2.{_MODULES[environment]}", "an evaluation in mpe2")
     return module.parallel_env(continuous_actions=continuous)
 
 
 def play_in_mpe2(run: Path, environment: str, *, continuous: bool, episodes: int = 200) -> list[float]:
-    """Team returns (sums over agents) of episodes of 25 steps, deterministic policy, seeds 10,000 and up.
+    """Play episodes of 25 steps with the deterministic policy, with seeds from 10,000 on; return the team returns.
+
+    A team return is the sum over the agents.
 
     Raises:
-        RequestError: If mpe2 is absent.
+        RequestError: If mpe2 is not installed.
     """
     env, policy, returns = parallel(environment, continuous=continuous), load_policy(run), []
     for episode in range(episodes):

@@ -1,15 +1,19 @@
-"""What no policy can exceed on speaker-listener, beside which the returns that were learnt are read.
+"""Compute an upper bound on the return of any policy on speaker-listener, to compare learned returns with.
 
-A listener that is pushed by forces u₀, u₁, … stands at  pₜ = p₀ + Σₖ Aₜₖ uₖ,  which is linear in them. Hence the best
-return of an episode, whose goal y the listener knows from the start, is a convex problem in 2 · 25 numbers:
+The forces u₀, u₁, … move the listener to the positions  pₜ = p₀ + Σₖ Aₜₖ uₖ,  which are linear in the forces. p₀ is the
+initial position, and A is given by `reach`. Assume that the listener knows the goal y from the start. Then the best
+return of an episode is the solution of a convex problem in 2 · 25 numbers:
 
     maximise  −2 Σₜ |pₜ − y|²      over  |uₖ|∞ ≤ 1  (continuous)   or   |uₖ|₁ ≤ 1  (discrete, the hull of its moves).
 
-Accelerated projected gradients solve it, and the Frank–Wolfe gap  max over s of  ⟨∇, u − s⟩  says how far at most they
-are from the optimum. A listener that plays hears its speaker after its first move only: with that move the same for all
-three goals, each as likely as the others, the mean over goals is what a policy can expect at most.
+Accelerated projected gradient descent solves the problem. The Frank–Wolfe gap  max over s of  ⟨∇, u − s⟩  bounds the
+distance of its result from the optimum; ∇ is the gradient of the cost, and s ranges over the allowed forces.
 
-For discrete moves the hull is a relaxation; what moves reach, found by descent over pairs of them, is the other side.
+In the game, the listener receives the speaker's message only after its first move. If the first move is the same for
+all three goals, which are equally probable, the mean over the goals is an upper bound on the expected return.
+
+For discrete moves the convex hull is a relaxation, so its solution is an upper bound on the return. The return of
+actual moves, which are found by descent over pairs of moves, is a lower bound on the best return.
 
 References: Beck and Teboulle, 2009, doi:10.1137/080716542 (acceleration); Jaggi, 2013, ICML (the gap).
 """
@@ -28,7 +32,7 @@ from hamlet.envs.mpe.simple_speaker_listener import SimpleSpeakerListener
 
 ENVIRONMENT = "mpe/simple_speaker_listener"
 AGENTS = 2
-# Stay, left, right, down, up, as `hamlet.envs.mpe.particles.chosen` has them.
+# Stay, left, right, down, up: the order of `hamlet.envs.mpe.particles.chosen`.
 MOVES = np.array([[0, 0], [-1, 0], [1, 0], [0, -1], [0, 1]], float)
 
 Way = Float[np.ndarray, "N G 2"]
@@ -37,11 +41,12 @@ Forces = Float[np.ndarray, "N G T 2"]
 
 @dataclass(frozen=True)
 class MoveKind:
-    """The forces that one kind of actions allows, in units of the strongest.
+    """The allowed forces of one kind of actions, in units of the strongest force.
 
     Attributes:
-        project: To the nearest allowed ones.
-        most: The largest ⟨gradient, force⟩ over the allowed forces, the last axis.
+        project: A function that projects forces onto the nearest allowed forces.
+        most: A function that returns the largest ⟨gradient, force⟩ over the allowed forces. The vectors are on the last
+            axis.
     """
 
     project: Callable[[np.ndarray], np.ndarray]
@@ -49,10 +54,10 @@ class MoveKind:
 
 
 def _onto_diamond(force: np.ndarray) -> np.ndarray:
-    """The nearest point with |x| + |y| ≤ 1."""
+    """Return the nearest point with |x| + |y| ≤ 1."""
     size = np.abs(force)
     excess = np.maximum((size.sum(-1) - 1) / 2, 0.0)
-    # Where that would turn a sign, the smaller number is 0 and the larger one 1.
+    # If this changed the sign of a number, the number with the smaller size is 0, and the other has size 1.
     excess = np.where(size.min(-1) < excess, size.max(-1) - 1, excess)
     return np.sign(force) * np.maximum(size - np.maximum(excess, 0.0)[..., None], 0.0)
 
@@ -65,7 +70,7 @@ KINDS = {
 
 @cache
 def reach(steps: int) -> Float[np.ndarray, "T T"]:
-    """A: how far a force of one at step k has moved the listener after step t."""
+    """Return the matrix A: Aₜₖ is how far a force of one at step k has moved the listener after step t."""
     displacement = np.zeros((steps, steps))
     for pushed in range(steps):
         position = velocity = 0.0
@@ -78,7 +83,7 @@ def reach(steps: int) -> Float[np.ndarray, "T T"]:
 
 
 def costs(way: Way, forces: Forces) -> Float[np.ndarray, "N G"]:
-    """Σₜ |pₜ − y|², where ``way`` is p₀ − y."""
+    """Return the costs Σₜ |pₜ − y|², where pₜ is the position at step t, y the goal, and ``way`` is p₀ − y."""
     return np.square(_away(way, forces)).sum((-1, -2))
 
 
@@ -87,14 +92,16 @@ def _away(way: Way, forces: Forces) -> np.ndarray:
 
 
 def relaxed(kind: str, way: Way, *, steps: int, blind: int = 0, tries: int) -> tuple[Forces, np.ndarray]:
-    """The best forces, and by how much at most the sum of an episode's costs over its goals exceeds the least.
+    """Return the best forces of each episode, and a bound on their distance from the optimum.
+
+    The bound is on the sum of an episode's costs over its goals, minus the least sum.
 
     Args:
-        kind: Of actions.
-        way: For each episode and goal, from the goal to where the listener begins.
-        steps: Of an episode.
-        blind: So many forces at the beginning are the same for all goals of an episode.
-        tries: Steps of the descent.
+        kind: The kind of actions, "continuous" or "discrete".
+        way: For each episode and goal, the vector from the goal to the listener's initial position.
+        steps: The number of steps of an episode.
+        blind: The number of first forces that must be the same for all goals of an episode.
+        tries: The number of steps of the descent.
     """
     allowed, displacement = KINDS[kind], reach(steps)
     rate = 1 / (2 * np.linalg.norm(displacement, 2) ** 2)
@@ -118,7 +125,7 @@ def relaxed(kind: str, way: Way, *, steps: int, blind: int = 0, tries: int) -> t
 
 
 def moves(way: Way, forces: Forces) -> Int[np.ndarray, "N G T"]:
-    """Discrete moves near the forces, such that no other two of them would cost less."""
+    """Return discrete moves near the forces, such that changing any two moves does not reduce the cost."""
     _, _, steps, _ = forces.shape
     displacement = reach(steps)
     curve = 2 * displacement.T @ displacement
@@ -133,8 +140,8 @@ def moves(way: Way, forces: Forces) -> Int[np.ndarray, "N G T"]:
 
 
 def _descend(way: np.ndarray, chosen: np.ndarray, moved: np.ndarray, curve: np.ndarray) -> None:
-    """Change two moves at once, those that save the most, until none do; in place."""
-    # Of two moves of one step only one would be chosen.
+    """Change, in place, the two moves that reduce the cost the most; repeat until no pair reduces it."""
+    # A pair must change two different steps.
     itself = np.eye(len(chosen), dtype=bool)[:, :, None, None]
     while True:
         slope = 2 * moved.T @ (way + moved @ MOVES[chosen])
@@ -150,15 +157,16 @@ def _descend(way: np.ndarray, chosen: np.ndarray, moved: np.ndarray, curve: np.n
 
 
 def expected(kind: str, *, nodes: int = 8, tries: int = 1000) -> tuple[float, float]:
-    """The bound on the return in the mean over all first states, and by how much it is too low at most.
+    """Return the bound on the return, averaged over all initial states, and the greatest possible error of the bound.
 
-    Listener and goal are uniform in [−1, 1]², so that the distance d between them along an axis has the density
-    (2 − d)/2 on [0, 2]. Signs do not matter, and the mean is an integral over two distances, by Gauss and Legendre.
+    The bound may be too low by at most this error. The positions of the listener and of the goal are uniform in
+    [−1, 1]². So their distance d along an axis has the density (2 − d)/2 on [0, 2]. Signs do not matter. The average is
+    an integral over two distances, computed by Gauss–Legendre quadrature.
 
     Args:
-        kind: Of actions.
-        nodes: Points of the quadrature along an axis; 8 give it to 0.002, as 24 do.
-        tries: Steps of the descent.
+        kind: The kind of actions, "continuous" or "discrete".
+        nodes: The number of quadrature points along an axis. 8 and 24 points agree to within 0.002.
+        tries: The number of steps of the descent.
     """
     node, weight = np.polynomial.legendre.leggauss(nodes)
     distance, weight = node + 1, weight * (1 - node) / 2
@@ -168,7 +176,10 @@ def expected(kind: str, *, nodes: int = 8, tries: int = 1000) -> tuple[float, fl
 
 
 def measure(*, episodes: int = 200, tries: int = 3000) -> dict[str, Any]:
-    """Optima of the episodes on which trained policies are judged, and what discrete moves earn, played in ``mpe2``."""
+    """Compute the optimal returns of the evaluation episodes of trained policies.
+
+    For discrete moves, also play the best moves that were found in ``mpe2``, and return their returns.
+    """
     start, goals, true = _beginnings(episodes)
     way, steps = start[:, None] - goals, SimpleSpeakerListener().max_steps
     known = np.take_along_axis(way, true[:, None, None], 1)
@@ -192,7 +203,7 @@ def measure(*, episodes: int = 200, tries: int = 3000) -> dict[str, Any]:
 
 
 def _beginnings(episodes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where the listener begins, where the landmarks are, and which one is the goal."""
+    """Return the listener's initial positions, the positions of the landmarks, and the index of the goal."""
     env, beginnings = parallel(ENVIRONMENT, continuous=False), []
     for episode in range(episodes):
         env.reset(seed=FIRST_SEED + episode)
@@ -204,7 +215,7 @@ def _beginnings(episodes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _played(moves: Int[np.ndarray, "N T"]) -> list[float]:
-    """Team returns in ``mpe2`` of moves that are made whatever is seen."""
+    """Return the team returns in ``mpe2`` of fixed sequences of moves, which do not depend on observations."""
     env, returns = parallel(ENVIRONMENT, continuous=False), []
     for episode, row in enumerate(moves):
         env.reset(seed=FIRST_SEED + episode)

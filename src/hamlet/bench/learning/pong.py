@@ -1,4 +1,4 @@
-"""What MATRL learns of Pong within about an hour, told by how often it wins against a player who acts at random."""
+"""Measure what MATRL learns on Pong in about an hour: how often it wins against a player with random actions."""
 
 from pathlib import Path
 from typing import Any
@@ -15,17 +15,18 @@ _SEATS = ("first_0", "second_0")
 
 
 def measure(directory: Path, preset: str, *, steps: int, episodes: int = 24, **options: Any) -> dict[str, Any]:
-    """Train (or go on with) both players in ``directory``, with a stop after each fifth of the steps.
+    """Train (or continue) both players in ``directory``, and evaluate them after each fifth of the steps.
 
-    At each stop, and after the first rollout, each player (by sampled actions) plays so many episodes against one who
-    acts at random. As many are played with both at random: the seats are not alike.
+    At each of these stops, and after the first rollout, each player plays ``episodes`` episodes with sampled actions
+    against a player with random actions. The same number of episodes is played by two random players, because the two
+    sides of the game are not symmetric.
 
     Args:
-        directory: Where the run is kept, and what was found at each stop.
-        preset: Whose values are taken.
-        steps: Environment steps.
-        episodes: Of each judgement.
-        options: Of the environment.
+        directory: The directory of the run, and of the results at each stop.
+        preset: The name of the preset.
+        steps: Environment steps of the run.
+        episodes: The number of episodes of each evaluation.
+        options: Options of the environment.
     """
     env, path, stages = envs.make("atari/pong", **options), directory / "run", []
     first = presets.find(preset, "matrl", env)().sampling.batch
@@ -40,7 +41,7 @@ def measure(directory: Path, preset: str, *, steps: int, episodes: int = 24, **o
 
 
 def _told(kept: Path, run: SavedRun, episodes: int, mode: Any) -> dict[str, Any]:
-    """For each seat, how often and by how much who has it won; kept once the games were played."""
+    """Return each player's share of wins and mean lead; the played games are saved and not played again."""
     by_agent = {}
     for seat, (agent, other) in enumerate((_SEATS, _SEATS[::-1])):
         games = kept.with_name(f"{kept.name}-{agent}.npy")

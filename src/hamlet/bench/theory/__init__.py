@@ -1,1 +1,1 @@
-"""Measurements of what the theory promises."""
+"""Checks and measurements of the theory's guarantees."""

@@ -1,8 +1,11 @@
-"""How much the gradient of a network's parameters varies on spread, from rollout to rollout, by what is credited.
+"""Measure the variance of the policy gradient over rollouts on spread, for several advantage estimators.
 
-Policies are trained for a while and then stand still. Both kinds of critics are fitted to fresh rollouts of them, and
-then stand still too. Every further rollout gives, by every estimator, the gradient of E[ Â log π ] of one agent's
-parameters, without any standardisation; the total variance is the sum over parameters of their variance over rollouts.
+1. The policies are trained, and then fixed.
+2. A critic of states and a critic of actions are fitted to new rollouts of these policies, and then fixed.
+3. For every further rollout and every estimator, the gradient of E[ Â log π ] with respect to one agent's parameters is
+   computed. π is the agent's policy, and Â the estimated advantage, which is not standardised.
+
+The total variance is the sum over the parameters of their variance over rollouts.
 """
 
 from functools import partial
@@ -26,12 +29,22 @@ from hamlet.types import Key
 
 _SETTINGS = {"discount": 0.95, "num_envs": 20, "rollout_length": 25, "hidden": (64, 64)}
 _BLOCKS = 5
-# What is credited, and against what.
+# The estimators: the quantity that is credited, minus the baseline.
 METHODS = ("returns", "returns − V", "returns − COMA", "returns − OB", "Q − COMA", "Q − OB")
 
 
 def measure(agents: tuple[int, ...] = (2, 4, 8), trained: int = 200, fitted: int = 60, rollouts: int = 100) -> Any:
-    """Total variances for each number of agents, at first and after so many updates, and their standard errors."""
+    """Measure the total variances for each number of agents, before training and after ``trained`` updates.
+
+    Args:
+        agents: The numbers of agents.
+        trained: The number of updates of the policies.
+        fitted: The number of updates of the critics, with fixed policies.
+        rollouts: The number of rollouts of which the variance is computed.
+
+    Returns:
+        The total variances and their standard errors, and other statistics of the gradients.
+    """
     summary: dict[str, Any] = {"methods": METHODS, "updates": trained, "rollouts": rollouts, **_SETTINGS}
     for number in agents:
         env = SimpleSpread(agents=number, continuous=False)
@@ -77,7 +90,7 @@ def _one(env: SimpleSpread, actors: Any, fitted: int, rollouts: int) -> dict[str
 def _gradients(
     env: SimpleSpread, kinds: tuple[Haml, Haml], rollouts: int, actors: Any, critics: list[Any], key: Key
 ) -> Any:
-    """``[rollouts, methods, parameters]``, of the first agent."""
+    """Return the first agent's gradients, ``[rollouts, methods, parameters]``."""
     by_state, by_action = kinds
     roster, sampling = roster_of(by_state, env), by_state.sampling
     team, against = Team(actors, ()), cast(CounterfactualValue, by_action.critic)
@@ -98,13 +111,13 @@ def _gradients(
         for credited in ("returns", "values"):
             for estimator in (Counterfactual, OptimalBaseline):
                 credits.append(estimator(**weights, credited=credited)(played, of[1], against)[0])
-        # Those of the team are everyone's.
+        # An advantage of the team is the advantage of every agent.
         first = jnp.stack([jnp.broadcast_to(credit, (*lead, len(roster.names)))[..., 0] for credit in credits])
         share = jax.tree.map(lambda leaf: leaf[0], experience(roster, 0, played, jnp.zeros(played.reward.shape)))
         actor = jax.tree.map(lambda leaf: leaf[0], actors[0])
 
         def gradient(credit: Any) -> Any:
-            rows = jnp.moveaxis(credit, 2, 0).reshape(-1, 1)  # as `sequences` has them
+            rows = jnp.moveaxis(credit, 2, 0).reshape(-1, 1)  # the layout of `sequences`
 
             def gain(actor):
                 return (rows * share.policy(actor).log_prob(share.action)).mean()
