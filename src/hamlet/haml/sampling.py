@@ -145,7 +145,7 @@ class ReplaySampling:
         return max(self.samples, self.batch)
 
     def holding(self, steps: int) -> int:
-        """Return the value of ``capacity`` for a buffer of so many steps."""
+        """Return the value of ``capacity`` for a buffer with that number of steps."""
         return steps
 
     @property
