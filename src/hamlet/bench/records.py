@@ -137,7 +137,7 @@ def _general_sum(
         )
 
     option_text, changed = (f" {dict(values)}" if values else "" for values in (options, changes))
-    whose = preset or "its own defaults"
+    whose = preset or "the algorithm's defaults"
     says = f"{algorithm}{changed} on {environment}{option_text}, {steps / 1e6:g} M steps, {whose}, seeds {seeds}"
     return Record(says, minutes, make)
 
