@@ -22,8 +22,8 @@ _DRAWS = 200
 def measure(rounds: int = 10) -> dict[str, Any]:
     """Measure the seconds of a sample of 1,000 steps of continuous spread, and the seconds of an iteration of HATD3.
 
-    Both are measured with two buffers (keys of the result): ``begun`` contains one rollout, and ``full`` contains a
-    million steps. The buffers are timed alternately, so that changes of the machine's speed affect both. The time of a
+    Both are measured with two buffers: the first contains one rollout, and the second (``full``) contains a million
+    steps. The buffers are timed alternately, so that changes of the machine's speed affect both. The time of a
     sample is the mean of 200 samples in one compiled call. An iteration of HATD3 has the paper's settings: a rollout
     and 50 updates.
     """
