@@ -1,7 +1,7 @@
 """The records behind the documentation's numbers: list them with their costs, and make them.
 
 A record is a JSON file. It contains the command, the versions, a description of the hardware, the seeds, and the raw
-numbers. Unfavourable numbers are neither rounded nor left out.
+numbers. Unfavourable numbers are included, and are not rounded to look better.
 """
 
 import json
