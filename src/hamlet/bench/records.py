@@ -1,7 +1,7 @@
 """The records behind the documentation's numbers: list them with their costs, and make them.
 
 A record is a JSON file. It contains the command, the versions, a description of the hardware, the seeds, and the raw
-numbers. Unfavourable numbers are neither rounded nor left out.
+numbers. Unfavourable numbers are included, and are not rounded to look better.
 """
 
 import json
@@ -137,7 +137,7 @@ def _general_sum(
         )
 
     option_text, changed = (f" {dict(values)}" if values else "" for values in (options, changes))
-    whose = preset or "its own defaults"
+    whose = preset or "the algorithm's defaults"
     says = f"{algorithm}{changed} on {environment}{option_text}, {steps / 1e6:g} M steps, {whose}, seeds {seeds}"
     return Record(says, minutes, make)
 

@@ -27,7 +27,7 @@ from hamlet.training.run import SavedRun
 from hamlet.training.run_completion import complete, steps_done, whole
 
 EPISODES = 100
-# Training does not use this seed.
+# The seed of the evaluation episodes. It is far from the seeds that are usual for training.
 EVALUATION_SEED = 1_000_003
 # How often a process that died without a report is restarted.
 _RETRIES = 2

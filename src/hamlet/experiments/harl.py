@@ -177,7 +177,7 @@ _ALL = (
     ),
     ExperimentGrid(
         name="harl/fig11",
-        says="HAPPO with a fixed update order, and with shared parameters: two walkers",
+        says="HAPPO with a fixed update order, and with shared parameters: two Walker2d tasks",
         cells=_ablation(),
         notes=("The numbers of the figure were not read. Runs have 10 M steps as in figure 6.", _PHYSICS, _OURS),
     ),

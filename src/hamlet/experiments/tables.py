@@ -26,7 +26,7 @@ class TableRow:
     """A row of the table: the results of one cell.
 
     Attributes:
-        cell: The cell, with the steps of the runs here.
+        cell: The cell, with the number of steps of the runs.
         full: The steps of the runs in the paper.
         scores: The scores of the finished runs, by seed.
         random: The return of random play; None if the grid measures seconds, or no run is finished.

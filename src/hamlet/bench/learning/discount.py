@@ -1,6 +1,6 @@
-"""Measure the effect of the discount γ on discrete spread: early returns, and whether agents stay far away.
+"""Measure the effect of the discount γ on discrete spread: early returns, and distances to landmarks.
 
-The results are given per seed. The distance of an agent is its distance to the nearest landmark.
+The results are given per seed. A distance is an agent's distance to its nearest landmark; it shows agents that flee.
 
 Episodes are truncated after 25 steps, and the value of the final observation is bootstrapped. With γ = 0.99, most of a
 value comes from rewards after these 25 steps, which training never observes.

@@ -1,1 +1,1 @@
-"""Measurements of speed."""
+"""Measurements of speed: training, environments, exported policies, reports."""

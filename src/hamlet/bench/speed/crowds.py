@@ -1,4 +1,4 @@
-"""What a team costs before its first iteration, and in memory: by its agents, and by its groups of unlike spaces."""
+"""Measure a team's start-up time and memory, by the number of agents and the number of groups with different spaces."""
 
 import json
 import shutil
@@ -24,10 +24,10 @@ _CHILD = (
 
 
 def measure(agents: tuple[int, ...] = AGENTS, groups: tuple[int, ...] = GROUPS) -> list[dict[str, Any]]:
-    """Each team in a process of its own; the environment is a module of a person's own, which needs no JAX."""
+    """Measure each team in a separate process; the environment is a user's module that does not import JAX."""
     rows = []
     with tempfile.TemporaryDirectory() as directory:
-        # Not imported: it needs PettingZoo, which this package does not.
+        # The module is copied, not imported, because it needs PettingZoo, which this package does not need.
         shutil.copy(Path(__file__).parents[1] / "baseline" / "crowd.py", directory)
         for team in ((n, g) for n in agents for g in groups if g <= n):
             done = subprocess.run(
@@ -38,13 +38,19 @@ def measure(agents: tuple[int, ...] = AGENTS, groups: tuple[int, ...] = GROUPS) 
 
 
 def one(agents: int, groups: int) -> dict[str, Any]:
-    """One team: HAPPO, 4 copies, rollouts of 50 steps, its own defaults else.
+    """Measure one team: HAPPO with its defaults, but 4 environment copies and rollouts of 50 steps.
 
     Returns:
-        Seconds by the clock, and of this process's cores: to ``declare`` the environment, to open its games and
-        ``compile`` its iterations, to ``compile_evaluation``, to ``begin`` with fresh weights, for the ``first``
-        iteration and for the ``next`` three; the bytes that training needs as the compiler says, and the most memory
-        that this process held.
+        Wall seconds, and CPU seconds of this process, of these parts:
+
+        * ``declare``: create the environment object.
+        * ``compile``: open the environment copies, and compile the training iteration.
+        * ``compile_evaluation``: compile the evaluation.
+        * ``begin``: initialise the weights.
+        * ``first``: the first iteration.
+        * ``next``: the next three iterations.
+
+        Also the bytes that training needs according to the compiler, and the peak memory of this process.
     """
     watch = _Watch()
     env = from_pettingzoo("crowd:Crowd", copies=4, agents=agents, groups=groups)
@@ -79,7 +85,7 @@ def one(agents: int, groups: int) -> dict[str, Any]:
 
 
 class _Watch:
-    """Seconds by the clock, and of this process's cores, between laps."""
+    """A stopwatch of the wall seconds, and of the CPU seconds of this process, between laps."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -87,7 +93,7 @@ class _Watch:
         self._last = self._now()
 
     def lap(self, name: str) -> None:
-        """Name what passed since the last lap."""
+        """Record the seconds since the last lap under this name."""
         before, self._last = self._last, self._now()
         self.seconds[name], self.core_seconds[name] = (now - then for now, then in zip(self._last, before, strict=True))
 

@@ -1,7 +1,8 @@
-"""Environments alone: steps per second under uniformly random actions.
+"""Measure the speed of environments without training: steps per second with uniformly random actions.
 
-One call is a scan of ``steps`` steps of all copies, sampling of the actions included. Observations and critic states
-stand in the carry, so every step writes them. The compilation is timed apart; two calls warm up and are not counted.
+One call is a scan of ``steps`` steps of all environment copies, including the sampling of the actions. The carry of the
+scan contains the observations and the critic's states, so that every step writes them. The compilation is timed
+separately. Two warm-up calls are not counted.
 """
 
 import statistics
@@ -30,7 +31,7 @@ TASKS = (
 
 
 def random_actions(env: Environment, key: Key, count: int) -> tuple[jax.Array, ...]:
-    """Uniform actions of every agent of every copy: one draw for each group."""
+    """Sample uniform actions of every agent in every environment copy, with one call for each group."""
     actions = []
     for group, group_key in zip(env.groups, jax.random.split(key, len(env.groups)), strict=True):
         shape = (count, len(group.names), *group.action.shape)
@@ -42,7 +43,7 @@ def random_actions(env: Environment, key: Key, count: int) -> tuple[jax.Array, .
 
 
 def measure(name: str, copies_count: int, steps: int = 100, repeats: int = 7, **options: Any) -> dict[str, Any]:
-    """Seconds of compilation, and environment steps per second: the median and the best of the repeats."""
+    """Measure the compilation time, and the environment steps per second: the median and the best of the repeats."""
     env = make(name, **options)
 
     def run(batch: copies.Copies, key: Key) -> tuple[copies.Copies, jax.Array]:
@@ -77,5 +78,5 @@ def measure(name: str, copies_count: int, steps: int = 100, repeats: int = 7, **
 
 
 def measure_all(copies_counts: tuple[int, ...] = (20, 1024)) -> list[dict[str, Any]]:
-    """Every task, with both kinds of actions, at each number of copies."""
+    """Measure every entry of `TASKS` (MPE with continuous and discrete actions) with each number of copies."""
     return [measure(name, count, **options) for name, options in TASKS for count in copies_counts]

@@ -1,6 +1,6 @@
-"""How long one action of an exported policy takes, in NumPy and in onnxruntime, beside the run's own policy.
+"""Measure the time of one action of an exported policy in NumPy and onnxruntime, compared with Hamlet's policy.
 
-Untrained networks: what they hold changes nothing.
+The networks are untrained, because the weights do not affect the time.
 """
 
 import importlib.util
@@ -24,7 +24,7 @@ from hamlet.exporting.directory import write
 from hamlet.exporting.team import policies
 from hamlet.policy import Policy
 
-# Short rounds: the best ones are those in which no other program had the core.
+# The rounds are short, so that in the best rounds no other program used the core.
 _ROUNDS, _CALLS = 400, 20
 CASES: dict[str, dict[str, Any]] = {
     "discrete, 128-128": {"continuous": False},
@@ -34,7 +34,7 @@ CASES: dict[str, dict[str, Any]] = {
 
 
 def measure() -> dict[str, Any]:
-    """Microseconds of an action, for HAPPO's agents on spread: best and median of the rounds, for every case."""
+    """Measure the microseconds of an action of HAPPO's agents on spread: best and median of the rounds, per case."""
     return {"rounds": _ROUNDS, "calls": _CALLS, "microseconds": {name: _case(**case) for name, case in CASES.items()}}
 
 

@@ -1,4 +1,4 @@
-"""How fast host environments train here, and where the time goes."""
+"""Measure the training speed on host environments, which run in Python processes, and the time of each part."""
 
 import statistics
 import time
@@ -18,15 +18,24 @@ from hamlet.errors import RunError
 from hamlet.haml.template import Haml
 from hamlet.rollouts.host_games import Games
 
-# The whole run has so many iterations, as far as learning rates that fall are concerned.
+# The number of iterations of the whole run, for learning rates that decrease during a run.
 _TOTAL = 1_000_000
 
 
 def measure(algorithm: Haml, env: HostEnvironment, *, iterations: int = 10, warm: int = 2) -> dict[str, Any]:
-    """Time iterations of training, after some that are not counted, and the environment alone before and after.
+    """Time training iterations, and the environment without training before and after them.
+
+    Args:
+        algorithm: The algorithm.
+        env: The environment.
+        iterations: The number of timed iterations.
+        warm: The number of first iterations that are not counted.
 
     Returns:
-        Raw seconds of every iteration and of its parts, the medians, and steps per second.
+        The raw seconds of every iteration and of its parts, their medians, and the steps per second.
+
+    Raises:
+        RunError: If an environment copy failed during the measurement.
     """
     place = backend_of(env)
     alone = [_alone(algorithm, env)]
@@ -41,7 +50,7 @@ def measure(algorithm: Haml, env: HostEnvironment, *, iterations: int = 10, warm
             spent = {"seconds": time.perf_counter() - began, "core_seconds": time.process_time() - worked}
             rows.append(spent | row)
             if lines := program.remarks():
-                raise RunError(f"what is measured must not fail, and it did: {lines[0]}")
+                raise RunError(f"the environment failed during the measurement: {lines[0]}")
     finally:
         program.close()
     alone.append(_alone(algorithm, env))
@@ -60,7 +69,7 @@ def measure(algorithm: Haml, env: HostEnvironment, *, iterations: int = 10, warm
 
 
 def _alone(algorithm: Haml, env: HostEnvironment, seconds: float = 3.0) -> float:
-    """Steps per second of the copies in their two halves, with uniform actions drawn beforehand."""
+    """Return the steps per second of the copies in their two halves, with uniform actions that are sampled before."""
     copies = algorithm.sampling.copies
     games = Games(env, 0, copies)
     try:
@@ -91,27 +100,27 @@ def _random(env: HostEnvironment, copies: int, turns: int = 8) -> list[tuple[np.
 
 
 def mpe2(**changes: Any) -> dict[str, Any]:
-    """HAPPO on mpe2's continuous spread, as PettingZoo has it, with the paper's settings: 20 copies of 200 steps."""
-    # Its state() is the observations joined, each of them computed anew: the same numbers are at hand for nothing.
+    """Measure HAPPO on mpe2's continuous spread through PettingZoo: the paper's settings, 20 copies of 200 steps."""
+    # The environment's state() would compute all observations again and concatenate them. Hamlet already has them.
     factory = "mpe2.simple_spread_v3:parallel_env"
     env = from_pettingzoo(factory, copies=20, state="observations", continuous_actions=True)
     return measure(presets.find("paper/mpe", "happo", env)(**changes), env)
 
 
 def half_cheetah(**changes: Any) -> dict[str, Any]:
-    """HAPPO on HalfCheetah-2x3 with the paper's settings, its batch of about 4,000 steps in 64 copies."""
+    """Measure HAPPO on HalfCheetah-2x3: the paper's settings, with its batch of about 4,000 steps in 64 copies."""
     settings = {"num_envs": 64, "rollout_length": 63} | changes
     algorithm = presets.find("paper/mamujoco/HalfCheetah-2x3", "happo")(**settings)
     return measure(algorithm, make("mamujoco/HalfCheetah-2x3"))
 
 
 def half_cheetah_replayed() -> dict[str, Any]:
-    """HATD3 on HalfCheetah-2x3 with the paper's settings (tables 15 and 16), and its share of the matrix rate."""
+    """Measure HATD3 on HalfCheetah-2x3: the paper's settings (tables 15 and 16), and the share of the matrix rate."""
     env = make("mamujoco/HalfCheetah-2x3")
     algorithm = presets.find("paper/mamujoco/HalfCheetah-2x3", "hatd3")(warmup=1000)
     flops, rows, width = count(algorithm, env), algorithm.sampling.samples, algorithm.body.hidden[0]
     rates = [matrix_rate(rows, width, repeats=100).best]
-    measurement = measure(algorithm, env, warm=3)  # the first two warm up
+    measurement = measure(algorithm, env, warm=3)  # in the first two iterations, the algorithm's own warm-up runs
     rates.append(matrix_rate(rows, width, repeats=100).best)
     achieved = flops.total * measurement["env_steps_per_second"]
     return measurement | {
@@ -122,7 +131,7 @@ def half_cheetah_replayed() -> dict[str, Any]:
 
 
 def pong(**changes: Any) -> dict[str, Any]:
-    """Independent learners on two-player Pong with the paper's settings, and the same on screens of half the side."""
+    """Measure independent learners on two-player Pong: the paper's settings with screens of 84 × 84 and 42 × 42."""
 
     def measured(size: int) -> dict[str, Any]:
         env = make("atari/pong", size=size)
@@ -132,5 +141,5 @@ def pong(**changes: Any) -> dict[str, Any]:
 
 
 def measure_all() -> dict[str, Any]:
-    """All."""
+    """Measure `mpe2`, `half_cheetah` and `half_cheetah_replayed`."""
     return {"mpe2": mpe2(), "mamujoco": half_cheetah(), "mamujoco replayed": half_cheetah_replayed()}

@@ -1,8 +1,9 @@
-"""Multi-agent MuJoCo alone: steps per second of many copies, and of gymnasium-robotics' one environment beside it.
+"""Measure the speed of multi-agent MuJoCo without training, compared with gymnasium-robotics.
 
-Both play uniformly random actions, drawn before the clock starts, turn by turn, so that a drift of the machine meets
-both. Seconds are those on the clock, and those that the process's threads spent on any core: on a machine that others
-use as well, the second say what a quiet one would do.
+Hamlet steps many environment copies together; gymnasium-robotics steps one environment. Both use uniformly random
+actions that are sampled before the timing. They are timed alternately, so that changes of the machine's speed affect
+both. Two times are recorded: wall seconds, and the CPU seconds of all threads of the process. If other programs use the
+machine too, the CPU seconds estimate the time on an idle machine.
 """
 
 import statistics
@@ -20,13 +21,14 @@ TASKS = ("HalfCheetah-2x3", "HalfCheetah-6x1", "Hopper-3x1", "Walker2d-2x3", "An
 
 
 def measure(name: str, count: int = 64, rounds: int = 7, seconds: float = 1.0) -> dict[str, Any]:
-    """Steps per second of ``count`` copies and of the original: the median of the rounds, and every round.
+    """Measure the steps per second of ``count`` copies and of the original: the median of the rounds, and every round.
 
     Args:
-        name: Of the task.
-        count: How many copies are stepped together.
-        rounds: How often both take their turn; a first one warms up and is not counted.
-        seconds: How long a turn is, about.
+        name: The name of the environment.
+        count: The number of copies that are stepped together.
+        rounds: The number of rounds. In each round both are timed once. One more round before them warms up and is not
+            counted.
+        seconds: The approximate duration of each timing.
     """
     env: MultiAgentMujoco = make(name)
     ours, reference = _Ours(env, count), _Theirs(env)
@@ -53,12 +55,12 @@ def measure(name: str, count: int = 64, rounds: int = 7, seconds: float = 1.0) -
 
 
 def measure_all() -> list[dict[str, Any]]:
-    """Every task of `TASKS`."""
+    """Measure every task of `TASKS`."""
     return [measure(f"mamujoco/{name}") for name in TASKS]
 
 
 class _Ours:
-    """Copies, and the actions that they play."""
+    """Hamlet's environment copies, and their actions."""
 
     def __init__(self, env: MultiAgentMujoco, count: int):
         random = np.random.default_rng(0)
@@ -70,21 +72,21 @@ class _Ours:
         self.copies.begin(np.zeros(count, np.int32))
 
     def play(self) -> int:
-        """Some steps; how many of the environment."""
+        """Play 16 steps in every copy, and return the number of environment steps."""
         for turn in range(16):
             self.copies.send(tuple(actions[turn] for actions in self._actions))
             self.copies.receive()
         return 16 * self._count
 
     def outside(self) -> float:
-        """Seconds that the calling thread spends on a step of all copies, outside of the threads that simulate."""
+        """Return the calling thread's CPU seconds for one step of all copies, without the simulating threads."""
         began = time.thread_time()
         self.play()
         return (time.thread_time() - began) / 16
 
 
 class _Theirs:
-    """One environment of gymnasium-robotics, begun anew where it ends."""
+    """One environment of gymnasium-robotics, which is reset when an episode ends."""
 
     def __init__(self, env: MultiAgentMujoco):
         self._env = original(env.scenario, env.partition, env.obsk)
@@ -93,7 +95,7 @@ class _Theirs:
         self._actions = [{name: space.sample() for name, space in spaces.items()} for _ in range(64)]
 
     def play(self) -> int:
-        """Some steps; how many."""
+        """Play 64 steps, and return their number."""
         for actions in self._actions:
             _, _, terminated, truncated, _ = self._env.step(actions)
             if any(terminated.values()) or any(truncated.values()):
@@ -102,7 +104,7 @@ class _Theirs:
 
 
 def _timed(play: Callable[[], int], seconds: float) -> tuple[float, float]:
-    """Steps per second on the clock, and per second on a core."""
+    """Return the steps per wall second, and the steps per CPU second."""
     steps, began, worked = 0, time.perf_counter(), time.process_time()
     while (passed := time.perf_counter() - began) < seconds:
         steps += play()

@@ -1,4 +1,4 @@
-"""What MATRL costs beside independent learners: its meta-game alone, and all of it."""
+"""Measure the cost of MATRL compared with independent learners: of the meta-game alone, and of the whole iteration."""
 
 import dataclasses
 import statistics
@@ -22,11 +22,15 @@ _GAMES = 50
 
 
 def measure(rounds: int = 7) -> dict[str, Any]:
-    """Seconds of one iteration on discrete spread with the paper's settings for grid worlds, for 2, 4 and 8 agents.
+    """Measure the seconds of one iteration on spread, for 2, 4 and 8 agents, with the paper's grid-world settings.
 
-    Turn by turn, so that a drift of the machine meets all: independent learners; the same with as many gradient steps
-    as MATRL makes, predictions and responses together; MATRL; and what the meta-game adds, payoffs, equilibrium and
-    mixture, on random ratios and advantages of the batch's size, 50 such games in one call.
+    Four programs are timed alternately, so that changes of the machine's speed affect all of them:
+
+    * independent learners;
+    * independent learners with as many gradient steps as MATRL's predictions and responses together;
+    * MATRL;
+    * the meta-game alone: payoffs, equilibrium and mixture, from random ratios and advantages of the batch's size. One
+      call computes 50 such games.
     """
     return {f"{agents} agents": _one(agents, rounds) for agents in _AGENTS}
 
@@ -61,7 +65,7 @@ def _one(agents: int, rounds: int) -> dict[str, Any]:
 
 
 def _iteration(algorithm: Haml, env: SimpleSpread) -> Callable[[int], float]:
-    """Times calls of five iterations; per iteration."""
+    """Return a function that runs five iterations, and returns the seconds per iteration."""
     place = JaxBackend(env)
     program = place.compile(algorithm, devices.select(None), 0)
     held = [program.place(place.begin(algorithm)(0))]
@@ -76,7 +80,10 @@ def _iteration(algorithm: Haml, env: SimpleSpread) -> Callable[[int], float]:
 
 
 def _meta_game(agents: int, batch: int, clip: float) -> Callable[[int], float]:
-    """Times what is done between predictions and responses, in random games, many of them without pure equilibria."""
+    """Return a function that times the computation between predictions and responses, and returns seconds per game.
+
+    The games are random, and many of them have no pure equilibrium.
+    """
 
     def one(key: Any) -> Any:
         ratio_key, advantage_key, solve_key = jax.random.split(key, 3)

@@ -1,4 +1,4 @@
-"""What a sample from the replay buffer costs, and an iteration of HATD3, whatever the buffer holds."""
+"""Measure the time of a sample from the replay buffer, and of an iteration of HATD3, by the number of stored steps."""
 
 import statistics
 import time
@@ -20,10 +20,12 @@ _DRAWS = 200
 
 
 def measure(rounds: int = 10) -> dict[str, Any]:
-    """Seconds of a sample of 1,000 steps of continuous spread: from a buffer just begun and from a full million.
+    """Measure the seconds of a sample of 1,000 steps of continuous spread, and the seconds of an iteration of HATD3.
 
-    Turn by turn, each the mean of 200 samples in one compiled call, so that a drift of the machine meets both. And of
-    an iteration of HATD3 with the paper's settings, a rollout and 50 updates, likewise.
+    Both are measured with two buffers: the first contains one rollout, and the second (``full``) contains a million
+    steps. The buffers are timed alternately, so that changes of the machine's speed affect both. The time of a
+    sample is the mean of 200 samples in one compiled call. An iteration of HATD3 has the paper's settings: a rollout
+    and 50 updates.
     """
     algorithm = presets.find("paper/mpe", "hatd3")(warmup=0)
     buffer = begin_training(algorithm, SimpleSpread(), 0).replay
@@ -62,7 +64,7 @@ def measure(rounds: int = 10) -> dict[str, Any]:
 
 
 def _iterations(algorithm: Haml, fills: dict[str, int], rounds: int) -> dict[str, list[float]]:
-    """Seconds of iterations that begin with a buffer of each fill."""
+    """Return the seconds of iterations that start with each of the two buffers."""
     place = JaxBackend(SimpleSpread())
     program = place.compile(algorithm, devices.select(None), 0)
     training = program.place(place.begin(algorithm)(0))

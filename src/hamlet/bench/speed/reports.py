@@ -1,4 +1,4 @@
-"""What a report costs: three algorithms on three tasks, five seeds each, 2,500 rollouts of each run measured."""
+"""Measure the time of a report: three algorithms on three tasks, five seeds each, 2,500 rollouts per run."""
 
 import os
 import shutil
@@ -19,12 +19,12 @@ SEEDS = 5
 
 
 def measure(work: Path) -> dict[str, Any]:
-    """Make the runs up, but for a policy of each task that is trained a little; then time the command, twice.
+    """Write synthetic runs and one briefly trained policy per task, and time ``hamlet report`` on them twice.
 
-    The second time its compiled programs are in the cache, as they are for whoever has reported before.
+    In the second call, the compiled programs are in the cache, as for a user who has made a report before.
 
     Raises:
-        RunError: The command failed.
+        RunError: If the command failed.
     """
     shutil.rmtree(work, ignore_errors=True)
     described = manifest.describe()
@@ -56,7 +56,7 @@ def _place(work: Path, algorithm: str, task: str, seed: int) -> Path:
 
 
 def _timed(runs_directory: Path, out: Path, cache: Path) -> float:
-    """Wall time of ``hamlet report`` as a process of its own."""
+    """Run ``hamlet report`` in a separate process, and return its wall seconds."""
     environment = {name: value for name, value in os.environ.items() if name != "JAX_COMPILATION_CACHE_DIR"}
     words = [sys.executable, "-m", "hamlet.cli", "report", str(runs_directory), "--out", str(out)]
     began = time.perf_counter()

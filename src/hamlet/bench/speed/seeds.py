@@ -1,4 +1,4 @@
-"""How several seeds best share this machine: one after another, or at once in processes of their own."""
+"""Compare two ways to train several seeds on this machine: sequentially, and simultaneously in separate processes."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from hamlet.training.run import train_seeds
 
 
 def measure(work: Path, *, seeds: int = 2, steps: int = 1_000_000) -> dict[str, Any]:
-    """Wall seconds of ``seeds`` runs of HAPPO, both ways, compilation included; a fresh directory each time."""
+    """Measure the wall seconds of ``seeds`` runs of HAPPO in both ways, including compilation, in a new directory."""
     env = SimpleSpread()
     out = work / str(time.time_ns())
     began = time.perf_counter()

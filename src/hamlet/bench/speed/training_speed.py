@@ -1,4 +1,4 @@
-"""How fast a preset trains here: environment steps per second, and the share of the machine's matrix rate."""
+"""Measure the training speed of a preset: environment steps per second, and the share of the machine's matrix rate."""
 
 import statistics
 import time
@@ -23,12 +23,21 @@ from hamlet.rollouts.rollout import rollout
 
 
 def measure(algorithm: Algorithm, env: Environment, *, calls: int = 10, seconds: float = 1.0) -> dict[str, Any]:
-    """Time compiled calls of about ``seconds`` each, after two that are not counted, and the matrix rate beside each.
+    """Time compiled training calls, and measure the matrix rate after each of them.
+
+    Args:
+        algorithm: The algorithm.
+        env: The environment.
+        calls: The number of timed calls. Two calls before them are not counted.
+        seconds: The approximate duration of a call.
 
     Returns:
-        Raw seconds per iteration and what follows from their median: steps per second and operations per second. Their
-        share of the matrix rate is the median of each call's share of the rate measured right after it, so that a
-        machine whose speed wanders meets both alike.
+        The raw seconds per iteration, and two results of their median: steps per second and operations per second. The
+        share of the matrix rate is the median over the calls of each call's share. A call's share uses the matrix rate
+        that was measured directly after the call, so that changes of the machine's speed affect both.
+
+    Raises:
+        RunError: If a trust-region algorithm's update is not the published method.
     """
     rates = []
     place = JaxBackend(env)
@@ -72,10 +81,12 @@ def measure(algorithm: Algorithm, env: Environment, *, calls: int = 10, seconds:
 
 
 def _assert_trust_region(algorithm: Haml, env: Environment, infos: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Hold that what was timed is the method: full-batch Fisher, ten products, exact divergence, line search.
+    """Check that the timed update is the published method.
+
+    The properties are: Fisher matrix of the full batch, ten conjugate gradient steps, exact KL divergence, line search.
 
     Raises:
-        RunError: If one is not.
+        RunError: If a property does not hold.
     """
     ball = algorithm.neighbourhood
     assert isinstance(ball, KlBall)
@@ -87,7 +98,7 @@ def _assert_trust_region(algorithm: Haml, env: Environment, infos: dict[str, np.
         "line_search": bool((infos["actor/line_search_steps"] >= 1).all() and (infos["actor/kl"] <= ball.radius).all()),
     }
     if failed := [name for name, holds in claims.items() if not holds]:
-        raise RunError(f"what was timed is not the method: {', '.join(failed)} does not hold")
+        raise RunError(f"the timed update is not the published method: {', '.join(failed)} does not hold")
     return claims | {
         "tries": float(infos["actor/line_search_steps"].mean()),
         "rejected": float(infos["actor/line_search_failed"].mean()),
@@ -95,7 +106,10 @@ def _assert_trust_region(algorithm: Haml, env: Environment, infos: dict[str, np.
 
 
 def _divergence(algorithm: Haml, env: Environment) -> tuple[np.ndarray, np.ndarray]:
-    """Each unit's mean divergence of one update: in float64 from the two policies' own numbers, and as recorded."""
+    """Return each unit's mean KL divergence of one update: computed in float64 from both policies, and as recorded.
+
+    A unit is one set of policy parameters.
+    """
     roster, training = roster_of(algorithm, env), begin_training(algorithm, env, 0)
 
     @jax.jit

@@ -1,4 +1,4 @@
-"""How fast values are decomposed: QMIX on discrete spread at a JAX peer's replay ratio, and as first published."""
+"""Measure the speed of QMIX on discrete spread: with another JAX library's replay ratio, and as first published."""
 
 import statistics
 import time
@@ -15,15 +15,16 @@ from hamlet.bench.speed import training_speed
 from hamlet.envs.mpe.simple_spread import SimpleSpread
 from hamlet.evaluation.evaluate import horizon
 
-# As the peer evaluates: every 5 % of a million steps, so many episodes.
+# The other library's evaluation: 512 episodes after every 5 % of a million steps.
 _EVERY, _EPISODES = 50_000, 512
 
 
 def measure(rounds: int = 5) -> dict[str, Any]:
-    """Environment steps per second of training, evaluation included, and of the first published settings, without.
+    """Measure environment steps per second: training with evaluation, and the first published settings without it.
 
-    The ratio is one update of 32 episodes for eight that were played, made here as four for 32; common parameters and
-    a recurrent unit of 64, as the peer has them. A round is 50,000 steps and an evaluation of 512 episodes.
+    The other library makes one update of 32 episodes for every 8 new episodes. Hamlet makes four updates for every 32
+    new episodes, which is the same ratio. As in the other library, the agents share their parameters, and the recurrent
+    layer has 64 units. A round consists of 50,000 steps and an evaluation of 512 episodes.
     """
     env = SimpleSpread(continuous=False)
     algorithm = presets.find("tuned/mpe", "qmix", env)(
@@ -48,7 +49,7 @@ def measure(rounds: int = 5) -> dict[str, Any]:
         trials.play(training.learner.team.actors, 1, _EPISODES)
         trained.append(between - began)
         evaluated.append(time.perf_counter() - between)
-    trained, evaluated = trained[1:], evaluated[1:]  # the first is without updates at its beginning
+    trained, evaluated = trained[1:], evaluated[1:]  # the first round starts without updates
     round_seconds = [train_seconds + other for train_seconds, other in zip(trained, evaluated, strict=True)]
     steps = count * algorithm.sampling.batch
     return {
