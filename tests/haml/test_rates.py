@@ -76,4 +76,4 @@ def test_a_configuration_keeps_them_and_the_command_line_reads_them(tmp_path, ca
     takes = "--learning-rate takes a number, or agents' own such as speaker_0=1e-4,5e-4, not 'speaker_0=1e-3,5e-4x'"
     assert takes in capsys.readouterr().err
     assert main([*words, "--learning-rate", "speakr=1e-3,5e-4"]) == 2
-    assert "no agent 'speakr'; the nearest is 'speaker_0'" in capsys.readouterr().err and not list(tmp_path.iterdir())
+    assert "unknown agent 'speakr'; the nearest is 'speaker_0'" in capsys.readouterr().err and not list(tmp_path.iterdir())
