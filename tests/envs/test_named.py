@@ -78,7 +78,9 @@ def test_what_a_factory_makes_says_where_it_is_played():
     assert type(factories._environment("doubles:Walk", {"agents": 3})) is PettingZoo
     with pytest.raises(RequestError, match="no PettingZoo environment, and no groups, so it is none of Hamlet"):
         factories._environment("doubles:Quiet", {})
-    with pytest.raises(RequestError, match=r"--env\.state is of PettingZoo environments, and worlds:Corridor"):
+    with pytest.raises(
+        RequestError, match=r"--env\.state is an option of PettingZoo environments only, and worlds:Corridor"
+    ):
         factories._environment("worlds:Corridor", {"length": 3, "state": "own"})
     with pytest.raises(RequestError, match="trained on as it is and not by from_pettingzoo"):
         _ = from_pettingzoo("worlds:Corridor", length=3).groups
