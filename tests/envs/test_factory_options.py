@@ -47,10 +47,10 @@ REFUSED = [
     ("described", ["--env.weather", "x"], "there is no option --env.weather"),
     ("described", ["--env.copies", "3"], "there is no option --env.copies"),
     ("needs", [], "--env.agents is missing: it takes a whole number"),
-    ("demands", [], "'weather', which can be given from Python only: name a factory of yours that gives it"),
+    ("demands", [], "'weather', which can be set from Python only: write a factory that sets it"),
     ("parallel_env", ["--env.agents", "two"], "--env.agents takes a whole number, not 'two'"),
     ("parallel_env", ["--env.agnets", "2"], "unexpected keyword argument 'agnets'.*; the nearest is --env.agents$"),
-    ("parallel_env", ["--env.halt"], "--env.halt takes a number, true, false or a word, and nothing was given"),
+    ("parallel_env", ["--env.halt"], "--env.halt takes a number, true, false or a word, but no value was given"),
     ("parallel_env", ["--env.copies", "2"], "--env.copies is no option: .* its copies are --num-envs"),
     ("paralel_env", [], "makers has no paralel_env; the nearest is parallel_env"),
 ]

@@ -80,7 +80,9 @@ def test_what_a_factory_makes_says_where_it_is_played():
         RequestError, match="not a PettingZoo environment, and no groups, so it does not have Hamlet's interface"
     ):
         factories._environment("doubles:Quiet", {})
-    with pytest.raises(RequestError, match=r"--env\.state is of PettingZoo environments, and worlds:Corridor"):
+    with pytest.raises(
+        RequestError, match=r"--env\.state is an option of PettingZoo environments only, and worlds:Corridor"
+    ):
         factories._environment("worlds:Corridor", {"length": 3, "state": "own"})
     with pytest.raises(RequestError, match="train on it directly, without from_pettingzoo"):
         _ = from_pettingzoo("worlds:Corridor", length=3).groups

@@ -73,7 +73,9 @@ def test_a_configuration_keeps_them_and_the_command_line_reads_them(tmp_path, ca
     assert configuration.decode(configuration.encode(declared)) == declared
     words = ["train", "happo", "mpe/simple_speaker_listener", "--steps", "100", "--out", str(tmp_path / "run")]
     assert main([*words, "--learning-rate", "speaker_0=1e-3,5e-4x"]) == 2
-    takes = "--learning-rate takes a number, or agents' own such as speaker_0=1e-4,5e-4, not 'speaker_0=1e-3,5e-4x'"
+    takes = "--learning-rate takes a number, or agents' rates such as speaker_0=1e-4,5e-4, not 'speaker_0=1e-3,5e-4x'"
     assert takes in capsys.readouterr().err
     assert main([*words, "--learning-rate", "speakr=1e-3,5e-4"]) == 2
-    assert "no agent 'speakr'; the nearest is 'speaker_0'" in capsys.readouterr().err and not list(tmp_path.iterdir())
+    assert "unknown agent 'speakr'; the nearest is 'speaker_0'" in capsys.readouterr().err and not list(
+        tmp_path.iterdir()
+    )

@@ -250,7 +250,7 @@ def test_actions_that_are_no_choices_are_refused_with_what_takes_them():
 
 
 def test_a_state_that_is_an_image_is_refused():
-    with pytest.raises(RequestError, match=r"a row of numbers, not an image \(84, 84, 4\): use happo"):
+    with pytest.raises(RequestError, match=r"a vector of numbers, not as an image \(84, 84, 4\): use happo"):
         decomposition.init(algorithms.make("vdn"), ROSTER, (84, 84, 4), jax.random.key(0))
 
 

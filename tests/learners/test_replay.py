@@ -284,7 +284,7 @@ def test_parts_that_do_not_go_together_are_refused_by_name():
     with pytest.raises(RequestError, match="not ReplaySampling, NStep, StateValue, Pathwise"):
         begin_training(mixed, ALONE, 0)
     mixed = dataclasses.replace(algorithms.make("happo"), critic=algorithms.make("hatd3").critic)
-    with pytest.raises(RequestError, match="Gae stands on the critic StateValue, not on ActionValue"):
+    with pytest.raises(RequestError, match="Gae needs the critic StateValue, not ActionValue"):
         begin_training(mixed, ALONE, 0)
 
 

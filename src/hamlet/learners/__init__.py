@@ -1,4 +1,4 @@
-"""Pure learners: every family of declarations has one, which the declaration names."""
+"""Learners as pure functions: one for each family of declarations. A declaration names its family."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,19 +21,19 @@ from hamlet.types import Info, Key, Scalar
 
 __all__ = ["FAMILIES", "Algorithm", "Family", "begun_from", "check", "empty", "init", "step"]
 
-# What can be trained: a declaration of the template, or one with a learner of its own.
+# All declarations that can be trained: those of the HAML template, and those with a separate learner.
 Algorithm: TypeAlias = Haml | JointValue | Decomposition
 
 
 @dataclass(frozen=True)
 class Family:
-    """Declarations that learn in the same way; a declaration says by ``family`` which is its own.
+    """The functions of one kind of learner; a declaration names its family with the property ``family``.
 
     Attributes:
-        init: ``(algorithm, roster, state_shape, key) -> learner``, one that has seen nothing.
-        step: ``(algorithm, roster, state_shape, learner, remembered, trajectory, key, remaining)`` to the learner, what
-            it remembers of play, and the actors' and the critic's infos.
-        check: ``(algorithm, roster, state_shape)``; refuses settings that do not go together, or with the team.
+        init: ``(algorithm, roster, state_shape, key) -> learner``, the untrained learner.
+        step: ``(algorithm, roster, state_shape, learner, remembered, trajectory, key, remaining)``; returns the
+            learner, the replay buffer or None, and the metrics of the actors and of the critic.
+        check: ``(algorithm, roster, state_shape)``; refuses settings that do not fit each other or the team.
     """
 
     init: Callable[..., Any]
@@ -82,7 +82,7 @@ def _check_replayed(algorithm: Haml, roster: Roster, state_shape: tuple[int, ...
 
 
 def _check_move(algorithm: Haml, roster: Roster, sequences: int) -> None:
-    """Whether every unit can be moved as the declaration says."""
+    """Check that the settings of the update fit the roster and the number of sequences."""
     move, scheme = algorithm.neighbourhood, algorithm.scheme
     if isinstance(move, Unconstrained):
         move.shares(roster)
@@ -92,7 +92,7 @@ def _check_move(algorithm: Haml, roster: Roster, sequences: int) -> None:
 
 
 def _of_values(module: Any) -> Family:
-    """A family whose values are regressed: it has no falling rates, and asks nothing of the state."""
+    """Return a family that fits values by regression, without learning rate decay and without the state's shape."""
 
     def step(
         algorithm: Any,
@@ -119,25 +119,25 @@ FAMILIES: dict[str, Family] = {
     "joint values": _of_values(value),
     "decomposed values": _of_values(decomposition),
 }
-"""By the name that declarations have as ``family``."""
+"""The families by name; the property ``family`` of a declaration is one of these names."""
 
 
 def init(algorithm: Algorithm, roster: Roster, state_shape: tuple[int, ...], key: Key) -> Any:
-    """A learner that has seen nothing."""
+    """Return the untrained learner of a declaration."""
     return FAMILIES[algorithm.family].init(algorithm, roster, state_shape, key)
 
 
 def check(algorithm: Algorithm, roster: Roster, state_shape: tuple[int, ...]) -> None:
-    """Refuse a declaration whose parts or settings do not go together, or not with the team.
+    """Check that the parts and settings of a declaration fit each other and the team.
 
     Raises:
-        RequestError: With what, why, and the nearest that can be.
+        RequestError: If they do not fit; the message has the reason and the nearest valid choice.
     """
     FAMILIES[algorithm.family].check(algorithm, roster, state_shape)
 
 
 def begun_from(learner: Any, actors: tuple[Any, ...], critics: Any) -> Any:
-    """A learner with networks of another's; where there are targets, these begin as their equals."""
+    """Return the learner with given actor and critic networks; target networks become copies of them."""
 
     def networks(tree: Any) -> Any:
         return tree.team.actors, tree.critic.networks
@@ -151,9 +151,9 @@ def begun_from(learner: Any, actors: tuple[Any, ...], critics: Any) -> Any:
 
 
 def empty(algorithm: Algorithm, trajectory: Callable[[], Trajectory]) -> Ring | None:
-    """What it remembers of play before there was any; None where it forgets at once.
+    """Return an empty replay buffer, or None for on-policy algorithms.
 
-    ``trajectory`` gives the shapes of a rollout, which are known by tracing one: only who remembers asks for them.
+    ``trajectory`` returns the shapes of a rollout. It is called only if there is a buffer, because it traces a rollout.
     """
     sampling: Any = algorithm.sampling
     return ring.init(trajectory(), sampling.rows) if sampling.replays else None
@@ -169,6 +169,10 @@ def step(
     key: Key,
     remaining: Scalar | float = 1.0,
 ) -> tuple[Any, Ring | None, Info, Info]:
-    """What is learnt from one rollout: the learner, what it remembers, and the actors' and the critic's infos."""
+    """Learn from one rollout.
+
+    Returns:
+        The learner, the replay buffer or None, and the metrics of the actors and of the critic.
+    """
     family = FAMILIES[algorithm.family]
     return family.step(algorithm, roster, state_shape, learner, remembered, trajectory, key, remaining)

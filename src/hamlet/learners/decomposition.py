@@ -1,11 +1,16 @@
-"""Learners of decomposed values: agents' own values, mixed to one of the team, regressed together on whole episodes.
+"""The learner of value decomposition: a mixer combines the agents' values, and whole episodes train all networks.
 
-    y = R + γ (1 − terminated) Q̂(s′, (argmax Qⁱ(τ′ⁱ, ·))ᵢ),      all networks descend the mixer's loss at (τ, a, s, y).
+    y = R + γ (1 − terminated) Q̂(s′, (argmax Qⁱ(τ′ⁱ, ·))ᵢ),      all networks minimise the mixer's loss at (τ, a, s, y)
 
-One loss moves the agents' networks and the mixer, by one optimiser. The choice that follows is the best available one
-by the live values, and is judged by the target networks (double Q-learning; van Hasselt et al., 2016,
-arXiv:1509.06461). A truncated episode goes on from its final view; agents that are absent count 0. HAD3QN does not fit:
-its agents regress one after another, on a critic that they share no loss with (`hamlet.learners.value`).
+Here R is the reward, γ the discount, s and s′ the state before and after the step, τ and τ′ⁱ the histories of
+observations before and after it, a the joint action, Qⁱ the values of agent i, and Q̂ the mixer with target networks.
+
+* One loss and one optimiser train the agents' networks and the mixer.
+* The current values select the next action among the available ones, and the target networks evaluate it (double
+  Q-learning; van Hasselt et al., 2016, arXiv:1509.06461).
+* A truncated episode bootstraps from its final observation. Inactive agents count 0.
+
+HAD3QN has a separate learner (`hamlet.learners.value`): its agents regress sequentially on a critic with another loss.
 """
 
 from dataclasses import dataclass, field, replace
@@ -46,40 +51,40 @@ _MOST_STEPS = 2**31 - 1
 
 @dataclass(frozen=True)
 class Whose:
-    """Whose rewards values predict: what a run asks of a critic.
+    """The rewards that the values predict; it takes the place of a critic in a declaration.
 
     Attributes:
-        credits: The team's, or each agent's own.
+        credits: "team" for the sum of rewards, "own" for each agent's own reward.
     """
 
     credits: Literal["team", "own"]
 
     def roster(self, roster: Roster, state_shape: tuple[int, ...]) -> Roster:
-        """One who stands for the team and sees the state: there is one loss, whosoever rewards are."""
+        """Return a roster with one entry for the whole team, which receives the state; there is one loss."""
         return Roster((Group(("team",), roster.seen_by_critic(state_shape), Discrete(1)),))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Decomposition:
-    """Value decomposition, declared.
+    """The declaration of an algorithm of value decomposition.
 
     Attributes:
-        mixer: What all agents' values are together, and the loss.
-        learning_rate: Of all networks.
-        optimiser: "rmsprop", with decay 0.99 and ε = 10⁻⁵ beside the root, as first published, or "adam".
-        max_gradient_norm: Longer gradients, of all networks together, are cut to it; 0 for none.
-        discount: γ in [0, 1].
-        lambda_: λ in [0, 1] of the returns that values are fitted to; 0 for one step.
-        target_interval: Episodes between two moves of the target networks; 0 for one at every update.
-        polyak: How far they move then, in (0, 1]; 1 makes them copies.
-        sampling: Which data are used.
-        actor: The agents' values, and how they explore.
-        body: The shape of the agents' networks.
-        sharing: Whether agents of equal spaces share parameters.
-        normalise_rewards: Never.
-        actions: The kinds of action spaces it can act in.
-        accumulation: In how many parts a batch is learnt from, one after another, their gradients summed; None for as
-            few as memory allows.
+        mixer: The function that combines all agents' values, and its loss.
+        learning_rate: Learning rate of all networks.
+        optimiser: "rmsprop", with decay 0.99 and ε = 10⁻⁵ outside of the root, as first published, or "adam".
+        max_gradient_norm: Maximum norm of the gradient of all networks together (clipping); 0 for no clipping.
+        discount: Discount factor γ in [0, 1].
+        lambda_: λ in [0, 1] of the TD(λ) targets; 0 for one-step targets.
+        target_interval: Episodes between two updates of the target networks; 0 for one at every gradient step.
+        polyak: Step size in (0, 1] of a target update; 1 copies the networks.
+        sampling: The sampling of the data.
+        actor: The agents' value networks, and their exploration.
+        body: The network configuration of the agents.
+        sharing: Whether agents with equal spaces share parameters.
+        normalise_rewards: False: rewards are not normalised.
+        actions: The kinds of action spaces that the algorithm supports.
+        accumulation: Number of parts in which a batch is processed sequentially, with summed gradients; None for the
+            smallest number that fits in memory.
     """
 
     mixer: Mixer = field(default_factory=Sum)
@@ -100,11 +105,11 @@ class Decomposition:
 
     @property
     def family(self) -> str:
-        """By which learner it learns (`hamlet.learners.FAMILIES`)."""
+        """Return the name of its learner in `hamlet.learners.FAMILIES`."""
         return "decomposed values"
 
     def __post_init__(self) -> None:
-        """Refuse settings under which nothing, or nothing sensible, happens."""
+        """Check the settings."""
         require(self.learning_rate >= 0, f"--learning-rate must not be negative: {self.learning_rate}")
         require(self.optimiser in ("rmsprop", "adam"), f"--optimiser is rmsprop or adam, not {self.optimiser!r}")
         require(self.max_gradient_norm >= 0, f"--max-gradient-norm must not be negative: {self.max_gradient_norm}")
@@ -115,17 +120,17 @@ class Decomposition:
 
     @property
     def critic(self) -> Whose:
-        """Whose rewards are predicted."""
+        """Return the rewards that the values predict."""
         return Whose(self.mixer.credits)
 
     @property
     def leaves_theory(self) -> str:
-        """Why the guarantees of mirror learning do not cover this declaration."""
-        return "values are regressed, which is no mirror step"
+        """Return why the guarantees of mirror learning do not cover this declaration."""
+        return "value decomposition fits values by regression, which is not an update of mirror learning"
 
     @property
     def descent(self) -> optax.GradientTransformation:
-        """That of all networks."""
+        """Return the optimiser of all networks."""
         clip = optax.clip_by_global_norm(self.max_gradient_norm) if self.max_gradient_norm else optax.identity()
         if self.optimiser == "adam":
             return optax.chain(clip, optax.adam(self.learning_rate))
@@ -133,25 +138,25 @@ class Decomposition:
 
 
 class Mixing(eqx.Module):
-    """The mixer's network, and the one that follows it."""
+    """The mixer's network and its target network."""
 
     networks: tuple[Any]
     targets: tuple[Any]
 
 
 class DecompositionLearner(eqx.Module):
-    """Everything that is learnt, with its optimiser.
+    """The state of the learner: all networks, the optimiser and counters.
 
     Attributes:
-        team: The agents' networks; what the optimiser remembers is below.
+        team: The agents' networks, without optimiser states.
         critic: The mixer.
         targets: The agents' target networks, by group.
-        optimiser: What it remembers of the agents' networks and the mixer's.
-        index: Where episodes lie in the ring.
-        renewed: Episodes that had ended when the targets last moved, int32.
-        updates: How many updates there were, int32.
-        played: How many rollouts, int32.
-        memory: None: there is none of the critic's.
+        optimiser: The optimiser state of the agents' networks and the mixer.
+        index: The positions of the episodes in the replay buffer.
+        renewed: Number of finished episodes at the last target update, int32.
+        updates: Number of updates, int32.
+        played: Number of rollouts, int32.
+        memory: None: the mixer is not recurrent.
     """
 
     team: Team
@@ -166,14 +171,14 @@ class DecompositionLearner(eqx.Module):
 
 
 def init(algorithm: Decomposition, roster: Roster, state_shape: tuple[int, ...], key: Key) -> DecompositionLearner:
-    """A learner that has seen nothing.
+    """Return the untrained learner.
 
     Raises:
-        RequestError: If the state is an image, or the mixer cannot mix these agents.
+        RequestError: If the state is an image, or the mixer does not support these agents.
     """
     require(
         len(state_shape) == 1 and roster.state is None,
-        f"a mixer sees the state as a row of numbers, not an image {roster.image(state_shape)}: use happo",
+        f"a mixer needs the state as a vector of numbers, not as an image {roster.image(state_shape)}: use happo",
     )
     team_key, mixer_key = jax.random.split(key)
     team = assemble(algorithm.actor, algorithm.body, lambda actor: None, roster, team_key)
@@ -204,10 +209,11 @@ def step(
     trajectory: Trajectory,
     key: Key,
 ) -> tuple[DecompositionLearner, Ring, Info, Info]:
-    """Remember a rollout, then make the iteration's updates, if there are enough episodes to draw from.
+    """Store a rollout in the replay buffer; then make the updates of the iteration if the buffer has enough episodes.
 
     Returns:
-        The learner, the ring, and the means over the updates of the actors' infos, stacked by unit, and the mixer's.
+        The learner, the replay buffer, and the means over the updates of the actors' metrics, stacked by unit, and of
+        the mixer's metrics.
     """
     sampling = algorithm.sampling
     replay = ring.add(replay, trajectory)
@@ -230,7 +236,7 @@ def step(
 def update(
     algorithm: Decomposition, roster: Roster, learner: DecompositionLearner, sample: Windows
 ) -> tuple[DecompositionLearner, tuple[Info, Info]]:
-    """All networks take a step, then the targets, if it is their time."""
+    """Make a gradient step of all networks, and a target update if it is due."""
     parameters = (learner.team.actors, learner.critic.networks[0])
     at_once = sequences_at_once(sample.present.shape[1], algorithm.accumulation or 1)
     loss = partial(_loss, algorithm, roster, learner)
@@ -266,7 +272,7 @@ def _loss(
     parameters: tuple[tuple[Utility | Diverse, ...], Any],
     sample: Windows,
 ) -> tuple[Array, tuple[Info, Float[Array, " units"]]]:
-    """The mixer's loss in the mean over all steps that are no padding."""
+    """Return the mean of the mixer's loss over all steps without padding."""
     actors, mixer = parameters
     longest = sample.present.shape[0]
     values = evaluated(roster, actors, sample)
@@ -293,7 +299,10 @@ def target(
     values: tuple[tuple[Array, Array], ...],
     state: Float[Array, "L1 B S"],
 ) -> Float[Array, "L B V"]:
-    """What is regressed on: y = R + γ (1 − terminated) Q̂(s′, (argmax Qⁱ(τ′ⁱ, ·))ᵢ), or its mixture of many steps."""
+    """Return the regression target y = R + γ (1 − terminated) Q̂(s′, (argmax Qⁱ(τ′ⁱ, ·))ᵢ), or its TD(λ) return.
+
+    The symbols are those of the module's equation.
+    """
     longest, drawn = sample.present.shape
     after = slice(1, longest + 1)
     nothing = tuple(jnp.zeros((longest, *action.shape[1:]), jnp.int32) for action in sample.action)
@@ -318,7 +327,7 @@ def target(
 def evaluated(
     roster: Roster, actors: tuple[Utility | Diverse, ...], sample: Windows
 ) -> tuple[tuple[Float[Array, "L1 B _N _A"], Float[Array, "L1 B _N _F"]], ...]:
-    """For every group, all agents' values in all steps of some episodes, and the features below them."""
+    """Return, for every group, all agents' values in all steps of some episodes, and the features they come from."""
     by_group = []
     for g, group in enumerate(roster.groups):
         observation = roster.by_unit(g, encode(sample.view.observation[g], group.observation), 2)
@@ -332,7 +341,7 @@ def evaluated(
 
 
 def _by_unit(actor: Utility | Diverse, rows: Array) -> tuple[Array, Array]:
-    """Each unit's values and features; a single unit's not as a stack of one, which is slower."""
+    """Return each unit's values and features; a single unit is not mapped as a stack, which would be slower."""
     if rows.shape[0] > 1:
         return jax.vmap(lambda actor, unit_rows: actor.values(unit_rows))(actor, rows)
     values, features = jax.tree.map(lambda leaf: leaf[0], actor).values(rows[0])
@@ -346,7 +355,7 @@ def offers(
     steps: slice,
     actions: tuple[Array, ...],
 ) -> AgentValues:
-    """What a mixer sees of some steps of all episodes, one after another."""
+    """Return the inputs of a mixer at some steps of all episodes, as rows."""
     alive, groups = sample.view.alive, []
     for g, (value, features) in enumerate(values):
         available = sample.view.available[g]
@@ -362,12 +371,12 @@ def offers(
 
 
 def flat(array: Array) -> Array:
-    """``[L, B, …]`` as rows."""
+    """Merge the first two axes of ``[L, B, …]`` into rows."""
     return array.reshape(-1, *array.shape[2:])
 
 
 def steps_played(rollouts: Int[Array, ""], batch: int) -> Int[Array, ""]:
-    """Environment steps of so many rollouts, held below what an int32 counts, where exploration has long ended.
+    """Return the environment steps of so many rollouts, limited to the range of int32; exploration has ended by then.
 
     >>> int(steps_played(jnp.int32(2**30), 3))
     2147483646
@@ -376,6 +385,6 @@ def steps_played(rollouts: Int[Array, ""], batch: int) -> Int[Array, ""]:
 
 
 def _set(actor: Utility | Diverse, rate: Array) -> Utility | Diverse:
-    """A stack that explores as often as that."""
+    """Return a stack of actors with this exploration rate."""
     value = actor.exploration.value
     return eqx.tree_at(lambda a: a.exploration.value, actor, jnp.broadcast_to(rate, value.shape))

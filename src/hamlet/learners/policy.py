@@ -1,4 +1,4 @@
-"""The HAML learner: pure ``init`` and ``step``."""
+"""The on-policy learner of HAML, as pure functions ``init`` and ``step``."""
 
 from dataclasses import replace
 from functools import partial
@@ -23,7 +23,7 @@ from hamlet.types import Info, Key, Scalar
 
 
 class Learner(eqx.Module):
-    """Everything that is learnt, with its optimisers and normalisers; ``memory`` is the critic's, between rollouts."""
+    """The state of the learner: networks, optimisers, normalisers, and the critic's GRU state between rollouts."""
 
     team: Team
     critic: CriticState | CounterfactualState
@@ -32,7 +32,7 @@ class Learner(eqx.Module):
 
 
 class OnPolicyParts(NamedTuple):
-    """The parts of a declaration that learns from fresh rollouts, by their types."""
+    """The parts of an on-policy declaration, with their types."""
 
     sampling: OnPolicy
     advantage: Advantage
@@ -40,29 +40,29 @@ class OnPolicyParts(NamedTuple):
 
 
 def parts(algorithm: Haml) -> OnPolicyParts:
-    """Those of a declaration.
+    """Return the parts of a declaration.
 
     Raises:
-        RequestError: If it has parts that do not go together.
+        RequestError: If the parts do not fit each other.
     """
     a = algorithm
     needs = getattr(a.advantage, "needs", None)
     require(
         isinstance(a.sampling, OnPolicy) and needs is not None and isinstance(a.surrogate, RolloutSurrogate),
-        "fresh rollouts are learnt from with OnPolicy, Gae, StateValue and ImportanceWeights (or another with "
-        "`start`), not " + ", ".join(type(part).__name__ for part in (a.sampling, a.advantage, a.critic, a.surrogate)),
+        "on-policy learning needs OnPolicy, Gae, StateValue and ImportanceWeights (or another surrogate with `start`), "
+        "not " + ", ".join(type(part).__name__ for part in (a.sampling, a.advantage, a.critic, a.surrogate)),
     )
     assert needs is not None
     require(
         isinstance(a.critic, needs),
-        f"{type(a.advantage).__name__} stands on the critic {needs.__name__}, not on {type(a.critic).__name__}: "
+        f"{type(a.advantage).__name__} needs the critic {needs.__name__}, not {type(a.critic).__name__}: "
         f"declare critic={needs.__name__}()",
     )
     return OnPolicyParts(cast(OnPolicy, a.sampling), cast(Advantage, a.advantage), a.critic)
 
 
 def init(algorithm: Haml, roster: Roster, state_shape: tuple[int, ...], key: Key) -> Learner:
-    """A learner that has seen nothing."""
+    """Return the untrained learner."""
     team_key, critic_key = jax.random.split(key)
     sampling, _, critic = parts(algorithm)
     seen_by = critic.roster(roster, state_shape)
@@ -84,19 +84,19 @@ def step(
     key: Key,
     remaining: Scalar | float = 1.0,
 ) -> tuple[Learner, Info, Info]:
-    """Estimate, sweep, fit.
+    """Estimate advantages, update the actors, and fit the critic.
 
     Args:
-        algorithm: What is learnt by.
-        roster: Who learns.
-        state_shape: Of what a centralised critic sees.
-        learner: What was learnt so far.
+        algorithm: The declaration.
+        roster: The agents.
+        state_shape: The shape of the state that a centralised critic receives.
+        learner: The learner before the step.
         trajectory: A rollout of its policies.
-        key: For what is drawn.
-        remaining: The share of the run that is left, from 1 to 0, by which learning rates fall where they are to.
+        key: The random key.
+        remaining: The remaining fraction of the run, from 1 to 0, for learning rates that decay.
 
     Returns:
-        The learner, the actors' infos stacked by unit, and the critic's by network.
+        The learner, the actors' metrics stacked by unit, and the critic's metrics by network.
     """
     actor_key, critic_key = jax.random.split(key)
     trajectory = replace(trajectory, parts=algorithm.accumulation or 1)
@@ -106,7 +106,7 @@ def step(
     if rewards is not None:
         rewards, trajectory = rewards(trajectory, critic.credits, back.discount)
     by = partial(behaviour, roster, learner.team, trajectory)
-    # Unlike the two above, which are numbers 0 and 1.
+    # A third key, different from the two keys above, which are numbers 0 and 1.
     draw_key = jax.random.fold_in(key, 2)
     estimate = critic.estimate(learner.critic, seen_by, trajectory, learner.memory, by, draw_key)
     advantage, returns = back(trajectory, estimate, critic)
@@ -117,7 +117,7 @@ def step(
         learner.critic, seen_by, trajectory, estimate, returns, learner.memory, critic_key, remaining
     )
     memory = tuple(None if after is None else after[:, :, -1] for after in estimate.memory)
-    # Last, so that the old and the new policy of one update see the same numbers.
+    # Last, so that the old and the new policy of one update use the same normalisation of observations.
     team, state = observe(roster, team, trajectory), critic.observe(state, seen_by, trajectory)
     if isinstance(algorithm.actor, Exploring):
         rates = [actor.exploration.value for actor in learner.team.actors]

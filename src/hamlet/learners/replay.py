@@ -1,4 +1,4 @@
-"""The HAML learner of replayed steps: pure ``init`` and ``step``."""
+"""The off-policy learner of HAML, which learns from replayed steps, as pure functions ``init`` and ``step``."""
 
 from functools import partial
 from typing import Any, NamedTuple
@@ -30,16 +30,16 @@ from hamlet.types import Info, Key, Scalar
 
 
 class ReplayLearner(eqx.Module):
-    """Everything that is learnt, with its optimisers.
+    """The state of the learner: networks, optimisers and counters.
 
     Attributes:
         team: The actors.
         critic: The critic.
-        targets: The target actors by group, or None where critics bootstrap from the actors themselves.
-        temperature: Every unit's α, or None.
-        updates: How many updates the critic has had, int32.
-        played: How many rollouts there were, int32.
-        memory: None: there is no memory.
+        targets: The target actors by group, or None if critics bootstrap from the actors themselves.
+        temperature: Every unit's entropy temperature α, or None.
+        updates: Number of critic updates, int32.
+        played: Number of rollouts, int32.
+        memory: None: the critic is not recurrent.
     """
 
     team: Team
@@ -52,7 +52,7 @@ class ReplayLearner(eqx.Module):
 
 
 class ReplayParts(NamedTuple):
-    """The parts of a declaration that learns from replayed steps, by their types."""
+    """The parts of an off-policy declaration, with their types."""
 
     sampling: Sampling
     surrogate: Pathwise | SoftPathwise
@@ -61,10 +61,10 @@ class ReplayParts(NamedTuple):
 
 
 def parts(algorithm: Haml) -> ReplayParts:
-    """Those of a declaration.
+    """Return the parts of a declaration.
 
     Raises:
-        RequestError: If it has parts that do not go together.
+        RequestError: If the parts do not fit each other.
     """
     a = algorithm
     fit = (
@@ -75,24 +75,24 @@ def parts(algorithm: Haml) -> ReplayParts:
     )
     require(
         fit,
-        "replayed steps are learnt from with ReplaySampling, NStep, ActionValue and Pathwise or SoftPathwise "
-        "together, not " + ", ".join(type(part).__name__ for part in (a.sampling, a.advantage, a.critic, a.surrogate)),
+        "learning from replayed steps needs ReplaySampling, NStep, ActionValue, and Pathwise or SoftPathwise, not "
+        + ", ".join(type(part).__name__ for part in (a.sampling, a.advantage, a.critic, a.surrogate)),
     )
     require(
         not isinstance(a.scheme, MetaGame | MetaStep),
-        f"a meta-game weighs fresh rollouts, not replayed steps: use Sequential or Simultaneous, not {a.scheme}",
+        f"a meta-game needs on-policy rollouts, not replayed steps: use Sequential or Simultaneous, not {a.scheme}",
     )
     move = a.neighbourhood
     require(
         not isinstance(move, KlBall) and (not isinstance(move, Unconstrained) or move.minibatches == 1),
-        f"a replayed batch is climbed whole, by its gradient, which {move} does not: use Unconstrained with "
-        "minibatches=1",
+        f"learning from replayed steps makes one gradient step on the whole batch, which {move} does not: use "
+        "Unconstrained with minibatches=1",
     )
     return ReplayParts(a.sampling, a.surrogate, a.advantage, a.critic)  # type: ignore[arg-type]
 
 
 def init(algorithm: Haml, roster: Roster, state_shape: tuple[int, ...], key: Key) -> ReplayLearner:
-    """A learner that has seen nothing."""
+    """Return the untrained learner."""
     team_key, critic_key = jax.random.split(key)
     _, surrogate, _, critic = parts(algorithm)
     team = create(algorithm, roster, team_key)
@@ -116,10 +116,11 @@ def step(
     key: Key,
     remaining: Scalar | float = 1.0,
 ) -> tuple[ReplayLearner, Replay, Info, Info]:
-    """Remember a rollout, then make the iteration's updates, unless it was played to warm up.
+    """Store a rollout in the replay buffer; then make the updates of the iteration, except during warm-up.
 
     Returns:
-        The learner, the ring, and the means over the updates of the actors' infos, stacked by unit, and the critic's.
+        The learner, the replay buffer, and the means over the updates of the actors' metrics, stacked by unit, and of
+        the critic's metrics.
     """
     sampling = parts(algorithm).sampling
     replay, begun = remembered(sampling, replay, trajectory, learner.played)
@@ -133,7 +134,7 @@ def step(
 def _update(
     algorithm: Haml, roster: Roster, replay: Replay, learner: ReplayLearner, key: Key, *, remaining: Scalar | float
 ) -> tuple[ReplayLearner, tuple[Info, Info]]:
-    """One update of the critic, and every ``delay``-th time of the actors and the targets."""
+    """Update the critic; in every ``delay``-th call also update the actors and the targets."""
     sample_key, critic_key, actor_key = jax.random.split(key, 3)
     sampling, surrogate, back, judge = parts(algorithm)
     sample = ring.sample(replay, sampling.samples, sample_key, discount=back.discount, window=back.steps)
@@ -160,7 +161,7 @@ def _update(
 def _move(
     algorithm: Haml, roster: Roster, learner: ReplayLearner, sample: Sample, key: Key, *, remaining: Scalar | float
 ) -> tuple[ReplayLearner, Info]:
-    """The actors move as the scheme orders, then the temperatures, then the targets."""
+    """Update the actors in the order of the scheme, then the temperatures, then the targets."""
     share_key, start_key, update_key = jax.random.split(key, 3)
     (_, surrogate, _, critic), dual = parts(algorithm), learner.temperature
     units = [roster.units_in(g) for g in range(len(roster.groups))]
@@ -186,7 +187,7 @@ def _move(
 def share(
     roster: Roster, group: int, view: View, temperature: Float[Array, " units"], key: Key, at_once: int = 0
 ) -> Replayed:
-    """A group's share of B views, stacked by unit, of which networks look at so many at once; 0 for all."""
+    """Return a group's data of B views, stacked by unit; networks process ``at_once`` of them at once, 0 for all."""
     spaces = roster.groups[group]
     observation, available, alive = seen(roster, group, view)
     noise_key, fresh_key = jax.random.split(key)
@@ -206,7 +207,7 @@ def share(
 
 
 def played(roster: Roster, sample: Sample) -> Float[Array, "B I"]:
-    """States and the joint actions played in them, as the critic takes them."""
+    """Return states and replayed joint actions as inputs of the critic."""
     return joined(state(sample.view), _replayed(roster, sample))
 
 
@@ -218,7 +219,11 @@ def target(
     key: Key,
     at_once: int = 0,
 ) -> Float[Array, " B"]:
-    """What the critic is fitted to: y = R + γᵐ (1 − terminated) ( min Q̂(s′, a′) − Σ αⁱ log πⁱ(a′ⁱ|o′ⁱ) )."""
+    """Return the critic's target y = R + γᵐ (1 − terminated) ( min Q̂(s′, a′) − Σ αⁱ log πⁱ(a′ⁱ|o′ⁱ) ).
+
+    R is the discounted sum of m rewards, γ the discount, Q̂ the target critics, s′, o′ⁱ and a′ the state, the
+    observations and the joint action after m steps, αⁱ the temperature and πⁱ the policy of agent i.
+    """
     actors = learner.team.actors if learner.targets is None else learner.targets
     units = [roster.units_in(g) for g in range(len(roster.groups))]
     heat = jnp.zeros(sum(units)) if learner.temperature is None else learner.temperature.value
@@ -241,14 +246,14 @@ def target(
 
 
 def state(view: View) -> Float[Array, "B S"]:
-    """The critic's state of every step."""
+    """Return the critic's state at every step."""
     return view.state.astype(jnp.float32)
 
 
 def _start(
     roster: Roster, others: str, learner: ReplayLearner, shares: list[Replayed], sample: Sample, key: Key
 ) -> Joint:
-    """The joint action before anyone moves."""
+    """Return the joint action before the first update of the iteration."""
     codes: tuple[Any, ...]
     if others == "replay":
         codes = _replayed(roster, sample)
@@ -265,7 +270,7 @@ def _present(unit: tuple[Any, Replayed]) -> Float[Array, "K B W"]:
 
 
 def _renewed(shares: list[Replayed], key: Key) -> list[Replayed]:
-    """The shares with noise of their own."""
+    """Return the shares with new noise."""
     return [
         eqx.tree_at(lambda s: s.noise, share, noise(share.space, jax.random.fold_in(key, g), *share.noise.shape[:-1]))
         for g, share in enumerate(shares)
@@ -273,7 +278,7 @@ def _renewed(shares: list[Replayed], key: Key) -> list[Replayed]:
 
 
 def _replayed(roster: Roster, sample: Sample) -> tuple[Float[Array, "_units _K B _W"], ...]:
-    """The joint actions played, by unit; zeros for who was absent."""
+    """Return the replayed joint actions by unit; zeros for inactive agents."""
     codes = []
     for g, group in enumerate(roster.groups):
         code = coded(sample.action[g], group.action)

@@ -1,4 +1,4 @@
-"""What every learner of replayed steps does between two rollouts: remember the last one, then update so many times."""
+"""Functions of all learners with a replay buffer: store a rollout, then make a number of updates."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,20 +16,24 @@ from hamlet.networks.torso import encode
 from hamlet.roster import Roster
 from hamlet.types import Info, Key
 
-# (learner, key) -> (learner, actors' infos, critic's infos)
+# One update: (learner, key) -> (learner, (actors' metrics, critic's metrics))
 One = Callable[[Any, Key], tuple[Any, tuple[Info, Info]]]
 
 
 def remembered(
     sampling: ReplaySampling, replay: Ring, trajectory: Trajectory, played: Int[Array, ""]
 ) -> tuple[Ring, Bool[Array, ""]]:
-    """The ring with a rollout in it, and whether it is time to learn after so many rollouts before."""
+    """Add a rollout to the replay buffer.
+
+    Returns:
+        The buffer; and whether updates can start: the warm-up is over and the buffer holds a batch.
+    """
     replay = ring.add(replay, trajectory)
     return replay, ~sampling.warm(played) & ring.ready(replay, sampling.samples)
 
 
 def repeated(one: One, learner: Any, count: Int[Array, ""], key: Key) -> tuple[Any, tuple[Info, Info]]:
-    """``count`` updates, each by a key of its own, and the sums of their infos."""
+    """Make ``count`` updates, each with its own random key; return the learner and the sums of their metrics."""
     shapes = jax.eval_shape(one, learner, key)[1]
     nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
 
@@ -41,9 +45,9 @@ def repeated(one: One, learner: Any, count: Int[Array, ""], key: Key) -> tuple[A
 
 
 def seen(roster: Roster, group: int, view: View) -> tuple[Array, Array | None, Array | None]:
-    """What a group's units see in B views, as networks take it; which choices they have; who of them is alive.
+    """Return the encoded observations, the action masks and the masks of active agents of a group in B views.
 
-    Stacked by unit: ``[units, K, B, …]``.
+    Arrays are stacked by unit, ``[units, K, B, …]`` with K agents per unit. A mask is None if there is none.
     """
 
     def by_unit(array):
@@ -58,5 +62,5 @@ def seen(roster: Roster, group: int, view: View) -> tuple[Array, Array | None, A
 
 
 def mean(infos: Info, count: Int[Array, ""]) -> Info:
-    """Sums as means; zeros where nothing was summed."""
+    """Divide sums by the count; zeros if the count is 0."""
     return jax.tree.map(lambda leaf: leaf / jnp.maximum(count, 1), infos)

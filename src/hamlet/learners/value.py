@@ -1,6 +1,6 @@
-"""Learners of values that are no HAML: a joint critic whose greedy choices the agents' own values follow.
+"""The learner of HAD3QN: a critic of joint actions, and agents' own values that are fitted to this critic.
 
-They have their own small template, in that there is neither drift nor neighbourhood: agents do not climb, they regress.
+It is separate from the HAML template, because it has no drift and no neighbourhood: agents fit values by regression.
 """
 
 from dataclasses import dataclass, field, replace
@@ -46,37 +46,38 @@ from hamlet.types import Info, Key, Scalar
 
 @dataclass(frozen=True, kw_only=True)
 class JointValue:
-    """Agents' own values, regressed one after another on a joint critic, declared.
+    """The declaration of agents' own values that are fitted sequentially to a critic of joint actions.
 
-    The critic is fitted to y = R + γᵐ (1 − terminated) Q̂(s′, (argmax Q̂ⁱ(o′ⁱ, ·))ᵢ). Then, in the scheme's order,
+    The critic Q is fitted to y = R + γᵐ (1 − terminated) Q̂(s′, (argmax Q̂ⁱ(o′ⁱ, ·))ᵢ), where R is the discounted sum
+    of m rewards, γ the discount, s′ the state and o′ⁱ agent i's observation after m steps, and Q̂, Q̂ⁱ are the target
+    networks of the critic and of agent i's values Qⁱ. Then, in the scheme's order,
 
-        Qⁱ(oⁱ, aⁱ) descends the mean of (Qⁱ(oⁱ, aⁱ) − Q(s, a))²,  and  aⁱ ← argmax over bⁱ of Q(s, (bⁱ, a⁻ⁱ)),
+        Qⁱ(oⁱ, aⁱ) minimises the mean of (Qⁱ(oⁱ, aⁱ) − Q(s, a))²,  and  aⁱ ← argmax over bⁱ of Q(s, (bⁱ, a⁻ⁱ)).
 
-    where a, the joint action at every replayed state, is handed on from agent to agent. It begins as ``rest`` says; at
-    which of its choices an agent regresses there, ``regress``.
+    a is the joint action at every replayed state. It is the carry: the quantity passed from one agent's update to the
+    next's. ``rest`` sets its initial value, and ``regress`` the actions at which an agent fits its values.
 
     Attributes:
-        learning_rate: Of the agents' networks, by Adam.
-        rest: What stands in the slots of those who have yet to move. "replay", the published algorithm: the actions
-            that were played, so that all of an agent's choices are visited. "greedy", the published code: the best by
-            their own values, so that a choice is learnt about only while it seems the best, and never where its first
-            value is too low. Where rewards are costs, as in MPE, first values are too high and all choices get their
-            turn.
-        regress: At which of its choices an agent regresses in a replayed state. "taken", as published: at that in its
-            slot. A choice that was taken in good states then seems good, whatever it brought: in a game of signals the
-            sender keeps to the one it sent last. "all", ours: at every available choice,
-            (Qⁱ(oⁱ, bⁱ) − Q(s, (bⁱ, a⁻ⁱ)))² in the mean over bⁱ, since the critic has said what each is worth.
-        sampling: Which data are used.
-        scheme: The order of moves.
-        advantage: The steps of a return, and their discount.
-        critic: Of joint actions.
-        actor: The agents' networks, and how they explore.
-        body: The shape of all torsos.
-        sharing: Whether agents of equal spaces share parameters.
-        normalise_rewards: Never.
-        actions: The kinds of action spaces it can act in.
-        accumulation: In how many parts a batch is learnt from, one after another, their gradients summed; None for as
-            few as memory allows.
+        learning_rate: Adam's learning rate of the agents' networks.
+        rest: Actions of the agents that are not yet updated. "replay", the published algorithm, uses the replayed
+            actions; all of an agent's actions are then visited. "greedy", the published code, uses the best actions by
+            the agents' own values. An action is then learned only while it seems the best, and never if its initial
+            value is too low. If rewards are costs, as in MPE, initial values are too high and all actions are tried.
+        regress: Actions at which an agent fits its values in a replayed state. "taken", as published, uses the action
+            in its slot. An action that was taken in good states then seems good independently of its effect: in a
+            signalling game the sender keeps the signal that it sent last. "all", an addition of Hamlet, uses every
+            available action: the mean over bⁱ of (Qⁱ(oⁱ, bⁱ) − Q(s, (bⁱ, a⁻ⁱ)))². The critic has a value for each.
+        sampling: The sampling of the data.
+        scheme: The order of updates.
+        advantage: Number of steps of an n-step return, and the discount.
+        critic: The critic of joint actions.
+        actor: The agents' networks, and their exploration.
+        body: The network configuration of all torsos.
+        sharing: Whether agents with equal spaces share parameters.
+        normalise_rewards: False: rewards are not normalised.
+        actions: The kinds of action spaces that the algorithm supports.
+        accumulation: Number of parts in which a batch is processed sequentially, with summed gradients; None for the
+            smallest number that fits in memory.
     """
 
     learning_rate: float = 5e-4
@@ -95,37 +96,40 @@ class JointValue:
 
     @property
     def family(self) -> str:
-        """By which learner it learns (`hamlet.learners.FAMILIES`)."""
+        """Return the name of its learner in `hamlet.learners.FAMILIES`."""
         return "joint values"
 
     def __post_init__(self) -> None:
-        """Refuse settings under which nothing, or nothing sensible, happens."""
+        """Check the settings."""
         require(self.learning_rate >= 0, f"--learning-rate must not be negative: {self.learning_rate}")
         require(self.rest in ("replay", "greedy"), f"--rest is replay or greedy, not {self.rest!r}")
         require(self.regress in ("taken", "all"), f"--regress is taken or all, not {self.regress!r}")
-        require(self.sampling.delay == 1, "agents regress at every update of the critic: delay must be 1")
+        require(
+            self.sampling.delay == 1,
+            f"agents are updated at every update of the critic: delay must be 1, not {self.sampling.delay}",
+        )
 
     @property
     def leaves_theory(self) -> str:
-        """Why the guarantees of mirror learning do not cover this declaration."""
-        return "agents regress on a critic of joint actions, which approximates HADDPG and is no mirror step"
+        """Return why the guarantees of mirror learning do not cover this declaration."""
+        return "agents fit values to a critic, which approximates HADDPG but is not an update of mirror learning"
 
     @property
     def optimiser(self) -> optax.GradientTransformation:
-        """The agents'."""
+        """Return the optimiser of the agents' networks."""
         return adam(self.learning_rate, 0.0, 1e-8)
 
 
 class ValueLearner(eqx.Module):
-    """Everything that is learnt, with its optimisers.
+    """The state of the learner: networks, optimisers and counters.
 
     Attributes:
-        team: The agents' networks, and what Adam remembers of each.
-        critic: The joint critic.
+        team: The agents' networks, and Adam's state of each.
+        critic: The critic of joint actions.
         targets: The agents' target networks, by group.
-        updates: How many updates there were, int32.
-        played: How many rollouts, int32.
-        memory: None: there is no memory.
+        updates: Number of updates, int32.
+        played: Number of rollouts, int32.
+        memory: None: the critic is not recurrent.
     """
 
     team: Team
@@ -137,13 +141,13 @@ class ValueLearner(eqx.Module):
 
 
 class Shown(eqx.Module):
-    """One unit's share of B states, K agents; a group's is stacked by unit.
+    """The data of one unit with K agents at B states; the data of a group are stacked by unit.
 
     Attributes:
-        observation: As networks take it, ``[K, B, O]``, or images.
-        available: Which choices were allowed, ``[K, B, A]``, or None.
-        alive: Which agents act, ``[K, B]``, or None.
-        at_once: How many states networks look at at once; 0 for all.
+        observation: Encoded observations ``[K, B, O]``, or images.
+        available: Mask of available actions ``[K, B, A]``, or None.
+        alive: Mask of active agents ``[K, B]``, or None for all.
+        at_once: Number of states that networks process at once; 0 for all.
     """
 
     observation: Shaped[Array, "..."]
@@ -152,24 +156,24 @@ class Shown(eqx.Module):
     at_once: int = eqx.field(static=True, default=0)
 
     def values(self, actor: GreedyActor) -> Float[Array, "K B A"]:
-        """Qⁱ(oⁱ, ·)."""
+        """Return the values Qⁱ(oⁱ, ·) of all actions."""
         agents, states = self.observation.shape[:2]
         rows = self.observation.reshape(agents * states, *self.observation.shape[2:])
         return in_parts(actor.network, self.at_once * agents, rows).reshape(agents, states, -1)
 
     def best(self, actor: GreedyActor) -> Int[Array, "K B"]:
-        """The greedy choices; 0 for who is absent."""
+        """Return the greedy actions; 0 for inactive agents."""
         return present(greedy(self.values(actor), self.available), self.alive)
 
 
 class Regression(eqx.Module):
-    """What an agent's values are to become at B states, K agents.
+    """The regression targets of the values of one unit with K agents at B states.
 
     Attributes:
-        share: What was seen.
-        wanted: Of every choice, ``[K, B, A]``.
-        counts: How much each choice counts in a state, likewise.
-        weight: What each agent of a state of a part counts in a mean over all, ``[K, B]``.
+        share: The unit's data.
+        wanted: Target of every action, ``[K, B, A]``.
+        counts: Weight of each action in a state, ``[K, B, A]``.
+        weight: Weight of each agent and state in a mean over the batch, ``[K, B]``, when it is processed in parts.
     """
 
     share: Shown
@@ -179,37 +183,37 @@ class Regression(eqx.Module):
 
     @property
     def size(self) -> int:
-        """B."""
+        """Return B."""
         return self.wanted.shape[1]
 
     @property
     def at_once(self) -> int:
-        """How many states networks look at at once; 0 for all."""
+        """Return the number of states that networks process at once; 0 for all."""
         return self.share.at_once
 
     def take(self, index: Int[Array, " P"]) -> "Regression":
-        """At some of the states."""
+        """Return the targets at some of the states."""
         return jax.tree.map(lambda leaf: leaf[:, index], self)
 
     def weighed(self) -> "Regression":
-        """The same with each state's share of all."""
+        """Return the targets with the weight of each state in the batch."""
         share = replace(self.share, at_once=0)
         return Regression(share, self.wanted, self.counts, shares(self.wanted.shape[:2], share.alive))
 
     def error(self, actor: GreedyActor) -> tuple[Scalar, Scalar]:
-        """The mean square of what the actor's values miss, and their mean."""
+        """Return the mean squared error of the actor's values, and the mean of these values."""
         values, alive = self.share.values(actor), self.share.alive
         error, value = ((self.counts * part).sum(-1) for part in ((values - self.wanted) ** 2, values))
         return returns.mean(error, alive, self.weight), returns.mean(value, alive, self.weight)
 
 
 def present(action: Int[Array, "*B"], alive: Bool[Array, "*B"] | None) -> Int[Array, "*B"]:
-    """0 in the place of absent agents' choices, so that a joint action has one number whatever they were said to do."""
+    """Replace inactive agents' actions by 0, so that a joint action has one index."""
     return action if alive is None else jnp.where(alive, action, 0)
 
 
 def init(algorithm: JointValue, roster: Roster, state_shape: tuple[int, ...], key: Key) -> ValueLearner:
-    """A learner that has seen nothing."""
+    """Return the untrained learner."""
     team_key, critic_key = jax.random.split(key)
     seen_by = algorithm.critic.roster(roster, state_shape)
     team = assemble(algorithm.actor, algorithm.body, partial(begin, algorithm.optimiser), roster, team_key)
@@ -220,10 +224,11 @@ def init(algorithm: JointValue, roster: Roster, state_shape: tuple[int, ...], ke
 def step(
     algorithm: JointValue, roster: Roster, learner: ValueLearner, replay: Ring, trajectory: Trajectory, key: Key
 ) -> tuple[ValueLearner, Ring, Info, Info]:
-    """Remember a rollout, then make the iteration's updates, unless it was played to warm up.
+    """Store a rollout in the replay buffer; then make the updates of the iteration, except during warm-up.
 
     Returns:
-        The learner, the ring, and the means over the updates of the actors' infos, stacked by unit, and the critic's.
+        The learner, the replay buffer, and the means over the updates of the actors' metrics, stacked by unit, and of
+        the critic's metrics.
     """
     sampling = algorithm.sampling
     replay, begun = remembered(sampling, replay, trajectory, learner.played)
@@ -243,7 +248,7 @@ def step(
 def update(
     algorithm: JointValue, roster: Roster, learner: ValueLearner, sample: Sample, key: Key
 ) -> tuple[ValueLearner, tuple[Info, Info]]:
-    """The critic takes a step, then every agent, as the scheme orders, then the targets."""
+    """Update the critic, then every agent in the order of the scheme, then the targets."""
     sizes, team = choices(roster), learner.team
     states, at_once = state(algorithm, roster, sample.view), _at_once(algorithm, sample)
     critic, critic_info = algorithm.critic.fit(
@@ -267,7 +272,7 @@ def update(
 
 
 def target(algorithm: JointValue, roster: Roster, learner: ValueLearner, sample: Sample) -> Float[Array, " B"]:
-    """What the critic is fitted to: y = R + γᵐ (1 − terminated) Q̂(s′, (argmax Q̂ⁱ(o′ⁱ, ·))ᵢ)."""
+    """Return the critic's target y = R + γᵐ (1 − terminated) Q̂(s′, (argmax Q̂ⁱ(o′ⁱ, ·))ᵢ), see `JointValue`."""
     at_once = _at_once(algorithm, sample)
     shares = [shown(roster, g, sample.arrival, at_once) for g in range(len(roster.groups))]
     following = in_parts(learner.critic.targets[0], at_once, state(algorithm, roster, sample.arrival))
@@ -276,25 +281,25 @@ def target(algorithm: JointValue, roster: Roster, learner: ValueLearner, sample:
 
 
 def best(shares: list[Shown], actors: tuple[GreedyActor, ...]) -> Int[Array, "n B"]:
-    """Every agent's greedy choices."""
+    """Return every agent's greedy actions."""
     by_group = [jax.lax.map(lambda unit: unit[0].best(unit[1]), pair) for pair in zip(shares, actors, strict=True)]
     return jnp.concatenate([part.reshape(-1, part.shape[-1]) for part in by_group])
 
 
 def played(roster: Roster, sample: Sample) -> Int[Array, "n B"]:
-    """The joint actions that were played."""
+    """Return the replayed joint actions."""
     actions = jnp.concatenate([action.astype(jnp.int32) for action in sample.action], axis=1)
     return present(actions, sample.view.alive).T
 
 
 def state(algorithm: JointValue, roster: Roster, view: View) -> Shaped[Array, "B ..."]:
-    """What the critic sees of every step."""
+    """Return the critic's input at every step."""
     seen_by = algorithm.critic.roster(roster, view.state.shape[1:])
     return encode(view.state, seen_by.groups[0].observation)
 
 
 def shown(roster: Roster, group: int, view: View, at_once: int = 0) -> Shown:
-    """A group's share of what was seen, stacked by unit, of which networks look at so many states at once."""
+    """Return a group's data, stacked by unit; networks process ``at_once`` states at once, 0 for all."""
     return Shown(*seen(roster, group, view), at_once)
 
 
@@ -313,7 +318,7 @@ def _move(
     slots: Int[Array, "n B"],
     key: Key,
 ) -> tuple[Team, Int[Array, "n B"], Info]:
-    """One unit of a group regresses at the joint actions as they stand, then puts the critic's choices in its slots."""
+    """Fit the values of one unit at the current joint actions, then write the critic's best actions into its slots."""
     sizes, agents, before = choices(roster), roster.agents_per_unit(group), slots
     unit_share, actor, moments = jax.tree.map(lambda leaf: leaf[slot], (share, team.actors[group], team.states[group]))
     first = sum(len(before.names) for before in roster.groups[:group]) + slot * agents
@@ -340,7 +345,7 @@ def _move(
 def options(
     roster: Roster, group: int, worth: Float[Array, "B J"], slots: Int[Array, "n B"], agent: Any
 ) -> Float[Array, "B A"]:
-    """The critic's values of all choices of one agent, the other slots standing still."""
+    """Return the critic's values of all actions of one agent, with the other agents' actions fixed."""
     sizes, count = choices(roster), roster.groups[group].action.width
     return alternatives(worth, number(slots, sizes), slots[agent], jnp.asarray(places(sizes))[agent], count)
 
@@ -348,7 +353,7 @@ def options(
 def weights(
     regress: Literal["taken", "all"], share: Shown, own: Int[Array, "K B"], count: int
 ) -> Float[Array, "K B A"]:
-    """How much each choice counts in a state's regression: that of ``own`` alone, or all that are available alike."""
+    """Return the weight of each action in a state's regression: 1 for ``own``, or equal for all available ones."""
     if regress == "taken":
         return jax.nn.one_hot(own, count)
     if share.available is None:
@@ -359,5 +364,5 @@ def weights(
 def chosen(
     roster: Roster, group: int, share: Any, worth: Float[Array, "B J"], slots: Int[Array, "n B"], agent: Any
 ) -> Int[Array, " B"]:
-    """The critic's choice for one agent, the other slots standing still; ``share`` is that of this agent alone."""
+    """Return the critic's best action of one agent, with the other agents' actions fixed."""
     return present(greedy(options(roster, group, worth, slots, agent), share.available), share.alive)

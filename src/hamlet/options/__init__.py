@@ -1,1 +1,1 @@
-"""Options of the command line: made from signatures and docstrings, and read into values."""
+"""Options of the command line: generated from signatures and docstrings, and parsed into values."""

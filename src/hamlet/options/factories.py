@@ -1,4 +1,4 @@
-"""The environment at ``MODULE:FACTORY``: PettingZoo's or Hamlet's own, by what the factory makes, and its options."""
+"""The environment at ``MODULE:FACTORY``, and its options. The factory returns a PettingZoo or a Hamlet environment."""
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
@@ -18,19 +18,19 @@ from hamlet.options import values
 
 _EMPTY = inspect.Parameter.empty
 _OWN = inspect.signature(from_pettingzoo).parameters
-# Those that are options on the command line.
+# The parameters of `from_pettingzoo` that are options on the command line.
 _OF_PETTINGZOO = ("processes", "timeout", "on_failure", "state", "pictures", "measures")
-# Seconds that a module has to be imported.
+# Time limit for the import of a module, in seconds.
 _PATIENCE = 60.0
 
 
 @dataclass(frozen=True)
 class Factory:
-    """A factory, and what it can be told.
+    """A factory and its keywords.
 
     Attributes:
         place: ``MODULE:FACTORY``.
-        keywords: As a worker found them.
+        keywords: The keywords, which a worker process found.
     """
 
     place: str
@@ -38,22 +38,22 @@ class Factory:
 
     @classmethod
     def at(cls, place: str) -> "Factory":
-        """The factory at a place.
+        """Return the factory at ``MODULE:FACTORY``.
 
         Raises:
-            RequestError: There is none.
+            RequestError: If there is no such factory.
         """
         user_modules.called(place_of(place))
         return cls(place, factory_keywords(place, _PATIENCE))
 
     @cached_property
     def parameters(self) -> dict[str, inspect.Parameter]:
-        """Its keywords that can be written as words, by name."""
+        """Return the keywords whose values can be written on the command line, by name."""
         parameters = (_parameter(parameter, handed_on=self.keywords.handed_on) for parameter in self.keywords.known)
         return {parameter.name: parameter for parameter in parameters if parameter is not None}
 
     def signed(self, function: Callable[..., Any], own: Iterable[inspect.Parameter] = ()) -> Callable[..., Any]:
-        """The function, which takes any keyword, with the factory's keywords and its own as its signature."""
+        """Give a function that takes any keyword the factory's keywords and its own parameters as signature."""
         free = [inspect.Parameter("further_", inspect.Parameter.VAR_KEYWORD)] if self.keywords.free else []
         signature = inspect.Signature([*self.parameters.values(), *own, *free])
         texts = (self.keywords.text, function.__doc__)
@@ -63,18 +63,21 @@ class Factory:
         return function
 
     def call(self, function: Callable[[dict[str, Any]], Any], given: Mapping[str, Any]) -> Any:
-        """What a function makes of the options that differ from the factory's defaults.
+        """Call a function with the options that differ from the factory's defaults.
 
         Raises:
-            RequestError: If it refuses them; of an option that is not there, with the nearest that is.
+            RequestError: If the factory refuses the options; for an unknown option, with the nearest known one.
         """
         asked = {name: value for name, value in given.items() if not self._is_default(name, value)}
         for name in ("factory", "copies"):
-            require(name not in asked, f"--env.{name} is no option: the factory comes first, its copies are --num-envs")
+            require(
+                name not in asked,
+                f"there is no option --env.{name}: the factory is the first word, and --num-envs sets the copies",
+            )
         try:
             return function(asked)
         except RequestError as error:
-            # A factory that takes any keyword says which it will not have, and not which it would.
+            # A factory that takes any keyword reports the refused keyword but not the accepted ones.
             for name in asked.keys() - self.parameters.keys():
                 flags = [f"--env.{parameter.replace('_', '-')}" for parameter in self.parameters]
                 if f"argument '{name}'" in str(error):
@@ -87,10 +90,12 @@ class Factory:
 
 
 def environment(place: str) -> Callable[..., Any]:
-    """What makes the environment of one factory, with the options that are words; the algorithm says how many copies.
+    """Return a function that creates the environment of one factory from the options of the command line.
+
+    The number of environment copies comes from the algorithm.
 
     Raises:
-        RequestError: There is no such factory.
+        RequestError: If there is no such factory.
     """
     factory = Factory.at(place)
 
@@ -102,19 +107,19 @@ def environment(place: str) -> Callable[..., Any]:
 
 
 def _environment(place: str, asked: Mapping[str, Any]) -> Any:
-    """What a factory makes; options of worker processes are for PettingZoo's alone."""
+    """Return the environment of a factory. The options of worker processes are for PettingZoo environments only."""
     env = by_factory(place, **asked)
     if not isinstance(env, PettingZoo):
         for name in _OF_PETTINGZOO:
             require(
                 asked.get(name, _OWN[name].default) == _OWN[name].default,
-                f"--env.{name} is of PettingZoo environments, and {place} makes one of Hamlet's own",
+                f"--env.{name} is an option of PettingZoo environments only, and {place} returns a Hamlet environment",
             )
     return env
 
 
 def _parameter(one: Keyword, *, handed_on: bool) -> inspect.Parameter | None:
-    """As an option, unless it can be given from Python alone and need not be."""
+    """Return a keyword as an option; None if it is optional and only Python code can set it."""
     if one.name in _OWN or one.name.startswith("_"):
         return None
     default = _EMPTY if one.required else one.default
@@ -125,7 +130,7 @@ def _parameter(one: Keyword, *, handed_on: bool) -> inspect.Parameter | None:
 
 
 def _annotation(one: Keyword, *, handed_on: bool) -> Any:
-    """The type of an option: as the factory has it, or as its default tells, or whatever is written."""
+    """Return the type of an option: from the factory's annotation, else from the default, else None."""
     if not one.readable:
         return None
     hint = None if one.annotation in (_EMPTY, Any, object) else one.annotation
@@ -134,5 +139,5 @@ def _annotation(one: Keyword, *, handed_on: bool) -> Any:
         if isinstance(one.default, tuple) and len(kinds := {type(item) for item in one.default}) == 1:
             hint = tuple[kinds.pop(), ...]  # type: ignore[misc]
     if hint is bool and (handed_on or one.required):
-        hint = values.Plain  # behind ``**keywords`` nobody sees that it is a switch
+        hint = values.Plain  # a keyword behind ``**keywords`` is not visible as a switch
     return Optional[hint] if hint is not None and not one.required and one.default is None else hint  # noqa: UP045

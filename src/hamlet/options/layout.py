@@ -1,20 +1,20 @@
-"""Text within the width of a terminal: paragraphs, and rows of a name and what is said of it."""
+"""Text wrapped to the width of a terminal: paragraphs, and rows of a name and its description."""
 
 import shutil
 import textwrap
 from collections.abc import Iterable
 
-# Lines are read with ease up to about so many columns, however wide the terminal is.
+# Longer lines than 100 columns are hard to read, even on a wider terminal.
 _WIDEST, _NARROWEST = 100, 60
 
 
 def columns() -> int:
-    """The width of the terminal, between 60 and 100 columns; 80 where output goes elsewhere."""
+    """Return the width of the terminal, limited to 60 to 100 columns; 80 if the output is not a terminal."""
     return min(max(shutil.get_terminal_size().columns, _NARROWEST), _WIDEST)
 
 
 def paragraphs(text: str) -> str:
-    r"""The text with each paragraph wrapped; lines that are indented, such as examples, stay as they are.
+    r"""Wrap each paragraph of a text; indented lines, such as examples, stay unchanged.
 
     >>> print(paragraphs("One\ntwo.\n\nexamples:\n  hamlet list"))
     One two.
@@ -35,7 +35,7 @@ def paragraphs(text: str) -> str:
 
 
 def rows(pairs: Iterable[tuple[str, str]], *, indent: str = "") -> str:
-    """A row for each pair: the name, and beside it the text, wrapped.
+    """Return a row for each pair: the name, and the wrapped text in a second column.
 
     >>> print(rows([("happo", "one after another"), ("il", "alone")], indent="  "))
       happo  one after another

@@ -1,7 +1,7 @@
-"""Options generated from signatures and docstrings, so that each is written once: name, type, default, help.
+"""Options generated from signatures and docstrings: name, type, default and help of each are written in one place.
 
-tyro parses the values and writes the help. The names of options, and how many words follow each, are checked before it,
-so that every mistake is answered by one line with the nearest valid choice.
+tyro parses the values and writes the help. The names of options, and the number of words after each, are checked before
+tyro runs. Every mistake therefore gives one line with the nearest valid choice.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ from hamlet.nearest import suggestion
 from hamlet.options import layout, values
 
 HELP = ("-h", "--help")
-# Options that a refusal names where none of them is near.
+# The maximum number of options that an error lists if no option is near.
 _FEW = 12
 RENAMED = {
     "--copies": "--num-envs",
@@ -37,7 +37,7 @@ RENAMED = {
     "--longest": "--max-episode-steps",
     "--random": "--random-agents",
 }
-"""Options that were called otherwise: the names from before are read for one release."""
+"""Former names of options, and their current names. The former names are accepted for one release."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,12 @@ class Option:
     """One option.
 
     Attributes:
-        group: The title under which help shows it.
-        name: Of the parameter that it sets.
-        flag: As typed: ``--env.local-ratio``.
+        group: The title under which the help shows it.
+        name: Name of the parameter that it sets.
+        flag: The flag as typed, such as ``--env.local-ratio``.
         annotation: The type of its value.
-        default: Where it is not given; `inspect.Parameter.empty` where it must be.
-        help: What it means.
+        default: The default; `inspect.Parameter.empty` for a required option.
+        help: The help text.
         pair: For a switch, whether ``--no-…`` exists.
     """
 
@@ -64,18 +64,18 @@ class Option:
 
     @property
     def opposite(self) -> str:
-        """The flag that turns a switch off."""
+        """Return the flag that turns a switch off."""
         prefix, dot, last = self.flag.removeprefix("--").rpartition(".")
         return f"--{prefix}{dot}no-{last}"
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """Every spelling but underscores."""
+        """Return the flags of the option, with dashes (underscores are accepted too)."""
         switch = values.arity(self.annotation) == 0
         return (self.flag, self.opposite) if switch and self.pair else (self.flag,)
 
     def field(self) -> tuple[str, Any, Any]:
-        """As a field of a dataclass for tyro."""
+        """Return the option as a dataclass field for tyro."""
         hint = "" if self.default is None or (self.default is False and not self.pair) else None
         argument: Any = tyro.conf.arg(name=self.name.rstrip("_"), help=self.help, help_behavior_hint=hint)
         annotation: Any = Annotated[self.annotation, argument]
@@ -90,13 +90,13 @@ class OptionGroup:
     """The parameters of a function or a dataclass, as options.
 
     Attributes:
-        title: Under which help shows them; their prefix where they have one.
-        target: Whose parameters they are; those that cannot be written as words stay at their defaults.
-        defaults: Values in place of the target's own.
-        prefixed: Whether flags begin with ``--TITLE.``.
-        pairs: Whether a switch has an opposite.
-        free: Further names, where the target takes any keyword.
-        notes: What help says of some parameters besides, as of a default that surprises.
+        title: The title in the help, and the prefix of the flags if ``prefixed``.
+        target: The function or dataclass. Parameters that cannot be written on the command line keep their defaults.
+        defaults: Values that replace the target's defaults.
+        prefixed: Whether flags start with ``--TITLE.``.
+        pairs: Whether a switch has an opposite ``--no-…``.
+        free: Names of further options, if the target takes any keyword.
+        notes: Additional help of some parameters, such as the reason for a surprising default.
     """
 
     title: str
@@ -109,18 +109,18 @@ class OptionGroup:
 
     @property
     def takes_any(self) -> bool:
-        """Whether the target takes keywords that it does not name."""
+        """Check whether the target takes keywords that it does not name."""
         parameters = inspect.signature(self.target).parameters.values()
         return any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
 
     @property
     def more(self) -> str:
-        """A line of help on options that cannot be listed."""
+        """Return a line of help about options that cannot be listed."""
         any_other = f"It may take any other option: --{self.title}.NAME VALUE."
         return any_other if self.takes_any else ""
 
     def taking(self, argv: Sequence[str]) -> "OptionGroup":
-        """With whatever else is asked for under its prefix, where the target takes any keyword."""
+        """Return the group with all further options typed under its prefix, if the target takes any keyword."""
         if not self.takes_any:
             return self
         known = {flag for option in self.options for flag in option.flags}
@@ -134,7 +134,7 @@ class OptionGroup:
 
     @cached_property
     def options(self) -> list[Option]:
-        """One for each parameter."""
+        """Return one option for each parameter."""
         hints = typing.get_type_hints(self.target, include_extras=True)
         texts = descriptions(self.target)
         options = []
@@ -145,8 +145,8 @@ class OptionGroup:
             if hints.get(name) != AnyRates and not values.supported(hints.get(name)):
                 if values.required(default):
                     raise RequestError(
-                        f"{self.title} has the parameter {name!r}, which can be given from Python only: "
-                        "name a factory of yours that gives it"
+                        f"{self.title} has the required parameter {name!r}, which can be set from Python only: "
+                        "write a factory that sets it"
                     )
                 continue
             flag = "--" + (f"{self.title}." if self.prefixed else "") + name.rstrip("_").replace("_", "-")
@@ -168,14 +168,14 @@ class Given(NamedTuple):
 
 
 class Word(NamedTuple):
-    """A word that belongs to no option, and what came before it."""
+    """A word that does not belong to an option, and the option before it."""
 
     text: str
     after: Given | None
 
 
 class Parsed(NamedTuple):
-    """What was asked for: values by title and name, and the names of the options that were given."""
+    """The result of parsing: values by title and name, and the names of the options that were given."""
 
     values: dict[str, dict[str, Any]]
     given: set[str]
@@ -186,10 +186,10 @@ class Command:
     """The words and options of one command.
 
     Attributes:
-        usage: ``hamlet evaluate``.
-        words: The names of the words it takes: ``("RUN",)``.
+        usage: The command as typed, such as ``hamlet evaluate``.
+        words: The names of its positional words, such as ``("RUN",)``.
         groups: Its options.
-        description: For help.
+        description: The description in the help.
     """
 
     usage: str
@@ -199,26 +199,28 @@ class Command:
 
     @property
     def prog(self) -> str:
-        """As typed, with the names of its words."""
+        """Return the command as typed, with the names of its words."""
         return " ".join((self.usage, *self.words))
 
     @cached_property
     def flags(self) -> dict[str, Option]:
-        """Every flag.
+        """Return the options by flag.
 
         Raises:
-            RequestError: If two options have the same one, as where a third party's hyperparameter is named ``seed``.
+            RequestError: If two options have the same flag, for example a third party's hyperparameter named ``seed``.
         """
         flags: dict[str, Option] = {}
         for option in (option for group in self.groups for option in group.options):
             for flag in option.flags:
                 if flag in flags:
-                    raise RequestError(f"{flag} is a {option.group} option and a {flags[flag].group} option: rename it")
+                    raise RequestError(
+                        f"{flag} is a {option.group} option and a {flags[flag].group} option: rename one of them"
+                    )
                 flags[flag] = option
         return flags
 
     def split(self, argv: Sequence[str]) -> tuple[list[Word], list[Given]]:
-        """The words, and the options with their values; an unknown option has all that follows it."""
+        """Split arguments into words and options with values; an unknown option takes all words that follow it."""
         words: list[Word] = []
         given: list[Given] = []
         rest = list(argv)
@@ -239,11 +241,11 @@ class Command:
         return words, given
 
     def parse(self, argv: Sequence[str]) -> tuple[list[str], Parsed]:
-        """The words and the values of all options.
+        """Parse arguments into the words and the values of all options.
 
         Raises:
-            RequestError: If something is unknown, missing, left over, or of the wrong kind.
-            SystemExit: With status 0, after help was printed.
+            RequestError: If an option is unknown or missing, a word is unexpected, or a value has the wrong type.
+            SystemExit: With status 0, after the help was printed.
         """
         if any(word in HELP for word in argv):
             self.show_help()
@@ -263,25 +265,25 @@ class Command:
         return [word.text for word in words], Parsed(self._values(latest), {arg.flag for arg in self._options(latest)})
 
     def unknown(self, flag: str) -> RequestError:
-        """The refusal of an option that does not exist; where none is near, with all, if they are few."""
+        """Return the error for an option that does not exist; if no option is near and there are few, it lists all."""
         near = suggestion(flag, self.flags, "{}")
         few = not near and len(self.flags) <= _FEW
         rest = f"of {', '.join(self.flags)}; see" if few else "see"
         return RequestError(f"there is no option {flag}{near} ({rest} {self.prog} --help)")
 
     def show_help(self) -> typing.NoReturn:
-        """Print what there is.
+        """Print the help.
 
         Raises:
             SystemExit: With status 0.
         """
-        # A required option must not be asked for while help is shown, which tyro sees to.
+        # tyro does not require the required options while it shows the help.
         structure = _structure(self.groups)
         text = io.StringIO()
         with contextlib.suppress(SystemExit), contextlib.redirect_stdout(text):
             tyro.cli(structure, args=["--help"], prog=self.prog, description="", config=_CONFIG)
-        # tyro names every option of a small command in one usage line, joins the lines of a description, and begins
-        # with a box for -h alone.
+        # Replace parts of tyro's help: its usage line lists all options of a small command, it joins the lines of a
+        # description, and its first box contains only -h.
         lines = [line.rstrip() for line in text.getvalue().splitlines()]
         first = next((i + 1 for i, line in enumerate(lines) if "show this help message" in line), 0)
         usage = f"usage: {self.prog}" + (" [OPTIONS]" if self.groups else "")
@@ -308,17 +310,17 @@ class Command:
         return group_values
 
     def _refusal(self, given: Iterable[Given]) -> RequestError:
-        """What is wrong with the first option whose value tyro refuses."""
+        """Return the error for the first option whose value tyro refuses."""
         for arg in given:
             assert arg.option is not None
             single = dataclasses.make_dataclass("Single", [dataclasses.replace(arg.option, name="value").field()])
             if not _fits([arg]) or _tyro(single, ["--value", *arg.words] if arg.words else []) is None:
                 return _bad_value(arg)
-        return RequestError(f"the options cannot be read together (see {self.usage} --help)")
+        return RequestError(f"these options cannot be combined (see {self.usage} --help)")
 
     def _left_over(self, word: Word) -> RequestError:
         if word.after is None or word.after.option is None:
-            return RequestError(f"{word.text!r} is left over: only options follow {self.prog}")
+            return RequestError(f"unexpected word {word.text!r}: only options follow {self.prog}")
         option = word.after.option
         if values.arity(option.annotation) == 0:
             return _bad_value(Given(option, word.after.flag, [word.text]))
@@ -329,7 +331,7 @@ _CONFIG = (tyro.conf.DisallowNone,)
 
 
 def _structure(groups: Sequence[OptionGroup]) -> type:
-    """A dataclass of dataclasses, one for each group."""
+    """Return a dataclass with one nested dataclass for each group."""
     fields = []
     for group in groups:
         inner: Any = dataclasses.make_dataclass(group.title.title(), [option.field() for option in group.options])
@@ -339,7 +341,7 @@ def _structure(groups: Sequence[OptionGroup]) -> type:
 
 
 def _tyro(structure: type, words: Sequence[str]) -> Any:
-    """The parsed structure, or None where tyro refuses."""
+    """Return the parsed structure, or None if tyro refuses the words."""
     try:
         with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
             return tyro.cli(structure, args=list(words), config=_CONFIG)
@@ -348,7 +350,7 @@ def _tyro(structure: type, words: Sequence[str]) -> Any:
 
 
 def _fits(given: Iterable[Given]) -> bool:
-    """Whether every option has as many words as it takes."""
+    """Check that every option has the number of words that it takes."""
     counts = [(len(arg.words), values.arity(arg.option.annotation)) for arg in given if arg.option is not None]
     return all(most is None or count == most for count, most in counts)
 
@@ -358,10 +360,10 @@ def _bad_value(one: Given) -> RequestError:
     assert option is not None
     if values.arity(option.annotation) == 0:
         turn_off = f"; to turn it off write {option.opposite}" if option.pair else ""
-        return RequestError(f"{one.flag} takes no value, so {text!r} is left over{turn_off}")
+        return RequestError(f"{one.flag} takes no value, but {text!r} follows it{turn_off}")
     takes = f"{one.flag} takes {values.spoken(option.annotation, option.default)}"
     if not one.words:
-        return RequestError(f"{takes}, and nothing was given")
+        return RequestError(f"{takes}, but no value was given")
     near = values.nearest(option.annotation, text)
     return RequestError(f"{takes}, not {text!r}" + (f"; the nearest is {near}" if near else ""))
 

@@ -1,4 +1,4 @@
-"""Who else hears the metrics of a run: TensorBoard, Weights & Biases."""
+"""The metrics sinks of a run: TensorBoard and Weights & Biases."""
 
 import os
 import uuid
@@ -13,16 +13,16 @@ from hamlet.files.atomic_write import one_line
 from hamlet.runs.directory import RunDirectory
 from hamlet.runs.metrics import Sink, TensorBoardSink, WandbSink
 
-# Characters of a tag at most, and the variables with which users set for Weights & Biases what is set here.
+# The maximum length of a tag, and the environment variables of Weights & Biases that override these settings.
 _TAG = 64
 _VARIABLES = {"name": "WANDB_NAME", "group": "WANDB_RUN_GROUP", "tags": "WANDB_TAGS"}
 
 
 def wanted(*, tensorboard: bool, wandb: bool) -> list[Callable[[Path], Sink]]:
-    """Makers of the sinks that were asked for.
+    """Return functions that create the requested metrics sinks.
 
     Raises:
-        RequestError: If a package cannot be imported; says what installs it.
+        RequestError: If a package cannot be imported; the message says how to install it.
     """
     makers: list[Callable[[Path], Sink]] = []
     for asked, package, option, maker in (
@@ -59,7 +59,7 @@ def _wandb(path: Path) -> Sink:
 
 
 def _named(config: Mapping[str, Any]) -> dict[str, Any]:
-    """How Weights & Biases is to show a run; what its own variables say is left to it.
+    """Return name, group and tags of a run for Weights & Biases, except those set by its environment variables.
 
     >>> _named({"algorithm_name": "happo", "environment_name": "grid/switch", "seed": 3})
     {'name': 'happo-grid/switch-seed-3', 'group': 'happo-grid/switch', 'tags': ['happo', 'grid/switch']}

@@ -1,4 +1,4 @@
-"""The kinds of values that options take: how many words each has, how it is read, and how it is spoken of."""
+"""The types of option values: how many words a value has, how it is parsed, and how messages describe it."""
 
 import inspect
 import math
@@ -15,17 +15,17 @@ from hamlet.haml.rates import Rates
 from hamlet.nearest import closest
 
 _UNITS = {"k": 1_000, "m": 1_000_000, "b": 1_000_000_000, "g": 1_000_000_000}
-# Of any whole number: what a float tells from its neighbours. How many steps a run can have depends on its rollouts.
+# The greatest whole number: up to it a float represents every whole number. The length of a run has a separate limit.
 _MOST = 2**53
 _PLAIN = (bool, int, float, str, Path)
 _SPOKEN = {int: "a whole number", float: "a number", str: "a name", Path: "a path"}
 
 
 def parse_steps(text: str) -> int:
-    """A count of environment steps as people write it.
+    """Parse a number of environment steps, with an optional suffix k, M, B or G.
 
     Raises:
-        ValueError: If it is no whole number, or beyond 2⁵³.
+        ValueError: If it is not a whole number, or above 2⁵³.
 
     >>> [parse_steps(text) for text in ("10M", "2.5M", "500k", "1e6", "10_000_000", "1b")]
     [10000000, 2500000, 500000, 1000000, 10000000, 1000000000]
@@ -34,14 +34,14 @@ def parse_steps(text: str) -> int:
     try:
         number = Decimal(digits) * unit
     except InvalidOperation:
-        raise ValueError(f"{text!r} is no number of steps") from None
+        raise ValueError(f"{text!r} is not a number of steps: write for example 10M, 500k or 1e6") from None
     if not number.is_finite() or abs(number) > _MOST or number != int(number):
-        raise ValueError(f"{text!r} is no whole number up to {_MOST:,}")
+        raise ValueError(f"{text!r} is not a whole number up to {_MOST:,}")
     return int(number)
 
 
 def format_steps(steps: int) -> str:
-    """The shortest form that `parse_steps` reads back.
+    """Return the shortest text that `parse_steps` parses to the same number.
 
     >>> [format_steps(steps) for steps in (10_000_000, 2_500_000, 4_000, 4_321)]
     ['10M', '2.5M', '4k', '4321']
@@ -54,7 +54,7 @@ def format_steps(steps: int) -> str:
 
 
 def _count(metavar: str, shown: Callable[[int], str]) -> Any:
-    """How a whole number is read, and shown."""
+    """Return tyro's specification of a whole number: how it is parsed and shown."""
     return PrimitiveConstructorSpec(
         nargs=1,
         metavar=metavar,
@@ -69,16 +69,16 @@ Whole: TypeAlias = Annotated[int, _count("INT", str)]
 
 
 def parse_number(text: str) -> int | float:
-    """A whole number where it is written as one, else a float.
+    """Parse a number: an int if it is written as one, else a float.
 
     Raises:
-        ValueError: If it is no number.
+        ValueError: If it is not a number.
 
     >>> parse_number("3"), parse_number("3.0"), parse_number("1e-2")
     (3, 3.0, 0.01)
     """
-    if not re.match(r"[+-]?\.?[0-9]", text):  # inf and nan are words
-        raise ValueError(f"{text!r} is no number")
+    if not re.match(r"[+-]?\.?[0-9]", text):  # inf and nan are not numbers here
+        raise ValueError(f"{text!r} is not a number")
     try:
         return int(text)
     except ValueError:
@@ -86,7 +86,7 @@ def parse_number(text: str) -> int | float:
 
 
 def parse_plain(text: str) -> bool | int | float | str:
-    """A value whose type nobody has told: a number or true or false where it is written as one, else a word.
+    """Parse a value of unknown type: a number, true or false if it is written as one, else a string.
 
     >>> [parse_plain(text) for text in ("3", "-0.5", "true", "False", "vector", "inf")]
     [3, -0.5, True, False, 'vector', 'inf']
@@ -122,10 +122,10 @@ Plain: TypeAlias = Annotated[
 
 
 def parse_rates(text: str) -> Rates:
-    """One learning rate, or agents' own by name; one without a name is that of the rest.
+    """Parse one learning rate, or rates by agent name; a rate without a name is the default for all other agents.
 
     Raises:
-        ValueError: If something is no number, or there are two for the rest.
+        ValueError: If a rate is not a number, or there are two defaults.
 
     >>> parse_rates("5e-4"), parse_rates("speaker_0=1e-4,5e-4")
     (0.0005, (('speaker_0', 0.0001), ('', 0.0005)))
@@ -133,12 +133,12 @@ def parse_rates(text: str) -> Rates:
     pairs = [item.rpartition("=") for item in text.split(",")]
     rates = tuple((name.strip(), float(number)) for name, _, number in pairs)
     if len({name for name, _ in rates}) < len(rates) or not all(math.isfinite(rate) for _, rate in rates):
-        raise ValueError(f"{text!r} has an agent twice, two rates for the rest, or what is no number")
+        raise ValueError(f"{text!r} has an agent twice, two default rates, or a rate that is not a number")
     return rates[0][1] if len(rates) == 1 and not rates[0][0] else rates
 
 
 def format_rates(rates: Rates) -> str:
-    """As `parse_rates` reads them.
+    """Return rates as text for `parse_rates`.
 
     >>> format_rates(0.0005), format_rates((("a", 0.1), ("", 0.2)))
     ('0.0005', 'a=0.1,0.2')
@@ -158,7 +158,7 @@ LearningRate: TypeAlias = Annotated[
     ),
 ]
 _SPOKEN_SPECS = {
-    "RATE": "a number, or agents' own such as speaker_0=1e-4,5e-4",
+    "RATE": "a number, or agents' rates such as speaker_0=1e-4,5e-4",
     "STEPS": "a number of steps, such as 10M, 2.5M, 500k or 1e6",
     "INT": "a whole number",
     "NUMBER": "a number",
@@ -167,7 +167,7 @@ _SPOKEN_SPECS = {
 
 
 def bare(annotation: Any) -> Any:
-    """A type without its annotations, and without None where it is optional."""
+    """Return a type without `Annotated`, and without None if it is optional."""
     if get_origin(annotation) is Annotated:
         return bare(get_args(annotation)[0])
     if get_origin(annotation) in (Union, types.UnionType):
@@ -177,7 +177,7 @@ def bare(annotation: Any) -> Any:
 
 
 def supported(annotation: Any) -> bool:
-    """Whether values of a type can be written as words."""
+    """Check whether values of a type can be written on the command line."""
     kind = bare(annotation)
     if _specs(annotation):
         return True
@@ -187,7 +187,7 @@ def supported(annotation: Any) -> bool:
 
 
 def arity(annotation: Any) -> int | None:
-    """How many words a value has: none for a switch; None for any number."""
+    """Return the number of words of a value: 0 for a switch, None for any number."""
     kind = bare(annotation)
     if get_origin(kind) is tuple:
         return None if Ellipsis in get_args(kind) else len(get_args(kind))
@@ -195,7 +195,7 @@ def arity(annotation: Any) -> int | None:
 
 
 def spoken(annotation: Any, default: Any) -> str:
-    """What an option takes, in words."""
+    """Describe the values that an option takes."""
     kind = bare(annotation)
     for spec in _specs(annotation):
         return _SPOKEN_SPECS.get(spec.metavar, "a value")
@@ -209,7 +209,7 @@ def spoken(annotation: Any, default: Any) -> str:
 
 
 def nearest(annotation: Any, text: str) -> str | None:
-    """The valid value that was probably meant, as it would be written; None where none is near.
+    """Return the valid value that was probably meant, as text; None if no valid value is near.
 
     >>> nearest(int, "2.7"), nearest(int, "0.3"), nearest(int, "-2.5"), nearest(float, "0,1"), nearest(float, "nan")
     ('3', '1', None, '0.1', None)
@@ -226,17 +226,17 @@ def nearest(annotation: Any, text: str) -> str | None:
         return None
     if kind is float:
         return repr(number)
-    # Counts are at least 1, and nothing is near to one that is negative or beyond all counts.
+    # A count is at least 1. A negative or too large number has no near count.
     return str(max(1, round(number))) if kind is int and 0 < number <= _MOST else None
 
 
 def required(default: Any) -> bool:
-    """Whether an option has no default."""
+    """Check whether an option has no default."""
     return default is inspect.Parameter.empty
 
 
 def _specs(annotation: Any) -> list[Any]:
-    """How values of a type are read, where that is told; also inside an optional one."""
+    """Return tyro's specifications in a type's annotations, also inside an optional type."""
     if get_origin(annotation) is Annotated:
         return [part for part in get_args(annotation)[1:] if isinstance(part, PrimitiveConstructorSpec)]
     if get_origin(annotation) in (Union, types.UnionType):

@@ -1,4 +1,4 @@
-"""A run's environment with other options than the run's: ``hamlet evaluate RUN --env.NAME VALUE``."""
+"""A run's environment with changed options: ``hamlet evaluate RUN --env.NAME VALUE``."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -11,12 +11,15 @@ from hamlet.envs.pettingzoo.environment import PettingZoo, from_pettingzoo
 from hamlet.options import factories
 from hamlet.options.parsing import OptionGroup
 
-# What of a PettingZoo environment is an option on the command line, and not the factory's.
+# Options of a PettingZoo environment on the command line that do not belong to its factory.
 _OWN = ("processes", "timeout", "on_failure", "state", "measures")
 
 
 class _Variation(NamedTuple):
-    """How a kind of declaration gets other options: what takes them, their values, and the environment with some."""
+    """How a kind of environment changes its options.
+
+    The fields are functions: the callable that takes the options, their current values, and the changed environment.
+    """
 
     takes: Callable[[Any], Callable[..., Any]]
     values: Callable[[Any], dict[str, Any]]
@@ -24,21 +27,21 @@ class _Variation(NamedTuple):
 
 
 def options(env: AnyEnvironment, argv: Sequence[str]) -> OptionGroup:
-    """The options of a run's environment, at the run's values.
+    """Return the options of a run's environment, with the run's values as defaults.
 
     Args:
         env: The environment.
-        argv: What was typed, as some factories take any option.
+        argv: The arguments, because some factories take any option.
     """
     kind = _KINDS.get(type(env), _DATACLASS)
     return OptionGroup("env", kind.takes(env), kind.values(env), prefixed=True).taking(argv)
 
 
 def varied(env: AnyEnvironment, given: Mapping[str, Any]) -> AnyEnvironment:
-    """The environment with the options given, and else with its own.
+    """Return the environment with the given options; the other options stay unchanged.
 
     Raises:
-        RequestError: If it refuses them.
+        RequestError: If the environment refuses an option.
     """
     return _KINDS.get(type(env), _DATACLASS).varied(env, **given)
 

@@ -1,4 +1,4 @@
-"""The hyperparameters of the papers: for every preset, a typed factory for each algorithm that it speaks of."""
+"""Presets of hyperparameters, from papers and tuned ones: for every preset, a factory for each of its algorithms."""
 
 import inspect
 from collections.abc import Mapping
@@ -23,19 +23,19 @@ PRESETS: Mapping[str, Mapping[str, "partial[Any]"]] = {
     "paper/value": value.PAPER,
     "tuned/matrix": value.MATRIX,
 }
-# What a preset says where every agent acts in a Box, if that differs.
+# The values of a preset if every agent has a Box action space, where they differ.
 _CONTINUOUS: Mapping[str, Mapping[str, "partial[Any]"]] = {
     "paper/mpe": {**mpe.PAPER_CONTINUOUS, **credit.PAPER_MPE, **off_policy.PAPER_MPE},
     "tuned/mpe": {**mpe.TUNED_CONTINUOUS, **credit.TUNED_MPE, **off_policy.TUNED_MPE},
     "tuned/mpe/shared": mpe.SHARED_CONTINUOUS,
 }
-# Why a preset has a value that surprises, where every agent acts in a Box, by algorithm and hyperparameter.
+# Reasons for surprising values of presets for Box action spaces, by algorithm and hyperparameter.
 _NOTES_CONTINUOUS: Mapping[str, Mapping[str, Mapping[str, str]]] = {
     name: mpe.NOTES_CONTINUOUS for name in ("paper/mpe", "tuned/mpe", "tuned/mpe/shared")
 }
-# Where a preset of ours learns a task better than the paper's (`docs/results.md`), it is the default. HAPPO, HADDPG and
-# HATD3 on spread and HAD3QN on speaker-listener were run with both; the others differ from the paper by the same
-# discount.
+# A tuned preset is the default where it learns a task better than the paper's preset (`docs/results.md`). HAPPO, HADDPG
+# and HATD3 on spread, and HAD3QN on speaker-listener, were run with both. The tuned presets of the other algorithms
+# differ from the paper by the same discount.
 _LEARNS_BETTER: Mapping[tuple[str, str], str] = {
     **{
         ("mpe/simple_spread", algorithm): "tuned/mpe"
@@ -43,8 +43,7 @@ _LEARNS_BETTER: Mapping[tuple[str, str], str] = {
     },
     ("mpe/simple_speaker_listener", "had3qn"): "tuned/mpe",
 }
-# Which presets an environment, or a family of them, is otherwise trained with where none is named: the first that
-# speaks of the algorithm.
+# The default presets of an environment or a family of environments: the first one that has the algorithm is used.
 _DEFAULTS = {
     "mpe": ("paper/mpe", "tuned/mpe"),
     "grid": ("paper/matrl/grid",),
@@ -55,12 +54,12 @@ _DEFAULTS = {
 
 
 def find(preset: str | None, algorithm: str, environment: AnyDeclaration | None = None) -> "partial[Any]":
-    """The factory of an algorithm with a preset's values, those for continuous actions where the environment's are.
+    """Return the factory of an algorithm with a preset's values, for continuous actions if the environment has them.
 
-    Without a preset, with its own. See `fitted` for what else depends on the environment.
+    Without a preset, the factory keeps its defaults. `fitted` adds the values that depend on the environment.
 
     Raises:
-        RequestError: If there is no such preset, or it does not speak of the algorithm, or there is no such algorithm.
+        RequestError: If the preset or the algorithm does not exist, or the preset does not have the algorithm.
 
     >>> find("paper/mpe", "happo").keywords["clip"]
     0.2
@@ -78,13 +77,13 @@ def find(preset: str | None, algorithm: str, environment: AnyDeclaration | None 
         raise RequestError(
             f"preset {preset} has no values for {algorithm}; it has them for {', '.join(PRESETS[preset])}"
         )
-    # Of those that act by choices alone it has no others: they refuse the environment themselves.
+    # Algorithms for discrete actions only have no continuous values; they refuse the environment themselves.
     others = _CONTINUOUS.get(preset, {}) if _is_continuous(environment) else {}
     return fitted(others.get(algorithm, PRESETS[preset][algorithm]), environment)
 
 
 def notes(preset: str, algorithm: str, environment: AnyDeclaration | None) -> Mapping[str, str]:
-    """Why a preset has a value that surprises, by hyperparameter; of most it says nothing.
+    """Return the reasons for a preset's surprising values, by hyperparameter; most values have none.
 
     >>> import hamlet
     >>> list(notes("tuned/mpe", "happo", hamlet.envs.make("mpe/simple_spread", continuous=True)))
@@ -98,9 +97,9 @@ def _is_continuous(environment: AnyDeclaration | None) -> bool:
 
 
 def fitted(factory: "partial[Any]", environment: AnyDeclaration | None) -> "partial[Any]":
-    """The factory of an algorithm for an environment: with the length of its episodes, where whole ones are replayed.
+    """Return the factory with the environment's episode length, for algorithms that replay whole episodes.
 
-    Where nothing else is said, they are as long as the environment declares its longest, and so is a rollout.
+    If they are not set, ``episode_length`` and ``rollout_length`` become the environment's maximum episode length.
 
     >>> import hamlet
     >>> env = hamlet.envs.make("mpe/simple_spread", continuous=False, max_steps=30)
@@ -115,9 +114,9 @@ def fitted(factory: "partial[Any]", environment: AnyDeclaration | None) -> "part
 
 
 def default(environment: str, algorithm: str) -> str | None:
-    """The preset used for an environment's name where none is named; None where there is none.
+    """Return the default preset of an environment and an algorithm, or None if there is none.
 
-    It is the one that learns the task best among those that leave every agent its own policy where the paper's does.
+    Among the presets with the parameter sharing of the paper, it is the one that learns the task best.
 
     >>> default("mpe/simple_spread", "happo")
     'tuned/mpe'
@@ -135,7 +134,7 @@ def default(environment: str, algorithm: str) -> str | None:
 
 
 def known(environment: str) -> bool:
-    """Whether some algorithm has a preset for an environment's name.
+    """Check whether some algorithm has a preset for an environment.
 
     >>> known("mpe/simple_spread"), known("MyWorld")
     (True, False)
@@ -144,7 +143,7 @@ def known(environment: str) -> bool:
 
 
 def line(preset: str, environment: str, algorithm: str) -> str:
-    """The line before a run: by which preset it is trained, and why by that one.
+    """Return the line that is printed before a run: its preset and the reason for this preset.
 
     >>> line("paper/mpe", "mpe/simple_spread", "happo")
     'preset paper/mpe'

@@ -1,10 +1,15 @@
-"""COMA: as published, and ours.
+"""Presets of COMA: as published, and as tuned for Hamlet.
 
-Published are the settings of Foerster et al., 2018, arXiv:1705.08926, and of its code: eight episodes a batch, one step
-of the actors and one of the critic for every time step of it, targets copied every 200 of those, TD(0.8), RMSprop with
-5·10⁻⁴, gradients cut at 10, ε from 0.5 to 0.01 within 100,000 steps, parameters shared. They were found on StarCraft,
-whose agents had a memory; episodes of MPE have 25 steps, and everything there is seen. For their critic's input, see
-`hamlet.estimation.counterfactual`.
+``PAPER_MPE`` has the settings of Foerster et al., 2018, arXiv:1705.08926, and of its code:
+
+* eight episodes in a batch; for each batch one step of the actors, and one step of the critic for every time step;
+* targets copied every 200 steps of the critic, and TD(0.8) returns;
+* RMSprop with learning rate 5·10⁻⁴, and gradients clipped at norm 10;
+* ε from 0.5 to 0.01 over 100,000 environment steps;
+* shared parameters.
+
+They were tuned on StarCraft with recurrent agents. Episodes of MPE have 25 steps and are fully observed. For the input
+of the critic, see `hamlet.estimation.counterfactual`.
 """
 
 from functools import partial
@@ -35,7 +40,7 @@ PAPER_MPE = {
     )
 }
 
-# Values in units of their deviation, a horizon as short as the episodes', Adam, and a little entropy.
+# Normalised values, a discount with a horizon as short as the episodes, Adam, and a small entropy bonus.
 TUNED_MPE = {
     "coma": partial(PAPER_MPE["coma"], optimiser="adam", entropy=0.01, normalise_values=True, discount=0.95),
 }

@@ -1,14 +1,16 @@
-"""Multi-agent MuJoCo: tables 9 to 12 of Zhong et al., 2024, arXiv:2304.09870 (appendix K.3), as typed factories.
+"""Presets of multi-agent MuJoCo: tables 9 to 12 of Zhong et al., 2024, arXiv:2304.09870 (appendix K.3).
 
-Table 9, for all tasks: a batch of 4,000 steps, three layers of 128, γ 0.99, backtracking by 0.8. Tables 10, 11 and 12,
-task by task: below. λ 0.95 and the rest are those of table 4, as in `hamlet.presets.mpe`. The reference collects a
-batch as 20 copies of 200 steps; here it is 40 of 100, because copies are stepped together. MAPPO shares parameters, as
-published; IPPO and MAA2C are not in the tables and take the numbers of HAPPO and HAA2C.
-
-The entropy bonus is 0.01 as written, where it is not 0. The code that drew the paper's curves summed the entropy over
-the batch for continuous actions (`hamlet.presets.mpe`), so that it acted there as 40: ``--entropy 40`` repeats that.
-Table 10's clip bounds the critic's step too. The other tables have none; the files of the published runs say 0.2 for
-HATRPO and 0.1 for HAA2C.
+* Table 9, for all tasks: a batch of 4,000 steps, three layers of 128, γ 0.99, line search factor 0.8.
+* Tables 10, 11 and 12 have the values of each task; they are below.
+* λ 0.95 and all other values are from table 4, see `hamlet.presets.mpe`.
+* The reference code collects a batch with 20 copies of 200 steps. Here 40 copies make 100 steps each, because copies
+  are stepped in parallel.
+* MAPPO shares parameters, as published. IPPO and MAA2C are not in the tables and use the values of HAPPO and HAA2C.
+* The entropy coefficient is 0.01, as printed, or 0. The code that plotted the paper's curves summed the entropy over
+  the batch for continuous actions (`hamlet.presets.mpe`). The coefficient therefore acted as 40; ``--entropy 40``
+  repeats this.
+* The clipping range of table 10 is also the value clipping of the critic. The other tables have no such value; the
+  files of the published runs have 0.2 for HATRPO and 0.1 for HAA2C.
 """
 
 from collections.abc import Mapping
@@ -32,7 +34,7 @@ _COMMON: Mapping[str, Any] = {
 def _first_order(
     learning_rate: float, epochs: int, parts: int, critic_clip: float, entropy: float, decay: Decay
 ) -> dict[str, Any]:
-    """What the actors and the critic have alike."""
+    """Return the values that actors and critic share."""
     return {
         "learning_rate": learning_rate,
         "epochs": epochs,
@@ -50,7 +52,7 @@ def _first_order(
 def _clipped(
     learning_rate: float, epochs: int, clip: float, parts: int, entropy: float, decay: Decay
 ) -> dict[str, "partial[Any]"]:
-    """A line of table 10."""
+    """Return one row of table 10."""
     values = {"clip": clip, **_first_order(learning_rate, epochs, parts, clip, entropy, decay)}
     return {
         "happo": partial(happo, **values),
@@ -60,13 +62,13 @@ def _clipped(
 
 
 def _trusted(radius: float) -> dict[str, "partial[Any]"]:
-    """A line of table 11."""
+    """Return one row of table 11."""
     values = {"critic_learning_rate": 5e-4, "critic_epochs": 5, "critic_minibatches": 1, "critic_clip": 0.2, **_COMMON}
     return {"hatrpo": partial(hatrpo, radius=radius, tries=10, shrink=0.8, accept=0.5, **values)}
 
 
 def _plain(learning_rate: float, epochs: int) -> dict[str, "partial[Any]"]:
-    """A line of table 12."""
+    """Return one row of table 12."""
     values = _first_order(learning_rate, epochs, 1, 0.1, 0.0, "linear")
     return {"haa2c": partial(haa2c, **values), "maa2c": partial(maa2c, **values)}
 
@@ -80,7 +82,7 @@ PAPER: Mapping[str, Mapping[str, "partial[Any]"]] = {
     "Humanoid-17x1": _clipped(5e-4, 5, 0.1, 1, 0.0, "linear"),
 }
 
-# Whose line a partition takes that has none of its own: that of the same body.
+# The row that each partition uses: its own row, or the row of another partition of the same body.
 DEFAULTS: Mapping[str, str] = {
     **{task: task for task in PAPER},
     "Ant-2x4": "Ant-4x2",

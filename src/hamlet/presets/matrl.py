@@ -1,17 +1,19 @@
-"""MATRL: tables 3, 5 and 6 of Wen et al., 2021, arXiv:2106.06828 (appendix E), as typed factories.
+"""Presets of MATRL: tables 3, 5 and 6 of Wen et al., 2021, arXiv:2106.06828 (appendix E).
 
-Table 3, the grid worlds: below. Table 5, the hopper, and table 6, Pong, differ by the batch, 4,000 steps, by the weight
-of the divergence, 0.01, and by the images' filters. MATRL, its ablations and independent learners share all numbers;
-table 2 is that of games of two choices (`hamlet.games.gradient`). The divisions of batches into copies and steps, the
-ten passes of the critics and λ 0.97 are the released code's, or ours where it says nothing.
+* Table 3 has the grid worlds. Table 5 (the hopper) and table 6 (Pong) differ by a batch of 4,000 steps, a weight of the
+  divergence of 0.01, and the convolution for images.
+* MATRL, its ablations and independent learners share all values.
+* Table 2 has games with two actions (`hamlet.games.gradient`).
+* The released code has the split of batches into copies and steps, the ten epochs of the critics and λ 0.97. Where it
+  has no value, the value is chosen for Hamlet.
 
-The coefficients of the losses. One sum of losses with coefficients is descended in the paper, where actor and critic
-have one optimiser; here they have one each, and Adam does not see a factor before a loss. What is left of the
-coefficient of the policy's loss, 100 for the hopper and 10 for Pong, is that the entropy and the divergence weigh so
-many times less beside it, and ``PAPER`` divides them by it.
+Loss coefficients: in the paper, actor and critic have one optimiser, which minimises one weighted sum of losses. Here
+they have separate optimisers, and Adam's steps do not depend on a common factor of a loss. The policy loss has
+coefficient 100 for the hopper and 10 for Pong. Its only remaining effect is that entropy and divergence have that many
+times less weight relative to the policy loss. ``PAPER`` therefore divides their weights by this coefficient.
 
-``TUNED_PONG`` is ours, for screens of 42 × 42: pixels are standardised one by one, filters lie edge to edge and leave
-none out, and batches are half as large and taken in four parts.
+``TUNED_PONG`` is tuned for Hamlet, for screens of 42 × 42 pixels. Each pixel is normalised separately. The convolutions
+cover every pixel without overlap. Batches are half as large, in four minibatches.
 """
 
 from collections.abc import Mapping
@@ -36,7 +38,7 @@ _RESPONSE: Mapping[str, Any] = {"response_learning_rate": 0.002, "response_epoch
 
 
 def _table(response: Mapping[str, Any] = _RESPONSE, **values: Any) -> dict[str, "partial[Any]"]:
-    """One table, for all that it speaks of."""
+    """Return the values of one table, for all its algorithms."""
     both = {**_COMMON, **values}
     return {
         "matrl": partial(matrl, meta_clip=0.1, **response, **both),

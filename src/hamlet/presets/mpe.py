@@ -1,17 +1,21 @@
-"""MPE: tables 4 and 6 of Zhong et al., 2024, arXiv:2304.09870 (appendix K), as typed factories.
+"""Presets of MPE: tables 4 and 6 of Zhong et al., 2024, arXiv:2304.09870 (appendix K).
 
-Table 4, for all environments: value normalisation, feature normalisation, orthogonal weights with gain 0.01 on the
-head, σ coefficients 1 and 0.5, λ 0.95, Huber 10, gradient norm 10, Adam's ε 10⁻⁵, ten tries of the line search with
-acceptance 0.5, chunks of 10. What no signature names is how `hamlet.networks` and `hamlet.estimation` do it.
-Table 6, for MPE: below. MAPPO shares parameters as published; on speaker-listener no two agents are alike, so that
-sharing by groups shares nothing there, as published too. IPPO and MAA2C are not in the tables and take their numbers.
-The table's clip, 0.2, bounds the critic's step too, also in the published runs of the algorithms that have no other.
+* Table 4, for all environments: value normalisation, feature normalisation, orthogonal weights with gain 0.01 on the
+  head, σ coefficients 1 and 0.5, λ 0.95, Huber 10, gradient norm 10, Adam's ε 10⁻⁵, ten line search steps with
+  acceptance 0.5, sequences of 10 steps. Values that are not hyperparameters are built into `hamlet.networks` and
+  `hamlet.estimation`.
+* Table 6 has the values for MPE; they are below.
+* MAPPO shares parameters, as published. On speaker-listener all agents have different spaces, so sharing by group
+  shares nothing there, as in the publication.
+* IPPO and MAA2C are not in the tables and use the same values.
+* The clipping range of the table, 0.2, is also the value clipping of the critic, as in the published runs. This holds
+  for algorithms without policy clipping too.
 
-The entropy bonus of continuous actions. The table says 0.01. The code that drew the paper's curves summed the entropy
-over the batch where it meant to average it (repaired in October 2024), so that for a Box the coefficient acted as
-0.01 × 4000 = 40: σ rises to its bound of 0.5 as fast as Adam goes. With 0.01 meant as written, HAPPO stood below the
-published return on continuous spread where it was tried, so ``PAPER_CONTINUOUS`` says what was run, 40, and ``PAPER``
-what was written. HATRPO has no such bonus.
+Entropy bonus of continuous actions: the table has 0.01. The code that plotted the paper's curves summed the entropy
+over the batch instead of averaging it (repaired in October 2024). For a Box, the coefficient therefore acted as 0.01 ×
+4000 = 40: σ rises to its bound of 0.5 as fast as Adam's steps allow. With an averaged entropy and 0.01, HAPPO did not
+reach the published return on continuous spread where it was tried. ``PAPER_CONTINUOUS`` therefore has the value that
+was run, 40, and ``PAPER`` the printed value. HATRPO has no entropy bonus.
 """
 
 from collections.abc import Mapping
@@ -44,25 +48,25 @@ PAPER: Mapping[str, "partial[Any]"] = {
 
 _FIRST_ORDER = ("happo", "haa2c", "mappo", "ippo", "maa2c")
 
-# Beside the value in help.
+# Notes that the help shows next to a value.
 NOTES_CONTINUOUS: Mapping[str, Mapping[str, str]] = {
     name: {
-        "entropy": "40 is the paper's 0.01 as its code applied it to continuous actions: summed over the batch of 4000 "
-        "steps, where the mean was meant."
+        "entropy": "40 is the paper's 0.01 as its code applied it to continuous actions: it summed the entropy over "
+        "the batch of 4000 steps instead of averaging it."
     }
     for name in _FIRST_ORDER
 }
 PAPER_CONTINUOUS = PAPER | {name: partial(PAPER[name], entropy=0.01 * 4000) for name in _FIRST_ORDER}
 
-# Ours. With γ = 0.99 and episodes cut after 25 steps, most of a value lies beyond what was ever seen, and its error
-# drowns the gain of coming near: one agent of spread flees (`hamlet bench records learning-spread-discount`). 0.95 is
-# the paper's own choice for HAD3QN here (table 8).
+# Tuned for Hamlet. Episodes are truncated after 25 steps. With γ = 0.99 most of a value is the bootstrapped value
+# beyond the truncation. Its error is larger than the gain of approaching a landmark, and one agent of spread moves away
+# (`hamlet bench records learning-spread-discount`). The paper uses 0.95 for HAD3QN here (table 8).
 TUNED = {name: partial(factory, discount=0.95) for name, factory in PAPER.items()}
 TUNED_CONTINUOUS = {name: partial(factory, discount=0.95) for name, factory in PAPER_CONTINUOUS.items()}
 
-# Agents that are alike, as spread's are, with one policy for all: HAPPO then has a single unit to move and is MAPPO. On
-# discrete spread, policies of their own come to divide the landmarks for good; one for all divides them anew every time
-# (`docs/results.md`).
+# One policy for all agents, for agents with equal spaces such as those of spread. HAPPO then updates a single unit (one
+# set of policy parameters) and equals MAPPO. On discrete spread, separate policies learn a fixed assignment of agents
+# to landmarks; a shared policy assigns them in every episode again (`docs/results.md`).
 _SHARED = {"discount": 0.8, "sharing": "group"}
 SHARED = {name: partial(PAPER[name], **_SHARED) for name in ("happo", "mappo")}
 SHARED_CONTINUOUS = {name: partial(PAPER_CONTINUOUS[name], **_SHARED) for name in ("happo", "mappo")}

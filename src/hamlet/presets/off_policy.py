@@ -1,19 +1,23 @@
-"""Replayed steps: tables 5, 7, 8 and 13 to 16 of Zhong et al., 2024, arXiv:2304.09870 (appendix K), as typed factories.
+"""Off-policy presets: tables 5, 7, 8 and 13 to 16 of Zhong et al., 2024, arXiv:2304.09870 (appendix K).
 
-Table 5, for all environments: 10,000 steps of warm-up, a buffer of a million, batches of 1,000, Polyak 0.005, target
-noise 0.2 clipped at 0.5, ε 0.05. Tables 7 and 8, for MPE, and 13 to 16, for multi-agent MuJoCo: below. "Train
-interval" 50 is the length of a rollout here, and "update per train" times it the updates that follow. Table 7 names no
-exploration noise; the files of the published runs say 0.1, as table 15. In MADDPG and MATD3 as they were run the other
-agents' actions are the replayed ones.
+* Table 5, for all environments: 10,000 warm-up steps, a buffer of a million steps, batches of 1,000, Polyak 0.005,
+  target noise 0.2 clipped at 0.5, ε 0.05.
+* Tables 7 and 8 (MPE) and 13 to 16 (multi-agent MuJoCo) are below.
+* "Train interval" 50 is the rollout length here. "Update per train" times this interval is the number of updates after
+  a rollout.
+* Table 7 has no exploration noise. The files of the published runs have 0.1, like table 15.
+* In the published runs of MADDPG and MATD3, the other agents' actions are the replayed ones.
+* HASAC has no table there. Its values are from the files published with it (Liu et al., 2024, arXiv:2306.10715), with
+  their target 0.98·log|A| for discrete actions.
 
-HASAC has no table there: its numbers are those of the files published with it (Liu et al., 2024, arXiv:2306.10715),
-with 0.98·log|A| as the target for choices that they name.
+``TUNED_MPE`` is tuned for Hamlet:
 
-``TUNED_MPE`` is ours. HASAC and MASAC: one step, whose soft return lacks no entropy, and a target of 0.3·log|A|, under
-which the best of five actions may have probability 0.90 rather than 0.31. Deterministic actors: γ = 0.95, for the
-reason that `hamlet.presets.mpe` gives, tried on seed 1 of continuous spread, which no record is judged by. HAD3QN:
-agents regress at all of their choices, without which the speaker of speaker-listener keeps saying the same of two
-landmarks.
+* HASAC and MASAC use one-step returns, which leave out no entropy, and a target of 0.3·log|A|. With this target, the
+  best of five actions can have probability 0.90 instead of 0.31.
+* Deterministic actors use γ = 0.95, for the reason in `hamlet.presets.mpe`. This was tried on seed 1 of continuous
+  spread; no benchmark record uses this seed for evaluation.
+* HAD3QN fits the values of all actions. Otherwise the speaker of speaker-listener keeps sending the same message for
+  two landmarks.
 """
 
 from collections.abc import Mapping
@@ -43,20 +47,20 @@ _SOFT: Mapping[str, Any] = {
 
 
 def _gradient(noise: float, n_step: int, **values: Any) -> dict[str, "partial[Any]"]:
-    """HADDPG and MADDPG."""
+    """Return the values of HADDPG and MADDPG."""
     settings = {**_DETERMINISTIC, "exploration_noise": noise, "n_step": n_step, **values}
     return {"haddpg": partial(haddpg, **settings), "maddpg": partial(maddpg, **settings, others="replay")}
 
 
 def _twin(delay: int, n_step: int, **values: Any) -> dict[str, "partial[Any]"]:
-    """HATD3 and MATD3."""
+    """Return the values of HATD3 and MATD3."""
     settings = {**_DETERMINISTIC, "exploration_noise": 0.1, "policy_delay": delay, "n_step": n_step, **values}
     settings |= {"target_noise": 0.2, "target_noise_clip": 0.5}
     return {"hatd3": partial(hatd3, **settings), "matd3": partial(matd3, **settings, others="replay")}
 
 
 def _soft(learning_rate: float, critic_learning_rate: float, n_step: int, **values: Any) -> dict[str, "partial[Any]"]:
-    """HASAC and MASAC."""
+    """Return the values of HASAC and MASAC."""
     settings = {**_SOFT, "learning_rate": learning_rate, "critic_learning_rate": critic_learning_rate, "n_step": n_step}
     settings |= {"temperature_learning_rate": 3e-4, "target_entropy": 0.98, **values}
     return {"hasac": partial(hasac, **settings), "masac": partial(masac, **settings)}
@@ -89,7 +93,7 @@ _BODY: Mapping[str, Any] = {"hidden": (256, 256), "num_envs": 10}
 
 
 def _walk(updates: float, noise: float, gradient_steps: int, delay: int, twin_steps: int) -> dict[str, "partial[Any]"]:
-    """A line of table 14, and one of table 16."""
+    """Return one row of table 14 and one row of table 16."""
     return {
         **_gradient(noise, gradient_steps, **_BODY, updates_per_rollout=round(50 * updates)),
         **_twin(delay, twin_steps, **_BODY, updates_per_rollout=50),

@@ -1,18 +1,18 @@
-"""Value decomposition: as first published, and as it is tuned here, as typed factories.
+"""Presets of value decomposition: as first published, and as tuned for Hamlet.
 
-``PAPER`` are the settings of Rashid et al., 2018, arXiv:1803.11485, of which StarCraft was the subject, for VDN and
-independent Q-learners too: common parameters, RMSprop with 5·10⁻⁴, 5,000 episodes remembered and 32 drawn, ε from 1 to
-0.05 within 50,000 steps, targets copied every 200 episodes, γ = 0.99. Eight games are played side by side, and an
-update follows eight episodes.
+``PAPER`` has the settings of Rashid et al., 2018, arXiv:1803.11485, for StarCraft, also for VDN and independent
+Q-learning: shared parameters, RMSprop with learning rate 5·10⁻⁴, a buffer of 5,000 episodes and batches of 32, ε from 1
+to 0.05 over 50,000 steps, targets copied every 200 episodes, γ = 0.99. Here eight environment copies run in parallel,
+and one update follows eight episodes. QTRAN, QPLEX and Q-DPP use the same settings.
 
-``TUNED``, ours, for MPE: Adam, 10⁻³, γ = 0.9, parameters of their own, and four updates after 32 episodes in the place
-of one after eight, which is the same ratio in larger pieces. Where no mixer sees the state, 3·10⁻³ and λ = 0.6. VDN and
-QMIX were tried, on seed 0 of discrete spread; the others have their values.
+``TUNED`` is tuned for MPE: Adam, 10⁻³, γ = 0.9, no shared parameters, and four updates after 32 episodes instead of one
+after eight (the same ratio). Algorithms whose mixer does not receive the state (IQL, VDN) use 3·10⁻³ and λ = 0.6. VDN
+and QMIX were tried, on seed 0 of discrete spread; the other algorithms use their values.
 
-``MATRIX``, ours, is for games of one round, or few: play is even throughout, ε = 1, so that every payoff is seen and
-what is learnt is what the mixer can say; there is nothing to remember. QTRAN's agents follow a value that itself is
-being learnt, and QPLEX's choices cross only once λ has grown, so that these two make more of the same steps.
-Under ``PAPER`` they and Q-DPP have the family's settings.
+``MATRIX`` is tuned for games of one or a few rounds. Actions are uniformly random throughout (ε = 1). All payoffs are
+then visited, and the learned values are what the mixer can represent. Networks are not recurrent. QTRAN and QPLEX make
+more updates from the same steps: QTRAN's agents follow a value that is itself being learned, and QPLEX can change its
+best actions only after λ has grown.
 """
 
 from collections.abc import Mapping
@@ -60,7 +60,7 @@ _MATRIX: Mapping[str, Any] = {
 
 
 _COOLING: Mapping[str, Any] = {"temperature_start": 0.5, "temperature_end": 0.01, "temperature_steps": 50_000}
-# Two of Q-DPP's agents with common parameters who see the same cannot choose unlike each other.
+# Two Q-DPP agents with shared parameters and equal observations could not choose different actions.
 _OWN_PAPER: Mapping[str, Mapping[str, Any]] = {"q_dpp": {**_COOLING, "sharing": "none"}}
 _BOLD: Mapping[str, Any] = {"learning_rate": 3e-3, "td_lambda": 0.6}
 _OWN_TUNED: Mapping[str, Mapping[str, Any]] = {**_OWN_PAPER, "iql": _BOLD, "vdn": _BOLD}
@@ -74,7 +74,7 @@ _OWN_MATRIX: Mapping[str, Mapping[str, Any]] = {
 def _all(
     values: Mapping[str, Any], exploring: Mapping[str, Any], own: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, "partial[Any]"]:
-    """Every algorithm with the values of the family and its own; Q-DPP explores in its own way."""
+    """Return every algorithm with the common values and its own values; Q-DPP has a different exploration."""
     table = {}
     for name, factory in _FACTORIES.items():
         explored = {} if name == "q_dpp" else exploring
