@@ -226,7 +226,7 @@ def test_a_run_from_before_there_were_evaluations_is_read_and_has_nothing_left_t
         connection.execute("DROP TABLE evaluations")
     connection.close()
     assert points(copied).returns.shape == (0, 0, 0)
-    with pytest.raises(hamlet.RequestError, match="no best policy: nothing was evaluated while it trained"):
+    with pytest.raises(hamlet.RequestError, match="no best policy: the run evaluated no policy during training"):
         hamlet.load_policy(copied.path, best=True)
     assert EvaluationSchedule.of(copied.directory.config()).episodes == 0
     with pytest.raises(hamlet.RequestError, match="already has 160 steps"):
