@@ -62,7 +62,7 @@ def test_an_agent_wins_where_its_return_is_above_all_others():
     ("names", "said"),
     [
         (("agent_7",), "there is no agent 'agent_7'; the nearest is 'agent_"),
-        (("agent_1", "agent_0"), "every agent would act at random: leave one to be judged"),
+        (("agent_1", "agent_0"), "all agents would act at random; leave at least one agent out"),
     ],
 )
 def test_who_is_not_there_and_everybody_at_once_are_refused(actors, names, said):

@@ -106,11 +106,11 @@ def test_an_environment_that_tells_its_horizon_is_believed_and_of_another_one_is
     plan, line = evaluator.resolve(EvaluationConfig(), algorithm, spread, 320_000)
     assert plan["interval"] == 32_000 and line.endswith("32 episodes of the deterministic policy")
     plan, line = evaluator.resolve(EvaluationConfig(), algorithm, spread, 3_200)
-    assert plan["interval"] == 1088 and "up to 150 % more steps; --evaluate-every sets" in line
+    assert plan["interval"] == 1088 and "up to 150 % more steps; --evaluate-every sets the interval" in line
     plan, line = evaluator.resolve(EvaluationConfig(), algorithm, OnHost(Slide()), 320_000)
-    assert plan["interval"] == 106_688 and "where episodes take 500, which is assumed" in line
+    assert plan["interval"] == 106_688 and "if an episode has 500 steps (an assumption)" in line
     plan, line = evaluator.resolve(EvaluationConfig(episodes=0), algorithm, spread, 320_000)
-    assert plan["episodes"] == 0 and line == "no evaluation while it trains"
+    assert plan["episodes"] == 0 and line == "no evaluation during training"
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_a_run_from_before_there_were_evaluations_is_read_and_has_nothing_left_t
         connection.execute("DROP TABLE evaluations")
     connection.close()
     assert points(copied).returns.shape == (0, 0, 0)
-    with pytest.raises(hamlet.RequestError, match="no best policy: nothing was evaluated while it trained"):
+    with pytest.raises(hamlet.RequestError, match="no best policy: the run evaluated no policy during training"):
         hamlet.load_policy(copied.path, best=True)
     assert EvaluationSchedule.of(copied.directory.config()).episodes == 0
     with pytest.raises(hamlet.RequestError, match="already has 160 steps"):
@@ -312,7 +312,7 @@ def test_a_point_at_which_too_many_episodes_fail_is_recorded_without_a_return_an
     assert (point["metric"], point["mean"], point["failed"], point["episodes"]) == ("absolute", None, 5, 60)
     said = capsys.readouterr().err.splitlines()
     assert f"evaluation at {4 * BATCH:,} steps: 5 of 11 episodes failed" in said[0]
-    assert said[1].startswith("there is no absolute metric: 5 of 11 episodes failed")
+    assert said[1].startswith("no final evaluation of the best policy: 5 of 11 episodes failed")
     with pytest.raises(hamlet.RequestError, match="already has 160 steps"):
         hamlet.resume(run.path, quiet=True)
     assert any("has no result: 5 episodes failed" in line for line in run_data.read(run.path).remarks)

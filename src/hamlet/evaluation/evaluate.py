@@ -1,4 +1,4 @@
-"""Evaluation: whole episodes of a joint policy, or of random play."""
+"""Evaluation of a joint policy, or of random play, over complete episodes."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -21,9 +21,10 @@ __all__ = ["Evaluation", "Mode", "evaluate"]
 
 
 class Measured(NamedTuple):
-    """A measure of an evaluation, or the sum of a stream: over how many episodes, their mean, and its standard error.
+    """A measure, or the sum of a reward stream, over the episodes of an evaluation.
 
-    Both are None of no episode.
+    It has the number of episodes, the mean over these episodes, and the standard error of the mean. The mean and the
+    standard error are None if there are no episodes.
     """
 
     episodes: int
@@ -33,23 +34,24 @@ class Measured(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class Evaluation:
-    """What some whole episodes gave.
+    """Results of complete episodes.
 
     Attributes:
-        returns: The team's return of each episode, the sum over agents; ``[episodes]``.
-        agent_returns: Each agent's own, ``[episodes, n]``.
-        lengths: Steps of each episode.
-        mode: Whether actions were the policy's modes, its samples, or uniform.
-        seed: From which episodes and samples were drawn.
-        failed: Other episodes, which the environment cut short by failing; some of these were played in their place.
-        cut: How many of these were cut at the horizon; their returns are those until there.
-        max_episode_steps: The horizon: steps after which an episode was cut.
+        returns: Team return of each episode, which is the sum over agents; ``[episodes]``.
+        agent_returns: Return of each agent in each episode, ``[episodes, n]``.
+        lengths: Number of steps of each episode.
+        mode: How actions were chosen: deterministically (mode of the policy), sampled from the policy, or uniformly.
+        seed: Seed of the episodes and of the sampled actions.
+        failed: Number of episodes that a failure of the environment ended. They are not among these episodes; other
+            episodes replaced them.
+        cut: Number of these episodes that were truncated at the horizon. Their returns are sums up to the horizon.
+        max_episode_steps: The horizon: the number of steps after which an episode is truncated.
         failure: The first failure, in one line.
-        measures: What the environment itself measured of each episode, by name, as success; NaN of an episode that did
-            not give it.
-        streams: What was paid in each episode of every stream that is reported, by name: each agent's own,
-            ``[episodes, n]``, or the team's, ``[episodes, 1]``.
-        by_run: Where several runs were evaluated, each of them; of one run, nothing.
+        measures: Measures that the environment reports for each episode, by name, for example success. NaN for an
+            episode that did not report the measure.
+        streams: Sum of each reported reward stream in each episode, by name: per agent, ``[episodes, n]``, or for the
+            team, ``[episodes, 1]``.
+        by_run: The evaluation of each run if several runs were evaluated; empty for a single run.
     """
 
     returns: np.ndarray
@@ -67,7 +69,7 @@ class Evaluation:
 
     @classmethod
     def of_runs(cls, evaluations: Sequence["Evaluation"]) -> "Evaluation":
-        """Of several runs: all episodes, and each run's apart."""
+        """Combine the evaluations of several runs: all episodes together, and each run separately in ``by_run``."""
         first, cuts = evaluations[0], sum(entry.cut for entry in evaluations)
         names = set.intersection(*(set(entry.measures) for entry in evaluations))
         streams = {name: [entry.streams[name] for entry in evaluations] for name in first.streams}
@@ -86,13 +88,13 @@ class Evaluation:
 
     @classmethod
     def of(cls, agent_returns: np.ndarray, lengths: np.ndarray, mode: Mode, seed: int) -> "Evaluation":
-        """From what was played: the team's return is the sum over agents."""
-        precise_returns = agent_returns.astype(np.float64)  # so that a mean does not depend on how it is summed up
+        """Create an evaluation from returns and lengths of episodes. The team return is the sum over agents."""
+        precise_returns = agent_returns.astype(np.float64)  # makes a mean independent of the order of summation
         return cls(precise_returns.sum(-1), precise_returns, lengths, mode, seed)
 
     @classmethod
     def of_played(cls, played: PlayedEpisodes, mode: Mode, seed: int) -> "Evaluation":
-        """From episodes that were played, with those that failed and those that were cut."""
+        """Create an evaluation from played episodes, with the numbers of failed and of truncated episodes."""
         evaluation = cls.of(played.returns, played.lengths, mode, seed)
         horizon, cut = played.horizon, int(played.cut.sum())
         asked = replace(evaluation, failed=played.failed, cut=cut, max_episode_steps=horizon, failure=played.failure)
@@ -101,19 +103,20 @@ class Evaluation:
 
     @property
     def mean(self) -> float:
-        """Mean team return."""
+        """The mean team return."""
         return float(self.returns.mean())
 
     @property
     def standard_error(self) -> float:
-        """Of the mean over episodes, and where several runs were evaluated over these too (`over_runs`)."""
+        """The standard error of the mean over episodes; with several runs, over episodes and runs (`over_runs`)."""
         return over_runs([entry.returns for entry in self.by_run]) if self.by_run else _standard_error(self.returns)
 
     @property
     def measured(self) -> dict[str, Measured]:
-        """Of each stream that is reported, its sum over an episode and over agents; then the environment's measures.
+        """Statistics of the reported reward streams and of the environment's measures, by name.
 
-        A measure's mean is over the episodes that gave it.
+        The value of a stream is its sum over the steps of an episode and over agents. The mean of a measure is taken
+        over the episodes that reported the measure.
         """
         sums = {name: paid.sum(-1) for name, paid in self.streams.items()}
         given = sums | {name: values[~np.isnan(values)] for name, values in self.measures.items()}
@@ -124,26 +127,26 @@ class Evaluation:
 
     @property
     def remarks(self) -> list[str]:
-        """Lines on failed and on cut episodes; none where all went well."""
+        """Lines about failed and truncated episodes; empty if there are none."""
         return remarks(len(self.returns), self.failed, self.failure, self.cut, self.max_episode_steps)
 
     @property
     def constant_sum(self) -> ConstantSum | None:
-        """The sides of the game, where these episodes show that one wins what the others lose."""
+        """The sides of a constant-sum game; None if these episodes do not show a constant sum."""
         return constant_sum(self.agent_returns)
 
     @property
     def wins(self) -> np.ndarray:
-        """In which share of the episodes each agent's return was above that of every other one, ``[n]``."""
+        """The share of episodes in which an agent's return was above the return of every other agent, ``[n]``."""
         best = self.agent_returns == self.agent_returns.max(-1, keepdims=True)
         return (best & (best.sum(-1, keepdims=True) == 1)).mean(0)
 
     def __repr__(self) -> str:
-        """Its summary: the arrays are long."""
+        """Return the summary, because the arrays are long."""
         return f"Evaluation({self.summary()})"
 
     def summary(self) -> str:
-        """One line."""
+        """Return the mean and its standard error in one line."""
         return (
             f"{self.mean:.2f} ± {self.standard_error:.2f} (mean team return ± standard error"
             f"{f' over {len(self.by_run)} runs' if self.by_run else ''}, {len(self.returns)} episodes, {self.mode})"
@@ -151,16 +154,19 @@ class Evaluation:
 
 
 def over_runs(returns: Sequence[np.ndarray]) -> float:
-    """The standard error of the mean over runs that played the same first states; 0 for one episode of one run.
+    """Return the standard error of the mean over runs that played the same initial states.
 
-    With R runs and E episodes, of mean returns mᵣ of runs and mₑ of episodes,
+    There are R runs with E episodes each. mᵣ is the mean return of run r over its episodes, and mₑ is the mean return
+    of episode e over the runs. The standard error is
 
         √( var(mᵣ) / R + var(mₑ) / E )
 
-    The second term is what all runs have in common: how hard the episodes were that were drawn.
+    The second term is the error that all runs share: the sampled episodes may be easier or harder than the average
+    episode. The second term is left out if the runs have different numbers of episodes. The result is 0 for one
+    episode of one run.
 
     Args:
-        returns: Of every run, ``[episodes]``.
+        returns: Team returns of every run, ``[episodes]``.
 
     >>> round(over_runs([np.array([0.0, 2.0]), np.array([1.0, 3.0])]), 3)
     1.118
@@ -188,34 +194,38 @@ def evaluate(
     at_random: tuple[str, ...] = (),
     max_episode_steps: int | None = None,
 ) -> Evaluation:
-    """Play ``episodes`` whole episodes; the agents named in ``at_random`` act uniformly.
+    """Play ``episodes`` complete episodes; the agents named in ``at_random`` choose actions uniformly at random.
 
-    An episode that the environment cuts short by failing is no result: another is played in its place. Of that, and of
-    episodes that are cut after ``max_episode_steps``, a warning tells.
+    If the environment fails during an episode, the episode does not count and another episode replaces it. A warning
+    reports failed episodes, and episodes that were truncated after ``max_episode_steps``.
 
     Raises:
-        RequestError: If there are to be none, or one of those agents is not there, or no other one is.
+        RequestError: If ``episodes`` is less than 1, if an agent in ``at_random`` does not exist, or if ``at_random``
+            contains all agents.
         EpisodesFailed: If more than a tenth of the episodes failed.
-        RunError: If the environment fails for good.
+        RunError: If the environment fails and cannot be restarted.
     """
     check_seed(seed)
     check_horizon(max_episode_steps)
     if episodes < 1:
-        raise RequestError(f"--episodes must be at least 1, not {episodes}")
+        raise RequestError(f"--episodes must be at least 1, got {episodes}")
     for name in at_random:
         if name not in roster.names:
             raise unknown("agent", name, roster.names)
-    require(set(at_random) < set(roster.names), "every agent would act at random: leave one to be judged")
+    require(set(at_random) < set(roster.names), "all agents would act at random; leave at least one agent out")
     limit = horizon(env, max_episode_steps)
     played = backend_of(env).episodes(roster, actors, body, episodes, seed, mode, at_random, horizon=limit)
     evaluation = Evaluation.of_played(played, mode, seed)
     who = "random play" if mode == "random" else f"the {mode} policy"
     for line in evaluation.remarks:
-        # Without a registry: the same line about another evaluation is said again.
+        # Without a registry Python also shows the warning when a later evaluation has the same line.
         warnings.warn_explicit(f"evaluation of {who}: {line}", UserWarning, __name__, 0)
     return evaluation
 
 
 def horizon(env: AnyEnvironment, asked: int | None = None) -> int:
-    """Steps after which an episode is cut: as asked, else the environment's longest, else 10,000."""
+    """Return the number of steps after which an episode is truncated.
+
+    This is ``asked`` if it is given, otherwise the environment's longest episode, otherwise 10,000 steps.
+    """
     return asked or backend_of(env).episode_steps or HORIZON

@@ -1,4 +1,4 @@
-"""The evaluations that a run's directory keeps: ``evaluation.json``."""
+"""The evaluations that are stored in ``evaluation.json`` in a run's directory."""
 
 import contextlib
 import fcntl
@@ -19,7 +19,7 @@ _ABSOLUTE = "absolute"
 
 
 def points(directory: RunDirectory) -> list[dict[str, Any]]:
-    """The evaluations that were recorded and have a result, the oldest first.
+    """Return the recorded evaluations that have a result, oldest first.
 
     Raises:
         RunError: If the file cannot be read.
@@ -28,7 +28,7 @@ def points(directory: RunDirectory) -> list[dict[str, Any]]:
 
 
 def failed_points(directory: RunDirectory) -> list[dict[str, Any]]:
-    """Those that have none, as too many of their episodes failed.
+    """Return the recorded evaluations without a result, because too many of their episodes failed.
 
     Raises:
         RunError: If the file cannot be read.
@@ -45,24 +45,26 @@ def _every(directory: RunDirectory) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     try:
-        # A mean that is no number is the reader's to judge: the other points are good.
+        # NaN and infinity are allowed here: the caller checks each mean, and the other points remain usable.
         points = json_file.read(path, finite=False)
         if not isinstance(points, list) or not all(isinstance(point, dict) for point in points):
-            raise ValueError("it holds no evaluations, which are a JSON list of objects")
+            raise ValueError("it must contain evaluations as a JSON list of objects")
         return points
     except (OSError, ValueError) as error:
-        raise RunError(f"{path} cannot be read: {atomic_write.one_line(error)}; move it away") from error
+        raise RunError(f"{path} cannot be read: {atomic_write.one_line(error)}; move the file away") from error
 
 
 def record(directory: RunDirectory, *new: dict[str, Any]) -> None:
-    """Add points to ``evaluation.json``, all or none; they take the place of those asked for in the same way.
+    """Add points to ``evaluation.json``: either all of them or, if an error occurs, none.
+
+    A new point replaces an old point with the same step, mode, number of episodes, seed and metric.
 
     Args:
-        directory: Of the run.
-        new: Points as `describe` gives them.
+        directory: Directory of the run.
+        new: Points as returned by `describe`.
 
     Raises:
-        RunError: If the file cannot be read or written; it is then as it was.
+        RunError: If the file cannot be read or written. The file is then unchanged.
     """
 
     def asked(point: dict[str, Any]) -> list[Any]:
@@ -74,15 +76,17 @@ def record(directory: RunDirectory, *new: dict[str, Any]) -> None:
 
 
 def record_absolute(directory: RunDirectory, point: dict[str, Any], *, run_steps: int) -> None:
-    """Put the absolute metric into ``evaluation.json``, in the place of an earlier one.
+    """Write the final evaluation of the best policy (the "absolute metric") to ``evaluation.json``.
+
+    It replaces an earlier absolute metric.
 
     Args:
-        directory: Of the run.
-        point: As `describe` gives it, of the best policy.
-        run_steps: How long the run was whose best policy it is.
+        directory: Directory of the run.
+        point: Point of the best policy, as returned by `describe`.
+        run_steps: Length of the run in environment steps.
 
     Raises:
-        RunError: If the file cannot be read or written; it is then as it was.
+        RunError: If the file cannot be read or written. The file is then unchanged.
     """
     with _alone(directory):
         others = [old for old in _every(directory) if old.get("metric") != _ABSOLUTE]
@@ -91,7 +95,10 @@ def record_absolute(directory: RunDirectory, point: dict[str, Any], *, run_steps
 
 
 def absolute(directory: RunDirectory, *, run_steps: int | None = None) -> dict[str, Any] | None:
-    """The absolute metric; None where there is none with a result, or none of a run of the length given.
+    """Return the final evaluation of the best policy (the "absolute metric").
+
+    Return None if there is no such evaluation with a result, or if ``run_steps`` is given and the length of the run
+    was different.
 
     Raises:
         RunError: If the file cannot be read.
@@ -100,7 +107,7 @@ def absolute(directory: RunDirectory, *, run_steps: int | None = None) -> dict[s
 
 
 def tried_absolute(directory: RunDirectory, *, run_steps: int) -> bool:
-    """Whether the absolute metric of a run of this length was measured, or failed.
+    """Return whether a run of this length has evaluated its best policy at the end, successfully or not.
 
     Raises:
         RunError: If the file cannot be read.
@@ -119,14 +126,14 @@ def describe(
     opposed: ConstantSum | None = None,
     against_random: Sequence[Evaluation] = (),
 ) -> dict[str, Any]:
-    """A point as JSON.
+    """Return an evaluation as a point for JSON.
 
     Args:
-        evaluation: What was played.
-        step: Environment steps of the policy; 0 for random play.
-        agents: The agents' names.
-        opposed: The sides, where one wins what the others lose.
-        against_random: For every side, what was played where all others acted at random.
+        evaluation: The evaluation.
+        step: Environment steps that the policy was trained for; 0 for random play.
+        agents: Names of the agents.
+        opposed: Sides of a constant-sum game; None for other games.
+        against_random: For every side, an evaluation in which all agents of the other sides acted at random.
     """
     point = {
         "step": step,
@@ -163,7 +170,7 @@ def describe(
 
 
 def describe_failed(error: EpisodesFailed, step: int, mode: Mode, seed: int) -> dict[str, Any]:
-    """A point of which too many episodes failed: it has no return."""
+    """Return the point of an evaluation in which too many episodes failed. It has no return."""
     return {
         "step": step,
         "mode": mode,
@@ -182,13 +189,16 @@ def describe_failed(error: EpisodesFailed, step: int, mode: Mode, seed: int) -> 
 
 @contextlib.contextmanager
 def _alone(directory: RunDirectory) -> Iterator[None]:
-    """Waits for others who add a point. Not the run's lock, which a training process holds for hours."""
+    """Wait until no other process adds a point, and lock the directory for this process.
+
+    This lock is separate from the run's lock, which a training process can hold for hours.
+    """
     try:
         descriptor = os.open(directory.path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise RunError(f"{directory.path} cannot be opened: {atomic_write.one_line(error)}") from error
     try:
-        with contextlib.suppress(OSError):  # some network file systems lock no directories
+        with contextlib.suppress(OSError):  # some network file systems cannot lock directories
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:

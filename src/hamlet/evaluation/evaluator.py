@@ -1,9 +1,14 @@
-"""Evaluation while a run trains: at declared points the policy of the moment plays whole episodes of its own.
+"""Evaluation during training: at regular points the current policy plays complete evaluation episodes.
 
-The field's protocol (Gorsane et al., 2022, arXiv:2209.10485): so many episodes at every point, the best policy kept,
-and at the end the absolute metric, ten times as many episodes of that policy. Every point meets the same first states,
-drawn from a seed that training does not know. Nothing of a run's state is touched, so that its bits are those of a run
-that evaluates nothing; and a resumed run, whose points beyond its checkpoint are removed, measures the same ones again.
+Hamlet follows the protocol of Gorsane et al. (2022, arXiv:2209.10485):
+
+* Every point has the same number of episodes. All points use the same initial states, sampled from a seed that
+  training does not use.
+* Hamlet saves the best policy.
+* At the end of training the best policy plays ten times as many episodes (the "absolute metric" of Gorsane et al.).
+
+Evaluation does not change the state of training: results are bitwise identical with and without it. A resumed run
+removes the points after its checkpoint and evaluates them again, with equal results.
 """
 
 import math
@@ -32,16 +37,16 @@ from hamlet.runs.metrics import Metrics, Sink
 from hamlet.runs.progress import Progress
 from hamlet.types import Device
 
-# Assumed of an environment that does not say how long its episodes are.
+# Assumed length of an episode, in steps, if the environment does not declare it.
 _HORIZON = 500
-# Episodes of the absolute metric for one of a point.
+# The absolute metric uses this number of episodes for each episode of a point.
 _ABSOLUTE = 10
 
 
 def resolve(
     asked: EvaluationConfig, algorithm: Algorithm, env: AnyEnvironment, steps: int
 ) -> tuple[dict[str, Any], str]:
-    """A run's plan as its config.json holds it, its seeds apart, and a line that tells of it."""
+    """Return a run's evaluation plan as written to config.json (without seeds), and a line that describes the plan."""
     batch = algorithm.sampling.batch
     known = asked.max_episode_steps or (backend_of(env).horizon if asked.episodes else None)
     horizon, total = known or _HORIZON, -(-steps // batch)
@@ -50,20 +55,21 @@ def resolve(
     cut = evaluate.horizon(env, asked.max_episode_steps) if asked.episodes else asked.max_episode_steps
     plan["max_episode_steps"] = cut
     if not asked.episodes:
-        return plan, "no evaluation while it trains"
+        return plan, "no evaluation during training"
     share = -(-total // between) * asked.episodes * horizon / (total * batch)
-    line = f"evaluated every {between * batch:,} steps: {asked.episodes} episodes of the {asked.mode} policy"
+    line = f"evaluation every {between * batch:,} steps: {asked.episodes} episodes of the {asked.mode} policy"
     if share > SHARE or known is None:
         line += f", {'up to ' if known else ''}{_percent(share)} % more steps"
-        line += "" if known else f" where episodes take {_HORIZON}, which is assumed"
-        line += "; --evaluate-every sets how often" if share > SHARE or known is None else ""
+        line += "" if known else f" if an episode has {_HORIZON} steps (an assumption)"
+        line += "; --evaluate-every sets the interval" if share > SHARE or known is None else ""
     if known is None:
-        line += f"; an episode is cut at {cut:,} steps, as the environment does not say; --max-episode-steps sets that"
+        line += f"; the environment declares no time limit, so an episode is truncated at {cut:,} steps"
+        line += "; --max-episode-steps changes this"
     return plan, line
 
 
 def _percent(share: float) -> str:
-    """Of a share, three digits, or where it is larger all that stand before the point.
+    """Format a share as a percentage: three digits below 100 %, and a whole number from 100 %.
 
     >>> _percent(0.04567), _percent(0.75), _percent(10.004)
     ('4.57', '75', '1,000')
@@ -74,7 +80,7 @@ def _percent(share: float) -> str:
 def prepare(
     plan: EvaluationSchedule, algorithm: Algorithm, env: AnyEnvironment, device: Device
 ) -> EvaluationRollouts | None:
-    """What plays the episodes, compiled and opened; None where there are to be none."""
+    """Return the compiled evaluation rollouts with their environments open; None if the plan has no episodes."""
     if not plan.episodes:
         return None
     roster, like = roster_of(algorithm, env), backend_of(env).outline(algorithm).learner.team.actors
@@ -86,17 +92,17 @@ def prepare(
 
 @dataclass
 class Evaluator:
-    """One run's evaluations.
+    """The evaluations of one run.
 
     Attributes:
-        plan: When and how.
-        trials: What plays the episodes; None where there are to be none.
-        directory: Where they are recorded; locked by the caller.
-        algorithm: What is trained with.
-        env: What it is trained on.
-        total: Iterations of the whole run.
-        progress: What a person sees.
-        sinks: Who else hears of it.
+        plan: When and how to evaluate.
+        trials: Rollouts that play the episodes; None if the plan has no episodes.
+        directory: Directory in which the evaluations are recorded. The caller holds its lock.
+        algorithm: The algorithm of the run.
+        env: The environment of the run.
+        total: Number of iterations of the whole run.
+        progress: The progress display in the terminal.
+        sinks: Metrics sinks (TensorBoard, W&B) that also receive the values.
     """
 
     plan: EvaluationSchedule
@@ -112,7 +118,7 @@ class Evaluator:
     _returns: list[np.ndarray] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Look up what was evaluated before."""
+        """Read the points that the run has already evaluated."""
         if self.trials is not None:
             with Metrics(self.directory.metrics, write=False) as metrics:
                 points = metrics.evaluations()
@@ -121,17 +127,17 @@ class Evaluator:
             self._best = best_policy.current(self.directory)
 
     def next(self, done: int) -> int:
-        """The iteration of the first point after so many."""
+        """Return the iteration of the next point after ``done`` iterations."""
         every = max(1, self.plan.interval // self.algorithm.sampling.batch)
         return self.total if self.trials is None else min(self.total, (done // every + 1) * every)
 
     def visit(self, training: Training, metrics: Metrics, stop: Callable[[], bool]) -> None:
-        """Evaluate where there is a point that was not measured yet, and at the end the best policy once more.
+        """Evaluate the current policy if this iteration is a new point; after the last one, also the best policy.
 
-        What ``stop`` cuts short is not recorded, and measured when the run goes on.
+        An evaluation that ``stop`` interrupts is not recorded. The run repeats it when it resumes.
 
         Raises:
-            RunError: The environment failed, or something cannot be written.
+            RunError: The environment failed, or a file cannot be written.
         """
         done = int(training.iteration)
         if self.trials is None or not done or self.next(done - 1) != done or stop():
@@ -153,7 +159,7 @@ class Evaluator:
             played = trials.play(actors, plan.seed, plan.episodes, stop)
         except EpisodesFailed as error:
             self.progress.note(
-                f"evaluation at {step:,} steps: {error}; it has no return, and its policy cannot be the best"
+                f"evaluation at {step:,} steps: {error}; it has no return, so this policy cannot become the best policy"
             )
             evaluation = self._without_returns(error)
         else:
@@ -163,7 +169,8 @@ class Evaluator:
             for line in evaluation.remarks:
                 self.progress.note(f"evaluation at {step:,} steps: {line}")
         if self._is_best(evaluation):
-            # Before the point is recorded: one that stands has its policy, whenever the process is killed.
+            # The policy is saved before the point, so that a recorded point has its policy even if the process is
+            # killed in between.
             self._best = best_policy.save(self.directory, jax.tree.map(np.asarray, actors), step, evaluation.mean)
         values = {"evaluation/return": evaluation.mean, "seconds/evaluation": time.perf_counter() - began}
         counts = {"evaluation/failed": evaluation.failed, "evaluation/cut": evaluation.cut}
@@ -190,7 +197,7 @@ class Evaluator:
         return roster_of(self.algorithm, self.env).names
 
     def _without_returns(self, error: EpisodesFailed) -> Evaluation:
-        """A point whose episodes failed: as many as any other, none of which has a return."""
+        """Return the point of a failed evaluation: the planned number of episodes, all without a return (NaN)."""
         count = self.plan.episodes
         returns = np.full((count, len(self._agents)), np.nan)
         nothing = Evaluation.of(returns, np.zeros(count, np.int32), self.plan.mode, self.plan.seed)
@@ -198,11 +205,11 @@ class Evaluator:
 
     @property
     def _opposed(self) -> ConstantSum | None:
-        """The sides of the game, where the evaluations so far show that one wins what the others lose."""
+        """The sides of a constant-sum game; None if the evaluations so far do not show a constant sum."""
         return constant_sum(np.concatenate(self._returns), declared(self.env)) if self._returns else None
 
     def _is_best(self, evaluation: Evaluation) -> bool:
-        """Whether a policy takes the place of the best; where the returns sum to a constant, the newest does."""
+        """Return whether a policy becomes the best policy. In a constant-sum game the newest policy always does."""
         was_opposed = self._opposed is not None
         self._returns.append(evaluation.agent_returns)
         if math.isnan(evaluation.mean):
@@ -211,23 +218,23 @@ class Evaluator:
             return self._best is None or self._best.beaten(evaluation.mean)
         if not was_opposed:
             self.progress.note(
-                "the agents' returns sum to the same number in every episode, by which no policy is better than "
-                "another: the newest one is kept as the best"
+                "the agents' returns sum to the same number in every episode, so this sum cannot rank policies; "
+                "the newest policy is saved as the best policy"
             )
         return True
 
     def _absolute(self, trials: EvaluationRollouts, stop: Callable[[], bool]) -> None:
-        """The best policy on fresh seeds, ten times as many episodes."""
+        """Evaluate the best policy on a seed that no point uses, with ten times as many episodes."""
         like = backend_of(self.env).outline(self.algorithm).learner.team.actors
         try:
             restored, plan = best_policy.restore(self.directory, like), self.plan
         except (RequestError, RunError) as error:
-            return self.progress.note(f"there is no absolute metric: {error}")
+            return self.progress.note(f"no final evaluation of the best policy: {error}")
         count, names, steps = _ABSOLUTE * plan.episodes, self._agents, self.total * self.algorithm.sampling.batch
         try:
             played = trials.play(restored.state, plan.absolute_seed, count, stop)
         except EpisodesFailed as error:
-            self.progress.note(f"there is no absolute metric: {error}")
+            self.progress.note(f"no final evaluation of the best policy: {error}")
             point = evaluation_log.describe_failed(error, restored.step, plan.mode, plan.absolute_seed)
         else:
             if played is None:
@@ -241,11 +248,11 @@ class Evaluator:
 
 
 def finished(directory: RunDirectory, plan: EvaluationSchedule, total: int) -> bool:
-    """Whether nothing is left to evaluate of a run that trained for ``total`` environment steps."""
+    """Return whether a run that trained for ``total`` environment steps has completed all its evaluations."""
     if not plan.episodes:
         return True
     with Metrics(directory.metrics, write=False) as metrics:
         last = metrics.evaluations().steps[-1:]
-    # Where the episodes of every point failed, no policy is the best.
+    # If the episodes of every point failed, there is no best policy.
     tried = evaluation_log.tried_absolute(directory, run_steps=total) or best_policy.current(directory) is None
     return total in last and tried

@@ -1,4 +1,7 @@
-"""Games in which one side wins what the others lose: reported by side, as the sum of all returns says nothing there."""
+"""Constant-sum games: one side wins what the other sides lose.
+
+Hamlet reports such games by side, because the sum of all returns is the same for every policy.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,19 +10,20 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-# How far sums may lie apart by rounding alone, and how much an agent's own return must vary, in units of the largest.
+# The largest difference of sums that is treated as rounding, and the smallest range over which an agent's return must
+# vary. Both are relative to the largest absolute return.
 _ROUNDING, _VARYING = 1e-5, 1e-3
 
 
 @dataclass(frozen=True)
 class SideResult:
-    """What a side earned.
+    """The returns of one side.
 
     Attributes:
-        agents: Who always earn the same.
-        mean: The mean return of each of them.
-        standard_error: Of the mean; 0 for a single episode.
-        wins: The share of episodes in which they earned more than every other side.
+        agents: Agents of the side. They have equal returns in every episode.
+        mean: Mean return of an agent of the side.
+        standard_error: Standard error of the mean; 0 for a single episode.
+        wins: Share of episodes in which this side's return was higher than the return of every other side.
     """
 
     agents: tuple[str, ...]
@@ -28,7 +32,7 @@ class SideResult:
     wins: float
 
     def plain(self) -> dict[str, Any]:
-        """As JSON."""
+        """Return the fields as JSON values."""
         return {**vars(self), "agents": list(self.agents)}
 
 
@@ -37,8 +41,8 @@ class ConstantSum:
     """A game in which the returns of all agents sum to the same number in every episode.
 
     Attributes:
-        total: That number.
-        sides: The agents of each side, by their places in the roster.
+        total: The sum of the returns of all agents.
+        sides: Agents of each side, as positions in the roster.
     """
 
     total: float
@@ -47,7 +51,7 @@ class ConstantSum:
     def split(
         self, returns: Float[np.ndarray, "episodes n"], agents: Sequence[str]
     ) -> tuple[tuple[SideResult, ...], float]:
-        """What each side earned, and the share of episodes that no side won."""
+        """Return the results of each side, and the share of episodes that no side won."""
         side_returns = np.stack([returns[:, list(side)].mean(1) for side in self.sides], axis=1)
         count, best = len(side_returns), side_returns.max(1, keepdims=True)
         level = side_returns >= best - _ROUNDING * max(1.0, float(np.abs(side_returns).max()))
@@ -61,16 +65,18 @@ class ConstantSum:
 
 
 def constant_sum(returns: Float[np.ndarray, "episodes n"], declared: bool | None = None) -> ConstantSum | None:
-    """Whether a game is of constant sum, and its sides.
+    """Return the sides of a constant-sum game; None if the game does not have a constant sum.
 
-        max_e Σᵢ Rᵢₑ − min_e Σᵢ Rᵢₑ ≤ 10⁻⁵ max |R|   while some Rᵢ varies over episodes by more than 10⁻³ max |R|
+    Rᵢₑ is the return of agent i in episode e. Without a declaration of the environment, a game has a constant sum if
 
-    Without a declaration it is told from the episodes e: their sums are equal up to rounding, although agents' own
-    returns Rᵢ vary. Agents whose returns are equal in every episode are one side.
+        max_e Σᵢ Rᵢₑ − min_e Σᵢ Rᵢₑ ≤ 10⁻⁵ max |R|   and some Rᵢ varies over episodes by more than 10⁻³ max |R|
+
+    The sums over agents are then equal up to rounding, although the returns of single agents vary. Agents whose
+    returns are equal in every episode form one side.
 
     Args:
-        returns: Each agent's, of episodes by as different policies as there are.
-        declared: What the environment says; None where it says nothing.
+        returns: Return of each agent in each episode. Episodes of very different policies make the check more reliable.
+        declared: Declaration of the environment; None if it declares nothing.
 
     >>> constant_sum(np.array([[1.0, -1.0], [-1.0, 1.0]])).sides
     ((0,), (1,))
@@ -93,12 +99,12 @@ def constant_sum(returns: Float[np.ndarray, "episodes n"], declared: bool | None
             sides.append([agent])
         else:
             same.append(agent)
-    if len(sides) < 2:  # all earned the same in every episode: nothing tells who belongs together
+    if len(sides) < 2:  # all returns are equal in every episode, so the sides are unknown
         sides = [[agent] for agent in range(finite.shape[1])]
     return ConstantSum(float(totals.mean()), tuple(map(tuple, sides)))
 
 
 def declared(env: Any) -> bool | None:
-    """What an environment says of itself by an attribute ``constant_sum``; None where it has none."""
+    """Return the environment's attribute ``constant_sum``; None if it has no such attribute."""
     declaration = getattr(env, "constant_sum", None)
     return declaration if isinstance(declaration, bool) else None
