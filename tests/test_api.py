@@ -189,7 +189,9 @@ def test_an_environment_made_by_name_is_trained_with_the_values_of_its_name(envi
     assert config["algorithm"]["advantage"]["discount"] == 0.95
 
 
-@pytest.mark.parametrize("name", [name for name in hamlet.envs.ENVIRONMENTS if name not in ("matrix/file", "atari/pong")])
+@pytest.mark.parametrize(
+    "name", [name for name in hamlet.envs.ENVIRONMENTS if name not in ("matrix/file", "atari/pong")]
+)
 def test_an_environment_knows_the_name_that_it_was_made_by(name):
     from hamlet.envs.registry import name_of
 
