@@ -51,7 +51,7 @@ REFUSED = [
     ("parallel_env", ["--env.agents", "two"], "--env.agents takes a whole number, not 'two'"),
     ("parallel_env", ["--env.agnets", "2"], "unexpected keyword argument 'agnets'.*; the nearest is --env.agents$"),
     ("parallel_env", ["--env.halt"], "--env.halt takes a number, true, false or a word, but no value was given"),
-    ("parallel_env", ["--env.copies", "2"], "--env.copies is no option: .* its copies are --num-envs"),
+    ("parallel_env", ["--env.copies", "2"], "there is no option --env.copies: .* --num-envs sets the copies"),
     ("paralel_env", [], "makers has no paralel_env; the nearest is parallel_env"),
 ]
 

@@ -12,10 +12,13 @@ The critics Q_k are fitted to
 
     y = r + γ min_k Q̂_k(s′, clip(μ̂(o′) + ε, low, high)),   ε ~ clip(N(0, σ̃²), −c, c).
 
-Here s′ and o′ are the next state and the next observations, r the reward, γ the discount, Q̂_k and μ̂ the target
+Here s′ and o′ are the next state and the next observations, r the reward, γ the discount, Q̂ and μ̂ the target
 networks, low and high the bounds of the actions, σ̃ the standard deviation of the noise and c its bound. Agents are
-updated in a new random order i₁, …, i_n. Agent i_m maximises Q₁(s, μ_new^{i_1…i_{m−1}}, μ^{i_m}, μ_old^{i_{m+1}…i_n}),
-where μ are the policies: new for the earlier agents, old for the later agents. With one agent HATD3 is TD3.
+updated in a new random order i₁, …, i_n. With s the state and μ the policies, agent number m of this order maximises
+
+    Q₁(s, μ_new^{i_1…i_{m−1}}, μ^{i_m}, μ_old^{i_{m+1}…i_n}).
+
+With one agent HATD3 is TD3.
 
 References: Zhong et al., 2024 (HARL), arXiv:2304.09870, algorithm 7; Fujimoto et al., 2018, arXiv:1802.09477.
 

@@ -1,8 +1,8 @@
 """Multi-agent trust region learning (MATRL), for general-sum games of two to ten agents.
 
-MATRL is an on-policy algorithm for agents with different rewards. It solves a small game that decides whose policy
-update is stable against the other agents' updates. Choose it when independent learners are unstable because the agents'
-interests conflict.
+MATRL is an on-policy algorithm for agents with different rewards. In every iteration it solves a small game to find
+policy updates that are stable against the other agents' updates. Choose it when independent learners are unstable
+because the agents' interests conflict.
 
 Each agent has its own reward and its own critic. An iteration has three steps:
 

@@ -38,7 +38,7 @@ class ActorOptions:
             speaker_0=1e-4,5e-4.
         epochs: Epochs over the batch for each agent's update.
         minibatches: Minibatches per epoch; must divide the number of sequences in the batch.
-        entropy: Coefficient of the entropy bonus, per nat of mean entropy.
+        entropy: Coefficient of the entropy bonus (the mean entropy), per nat.
     """
 
     learning_rate: AnyRates = 5e-4
@@ -117,7 +117,7 @@ class ActionCriticOptions(CriticOptions):
     Attributes:
         advantage: Baseline of the advantage: "counterfactual" or "optimal_baseline".
         learning_rate: Learning rate of the actors: a number, or agents' rates and a default: speaker_0=1e-4,5e-4.
-        entropy: Coefficient of the entropy bonus, per nat of mean entropy.
+        entropy: Coefficient of the entropy bonus (the mean entropy), per nat.
         optimiser: Optimiser of actors and critics: "rmsprop", as published, or "adam".
         normalise_values: Whether critics predict returns normalised by a running mean and standard deviation.
         target_interval: Gradient steps of a critic after which its target network is copied again.
