@@ -369,7 +369,7 @@ def test_in_a_browser_a_watched_run_is_followed(page, served):
     run, served_page = served
     page.complaints.clear()
     page.open(f"http://127.0.0.1:{served_page.port}/")
-    page.until("document.querySelector('.live')?.innerText.startsWith('following,')")
+    page.until("document.querySelector('.live')?.innerText.startsWith('live, ')")
     before = page.run("report.runs[0].done")
     with Metrics(run / "metrics.sqlite") as metrics:
         metrics.write([(900_000, {"return": -20.0, "env_steps_per_second": 5e4})])
