@@ -124,7 +124,7 @@ def pennies(tmp_path_factory):
 def test_a_constant_sum_is_reported_by_agents_and_wins_and_not_by_the_team(pennies):
     root, document = pennies
     (task,), (group,) = document["tasks"], document["groups"]
-    assert task["constant_sum"] and "orders nobody" in task["verdict"] and group["final"] == {}
+    assert task["constant_sum"] and "cannot rank policies" in task["verdict"] and group["final"] == {}
     first, second = group["sides"]
     assert (first["agent"], first["return"]["iqm"][0], first["wins"][0], first["random"]) == ("agent_0", 0.5, 0.75, 0)
     assert (second["return"]["mean"][0], second["wins"][0]) == (-0.5, 0.25)

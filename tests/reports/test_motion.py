@@ -175,5 +175,5 @@ def test_an_episode_whose_end_is_not_shown_stands_still_there_and_has_its_whole_
 
 def test_a_scene_that_gains_a_shape_is_refused():
     growing = lambda state, actions: Scene((Circle(0, 0, 1),) * (1 + state), (-1, -1, 1, 1))  # noqa: E731
-    with pytest.raises(RequestError, match="unlike numbers of shapes"):
+    with pytest.raises(RequestError, match="different numbers of shapes"):
         record_frames.picture([Frame(step, None, np.zeros(1)) for step in range(2)], growing, ["a"])

@@ -118,7 +118,7 @@ def test_the_command_writes_the_report_and_says_what_is_missing(runs, tmp_path, 
     assert command.main([str(runs / "happo-simple_spread"), "--out", str(tmp_path / "r"), "--no-animation"]) == 0
     shown = capsys.readouterr()
     assert "4 runs" in shown.out
-    assert shown.err.startswith("4 of 4 runs are not in marl-eval.json, the first because it has no ")
+    assert shown.err.startswith("4 of 4 runs are not in marl-eval.json; the first run is left out because it has no ")
     assert shown.err.count("\n") == 1
     with Metrics(
         make(tmp_path / "b", "happo", TASKS[0], 0, rollouts=4, described=DESCRIBED) / "metrics.sqlite"
@@ -157,7 +157,7 @@ def test_wrong_requests_are_refused_before_anything_is_written(runs, tmp_path):
         ([], "RUN is missing"),
         ([run, "--uot", "x"], "the nearest is --out"),
         ([str(tmp_path / "nothing"), "--out", str(tmp_path / "x")], "does not exist"),
-        ([run, "--out", run], "is a run itself"),
+        ([run, "--out", run], "is a run; choose another directory"),
         (
             [run, "--out", str(tmp_path / "x"), "--pictures", "gif"],
             "no format of pictures 'gif' .choose from pdf, png, svg",
@@ -369,7 +369,7 @@ def test_in_a_browser_a_watched_run_is_followed(page, served):
     run, served_page = served
     page.complaints.clear()
     page.open(f"http://127.0.0.1:{served_page.port}/")
-    page.until("document.querySelector('.live')?.innerText.startsWith('following,')")
+    page.until("document.querySelector('.live')?.innerText.startsWith('live, ')")
     before = page.run("report.runs[0].done")
     with Metrics(run / "metrics.sqlite") as metrics:
         metrics.write([(900_000, {"return": -20.0, "env_steps_per_second": 5e4})])

@@ -1,1 +1,1 @@
-"""What a run gave, for people: pictures."""
+"""Reports of runs: web pages, tables, pictures and recorded episodes."""

@@ -1,14 +1,15 @@
-"""Runs against one another: what every pair earns, and who is good where the good beat one another in circles.
+"""Cross-play of runs: the returns of every pair of policies, and rankings that also work if the policies form a cycle.
 
-In cell (i, j) the first agent acts by run i's policy for it, and all others by run j's policies for them: a seat table
-of one row (`hamlet.rollouts.seats`). Agents that choose together do so within their own side alone, also where a run
-meets itself. Every pair meets twice, each time with the other in the first seat. From
+In cell (i, j) of the table, the first agent uses its policy of run i, and all other agents use their policies of run j.
+This is a seat table with one row (`hamlet.rollouts.seats`). Each player chooses the joint action of its own side only,
+also if a run plays against itself. Every pair plays twice, so that each run has the first seat once. The cells give
 
-    fᵢⱼ   what the first agent earns in a game of cell (i, j), on average
-    oᵢⱼ   what each of the others earns there
+    fᵢⱼ   the mean return of the first agent in cell (i, j)
+    oᵢⱼ   the mean return of each other agent in cell (i, j)
 
-come what i earns from j over both seatings, Mᵢⱼ = (fᵢⱼ + oⱼᵢ) / 2, and what it earns more than j, Dᵢⱼ = Mᵢⱼ − Mⱼᵢ. D is
-antisymmetric whatever the game is, and has a Nash average; α-rank ranks by M, with its span as the unit.
+The return of run i against run j over both seatings is Mᵢⱼ = (fᵢⱼ + oⱼᵢ) / 2. The difference to the return of run j is
+Dᵢⱼ = Mᵢⱼ − Mⱼᵢ. D is antisymmetric in every game, so it has a Nash average. α-rank uses M, divided by its range
+(max M − min M).
 """
 
 import dataclasses
@@ -38,20 +39,20 @@ from hamlet.runs import configuration
 from hamlet.runs.directory import RunDirectory
 from hamlet.training.run import SavedRun
 
-# Of how an environment is run, not of what is played.
+# Settings of how an environment runs. Two environments that differ only in these play the same game.
 _MANNERS = {"copies", "processes", "timeout", "on_failure", "state", "measures"}
 
 
 @dataclass(frozen=True)
 class CrossplayPlayer:
-    """A policy that takes part.
+    """A policy in cross-play.
 
     Attributes:
-        label: Short, and no other's.
-        path: Of its run.
-        step: Environment steps that it was trained for.
-        best: Whether it is the best of the run, not its newest.
-        team: Its agents' policies, one for each agent.
+        label: Short and unique name.
+        path: Path of the policy's run.
+        step: Environment steps that the policy was trained for.
+        best: Whether the policy is the run's best policy instead of its newest policy.
+        team: Policies of the agents, one for each agent.
     """
 
     label: str
@@ -63,22 +64,22 @@ class CrossplayPlayer:
 
 @dataclass(frozen=True)
 class CrossPlay:
-    """What every pair earned.
+    """The results of all pairs of k players.
 
     Attributes:
-        players: In the order of rows and columns.
-        environment: Its name.
-        agents: Its agents' names; the first is the row's.
-        episodes: Games of each cell; all cells have the same first states.
-        seed: From which they were drawn.
-        mode: Whether actions were sampled, or the likeliest.
-        first: fᵢⱼ, ``[k, k]``.
-        others: oᵢⱼ, the mean over the other agents.
+        players: Players, in the order of rows and columns.
+        environment: Name of the environment.
+        agents: Names of the agents. The row's player acts for the first agent.
+        episodes: Number of games in each cell. All cells have the same initial states.
+        seed: Seed of the games.
+        mode: Whether actions were sampled from the policies, or were the most probable actions.
+        first: fᵢⱼ, the mean return of the first agent, ``[k, k]``.
+        others: oᵢⱼ, the mean return of the other agents, ``[k, k]``.
         first_error: Standard errors of fᵢⱼ; 0 for one game.
-        others_error: Of oᵢⱼ.
-        failed: Games that the environment cut short by failing, in whose place others were played, ``[k, k]``.
-        cut: Games that were cut at the horizon, ``[k, k]``.
-        remarks: What came up.
+        others_error: Standard errors of oᵢⱼ; 0 for one game.
+        failed: Number of games that a failure of the environment ended, ``[k, k]``. Other games replaced them.
+        cut: Number of games that were truncated at the horizon, ``[k, k]``.
+        remarks: Warnings about failed and truncated games.
     """
 
     players: tuple[CrossplayPlayer, ...]
@@ -97,38 +98,38 @@ class CrossPlay:
 
     @property
     def opposed(self) -> bool:
-        """Whether in every cell the one side lost what the other won."""
+        """Whether there are two agents with opposite returns in every cell: one side wins what the other side loses."""
         return len(self.agents) == 2 and bool(np.allclose(self.first, -self.others, atol=1e-6))
 
     @property
     def alike(self) -> bool:
-        """Whether in every cell both sides earned the same."""
+        """Whether both sides have equal returns in every cell."""
         return bool(np.allclose(self.first, self.others, atol=1e-6))
 
     @property
     def earned(self) -> np.ndarray:
-        """M, what the row earns from the column over both seatings."""
+        """M, the mean return of the row's player against the column's player over both seatings."""
         return (self.first + self.others.T) / 2
 
     @property
     def difference(self) -> np.ndarray:
-        """D, what the row earns more than the column over both seatings."""
+        """D, the return of the row's player minus the return of the column's player, over both seatings."""
         return self.earned - self.earned.T
 
     @cached_property
     def nash_average(self) -> NashAverage:
-        """Of D."""
+        """The Nash average of D."""
         return nash_average(self.difference)
 
     @cached_property
     def alpha_rank(self) -> AlphaRank:
-        """Of M in units of its span, for one population that meets itself."""
+        """The α-rank of M for one population that plays against itself. M is divided by its range."""
         span = float(np.ptp(self.earned)) or 1.0
         ranking = alpha_rank(self.earned / span)
         return dataclasses.replace(ranking, values=ranking.values * span, regret=ranking.regret * span)
 
     def document(self) -> dict[str, Any]:
-        """Everything, as JSON."""
+        """Return all results as JSON values."""
         average, rank = self.nash_average, self.alpha_rank
         names = ("first", "others", "first_error", "others_error", "failed", "cut", "earned", "difference")
         return {
@@ -155,34 +156,36 @@ def play(
     trust: bool = False,
     max_episode_steps: int | None = None,
 ) -> CrossPlay:
-    """Pit the policies of runs against one another.
+    """Play every pair of the runs' policies against each other.
 
     Args:
-        runs: Directories of at least two runs on one environment, or of the seeds of one; ``RUN/best`` is the best
-            policy of RUN.
-        episodes: Whole games of each cell.
-        seed: From which they are drawn.
-        mode: "stochastic" for actions as the policies draw them, "deterministic" for the likeliest.
-        best: The best policy of every run.
-        trust: Whether code of their own that runs name may be run, though this user did not begin them here.
-        max_episode_steps: Steps after which a game is cut; None for the environment's longest, or 10,000.
+        runs: Directories of at least two runs on one environment. A directory that contains the seeds of one training
+            stands for all of its runs. ``RUN/best`` is the best policy of RUN.
+        episodes: Number of complete games in each cell.
+        seed: Seed of the games.
+        mode: "stochastic" for actions sampled from the policies, "deterministic" for the most probable actions.
+        best: Whether to use the best policy of every run instead of its newest policy.
+        trust: Whether Hamlet may execute custom code that a run names, if another user or machine started the run.
+        max_episode_steps: Steps after which a game is truncated. None means the environment's longest episode, or
+            10,000 steps if the environment declares no limit.
 
     Raises:
-        RequestError: Unless there are two runs at least, each once, that play the same game of several agents.
-        RunError: If a run has no good checkpoint, or more than a tenth of the games of a cell fail.
+        RequestError: If there are fewer than two runs, a run is named twice, the runs play different games, or the
+            game has a single agent.
+        RunError: If a run has no valid checkpoint, or if more than a tenth of the games of a cell fail.
     """
     check_horizon(max_episode_steps)
     named = [path for run in runs for path in _seeds(Path(run))]
     require(
         len(named) > 1,
-        "cross-play takes at least two runs: hamlet crossplay RUN RUN…; the nearest for one is hamlet evaluate RUN",
+        "cross-play needs at least two runs: hamlet crossplay RUN RUN…; for one run, use hamlet evaluate RUN",
     )
-    require(episodes >= 1, f"--episodes must be at least 1, not {episodes}")
+    require(episodes >= 1, f"--episodes must be at least 1, got {episodes}")
     asked = [_asked(path, best, trust) for path in named]
     twice = [
         str(path) for (path, _), count in Counter((run.path.resolve(), b) for run, b in asked).items() if count > 1
     ]
-    require(not twice, f"{', '.join(twice)} is named twice: a run meets itself anyway, in the diagonal")
+    require(not twice, f"{', '.join(twice)} is named twice; name it once: the diagonal has each run against itself")
     env = _one_environment([run for run, _ in asked])
     players = _players(asked, env)
     tables = _matrix(env, players, episodes, seed, mode, horizon(env, max_episode_steps))
@@ -201,28 +204,29 @@ def play(
 
 
 def _seeds(path: Path) -> list[Path]:
-    """The runs in a directory of several seeds, by number; else the path itself."""
+    """Return the runs in a directory of several seeds, sorted by seed number; otherwise the path itself."""
     directories = [] if (path / "config.json").exists() else [entry.parent for entry in path.glob("seed-*/config.json")]
     return sorted(directories, key=lambda entry: (len(entry.name), entry.name)) or [path]
 
 
 def _asked(path: Path, best: bool, trust: bool) -> tuple[SavedRun, bool]:
-    """The run, and whether its best policy is meant."""
+    """Return the run, and whether the caller wants its best policy."""
     if path.name == "best" and (path.parent / "config.json").exists():
         path, best = path.parent, True
     run = SavedRun(RunDirectory.open(path).path, trust)
     require(
         not best or current(run.directory) is not None,
-        f"{path} has no best policy: nothing was evaluated while it trained; the nearest is its newest, without best",
+        f"{path} has no best policy: the run evaluated no policy during training; "
+        "leave out best to use its newest policy",
     )
     return run, best
 
 
 def _one_environment(runs: Sequence[SavedRun]) -> AnyEnvironment:
-    """What all of them play.
+    """Return the environment that all runs have in common.
 
     Raises:
-        RequestError: With the first difference.
+        RequestError: If the environments differ. The message names the first difference.
     """
     first = runs[0].environment
     for run in runs[1:]:
@@ -236,9 +240,9 @@ def _one_environment(runs: Sequence[SavedRun]) -> AnyEnvironment:
                 if names[0] != names[1]
                 else f"{names[0]} with {where} {first_value} and {other_value}"
             )
-            raise RequestError(f"{runs[0].path} and {run.path} play different games: {games}; name runs of one")
+            raise RequestError(f"{runs[0].path} and {run.path} play different games: {games}; name runs of one game")
     agents = sum(len(group.names) for group in first.groups)
-    require(agents > 1, f"{runs[0].path} has a single agent, who meets nobody; the nearest is hamlet evaluate")
+    require(agents > 1, f"{runs[0].path} has a single agent, and cross-play needs several; use hamlet evaluate")
     return first
 
 
@@ -271,9 +275,10 @@ def _name(path: Path) -> str:
 def _matrix(
     env: AnyEnvironment, players: Sequence[CrossplayPlayer], episodes: int, seed: int, mode: Mode, cut: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, list[str]]:
-    """Means and standard errors of both sides in every cell, ``[k, k, 2]``; one program for pairs of equal shapes.
+    """Play all cells. Pairs with networks of equal shapes use the same compiled program.
 
-    Then how many games failed and were cut, ``[k, k]``, and remarks.
+    Return the mean returns and standard errors of both sides, each ``[k, k, 2]``; the numbers of failed and of
+    truncated games, each ``[k, k]``; and remarks.
     """
     count, agents = len(players), len(players[0].team.roster.names)
     means, errors, remarks = np.zeros((count, count, 2)), np.zeros((count, count, 2)), []
@@ -309,7 +314,10 @@ def _matrix(
 
 
 def unshared(team: Player) -> Player:
-    """The same team with an actor for every agent, so that fewer programs play all pairs: who shared one has a copy."""
+    """Return the team with a separate actor for every agent; agents that shared an actor receive copies of it.
+
+    Teams with and without shared parameters then have equal shapes, so that fewer programs are compiled.
+    """
     repeats = [team.roster.agents_per_unit(group) for group in range(len(team.roster.groups))]
     actors = tuple(
         jax.tree.map(lambda leaf, count=count: np.repeat(np.asarray(leaf), count, axis=0), group)
@@ -319,7 +327,7 @@ def unshared(team: Player) -> Player:
 
 
 def _form(team: Player) -> Any:
-    """What two teams must have in common to be played by the same program: kinds of networks, and their shapes."""
+    """Return the structure and the shapes of a team's networks. Teams with equal forms use the same program."""
     leaves, form = jax.tree.flatten(team)
     return form, tuple((leaf.shape, str(leaf.dtype)) for leaf in leaves)
 

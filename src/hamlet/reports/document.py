@@ -1,4 +1,4 @@
-"""What a report says, as one JSON document: the page draws it, and Markdown and CSV are written from it."""
+"""The contents of a report as one JSON document. The page, the Markdown file and the CSV files are written from it."""
 
 import math
 import shlex
@@ -19,24 +19,25 @@ from hamlet.reports.data.run_data import RunData, Series
 from hamlet.reports.data.statistics import Band, IntervalEstimate
 
 Document = dict[str, Any]
-# Digits of a number on the page, where a finer one would not be seen.
+# Significant digits of a number on the page; more digits would not be visible in a chart.
 _DIGITS = 5
-# Where performance profiles are drawn, from random play to the best run.
+# Normalised scores at which performance profiles are computed: 0 is random play; 1 is the optimum or the best run.
 _THRESHOLDS = np.linspace(0.0, 1.0, 51)
 _CONSTANT_SUM = (
-    "A constant-sum game: the team's return is the same in every episode and orders nobody. What stands here is each "
-    "agent's own return, against the other agents of its run; hamlet crossplay lets agents of different runs play."
+    "This is a constant-sum game: the team's return is the same in every episode, so it cannot rank policies. The "
+    "returns shown are of each agent against the other agents of its run. To play agents of different runs against "
+    "each other, use hamlet crossplay."
 )
 _OF_A_POINT = ("step", "mode", "metric", "episodes", "seed", "mean", "standard_error", "failed", "cut")
 _UNSEEDED = ("seed", "algorithm", "environment", "versions", "hardware", "platform", "revision")
 
 
 def gather(readings: Sequence[RunData], motions: Sequence[Mapping[str, Any]] = ()) -> Document:
-    """The document of some runs.
+    """Return the document of a report on runs.
 
     Args:
-        readings: The runs.
-        motions: Recorded episodes, each with the run that it is of.
+        readings: Data of the runs.
+        motions: Recorded episodes, each with the path of its run.
     """
     report_tasks = tasks(readings)
     labels = sorted({group.label for task in report_tasks for group in task.groups})
@@ -63,7 +64,7 @@ def gather(readings: Sequence[RunData], motions: Sequence[Mapping[str, Any]] = (
 
 
 class _Kind:
-    """What is compared on one environment, the same for all of its runs."""
+    """The quantities that are compared on one environment. They are the same for all runs on that environment."""
 
     def __init__(self, task: ReportTask) -> None:
         runs = [run for group in task.groups for run in group.counted]
@@ -77,7 +78,7 @@ class _Kind:
         self.scale = scores.Scale.of(self.random, self.optimum, finals)
 
     def series(self, run: RunData) -> Series:
-        """The curve that is shown first."""
+        """Return the main curve of a run: evaluations if all runs have evaluations, otherwise training episodes."""
         return run.evaluated if self.evaluated else run.training
 
 
@@ -87,7 +88,7 @@ def _task(task: ReportTask, kind: _Kind) -> Document:
     return {
         "name": task.name,
         "options": [list(option) for option in task.options],
-        "curve": "evaluation while training" if kind.evaluated else "training episodes",
+        "curve": "evaluation during training" if kind.evaluated else "training episodes",
         "source": kind.source.name,
         "random": _number(kind.random),
         "optimum": _number(kind.optimum),
@@ -97,13 +98,17 @@ def _task(task: ReportTask, kind: _Kind) -> Document:
 
 
 def _ranked(columns: Mapping[str, Mapping[str, Sequence[float]]], *, normalised: bool = False) -> Ranking | None:
-    """The comparison of the algorithms that have scores; None for fewer than two."""
+    """Return the ranking of all algorithms that have scores; None if fewer than two have scores."""
     known = {who: column for who, column in columns.items() if all(len(scores) for scores in column.values())}
     return ranking.rank(known, normalised=normalised) if len(known) > 1 else None
 
 
 def _compared(order: Ranking | None) -> Document:
-    """What can be said of an order, and how often a run of each algorithm scores above one of another."""
+    """Return the verdict on a ranking, and the probability of improvement for each pair of algorithms.
+
+    The probability of improvement is the probability that a run of the first algorithm scores above a run of the
+    second algorithm.
+    """
     pairs = () if order is None else order.comparisons
     return {
         "verdict": "" if order is None else order.words,
@@ -141,7 +146,7 @@ def _group(group: RunGroup, task: int, labels: Sequence[str], numbers: Mapping[i
 
 
 def _learning(runs: Sequence[RunData]) -> Document:
-    """The curves of what was measured of learning, by its key; nothing of what no run has."""
+    """Return the curves of the learning diagnostics by key, for each diagnostic that at least one run has."""
     curves = {}
     for key in dict.fromkeys(key for run in runs for key in run.learning):
         series = [scores.thinned(run.learning[key]) for run in runs if key in run.learning]
@@ -150,7 +155,7 @@ def _learning(runs: Sequence[RunData]) -> Document:
 
 
 def _sides(runs: Sequence[RunData]) -> list[Document]:
-    """Each agent's own return and wins, where agents play against each other."""
+    """Return the returns and the share of wins of each agent in a constant-sum game."""
     return [
         {
             "agent": side.agent,
@@ -189,7 +194,7 @@ def _band(band: Band) -> Document:
 
 
 def _overall(every: Sequence[ReportTask], labels: Sequence[str]) -> Document | None:
-    """All environments together, where that can be done; those in which agents play against each other are left out."""
+    """Return results over all environments except constant-sum games; None if the scores cannot be normalised."""
     kinds = {task_name(task): (task, kind) for task in every if not (kind := _Kind(task)).constant_sum}
     columns: dict[str, dict[str, list[float]]] = {label: {} for label in labels}
     for label, column in columns.items():
@@ -211,7 +216,10 @@ def _overall(every: Sequence[ReportTask], labels: Sequence[str]) -> Document | N
 
 
 def _summed(algorithm: str, values: np.ndarray, *, known: bool) -> Document:
-    """One algorithm over all environments: aggregates, and the share of its runs above every score."""
+    """Return aggregates of one algorithm over all environments, and its performance profile.
+
+    The performance profile is the share of runs above a score, as a function of the score.
+    """
     profile = statistics.profile(values, _THRESHOLDS)
     aggregates = {name: _packed(estimate) for name, estimate in statistics.aggregates(values).items()}
     gap = aggregates if known else aggregates | {"optimality_gap": None}
@@ -219,7 +227,7 @@ def _summed(algorithm: str, values: np.ndarray, *, known: bool) -> Document:
 
 
 def task_name(task: ReportTask) -> str:
-    """The environment with the options in which it differs from others of its name."""
+    """Return the environment's name with the options that distinguish it from environments of the same name."""
     option_text = ", ".join(f"{name} {value}" for name, value in task.options)
     return f"{task.name} ({option_text})" if option_text else task.name
 
@@ -253,7 +261,7 @@ def _run(reading: RunData) -> Document:
 
 
 def command(reading: RunData) -> str | None:
-    """What trains the same run once more; None where its configuration cannot be read."""
+    """Return a command that trains the same run again; None if the run's configuration cannot be read."""
     if not reading.config:
         return None
     path = atomic_write.named(reading.path)
@@ -269,7 +277,7 @@ def _remarks(readings: Sequence[RunData], report_tasks: Sequence[ReportTask]) ->
             remarks += [{"run": where, "text": text} for text in group.left_out]
     outside = [run for run in readings if run.config.get("environment") is None]
     if outside:
-        remarks.append({"run": "", "text": f"{len(outside)} runs are in no table: what they are of is not known"})
+        remarks.append({"run": "", "text": f"{len(outside)} runs are in no table: their environment is unknown"})
     return remarks
 
 
@@ -279,7 +287,7 @@ def _task_of(run: str | Path, readings: Sequence[RunData], report_tasks: Sequenc
 
 
 def _number(value: float | None, digits: int = _DIGITS) -> float | None:
-    """Rounded to some digits; None for what is no number."""
+    """Round a number to ``digits`` significant digits. Return None for a missing, infinite or NaN value."""
     if value is None or not math.isfinite(value):
         return None
     rounded = float(f"{value:.{digits}g}")
@@ -287,7 +295,7 @@ def _number(value: float | None, digits: int = _DIGITS) -> float | None:
 
 
 def _plain(value: Any) -> str | int | float | None:
-    """What a file holds where a number or a word should be; None for what is neither, and for what is not finite."""
+    """Return a finite number or a text from a file; None for any other value."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value if isinstance(value, str | int) else None

@@ -1,4 +1,4 @@
-"""The page: one file that holds its style, its scripts and its numbers, and asks nothing of the network."""
+"""The report page: one HTML file that contains its style, scripts and data, and loads nothing from the network."""
 
 import json
 from importlib import resources
@@ -11,7 +11,7 @@ _SCRIPTS = ("shared.js", "chart.js", "motion.js", "tables.js", "main.js")
 
 
 def render(document: dict[str, Any]) -> str:
-    """The page of a document, as HTML.
+    """Return the page of a report document as HTML.
 
     >>> "<script src" in render({"algorithms": [], "tasks": [], "runs": []})
     False
@@ -28,7 +28,7 @@ def render(document: dict[str, Any]) -> str:
 
 
 def as_json(document: dict[str, Any]) -> str:
-    """The document in as few bytes as JSON allows; what is no number, or no text of Unicode, is nothing there.
+    """Return the document as compact JSON. NaN and infinity become null; invalid Unicode characters become "?".
 
     >>> as_json({"mean": float("nan"), "seed": 3})
     '{"mean":null,"seed":3}'
@@ -37,7 +37,7 @@ def as_json(document: dict[str, Any]) -> str:
 
 
 def title(document: dict[str, Any]) -> str:
-    """What the page is called.
+    """Return the title of the page.
 
     >>> title({"algorithms": ["happo"], "tasks": [{"name": "mpe/simple_spread"}], "runs": [1]})
     'happo on mpe/simple_spread'

@@ -1,8 +1,9 @@
-"""The agents in motion: one episode or two of the best run of every environment, recorded as numbers that a page draws.
+"""Animations of the agents: recorded episodes of the best run on every environment, as numbers that the page draws.
 
-As a rule nothing is rendered: an environment says what a moment looks like (`hamlet.envs.scene`), and what does not
-change over an episode is written once. It looks the same on every machine, with a graphics card or without. An
-environment without scenes that renders itself is shown by its pictures (`hamlet.reports.record_pictures`).
+Most environments describe each time step as a scene of shapes (`hamlet.envs.scene`), and the page draws the shapes.
+Values that do not change during an episode are written once. Such an animation needs no renderer and looks the same on
+every machine, with or without a graphics card. For an environment that has no scenes but renders itself, the page shows
+rendered pictures (`hamlet.reports.record_pictures`).
 """
 
 import dataclasses
@@ -32,33 +33,36 @@ from hamlet.video.views import camera_of
 
 Motion = Mapping[str, Any]
 EPISODES = 2
-# Moments of an episode at most: fifteen seconds of a running cheetah.
+# The largest number of time steps of a recorded episode; this is 15 seconds of MuJoCo's half cheetah.
 LONGEST = 300
-# A number of a picture, to this many decimals of its unit.
+# Decimals of the numbers in an animation.
 _DECIMALS = 3
-# From which the recorded episodes are drawn.
+# Seed of the first recorded episode.
 _SEED = 7
 
 
 def film(readings: Sequence[RunData], *, trust: bool = False) -> list[Motion]:
-    """An episode or two of every environment, each of the best run on it; where it cannot be made, a note why.
+    """Record episodes of the best run on every environment. If recording fails, the result has a note with the reason.
 
     Args:
-        readings: The runs.
-        trust: Whether code of their own that runs name may be run, though this user did not begin them here.
+        readings: Data of the runs.
+        trust: Whether Hamlet may execute custom code that a run names, if another user or machine started the run.
     """
     return [motion for task in tasks(readings) if (motion := record(best(task), trust=trust)) is not None]
 
 
 def best(task: ReportTask) -> RunData | None:
-    """The run with the highest final score, of those that have a checkpoint; the longest where none has a score."""
+    """Return the run with the highest final score, among runs with a checkpoint.
+
+    If no run has a score, return the longest run. If no run has a checkpoint, return None.
+    """
     runs = [run for group in task.groups for run in group.runs if _steps(run)]
     chosen = source(runs) if runs else None
     return max(runs, key=lambda run: (_score(run, chosen), run.done), default=None)
 
 
 def _steps(run: RunData) -> list[int]:
-    """Those of what its policy could be read from."""
+    """Return the steps of all checkpoints and best policies of a run."""
     return checkpoint.steps(run.path / "best") + checkpoint.steps(run.path / "checkpoints")
 
 
@@ -68,10 +72,10 @@ def _score(run: RunData, chosen: Any) -> float:
 
 
 def record(reading: RunData | None, *, episodes: int = EPISODES, trust: bool = False) -> Motion | None:
-    """Some episodes of a run's policy; None without a run, and a note in their place where they cannot be recorded."""
+    """Record episodes of a run's policy. If that fails, return a note with the reason; without a run, return None."""
     if reading is None:
         return None
-    # As it was evaluated, where it was.
+    # The mode of the evaluations during training; deterministic if the configuration states none.
     mode: Mode = damage.mode(reading.config)
     motion = {
         "run": str(reading.path),
@@ -82,7 +86,7 @@ def record(reading: RunData | None, *, episodes: int = EPISODES, trust: bool = F
         step, films = _played(SavedRun(reading.path, trust), episodes, mode)
     except (RunError, RequestError) as error:
         return motion | {"step": 0, "note": f"the agents cannot be shown: {error}"}
-    except Exception as error:  # a stranger's environment, or one that changed since
+    except Exception as error:  # a user's environment can raise any error, or has changed since
         return motion | {"step": 0, "note": f"the agents cannot be shown: {type(error).__name__}: {one_line(error)}"}
     return motion | {"step": step, "episodes": films}
 
@@ -107,14 +111,14 @@ def _played(run: SavedRun, episodes: int, mode: Mode) -> tuple[int, list[dict[st
 
 
 def picture(moments: Iterable[Frame], draw: Callable[..., Scene], names: Sequence[str]) -> dict[str, Any]:
-    """An episode as JSON: the shapes, and for each what changes in it, moment by moment."""
+    """Return an episode as JSON values: its shapes, with the values that change at each time step."""
     scenes: list[Scene] = []
     rewards: list[float] = []
     for moment in itertools.islice(moments, LONGEST + 1):
         scenes.append(scenes[-1] if moment.state is None else draw(moment.state, moment.actions))
         rewards.append(float(moment.reward.sum()))
     if len({len(scene.shapes) for scene in scenes}) != 1:
-        raise RequestError("its scenes have unlike numbers of shapes: draw the same ones at every moment")
+        raise RequestError("its scenes have different numbers of shapes; return the same shapes at every step")
     shapes = [_shape([scene.shapes[number] for scene in scenes]) for number in range(len(scenes[0].shapes))]
     colours = {shape.get("colour") for shape in shapes}
     following = scenes[0].centre is not None
@@ -131,7 +135,7 @@ def picture(moments: Iterable[Frame], draw: Callable[..., Scene], names: Sequenc
 
 
 def _shape(moments: Sequence[Any]) -> dict[str, Any]:
-    """One shape over an episode: what stays, and under "over" what changes."""
+    """Return a shape over an episode: its constant fields, and under "over" the fields that change, at each step."""
     kind = type(moments[0])
     same: dict[str, Any] = {"kind": kind.__name__.lower()}
     over: dict[str, list[Any]] = {}
@@ -145,7 +149,7 @@ def _shape(moments: Sequence[Any]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """As JSON has it, numbers rounded; a whole one stays one, as a colour is."""
+    """Return a value for JSON: floats are rounded; integers, such as colour indices, stay integers."""
     if isinstance(value, bool | np.bool_ | str):
         return bool(value) if not isinstance(value, str) else value
     if isinstance(value, int | np.integer):

@@ -1,4 +1,4 @@
-"""The agents in motion where an environment renders itself: an episode as small pictures that a page shows in turn."""
+"""Animations for environments that render themselves: an episode as a sequence of small pictures for the page."""
 
 import base64
 import io
@@ -13,24 +13,26 @@ from hamlet.video.drawing import imaging
 from hamlet.video.moments import Moment, moments
 from hamlet.video.views import scaled
 
-# Pixels of the longer side of a picture.
+# Length of a picture's longer side, in pixels.
 _WIDTH = 360
-# Of an episode at most: bytes on the page, and pictures.
+# The largest number of bytes and of pictures that an episode takes on the page.
 _BYTES, _PICTURES = 600_000, 150
-# Pictures a second that are enough.
+# The largest number of pictures per second.
 _MOST = 20
 
 
 def pictures(frames: Iterable[Frame], camera: Camera, names: Sequence[str]) -> dict[str, Any]:
-    """An episode as JSON: a picture of every so-manieth moment, so that all of them take at most 0.6 MB.
+    """Return an episode as JSON values, with pictures at regular intervals and of the last time step.
+
+    The interval is chosen so that an episode has about 150 pictures and 0.6 MB at most, and 20 pictures per second.
 
     Args:
-        frames: The moments of the episode, at least one.
-        camera: What renders them.
-        names: The agents, in the order of rewards.
+        frames: The time steps of the episode, at least one.
+        camera: The camera that renders the time steps.
+        names: Names of the agents, in the order of the rewards.
 
     Raises:
-        RequestError: Pillow is absent.
+        RequestError: Pillow is not installed.
         RunError: The environment cannot be played or rendered.
     """
     shown: list[Moment] = []
@@ -62,7 +64,7 @@ def pictures(frames: Iterable[Frame], camera: Camera, names: Sequence[str]) -> d
 
 
 def _encoded(image: Any) -> str:
-    """As the address of an image in a page."""
+    """Return an image as a data URL."""
     kind = "webp" if imaging("features").check("webp") else "jpeg"
     file = io.BytesIO()
     image.save(file, kind, quality=70)

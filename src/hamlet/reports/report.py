@@ -1,4 +1,4 @@
-"""Reports of runs: the page, and the same numbers as Markdown, CSV and the field's JSON beside it."""
+"""Reports of runs: a web page, and files with the same numbers as Markdown, CSV and JSON for marl-eval."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ from hamlet.reports.document import Document, gather
 from hamlet.reports.pictures import runs
 
 PAGE, EVALUATIONS = "report.html", "marl-eval.json"
-# What records the episodes that a page plays, from the runs.
+# A function that records the episodes that the page plays, from the data of the runs.
 Film = Callable[[Sequence[RunData]], Sequence[Mapping[str, Any]]]
 
 
@@ -26,23 +26,23 @@ def write(
     steps: int | None = None,
     pictures: Sequence[str] = (),
 ) -> Document:
-    """Report runs into a directory: ``report.html``, ``report.md``, ``curves.csv``, ``table.csv``, ``marl-eval.json``.
+    """Write a report of runs: ``report.html``, ``report.md``, ``curves.csv``, ``table.csv`` and ``marl-eval.json``.
 
     Args:
-        paths: Directories of runs, or of runs of several seeds.
-        out: Where to; files of an earlier report are replaced.
-        film: What records the agents in motion; None for a page without them.
-        steps: After how many environment steps runs are reported; None for all that they have.
-        pictures: Formats in which the curves are drawn as files besides, of "svg", "pdf" and "png".
+        paths: Directories of runs, or directories that contain the runs of several seeds.
+        out: Directory of the report. The files of an earlier report are replaced.
+        film: A function that records the agents for the animations; None for a page without animations.
+        steps: Number of environment steps after which the runs are reported; None for all steps of each run.
+        pictures: Formats of additional files with the curves: "svg", "pdf" and "png".
 
     Raises:
-        RequestError: A path holds no run, no run has so many steps, or ``out`` is a run.
+        RequestError: A path contains no run, no run has ``steps`` environment steps, or ``out`` is a run.
         RunError: The files cannot be written.
     """
     readings, out = read_all(paths, steps=steps), Path(out)
     if (out / "config.json").exists():
         free = atomic_write.named(out).with_name("report")
-        raise RequestError(f"--out {out} is a run itself: choose another directory, such as {free}")
+        raise RequestError(f"--out {out} is a run; choose another directory, for example {free}")
     document = gather(readings, film(readings) if film is not None else ())
     evaluations = _evaluations(document, readings, steps)
     files = {
@@ -64,13 +64,17 @@ def write(
 
 
 def _evaluations(document: Document, readings: Sequence[RunData], steps: int | None) -> dict[str, Any]:
-    """The runs' evaluations as marl-eval reads them; the document says how many are not among them, and why."""
+    """Return the evaluations of the runs in the format of marl-eval.
+
+    If runs are left out, add a remark to the document with their number and the reason.
+    """
     paths = [reading.path for reading in readings]
     labels = {paths[number]: group["algorithm"] for group in document["groups"] for number in group["runs"]}
     by_agent = {reading.path for reading in readings if reading.constant_sum}
     merged = marl_eval.merged(paths, labels, by_agent=by_agent, steps=steps)
     if merged.remarks:
         why = merged.remarks[0].partition(": ")[2]
-        text = f"{len(merged.remarks)} of {len(paths)} runs are not in {EVALUATIONS}, the first because {why}"
+        left_out = f"{len(merged.remarks)} of {len(paths)} runs are not in {EVALUATIONS}"
+        text = f"{left_out}; the first run is left out because {why}"
         document["remarks"].append({"run": "", "text": text})
     return merged.document

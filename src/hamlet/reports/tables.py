@@ -14,10 +14,10 @@ _OVERALL = (*_MEASURES, "median", "optimality_gap")
 
 
 def markdown(document: Document) -> str:
-    """The report without its pictures: remarks, scores by environment, runs and the commands that repeat them."""
+    """Return the report as Markdown: remarks, scores by environment, runs, and the commands that train them again."""
     lines = [f"# {title(document)}", "", f"Made {document['made']} by hamlet {document['hamlet']}."]
     if document["remarks"]:
-        lines += ["", "## To know before reading", ""]
+        lines += ["", "## Remarks on the data", ""]
         lines += [
             f"* {remark['run']}: {remark['text']}" if remark["run"] else f"* {remark['text']}"
             for remark in document["remarks"]
@@ -30,18 +30,18 @@ def markdown(document: Document) -> str:
     lines += ["", "## The runs", "", *_runs(document["runs"])]
     commands = [run["command"] for run in document["runs"] if run["command"]]
     if commands:
-        lines += ["", "To train them once more:", "", *(f"    {command}" for command in commands)]
+        lines += ["", "To train these runs again:", "", *(f"    {command}" for command in commands)]
     return "\n".join(lines) + "\n"
 
 
 def curves(document: Document) -> str:
-    """Every group's curve as CSV, over steps and over seconds; an unknown interval's ends are empty."""
+    """Return the curves of every group as CSV, over steps and over seconds. Unknown interval limits are empty."""
     header = ["environment", "algorithm", "seeds", "over", "x", "iqm", "low", "high"]
     return _csv(header, _curve_rows(document))
 
 
 def table(document: Document) -> str:
-    """Every group's scores as CSV, one measure a row."""
+    """Return the scores of every group as CSV, with one row for each measure."""
     header = ["environment", "algorithm", "seeds", "source", "measure", "value", "low", "high"]
     return _csv(header, [*_score_rows(document), *_overall_rows(document["overall"])])
 
@@ -118,8 +118,8 @@ def _scores(task: Document, groups: Sequence[Document]) -> list[str]:
         cells += [_interval(group["absolute"].get("iqm"))] if absolute else []
         cells += [_interval(group["gap"])] if gap else []
         rows.append([group["algorithm"], str(len(group["counted"])), f"{group['steps']:,}", *cells])
-    note = f"Returns of the team, from {task['source']}, with 95 % bootstrap intervals over seeds."
-    note += "" if task["random"] is None else f" Random play earns {_number(task['random'])}."
+    note = f"Team returns, from {task['source']}, with 95 % bootstrap intervals over seeds."
+    note += "" if task["random"] is None else f" The mean return of random play is {_number(task['random'])}."
     note += "" if task["optimum"] is None else f" The optimum is {_number(task['optimum'])}."
     note += " The optimality gap is 0 at the optimum and 1 at random play." if gap else ""
     verdict = ["", task["verdict"]] if task["verdict"] else []
@@ -127,7 +127,7 @@ def _scores(task: Document, groups: Sequence[Document]) -> list[str]:
 
 
 def _sides(task: Document, groups: Sequence[Document]) -> list[str]:
-    """Each agent's own return and wins, where the team's return says nothing."""
+    """Return a table of each agent's returns and share of wins in a constant-sum game."""
     header = [
         "algorithm",
         "agent",
@@ -154,7 +154,8 @@ def _sides(task: Document, groups: Sequence[Document]) -> list[str]:
         for side in group["sides"]
     ]
     note = (
-        "Returns of each agent and the share of episodes in which its return is above all others', from evaluations, "
+        "Return of each agent, and its wins: the share of episodes in which its return is higher than the return of "
+        "every other agent. All numbers are from evaluations, "
     )
     return [task["verdict"], "", f"{note}with 95 % bootstrap intervals over seeds.", "", *_table(header, rows)]
 
@@ -168,11 +169,11 @@ def _overall(overall: Document) -> list[str]:
 
 
 def _improvement(pairs: Sequence[Document]) -> list[str]:
-    """How often a run of one algorithm scores above one of another."""
+    """Return a table of the probabilities that a run of one algorithm scores above a run of another algorithm."""
     if not pairs:
         return []
     rows = [[pair["first"], pair["second"], _interval(pair["probability"])] for pair in pairs]
-    return ["", *_table(["a run of", "above one of", "how often"], rows)]
+    return ["", *_table(["a run of", "scores above a run of", "probability"], rows)]
 
 
 def _runs(runs: Sequence[Document]) -> list[str]:
@@ -198,7 +199,7 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _interval(packed: Sequence[float | None] | None) -> str:
-    """A number with its interval.
+    """Format a number with its interval.
 
     >>> _interval([-12.345, -13.0, -11.5]), _interval([2.0, None, None]), _interval(None)
     ('−12.3 [−13.0, −11.5]', '2.00 (one run)', '–')

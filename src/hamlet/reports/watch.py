@@ -1,4 +1,7 @@
-"""The page of runs while they train, served to this machine alone and made anew where their files have changed."""
+"""The live report page of runs that are training.
+
+The server accepts requests from this machine only. It creates the page again when files of the runs change.
+"""
 
 import contextlib
 import hashlib
@@ -18,19 +21,20 @@ from hamlet.reports.document import Document, gather
 from hamlet.reports.report import Film
 
 HOST = "127.0.0.1"
-# Between two looks at the files, and between two recordings of the agents, which compute beside what trains.
+# Seconds between two checks of the files, and between two recordings of the agents. A recording competes with training
+# for the processor.
 _LOOK_SECONDS, _FILM_SECONDS = 1.0, 60.0
 
 
 class WatchedRuns:
-    """The document of some runs, up to date within a second or two.
+    """The report document of runs, updated at most one or two seconds after a change.
 
     Args:
-        paths: Directories of runs, or of several.
-        film: What records the agents in motion; None for a page without them.
+        paths: Directories of runs, or directories that contain the runs of several seeds.
+        film: A function that records the agents for the animations; None for a page without animations.
 
     Raises:
-        RequestError: A path holds no run.
+        RequestError: A path contains no run.
     """
 
     def __init__(self, paths: Sequence[str | Path], film: Film | None = None) -> None:
@@ -43,7 +47,7 @@ class WatchedRuns:
         self.document()
 
     def document(self) -> Document:
-        """The newest."""
+        """Return the current document."""
         with self._turn:
             if time.monotonic() - self._looked < _LOOK_SECONDS:
                 return self._document
@@ -60,11 +64,11 @@ class WatchedRuns:
 
     @property
     def stamp(self) -> str:
-        """What changes with the document."""
+        """An identifier that changes whenever the document changes."""
         return self._stamp
 
     def _refilm(self, readings: Sequence[Any]) -> None:
-        """Record the agents anew, beside all else, where there are newer checkpoints and some time has passed."""
+        """Record the agents again in the background, if there are newer checkpoints and a minute has passed."""
         if self._film is None or (self._filmed_at and time.monotonic() - self._filmed_at < _FILM_SECONDS):
             return
         steps = str([checkpoint.steps(reading.path / "checkpoints") for reading in readings])
@@ -82,7 +86,7 @@ class WatchedRuns:
 
 
 def _stamp(readings: Sequence[Any], filmed: str) -> str:
-    """What changes whenever a run's files or its state do."""
+    """Return an identifier that changes whenever the files or the state of a run change."""
     fingerprint = [filmed]
     for reading in readings:
         fingerprint += [str(reading.path), reading.state]
@@ -94,26 +98,31 @@ def _stamp(readings: Sequence[Any], filmed: str) -> str:
 
 
 def server(watched: WatchedRuns, port: int) -> ThreadingHTTPServer:
-    """What serves them on the loopback, at the port or with 0 at any free one; the caller lets it serve.
+    """Return a server for the page on the loopback address. The caller starts it with `serve`.
+
+    Args:
+        watched: The runs to report.
+        port: Port of the server, in [0, 65535]; 0 for any free port.
 
     Raises:
-        RequestError: The port is taken, or is none.
+        RequestError: The port is in use, or is not a valid port.
     """
 
     class Handler(BaseHTTPRequestHandler):
-        """Two pages, for requests that name this machine."""
+        """Answers requests for the page and its data, if their host is this machine."""
 
         def do_GET(self) -> None:
-            # A page from elsewhere whose name was turned to this machine would name its own host.
+            # Protects against DNS rebinding: a foreign page whose host name resolves to this machine still sends its
+            # own host name.
             name = (self.headers.get("Host") or "").rpartition(":")[0] or self.headers.get("Host")
             if name not in (HOST, "localhost"):
-                self._answer(403, b"only this machine is served\n", "text/plain")
+                self._answer(403, b"this server accepts requests from this machine only\n", "text/plain")
             elif self.path.partition("?")[0] == "/":
                 self._answer(200, page.render(watched.document()).encode(), "text/html")
             elif self.path.partition("?")[0] == "/report.json":
                 self._changed()
             else:
-                self._answer(404, b"there is / and /report.json\n", "text/plain")
+                self._answer(404, b"not found; the available paths are / and /report.json\n", "text/plain")
 
         def _changed(self) -> None:
             document = watched.document()
@@ -132,14 +141,16 @@ def server(watched: WatchedRuns, port: int) -> ThreadingHTTPServer:
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Nothing: a reader asks every two seconds."""
+            """Log nothing, because an open page sends a request every two seconds."""
 
     if not 0 <= port < 2**16:
-        raise RequestError(f"--port must lie between 0 and {2**16 - 1}, not at {port}")
+        raise RequestError(f"--port must be in [0, {2**16 - 1}], got {port}")
     try:
         http_server = ThreadingHTTPServer((HOST, port), Handler)
     except OSError as error:
-        raise RequestError(f"port {port} cannot be served: {one_line(error)}; try --port {port + 1}, or 0") from error
+        raise RequestError(
+            f"port {port} cannot be opened: {one_line(error)}; try --port {port + 1}, or --port 0 for any free port"
+        ) from error
     http_server.daemon_threads = True
     return http_server
 
@@ -148,13 +159,13 @@ def serve(http_server: ThreadingHTTPServer) -> None:
     """Serve until Ctrl-C.
 
     Raises:
-        RunError: It can no longer serve.
+        RunError: The server stopped with an error.
     """
     try:
         http_server.serve_forever(poll_interval=0.1)
     except KeyboardInterrupt:
         return
     except OSError as error:
-        raise RunError(f"it can no longer serve: {one_line(error)}") from error
+        raise RunError(f"the report server stopped: {one_line(error)}") from error
     finally:
         http_server.server_close()

@@ -1,4 +1,4 @@
-// Puts the page together from the document, keeps what the reader chose, and where a run is watched follows it.
+// Builds the page from the report document, stores the reader's display options, and updates the page of a live run.
 
 const view = { over: "steps", hidden: new Set(), hiddenTasks: new Set(), seeds: false };
 let report = JSON.parse(document.getElementById("document").textContent);
@@ -54,7 +54,7 @@ function taskSection(task, index) {
   const curves = task.constant_sum ? groups.flatMap(sidesOf) : groups;
   const chart = new Chart(task, curves, view), player = playerOf(index);
   const drawn = make("div", { class: "card" }, make("h3", {}, view.over === "steps" ? "Return by steps" : "Return by training time"),
-    make("p", { class: "card-note" }, `Interquartile mean over seeds and its 95 % interval; ${task.constant_sum ? "each agent's own, from evaluations" : task.curve}.`), chart.frame);
+    make("p", { class: "card-note" }, `Interquartile mean (IQM) over seeds with its 95 % interval. Data: ${task.constant_sum ? "returns of each agent in evaluations" : task.curve}.`), chart.frame);
   const name = `task-${index}`;
   const section = make("section", { "aria-labelledby": name },
     make("div", { class: "task-head" }, make("h2", { id: name }, task.name),
@@ -69,7 +69,7 @@ function taskSection(task, index) {
   return section;
 }
 
-// Losses, entropy and divergence: a small chart for each that a run has measured; nothing where none has.
+// Return small charts of losses, entropy and divergence, one for each diagnostic that a run has measured; null without any.
 function learning(task, groups) {
   const measured = (report.diagnostics ?? []).filter(({ key }) => groups.some((group) => group.learning?.[key]));
   if (!measured.length) return null;
@@ -80,23 +80,23 @@ function learning(task, groups) {
     return make("div", {}, make("h4", {}, title, unit ? make("small", {}, `, ${unit}`) : null), chart.frame);
   });
   return make("div", { class: "card", style: "margin-top:1rem" }, make("h3", {}, "Losses and policies"),
-    make("p", { class: "card-note" }, "Means over agents, while training; over seeds as the returns."), make("div", { class: "small" }, ...cards));
+    make("p", { class: "card-note" }, "Means over agents, measured during training. Lines are interquartile means over seeds with 95 % intervals."), make("div", { class: "small" }, ...cards));
 }
 
 function scoreNote(task) {
-  if (task.constant_sum) return "From the last evaluation: each agent's return, and the share of episodes in which it is above all others'.";
-  const random = task.random === null ? "" : `; random play earns ${number(task.random)}`;
+  if (task.constant_sum) return "From the last evaluation: the return of each agent, and its wins, which are the share of episodes in which its return is higher than the return of every other agent.";
+  const random = task.random === null ? "" : `; the mean return of random play is ${number(task.random)}`;
   return `From ${task.source}${random}${task.optimum === null ? "" : `; the optimum is ${number(task.optimum)}`}.`;
 }
 
 function how() {
   const moved = report.groups.some((group) => Object.values(group.curves).some((curve) => curve && curve.how.startsWith("interpolated")));
   const lines = [
-    "A return is the team's: the sum over agents and steps of an episode. IQM is the mean of the middle half of the runs. Intervals are percentile intervals of a bootstrap over runs, 95 %, pointwise along a curve (arXiv:2108.13264).",
-    "Algorithms are compared within one environment with the same options, never across; where intervals overlap no order is given.",
-    moved ? "Runs that were not measured at the same points are interpolated linearly over the range that all of them cover." : "",
+    "A return is the return of the team: the sum of rewards over agents and steps of an episode. The interquartile mean (IQM) is the mean of the middle half of the runs. Intervals are 95 % percentile bootstrap intervals over runs, computed separately at each point of a curve (arXiv:2108.13264).",
+    "Algorithms are compared only on the same environment with the same options. If intervals overlap, no order is given.",
+    moved ? "Runs that were measured at different points are interpolated linearly. The curve covers the range that all runs have in common." : "",
   ];
-  document.getElementById("how").replaceChildren(make("h2", {}, "How the numbers are made"), ...lines.filter(Boolean).map((line) => make("p", {}, line)));
+  document.getElementById("how").replaceChildren(make("h2", {}, "How the numbers are computed"), ...lines.filter(Boolean).map((line) => make("p", {}, line)));
 }
 
 function render() {
@@ -126,7 +126,7 @@ function theme() {
 }
 
 function follow(address) {
-  const sign = make("span", { class: "live", role: "status" }, "following");
+  const sign = make("span", { class: "live", role: "status" }, "live");
   document.getElementById("toolbar").append(sign);
   let tag = null;
   const ask = async () => {
@@ -139,10 +139,10 @@ function follow(address) {
         if (!charts.some((chart) => chart.at !== null)) render();
       }
       sign.classList.remove("lost");
-      sign.textContent = `following, ${new Date().toLocaleTimeString()}`;
+      sign.textContent = `live, checked at ${new Date().toLocaleTimeString()}`;
     } catch {
       sign.classList.add("lost");
-      sign.textContent = "not served any more";
+      sign.textContent = "connection to the report server lost";
     }
     setTimeout(ask, 2000);
   };

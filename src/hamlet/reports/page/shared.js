@@ -1,5 +1,5 @@
 "use strict";
-// What every part of the page uses: making elements, writing numbers, colours.
+// Helpers for all parts of the page: creating elements, formatting numbers, colours.
 
 const COLOURS = 8;
 const SVG = "http://www.w3.org/2000/svg";
@@ -16,7 +16,7 @@ function make(tag, attributes = {}, ...children) {
 }
 
 const colour = (index) => `var(--c${index % COLOURS})`;
-// Beyond the colours that can be told apart, lines differ by their strokes.
+// There are eight distinguishable colours. Further lines differ by their dash pattern.
 const dash = (index) => ["none", "7 4", "2 3", "9 3 2 3"][Math.floor(index / COLOURS) % 4];
 
 function swatch(index) {
@@ -29,7 +29,7 @@ function decimals(scale) {
   return scale >= 100 || scale === 0 ? 0 : scale >= 10 ? 1 : scale >= 1 ? 2 : 3;
 }
 
-// A number with as many decimals as its scale calls for, and a true minus sign.
+// Format a number: its scale sets the number of decimals, and the minus sign is the Unicode minus sign.
 function number(value, scale = Math.abs(value)) {
   if (value === null || value === undefined) return "–";
   return value.toLocaleString("en", { minimumFractionDigits: decimals(scale), maximumFractionDigits: decimals(scale) }).replace("-", "−");
@@ -69,7 +69,7 @@ function taskName(task) {
   return told ? `${task.name} (${told})` : task.name;
 }
 
-// The agents of a constant-sum game as curves of their own.
+// Return a group of a constant-sum game as one curve for each agent.
 function sidesOf(group) {
   return group.sides.map((side, index) =>
     ({ ...group, ...side, label: group.label, named: `${group.label}: ${side.agent}`, colour: group.colour * group.sides.length + index }));
