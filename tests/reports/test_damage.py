@@ -79,7 +79,7 @@ def test_a_run_is_reported_from_within_its_own_directory(tmp_path, monkeypatch):
     monkeypatch.chdir(run(tmp_path / "here"))
     (told,) = gather(run_data.read_all(["."]), ())["runs"]
     assert f"{tmp_path}/here/config.json --out {tmp_path}/here-again" in told["command"]
-    with pytest.raises(RequestError, match=f"choose another directory, such as {tmp_path}/report$"):
+    with pytest.raises(RequestError, match=f"choose another directory, for example {tmp_path}/report$"):
         report.write(["."], ".", film=None)
 
 

@@ -176,7 +176,7 @@ def test_a_missing_file_is_no_end_of_the_report(runs, name):
     (runs / "happo-simple_spread" / "seed-2" / name).unlink()
     document = gather(run_data.read_all([runs / "happo-simple_spread", runs / "happo-simple_spread" / "seed-2"]))
     assert len(document["runs"]) == 2
-    expected = {"config.json": "what they are of is not known", "metrics.sqlite": "is missing", "evaluation.json": ""}
+    expected = {"config.json": "their environment is unknown", "metrics.sqlite": "is missing", "evaluation.json": ""}
     assert expected[name] in told(document)
     if name == "evaluation.json":
         assert document["tasks"][0]["source"].startswith("training, the last 5")

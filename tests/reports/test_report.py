@@ -261,7 +261,7 @@ def test_in_a_browser_the_page_has_curves_that_can_be_read_filtered_and_put_over
     assert page.run("document.querySelector('#toolbar .chip').getAttribute('aria-pressed')") == "false"
     page.run("document.querySelector('#toolbar .chip').click()")
     page.run("[...document.querySelectorAll('.choice button')].find(one => one.innerText === 'Time').click()")
-    assert "seconds of training" in page.run("document.querySelector('#tasks .chart svg').textContent")
+    assert "training time" in page.run("document.querySelector('#tasks .chart svg').textContent")
     assert page.run("document.querySelectorAll('#tasks .pair path.line').length") == 4
     page.run("[...document.querySelectorAll('.chip')].find(one => one.innerText === 'mpe/simple_spread').click()")
     assert page.run("document.querySelectorAll('#tasks section').length") == 1

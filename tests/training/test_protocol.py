@@ -331,7 +331,7 @@ def test_an_evaluation_of_which_too_many_episodes_fail_ends_with_status_1_and_is
     assert "first failure: copy 3 fell" in line
     [point] = evaluation_log.failed_points(copied.directory)
     assert (point["mode"], point["step"], point["failed"]) == ("random", 0, 3)
-    with pytest.raises(hamlet.RunError, match="is trained, and could not be evaluated: 3 of 9 episodes failed"):
+    with pytest.raises(hamlet.RunError, match="is trained, but its evaluation failed: 3 of 9 episodes failed"):
         finish([copied], quiet=True)
 
 

@@ -15,7 +15,7 @@ _OVERALL = (*_MEASURES, "median", "optimality_gap")
 
 def markdown(document: Document) -> str:
     """Return the report as Markdown: remarks, scores by environment, runs, and the commands that train them again."""
-    lines = [f"# {title(document)}", "", f"Made {document['made']} by hamlet {document['hamlet']}."]
+    lines = [f"# {title(document)}", "", f"Created {document['made']} by hamlet {document['hamlet']}."]
     if document["remarks"]:
         lines += ["", "## Remarks on the data", ""]
         lines += [

@@ -1,4 +1,4 @@
-// The curves of one environment, or of all: a line with its interval for every algorithm, read by pointer, touch or arrow keys.
+// A chart of one environment, or of all: a line with an interval for every algorithm. Pointer, touch or arrow keys show the values.
 
 const MARGIN = { top: 14, right: 16, bottom: 40, left: 58 };
 
@@ -17,10 +17,10 @@ function timeTicks(high, count) {
   return Array.from({ length: Math.floor(high / step + 1e-9) + 1 }, (_, index) => index * step);
 }
 
-// What a curve runs over: the name of the axis, its marks, and how a place on it is told.
+// The horizontal axes: the title, the format of the tick labels, and the format of a value in the tooltip.
 const AXES = {
-  steps: { title: "environment steps, all copies together", mark: short, told: (value) => `${Math.round(value).toLocaleString("en")} steps` },
-  seconds: { title: "seconds of training, evaluation apart", mark: duration, told: duration },
+  steps: { title: "environment steps, summed over environment copies", mark: short, told: (value) => `${Math.round(value).toLocaleString("en")} steps` },
+  seconds: { title: "training time, without evaluation", mark: duration, told: duration },
   score: { title: "score", mark: short, told: (value) => `above ${value.toFixed(2)}` },
 };
 
@@ -31,7 +31,7 @@ function stretch(values, pad) {
   return [low - room, high + room];
 }
 
-// Pieces of a path, broken where a number is missing.
+// Return an SVG path that is interrupted where a value is missing.
 function path(xs, ys, x, y) {
   let text = "", open = false;
   xs.forEach((at, index) => {
@@ -56,7 +56,7 @@ function nearest(xs, at) {
   return best;
 }
 
-// Label places: in the order of their curves, no two nearer than a line of text.
+// Return label positions in the order of their curves, at least one line of text apart.
 function spread(places, apart, low, high) {
   const order = places.map((_, index) => index).sort((a, b) => places[a] - places[b]), found = [...places];
   order.forEach((index, rank) => { if (rank) found[index] = Math.max(found[index], found[order[rank - 1]] + apart); });
@@ -73,7 +73,7 @@ class Chart {
     this.tip = make("div", { class: "tip", role: "status", hidden: true });
     this.frame = make("div", {
       class: "chart", tabindex: 0, role: "group",
-      "aria-label": `${what}. Arrow keys read the values.`,
+      "aria-label": `${what}. Use the arrow keys to read the values.`,
       on: {
         pointermove: (event) => this.point(event), pointerdown: (event) => this.point(event),
         pointerleave: () => this.leave(), blur: () => this.leave(), keydown: (event) => this.key(event),
@@ -92,7 +92,7 @@ class Chart {
     const longest = Math.max(0, ...shown.map((group) => (group.named ?? group.label).length));
     const right = labelled ? Math.min(150, 14 + 7.2 * longest) : MARGIN.right;
     if (!shown.length) {
-      this.frame.replaceChildren(make("p", { class: "empty" }, "Nothing to draw: no run shown has measured this over this axis."), this.tip);
+      this.frame.replaceChildren(make("p", { class: "empty" }, "No data: none of the displayed runs has measured this quantity over this axis."), this.tip);
       return;
     }
     const seeds = this.view.seeds ? shown.flatMap((group) => group.each) : [];
@@ -100,7 +100,7 @@ class Chart {
     const xHigh = Math.max(...ends, ...seeds.map((one) => one[over].at(-1) ?? 0));
     const values = shown.flatMap(({ curves }) => [...curves[over].y, ...curves[over].low, ...curves[over].high]);
     const drawn = [...values, ...seeds.flatMap((one) => one.y)], own = stretch(drawn, 0.05);
-    // Levels far from the curves that are to be compared would squeeze them.
+    // A level far from the curves is left out, because it would compress the curves that the chart compares.
     this.levels = [["random play", this.task.random], ["optimum", this.task.optimum]].filter(([, at]) => at !== null && at !== undefined)
       .filter(([, at]) => { const wide = stretch([...drawn, at], 0.05); return wide[1] - wide[0] < 1.8 * (own[1] - own[0]); });
     const [low, high] = stretch([...drawn, ...this.levels.map(([, at]) => at)], 0.05);

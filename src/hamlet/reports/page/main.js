@@ -46,7 +46,7 @@ function headline() {
   document.getElementById("title").textContent = report.groups.length ? `${names} on ${on}` : runs;
   const open = report.runs.filter((run) => run.state === "training").length;
   document.getElementById("about").textContent =
-    `${runs}${open ? `, ${open} still training` : ""}. Made ${report.made} by hamlet ${report.hamlet}.`;
+    `${runs}${open ? `, ${open} still training` : ""}. Created ${report.made} by hamlet ${report.hamlet}.`;
 }
 
 function taskSection(task, index) {

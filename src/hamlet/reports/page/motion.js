@@ -1,4 +1,4 @@
-// The agents in motion: recorded episodes, drawn shape by shape from what every step's picture holds, or as pictures.
+// Animations of the agents: recorded episodes, drawn from the shapes of every step or shown as rendered pictures.
 
 const playing = new Map();
 
@@ -27,7 +27,7 @@ class Player {
   }
 
   absent() {
-    return make("div", { class: "card motion" }, make("h3", {}, "In motion"), make("p", { class: "card-note" }, capital(this.motion.note)));
+    return make("div", { class: "card motion" }, make("h3", {}, "Animation"), make("p", { class: "card-note" }, capital(this.motion.note)));
   }
 
   present() {
@@ -45,11 +45,11 @@ class Player {
       return make("li", {}, dot, name);
     }));
     const card = make("div", { class: "card motion" },
-      make("div", { class: "card-head" }, make("h3", {}, "In motion"), make("small", {}, `${motion.label}, ${motion.mode}`)),
+      make("div", { class: "card-head" }, make("h3", {}, "Animation"), make("small", {}, `${motion.label}, ${motion.mode}`)),
       this.canvas, make("div", { class: "play" }, this.button, this.slider, this.count), this.caption, key);
     new ResizeObserver(() => this.draw()).observe(this.canvas);
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    // It plays while it is seen, and never where motion is not wanted.
+    // The animation plays while it is visible. It does not start by itself if the reader prefers reduced motion.
     new IntersectionObserver(([entry]) => {
       if (entry.isIntersecting && !calm && !this.wanted) this.start();
       else if (!entry.isIntersecting) this.stop();
@@ -129,7 +129,7 @@ class Player {
     const { film } = this, wide = Math.min(width, height * aspect), image = (film.images ??= [])[now] ??= new Image();
     if (!image.src) { image.onload = () => this.draw(); image.src = film.pictures[now]; }
     if (image.complete && image.naturalWidth) this.shown = image;
-    // Until a picture is decoded, the one before stays.
+    // The previous picture stays visible until the next picture is decoded.
     if (this.shown) pen.drawImage(this.shown, (width - wide) / 2, 0, wide, wide / aspect);
   }
 

@@ -1,4 +1,4 @@
-// Tables, remarks and what is known of every run.
+// Tables, remarks and the details of every run.
 
 function head(names) {
   return make("thead", {}, make("tr", {}, ...names.map(([name, note]) => make("th", { scope: "col" }, name, note ? make("small", {}, note) : null))));
@@ -8,9 +8,9 @@ function who(group) {
   return make("span", { class: "who" }, swatch(group.colour), group.named ?? group.label);
 }
 
-// Each agent's own return and wins, where the team's return is constant.
+// Return a table of each agent's returns and wins in a constant-sum game.
 function sideTable(task, groups) {
-  const names = [["agent"], ["return, IQM", "95 % interval"], ["return, mean", "95 % interval"], ["wins", "share of episodes"], ["wins", "others at random"], ["return at random"], ["seeds"], ["steps"]];
+  const names = [["agent"], ["return, IQM", "95 % interval"], ["return, mean", "95 % interval"], ["wins", "share of episodes"], ["wins", "other agents at random"], ["return at random"], ["seeds"], ["steps"]];
   const rows = groups.flatMap((group) => sidesOf(group).map((side) => {
     const cells = [who(side), estimate(side.return.iqm), estimate(side.return.mean), estimate(side.wins), estimate(side.against_random), number(side.random), group.counted.length, short(group.steps)];
     return make("tr", {}, ...cells.map((cell) => make("td", {}, ...[cell].flat())));
@@ -26,7 +26,7 @@ function resultTable(task, groups) {
   const gap = groups.some((group) => group.gap);
   if (absolute) names.push(["absolute metric", "IQM, best policy"]);
   if (gap) names.push(["optimality gap", "0 optimum, 1 random"]);
-  names.push(["seeds"], ["steps"], ["steps/s", "training"], ["training", "a run"]);
+  names.push(["seeds"], ["steps"], ["steps/s", "training"], ["training", "per run"]);
   const rows = groups.map((group) => {
     const cells = [who(group), estimate(group.final.iqm), estimate(group.final.mean)];
     if (absolute) cells.push(estimate(group.absolute.iqm));
@@ -38,14 +38,14 @@ function resultTable(task, groups) {
     make("table", { class: "numbers" }, head(names), make("tbody", {}, ...rows)));
 }
 
-// How often a run of one algorithm scores above one of another; half of the ties count.
+// Return a table of the probabilities that a run of one algorithm scores above a run of another. A tie counts as one half.
 function improvements(report, pairs, hidden, where) {
   const shown = pairs.filter((pair) => !hidden.has(pair.first) && !hidden.has(pair.second));
   if (!shown.length) return null;
   const named = (label) => who({ colour: report.algorithms.indexOf(label), label });
   const rows = shown.map((pair) => make("tr", {},
     ...[named(pair.first), named(pair.second), estimate(pair.probability)].map((cell) => make("td", {}, ...[cell].flat()))));
-  const names = [["a run of"], ["above one of"], ["how often", "95 % interval"]];
+  const names = [["a run of"], ["scores above a run of"], ["probability", "95 % interval"]];
   return make("details", { class: "improvement" }, make("summary", {}, "Probability of improvement"),
     make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `Probability of improvement ${where}` },
       make("table", { class: "numbers" }, head(names), make("tbody", {}, ...rows))));
@@ -61,7 +61,7 @@ function overall(section, report, hidden) {
   section.hidden = !report.overall;
   if (!report.overall) return null;
   const known = report.overall.rows.some((row) => row.optimality_gap);
-  const names = [["algorithm"], ["IQM", "95 % interval"], ["mean", "95 % interval"], ["median", "95 % interval"], ...(known ? [["optimality gap", "less is better"]] : [])];
+  const names = [["algorithm"], ["IQM", "95 % interval"], ["mean", "95 % interval"], ["median", "95 % interval"], ...(known ? [["optimality gap", "lower is better"]] : [])];
   const rows = report.overall.rows.filter((row) => !hidden.has(row.algorithm)).map((row) => make("tr", {},
     make("td", {}, who({ colour: report.algorithms.indexOf(row.algorithm), label: row.algorithm })),
     ...["iqm", "mean", "median", ...(known ? ["optimality_gap"] : [])].map((name) => make("td", {}, ...estimate(row[name])))));
@@ -72,7 +72,7 @@ function overall(section, report, hidden) {
     make("div", { class: "card" }, make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Scores over all environments" },
       make("table", { class: "numbers" }, head(names), make("tbody", {}, ...rows))), improvements(report, report.overall.improvement, hidden, "over all environments")),
     make("div", { class: "card", style: "margin-top:1rem" }, make("h3", {}, "Performance profiles"),
-      make("p", { class: "card-note" }, "The share of runs above every score, all environments counting alike, and its 95 % interval."), chart.frame));
+      make("p", { class: "card-note" }, "For each score, the share of runs with a higher score, with its 95 % interval. All environments have equal weight."), chart.frame));
   return chart;
 }
 
@@ -82,8 +82,8 @@ function remarks(section, report) {
   section.hidden = !report.remarks.length;
   const items = report.remarks.map(({ run, text }) => make("li", {}, run ? make("strong", {}, `${run}: `) : null, text));
   section.replaceChildren(make("div", { class: "remark-box" },
-    make("h2", { id: "remarks-title" }, `To know before reading (${report.remarks.length})`),
-    items.length > 6 ? make("details", {}, make("summary", {}, "All of them"), make("ul", {}, ...items)) : make("ul", {}, ...items)));
+    make("h2", { id: "remarks-title" }, `Remarks on the data (${report.remarks.length})`),
+    items.length > 6 ? make("details", {}, make("summary", {}, "Show all remarks"), make("ul", {}, ...items)) : make("ul", {}, ...items)));
 }
 
 function facts(title, entries) {
@@ -130,7 +130,7 @@ function runTable(runs) {
     const judged = run.points.filter((point) => point.mode !== "random" && point.metric !== "absolute").at(-1);
     const last = judged ? `${number(judged.mean)} ± ${number(judged.standard_error, Math.abs(judged.mean))}` : "–";
     const steps = run.asked && run.done < run.asked ? `${short(run.done)} of ${short(run.asked)}` : short(run.done);
-    const spoiled = judged ? ["failed", "cut"].filter((name) => judged[name]).map((name) => `, ${judged[name]} ${name}`).join("") : "";
+    const spoiled = judged ? ["failed", "cut"].filter((name) => judged[name]).map((name) => `, ${judged[name]} ${name === "cut" ? "truncated" : name}`).join("") : "";
     const note = judged ? make("small", {}, `${judged.episodes} episodes, ${judged.mode}${spoiled}`) : null;
     return make("tr", {}, make("td", {}, run.path), make("td", {}, run.seed ?? "–"),
       make("td", {}, make("span", { class: run.state === "done" ? "state" : "state open" }, run.state)),
@@ -140,7 +140,7 @@ function runTable(runs) {
     make("table", { class: "numbers" }, head(names), make("tbody", {}, ...rows)));
 }
 
-// What all runs of a group share; where they do not, every value that occurs.
+// Return the settings of a group's runs: one value if all runs agree, otherwise all values that occur.
 function shared(runs, part) {
   const found = {};
   for (const run of runs) for (const [name, value] of Object.entries(part(run))) (found[name] ??= new Set()).add(value);
@@ -156,7 +156,7 @@ function runDetails(title, swatched, runs, open) {
       unfinished ? make("span", { class: "state open" }, `${unfinished} unfinished`) : make("span"), make("span", { class: "state" }, plural(runs.length, "run"))),
     make("div", { class: "inside" }, runTable(runs), timeKey(runs),
       remarked.length ? make("ul", {}, ...remarked.map((text) => make("li", {}, text))) : null,
-      commands.length ? make("h3", {}, commands.length > 1 ? "To train them once more" : "To train it once more") : null, ...commands,
+      commands.length ? make("h3", {}, commands.length > 1 ? "Commands to train these runs again" : "Command to train this run again") : null, ...commands,
       facts("Latest value of every other metric", shared(runs, (run) => run.latest)),
       facts("Algorithm", shared(runs, (run) => run.settings.algorithm)), facts("Environment", shared(runs, (run) => run.settings.environment)),
       facts("Run", shared(runs, (run) => run.settings.run)), facts("Versions", shared(runs, (run) => run.versions)),
@@ -170,7 +170,7 @@ function runSection(section, report) {
     return runDetails(title, swatch(group.colour), group.runs.map((index) => report.runs[index]), open.has(title));
   });
   const others = report.runs.filter((_, index) => !inGroups.has(index));
-  if (others.length) found.push(runDetails("What they are of is not known", null, others, open.has("What they are of is not known")));
+  if (others.length) found.push(runDetails("Unknown environment", null, others, open.has("Unknown environment")));
   section.replaceChildren(make("h2", { id: "runs-title" }, "The runs"),
-    make("p", { class: "verdict" }, "Configuration, versions, hardware, time by phase, and the command that trains each once more."), ...found);
+    make("p", { class: "verdict" }, "For each run: configuration, versions, hardware, time by phase, and the command that trains it again."), ...found);
 }
