@@ -249,7 +249,7 @@ def test_a_declaration_says_what_it_is_credited_with_and_keeps_its_settings():
 @pytest.mark.parametrize(
     ("ask", "answer"),
     [
-        (lambda: credited(ippo(), "optimal_baseline", 100), "sees its own agent alone: use .* mappo --advantage"),
+        (lambda: credited(ippo(), "optimal_baseline", 100), "its own agent's observation: use .* mappo --advantage"),
         (lambda: mappo(advantage="counterfactual", baseline_samples=0), "--baseline-samples must be at least 1"),
         (lambda: coma(target_interval=0), "--target-interval must be at least 1"),
         (lambda: coma(td_lambda=1.5), r"must be in \[0, 1\]"),
@@ -265,7 +265,7 @@ def test_what_cannot_be_had_is_refused_in_one_line_that_names_what_can(ask, answ
 
 def test_an_estimator_beside_a_critic_that_it_does_not_ask_is_refused_by_name():
     wrong = hamlet.replace(mappo(), advantage=OptimalBaseline())
-    with pytest.raises(RequestError, match=r"OptimalBaseline stands on .* CounterfactualValue, not on StateValue"):
+    with pytest.raises(RequestError, match=r"OptimalBaseline needs .* CounterfactualValue, not StateValue"):
         policy.parts(wrong)
 
 
