@@ -243,7 +243,7 @@ def test_settings_that_mean_nothing_are_refused(settings, said):
 
 
 def test_actions_that_are_no_choices_are_refused_with_what_takes_them():
-    with pytest.raises(RequestError, match=r"acts in a Box space, .* in Discrete only: .*use happo, .*hatd3"):
+    with pytest.raises(RequestError, match=r"acts in a Box space, .* supports Discrete only: .*use happo, .*hatd3"):
         check(algorithms.make("qmix"), envs.make("mpe/simple_spread"), steps=1)
     with pytest.raises(RequestError, match=r"need a Discrete space, got Box.*: use hatd3 for a Box"):
         Utilities().create(jax.random.key(0), SIGHT, SIGHT, NetworkConfig())

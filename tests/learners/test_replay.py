@@ -303,7 +303,9 @@ def test_a_buffer_smaller_than_a_batch_is_refused():
 def test_a_policy_through_tanh_is_refused_where_an_action_has_no_bounds():
     free = Box(-float("inf"), float("inf"), (2,))
     for kind in (Deterministic(), Squashed()):
-        with pytest.raises(RequestError, match=r"needs a Box with two bounds for every entry.*or use happo"):
+        with pytest.raises(
+            RequestError, match=r"needs a Box with a lower and an upper bound for every entry.*or use happo"
+        ):
             kind.create(jax.random.key(0), Box(-1.0, 1.0, (3,)), free, NetworkConfig(plain=True))
 
 

@@ -77,7 +77,7 @@ def test_an_agent_has_moved_as_far_as_in_the_state_where_it_moved_most():
 
 def test_divergences_that_are_none_are_refused():
     game = fixture()
-    with pytest.raises(RequestError, match=r"one divergence in \[0, 1\] for each of 2 agents, not \[0.3, 1.2\]"):
+    with pytest.raises(RequestError, match=r"each of 2 agents needs one divergence in \[0, 1\], got \[0.3, 1.2\]"):
         penalty(game, evaluate(game, game.uniform()), np.array([0.3, 1.2]))
 
 
