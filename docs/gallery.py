@@ -15,9 +15,10 @@ NOTE = "<!-- Written by `make docs` from benchmarks/records/gallery.json; do not
 INTRODUCTION = """# Gallery: environments in motion
 
 See what agents do in Hamlet's environments, and copy the command that trained them. Each animation is one episode of
-the run's best policy with deterministic actions; the caption in the picture holds the step and the return.
-The animations of bodies show the first 80 steps. [Environments](environments.md) explains the rules and options.
-A video of your own run: `hamlet evaluate RUN --video episode.gif` ([videos](reports.md#videos)). `make gallery` trains all runs again and records these pictures ([record](RECORD)).
+the run's best policy with deterministic actions; the caption in the picture holds the step and the return. The
+animations of bodies show the first 80 steps. [Environments](environments.md) explains the rules and options. To get a
+video of your own run, use `hamlet evaluate RUN --video episode.gif` ([videos](reports.md#videos)). `make gallery`
+trains all runs again and records these pictures ([record](RECORD)).
 """
 # Name of the animation, description, algorithm, environment, environment steps, further options, environment options.
 ENTRIES = (
