@@ -124,12 +124,12 @@ def page():
     """Return the text of docs/gallery.md, from the record."""
     parts = [NOTE, INTRODUCTION.replace("RECORD", "../benchmarks/records/gallery.json")]
     for row in json.loads(RECORD.read_text(encoding="utf-8"))["result"]:
-        mean = f"{row['mean']:.1f} ± {row['standard_error']:.1f}".replace("-", "−")
+        mean = f"{row['mean']:.1f}".replace("-", "−")
         parts.append(f"## {row['command'].split()[3]}\n")
         parts.append(f"{row['shown']}\n")
         parts.append(f"![One episode in {row['command'].split()[3]}](pictures/gallery/{row['name']}.gif)\n")
         parts.append(f"    {row['command']}\n")
-        parts.append(f"Mean team return of {row['episodes']} episodes, with its standard error: {mean}.\n")
+        parts.append(f"Mean team return of {row['episodes']} episodes, one seed: {mean}.\n")
     return "\n".join(parts)
 
 

@@ -168,7 +168,10 @@ def records(name):
             "This algorithm has no record yet. See [results](../results.md) for records of other algorithms.",
         ]
     table = ["| what | result | record |", "|---|---|---|", *rows]
-    why = "[Results](../results.md) and [speed](../speed.md) explain how returns and speeds were measured."
+    why = (
+        "[Results](../results.md) and [speed](../speed.md) explain how returns and speeds were measured. m ± h is the\n"
+    )
+    why += "mean over seeds and half the width of its 95 % interval; one seed has no ±."
     return ["\n## What was measured\n", *table, "", why]
 
 
@@ -179,17 +182,13 @@ def _plain(says):
 def _measured(result):
     """Return the main numbers of a record as text."""
     if isinstance(result, list) and "mean" in result[0]:
-        means = [f"{one['mean']:.1f} ± {one['standard_error']:.1f}".replace("-", "−") for one in result]
-        return "mean return " + ", ".join(means)
+        seeds = f"{len(result)} seed{'s' * (len(result) > 1)}"
+        return f"mean return {results.interval([run['mean'] for run in result])}, {seeds}"
     if isinstance(result, dict) and "difference" in result:
         low, high = result["interval"]
         return f"difference {result['difference']:.1f}, 95 % interval [{low:.1f}, {high:.1f}]".replace("-", "−")
-    if isinstance(result, dict) and "interval" in result and result["interval"] is None:
-        return _measured(result["runs"])
     if isinstance(result, dict) and "interval" in result:
-        low, high = result["interval"]
-        said = f"mean return {result['mean']:.1f}, 95 % interval over seeds [{low:.1f}, {high:.1f}]"
-        return f"{said}, {len(result['runs'])} seeds".replace("-", "−")
+        return _measured(result["runs"])
     if isinstance(result, dict) and {"stages", "random"} <= result.keys():
         ends = result["stages"][0]["policy"], result["stages"][-1]["policy"], result["random"]
         first, last, random = (" and ".join(f"{told['wins']:.0%}" for told in end.values()) for end in ends)

@@ -46,7 +46,7 @@ def paths():
     for axes, step in zip(figure.subplots(1, len(STEPS)), STEPS, strict=True):
         levels = np.arange(-12, 13, 3)
         axes.contour(grid, grid, grid[None] * grid[:, None], levels=levels, colors="#cccccc", linewidths=0.7)
-        for sequential, colour, label in ((True, BLUE, "one after another"), (False, ORANGE, "both at once")):
+        for sequential, colour, label in ((True, BLUE, "sequential"), (False, ORANGE, "simultaneous")):
             path = product_path(step, sequential=sequential)
             axes.plot(*path.T, "-o", color=colour, markersize=4, linewidth=1.8, label=label)
         ends = [product_path(step, sequential=s, sweeps=1)[-1].prod() + 0.0 for s in (True, False)]
@@ -84,9 +84,9 @@ def sharing():
     games = [example_2(agents) for agents in teams]
     figure = blank_figure(7.0, 4.2)
     axes = figure.subplots()
-    axes.plot(teams, [best_value(game) for game in games], "-o", color=BLUE, label="each agent its own policy")
+    axes.plot(teams, [best_value(game) for game in games], "-o", color=BLUE, label="a policy for each agent")
     shared = [best_shared(game) for game in games]
-    axes.plot(teams, shared, "-o", color=ORANGE, label="one policy for all, the best there is")
+    axes.plot(teams, shared, "-o", color=ORANGE, label="one policy for all agents, the best one")
     axes.plot(teams, [2.0 / 2**n for n in teams], "+", color=GREY, markersize=12, label="2 / 2ⁿ")
     axes.set(yscale="log", xlabel="agents", ylabel="return", xticks=teams)
     axes.grid(color="#dddddd", linewidth=0.8)
