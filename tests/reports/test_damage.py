@@ -69,7 +69,7 @@ def test_any_value_in_a_configuration_costs_that_value_alone(tmp_path, field):
         read = run_data.read(path)
         wrong = read.config.get(field, "left out") == "left out"
         # A number that JSON does not have, or of more than 64 bits, costs the file.
-        starts = (f"config.json: {field} is no ", "config.json cannot be read: it contains ")
+        starts = (f"config.json: {field} is ignored, ", "config.json cannot be read: it contains ")
         assert wrong == any(line.startswith(starts) for line in read.remarks)
         if CONFIG[field] is not None and type(value) is type(CONFIG[field]) and value != 10**30:
             assert not wrong

@@ -174,8 +174,8 @@ def test_shorter_runs_are_called_shorter_and_all_can_be_reported_at_the_step_tha
     document = write([tmp_path], tmp_path / "report")
     (remark,) = [one["text"] for one in document["remarks"] if one["run"].startswith("ippo")]
     assert remark == (
-        "3 of 4 runs are shorter than 2,000 steps and left out of its numbers; "
-        "--steps 1000 reports all finished ones after the 1,000 that they share"
+        "3 of 4 runs are shorter than 2,000 steps and left out of the group's numbers; "
+        "--steps 1000 reports all finished runs after 1,000 steps"
     )
     document = write([tmp_path], tmp_path / "report", steps=1_000)
     (group,) = document["groups"]

@@ -196,7 +196,7 @@ def test_a_run_still_training_is_said_and_left_out_of_the_numbers_of_finished_on
         fcntl.flock(lock, fcntl.LOCK_EX)
         document = gather(run_data.read_all([runs / "happo-simple_spread"]))
     assert "still training: 500,000 of 1,000,000 steps" in told(document)
-    assert "1 of 2 runs is unfinished and left out of its numbers" in told(document)
+    assert "1 of 2 runs is unfinished and left out of the group's numbers" in told(document)
     (group,) = document["groups"]
     assert (group["runs"], group["counted"]) == ([0, 1], [1])
     assert len(group["each"]) == 2
