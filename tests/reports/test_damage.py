@@ -120,4 +120,4 @@ def test_any_value_in_the_metrics_costs_that_value_alone(tmp_path):
     rows = [("return", 60, value) for value in ("x", b"\xff")] + [("return", "y", 1.0), (b"return", 70, 1.0)]
     rows += [("return", 2**63 - 1, 1e308), ("seconds/x", 3, math.inf), ("time/\ud7ff", 3, 1.0)]
     remarks = reported(run(tmp_path / "run", rows=rows))
-    assert any(line.startswith("metrics.sqlite: ") and "are no measurements" in line for line in remarks)
+    assert any(line.startswith("metrics.sqlite: ") and "are not measurements" in line for line in remarks)

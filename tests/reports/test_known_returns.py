@@ -148,7 +148,7 @@ def test_episodes_that_failed_or_were_cut_and_play_against_random_stand_in_the_r
     (run / "evaluation.json").write_text(json.dumps(points))
     document = write([run], tmp_path / "report")
     said = "of the 2 episodes of the deterministic evaluation at step 1,000, 3 episodes failed and were replaced"
-    assert f"{said} and 1 were cut at 100 steps" in [one["text"] for one in document["remarks"]]
+    assert f"{said} and 1 were truncated at 100 steps" in [one["text"] for one in document["remarks"]]
     assert said in (tmp_path / "report" / "report.md").read_text()
     assert [point["failed"] for point in document["runs"][0]["points"]] == [None, 3, None]
     assert [side["against_random"][0] for side in document["groups"][0]["sides"]] == [0.75, 0.5]
@@ -184,7 +184,7 @@ def test_shorter_runs_are_called_shorter_and_all_can_be_reported_at_the_step_tha
     # The longer run's best policy is that of its own end.
     assert group["absolute"] == {} and "3 of 4 runs" not in (tmp_path / "report" / "report.md").read_text()
     assert [len(run) for run in json.loads((tmp_path / "report" / "marl-eval.json").read_text()).values()] == [1]
-    with pytest.raises(RequestError, match="--steps 3,000 is beyond all runs: the longest has 2,000"):
+    with pytest.raises(RequestError, match="--steps must be from 1 to 2,000, the steps of the longest run, got 3,000"):
         read_all([tmp_path], steps=3_000)
 
 
