@@ -82,7 +82,7 @@ def test_where_all_runs_fail_alike_the_gap_to_the_known_optimum_says_so_everywhe
     mean = np.mean(list(gaps.values()))
     assert overall["optimality_gap"][0] == pytest.approx(mean, rel=1e-4)
     assert overall["mean"][0] == pytest.approx(1 - mean, rel=1e-4)
-    assert "1 the optimum of each environment" in document["overall"]["how"]
+    assert "1 is the optimum of each environment" in document["overall"]["how"]
     text, table = ((root / "report" / name).read_text() for name in ("report.md", "table.csv"))
     assert "The optimum is 8.00." in text and text.count("optimality gap |") == 3
     found = {row["environment"]: float(row["value"]) for row in rows(table) if row["measure"] == "optimality gap"}
@@ -97,7 +97,7 @@ def test_without_a_known_optimum_there_is_no_gap_and_it_is_said_what_1_is(tmp_pa
     document = write([tmp_path], tmp_path / "report")
     overall = document["overall"]
     assert overall["rows"][0]["optimality_gap"] is None and overall["rows"][0]["iqm"][0] == 1
-    assert "1 the best run of each environment in this report; no optimum is known" in overall["how"]
+    assert "1 is the best run of each environment in this report; no optimum is known" in overall["how"]
     assert all(group["gap"] is None for group in document["groups"])
     text, table = ((tmp_path / "report" / name).read_text() for name in ("report.md", "table.csv"))
     assert "optimality gap |" not in text and "optimality gap," not in table

@@ -85,7 +85,7 @@ def test_evaluations_while_training_are_the_curve_and_the_last_of_them_the_score
         steps, values = metrics.read("evaluation/return")
     assert np.array_equal(runs[0].evaluated.steps, steps) and np.array_equal(runs[0].evaluated.values, values)
     document = gather(runs)
-    assert document["tasks"][0]["source"] == "the last evaluation while training"
+    assert document["tasks"][0]["source"] == "the last evaluation during training"
     (group,) = document["groups"]
     assert group["curves"]["steps"]["x"] == steps.tolist()
     ends = [run.evaluated.values[-1] for run in runs]
@@ -179,7 +179,7 @@ def test_a_missing_file_is_no_end_of_the_report(runs, name):
     expected = {"config.json": "what they are of is not known", "metrics.sqlite": "is missing", "evaluation.json": ""}
     assert expected[name] in told(document)
     if name == "evaluation.json":
-        assert document["tasks"][0]["source"].startswith("training, the last 5")
+        assert document["tasks"][0]["source"].startswith("training episodes in the last 5")
 
 
 def test_an_evaluation_that_is_no_json_is_said(runs):
