@@ -97,7 +97,7 @@ def test_the_table_says_both_and_what_it_shows(found, monkeypatch, capsys):
     text = capsys.readouterr().out
     for row in (*found["rows"], *gradient_play.SECTIONS):
         assert (row if isinstance(row, str) else row["name"]) in text
-    assert "0.846 / 369.4" in text and "MATRL's lead over IGA is mostly its larger step" in text
+    assert "0.846 / 369.4" in text and "MATRL is better than IGA β=.02 mostly because its step is larger" in text
     assert "coordination 9" in text and max(map(len, text.splitlines())) <= 150
     assert cli.main(["games", "table1", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == found

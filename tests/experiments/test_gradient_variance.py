@@ -75,7 +75,7 @@ def test_the_command_prints_the_table_and_draws_it(tmp_path, capsys):
     assert main(["games", "variance", "--agents", "2,3", "--games", "4", "--out", str(out)]) == 0
     text = capsys.readouterr().out
     assert "4 random team games" in text and f"wrote {out}" in text and out.stat().st_size > 10_000
-    assert "OB varies more than no baseline, V, COMA's in 0, 0, 0 of 4 games" in text
+    assert "games (of 4) with a larger variance: OB than no baseline 0, OB than V 0, OB than COMA 0" in text
     assert main(["games", "variance", "--agents", "2", "--games", "2", "--out", str(out), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["rows"][0]["agents"] == 2
 

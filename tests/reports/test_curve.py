@@ -85,7 +85,7 @@ def test_smoothing_keeps_a_constant_and_the_number_of_values():
 
 def test_what_cannot_be_drawn_is_refused_in_one_line(run, tmp_path):
     empty = RunDirectory.create(tmp_path / "empty", CONFIG)
-    with pytest.raises(RequestError, match="measured nothing yet"):
+    with pytest.raises(RequestError, match="no metrics yet"):
         curve.draw(empty.path)
     with Metrics(empty.metrics) as metrics:
         metrics.write([(10, {"episodes": 0.0})])

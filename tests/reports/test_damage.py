@@ -69,7 +69,7 @@ def test_any_value_in_a_configuration_costs_that_value_alone(tmp_path, field):
         read = run_data.read(path)
         wrong = read.config.get(field, "left out") == "left out"
         # A number that JSON does not have, or of more than 64 bits, costs the file.
-        starts = (f"config.json: {field} is no ", "config.json cannot be read: it contains ")
+        starts = (f"config.json: {field} is ignored, ", "config.json cannot be read: it contains ")
         assert wrong == any(line.startswith(starts) for line in read.remarks)
         if CONFIG[field] is not None and type(value) is type(CONFIG[field]) and value != 10**30:
             assert not wrong
@@ -120,4 +120,4 @@ def test_any_value_in_the_metrics_costs_that_value_alone(tmp_path):
     rows = [("return", 60, value) for value in ("x", b"\xff")] + [("return", "y", 1.0), (b"return", 70, 1.0)]
     rows += [("return", 2**63 - 1, 1e308), ("seconds/x", 3, math.inf), ("time/\ud7ff", 3, 1.0)]
     remarks = reported(run(tmp_path / "run", rows=rows))
-    assert any(line.startswith("metrics.sqlite: ") and "are no measurements" in line for line in remarks)
+    assert any(line.startswith("metrics.sqlite: ") and "are not measurements" in line for line in remarks)

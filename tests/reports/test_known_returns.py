@@ -82,7 +82,7 @@ def test_where_all_runs_fail_alike_the_gap_to_the_known_optimum_says_so_everywhe
     mean = np.mean(list(gaps.values()))
     assert overall["optimality_gap"][0] == pytest.approx(mean, rel=1e-4)
     assert overall["mean"][0] == pytest.approx(1 - mean, rel=1e-4)
-    assert "1 the optimum of each environment" in document["overall"]["how"]
+    assert "1 is the optimum of each environment" in document["overall"]["how"]
     text, table = ((root / "report" / name).read_text() for name in ("report.md", "table.csv"))
     assert "The optimum is 8.00." in text and text.count("optimality gap |") == 3
     found = {row["environment"]: float(row["value"]) for row in rows(table) if row["measure"] == "optimality gap"}
@@ -97,7 +97,7 @@ def test_without_a_known_optimum_there_is_no_gap_and_it_is_said_what_1_is(tmp_pa
     document = write([tmp_path], tmp_path / "report")
     overall = document["overall"]
     assert overall["rows"][0]["optimality_gap"] is None and overall["rows"][0]["iqm"][0] == 1
-    assert "1 the best run of each environment in this report; no optimum is known" in overall["how"]
+    assert "1 is the best run of each environment in this report; no optimum is known" in overall["how"]
     assert all(group["gap"] is None for group in document["groups"])
     text, table = ((tmp_path / "report" / name).read_text() for name in ("report.md", "table.csv"))
     assert "optimality gap |" not in text and "optimality gap," not in table
@@ -148,7 +148,7 @@ def test_episodes_that_failed_or_were_cut_and_play_against_random_stand_in_the_r
     (run / "evaluation.json").write_text(json.dumps(points))
     document = write([run], tmp_path / "report")
     said = "of the 2 episodes of the deterministic evaluation at step 1,000, 3 episodes failed and were replaced"
-    assert f"{said} and 1 were cut at 100 steps" in [one["text"] for one in document["remarks"]]
+    assert f"{said} and 1 were truncated at 100 steps" in [one["text"] for one in document["remarks"]]
     assert said in (tmp_path / "report" / "report.md").read_text()
     assert [point["failed"] for point in document["runs"][0]["points"]] == [None, 3, None]
     assert [side["against_random"][0] for side in document["groups"][0]["sides"]] == [0.75, 0.5]
@@ -174,8 +174,8 @@ def test_shorter_runs_are_called_shorter_and_all_can_be_reported_at_the_step_tha
     document = write([tmp_path], tmp_path / "report")
     (remark,) = [one["text"] for one in document["remarks"] if one["run"].startswith("ippo")]
     assert remark == (
-        "3 of 4 runs are shorter than 2,000 steps and left out of its numbers; "
-        "--steps 1000 reports all finished ones after the 1,000 that they share"
+        "3 of 4 runs are shorter than 2,000 steps and left out of the group's numbers; "
+        "--steps 1000 reports all finished runs after 1,000 steps"
     )
     document = write([tmp_path], tmp_path / "report", steps=1_000)
     (group,) = document["groups"]
@@ -184,7 +184,7 @@ def test_shorter_runs_are_called_shorter_and_all_can_be_reported_at_the_step_tha
     # The longer run's best policy is that of its own end.
     assert group["absolute"] == {} and "3 of 4 runs" not in (tmp_path / "report" / "report.md").read_text()
     assert [len(run) for run in json.loads((tmp_path / "report" / "marl-eval.json").read_text()).values()] == [1]
-    with pytest.raises(RequestError, match="--steps 3,000 is beyond all runs: the longest has 2,000"):
+    with pytest.raises(RequestError, match="--steps must be from 1 to 2,000, the steps of the longest run, got 3,000"):
         read_all([tmp_path], steps=3_000)
 
 

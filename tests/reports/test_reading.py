@@ -85,7 +85,7 @@ def test_evaluations_while_training_are_the_curve_and_the_last_of_them_the_score
         steps, values = metrics.read("evaluation/return")
     assert np.array_equal(runs[0].evaluated.steps, steps) and np.array_equal(runs[0].evaluated.values, values)
     document = gather(runs)
-    assert document["tasks"][0]["source"] == "the last evaluation while training"
+    assert document["tasks"][0]["source"] == "the last evaluation during training"
     (group,) = document["groups"]
     assert group["curves"]["steps"]["x"] == steps.tolist()
     ends = [run.evaluated.values[-1] for run in runs]
@@ -179,7 +179,7 @@ def test_a_missing_file_is_no_end_of_the_report(runs, name):
     expected = {"config.json": "their environment is unknown", "metrics.sqlite": "is missing", "evaluation.json": ""}
     assert expected[name] in told(document)
     if name == "evaluation.json":
-        assert document["tasks"][0]["source"].startswith("training, the last 5")
+        assert document["tasks"][0]["source"].startswith("training episodes in the last 5")
 
 
 def test_an_evaluation_that_is_no_json_is_said(runs):
@@ -196,7 +196,7 @@ def test_a_run_still_training_is_said_and_left_out_of_the_numbers_of_finished_on
         fcntl.flock(lock, fcntl.LOCK_EX)
         document = gather(run_data.read_all([runs / "happo-simple_spread"]))
     assert "still training: 500,000 of 1,000,000 steps" in told(document)
-    assert "1 of 2 runs is unfinished and left out of its numbers" in told(document)
+    assert "1 of 2 runs is unfinished and left out of the group's numbers" in told(document)
     (group,) = document["groups"]
     assert (group["runs"], group["counted"]) == ([0, 1], [1])
     assert len(group["each"]) == 2

@@ -1,1 +1,1 @@
-"""What a report knows of runs, and its statistics."""
+"""The data of runs that reports read, and their statistics."""

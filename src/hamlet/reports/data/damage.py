@@ -1,13 +1,14 @@
-"""What of a run's files is of the kind that it must be: the rest is left out, and a remark says so.
+"""Check the values in a run's files, and leave out each value of a wrong type.
 
-Files may be damaged, of another version, or edited by hand: any value may stand in any place.
+A file may be damaged, written by another version, or edited by hand. Any entry may therefore hold any value. Each
+configuration entry that is left out gives a remark in the report.
 """
 
 import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
-# Of config.json, what reports read by name; whatever else stands there is only printed.
+# The types of the entries of config.json that reports read by name. Reports only print the other entries.
 _KINDS: Mapping[str, type] = {
     "algorithm_name": str,
     "environment_name": str,
@@ -27,7 +28,7 @@ _WORDS = {str: "text", int: "whole number", dict: "object"}
 
 
 def readable(value: Any) -> Any:
-    r"""A value with None for numbers that are none, and with only such text as Unicode has.
+    r"""Return the value with None for each infinite or NaN number, and with only valid Unicode text.
 
     >>> readable({"mean": float("inf"), "mode": ["\ud800", 1]})
     {'mean': None, 'mode': ['?', 1]}
@@ -44,26 +45,26 @@ def readable(value: Any) -> Any:
 
 
 def sound(config: Mapping[str, Any], remarks: list[str]) -> dict[str, Any]:
-    """A configuration without what is of another kind than it must be; a remark for each."""
+    """Return the configuration without the entries of a wrong type, and append a remark for each of them."""
     valid = {}
     for name, value in readable(config).items():
         kind = _KINDS.get(name)
         if value is None or kind is None or type(value) is kind:
             valid[name] = value
         else:
-            remarks.append(f"config.json: {name} is no {_WORDS[kind]}")
+            remarks.append(f"config.json: {name} is ignored, because its value is not of type {_WORDS[kind]}")
     return valid
 
 
 def mode(config: Mapping[str, Any]) -> Literal["deterministic", "stochastic"]:
-    """How a run's policy was evaluated while it trained, where its configuration says."""
+    """Return the evaluation mode of a run during training; it is "deterministic" where its configuration has none."""
     evaluation = config.get("evaluation")
     stochastic = isinstance(evaluation, Mapping) and evaluation.get("mode") == "stochastic"
     return "stochastic" if stochastic else "deterministic"
 
 
 def is_point(point: Mapping[str, Any]) -> bool:
-    """Whether an evaluation has all that it must have, and nothing in it is of another kind."""
+    """Return whether an evaluation has all required entries, and each known entry has the right type."""
     return (
         all(_is_number(point.get(name)) for name in ("mean", "step"))
         and isinstance(point.get("mode"), str)
@@ -78,12 +79,12 @@ def is_point(point: Mapping[str, Any]) -> bool:
 
 
 def is_measurement(name: Any, step: Any, value: Any) -> bool:
-    """Whether a row of the metrics is one; SQLite keeps anything in any column."""
+    """Return whether a row of the metrics has the right types; SQLite stores values of any type in any column."""
     return isinstance(name, str) and type(step) is int and (value is None or isinstance(value, float | int))
 
 
 def _is_number(value: Any) -> bool:
-    """Also of no number of digits that a float has not."""
+    """Return whether the value is a number below 1e300 in absolute value, so that a float can hold it."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
 
 

@@ -1,4 +1,4 @@
-"""What a run measured of its learning besides returns: losses, entropy, divergence, as the mean over agents."""
+"""Read a run's learning diagnostics: losses, entropy, KL divergence and clip fraction, each as a mean over agents."""
 
 import sqlite3
 from collections.abc import Mapping
@@ -14,13 +14,13 @@ from hamlet.runs.metrics_file import readable
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """One measurement of learning.
+    """A measurement of learning that reports show.
 
     Attributes:
-        key: What the report calls it.
-        names: Of the metrics that it may stand under, without their owner; a run has one of them.
-        title: In words.
-        unit: Of its values; empty where they have none.
+        key: The key of the diagnostic in the report.
+        names: The possible names of its metric, without the owner at the end; a run uses one of them.
+        title: The title in the report.
+        unit: The unit of its values; empty where they have none.
     """
 
     key: str
@@ -36,26 +36,26 @@ DIAGNOSTICS = (
     Diagnostic("kl", ("actor/approx_kl", "actor/kl"), "KL divergence of the update", "nats"),
     Diagnostic("clip_fraction", ("actor/clip_fraction",), "Clip fraction", "share of steps"),
 )
-"""In the order in which they are shown; what each is stands in docs/metrics.md."""
+"""The diagnostics in the order in which reports show them; docs/metrics.md explains each of them."""
 
 
 def read(path: Path, clock: Clock) -> Mapping[str, Series]:
-    """Every diagnostic that a run has measured, by its key; a file that cannot be read has none.
+    """Return every diagnostic that a run has measured, by its key; the result is empty for an unreadable file.
 
     Args:
         path: The file of the metrics.
-        clock: The seconds of training by step.
+        clock: The clock that gives the seconds of training at each step.
     """
     try:
         with readable(path) as connection:
             means = {diagnostic.key: _mean(connection, diagnostic) for diagnostic in DIAGNOSTICS}
-    except (sqlite3.Error, OSError):  # which is remarked where returns are read
+    except (sqlite3.Error, OSError):  # the function that reads the returns adds a remark
         return {}
     return {key: Series(steps, values, clock.at(steps)) for key, (steps, values) in means.items() if len(steps)}
 
 
 def _mean(connection: sqlite3.Connection, diagnostic: Diagnostic) -> tuple[np.ndarray, np.ndarray]:
-    """Steps, and at each the mean over owners of what is a finite number."""
+    """Return the steps and, for each step, the mean of the finite values over the owners of the metric."""
     names = [*diagnostic.names, *(old for name in diagnostic.names if (old := formerly(name)) != name)]
     where = " OR ".join("name GLOB ?" for _ in names)
     numbers = "typeof(value) IN ('real', 'integer') AND abs(value) < 1e300 AND typeof(step) = 'integer' AND step >= 0"

@@ -1,4 +1,7 @@
-"""Runs that differ in their seed alone are one group; groups are compared within one environment only."""
+"""Group the runs of a report: runs that differ only in their seed form one group.
+
+Reports compare groups only within one environment.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,18 +11,20 @@ from typing import Any
 from hamlet.reports.data.run_data import RunData
 from hamlet.runs.configuration import completed
 
-# How many hyperparameters a name may be told apart by.
+# The maximum number of hyperparameters that a label adds to a name to distinguish it.
 _TOLD = 3
 
 
 @dataclass(frozen=True)
 class RunGroup:
-    """Runs of one algorithm, with one set of hyperparameters, on one environment.
+    """The runs of one algorithm, with one set of hyperparameters, on one environment.
 
     Attributes:
-        label: The algorithm's name, with what tells it from others of that name on this environment.
-        runs: All of them, by seed.
-        counted: Those that its numbers are made of: the longest of the finished ones, or all where none is finished.
+        label: The algorithm's name. If other groups on this environment have the same name, the label adds the
+            hyperparameters that distinguish this group.
+        runs: All runs of the group, sorted by seed.
+        counted: The runs that the group's numbers are computed from: the finished runs with the largest requested
+            number of steps in the group. If there is none, these are all runs with at least one step, or else all runs.
     """
 
     label: str
@@ -28,24 +33,24 @@ class RunGroup:
 
     @property
     def left_out(self) -> list[str]:
-        """Lines on the runs that do not count, and why."""
+        """Lines that state how many runs are left out of the group's numbers, and why."""
         out = [run for run in self.runs if not any(run is counted_run for counted_run in self.counted)]
         shorter = [run for run in out if run.state == "done"]
         lines, of = [], f"of {len(self.runs)} runs"
         if open_ := len(out) - len(shorter):
-            lines.append(f"{open_} {of} {_are(open_)} unfinished and left out of its numbers")
+            lines.append(f"{open_} {of} {_are(open_)} unfinished and left out of the group's numbers")
         if shorter:
             shared = min(run.asked or 0 for run in shorter)
             lines.append(
                 f"{len(shorter)} {of} {_are(len(shorter))} shorter than {self.counted[0].asked:,} steps and left out "
-                f"of its numbers; --steps {shared} reports all finished ones after the {shared:,} that they share"
+                f"of the group's numbers; --steps {shared} reports all finished runs after {shared:,} steps"
             )
         return lines
 
 
 @dataclass(frozen=True)
 class ReportTask:
-    """One environment with its options, and who was trained on it."""
+    """One environment with its options, and the groups of runs that were trained on it."""
 
     name: str
     options: tuple[tuple[str, str], ...]
@@ -53,7 +58,7 @@ class ReportTask:
 
 
 def tasks(readings: Sequence[RunData]) -> list[ReportTask]:
-    """The runs by environment and then by algorithm, by name; runs without configuration are left out."""
+    """Group the runs by environment, then by algorithm, sorted by name; leave out runs without a configuration."""
     known = [run for run in readings if run.config.get("environment") is not None]
     by_task: dict[str, list[RunData]] = {}
     for reading in known:
@@ -69,7 +74,7 @@ def tasks(readings: Sequence[RunData]) -> list[ReportTask]:
 
 
 def flat(value: Any, name: str = "") -> dict[str, str]:
-    """A configuration as words by dotted names.
+    """Return a configuration as texts, by dotted names.
 
     >>> flat({"type": "clip_drift", "epsilon": 0.2, "hidden": [64, 64]}, "drift")
     {'drift': 'clip_drift', 'drift.epsilon': '0.2', 'drift.hidden': '64, 64'}
@@ -124,7 +129,7 @@ def _groups(runs: Sequence[RunData]) -> tuple[RunGroup, ...]:
 
 
 def _label(run: RunData, others: Sequence[RunData]) -> str:
-    """The name; where another has it too, with the hyperparameters in which they differ."""
+    """Return the algorithm's name; if other groups have this name, add the hyperparameters in which they differ."""
     alike = [other for other in others if other.algorithm == run.algorithm]
     if len(alike) < 2:
         return run.algorithm
@@ -135,7 +140,7 @@ def _label(run: RunData, others: Sequence[RunData]) -> str:
 
 
 def _distinct(groups: Sequence[RunGroup]) -> list[RunGroup]:
-    """Labels that are still the same are numbered."""
+    """Add a number to each label that an earlier group has too."""
     counts: dict[str, int] = {}
     numbered = []
     for group in groups:
@@ -146,11 +151,11 @@ def _distinct(groups: Sequence[RunGroup]) -> list[RunGroup]:
 
 
 def _options(run: RunData, alike: Sequence[RunData]) -> tuple[tuple[str, str], ...]:
-    """The environment's options in which it differs from others of its name."""
+    """Return the options in which the environment differs from other environments of the same name."""
     settings, *rest = (flat(completed(reading.config.get("environment"))) for reading in (run, *alike))
     return tuple((name, value) for name, value in settings.items() if any(other.get(name) != value for other in rest))
 
 
 def finite(value: Any) -> bool:
-    """Whether it is a number that can be shown."""
+    """Return whether the value is a finite number."""
     return isinstance(value, int | float) and math.isfinite(value)

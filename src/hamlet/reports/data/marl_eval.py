@@ -1,13 +1,18 @@
-"""The evaluations of runs in the field's format, which marl-eval and others read.
+"""Write the evaluations of runs in the JSON format that marl-eval and other tools read.
 
     {environment: {task: {algorithm: {run: {step_k: {step_count, elapsed_time, return: […], episode_length: […]},
                                             absolute_metrics: {return: […], episode_length: […]}}}}}}
 
-Gorsane et al., 2022, arXiv:2209.10485. Returns are the team's, one for each episode; where agents play against each
-other, ``AGENT_return`` of every agent stands beside it. marl-eval normalises by the least and the greatest return that
-a file holds of a task, never by an optimum. Environments and tasks are in
-lower case, as marl-eval looks them up; ``mpe/simple_spread`` is the task ``simple_spread`` of ``mpe``. Its tools want
-equally many runs, tasks and points of every algorithm, and say what differs.
+``step_k`` is the k-th evaluation of a run, and ``absolute_metrics`` is the final evaluation of its best policy.
+
+* ``return`` lists the team's return of each episode. In constant-sum games, each evaluation ``step_k`` also contains
+  ``AGENT_return`` for every agent.
+* marl-eval normalises by the smallest and the largest return of a task in the file. It does not use a known optimum.
+* Environment and task names are in lower case, because marl-eval looks them up in lower case. ``mpe/simple_spread`` is
+  the task ``simple_spread`` of the environment ``mpe``.
+* The marl-eval tools require the same number of runs, tasks and points of every algorithm. They report differences.
+
+Reference: Gorsane et al., 2022, arXiv:2209.10485.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -23,7 +28,7 @@ from hamlet.runs.metrics import Metrics, Points
 
 
 class Merged(NamedTuple):
-    """All runs in one document, and lines on those that are not in it."""
+    """All runs in one document, and one line for each run that is not in the document."""
 
     document: dict[str, Any]
     remarks: list[str]
@@ -36,13 +41,13 @@ def merged(
     by_agent: Collection[Path] = (),
     steps: int | None = None,
 ) -> Merged:
-    """The evaluations of finished runs; of another one, a line says why it is left out.
+    """Return the evaluations of finished runs, and a line for each other run that states why it is left out.
 
     Args:
-        runs: Directories of runs.
-        labels: What to call a run's algorithm where its name does not tell it from others in the same document.
-        by_agent: The runs of which each agent's own returns are written, too.
-        steps: After how many environment steps the runs are taken; None for all that they have.
+        runs: The directories of the runs.
+        labels: The algorithm names of runs whose own algorithm name is not unique in the document, by directory.
+        by_agent: The directories of the runs for which each agent's own returns are written too.
+        steps: The number of environment steps after which each run is read; None for all its steps.
     """
     document: dict[str, Any] = {}
     remarks: list[str] = []
@@ -62,22 +67,24 @@ def merged(
 
 
 def _task(config: dict[str, Any]) -> tuple[str, str]:
-    """The environment and the task of a name; one without a slash is both."""
+    """Return the environment and the task of a name; a name without a slash is used for both."""
     name = str(config["environment_name"]).lower()
     environment, slash, task = name.partition("/")
     return (environment, task) if slash else (name, name)
 
 
 def _entry(directory: RunDirectory, steps: int | None, *, by_agent: bool) -> dict[str, Any]:
-    """One run, after so many steps.
+    """Return the entry of one run after the given number of steps.
 
     Raises:
-        RunError: Its evaluations are not complete, or cannot be read.
+        RunError: If the run's evaluations are incomplete or cannot be read.
     """
     absolute = evaluation_log.absolute(directory, run_steps=steps)
     if absolute is None or "lengths" not in absolute:
-        end = "at its end" if steps is None else f"at its end: it did not end after {steps:,} steps"
-        raise RunError(f"it has no absolute metric, which is measured {end}")
+        end = "" if steps is None else f", and this run did not end after {steps:,} steps"
+        raise RunError(
+            f"it has no absolute metric (the evaluation of the best policy), which a run measures at its end{end}"
+        )
     with Metrics(directory.metrics, write=False) as metrics:
         points, seconds = metrics.evaluations(), _seconds(*metrics.read("env_steps_per_second"))
     numbers = [number for number, step in enumerate(points.steps) if steps is None or step <= steps]
@@ -86,7 +93,7 @@ def _entry(directory: RunDirectory, steps: int | None, *, by_agent: bool) -> dic
 
 
 def _seconds(steps: np.ndarray, rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Environment steps, and the seconds of training until each."""
+    """Return the environment steps, and the seconds of training until each of them."""
     return np.append(0, steps), np.append(0.0, np.cumsum(np.diff(steps, prepend=0) / rates))
 
 

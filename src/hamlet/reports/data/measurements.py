@@ -1,4 +1,4 @@
-"""What a run measured while it trained, read only."""
+"""Read the measurements that a run made during training; the files are opened read-only."""
 
 import math
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ NOTHING = (np.zeros(0, np.int64), np.zeros(0))
 
 @dataclass(frozen=True)
 class Series:
-    """A value over a run.
+    """The values of one quantity over a run.
 
     Attributes:
-        steps: Environment steps of all copies together, ascending.
-        values: In reward, or whatever was measured.
-        seconds: Of training, evaluation and compilation apart, until each.
+        steps: Environment steps, summed over the parallel copies of the environment, ascending.
+        values: The value at each step, in the unit of the quantity; returns are in units of the reward.
+        seconds: The seconds of training until each step, without evaluation and compilation.
     """
 
     steps: Int[np.ndarray, " P"]
@@ -32,14 +32,22 @@ class Series:
         return len(self.steps)
 
     def until(self, steps: int) -> "Series":
-        """Without what was measured after a step."""
+        """Return the series without the values after the given step."""
         kept = self.steps <= steps
         return Series(self.steps[kept], self.values[kept], self.seconds[kept])
 
 
 @dataclass(frozen=True)
 class Clock:
-    """Seconds of training by step: every iteration's steps over its rate, so that pauses between do not count."""
+    """The seconds of training until each step.
+
+    Each iteration counts its steps divided by its rate, so pauses between iterations do not count.
+
+    Attributes:
+        steps: Environment steps at which a rate was measured, ascending.
+        seconds: The seconds of training until each of these steps.
+        rate: The median of the measured rates in steps per second; None if there is none.
+    """
 
     steps: np.ndarray
     seconds: np.ndarray
@@ -47,7 +55,7 @@ class Clock:
 
     @classmethod
     def of(cls, rates: tuple[np.ndarray, np.ndarray]) -> "Clock":
-        """From the rates that were measured, by step."""
+        """Return the clock of the measured rates: the steps, and the steps per second at each of them."""
         steps, values = rates
         good = np.isfinite(values) & (values > 0)
         steps, values = steps[good], values[good]
@@ -56,14 +64,14 @@ class Clock:
         return cls(steps, np.cumsum(np.diff(steps, prepend=0) / values), float(np.median(values)))
 
     def at(self, steps: np.ndarray) -> np.ndarray:
-        """The seconds until each of some steps; NaN where no rate was measured."""
+        """Return the seconds of training until each of the given steps; NaN if no rate was measured."""
         if not len(self.steps):
             return np.full(len(steps), np.nan)
         return np.interp(steps, np.append(0, self.steps), np.append(0.0, self.seconds))
 
 
 def evaluations(path: Path) -> list[tuple[int, str, str]]:
-    """The evaluations made while training: step, agents' names and their returns ``[episodes, n]`` as JSON."""
+    """Return the evaluations during training: step, agents' names (JSON), and returns ``[episodes, n]`` (JSON)."""
     with readable(path) as connection:
         if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'evaluations'").fetchone() is None:
             return []
@@ -71,11 +79,15 @@ def evaluations(path: Path) -> list[tuple[int, str, str]]:
 
 
 def latest(path: Path, without: Sequence[str]) -> dict[str, float]:
-    """The last value of every metric, by name, whoever measured it; without names that are like some patterns of SQL.
+    """Return the last finite value of every metric, by name.
+
+    Args:
+        path: The metrics file.
+        without: SQL patterns (LIKE) of the names that are left out.
 
     Raises:
-        sqlite3.Error: The file cannot be read.
-        OSError: Likewise.
+        sqlite3.Error: If SQLite cannot read the file.
+        OSError: If the file cannot be opened.
     """
     where = " AND ".join("name NOT LIKE ?" for _ in without)
     with readable(path) as connection:

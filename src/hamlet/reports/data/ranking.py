@@ -1,9 +1,14 @@
-"""An order of algorithms, only where their intervals do not overlap; where they do, it says so.
+"""Rank algorithms by their scores; two algorithms are ordered only if their intervals do not overlap.
 
-Two algorithms are ordered where the 95 % intervals of their interquartile means have no point in common and either has
-at least four runs of every task. That is stricter than an interval of the difference that leaves out 0, because with
-few runs the bootstrap's intervals are too narrow: the difference orders equal algorithms more often than one time in
-twenty even with ten runs, intervals that lie apart with two or three only (measured in ``docs/results-how.md``).
+Two algorithms are ordered if both conditions hold:
+
+* the 95 % intervals of their interquartile means have no point in common;
+* both algorithms have at least four runs of every task.
+
+A weaker test would be that the 95 % interval of the difference excludes 0. Hamlet does not use this test, because
+bootstrap intervals are too narrow with few runs. Even with ten runs, this test orders equal algorithms in more than
+5 % of the cases. With disjoint intervals this happens only with two or three runs. ``docs/results-how.md`` has the
+measurement.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,13 +23,13 @@ FEWEST_RUNS = 4
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two algorithms on the same tasks; ``first`` has the greater interquartile mean, or they are equal.
+    """The comparison of two algorithms on the same tasks.
 
     Attributes:
-        first: The name of one.
-        second: The name of the other.
-        improvement: The probability that a run of the first scores above one of the second.
-        doubt: Why they are not ordered, in words; None where the first stands above the second.
+        first: The name of the algorithm with the larger interquartile mean; the means may also be equal.
+        second: The name of the algorithm with the smaller or equal interquartile mean.
+        improvement: The probability that a run of the first algorithm scores higher than a run of the second.
+        doubt: The reason why the two are not ordered; None if the first is ranked above the second.
     """
 
     first: str
@@ -35,11 +40,11 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Ranking:
-    """What can be said of an order.
+    """A ranking of algorithms as far as their scores support it.
 
     Attributes:
-        iqm: Of each algorithm, with its interval, the greatest first.
-        comparisons: Every pair.
+        iqm: The interquartile mean of each algorithm with its interval, the largest first.
+        comparisons: The comparisons of all pairs of algorithms.
     """
 
     iqm: dict[str, IntervalEstimate]
@@ -47,15 +52,15 @@ class Ranking:
 
     @property
     def order(self) -> tuple[str, ...] | None:
-        """All of them, the best first; None where any two are not ordered, or there is only one."""
+        """All algorithms, the best first; None if any pair is not ordered or there is only one algorithm."""
         sure = bool(self.comparisons) and all(pair.doubt is None for pair in self.comparisons)
         return tuple(self.iqm) if sure else None
 
     @property
     def words(self) -> str:
-        """One sentence or more, of what is known and of what is not."""
+        """One or more sentences that state which pairs are ordered, and why other pairs are not."""
         if not self.comparisons:
-            return f"{next(iter(self.iqm))} stands alone: there is nothing to compare it with."
+            return f"{next(iter(self.iqm))} is the only algorithm: there is nothing to compare it with."
         if self.order is not None:
             return " above ".join(self.order) + ": no two intervals of the interquartile mean overlap."
         above = [f"{pair.first} above {pair.second}" for pair in self.comparisons if pair.doubt is None]
@@ -74,24 +79,26 @@ def rank(
     fewest: int = FEWEST_RUNS,
     draws: int = DRAWS,
 ) -> Ranking:
-    """Compare algorithms by the scores of their runs, by algorithm and task; greater is better.
+    """Rank algorithms by the scores of their runs; a larger score is better.
 
     Args:
-        scores: Of the last, or the absolute, evaluation of each run.
+        scores: The scores of the runs, by algorithm and task. A score is the result of the run's last evaluation, or
+            of the final evaluation of its best policy.
         normalised: Whether the scores of several tasks are on a common scale.
-        fewest: Runs of every task without which there is no order.
-        draws: Resamples behind each interval.
+        fewest: The minimum number of runs of every task that both algorithms of a pair need to be ordered.
+        draws: The number of bootstrap resamples for each interval.
 
     Raises:
-        RequestError: If the algorithms were not run on the same tasks, several tasks are not normalised, or there is
-            nothing to compare.
+        RequestError: If there are no scores, if the algorithms were not run on the same tasks, or if there are several
+            tasks whose scores are not normalised.
     """
     if not scores:
         raise RequestError("there is nothing to rank: give at least two algorithms with their runs")
     tasks = _same_tasks(scores)
     if len(tasks) > 1 and not normalised:
         raise RequestError(
-            f"returns of {', '.join(tasks)} have no common unit: normalise them task by task, or rank each task alone"
+            f"returns of {', '.join(tasks)} have no common unit: normalise the returns of each task, "
+            "or rank each task separately"
         )
     matrices = {name: matrix({task: by_task[task] for task in tasks}) for name, by_task in scores.items()}
     iqms = {name: aggregates(values, draws=draws)["iqm"] for name, values in matrices.items()}
@@ -113,14 +120,14 @@ def rank(
 
 
 def _same_tasks(scores: Mapping[str, Mapping[str, Sequence[float]]]) -> list[str]:
-    """The tasks of all algorithms, which must be the same."""
+    """Return the tasks, after a check that all algorithms have the same tasks."""
     first, *others = scores
     tasks = list(scores[first])
     for other in others:
         if set(scores[other]) != set(tasks):
             raise RequestError(
                 f"no ranking across different environments: {first} was run on {', '.join(sorted(tasks))}, "
-                f"{other} on {', '.join(sorted(scores[other]))}; compare them where both were run"
+                f"{other} on {', '.join(sorted(scores[other]))}; compare them on environments where both were run"
             )
     return tasks
 

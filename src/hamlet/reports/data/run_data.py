@@ -1,8 +1,9 @@
-"""What a report knows of a run, from its directory alone: read, never written, and never refused for what is damaged.
+"""Read the data of a run from its directory, for a report.
 
-A file that is missing, damaged or still being written costs what stands in it and is said in a remark; everything else
-is used. The metrics are opened read-only. Where a killed process left a journal behind, which only a writer may undo, a
-copy of both is read instead.
+Reading never changes the directory, and never fails because of damaged files. If a file is missing, damaged or still
+being written, its data are left out, and a remark states this. All other data are used. The metrics file is opened
+read-only. If a killed process left an SQLite journal, only a writer may roll it back. In this case Hamlet reads a copy
+of the metrics file and the journal.
 """
 
 import contextlib
@@ -36,23 +37,25 @@ State = Literal["done", "training", "stopped"]
 
 @dataclass(frozen=True)
 class RunData:
-    """One run as it was found.
+    """The data of one run, read from its directory.
 
     Attributes:
-        path: Its directory, as it was asked for.
-        config: What config.json holds; empty where it cannot be read.
-        state: Whether it has all its steps, a process holds its lock, or neither.
-        done: Environment steps that are behind it.
-        training: The team's return of the episodes that ended in each rollout, in the mean.
-        evaluated: That of the evaluations made while it trained, in the mean over episodes; empty where none was.
-        rate: Environment steps a second, the median; None where none was measured.
-        phases: Seconds by what they were spent on.
-        latest: The last value of every other metric, by name; empty of a run that is read as it was before its end.
-        points: What its evaluations gave, the oldest first.
-        sides: What each agent earned in the evaluations; None where there are none.
-        known: What its environment knows of its returns; None where that is nothing, or it cannot be read.
-        learning: Losses, entropy and divergence, by the keys of `diagnostics.DIAGNOSTICS`; those that it measured.
-        remarks: What was missing, damaged or unfinished.
+        path: The directory of the run, as it was given.
+        config: The contents of config.json; empty if it cannot be read.
+        state: "training" if a process holds the lock of the run; otherwise "done" if the run has all its steps, and
+            "stopped" if it does not.
+        done: The number of environment steps that the run has made.
+        training: The mean team return of the episodes that ended in each rollout.
+        evaluated: The mean team return of each evaluation during training; empty if there was no evaluation.
+        rate: The median of the environment steps per second; None if no rate was measured.
+        phases: The seconds spent on each phase of the run, by phase.
+        latest: The last value of every other metric, by name; empty if the run is read at a step before its end.
+        points: The results of its evaluations, the oldest first.
+        sides: Each agent's returns and wins in the evaluations; None if there are none.
+        known: The returns that the environment declares, such as its optimum; None if it declares none or cannot be
+            read.
+        learning: The learning diagnostics that the run measured, by the keys of `diagnostics.DIAGNOSTICS`.
+        remarks: Lines that state what is missing, damaged or unfinished.
     """
 
     path: Path
@@ -82,30 +85,30 @@ class RunData:
 
     @property
     def seed(self) -> int | None:
-        """From which it was drawn."""
+        """The random seed of the run; None if the configuration has none."""
         seed = self.config.get("seed")
         return seed if isinstance(seed, int) else None
 
     @property
     def asked(self) -> int | None:
-        """Environment steps that were asked for."""
+        """The requested number of environment steps; None if the configuration has none."""
         steps = self.config.get("steps")
         return steps if isinstance(steps, int) else None
 
     @property
     def task(self) -> str:
-        """What tells its environment from others, its options included."""
+        """A text that identifies the environment: its name and all its options."""
         return json.dumps([self.environment, completed(self.config.get("environment"))], sort_keys=True)
 
     @property
     def declaration(self) -> str:
-        """What tells its algorithm from others, every hyperparameter included, but not the seed."""
+        """A text that identifies the algorithm: its name and all its hyperparameters, without the seed."""
         names = ("algorithm_name", "algorithm", "init_from")
         return json.dumps([completed(self.config.get(name)) for name in names], sort_keys=True)
 
     @property
     def constant_sum(self) -> bool:
-        """Whether its agents play against each other: their returns sum to the same number, whatever is played."""
+        """Whether the game is constant-sum: the agents' returns sum to the same number in every episode."""
         if self.sides is None or self.known is not None:
             return False
         if any(point.get("constant_sum") is not None for point in self.points):
@@ -115,7 +118,7 @@ class RunData:
         return self.sides.constant_sum([*team, *self.training.values])
 
     def until(self, steps: int) -> "RunData":
-        """As it was after so many environment steps, where it has them; else as it is."""
+        """Return the run as it was after the given number of steps; return it unchanged if it has fewer steps."""
         if self.done < steps:
             return self
         return replace(
@@ -134,26 +137,26 @@ class RunData:
 
 
 def read_all(paths: Sequence[str | Path], *, steps: int | None = None) -> list[RunData]:
-    """The runs in these directories; one that holds the runs of several seeds, or several runs, counts as its runs.
+    """Read the runs in the given directories; a directory that contains several runs stands for all of them.
 
     Args:
-        paths: Of runs, or of directories of them.
-        steps: After how many environment steps they are read; None for all that they have.
+        paths: Directories of runs, or directories that contain several runs, for example of several seeds.
+        steps: The number of environment steps after which each run is read; None for all its steps.
 
     Raises:
-        RequestError: A path holds no run, and names the nearest; or no run has so many steps.
+        RequestError: If a path contains no run (the error names the nearest run), or no run has ``steps`` steps.
     """
     runs = [read(path) for path in dict.fromkeys(run for path in paths for run in _runs(Path(path)))]
     if steps is None:
         return runs
     longest = max(run.done for run in runs)
     if not 1 <= steps <= longest:
-        raise RequestError(f"--steps {steps:,} is beyond all runs: the longest has {longest:,}")
+        raise RequestError(f"--steps must be from 1 to {longest:,}, the steps of the longest run, got {steps:,}")
     return [run.until(steps) for run in runs]
 
 
 def read(path: Path) -> RunData:
-    """One run, however much of it can be read."""
+    """Read one run, as far as its files can be read."""
     remarks: list[str] = []
     config = _config(path, remarks)
     directory = RunDirectory(path)
@@ -186,17 +189,17 @@ def read(path: Path) -> RunData:
 
 
 def _runs(path: Path) -> list[Path]:
-    """A run itself, or those that stand in a directory, by their numbers."""
+    """Return the path itself if it is a run, otherwise the runs in it, sorted by the numbers in their names."""
     if (path / CONFIGURATION).is_file() or (path / "metrics.sqlite").is_file():
         return [path]
     directories = {entry.parent for depth in ("*", "*/*") for entry in path.glob(f"{depth}/{CONFIGURATION}")}
     if not directories:
-        RunDirectory.open(path)  # which refuses it with the nearest run
+        RunDirectory.open(path)  # raises an error that names the nearest run
     return sorted(directories, key=lambda entry: [int(part) if part.isdigit() else part for part in _parts(str(entry))])
 
 
 def _parts(text: str) -> list[str]:
-    """Words and numbers by turns, so that seed-10 comes after seed-9."""
+    """Split a text into alternating words and numbers, so that seed-10 is sorted after seed-9."""
     return re.split(r"(\d+)", text)
 
 
@@ -208,7 +211,7 @@ def _config(path: Path, remarks: list[str]) -> dict[str, Any]:
         return {}
     if isinstance(config, dict):
         return damage.sound(config, remarks)
-    remarks.append(f"{CONFIGURATION} holds no configuration")
+    remarks.append(f"{CONFIGURATION} does not contain a configuration")
     return {}
 
 
@@ -227,29 +230,30 @@ def _points(directory: RunDirectory, remarks: list[str]) -> list[dict[str, Any]]
 
 
 def _spoiled(point: Mapping[str, Any]) -> str:
-    """What is to be known of an evaluation some of whose episodes failed or were cut; empty where none was."""
+    """Return a line on the failed and truncated episodes of an evaluation; empty if there are none."""
     failed, cut, count = (point.get(name) for name in ("failed", "cut", "episodes"))
     words = [f"{failed} episodes failed and were replaced"] if isinstance(failed, int) and failed > 0 else []
     if isinstance(cut, int) and cut > 0:
         limit = point.get("max_episode_steps")
-        words.append(f"{cut} were cut" + (f" at {limit:,} steps" if isinstance(limit, int) else ""))
-    kind = "absolute metric" if point.get("metric") == "absolute" else f"{point['mode']} evaluation"
+        words.append(f"{cut} were truncated" + (f" at {limit:,} steps" if isinstance(limit, int) else ""))
+    best = point.get("metric") == "absolute"
+    kind = "final evaluation of the best policy" if best else f"{point['mode']} evaluation"
     return f"of the {count} episodes of the {kind} at step {point['step']:,}, {' and '.join(words)}" if words else ""
 
 
 def _stood(point: Mapping[str, Any], steps: int) -> bool:
-    """Whether a point is of a run of so many steps."""
+    """Return whether an evaluation belongs to the run as it was after the given number of steps."""
     return point.get("run_steps") == steps if point.get("metric") == "absolute" else point["step"] <= steps
 
 
 def _known(path: Path) -> KnownReturns | None:
-    with contextlib.suppress(Exception):  # of a class that is not trusted, or not there any more
+    with contextlib.suppress(Exception):  # the class is not trusted, or no longer exists
         return declared_returns(SavedRun(path).environment)
     return None
 
 
 def _sides(metrics: Path, points: Sequence[Mapping[str, Any]], remarks: list[str]) -> Sides | None:
-    """Each agent's part in the evaluations while it trained; where there were none, in those afterwards."""
+    """Return each agent's results in the evaluations during training; if there are none, in the later evaluations."""
     try:
         rows = evaluations(metrics) if metrics.is_file() else []
         return sides.of_rows(rows) or sides.of_points([point for point in points if point["mode"] != "random"])
@@ -259,19 +263,19 @@ def _sides(metrics: Path, points: Sequence[Mapping[str, Any]], remarks: list[str
 
 
 def _failure(point: Mapping[str, Any]) -> str:
-    """What a point says that has no result; empty where it says nothing that can be read."""
+    """Return a line on an evaluation that has no result; empty if the evaluation cannot be read."""
     step, count, asked = (point.get(name) for name in ("step", "failed", "episodes"))
     if not all(isinstance(number, int) for number in (step, count, asked)):
         return ""
     who = "random play" if point.get("mode") == "random" else f"the policy of step {step:,}"
-    return f"the evaluation of {who} has no result: {count} episodes failed, where {asked} were asked for"
+    return f"the evaluation of {who} has no result: {count} episodes failed, {asked} were requested"
 
 
 _WANTED = ("return", "evaluation/return", "env_steps_per_second", "seconds/%", "time/%")
 
 
 def _columns(path: Path, remarks: list[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Steps and values by name, of what a report shows."""
+    """Return the steps and values of the metrics that a report shows, by name."""
     if not path.is_file():
         remarks.append("metrics.sqlite is missing: there are no curves of this run")
         return {}
@@ -287,7 +291,7 @@ def _columns(path: Path, remarks: list[str]) -> dict[str, tuple[np.ndarray, np.n
     columns: dict[str, list[tuple[int, float]]] = {}
     good = [row for row in rows if damage.is_measurement(*row)]
     if len(good) < len(rows):
-        remarks.append(f"metrics.sqlite: {len(rows) - len(good)} of {len(rows)} values are no measurements")
+        remarks.append(f"metrics.sqlite: {len(rows) - len(good)} of {len(rows)} values are not measurements")
     for name, step, value in good:
         columns.setdefault(name, []).append((step, math.nan if value is None else value))
     return {
@@ -297,25 +301,25 @@ def _columns(path: Path, remarks: list[str]) -> dict[str, tuple[np.ndarray, np.n
 
 
 def _latest(path: Path) -> dict[str, float]:
-    """The last values of what is not shown otherwise; none of a file that cannot be read, which `_columns` remarks."""
+    """Return the last values of all other metrics; empty if the file cannot be read (`_columns` adds a remark)."""
     with contextlib.suppress(sqlite3.Error, OSError):
         return latest(path, _WANTED) if path.is_file() else {}
     return {}
 
 
 def _series(columns: Mapping[str, tuple[np.ndarray, np.ndarray]], name: str, clock: Clock) -> Series:
-    """What was measured under a name, without what is no number."""
+    """Return the finite values of a metric."""
     steps, values = columns.get(name, NOTHING)
     finite = np.isfinite(values)
     return Series(steps[finite], values[finite], clock.at(steps[finite]))
 
 
 def _phases(columns: Mapping[str, tuple[np.ndarray, np.ndarray]], clock: Clock) -> dict[str, float]:
-    """Seconds by what they were spent on: training first, then what is timed besides."""
+    """Return the seconds spent on each phase: first training or its parts, then the separately timed phases."""
     phases = {"training": float(clock.seconds[-1])} if len(clock.seconds) else {}
     parts = {name: float(np.nansum(values)) for name, (_, values) in columns.items() if name.startswith("time/")}
     if parts and "training" in phases:
-        # Hosted environments time the parts of an iteration; what is left of it stays "training".
+        # Host environments time the parts of an iteration. These parts replace "training".
         del phases["training"]
         phases |= {name.removeprefix("time/"): seconds for name, seconds in parts.items()}
     besides = {name: values for name, (_, values) in columns.items() if name.startswith("seconds/")}
@@ -333,8 +337,8 @@ def _unfinished(state: State, done: int, config: Mapping[str, Any]) -> list[str]
     asked = config.get("steps")
     of = f"{done:,} of {asked:,} steps" if isinstance(asked, int) else f"{done:,} steps"
     if state == "training":
-        return [f"still training: {of}; its numbers are those so far"]
-    return [f"stopped at {of}: its numbers are not those of a finished run"] if state == "stopped" else []
+        return [f"still training: {of}; the numbers are preliminary"]
+    return [f"stopped at {of}: the numbers are from an unfinished run"] if state == "stopped" else []
 
 
 __all__ = ["RequestError", "RunData", "Series", "State", "read", "read_all"]

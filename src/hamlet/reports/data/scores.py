@@ -1,4 +1,7 @@
-"""What a group of runs earned: curves over steps and over time, and final scores, by the statistics of the field."""
+"""Compute the curves (over steps and over seconds) and the final scores of groups of runs.
+
+The statistics are those of `hamlet.reports.data.statistics`.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,21 +16,21 @@ from hamlet.reports.data.run_data import RunData, Series
 from hamlet.reports.data.sides import wins_of
 from hamlet.reports.data.statistics import Band, IntervalEstimate
 
-# Points of a curve at most: as many as a page is wide enough for.
+# The maximum number of points of a curve; a page is not wide enough for more.
 POINTS = 100
-# Resamples behind each point of a curve: a band that is looked at needs fewer than a number that is quoted.
+# Bootstrap resamples for each point of a curve. A plotted band needs fewer resamples than a number in a table.
 _DRAWS = 1_000
-# The part of a run whose training returns stand for its end, where it was not evaluated.
+# The last fraction of a run; its training returns give the final score if the run was not evaluated.
 _END = 0.05
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a run's final score is taken from, the same for all runs of an environment.
+    """The source of the final scores; all runs of an environment use the same source.
 
     Attributes:
-        name: In words, for a table's head.
-        of: A run's score; None where it has none.
+        name: The name of the source, for the head of a table.
+        of: The function that returns a run's score, or None if the run has no score from this source.
     """
 
     name: str
@@ -36,14 +39,19 @@ class Source:
 
 @dataclass(frozen=True)
 class Curve:
-    """A group's returns against steps or seconds, and how the runs were brought to common points."""
+    """A group's returns over steps or seconds.
+
+    Attributes:
+        band: The interquartile mean and its interval at each point.
+        how: A text that states how the runs were brought to common points.
+    """
 
     band: Band
     how: str
 
 
 def thinned(series: Series, limit: int = POINTS) -> Series:
-    """At most so many points: means over equal stretches of the run.
+    """Return a series of at most ``limit`` points, the means over intervals of equal length (in steps) of the run.
 
     >>> thinned(Series(np.array([1, 2, 3, 4]), np.array([0.0, 2.0, 4.0, 6.0]), np.arange(4.0)), 2).values.tolist()
     [1.0, 5.0]
@@ -62,11 +70,13 @@ def thinned(series: Series, limit: int = POINTS) -> Series:
 
 
 def curve(series: Sequence[Series], *, over: str) -> Curve | None:
-    """The interquartile mean over runs, with its interval; None where no run has a point.
+    """Return the curve of the interquartile mean over runs, with its interval.
+
+    The result is None if no run has a point, or if the runs have no range in common.
 
     Args:
-        series: One for each run.
-        over: "steps" or "seconds".
+        series: One series for each run.
+        over: The quantity on the x axis: "steps" or "seconds".
     """
     curves = [(getattr(run_series, over).astype(float), run_series.values) for run_series in series if len(run_series)]
     curves = [(points, values) for points, values in curves if np.isfinite(points).all()]
@@ -81,26 +91,29 @@ def curve(series: Sequence[Series], *, over: str) -> Curve | None:
 
 
 def source(runs: Sequence[RunData]) -> Source:
-    """The best kind of final score that all of some runs have."""
+    """Return the preferred source of final scores that all the given runs have."""
     every = [kind for kind in _SOURCES if all(kind.of(run) is not None for run in runs)]
     return every[0] if every else _SOURCES[-1]
 
 
 def final(group: RunGroup, chosen: Source) -> list[float]:
-    """The final score of every run that counts."""
+    """Return the final scores of the counted runs of a group."""
     scores = [chosen.of(run) for run in group.counted]
     return [score for score in scores if score is not None]
 
 
 def absolute(group: RunGroup) -> list[float]:
-    """The absolute metric of every run that counts: what its best policy gave; nothing where one of them lacks it."""
+    """Return the final evaluation of the best policy (the "absolute metric" of Gorsane et al.) of every counted run.
+
+    The result is empty if any counted run lacks this evaluation.
+    """
     scores = [_absolute(run) for run in group.counted]
     known = [score for score in scores if score is not None]
     return known if len(known) == len(scores) else []
 
 
 def estimates(scores: Sequence[float]) -> dict[str, IntervalEstimate]:
-    """Interquartile mean and mean of one environment's runs; empty where there are none."""
+    """Return the interquartile mean and the mean of the scores on one environment; empty if there are no scores."""
     if not scores:
         return {}
     aggregates = statistics.aggregates(statistics.matrix({"": scores}))
@@ -108,10 +121,14 @@ def estimates(scores: Sequence[float]) -> dict[str, IntervalEstimate]:
 
 
 def random_play(runs: Sequence[RunData]) -> float | None:
-    """What random play earns: exactly, where the environment knows it, else in the mean over the runs' evaluations."""
+    """Return the return of random play.
+
+    It is the exact value if the environment declares it, otherwise the mean over the runs' evaluations of random play.
+    It is None if there is neither.
+    """
     exact = [run.known.random for run in runs if run.known is not None and run.known.random is not None]
     played = [point for run in runs for point in run.points if point["mode"] == "random"]
-    # Evaluations of few episodes take nothing from those of many.
+    # Only the evaluations with the largest number of episodes count.
     longest = max((_episodes(point) for point in played), default=0)
     means = exact[:1] or [float(point["mean"]) for point in played if _episodes(point) == longest]
     return float(np.mean(means)) if means else None
@@ -119,12 +136,12 @@ def random_play(runs: Sequence[RunData]) -> float | None:
 
 @dataclass(frozen=True)
 class Scale:
-    """From where to where the returns of one environment are normalised.
+    """The bounds for the normalisation of the returns of one environment.
 
     Attributes:
-        low: What becomes 0: random play.
-        high: What becomes 1.
-        known: Whether that is the optimum, rather than the best run at hand.
+        low: The return that becomes the score 0: the return of random play.
+        high: The return that becomes the score 1: the optimum, or else the return of the best run.
+        known: Whether ``high`` is the optimum.
     """
 
     low: float
@@ -133,7 +150,9 @@ class Scale:
 
     @classmethod
     def of(cls, low: float | None, optimum: float | None, scores: Sequence[float]) -> "Scale | None":
-        """From random play to the optimum, or else to the best of some runs; None where the two are no scale.
+        """Return the scale from random play to the optimum, or to the best of the scores if the optimum is unknown.
+
+        The result is None if a bound is missing or the upper bound is not above the lower bound.
 
         >>> Scale.of(-20.0, 10.0, [2.0]), Scale.of(-20.0, None, [2.0, -5.0]), Scale.of(3.0, None, [2.0])
         (Scale(low=-20.0, high=10.0, known=True), Scale(low=-20.0, high=2.0, known=False), None)
@@ -144,19 +163,19 @@ class Scale:
         return cls(low, float(high), optimum is not None)
 
     def score(self, value: float) -> float:
-        """0 at the one end, 1 at the other."""
+        """Return the score of a return: 0 at ``low`` and 1 at ``high``."""
         return (value - self.low) / (self.high - self.low)
 
 
 @dataclass(frozen=True)
 class Normalised:
-    """Scores of several environments on one scale.
+    """The scores of several environments on one scale.
 
     Attributes:
-        scores: By algorithm and environment.
-        known: Whether 1 is the optimum of every environment: only then is there an optimality gap.
-        how: What 0 and 1 are, in words.
-        ends: The same, as short as an axis wants it.
+        scores: The scores of the runs, by algorithm and environment.
+        known: Whether 1 is the optimum of every environment. Only in this case is there an optimality gap.
+        how: A text that states what 0 and 1 mean.
+        ends: A short form of this text, for an axis.
     """
 
     scores: dict[str, dict[str, list[float]]]
@@ -168,14 +187,16 @@ class Normalised:
 def normalised(
     columns: Mapping[str, Mapping[str, Sequence[float]]], low: Mapping[str, float], optima: Mapping[str, float]
 ) -> Normalised | None:
-    """Scores by algorithm, 0 at random play and 1 at the optimum of each task, or its best run where that is unknown.
+    """Normalise the final scores of several tasks to one scale.
 
-    None unless there are several tasks, each with random play, and all algorithms have runs on all of them.
+    0 is random play. 1 is the optimum of each task, or its best run if the optimum is unknown. The result is None
+    unless there are several tasks, each task has a return of random play below the upper bound, and all algorithms
+    have runs on all tasks.
 
     Args:
-        columns: Final scores by algorithm and task.
-        low: What random play earns, by task.
-        optima: What no policy exceeds, by task, where it is known.
+        columns: The final scores, by algorithm and task.
+        low: The return of random play, by task.
+        optima: The largest return that a policy can reach, by task; only the tasks where it is known.
     """
     names = list(next(iter(columns.values()), {}))
     complete = all(
@@ -202,13 +223,13 @@ def normalised(
 
 def _told(names: Sequence[str], best: Sequence[str]) -> str:
     if not best:
-        return "0 is random play, 1 the optimum of each environment"
+        return "0 is random play, 1 is the optimum of each environment"
     if len(best) == len(names):
-        how = "0 is random play, 1 the best run of each environment in this report"
-        return f"{how}; no optimum is known, so that there is no optimality gap"
+        how = "0 is random play, 1 is the best run of each environment in this report"
+        return f"{how}; no optimum is known, so there is no optimality gap"
     return (
-        f"0 is random play, 1 the optimum, or on {' and '.join(best)} the best run in this report; "
-        "not every optimum is known, so that there is no optimality gap"
+        f"0 is random play, 1 is the optimum, or on {' and '.join(best)} the best run in this report; "
+        "not every optimum is known, so there is no optimality gap"
     )
 
 
@@ -217,9 +238,12 @@ def _end(names: Sequence[str], best: Sequence[str]) -> str:
 
 
 def gap(scores: Sequence[float], scale: Scale | None) -> IntervalEstimate | None:
-    """The optimality gap of one environment's runs: how far they fall short of 1 in the mean; None without an optimum.
+    """Return the optimality gap of the runs on one environment: the mean distance of their scores below 1.
 
-    1 − mean of min(score, 1),  a score being 0 at random play and 1 at the optimum.
+        gap = 1 − mean of min(score, 1)
+
+    A score is 0 at random play and 1 at the optimum. The result is None if the optimum is unknown or there are no
+    scores.
     """
     if scale is None or not scale.known or not scores:
         return None
@@ -229,16 +253,17 @@ def gap(scores: Sequence[float], scale: Scale | None) -> IntervalEstimate | None
 
 @dataclass(frozen=True)
 class SideScores:
-    """What one agent of several that play against each other earned.
+    """The results of one agent in a constant-sum game.
 
     Attributes:
-        agent: Its name.
-        returns: Interquartile mean and mean over runs, of its mean return in the last evaluation.
-        wins: The share of episodes in which its return was above all others', in the mean over runs; None if unknown.
-        random: Its return where all play at random; None if that was not measured.
-        against_random: Its wins where all other sides play at random; None if that was not measured.
-        curves: Over "steps" and "seconds".
-        each: Every run's own curve, with the run's seed.
+        agent: The name of the agent.
+        returns: The interquartile mean and the mean over runs of its mean return in the last evaluation.
+        wins: The share of episodes in which its return was above every other agent's return, as a mean over runs;
+            None if unknown.
+        random: Its return if all agents act at random; None if it was not measured.
+        against_random: Its share of wins if all other sides act at random; None if it was not measured.
+        curves: The curves of its return, over "steps" and over "seconds".
+        each: The curve of every run, with the seed of the run.
     """
 
     agent: str
@@ -251,7 +276,7 @@ class SideScores:
 
 
 def sides(runs: Sequence[RunData]) -> list[SideScores]:
-    """Each agent's part in the evaluations of some runs of one environment."""
+    """Return the results of each agent in the evaluations of the given runs of one environment."""
     known = [(run, run.sides) for run in runs if run.sides is not None and len(run.sides.steps)]
     if not known:
         return []
@@ -284,7 +309,7 @@ def sides(runs: Sequence[RunData]) -> list[SideScores]:
 
 
 def _episodes(point: Mapping[str, Any]) -> int:
-    """Of how many episodes an evaluation is."""
+    """Return the number of episodes of an evaluation."""
     returns = point.get("returns")
     return len(returns) if isinstance(returns, list) else 0
 
@@ -325,9 +350,9 @@ def _last_training(run: RunData) -> float | None:
 
 _SOURCES = (
     Source(
-        "the last evaluation while training",
+        "the last evaluation during training",
         lambda run: float(run.evaluated.values[-1]) if len(run.evaluated) else None,
     ),
     Source("the last evaluation", _last_evaluation),
-    Source(f"training, the last {_END:.0%} of the steps".replace("%", " %"), _last_training),
+    Source(f"training episodes in the last {_END:.0%} of the steps".replace("%", " %"), _last_training),
 )

@@ -1,4 +1,7 @@
-"""Agents that play against each other: what each earns and how often it wins, where the team's return is constant."""
+"""Compute each agent's return and share of wins, for constant-sum games.
+
+In a constant-sum game the team's return is the same in every episode, so it contains no information.
+"""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,21 +11,23 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-# Returns that differ by less than this share of the largest are the same: they are sums in single precision.
+# Team returns count as equal if they differ by at most this fraction of the largest absolute return. Returns are sums
+# in single precision.
 _SAME = 1e-5
 
 
 @dataclass(frozen=True)
 class Sides:
-    """Each agent's part in the evaluations of a run.
+    """Each agent's results in the evaluations of a run: P evaluations of n agents.
 
     Attributes:
-        agents: Their names.
-        steps: Environment steps of the evaluated policies, ascending.
-        returns: Each agent's return, in the mean over episodes.
-        wins: In which share of the episodes its return was above that of every other agent; NaN where that is unknown.
+        agents: The names of the agents.
+        steps: The environment steps of the evaluated policies, ascending.
+        returns: Each agent's return, as a mean over episodes, ``[P, n]``.
+        wins: The share of episodes in which the agent's return was above every other agent's return, ``[P, n]``; NaN
+            if unknown.
         sums: The smallest and the largest return of the team in any episode.
-        differ: Whether the agents of an episode ever had unlike returns.
+        differ: Whether the agents had different returns in at least one episode.
     """
 
     agents: tuple[str, ...]
@@ -33,28 +38,35 @@ class Sides:
     differ: bool
 
     def constant_sum(self, team_returns: Iterable[float]) -> bool:
-        """Whether the team's return is the same in every episode, these among them, and the agents' are not."""
+        """Return whether the game is constant-sum.
+
+        This holds if the team's return is the same in every episode, ``team_returns`` included, and the agents of an
+        episode have different returns.
+        """
         every = [*self.sums, *team_returns]
         scale = float(max(np.abs(self.returns).max(initial=0.0), *np.abs(every), 1.0))
         return self.differ and float(max(every) - min(every)) <= _SAME * scale
 
     def until(self, steps: int) -> "Sides":
-        """Without what was measured after a step."""
+        """Return the results without the evaluations after the given step."""
         within = self.steps <= steps
         return Sides(self.agents, self.steps[within], self.returns[within], self.wins[within], self.sums, self.differ)
 
 
 def of_rows(rows: Sequence[tuple[int, str, str]]) -> Sides | None:
-    """From the rows of the table ``evaluations``: step, agents and returns ``[episodes, n]`` as JSON.
+    """Return the results from the rows of the table ``evaluations``; None if no row has finite returns.
+
+    Args:
+        rows: For each evaluation, the step, the agents' names as JSON, and the returns ``[episodes, n]`` as JSON.
 
     Raises:
-        ValueError: If they hold something else.
+        ValueError: If a row has other contents.
     """
     if not rows:
         return None
     agents = tuple(map(str, json.loads(rows[-1][1])))
     every = [(step, np.asarray(json.loads(text), float).reshape(-1, len(agents))) for step, _, text in rows]
-    # Of an evaluation in which too many episodes failed there are no returns.
+    # An evaluation has no returns if too many of its episodes failed.
     good = [(step, returns) for step, returns in every if returns.size and np.isfinite(returns).all()]
     if not good:
         return None
@@ -71,10 +83,13 @@ def of_rows(rows: Sequence[tuple[int, str, str]]) -> Sides | None:
 
 
 def of_points(points: Sequence[Mapping[str, Any]]) -> Sides | None:
-    """From the points of ``evaluation.json`` that are of the run's own policies.
+    """Return the results from the evaluations in ``evaluation.json``; None if none of them has returns of agents.
+
+    Args:
+        points: The evaluations of the run's own policies, without random play.
 
     Raises:
-        ValueError: If they hold something else.
+        ValueError: If an evaluation has other contents.
     """
     known = [point for point in points if isinstance(point.get("agent_returns"), Mapping) and point.get("returns")]
     if not known:
@@ -97,7 +112,9 @@ def of_points(points: Sequence[Mapping[str, Any]]) -> Sides | None:
 
 
 def wins_of(recorded: Any) -> dict[str, float]:
-    """The share of episodes that each agent's side won, from ``sides`` or ``against_random`` of a point.
+    """Return each agent's share of won episodes, from the entry ``sides`` or ``against_random`` of an evaluation.
+
+    An episode that an agent's side wins counts as won by the agent.
 
     >>> wins_of([{"agents": ["a"], "wins": 0.75}, {"agents": ["b", "c"], "wins": 0.25}])
     {'a': 0.75, 'b': 0.25, 'c': 0.25}
@@ -112,6 +129,6 @@ def wins_of(recorded: Any) -> dict[str, float]:
 
 
 def _won(returns: Float[np.ndarray, "E n"]) -> Bool[np.ndarray, "E n"]:
-    """Whether an agent's return was above that of every other one."""
+    """Return, for each episode and agent, whether the agent's return was above every other agent's return."""
     best = returns == returns.max(-1, keepdims=True)
     return best & (best.sum(-1, keepdims=True) == 1)

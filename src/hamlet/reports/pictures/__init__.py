@@ -1,1 +1,1 @@
-"""Pictures."""
+"""The pictures in reports and in the documentation."""

@@ -1,4 +1,4 @@
-"""The picture of certificates: J over the sweeps, and the Nash gaps that are left."""
+"""The picture of certificates: the objective J after each iteration, and the Nash gaps after the last iteration."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,13 +8,17 @@ import numpy as np
 from hamlet.reports.pictures.curve import blank_figure
 from hamlet.tabular.certificate import NO_FALL, Certificate
 
-# Okabe and Ito's palette, dark enough for lines on white, and then darker ones of Tol's.
+# The colours of Okabe and Ito that are dark enough for lines on white, and then darker colours of Tol.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _COLOURS += ("#332288", "#882255", "#117733", "#999933", "#661100", "#000000")
 
 
 def draw(certificates: Mapping[str, Certificate], path: Path) -> Path:
-    """Left, the share of the way from J₀ to J*, median and quartiles over games; right, the share of games by gap.
+    """Draw the certificates of several algorithms.
+
+    The left panel shows (J − J₀) / (J* − J₀) after each iteration: the median and quartiles over games. J is the
+    objective, J₀ its value at the start, and J* its optimum. The right panel shows the share of games whose Nash gap is
+    below each value.
 
     Raises:
         RequestError: If matplotlib is missing.
@@ -36,13 +40,15 @@ def draw(certificates: Mapping[str, Certificate], path: Path) -> Path:
         rest.step(
             gaps, np.arange(1, len(gaps) + 1) / len(gaps), color=colour, linestyle=style, linewidth=2, where="post"
         )
-    climb.set(xlabel="sweeps", ylabel="(J − J₀) / (J* − J₀)", xscale="symlog", ylim=(None, 1.02))
+    climb.set(xlabel="iterations", ylabel="(J − J₀) / (J* − J₀)", xscale="symlog", ylim=(None, 1.02))
     climb.set_title("The return: median and quartiles over games", loc="left", fontsize=12)
     climb.xaxis.set_major_formatter("{x:g}")
     climb.legend(frameon=False, fontsize=9, loc="lower right")
-    rest.set(xlabel="largest unilateral gain left / range of payoffs", ylabel="share of games below", xscale="log")
+    rest.set(
+        xlabel="largest unilateral gain / range of payoffs", ylabel="share of games with a smaller gap", xscale="log"
+    )
     rest.set_ylim(0, 1.02)
-    rest.set_title("The Nash gap after the last sweep", loc="left", fontsize=12)
+    rest.set_title("The Nash gap after the last iteration", loc="left", fontsize=12)
     for axes in (climb, rest):
         axes.grid(color="#dddddd", linewidth=0.8)
         axes.set_axisbelow(True)

@@ -1,4 +1,4 @@
-"""The matrix of a cross-play as a picture: what each side earns in every cell, and both rankings beside it."""
+"""The picture of a cross-play: the matrix of each side's mean return, and the two rankings of the policies."""
 
 from pathlib import Path
 from typing import Any
@@ -11,16 +11,23 @@ from hamlet.reports.pictures.curve import blank_figure
 
 _BLUE, _ORANGE = "#0072B2", "#D55E00"
 _INK = "#222222"
-# Of a matrix with more rows, cells are too small for numbers.
+# The maximum number of rows with numbers in the cells; in a larger matrix, the cells are too small.
 _WRITTEN = 12
 _LONGEST = 24
 
 
 def draw(crossplay: CrossPlay, path: Path) -> Path:
-    """Draw it: one matrix where what one side wins the other loses, or both earn the same, else one for each side.
+    """Draw the mean returns of a cross-play as matrices, and its rankings as bars.
+
+    There is one matrix if the game is zero-sum between two agents or both sides always have the same return. Otherwise
+    there is one matrix for each side.
+
+    Args:
+        crossplay: The results of the cross-play.
+        path: The path of the picture.
 
     Raises:
-        RequestError: If matplotlib is missing, or does not write such a file.
+        RequestError: If matplotlib is missing, or cannot write the format of ``path``.
         RunError: If the picture cannot be written.
     """
     count = len(crossplay.players)
@@ -37,31 +44,33 @@ def draw(crossplay: CrossPlay, path: Path) -> Path:
         figure.colorbar(image, ax=axes, shrink=0.7, pad=0.02).outline.set_visible(False)
     _rankings(panels[-1], crossplay)
     figure.suptitle(f"Cross-play on {crossplay.environment}", x=0.01, ha="left", fontsize=14, fontweight="bold")
-    how = "sampled actions" if crossplay.mode == "stochastic" else "likeliest actions"
-    games = f"{crossplay.episodes} game{'s' if crossplay.episodes > 1 else ''} a cell, {how}; ± one standard error"
+    how = "sampled actions" if crossplay.mode == "stochastic" else "most probable actions"
+    games = f"{crossplay.episodes} game{'s' if crossplay.episodes > 1 else ''} per cell, {how}; ± one standard error"
     figure.supxlabel(games, x=0.01, ha="left", fontsize=9, color="#444444")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, facecolor="white")
     except ValueError as error:
-        raise RequestError(f"{path} is of no kind that can be drawn; use .png, .svg or .pdf") from error
+        raise RequestError(
+            f"{path} cannot be written, because matplotlib does not know this file format; use .png, .svg or .pdf"
+        ) from error
     except OSError as error:
         raise RunError(f"{path} cannot be written: {error.strerror}") from error
     return path
 
 
 def _sides(crossplay: CrossPlay) -> list[tuple[str, np.ndarray, np.ndarray]]:
-    row = (f"what {crossplay.agents[0]} earns", crossplay.first, crossplay.first_error)
+    row = (f"mean return of {crossplay.agents[0]}", crossplay.first, crossplay.first_error)
     if crossplay.opposed:
-        return [(f"{row[0]}, {crossplay.agents[1]} loses", *row[1:])]
+        return [(f"{row[0]} (= loss of {crossplay.agents[1]})", *row[1:])]
     if crossplay.alike:
-        return [("what every agent earns", *row[1:])]
+        return [("mean return of every agent", *row[1:])]
     other = crossplay.agents[1] if len(crossplay.agents) == 2 else "each other agent"
-    return [row, (f"what {other} earns", crossplay.others, crossplay.others_error)]
+    return [row, (f"mean return of {other}", crossplay.others, crossplay.others_error)]
 
 
 def _colours(values: np.ndarray) -> dict[str, Any]:
-    """White is zero where some lose and some win; else the darkest earn the most."""
+    """Return the colour map: white is 0 if values have both signs; otherwise the largest values are the darkest."""
     low, high = float(values.min()), float(values.max())
     limit = max(-low, high)
     if low < 0 < high:
@@ -75,8 +84,8 @@ def _dress(axes: Any, crossplay: CrossPlay, title: str) -> None:
     axes.set_title(title, loc="left", fontsize=11)
     axes.set_xticks(places, names, rotation=35, ha="right", rotation_mode="anchor", fontsize=9)
     axes.set_yticks(places, names, fontsize=9)
-    rest = crossplay.agents[1] if len(crossplay.agents) == 2 else "the others"
-    axes.set(xlabel=f"who acts for {rest}", ylabel=f"who acts for {crossplay.agents[0]}")
+    rest = crossplay.agents[1] if len(crossplay.agents) == 2 else "all other agents"
+    axes.set(xlabel=f"policy of {rest}", ylabel=f"policy of {crossplay.agents[0]}")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
 

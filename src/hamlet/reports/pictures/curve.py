@@ -1,8 +1,12 @@
 """The learning curve of a run as a picture: ``python -m hamlet.reports.pictures.curve RUN [--out PNG]``.
 
-Faint, the mean team return of the episodes that ended in each rollout; over it, their moving mean. The evaluations
-made while it trained are dots, with bars of one standard error. Where the run was judged afterwards, the levels of its
-policy, of its best policy (the absolute metric) and of random play are labelled lines. Needs the extra ``plots``.
+* A faint line shows the mean team return of the episodes that ended in each rollout.
+* A solid line shows the moving mean of these returns.
+* Dots show the evaluations during training, with bars of one standard error.
+* If the run was evaluated after training, labelled horizontal lines show the mean returns of its policy, of its best
+  policy (the "absolute metric" of Gorsane et al.) and of random play.
+
+The picture needs the extra ``plots``.
 """
 
 import argparse
@@ -19,11 +23,12 @@ from hamlet.runs.directory import RunDirectory
 from hamlet.runs.metrics import Metrics, Points
 from hamlet.training import final_evaluation
 
-# Blue, orange and grey that stay apart for colour-blind eyes and in grey print (Okabe and Ito).
+# Blue, orange and grey (Okabe and Ito). Colour-blind readers can distinguish them, also in a greyscale print.
 _LEARNT, _JUDGED, _RANDOM = "#0072B2", "#D55E00", "#666666"
-# The moving mean spans this share of the rollouts: wide enough to be read, narrow enough to show a collapse.
+# The window of the moving mean, as a share of the rollouts: wide enough for a smooth line, and narrow enough to show a
+# sudden drop of the return.
 _SMOOTHING = 0.02
-# Height of a label, as a share of the picture's.
+# The height of a label, as a share of the height of the picture.
 _LABEL = 0.11
 
 
@@ -32,13 +37,15 @@ def draw(run_directory: str | Path, out: str | Path | None = None) -> Path:
 
     Args:
         run_directory: The directory of a run.
-        out: The picture, of a kind that matplotlib writes (.png, .svg, .pdf); None for ``curve.png`` in the run.
+        out: The path of the picture, in a format that matplotlib writes (.png, .svg, .pdf); None for ``curve.png`` in
+            the run's directory.
 
     Returns:
-        The picture's path.
+        The path of the picture.
 
     Raises:
-        RequestError: If matplotlib is missing, there is no run, or no episode of it has ended yet.
+        RequestError: If matplotlib is missing, if it cannot write the format of ``out``, if there is no run, or if no
+            episode of the run has ended yet.
         RunError: If the picture cannot be written.
     """
     run = RunDirectory.open(run_directory)
@@ -55,14 +62,16 @@ def draw(run_directory: str | Path, out: str | Path | None = None) -> Path:
         out.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(out, facecolor="white")
     except ValueError as error:
-        raise RequestError(f"{out} is of no kind that can be drawn; use .png, .svg or .pdf") from error
+        raise RequestError(
+            f"{out} cannot be written, because matplotlib does not know this file format; use .png, .svg or .pdf"
+        ) from error
     except OSError as error:
         raise RunError(f"{out} cannot be written: {error.strerror}") from error
     return out
 
 
 def smooth(values: np.ndarray, window: int) -> np.ndarray:
-    """The centred moving mean; towards the ends over the values that there are.
+    """Return the centred moving mean; near both ends, it is the mean over the values that the window contains.
 
     >>> smooth(np.array([0.0, 3.0, 6.0, 0.0]), 3).tolist()
     [1.5, 3.0, 3.0, 3.0]
@@ -73,17 +82,17 @@ def smooth(values: np.ndarray, window: int) -> np.ndarray:
 
 def _returns(run: RunDirectory) -> tuple[np.ndarray, np.ndarray, Points]:
     if not run.metrics.exists():
-        raise RequestError(f"{run.path} has measured nothing yet: go on with `hamlet resume {run.path}`")
+        raise RequestError(f"{run.path} has no metrics yet: continue the run with `hamlet resume {run.path}`")
     with Metrics(run.metrics, write=False) as metrics:
         steps, returns = metrics.read("return")
         evaluations = metrics.evaluations()
     if not len(steps):
-        raise RequestError(f"no episode of {run.path} has ended yet: go on with `hamlet resume {run.path}`")
+        raise RequestError(f"no episode of {run.path} has ended yet: continue the run with `hamlet resume {run.path}`")
     return steps, returns, evaluations
 
 
 def _latest(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The last point of every mode, and the absolute metric."""
+    """Return the last evaluation of every mode, and the final evaluation of the best policy."""
     return list({_named(point): point for point in points}.values())
 
 
@@ -94,12 +103,12 @@ def _named(point: dict[str, Any]) -> str:
 
 
 def blank_figure(width: float, height: float) -> Any:
-    """An empty figure of a size in inches.
+    """Return an empty figure of the given size in inches.
 
     Raises:
         RequestError: If matplotlib cannot be imported.
     """
-    # Not pyplot: it looks for a screen and keeps figures alive.
+    # pyplot is not used, because it looks for a screen and keeps every figure in memory.
     return bring("matplotlib.figure", "a picture").Figure(figsize=(width, height), dpi=150, layout="constrained")
 
 
@@ -111,7 +120,7 @@ def _curve(axes: Any, steps: np.ndarray, returns: np.ndarray) -> None:
 
 
 def _dots(axes: Any, evaluations: Points) -> None:
-    """Each evaluation's mean, with a bar of one standard error to either side."""
+    """Draw the mean of each evaluation, with an error bar of one standard error in both directions."""
     if not len(evaluations.steps):
         return
     team = evaluations.team
@@ -122,12 +131,12 @@ def _dots(axes: Any, evaluations: Points) -> None:
 
 
 def _window(count: int) -> int:
-    """Odd, so that it is centred; at least 5, where there are so many."""
+    """Return an odd window, so that it can be centred; at least 5, but at most ``count``."""
     return min(max(5, round(_SMOOTHING * count) | 1), count)
 
 
 def _levels(axes: Any, points: list[dict[str, Any]]) -> None:
-    """A line at each evaluation's mean with a band of one standard error, named at its right end."""
+    """Draw a line at the mean of each evaluation, with a band of one standard error and a label at the right end."""
     for point in points:
         mean, error, color = float(point["mean"]), float(point["standard_error"]), _color(point)
         axes.axhline(mean, color=color, linewidth=1.4, linestyle=(0, (5, 3)), zorder=1.5)
@@ -152,13 +161,13 @@ def _color(point: dict[str, Any]) -> str:
 
 
 def spread(values: Sequence[float], *, apart: float) -> list[float]:
-    """Places near the values, in their order, and no two nearer than ``apart``.
+    """Return positions near the values and in the same order, with a distance of at least ``apart`` between any two.
 
     >>> spread([0.0, 1.0, 9.0], apart=2.0)
     [-0.5, 1.5, 9.0]
     """
     order = sorted(range(len(values)), key=lambda index: values[index])
-    # Blocks of values that share their room, each with its mean place; neighbours that collide become one block.
+    # A block contains neighbouring values and their mean position. Blocks that overlap are merged.
     blocks: list[tuple[list[int], float]] = []
     for index in order:
         block, centre = [index], values[index]
@@ -180,7 +189,7 @@ def _dress(axes: Any, config: dict[str, Any], rollouts: int, evaluations: Points
         note += f"; dots: {evaluations.team.shape[1]} {evaluations.mode} episodes"
     note += "; ± one standard error" if levels or len(evaluations.steps) else ""
     axes.text(0, 1.02, note, transform=axes.transAxes, fontsize=10, color="#444444", va="bottom")
-    axes.set_xlabel("environment steps, all copies together", fontsize=12)
+    axes.set_xlabel("environment steps, summed over environment copies", fontsize=12)
     axes.set_ylabel("team return of an episode\n(rewards summed over agents and steps)", fontsize=12)
     axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
@@ -191,7 +200,7 @@ def _dress(axes: Any, config: dict[str, Any], rollouts: int, evaluations: Points
 
 
 def short(count: float) -> str:
-    """A count as an axis shows it.
+    """Return a count as a short text for an axis.
 
     >>> short(2_000_000), short(500)
     ('2M', '500')
@@ -203,12 +212,14 @@ def short(count: float) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Draw one run; exit status 2 where the request is wrong, 1 where it failed."""
+    """Draw one run, and return the exit status: 0, or 2 for a wrong request, or 1 for another failure."""
     parser = argparse.ArgumentParser(
         prog="python -m hamlet.reports.pictures.curve", description="Draw a run's learning curve."
     )
     parser.add_argument("run", metavar="RUN", help="the directory of a run")
-    parser.add_argument("--out", metavar="PNG", help="the picture; by default curve.png in the run")
+    parser.add_argument(
+        "--out", metavar="PNG", help="the path of the picture (default: curve.png in the run's directory)"
+    )
     given = parser.parse_args(arguments)
     try:
         print(f"wrote {draw(given.run, given.out)}")

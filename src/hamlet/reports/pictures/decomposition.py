@@ -1,4 +1,4 @@
-"""Which game each method of value decomposition solves, as tables in Markdown, from the record that was measured."""
+"""Markdown tables of the games that each value-decomposition method solves, from the measured record."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ NAMES = {"iql": "IQL", "vdn": "VDN", "qmix": "QMIX", "qtran": "QTRAN", "qplex": 
 
 
 def written(page: str, record: Mapping[str, Any]) -> str:
-    """A page with its tables made anew of a record: what stands between two marks is exchanged.
+    """Return a page with the text between its two marks replaced by the tables of a record.
 
     >>> written(f"a {BEGIN} old {END} b", {"result": {"games": []}}).startswith("a <!-- measured: begin -->")
     True
@@ -22,7 +22,7 @@ def written(page: str, record: Mapping[str, Any]) -> str:
 
 
 def lines(result: Mapping[str, Any]) -> list[str]:
-    """The tables of `hamlet.experiments.decomposition.measure`."""
+    """Return the tables of `hamlet.experiments.decomposition.measure`, as lines of Markdown."""
     if not result["games"]:
         return []
     head = ["game", "best", *NAMES.values()]
@@ -33,9 +33,10 @@ def lines(result: Mapping[str, Any]) -> list[str]:
     errors = [_row(["game", *NAMES.values()]), "|---" * (1 + len(NAMES)) + "|"]
     errors += [_row([row["game"], *(_error(row["methods"][method]) for method in NAMES)]) for row in result["games"]]
     steps, preset = result["steps"], result["preset"]
-    why = f"After {steps:,} steps by `{preset}`: in how many seeds the agents end at the best payoff, and "
-    why += "where in the others; *says*: what the best choices would earn by what the method can say of the payoffs."
-    which = "The sum of squares between Q_tot and the payoffs, over all joint actions; the median over seeds:"
+    why = f"After {steps:,} steps with `{preset}`: the number of seeds whose greedy actions reach the best payoff, and "
+    why += "in brackets the other payoffs that occur. *Theory*: the payoff of the agents' best actions if the method "
+    why += "represents the payoffs as well as it can; — if it is not known."
+    which = "The sum of squared differences between Q_tot and the payoffs over all joint actions, as median over seeds:"
     return [why, "", *rows, "", which, "", *errors, ""]
 
 
@@ -44,18 +45,18 @@ def _row(cells: list[str]) -> str:
 
 
 def _cell(row: Mapping[str, Any], method: str) -> str:
-    """How many seeds solve it and where the others end, and what was to be expected."""
+    """Return a cell: the number of seeds that solve the game, the other payoffs reached, and the theoretical payoff."""
     payoffs = row["methods"][method]["payoffs"]
     others = sorted({payoff for payoff in payoffs if abs(payoff - row["best"]) > 1e-6}, reverse=True)
     ended = f"{solved(row, method)} of {len(payoffs)}"
     if others:
         ended += f" ({_few(others)})"
     expected = row["can_say"][method]
-    return f"{ended}<br>*says* {'—' if expected is None else _few(expected)}"
+    return f"{ended}<br>*Theory:* {'—' if expected is None else _few(expected)}"
 
 
 def _few(payoffs: list[float]) -> str:
-    """Payoffs, or their range where there are many."""
+    """Return up to three payoffs as text, or the range of more than three payoffs."""
     numbers = [f"{payoff:g}".replace("-", "−") for payoff in payoffs]
     return ", ".join(numbers) if len(numbers) <= 3 else f"{numbers[0]} … {numbers[-1]}"
 

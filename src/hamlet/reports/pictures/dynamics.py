@@ -1,6 +1,6 @@
-"""The picture of gradient play in a game of two by two: slopes, paths, and the trust stable region.
+"""The picture of gradient play in a 2 × 2 game: the gradients, the paths, and the trust stable region.
 
-It is figure 4 of MATRL's paper (ICLR 2021 submission; later arXiv:2106.06828), and its figure 9 a and b.
+It corresponds to figures 4, 9 a and 9 b of the MATRL paper (ICLR 2021 submission; later arXiv:2106.06828).
 """
 
 from collections.abc import Mapping
@@ -20,22 +20,24 @@ from hamlet.reports.pictures.curve import blank_figure
 _PATHS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _REGION, _FIELD, _STAR = "#9ecae1", "#b0b0b0", "#d62728"
 _GRID = 17
-# Arrows along a path stand about this far apart, as a share of the square.
+# The approximate distance between the arrows along a path, as a share of the side of the square.
 _APART = 0.12
 
 
 def draw(title: str, payoffs: Float[np.ndarray, "2 2 2"], walks: Mapping[str, Walk], out: Path) -> Path:
-    """Draw the paths of some rules in one game.
+    """Draw the paths of several update rules in one game.
+
+    The axes are the players' probabilities of their first action: p of the row player, q of the column player.
 
     Args:
-        title: What the game is called.
-        payoffs: ``[player, row, column]``.
-        walks: Where each rule leads, by its name.
-        out: The picture.
+        title: The title of the picture: the name of the game.
+        payoffs: The payoffs ``[player, row, column]``.
+        walks: The path of each rule, by the name of the rule.
+        out: The path of the picture.
 
     Raises:
         RequestError: If matplotlib is missing.
-        RunError: If it cannot be written.
+        RunError: If the picture cannot be written.
     """
     figure = blank_figure(5.4, 5.9)
     axes = figure.subplots()
@@ -50,14 +52,19 @@ def draw(title: str, payoffs: Float[np.ndarray, "2 2 2"], walks: Mapping[str, Wa
     places = equilibria(payoffs)
     axes.plot(*places.T, "*", color=_STAR, markersize=15, label="equilibrium", zorder=6, clip_on=False, linestyle="")
     axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
-    axes.set(xlabel="p, the row player's probability of its first choice", ylabel="q, the column player's")
+    axes.set(xlabel="p, row player's probability of its first action")
+    axes.set(ylabel="q, column player's probability of its first action")
     axes.set_title(title, loc="left", fontsize=12)
     figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=9)
     return _save(figure, out)
 
 
 def _field(axes: Any, payoffs: Float[np.ndarray, "2 2 2"]) -> None:
-    """Both players' slopes on a grid; the arrows' lengths grow with their roots, so that small ones are seen."""
+    """Draw both players' gradients on a grid.
+
+    The length of an arrow is proportional to the square root of the norm of the gradient. This makes small gradients
+    visible.
+    """
     ticks = np.linspace(0, 1, _GRID)
     points = np.stack(np.meshgrid(ticks, ticks, indexing="ij"), -1).reshape(-1, 2)
     slopes = np.asarray(jax.vmap(gradient.slope, (None, 0))(jnp.asarray(payoffs), jnp.asarray(points)))
@@ -67,7 +74,7 @@ def _field(axes: Any, payoffs: Float[np.ndarray, "2 2 2"]) -> None:
 
 
 def _regions(axes: Any, walk: Walk) -> None:
-    """The box between every point and its mixture."""
+    """Draw the trust stable region: the box between every point of the path and the point in ``walk.stable``."""
     if walk.stable is None:
         return
     from matplotlib.collections import PatchCollection
@@ -83,7 +90,7 @@ def _regions(axes: Any, walk: Walk) -> None:
 
 
 def _arrows(axes: Any, points: Float[np.ndarray, "T 2"], colour: str) -> None:
-    """The direction of a path, here and there."""
+    """Draw arrows at regular distances along a path, in its direction."""
     distance = np.concatenate(([0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))))
     marks = np.searchsorted(distance, np.arange(_APART / 2, min(distance[-1], 40 * _APART), _APART))
     for step in marks[(marks > 0) & (marks < len(points))]:

@@ -1,7 +1,8 @@
-"""The curves of a report as pictures for papers and slides: returns, and losses and policies, of several runs.
+"""The curves of a report as pictures for papers and slides.
 
-A picture of each for every environment, with the colours of the page. In SVG and PDF text stays text, that can be
-searched and edited. Needs the extra ``plots``.
+For every environment there is one picture of the returns, and one picture of the losses and policies. They use the
+colours of the report's page. In SVG and PDF files, text is stored as text, so that you can search and edit it. The
+pictures need the extra ``plots``.
 """
 
 import re
@@ -15,26 +16,26 @@ from hamlet.files import atomic_write
 from hamlet.reports.pictures.curve import blank_figure, short
 
 FORMATS = ("svg", "pdf", "png")
-# Those of the page, and strokes for more algorithms than there are colours.
+# The colours of the page. If there are more algorithms than colours, the line styles distinguish them.
 _COLOURS = ("#0069b4", "#c8500a", "#00805c", "#a8467f", "#8a6a00", "#2b8fc9", "#5b5f66", "#6a3fb5")
 _STROKES = ("-", (0, (7, 3)), (0, (2, 2)), (0, (7, 2, 2, 2)))
-# So that letters are letters: SVG refers to the reader's fonts, PDF holds TrueType.
+# Text is stored as text: SVG files refer to the reader's fonts, PDF files contain TrueType fonts.
 _LETTERS = {"svg.fonttype": "none", "pdf.fonttype": 42, "font.family": "sans-serif"}
 _WIDTH, _HEIGHT, _SMALL = 6.4, 4.0, (3.2, 2.3)
 
 
 def check_formats(words: str) -> tuple[str, ...]:
-    """The formats of words with commas between.
+    """Return the formats in a comma-separated text.
 
     Raises:
-        RequestError: If one is unknown, or matplotlib is missing.
+        RequestError: If a format is unknown, if there is no format, or if matplotlib is missing.
     """
     names = tuple(dict.fromkeys(word.strip().lower().lstrip(".") for word in words.split(",") if word.strip()))
     for name in names:
         if name not in FORMATS:
             raise unknown("format of pictures", name, FORMATS)
     if not names:
-        raise RequestError(f"--pictures takes formats, such as svg,pdf (of {', '.join(FORMATS)})")
+        raise RequestError(f"--pictures must contain at least one format of {', '.join(FORMATS)}, for example svg,pdf")
     bring("matplotlib", "--pictures")
     return names
 
@@ -43,16 +44,16 @@ def draw(document: Mapping[str, Any], out: Path, formats: Sequence[str]) -> list
     """Draw the curves of a report's document.
 
     Args:
-        document: As `hamlet.reports.document.gather` makes it.
-        out: The directory of the pictures, which exists.
-        formats: Of `FORMATS`, those to write.
+        document: The document that `hamlet.reports.document.gather` returns.
+        out: The directory for the pictures, which must exist.
+        formats: The formats to write, from `FORMATS`.
 
     Returns:
-        The pictures' paths.
+        The paths of the pictures.
 
     Raises:
         RequestError: If matplotlib is missing.
-        RunError: If one cannot be written.
+        RunError: If a picture cannot be written.
     """
     matplotlib = bring("matplotlib", "--pictures")
     paths = []
@@ -61,7 +62,7 @@ def draw(document: Mapping[str, Any], out: Path, formats: Sequence[str]) -> list
             for kind in formats:
                 path = out / f"{name}.{kind}"
                 try:
-                    # Without the date, a picture of the same numbers is the same file.
+                    # The date is left out, so that the same numbers always give the same file.
                     metadata: Any = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
                     figure.savefig(path, metadata=metadata, facecolor="white")
                 except OSError as error:
@@ -71,7 +72,7 @@ def draw(document: Mapping[str, Any], out: Path, formats: Sequence[str]) -> list
 
 
 def _figures(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Every picture by the name of its file."""
+    """Yield every picture with the name of its file."""
     names: list[str] = []
     for number, task in enumerate(document["tasks"]):
         groups = [group for group in document["groups"] if group["task"] == number]
@@ -115,7 +116,7 @@ def _learning(task: Mapping[str, Any], groups: Sequence[Mapping[str, Any]], meas
                 _line(axes, group, group["learning"][entry["key"]]["steps"])
         _dress(axes, "")
         axes.set_title(entry["title"] + (f", {entry['unit']}" if entry["unit"] else ""), loc="left", fontsize=10)
-    for axes in grid:  # what is left of the last row
+    for axes in grid:  # the unused panels of the last row
         axes.set_axis_off()
     figure.suptitle(_title(task), x=0.01, ha="left", fontsize=12, fontweight="bold")
     drawn = {label: line for axes in figure.axes for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
@@ -124,7 +125,7 @@ def _learning(task: Mapping[str, Any], groups: Sequence[Mapping[str, Any]], meas
 
 
 def _line(axes: Any, group: Mapping[str, Any], curve: Mapping[str, Any] | None) -> None:
-    """A group's curve with its interval."""
+    """Draw a group's curve with its interval."""
     if curve is None:
         return
     colour = _COLOURS[group["colour"] % len(_COLOURS)]
