@@ -15,7 +15,7 @@ _WIDTH = 16
 
 
 class Signals(eqx.Module):
-    """The environment state: the numbers that every agent shall imitate, and the number of steps."""
+    """The environment state: the numbers that each agent observes and imitates, and the number of steps."""
 
     target: Float[Array, "N O"]
     clock: Int[Array, ""]
@@ -23,7 +23,7 @@ class Signals(eqx.Module):
 
 @dataclass(frozen=True)
 class Imitation:
-    """A task of N agents: each observes sixteen numbers and shall repeat the first five; episodes have 25 steps."""
+    """A task of N agents: each agent observes 16 numbers and must repeat the first five; episodes have 25 steps."""
 
     agents: int = 3
 

@@ -1,6 +1,7 @@
 """Measure the effect of the discount γ on discrete spread: early returns, and distances to landmarks.
 
-The results are given per seed. A distance is an agent's distance to its nearest landmark; it shows agents that flee.
+The results are given per seed. A distance is an agent's distance to its nearest landmark. A large distance shows that
+the agent moves away from the landmarks.
 
 Episodes are truncated after 25 steps, and the value of the final observation is bootstrapped. With γ = 0.99, most of a
 value comes from rewards after these 25 steps, which training never observes.

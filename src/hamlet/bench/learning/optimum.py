@@ -57,7 +57,7 @@ def _onto_diamond(force: np.ndarray) -> np.ndarray:
     """Return the nearest point with |x| + |y| ≤ 1."""
     size = np.abs(force)
     excess = np.maximum((size.sum(-1) - 1) / 2, 0.0)
-    # If this changed the sign of a number, the number with the smaller size is 0, and the other has size 1.
+    # If the smaller number would change its sign, the nearest point has 0 there, and ±1 at the larger number.
     excess = np.where(size.min(-1) < excess, size.max(-1) - 1, excess)
     return np.sign(force) * np.maximum(size - np.maximum(excess, 0.0)[..., None], 0.0)
 
