@@ -376,7 +376,7 @@ def flat(array: Array) -> Array:
 
 
 def steps_played(rollouts: Int[Array, ""], batch: int) -> Int[Array, ""]:
-    """Return the environment steps of a number of rollouts, limited to the range of int32; exploration has ended by then.
+    """Return the environment steps of a number of rollouts, limited to int32; exploration has ended by then.
 
     >>> int(steps_played(jnp.int32(2**30), 3))
     2147483646
