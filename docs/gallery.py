@@ -50,13 +50,14 @@ ENTRIES = (
     ),
     (
         "half-cheetah",
-        "The front legs and the hind legs of a cheetah are two agents with three joints each. Each agent receives the whole "
-        "reward; the team return is their sum.",
+        "The front legs and the hind legs of a cheetah are two agents with three joints each. Each agent receives "
+        "the whole reward; the team return is their sum.",
         *("happo", "mamujoco/HalfCheetah-2x3", 1_000_000, {}, {}),
     ),
     (
         "hopper",
-        "Each of the three joints of a hopping leg is an agent. Each receives the whole reward; the team return is the sum.",
+        "Each of the three joints of a hopping leg is an agent. Each receives the whole reward; the team return is "
+        "the sum.",
         *("happo", "mamujoco/Hopper-3x1", 1_000_000, {}, {}),
     ),
     (
