@@ -122,8 +122,9 @@ def notebook(cells):
         parts.append(source if cell["cell_type"] == "markdown" else f"```python\n{source}\n```")
         for output in cell.get("outputs", ()):
             data = output.get("data", {})
-            if "image/png" in data:
-                parts.append(f"![output](data:image/png;base64,{data['image/png'].replace(chr(10), '')})")
+            image = next((kind for kind in data if kind in ("image/png", "image/gif")), None)
+            if image:
+                parts.append(f"![output](data:{image};base64,{data[image].replace(chr(10), '')})")
             elif "text/html" in data and "<img" in "".join(data["text/html"]):
                 parts.append("".join(data["text/html"]))
             else:
