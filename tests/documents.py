@@ -67,7 +67,9 @@ def make_short():
         algorithm if isinstance(algorithm, str) else shrunk(algorithm),
         env,
         steps=100,
-        **rest | (FEW if isinstance(algorithm, str) else {"evaluate_episodes": 0}),
+        **rest
+        | (FEW if isinstance(algorithm, str) else {"evaluate_episodes": 0})
+        | ({"seeds": 1} if "seeds" in rest else {}),
     )
     hamlet.evaluate = lambda run, *, episodes, **rest: evaluate(run, episodes=2, **rest)
     hamlet.testing.check_drift = lambda drift, **_: check_drift(drift, trials=1)

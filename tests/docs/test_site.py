@@ -44,7 +44,7 @@ def page(site):
         assert page.complaints == []
 
 
-@pytest.mark.parametrize("name", ["theory", "algorithms/happo", "api/parts"])
+@pytest.mark.parametrize("name", ["theory", "algorithms/happo"])
 def test_formulas_are_drawn(site, page, name):
     page.open((site / f"{name}.html").as_uri())
     page.until("document.querySelectorAll('.katex').length > 2")
@@ -66,7 +66,7 @@ def test_the_search_finds_what_a_reader_looks_for(site, page, words, title):
     page.until(f"({titles}).includes({title!r})")
 
 
-@pytest.mark.parametrize("name", ["index", "results", "theory", "algorithms/happo", "algorithms/index", "api/training"])
+@pytest.mark.parametrize("name", ["index", "results", "theory", "api/training"])
 def test_a_page_is_no_wider_than_a_phone(site, page, name):
     page.open((site / f"{name}.html").as_uri(), width=390, height=800, phone=True)
     # Elements beyond the right edge, outside of what scrolls by itself and of what only a screen reader reads.
